@@ -1,0 +1,217 @@
+"""MediaPlane: the interface of everything that carries sound; nothing else knows RTP.
+
+Session descriptions (SDP bytes) and plain values cross it, no object of the other side does, so that a worker
+process, an rtpengine or a simulated plane fits behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class MediaError(Exception):
+    """The plane could not do it."""
+
+
+class NoCapacity(MediaError):
+    """No port or no worker is free: answer 503 with ``Retry-After: retry_after`` (seconds)."""
+
+    def __init__(self, detail: str, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class NotAcceptable(MediaError):
+    """The offer has nothing in common with us: answer 488."""
+
+
+class BadDescription(MediaError):
+    """The session description cannot be read: answer 400."""
+
+
+class MediaGone(MediaError):
+    """The session's worker is dead: its calls end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A piece of sound on disk: a WAV file, 8 kHz, mono, 16 bit. ``seconds`` is its length."""
+
+    path: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """The peer pressed a key: ``0``-``9``, ``*``, ``#``, ``A``-``D``; told once per press, at its end or its first packet."""
+
+    session: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayEnded:
+    """A play ran to its end (``complete``) or was stopped or replaced."""
+
+    session: str
+    play: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPacket:
+    """The first valid RTP packet came in, from ``source`` (``host:port``)."""
+
+    session: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSilent:
+    """No RTP for the configured time although some was due (not while the peer holds or is inactive)."""
+
+    session: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLost:
+    """The worker of this session died."""
+
+    session: str
+    detail: str
+
+
+MediaEvent = Digit | PlayEnded | FirstPacket | MediaSilent | MediaLost
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStats:
+    """Counters of one session since it was opened; the peer's view comes from its RTCP reports."""
+
+    packets_received: int = 0
+    packets_sent: int = 0
+    octets_received: int = 0
+    octets_sent: int = 0
+    lost: int = 0
+    jitter_ms: float = 0.0
+    remote_lost: int = 0
+    remote_jitter_ms: float = 0.0
+    round_trip_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneStatus:
+    """What the plane carries now, for health and ``status``."""
+
+    workers: int
+    sessions: int
+    capacity: int
+
+
+class MediaSession(Protocol):
+    """The sound of one leg."""
+
+    @property
+    def id(self) -> str:
+        """Unique over the life of the plane."""
+        ...
+
+    @property
+    def sdp(self) -> bytes:
+        """Our present description: the answer to the peer's offer, or our own offer."""
+        ...
+
+    @property
+    def remote_holds(self) -> bool:
+        """Whether the peer's last description put us on hold (sendonly, inactive, or address 0.0.0.0)."""
+        ...
+
+    async def set_answer(self, sdp: bytes) -> None:
+        """Take the peer's answer to our offer. Raises BadDescription, NotAcceptable, MediaGone."""
+        ...
+
+    async def reoffer(self, sdp: bytes) -> bytes:
+        """Take a new offer of the peer (re-INVITE); returns our answer, its version raised.
+
+        Raises BadDescription, NotAcceptable (the old state stays in force), MediaGone.
+        """
+        ...
+
+    async def offer_again(self) -> bytes:
+        """Our present description as a new offer (answer to a re-INVITE without offer)."""
+        ...
+
+    async def bridge(self, other: MediaSession) -> None:
+        """Relay both ways between this session and ``other`` (of the same call), until unbridged or released.
+
+        A play on either session is heard by that session's peer in place of the relayed sound. Raises MediaGone.
+        """
+        ...
+
+    async def unbridge(self) -> None:
+        """End the relay, on both sides. Does nothing when there is none."""
+        ...
+
+    def play(self, clips: Sequence[Clip], *, loop: bool = False) -> int:
+        """Play the clips one after the other to the peer; replaces what plays now. Returns the number of the play.
+
+        Never waits: PlayEnded tells the end.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Stop what plays. Does nothing when nothing does."""
+        ...
+
+    async def stats(self) -> MediaStats:
+        """The counters now. Raises MediaGone."""
+        ...
+
+    def release(self) -> None:
+        """Give the ports back; no event of this session comes afterwards. May be called twice."""
+        ...
+
+
+OnMediaEvent = Callable[[MediaEvent], None]
+
+
+class MediaPlane(Protocol):
+    """Where media sessions come from."""
+
+    async def start(self) -> None:
+        """Bring the workers up. Raises MediaError with one clear line."""
+        ...
+
+    async def prepare(self, clips: Iterable[Clip]) -> None:
+        """Load and encode clips before the first call needs them. Raises MediaError naming the file."""
+        ...
+
+    async def open(
+        self,
+        call_id: str,
+        *,
+        local: str,
+        on_event: OnMediaEvent,
+        offer: bytes | None = None,
+        beside: MediaSession | None = None,
+    ) -> MediaSession:
+        """A session for one leg of ``call_id``.
+
+        ``local`` is our address by which the peer is reached, written into the description unless the configuration
+        advertises another. With ``offer`` the session's ``sdp`` is the answer, without it our offer. ``beside`` is the
+        session it may be bridged to: it shares its worker, and its codec comes first in our offer.
+
+        Raises NoCapacity, NotAcceptable, BadDescription.
+        """
+        ...
+
+    def status(self) -> PlaneStatus:
+        """What the plane carries now."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything and end the workers."""
+        ...

@@ -1,0 +1,1 @@
+"""Values that travel between the layers: ids, facts, interactions, customers, agent states."""

@@ -1,0 +1,43 @@
+"""Customer: who is calling, found by number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Match(StrEnum):
+    """How sure the customer is: one customer of this client has the number, several have, or none."""
+
+    SURE = "sure"
+    MAYBE = "maybe"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer of one client. ``numbers`` are normalised: digits with an optional leading plus."""
+
+    id: str
+    client: str
+    name: str
+    numbers: tuple[str, ...] = ()
+    account: str = ""
+    tier: str = ""
+    language: str = ""
+    since: str = ""
+    notes: str = ""
+
+
+def normalise_number(text: str) -> str:
+    """A number as customers are found by: digits, a leading plus kept, ``00`` in front made a plus.
+
+    Not a number (a SIP user name) is kept as it is, in lower case.
+    """
+    kept = "".join(c for c in text if c not in " -./()\t")
+    digits = kept[1:] if kept.startswith("+") else kept
+    if not digits.isascii() or not digits.isdigit():
+        return text.strip().lower()
+    if kept.startswith("00"):
+        return "+" + digits[2:]
+    return kept

@@ -1,0 +1,364 @@
+"""Facts: what happened, in the past tense, once, by the one who knows.
+
+A :class:`Fact` is an envelope (who, when, which call) around a body (what). Logs, metrics, MQTT and the saved
+interaction are all read from facts; nothing else computes a duration.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from callcenter.model.customer import Match
+from callcenter.model.states import (
+    Device,
+    EndCause,
+    Intent,
+    OfferResult,
+    Side,
+    VisitOutcome,
+    Work,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchStarted:
+    """The switch came up; ``config`` is the digest of its configuration."""
+
+    node: str
+    version: str
+    config: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchStopped:
+    """The switch went down in good order."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallArrived:
+    """An INVITE for one of our numbers was taken on. Numbers are as dialled; names may be empty."""
+
+    client: str
+    flow: str
+    from_number: str
+    from_name: str
+    to_number: str
+    transport: str
+    source: str
+    sip_call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """We sent the 200 to the caller: the flow begins to speak."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFound:
+    """The customer base was asked about the caller's number; ``match`` is sure, maybe or none."""
+
+    customer: str
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageChosen:
+    """The caller is served in this language from now on."""
+
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsEntered:
+    """The caller pressed ``digits`` at the step named ``step``; ``valid`` when the step knew them."""
+
+    step: str
+    digits: str
+    valid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IntentCaptured:
+    """The caller said what they want."""
+
+    intent: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallQueued:
+    """A visit to a queue began. ``first_joined_ms`` is on the boot's monotonic clock: the kept place in line."""
+
+    visit: str
+    queue: str
+    client: str
+    priority: int
+    requirements: tuple[tuple[str, int], ...]
+    first_joined_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMade:
+    """A waiting caller was offered to an agent, who is reserved from now until ``lease_ms`` have passed."""
+
+    visit: str
+    offer: str
+    generation: int
+    queue: str
+    agent: str
+    ring_for_ms: int
+    lease_ms: int
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenPopSent:
+    """The screen pop left for the broker; ``acknowledged`` when the broker confirmed it in time."""
+
+    offer: str
+    agent: str
+    pop: str
+    acknowledged: bool
+    took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRang:
+    """The agent's phone reported that it rings (180), or took the call without saying so."""
+
+    offer: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferEnded:
+    """The offer is over; ``detail`` says in a word or a SIP status why."""
+
+    visit: str
+    offer: str
+    agent: str
+    result: OfferResult
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallConnected:
+    """Caller and agent hear each other: the visit is answered."""
+
+    visit: str
+    offer: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallHeld:
+    """One side put the other on hold."""
+
+    by: Side
+
+
+@dataclass(frozen=True, slots=True)
+class CallResumed:
+    """The side that held took the other back."""
+
+    by: Side
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLegEnded:
+    """The agent's part of the call is over."""
+
+    offer: str
+    agent: str
+    by: Side
+    cause: EndCause
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLeft:
+    """A visit to a queue ended without or with an answer; ``reason`` refines flowed_out, refused and lost."""
+
+    visit: str
+    queue: str
+    outcome: VisitOutcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerMediaStarted:
+    """The first RTP packet of the caller came in."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The call is over; the last fact of a call but for the agent's wrap-up.
+
+    ``alive_ms`` stands where a later boot closes the books of an earlier one: the last sign of life of that boot, on its
+    own clock, because nobody knows more of when the call was cut.
+    """
+
+    by: Side
+    cause: EndCause
+    sip_status: int = 0
+    detail: str = ""
+    alive_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStateChanged:
+    """An agent's state after a change; ``cause`` says in words what moved it."""
+
+    agent: str
+    intent: Intent
+    reason: str
+    work: Work
+    device: Device
+    cause: str
+    offer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpEnded:
+    """The agent is through with the call; ``disposition`` is WRAPUP_TIMEOUT when the time ran out."""
+
+    agent: str
+    offer: str
+    disposition: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerStateChanged:
+    """The MQTT broker came or went; ``detail`` says why in words."""
+
+    connected: bool
+    detail: str
+
+
+Body = (
+    SwitchStarted
+    | SwitchStopped
+    | CallArrived
+    | CallAnswered
+    | CustomerFound
+    | LanguageChosen
+    | DigitsEntered
+    | IntentCaptured
+    | CallQueued
+    | OfferMade
+    | ScreenPopSent
+    | AgentRang
+    | OfferEnded
+    | CallConnected
+    | CallHeld
+    | CallResumed
+    | AgentLegEnded
+    | QueueLeft
+    | CallerMediaStarted
+    | CallEnded
+    | AgentStateChanged
+    | WrapUpEnded
+    | BrokerStateChanged
+)
+
+BODIES: dict[str, type[Any]] = {kind.__name__: kind for kind in typing.get_args(Body)}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A fact not yet numbered: what a core hands out, and what a call script adds."""
+
+    body: Body
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A numbered fact. ``ms`` are integer milliseconds of the monotonic clock of boot ``boot``."""
+
+    seq: int
+    at: datetime
+    boot: str
+    ms: int
+    call_id: str | None
+    body: Body
+
+    @property
+    def kind(self) -> str:
+        """The name of the body's type: ``CallArrived`` and so on."""
+        return type(self.body).__name__
+
+
+def body_to_dict(body: Body) -> dict[str, Any]:
+    """The body as plain JSON values: enums by value, tuples as lists."""
+    return {
+        item.name: _plain(getattr(body, item.name)) for item in dataclasses.fields(body)
+    }
+
+
+def body_from_dict(kind: str, values: dict[str, Any]) -> Body:
+    """The body that :func:`body_to_dict` wrote. Unknown fields are ignored, so that an older switch reads newer logs.
+
+    Raises ``KeyError`` for an unknown kind and ``TypeError`` for a missing field.
+    """
+    shape = BODIES[kind]
+    hints = _hints(shape)
+    wanted = {name: _typed(hints[name], values[name]) for name in hints if name in values}
+    body: Body = shape(**wanted)
+    return body
+
+
+def utc(at: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and ``Z``."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_HINTS: dict[type[Any], dict[str, Any]] = {}
+
+
+def _hints(shape: type[Any]) -> dict[str, Any]:
+    if shape not in _HINTS:
+        _HINTS[shape] = typing.get_type_hints(shape)
+    return _HINTS[shape]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        inner = typing.get_args(hint)
+        if len(inner) == 2 and inner[1] is Ellipsis:
+            return tuple(_typed(inner[0], item) for item in value)
+        return tuple(_typed(each, item) for each, item in zip(inner, value, strict=True))
+    if origin in (typing.Union, types.UnionType):
+        return value
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint(value)
+    return value
+
+
+Effect = TypeVar("Effect")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[Effect]):
+    """What a core decided: facts, to be logged first, and effects, to be performed after."""
+
+    facts: tuple[Draft, ...] = ()
+    effects: tuple[Effect, ...] = field(default=())

@@ -1,0 +1,365 @@
+"""Interaction: what one call came to, as a pure fold over its facts; nothing else computes a duration."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from callcenter.model.customer import Match
+from callcenter.model.facts import (
+    AgentLegEnded,
+    CallAnswered,
+    CallArrived,
+    CallConnected,
+    CallEnded,
+    CallHeld,
+    CallQueued,
+    CallResumed,
+    CustomerFound,
+    DigitsEntered,
+    Fact,
+    IntentCaptured,
+    LanguageChosen,
+    OfferEnded,
+    OfferMade,
+    QueueLeft,
+    ScreenPopSent,
+    WrapUpEnded,
+    utc,
+)
+from callcenter.model.states import EndCause, OfferResult, Outcome, Side, VisitOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Who ended the call, why, and with which SIP status (0: with a BYE)."""
+
+    by: Side
+    cause: EndCause
+    sip_status: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One visit to a queue. ``outcome`` is None while it lasts."""
+
+    id: str
+    queue: str
+    wait_ms: int = 0
+    outcome: VisitOutcome | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferTold:
+    """One offer of the caller to an agent; ``result`` is None while it lasts."""
+
+    id: str
+    agent: str
+    result: OfferResult | None = None
+    detail: str = ""
+    pop_acknowledged: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLeg:
+    """One agent's part of the call. ``disposition`` comes with the end of the wrap-up."""
+
+    offer: str
+    agent: str
+    talk_ms: int = 0
+    hold_ms: int = 0
+    wrap_up_ms: int = 0
+    ended_by: Side | None = None
+    disposition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """The whole call. Durations are integer milliseconds of the monotonic clock; instants are UTC.
+
+    ``ivr_ms`` is the answered time that was neither waiting nor talk nor hold.
+    """
+
+    call_id: str
+    client: str
+    flow: str
+    from_number: str
+    from_name: str
+    to_number: str
+    arrived_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+    language: str
+    intent: str
+    customer: str
+    match: Match
+    digits: tuple[str, ...]
+    visits: tuple[Visit, ...]
+    told: tuple[OfferTold, ...]
+    legs: tuple[AgentLeg, ...]
+    ivr_ms: int
+    duration_ms: int
+    outcome: Outcome | None
+    ending: Ending | None
+
+    @property
+    def offers(self) -> tuple[tuple[str, OfferResult | None], ...]:
+        """Each offer as (agent, result), in order."""
+        return tuple((offer.agent, offer.result) for offer in self.told)
+
+    @property
+    def queue(self) -> str:
+        """The last queue visited, or nothing."""
+        return self.visits[-1].queue if self.visits else ""
+
+    @property
+    def agent(self) -> str:
+        """The last agent who talked, or nothing."""
+        return self.legs[-1].agent if self.legs else ""
+
+    @property
+    def wait_ms(self) -> int:
+        """Milliseconds spent in queues."""
+        return sum(visit.wait_ms for visit in self.visits)
+
+    @property
+    def talk_ms(self) -> int:
+        """Milliseconds of two-way talk, hold left out."""
+        return sum(leg.talk_ms for leg in self.legs)
+
+    @property
+    def hold_ms(self) -> int:
+        """Milliseconds on hold, by whichever side."""
+        return sum(leg.hold_ms for leg in self.legs)
+
+    @property
+    def wrap_up_ms(self) -> int:
+        """Milliseconds of wrap-up after this call."""
+        return sum(leg.wrap_up_ms for leg in self.legs)
+
+    @property
+    def wait(self) -> float:
+        """Seconds spent in queues."""
+        return self.wait_ms / 1000
+
+    @property
+    def talk(self) -> float:
+        """Seconds of talk."""
+        return self.talk_ms / 1000
+
+    @property
+    def hold(self) -> float:
+        """Seconds on hold."""
+        return self.hold_ms / 1000
+
+    @classmethod
+    def from_facts(cls, facts: Iterable[Fact]) -> Interaction:
+        """Fold the facts of one call, in the order of their ``seq``.
+
+        Facts of other kinds are passed over. Raises ``ValueError`` when there is no CallArrived.
+        """
+        fold = _Fold()
+        for fact in facts:
+            fold.take(fact)
+        return fold.done()
+
+    def plain(self) -> dict[str, Any]:
+        """The record as plain JSON values, sums included."""
+        values: dict[str, Any] = {item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(self)}
+        for name in ("queue", "agent", "wait_ms", "talk_ms", "hold_ms", "wrap_up_ms"):
+            values[name] = getattr(self, name)
+        return values
+
+
+@dataclass(slots=True)
+class _Fold:
+    """The fold's running state: the parts grow, :meth:`done` freezes them."""
+
+    arrived: CallArrived | None = None
+    call_id: str = ""
+    boot: str = ""
+    arrived_at: datetime | None = None
+    arrived_ms: int = 0
+    answered_at: datetime | None = None
+    answered_ms: int | None = None
+    ended_at: datetime | None = None
+    ended_ms: int = 0
+    last_ms: int = 0
+    language: str = ""
+    intent: str = ""
+    customer: str = ""
+    match: Match = Match.NONE
+    digits: list[str] = field(default_factory=list)
+    visits: dict[str, Visit] = field(default_factory=dict)
+    joined_ms: dict[str, int] = field(default_factory=dict)
+    told: dict[str, OfferTold] = field(default_factory=dict)
+    legs: dict[str, AgentLeg] = field(default_factory=dict)
+    connected_ms: dict[str, int] = field(default_factory=dict)
+    leg_ended_ms: dict[str, int] = field(default_factory=dict)
+    talking: str = ""
+    holders: set[Side] = field(default_factory=set)
+    held_since: int = 0
+    ending: Ending | None = None
+
+    def take(self, fact: Fact) -> None:
+        if self.arrived is not None:
+            self.last_ms = max(self.last_ms, self.ms_of(fact))
+        now = self.ms_of(fact)
+        match fact.body:
+            case CallArrived() as body:
+                self.arrived, self.call_id = body, fact.call_id or ""
+                self.boot, self.arrived_at, self.arrived_ms = fact.boot, fact.at, fact.ms
+                self.last_ms = fact.ms
+            case CallAnswered():
+                self.answered_at, self.answered_ms = fact.at, now
+            case CustomerFound(customer=customer, match=found):
+                self.customer, self.match = customer, found
+            case LanguageChosen(language=language):
+                self.language = language
+            case DigitsEntered(digits=digits):
+                self.digits.append(digits)
+            case IntentCaptured(intent=intent):
+                self.intent = intent
+            case CallQueued(visit=visit, queue=queue):
+                self.visits[visit] = Visit(visit, queue)
+                self.joined_ms[visit] = now
+            case OfferMade(offer=offer, agent=agent):
+                self.told[offer] = OfferTold(offer, agent)
+            case ScreenPopSent(offer=offer, acknowledged=acknowledged) if offer in self.told:
+                self.told[offer] = dataclasses.replace(self.told[offer], pop_acknowledged=acknowledged)
+            case OfferEnded(offer=offer, result=result, detail=detail) if offer in self.told:
+                self.told[offer] = dataclasses.replace(self.told[offer], result=result, detail=detail)
+            case CallConnected(visit=visit, offer=offer, agent=agent):
+                self.legs[offer] = AgentLeg(offer, agent)
+                self.connected_ms[offer] = now
+                self.talking = offer
+                self.leave(visit, VisitOutcome.ANSWERED, "", now)
+            case CallHeld(by=by):
+                if not self.holders:
+                    self.held_since = now
+                self.holders.add(by)
+            case CallResumed(by=by):
+                self.resume(by, now)
+            case AgentLegEnded(offer=offer, by=by) if offer in self.legs:
+                self.end_leg(offer, by, now)
+            case QueueLeft(visit=visit, outcome=outcome, reason=reason):
+                self.leave(visit, outcome, reason, now)
+            case WrapUpEnded(offer=offer, disposition=disposition) if offer in self.legs:
+                self.legs[offer] = dataclasses.replace(
+                    self.legs[offer],
+                    wrap_up_ms=max(0, now - self.leg_ended_ms.get(offer, now)),
+                    disposition=disposition,
+                )
+            case CallEnded(by=by, cause=cause, sip_status=status, detail=detail, alive_ms=alive_ms):
+                if fact.boot != self.boot:
+                    now = max(self.last_ms, alive_ms)
+                self.ended_at, self.ended_ms = fact.at, now
+                self.ending = Ending(by, cause, status, detail)
+                if self.talking:
+                    self.end_leg(self.talking, by, now)
+            case _:
+                pass
+
+    def ms_of(self, fact: Fact) -> int:
+        """Milliseconds on the call's own boot clock; a later boot's facts stand at the last moment known."""
+        return fact.ms if not self.boot or fact.boot == self.boot else self.last_ms
+
+    def leave(self, visit: str, outcome: VisitOutcome, reason: str, now: int) -> None:
+        known = self.visits.get(visit)
+        if known is not None and known.outcome is None:
+            wait = now - self.joined_ms[visit]
+            self.visits[visit] = dataclasses.replace(known, wait_ms=wait, outcome=outcome, reason=reason)
+
+    def resume(self, by: Side, now: int) -> None:
+        if by in self.holders:
+            self.holders.discard(by)
+            if not self.holders:
+                self.add_hold(now)
+
+    def add_hold(self, now: int) -> None:
+        if self.talking in self.legs:
+            leg = self.legs[self.talking]
+            self.legs[self.talking] = dataclasses.replace(leg, hold_ms=leg.hold_ms + now - self.held_since)
+
+    def end_leg(self, offer: str, by: Side, now: int) -> None:
+        if offer in self.leg_ended_ms:
+            return
+        if self.holders and offer == self.talking:
+            self.add_hold(now)
+            self.holders.clear()
+        leg = self.legs[offer]
+        talk = now - self.connected_ms[offer] - leg.hold_ms
+        self.legs[offer] = dataclasses.replace(leg, talk_ms=talk, ended_by=by)
+        self.leg_ended_ms[offer] = now
+        if self.talking == offer:
+            self.talking = ""
+
+    def outcome(self) -> Outcome | None:
+        if self.ending is None:
+            return None
+        if self.legs:
+            return Outcome.HANDLED
+        if self.answered_ms is None and self.ending.by is Side.SYSTEM:
+            return Outcome.LOST if self.ending.cause is EndCause.RESTART else Outcome.REFUSED
+        if self.visits:
+            match list(self.visits.values())[-1].outcome:
+                case VisitOutcome.REFUSED:
+                    return Outcome.REFUSED
+                case VisitOutcome.FLOWED_OUT:
+                    return Outcome.UNSERVED
+                case VisitOutcome.ABANDONED | VisitOutcome.SHORT_ABANDONED:
+                    return Outcome.ABANDONED
+                case _:
+                    return Outcome.LOST
+        if self.ending.by is Side.CALLER:
+            return Outcome.LEFT_IN_MENU
+        return Outcome.SELF_SERVED if self.ending.cause is EndCause.FLOW_ENDED else Outcome.LOST
+
+    def done(self) -> Interaction:
+        if self.arrived is None or self.arrived_at is None:
+            raise ValueError("these facts hold no CallArrived: not a call's facts, or not all of them")
+        ended_ms = self.ended_ms if self.ending is not None else self.last_ms
+        visits, legs = tuple(self.visits.values()), tuple(self.legs.values())
+        busy = sum(visit.wait_ms for visit in visits) + sum(leg.talk_ms + leg.hold_ms for leg in legs)
+        answered = ended_ms - self.answered_ms if self.answered_ms is not None else 0
+        return Interaction(
+            call_id=self.call_id,
+            client=self.arrived.client,
+            flow=self.arrived.flow,
+            from_number=self.arrived.from_number,
+            from_name=self.arrived.from_name,
+            to_number=self.arrived.to_number,
+            arrived_at=self.arrived_at,
+            answered_at=self.answered_at,
+            ended_at=self.ended_at,
+            language=self.language,
+            intent=self.intent,
+            customer=self.customer,
+            match=self.match,
+            digits=tuple(self.digits),
+            visits=visits,
+            told=tuple(self.told.values()),
+            legs=legs,
+            ivr_ms=max(0, answered - busy),
+            duration_ms=ended_ms - self.arrived_ms,
+            outcome=self.outcome(),
+            ending=self.ending,
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return utc(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    return value

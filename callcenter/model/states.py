@@ -1,0 +1,97 @@
+"""What an agent wants, does, and can be reached by; and how an offer or a queue visit ends."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Intent(StrEnum):
+    """Chosen by the agent or a supervisor."""
+
+    READY = "ready"
+    NOT_READY = "not_ready"
+    SIGNED_OUT = "signed_out"
+
+
+class Work(StrEnum):
+    """Moved by the system alone."""
+
+    IDLE = "idle"
+    RESERVED = "reserved"
+    RINGING = "ringing"
+    TALKING = "talking"
+    HELD = "held"
+    CONSULTING = "consulting"
+    WRAP_UP = "wrap_up"
+    OUTBOUND = "outbound"
+
+
+class Device(StrEnum):
+    """Whether the agent's phone can be rung."""
+
+    REGISTERED = "registered"
+    UNREACHABLE = "unreachable"
+    BUSY_ELSEWHERE = "busy_elsewhere"
+
+
+class OfferResult(StrEnum):
+    """How an offer of one caller to one agent ended."""
+
+    ACCEPTED = "accepted"
+    NO_ANSWER = "no_answer"
+    BUSY = "busy"
+    DECLINED = "declined"
+    UNREACHABLE = "unreachable"
+    CALLER_GONE = "caller_gone"
+    LOST_RACE = "lost_race"
+
+
+class VisitOutcome(StrEnum):
+    """How one visit to a queue ended; every visit ends in exactly one of these."""
+
+    ANSWERED = "answered"
+    ABANDONED = "abandoned"
+    SHORT_ABANDONED = "short_abandoned"
+    FLOWED_OUT = "flowed_out"
+    REFUSED = "refused"
+    LOST = "lost"
+
+
+class Outcome(StrEnum):
+    """How a whole call ended, seen from the caller.
+
+    ``left_in_menu``: hung up before any queue. ``self_served``: the flow ended without a queue. ``unserved``: flowed out
+    of a queue (waited too long) and reached no agent. The others are those of the visit.
+    """
+
+    HANDLED = "handled"
+    ABANDONED = "abandoned"
+    LEFT_IN_MENU = "left_in_menu"
+    SELF_SERVED = "self_served"
+    UNSERVED = "unserved"
+    REFUSED = "refused"
+    LOST = "lost"
+
+
+class Side(StrEnum):
+    """Who did it."""
+
+    CALLER = "caller"
+    AGENT = "agent"
+    SYSTEM = "system"
+
+
+class EndCause(StrEnum):
+    """Why a call or a leg ended."""
+
+    HANGUP = "hangup"
+    CANCELLED = "cancelled"
+    FLOW_ENDED = "flow_ended"
+    AGENT_HANGUP = "agent_hangup"
+    REJECTED = "rejected"
+    MEDIA_TIMEOUT = "media_timeout"
+    MEDIA_FAILED = "media_failed"
+    NETWORK = "network"
+    SHUTDOWN = "shutdown"
+    RESTART = "restart"
+    ERROR = "error"
