@@ -1,0 +1,1 @@
+"""The event loop by name: clock, driver of the cores, scopes."""
