@@ -1,0 +1,57 @@
+"""MediaSettings: what the operator may set of the media plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CODECS = ("PCMU", "PCMA")
+"""What the embedded plane speaks."""
+
+
+@dataclass(frozen=True)
+class MediaSettings:
+    """Settings of the embedded media plane. Raises ValueError, one clear line, when they make no sense."""
+
+    ports: tuple[int, int] = (16384, 32767)
+    """First and last UDP port for sound; each leg takes an even one and the odd one after it."""
+
+    workers: int | None = None
+    """Worker processes; None: one a core."""
+
+    advertised: str | None = None
+    """The address written into session descriptions, where the machine stands behind a NAT with a public address."""
+
+    silence_timeout: float = 60.0
+    """Seconds without a packet from a peer that should send, until the leg is told to be silent."""
+
+    max_sessions: int | None = None
+    """Most legs at once; None: as many as ports and open files allow."""
+
+    max_load: float = 0.7
+    """Share of a core above which a worker takes no new call."""
+
+    rtcp_interval: float = 5.0
+    """Mean seconds between two RTCP reports of a leg."""
+
+    codecs: tuple[str, ...] = CODECS
+    """Codecs in the order of our preference."""
+
+    def __post_init__(self) -> None:
+        low, high = self.ports
+        if not 1024 <= low < high <= 65535:
+            raise ValueError(f"ports: {low} to {high} is no range of UDP ports between 1024 and 65535")
+        if self.workers is not None and not 1 <= self.workers <= 256:
+            raise ValueError(f"workers: write a number from 1 to 256, not {self.workers}")
+        pairs = (high + 1 - (low + low % 2)) // 2
+        if pairs < (self.workers or 1):
+            raise ValueError(f"ports: {low} to {high} holds {pairs} pairs of ports, too few for the workers")
+        if not self.silence_timeout > 0:
+            raise ValueError("silence_timeout: write a duration longer than nothing")
+        if self.max_sessions is not None and self.max_sessions < 1:
+            raise ValueError("max_sessions: write 1 or more")
+        if not 0 < self.max_load <= 1:
+            raise ValueError("max_load: write a share of a core between 0 and 1")
+        if not self.rtcp_interval > 0:
+            raise ValueError("rtcp_interval: write a duration longer than nothing")
+        if not self.codecs or len(set(self.codecs)) < len(self.codecs) or not set(self.codecs) <= set(CODECS):
+            raise ValueError(f"codecs: write some of {', '.join(CODECS)}, each once")

@@ -1,0 +1,124 @@
+"""What was received of one RTP source: loss and jitter as RFC 3550 (A.1, A.3, A.8) counts them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from callcenter.rtp.g711 import SAMPLE_RATE
+from callcenter.rtp.packet import timestamp_step
+from callcenter.rtp.rtcp import ReportBlock
+
+# What is further ahead or behind is a sender that numbers anew, or a stray (RFC 3550 A.1).
+MAX_DROPOUT: Final = 3000
+MAX_MISORDER: Final = 100
+
+# A distance longer than this (timestamp units, 1 s) is a sender that sets its clock anew, no jitter.
+_MAX_JUMP: Final = SAMPLE_RATE
+
+
+class Reception:
+    """The packets of one SSRC, in arrival order."""
+
+    __slots__ = (
+        "_arrival",
+        "_bad",
+        "_base",
+        "_cycles",
+        "_earlier",
+        "_expected_prior",
+        "_highest",
+        "_received",
+        "_received_prior",
+        "_timestamp",
+        "_transits",
+        "jitter",
+        "received",
+        "ssrc",
+    )
+
+    def __init__(self, ssrc: int, sequence: int) -> None:
+        self.ssrc = ssrc
+        self.received = 0
+        self.jitter = 0.0
+        """Interarrival jitter in timestamp units."""
+        self._earlier = 0  # lost before the last restart of the numbering
+        self._bad = -1
+        self._arrival = 0.0
+        self._timestamp = 0
+        self._transits = False
+        self._restart(sequence)
+
+    def count(self, sequence: int) -> None:
+        """A packet came that says nothing about jitter (a telephone event keeps its first timestamp)."""
+        self.received += 1
+        step = (sequence - self._highest) & 0xFFFF
+        if step < MAX_DROPOUT:
+            if sequence < self._highest:
+                self._cycles += 0x10000
+            self._highest = sequence
+        elif step <= 0x10000 - MAX_MISORDER:
+            # A jump: two in a row mean that the sender has started its numbers anew (A.1).
+            if sequence != self._bad:
+                self._bad = (sequence + 1) & 0xFFFF
+                return
+            self._earlier = self.lost
+            self._restart((sequence - 1) & 0xFFFF)
+            self._highest = sequence
+            self._received = 1
+        self._received += 1
+
+    def receive(self, sequence: int, timestamp: int, arrival: float) -> None:
+        """A packet of sound came at ``arrival`` (seconds of a steady clock)."""
+        self.count(sequence)
+        if self._transits:
+            late = abs((arrival - self._arrival) * SAMPLE_RATE - timestamp_step(timestamp, self._timestamp))
+            if late < _MAX_JUMP:
+                self.jitter += (late - self.jitter) / 16.0
+        self._transits = True
+        self._arrival = arrival
+        self._timestamp = timestamp
+
+    @property
+    def highest(self) -> int:
+        """The highest sequence number so far (16 bits)."""
+        return self._highest
+
+    @property
+    def lost(self) -> int:
+        """Packets lost so far; never negative, although duplicates may have come."""
+        return self._earlier + max(0, self._expected - self._received)
+
+    @property
+    def jitter_ms(self) -> float:
+        """Interarrival jitter in milliseconds."""
+        return self.jitter * 1000.0 / SAMPLE_RATE
+
+    @property
+    def _expected(self) -> int:
+        return self._cycles + self._highest - self._base + 1
+
+    def report(self, last_report: int = 0, delay: float = 0.0) -> ReportBlock:
+        """The block for the next RTCP report: the loss since the last one, and all in all.
+
+        ``last_report`` is the middle of the NTP time of the source's last sender report, ``delay`` the seconds since.
+        """
+        expected = self._expected - self._expected_prior
+        lost = expected - (self._received - self._received_prior)
+        self._expected_prior, self._received_prior = self._expected, self._received
+        return ReportBlock(
+            ssrc=self.ssrc,
+            fraction_lost=min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0,
+            cumulative_lost=min(self.lost, 0x7FFFFF),
+            highest_sequence=(self._cycles + self._highest) & 0xFFFFFFFF,
+            jitter=int(self.jitter) & 0xFFFFFFFF,
+            last_report=last_report,
+            delay=int(delay * 65536) & 0xFFFFFFFF if last_report else 0,
+        )
+
+    def _restart(self, sequence: int) -> None:
+        self._base = self._highest = sequence
+        self._cycles = 0
+        self._bad = -1
+        self._received = 0
+        self._expected_prior = 0
+        self._received_prior = 0
