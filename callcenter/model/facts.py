@@ -160,16 +160,18 @@ class CallConnected:
 
 @dataclass(frozen=True, slots=True)
 class CallHeld:
-    """One side put the other on hold."""
+    """One side put the other on hold; ``offer`` brought them together."""
 
     by: Side
+    offer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CallResumed:
-    """The side that held took the other back."""
+    """The side that held took the other back; ``offer`` brought them together."""
 
     by: Side
+    offer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,13 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class AgentStateChanged:
-    """An agent's state after a change; ``cause`` says in words what moved it."""
+    """An agent's whole state after a change; ``cause`` says in words what moved it.
+
+    ``forced``: the system chose the intent, not the agent. ``next`` and ``next_reason`` are the intent from the end of
+    the present work on; they differ from ``intent`` while a choice is pending. ``remaining_ms`` until a wrap-up, or an
+    idle agent's pause after an offer that failed, ends by itself (0: it does not); ``extension_ms`` by which the
+    wrap-up may still be extended, once.
+    """
 
     agent: str
     intent: Intent
@@ -225,6 +233,11 @@ class AgentStateChanged:
     device: Device
     cause: str
     offer: str = ""
+    forced: bool = False
+    next: Intent = Intent.READY
+    next_reason: str = ""
+    remaining_ms: int = 0
+    extension_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

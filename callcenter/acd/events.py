@@ -1,0 +1,241 @@
+"""What the ACD is told and what it answers: events in, effects out, one frozen value each.
+
+An event that comes late, twice, or about something unknown is ignored; none raises. Times are seconds of the same
+monotonic clock as the ``now`` of ``Acd.handle``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from callcenter.acd.settings import Plan, Requirement
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome
+
+# Events
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A caller's place in a queue; ``id`` is the id of the visit.
+
+    ``requirements`` add to the queue's; ``priority`` None takes the queue's; ``first_joined`` is the place kept from
+    an earlier visit.
+    """
+
+    id: str
+    call_id: str
+    queue: str
+    client: str
+    requirements: tuple[Requirement, ...] = ()
+    priority: int | None = None
+    first_joined: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A caller joins a queue: answered by offers, or by TicketRefused, or in the end by TicketExpired."""
+
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The visit is over without a talk: ABANDONED (short or not: the core decides), FLOWED_OUT or LOST."""
+
+    ticket_id: str
+    outcome: VisitOutcome
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        assert self.outcome in (VisitOutcome.ABANDONED, VisitOutcome.FLOWED_OUT, VisitOutcome.LOST), self.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRinging:
+    """The agent's phone rings; ``ring_for`` counts from here."""
+
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferAccepted:
+    """The agent picked up. No deadline runs from here on: TalkEnded must follow, whatever happens."""
+
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Caller and agent hear each other: the visit is answered."""
+
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferFailed:
+    """The agent did not pick up. The caller goes back to the old place; with CALLER_GONE the visit is abandoned.
+
+    Ignored after the pick-up: then TalkEnded tells the end.
+    """
+
+    offer_id: str
+    result: OfferResult
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        assert self.result is not OfferResult.ACCEPTED, self.result
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One side put the other on hold."""
+
+    offer_id: str
+    by: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The side that held took the other back."""
+
+    offer_id: str
+    by: Side
+
+
+@dataclass(frozen=True, slots=True)
+class TalkEnded:
+    """The agent's leg is over. Before Connected the caller goes back to the old place, or has abandoned if ``by`` is he."""
+
+    offer_id: str
+    by: Side
+    cause: EndCause
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpDone:
+    """The agent is through with the call. A mandatory wrap-up takes no empty disposition."""
+
+    agent_id: str
+    disposition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpExtended:
+    """The agent needs more time; granted once."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChanged:
+    """The agent's phone came, went or is busy elsewhere; ``cause`` says why in words."""
+
+    agent_id: str
+    device: Device
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IntentChosen:
+    """The agent, or a supervisor, chose; kept for the end of the present work if there is any.
+
+    Signing out takes a phone that does not talk yet out at once. ``by`` names who chose.
+    """
+
+    agent_id: str
+    intent: Intent
+    reason: str = ""
+    by: str = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """The configuration changed. Callers keep their places and talks go on.
+
+    Callers of a queue that is gone flow out; an agent who is gone is signed out when his work ends. Tell the ACD
+    with DeviceChanged about the phones of agents who are new.
+    """
+
+    plan: Plan
+
+
+AcdEvent = (
+    Join
+    | Leave
+    | OfferRinging
+    | OfferAccepted
+    | Connected
+    | OfferFailed
+    | Held
+    | Resumed
+    | TalkEnded
+    | WrapUpDone
+    | WrapUpExtended
+    | DeviceChanged
+    | IntentChosen
+    | Reconfigured
+)
+
+# Effects
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One caller for one agent. ``expires_at`` is when the reservation ends by itself if nobody picked up.
+
+    ``generation`` grows with every offer of this ACD; what carries an older one for the same agent is stale.
+    ``ticket_id``-try is the ``id``. ``waited`` is seconds since joining; ``skills`` what is asked of the agent.
+    """
+
+    id: str
+    ticket_id: str
+    call_id: str
+    queue: str
+    agent_id: str
+    epoch: int
+    generation: int
+    ring_for: float
+    expires_at: float
+    waited: float
+    skills: tuple[Requirement, ...]
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MakeOffer:
+    """Ring this agent for this caller; tell how it goes by OfferRinging, OfferAccepted, OfferFailed."""
+
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawOffer:
+    """The offer is over: cancel or hang up the agent's leg. Nothing need be answered, but TalkEnded if he had picked up."""
+
+    offer_id: str
+    ticket_id: str
+    agent_id: str
+    result: OfferResult
+
+
+@dataclass(frozen=True, slots=True)
+class TicketExpired:
+    """The visit flowed out: the longest wait was reached, or the queue is gone.
+
+    ``action`` is the queue's ``on_max_wait``; empty: go on behind the queue.
+    """
+
+    ticket_id: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRefused:
+    """The caller could not join: ``full`` or ``unknown_queue``. The visit has ended."""
+
+    ticket_id: str
+    reason: str
+
+
+AcdEffect = MakeOffer | WithdrawOffer | TicketExpired | TicketRefused

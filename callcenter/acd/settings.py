@@ -1,0 +1,140 @@
+"""Settings of the ACD: queues, agents, wrap-up and what follows an offer that failed. Durations are seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from callcenter.model.states import Intent, OfferResult
+
+LOWEST_LEVEL = 1
+HIGHEST_LEVEL = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A skill that the agent must have, at ``minimum`` (levels 1 to 5) or better."""
+
+    skill: str
+    minimum: int = LOWEST_LEVEL
+
+
+class Strategy(StrEnum):
+    """Which of the free agents who may take a caller takes him. ``matching.tier`` says what each means.
+
+    LONGEST_IDLE: the best match comes first (sum of the levels in the skills asked); of equals, the one idle longest.
+    """
+
+    LONGEST_IDLE = "longest_idle"
+
+
+class WrapUpMode(StrEnum):
+    """What the agent owes after a talk.
+
+    NONE: nothing, he is free at once. TIMED: he has some time and may end it earlier. MANDATORY: it has no end but
+    a disposition.
+    """
+
+    NONE = "none"
+    TIMED = "timed"
+    MANDATORY = "mandatory"
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpSettings:
+    """The time after a talk. A timed wrap-up of ``seconds`` may be extended once, by ``extend_once`` seconds."""
+
+    mode: WrapUpMode = WrapUpMode.TIMED
+    seconds: float = 30.0
+    extend_once: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """A queue. Of two callers the higher ``priority`` goes first, then who joined first.
+
+    ``ring_for`` counts from the agent's phone ringing. ``max_wait`` (None: no limit) counts from joining; then the
+    visit ends and ``on_max_wait``, a name that only the call's script understands, says what comes after.
+    A caller who hangs up before ``short_abandon`` counts as a short abandon. A caller too many for ``max_waiting``
+    is refused.
+    """
+
+    id: str
+    client: str
+    requirements: tuple[Requirement, ...] = ()
+    priority: int = 0
+    ring_for: float = 20.0
+    max_wait: float | None = None
+    on_max_wait: str = ""
+    wrap_up: WrapUpSettings | None = None
+    strategy: Strategy = Strategy.LONGEST_IDLE
+    short_abandon: float = 5.0
+    max_waiting: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """An agent: skills with levels 1 to 5, and the clients whose callers he may take, those and no others.
+
+    ``sign_in`` is the intent that a phone which comes back (or comes first) gives its agent; SIGNED_OUT: none.
+    """
+
+    id: str
+    name: str
+    skills: Mapping[str, int] = field(default_factory=dict)
+    clients: frozenset[str] = frozenset()
+    sign_in: Intent = Intent.READY
+
+
+@dataclass(frozen=True, slots=True)
+class RnaRule:
+    """After an offer that failed: a pause of ``delay`` seconds; after ``limit`` in a row (None: never) not ready."""
+
+    delay: float = 0.0
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RnaSettings:
+    """Ring-no-answer by cause. The pauses keep what fails at once from being tried in a tight loop.
+
+    A lost race is nobody's fault: it is not counted and costs no place among the idle; its pause only spares a switch
+    that could not make the offer good. A caller who is gone costs the agent nothing at all.
+    """
+
+    no_answer: RnaRule = RnaRule(limit=1)
+    busy: RnaRule = RnaRule(delay=10.0)
+    declined: RnaRule = RnaRule(delay=10.0, limit=3)
+    unreachable: RnaRule = RnaRule(delay=30.0, limit=3)
+    lost_race: RnaRule = RnaRule(delay=1.0)
+
+    def rule(self, result: OfferResult) -> RnaRule:
+        """The rule for how an offer ended."""
+        match result:
+            case OfferResult.NO_ANSWER:
+                return self.no_answer
+            case OfferResult.BUSY:
+                return self.busy
+            case OfferResult.DECLINED:
+                return self.declined
+            case OfferResult.UNREACHABLE:
+                return self.unreachable
+            case OfferResult.LOST_RACE:
+                return self.lost_race
+            case OfferResult.CALLER_GONE | OfferResult.ACCEPTED:
+                return RnaRule()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole configuration of the ACD; queues and agents by id.
+
+    ``offer_grace`` is what an offer may take beyond ``ring_for``, for the screen pop and the phone's first sign of
+    life, before the reservation ends by itself.
+    """
+
+    queues: Mapping[str, QueueSettings]
+    agents: Mapping[str, AgentSettings]
+    rna: RnaSettings = RnaSettings()
+    offer_grace: float = 5.0
