@@ -108,14 +108,15 @@ make_environment() {
     die "The virtual environment could not be made. Install what it needs: sudo apt-get install python3-venv"
 }
 
-# prepare EXTRAS: .venv stands and holds this project with its extras ("" for none).
+# prepare EXTRAS: .venv stands and holds this project with its extras ("" for none; "test" holds that too).
 prepare() {
     local extras=$1 stamp wanted
     wanted="$(cksum <pyproject.toml) $PWD"
-    stamp=".venv/ready-${extras:-run}"
-    if [ -x .venv/bin/python ] && [ -f "$stamp" ] && [ "$(<"$stamp")" = "$wanted" ]; then
-        return
-    fi
+    for stamp in .venv/ready-test ".venv/ready-${extras:-run}"; do
+        if [ -x .venv/bin/python ] && [ -f "$stamp" ] && [ "$(<"$stamp")" = "$wanted" ]; then
+            return
+        fi
+    done
     if ! { [ -x .venv/bin/python ] && good_python .venv/bin/python && .venv/bin/python -m pip --version >/dev/null 2>&1; }; then
         make_environment
     fi

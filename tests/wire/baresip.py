@@ -1,0 +1,239 @@
+"""baresip as a phone without a sound card: sends a tone, writes down what it hears, is driven over its control port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import time
+from asyncio.subprocess import Process
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from tests.wire import process, tone
+from tests.wire.wait import until
+
+STARTS_WITHIN = 10.0  # s
+ANSWERS_WITHIN = 5.0  # s, for a command on the control port
+SPEAKS_FOR = 180.0  # s of tone: baresip hangs up when its file ends, so longer than any test
+MODULES = next((str(path) for path in Path("/usr/lib").glob("**/baresip/modules") if path.is_dir()), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What baresip told, with the moment (``time.time()``) at which it was read."""
+
+    at: float
+    type: str
+    id: str
+    param: str
+    peer: str
+
+
+@dataclass(slots=True)
+class Baresip:
+    """One phone with one account. ``async with Baresip(...) as phone``."""
+
+    folder: Path
+    user: str
+    registrar: str  # host:port
+    password: str | None = None  # None: a caller, that does not register
+    transport: str = "udp"
+    hz: float = 440.0
+    answers: str = "manual"  # or "auto"
+    codec: str = "PCMU"
+    listen: int = 0  # its SIP port
+    events: list[Event] = field(default_factory=list)
+    _process: Process | None = None
+    _reader: asyncio.Task[None] | None = None
+    _writer: asyncio.StreamWriter | None = None
+    _replies: dict[str, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
+    _tokens: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def __aenter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "snd").mkdir(exist_ok=True)
+        speech = tone.write_wav(self.folder / "says.wav", tone.tone(self.hz, SPEAKS_FOR))
+        control = process.free_port()
+        (self.folder / "config").write_text(self._config(speech, control))
+        (self.folder / "accounts").write_text(self._account() + "\n")
+        (self.folder / "contacts").write_text("")
+        with (self.folder / "baresip.log").open("ab") as log:
+            self._process = await process.start(
+                ["baresip", "-f", str(self.folder), "-v"], folder=self.folder, stdout=log, stderr=log
+            )
+        try:
+            await self._connect(control)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _config(self, speech: Path, control: int) -> str:
+        lines = [
+            f"sip_listen 127.0.0.1:{self.listen}",
+            f"audio_source aufile,{speech}",
+            "audio_player aufile,/dev/null",
+            "audio_srate 8000",
+            "audio_channels 1",
+            "ausrc_srate 8000",
+            "auplay_srate 8000",
+            "ausrc_channels 1",
+            "auplay_channels 1",
+            "call_local_timeout 120",
+            "call_max_calls 4",
+            f"module_path {MODULES}",
+            "module g711.so",
+            "module aufile.so",
+            "module sndfile.so",
+            "module_tmp account.so",
+            "module_app menu.so",
+            "module_app ctrl_tcp.so",
+            f"ctrl_tcp_listen 127.0.0.1:{control}",
+            f"snd_path {self.folder / 'snd'}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _account(self) -> str:
+        params = [f"audio_codecs={self.codec}/8000/1", f"answermode={self.answers}", "dtmfmode=rtpevent"]
+        if self.password is None:
+            params.append("regint=0")
+        else:
+            params += [f"auth_user={self.user}", f"auth_pass={self.password}", "regint=60"]
+        return f"<sip:{self.user}@{self.registrar};transport={self.transport}>;" + ";".join(params)
+
+    async def _connect(self, port: int) -> None:
+        deadline = time.monotonic() + STARTS_WITHIN
+        while True:
+            assert self._process is not None
+            assert self._process.returncode is None, f"baresip ended: {self.log()}"
+            try:
+                reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                assert time.monotonic() < deadline, f"baresip does not listen: {self.log()}"
+                await asyncio.sleep(0.05)
+            else:
+                self._reader = asyncio.create_task(self._read(reader))
+                return
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                length = int((await reader.readuntil(b":"))[:-1])
+                message = json.loads((await reader.readexactly(length + 1))[:-1])
+                if message.get("event"):
+                    self.events.append(
+                        Event(
+                            time.time(),
+                            str(message.get("type", "")),
+                            str(message.get("id", "")),
+                            str(message.get("param", "")),
+                            str(message.get("peeruri", "")),
+                        )
+                    )
+                elif (waiting := self._replies.pop(str(message.get("token", "")), None)) and not waiting.done():
+                    waiting.set_result(message)
+
+    async def command(self, name: str, params: str = "") -> dict[str, Any]:
+        """Gives a command and returns the reply."""
+        assert self._writer is not None
+        token = str(next(self._tokens))
+        reply = self._replies[token] = asyncio.get_running_loop().create_future()
+        body = json.dumps({"command": name, "params": params, "token": token}).encode()
+        self._writer.write(b"%d:%s," % (len(body), body))
+        return await asyncio.wait_for(reply, ANSWERS_WITHIN)
+
+    async def registered(self, seconds: float = 10.0) -> None:
+        """Waits for the registrar's 200."""
+        await self.event("REGISTER_OK", seconds=seconds)
+
+    async def dial(self, number: str) -> None:
+        """Calls a number of the switch."""
+        done = await self.command("dial", f"sip:{number}@{self.registrar};transport={self.transport}")
+        assert done.get("ok"), done
+
+    async def accept(self) -> None:
+        """Picks up."""
+        await self.command("accept")
+
+    async def hangup(self) -> None:
+        """Ends the call, or declines it."""
+        await self.command("hangup")
+
+    async def hold(self) -> None:
+        """Puts the other side on hold by a re-INVITE."""
+        await self.command("hold")
+
+    async def resume(self) -> None:
+        """Takes the other side back from hold."""
+        await self.command("resume")
+
+    async def press(self, keys: str) -> None:
+        """Sends digits as RFC 4733 events, one after the other."""
+        for key in keys:
+            done = await self.command("sndcode", key)
+            assert done.get("ok"), done
+
+    def seen(self, kind: str, after: int = 0) -> Event | None:
+        """The first event of that type behind the first ``after`` ones."""
+        return next((event for event in self.events[after:] if event.type == kind), None)
+
+    async def event(self, kind: str, *, after: int = 0, seconds: float = 10.0) -> Event:
+        """Waits for an event, also one that came before; ``after`` leaves out the first ones."""
+        return await until(
+            lambda: self.seen(kind, after),
+            f"{self.user}'s {kind}; it told {[event.type for event in self.events[after:]]}; {self.log()}",
+            seconds,
+        )
+
+    @property
+    def recording(self) -> Path | None:
+        """What the phone has heard in the call that began last."""
+        found = sorted((self.folder / "snd").glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime_ns)
+        return found[-1] if found else None
+
+    def hears(self, hz: float, seconds: float = 0.4) -> bool:
+        """Whether the last part of what it heard is that tone."""
+        path = self.recording
+        return path is not None and tone.is_tone(tone.tail_of_wav(path, seconds), hz)
+
+    def loudness(self, seconds: float = 0.4) -> float:
+        """How loud the last part of what it heard is."""
+        path = self.recording
+        return tone.loudness(tone.tail_of_wav(path, seconds)) if path else 0.0
+
+    async def heard(self, hz: float, seconds: float = 10.0) -> None:
+        """Waits until it hears that tone."""
+        await until(lambda: self.hears(hz), f"{self.user} hears {hz:g} Hz", seconds)
+
+    def log(self) -> str:
+        """The end of what baresip printed."""
+        path = self.folder / "baresip.log"
+        return path.read_text(errors="replace")[-1500:] if path.exists() else ""
+
+    async def close(self) -> None:
+        """Quits; unregisters on the way."""
+        if self._process is not None and self._process.returncode is None and self._writer is not None:
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                await self.command("quit")
+        await self.vanish(gently=True)
+
+    async def vanish(self, *, gently: bool = False) -> None:
+        """Is gone without a word, as a phone whose plug is pulled."""
+        if self._writer is not None:
+            self._writer.close()
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.wait([self._reader])
+        if self._process is not None:
+            if gently:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.wait(), 3)
+            elif self._process.returncode is None:
+                self._process.kill()
+            await process.end(self._process)

@@ -1,0 +1,54 @@
+"""Programs that a test starts: their output kept, ended by their own pid, never by name."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+ENDS_WITHIN = 10.0  # s after SIGTERM; then SIGKILL
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of 127.0.0.1 that was free a moment ago, for programs that cannot tell which one they took."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def start(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    stdout: int | IO[bytes] = PIPE,
+    stderr: int | IO[bytes] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Process:
+    """Starts a program without standard input; its errors go to ``folder/stderr.log`` unless told otherwise."""
+    if stderr is not None:
+        return await asyncio.create_subprocess_exec(
+            *command, cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=environment
+        )
+    with (folder / "stderr.log").open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            *command, cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=stdout, stderr=log, env=environment
+        )
+
+
+async def end(process: Process, how: signal.Signals = signal.SIGTERM) -> int:
+    """Ends a process that we started and returns its status."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(how)
+    try:
+        async with asyncio.timeout(ENDS_WITHIN):
+            return await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        return await process.wait()

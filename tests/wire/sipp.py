@@ -1,0 +1,87 @@
+"""sipp as a caller that is exact on the wire, one or many at once; its own statistics say what was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.wire import process, tone
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+MEDIA_PORTS = 20000  # from here sipp takes four ports a call; it binds none of them
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What sipp counted, and what it complained of."""
+
+    status: int
+    succeeded: int
+    failed: int
+    retransmissions: int
+    errors: str
+
+    @property
+    def clean(self) -> bool:
+        """Every call as the scenario tells it."""
+        return self.status == 0 and self.failed == 0
+
+
+def can_press_keys() -> bool:
+    """Sipp sends its captured digits by a raw socket."""
+    return os.geteuid() == 0
+
+
+async def call(
+    folder: Path,
+    scenario: str,
+    target: str,
+    number: str,
+    *,
+    calls: int = 1,
+    rate: int = 50,
+    talk: float = 2.0,
+    key: str = "1",
+    transport: str = "udp",
+    seconds: float = 60.0,
+) -> Tally:
+    """Runs a scenario of ``scenarios/`` against ``target`` (host:port) and returns when all its calls are over."""
+    folder.mkdir(parents=True, exist_ok=True)
+    digit = folder / "digit.pcap"
+    digit.write_bytes(tone.pcap_of_rtp_digit("0123456789*#".index(key)))
+    script = folder / "scenario.xml"
+    script.write_text((SCENARIOS / f"{scenario}.xml").read_text().replace("DIGIT_PCAP", str(digit)))
+    command = [
+        *("sipp", target, "-sf", str(script), "-s", number, "-i", "127.0.0.1", "-mi", "127.0.0.1"),
+        *("-mp", str(MEDIA_PORTS), "-m", str(calls), "-l", str(calls), "-r", str(rate), "-d", str(int(talk * 1000))),
+        *("-t", "t1" if transport == "tcp" else "u1", "-timeout", str(int(seconds)), "-timeout_error"),
+        *("-trace_err", "-error_file", str(folder / "errors.log")),
+        *("-trace_stat", "-stf", str(folder / "stat.csv"), "-fd", "1", "-nostdin"),
+    ]
+    with (folder / "screen.log").open("wb") as screen:
+        running = await process.start(command, folder=folder, stdout=screen)
+    try:
+        await asyncio.wait_for(running.wait(), seconds + 10)
+    finally:
+        await process.end(running)
+    return _tally(running.returncode or 0, folder)
+
+
+def _tally(status: int, folder: Path) -> Tally:
+    errors = folder / "errors.log"
+    said = errors.read_text(errors="replace")[-3000:] if errors.exists() else ""
+    counted = folder / "stat.csv"
+    rows = list(csv.DictReader(counted.read_text().splitlines(), delimiter=";")) if counted.exists() else []
+    if not rows:
+        return Tally(status or 255, 0, 0, 0, said + (folder / "stderr.log").read_text(errors="replace")[-2000:])
+    last = rows[-1]
+    return Tally(
+        status,
+        int(last["SuccessfulCall(C)"]),
+        int(last["FailedCall(C)"]),
+        int(last["Retransmissions(C)"]),
+        said,
+    )

@@ -1,0 +1,155 @@
+"""The switch under test: `callcenter run --trial` in a process of its own, and the proof that nothing stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sqlite3
+import sys
+from asyncio.subprocess import Process
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from tests.wire import process
+from tests.wire.wait import until
+
+ROOT = Path(__file__).parent.parent.parent
+READY_WITHIN = 30.0  # s
+MARK = "CALLCENTER_TEST_MARK"  # in the environment of the switch and so of all that it starts
+
+
+@dataclass(slots=True)
+class Switch:
+    """``async with Switch(folder) as switch``: ready when the block begins, gone without a trace after it."""
+
+    folder: Path
+    options: tuple[str, ...] = ()
+    trial: bool = True
+    may_complain: tuple[str, ...] = ()  # parts of log lines at level error that this test expects
+    ready: dict[str, Any] = field(default_factory=dict)
+    _process: Process | None = None
+    _mark: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    async def __aenter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self.stop()
+        if kind is None:
+            self.assert_nothing_left()
+            self.assert_log_clean()
+
+    async def start(self) -> None:
+        """Starts it and reads its line."""
+        command = [sys.executable, "-m", "callcenter", "run", "--trial", "--log", "json", *self.options]
+        self._process = await process.start(
+            command,
+            folder=self.folder,
+            environment={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default", MARK: self._mark},
+        )
+        assert self._process.stdout is not None
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), READY_WITHIN)
+        except TimeoutError:
+            line = b""
+        if not line:
+            await process.end(self._process)
+            raise AssertionError(f"the switch did not start:\n{self.log()[-4000:]}")
+        self.ready = json.loads(line)
+        assert self.ready["ready"] is True
+
+    async def stop(self) -> None:
+        """Ends it as an operator does."""
+        if self._process is not None and self._process.returncode is None:
+            status = await process.end(self._process)
+            assert status == 0, f"the switch ended with {status}:\n{self.log()[-4000:]}"
+
+    async def kill(self) -> None:
+        """``kill -9``: its workers and its broker must follow by themselves."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+        await until(lambda: not self.processes(), f"all that the switch had started ends: {self.processes()}")
+
+    @property
+    def pid(self) -> int:
+        """The process to which the line came from."""
+        return int(self.ready["pid"])
+
+    def address(self, transport: str = "udp") -> str:
+        """The host:port on which it listens, IPv4."""
+        return str(next(address for address in self.ready["sip"][transport] if not str(address).startswith("[")))
+
+    @property
+    def where(self) -> tuple[str, int]:
+        """The same for sockets, UDP."""
+        host, _, port = self.address().rpartition(":")
+        return host, int(port)
+
+    def agent(self, user: str) -> dict[str, Any]:
+        """An agent's line: user, password, name, skills, clients, mqtt."""
+        return dict(next(agent for agent in self.ready["agents"] if agent["user"] == user))
+
+    @property
+    def database(self) -> Path:
+        """The database file."""
+        return Path(self.ready["database"])
+
+    def query(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Reads the database while the switch writes it."""
+        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=5)
+        try:
+            connection.row_factory = sqlite3.Row
+            return connection.execute(sql, values).fetchall()
+        finally:
+            connection.close()
+
+    def processes(self) -> list[int]:
+        """Every process that carries this switch's mark, itself included."""
+        found = []
+        wanted = f"{MARK}={self._mark}".encode()
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdigit():
+                continue
+            try:
+                environment = (folder / "environ").read_bytes().split(b"\0")
+                dead = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            except OSError:
+                continue
+            if wanted in environment and not dead:
+                found.append(int(folder.name))
+        return found
+
+    def assert_nothing_left(self) -> None:
+        """No process, no folder."""
+        left = self.processes()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert not left, f"processes are left behind: {left}"
+        if self.trial:
+            assert not Path(self.ready["data"]).exists(), f"{self.ready['data']} is left behind"
+
+    def log(self) -> str:
+        """All that it wrote to its standard error."""
+        path = self.folder / "stderr.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def assert_log_clean(self) -> None:
+        """No trace of a mistake of ours, and no warning of Python's."""
+        log = self.log()
+        for sign in ("Traceback", "Warning:", "never awaited", "Task exception was never"):
+            at = log.find(sign)
+            assert at < 0, f"{sign!r} in the log:\n{log[max(0, at - 1500) : at + 2500]}"
+        for line in log.splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if entry.get("level") in {"error", "critical"} and not any(part in line for part in self.may_complain):
+                raise AssertionError(f"an error in the log: {line}")

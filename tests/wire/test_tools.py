@@ -1,0 +1,106 @@
+"""The tools of the wire tests, tried against each other: a tool that cannot hear would pass anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.wire import mosquitto, process, sipp, tone
+from tests.wire.baresip import Baresip
+from tests.wire.mosquitto import Subscriber
+from tests.wire.stub import Stub
+from tests.wire.wait import until
+
+
+def test_a_tone_is_measured_and_told_from_another_and_from_silence() -> None:
+    made = tone.tone(440, 0.5)
+    assert tone.frequency(made) == pytest.approx(440, abs=2)
+    assert tone.is_tone(made, 440)
+    assert not tone.is_tone(made, 880)
+    assert tone.frequency(made * 0) is None
+    assert not tone.is_tone(tone.tone(440, 0.5) + tone.tone(880, 0.5), 440)
+    assert tone.is_tone(tone.from_mu_law(tone.mu_law(made)), 440)
+
+
+async def test_two_baresips_hear_each_other(tmp_path: Path) -> None:
+    port = process.free_port()
+    async with (
+        Baresip(tmp_path / "a", "a", f"127.0.0.1:{port}", hz=440) as caller,
+        Baresip(tmp_path / "b", "b", f"127.0.0.1:{port}", hz=880, listen=port) as callee,
+    ):
+        await caller.dial("b")
+        await callee.event("CALL_INCOMING")
+        await caller.event("CALL_RINGING")
+        await callee.accept()
+        await caller.event("CALL_ESTABLISHED")
+        await caller.heard(880)
+        await callee.heard(440)
+        await caller.press("4")
+        await callee.hangup()
+        await caller.event("CALL_CLOSED")
+
+
+async def test_sipp_calls_a_stub_presses_its_key_and_hangs_up(tmp_path: Path) -> None:
+    if not sipp.can_press_keys():
+        pytest.skip("sipp sends captured digits by a raw socket, which needs root")
+    async with Stub(("127.0.0.1", 9)) as phone:
+        tally = await sipp.call(tmp_path, "caller", f"127.0.0.1:{phone.port}", "1000", calls=3, talk=0.5, key="7")
+        assert tally.clean, tally
+        assert (tally.succeeded, tally.retransmissions) == (3, 0)
+        events = [packet[12:16] for packet in phone.media if packet[1] & 0x7F == 101]
+        ends = [event for event in events if event[1] & 0x80]
+        assert len(ends) == 9, "each key's end is sent three times"
+        assert {event[0] for event in events} == {7}
+
+
+async def test_sipp_that_is_refused_says_so(tmp_path: Path) -> None:
+    async with Stub(("127.0.0.1", 9), answers=lambda _: 486) as phone:
+        tally = await sipp.call(tmp_path, "caller", f"127.0.0.1:{phone.port}", "1000", talk=0.1)
+        assert not tally.clean
+        assert tally.failed == 1
+
+
+async def test_stub_calls_stub() -> None:
+    async with Stub(("127.0.0.1", 9)) as callee, Stub(("127.0.0.1", callee.port)) as caller:
+        invite = caller.invite("b")
+        answer = await caller.final(invite)
+        assert answer.status == 200
+        await callee.request("ACK")
+        assert (await caller.final(caller.in_dialog("BYE", invite, answer))).status == 200
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_subscriber_reads_what_it_may_and_tells_what_it_may_not(tmp_path: Path, version: str) -> None:
+    port = process.free_port()
+    rules = tmp_path / "acl"
+    rules.write_text("pattern read mine/%u\nuser ana\ntopic write mine/#\n")
+    rules.chmod(0o644)
+    tmp_path.chmod(0o755)
+    config = tmp_path / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\nacl_file {rules}\n")
+    broker = await process.start(["mosquitto", "-c", str(config)], folder=tmp_path)
+    try:
+
+        async def publishes() -> bool:
+            return await mosquitto.publish(tmp_path, "127.0.0.1", port, "ana", "x", "mine/ana", '{"a": 1}') == 0
+
+        while not await publishes():
+            assert broker.returncode is None, (tmp_path / "stderr.log").read_text()
+        ana = Subscriber(tmp_path / "s1", "127.0.0.1", port, "ana", "x", ("mine/ana",), version)
+        bruno = Subscriber(tmp_path / "s2", "127.0.0.1", port, "bruno", "x", ("mine/ana", "mine/bruno"), version)
+        async with ana, bruno:
+            assert await publishes()
+            assert (await ana.message("mine/ana")).json == {"a": 1}
+            assert not (await ana.message("mine/ana")).retained
+            topic = "mine/bruno"
+            assert await mosquitto.publish(tmp_path, "127.0.0.1", port, "ana", "x", topic, "for bruno") == 0
+            assert (await bruno.message(topic)).payload == b"for bruno"
+            assert not bruno.on("mine/ana")
+    finally:
+        await process.end(broker)
+
+
+async def test_waiting_in_vain_fails() -> None:
+    with pytest.raises(AssertionError, match="the moon"):
+        await until(lambda: None, "the moon", 0.05)

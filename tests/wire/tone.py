@@ -1,0 +1,114 @@
+"""Tones: made for one phone to send, measured in what another has heard."""
+
+from __future__ import annotations
+
+import struct
+import wave
+from pathlib import Path
+
+import numpy
+from numpy.typing import NDArray
+
+RATE = 8000  # samples a second, as G.711 has them
+WAV_HEADER = 44  # bytes; what baresip and wave write before 16-bit samples
+SILENT_BELOW = 200.0  # root mean square of 16-bit samples: under it nobody would call it a tone
+
+Samples = NDArray[numpy.int16]
+
+
+def tone(hz: float, seconds: float, amplitude: int = 9000) -> Samples:
+    """A sine at 8 kHz, 16 bit."""
+    at = numpy.arange(int(seconds * RATE)) / RATE
+    return (numpy.sin(2 * numpy.pi * hz * at) * amplitude).astype(numpy.int16)
+
+
+def write_wav(path: Path, samples: Samples) -> Path:
+    """Writes 8 kHz mono 16 bit."""
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(RATE)
+        out.writeframes(samples.astype("<i2").tobytes())
+    return path
+
+
+def mu_law(samples: Samples) -> bytes:
+    """G.711 mu-law of 16-bit samples (by its definition: bias, segment, step)."""
+    wide = samples.astype(numpy.int32)
+    sign = numpy.where(wide < 0, 0x80, 0)
+    magnitude = numpy.minimum(numpy.abs(wide), 32635) + 132
+    segment = numpy.floor(numpy.log2(magnitude)).astype(numpy.int32) - 7
+    step = (magnitude >> (segment + 3)) & 0x0F
+    coded: NDArray[numpy.uint8] = (~(sign | (segment << 4) | step) & 0xFF).astype(numpy.uint8)
+    return coded.tobytes()
+
+
+def from_mu_law(coded: bytes) -> Samples:
+    """16-bit samples of G.711 mu-law."""
+    code = ~numpy.frombuffer(coded, dtype=numpy.uint8).astype(numpy.int32) & 0xFF
+    magnitude = ((((code & 0x0F) << 3) + 132) << ((code >> 4) & 7)) - 132
+    return numpy.where(code & 0x80, -magnitude, magnitude).astype(numpy.int16)
+
+
+def tail_of_wav(path: Path, seconds: float) -> Samples:
+    """The last part of a WAV that may still be growing: its header's length is not looked at."""
+    data = path.read_bytes()[WAV_HEADER:]
+    data = data[: len(data) // 2 * 2]
+    wanted = int(seconds * RATE) * 2
+    return numpy.frombuffer(data[-wanted:], dtype="<i2").astype(numpy.int16)
+
+
+def seconds_of_wav(path: Path) -> float:
+    """How much sound a WAV that may still be growing holds."""
+    return max(0, path.stat().st_size - WAV_HEADER) / 2 / RATE
+
+
+def loudness(samples: Samples) -> float:
+    """Root mean square."""
+    return float(numpy.sqrt(numpy.mean(numpy.square(samples.astype(numpy.float64))))) if samples.size else 0.0
+
+
+def frequency(samples: Samples) -> float | None:
+    """The strongest frequency in Hz; None for silence."""
+    if samples.size < RATE // 20 or loudness(samples) < SILENT_BELOW:
+        return None
+    windowed = samples.astype(numpy.float64) * numpy.hanning(samples.size)
+    padded = max(RATE, samples.size)
+    return float(numpy.argmax(numpy.abs(numpy.fft.rfft(windowed, padded)))) * RATE / padded
+
+
+def purity(samples: Samples, hz: float, width: float = 30.0) -> float:
+    """The share of the sound's energy that lies within ``width`` Hz of ``hz``: 1 for that tone alone."""
+    spectrum = numpy.square(numpy.abs(numpy.fft.rfft(samples.astype(numpy.float64) * numpy.hanning(samples.size))))
+    at = numpy.fft.rfftfreq(samples.size, 1 / RATE)
+    total = float(spectrum[at > 50].sum())
+    return float(spectrum[numpy.abs(at - hz) <= width].sum()) / total if total else 0.0
+
+
+def is_tone(samples: Samples, hz: float) -> bool:
+    """This tone and hardly anything else."""
+    found = frequency(samples)
+    return found is not None and abs(found - hz) <= 10 and purity(samples, hz) > 0.8
+
+
+def pcap_of_rtp_digit(event: int, *, payload_type: int = 101, packets: int = 6) -> bytes:
+    """A capture of one RFC 4733 key for sipp's play_pcap_audio: start, going on, and three times its end."""
+    frames = []
+    for number in range(packets + 3):
+        ended = number >= packets
+        duration = 160 * min(number + 1, packets)
+        rtp = struct.pack(
+            "!BBHII",
+            0x80,
+            payload_type | (0x80 if number == 0 else 0),
+            1000 + number,
+            16000,
+            0x0BADCAFE,
+        ) + struct.pack("!BBH", event, (0x80 if ended else 0) | 10, duration)
+        udp = struct.pack("!HHHH", 4000, 4000, 8 + len(rtp), 0) + rtp
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), number, 0, 64, 17, 0, b"\x7f\0\0\1", b"\x7f\0\0\1")
+        frames.append((number * 0.02, b"\0" * 12 + b"\x08\0" + ip + udp))
+    out = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    for at, frame in frames:
+        out += struct.pack("<IIII", 1, int(at * 1e6), len(frame), len(frame)) + frame
+    return out
