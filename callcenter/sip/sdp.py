@@ -1,0 +1,679 @@
+"""Session descriptions (RFC 4566) and what two of them agree on (RFC 3264): read tolerantly, written strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from ipaddress import ip_address
+
+from callcenter.sip.errors import SdpError, SdpNotAcceptable
+
+# A browser's offer has some 6 KiB and 200 lines, a phone's below 1 KiB.
+MAX_SDP = 32_768
+MAX_LINES = 1_000
+# Media lines of one description, and formats of one media line.
+MAX_MEDIA = 32
+MAX_FORMATS = 64
+# Version and session id are 64-bit numbers in earnest.
+MAX_DIGITS = 20
+
+# The order of the lines that are only carried along (RFC 4566 5): i u e p stand before c, b after it, r z k after t.
+_OTHERS = "iuepbrzk"
+
+DEFAULT_PTIME = 20
+"""Milliseconds of sound in a packet when nobody says otherwise (RFC 3551 4.2)."""
+
+Attributes = tuple[tuple[str, str | None], ...]
+
+
+class Direction(StrEnum):
+    """Which way the sound goes, seen from whoever says it."""
+
+    SENDRECV = "sendrecv"
+    SENDONLY = "sendonly"
+    RECVONLY = "recvonly"
+    INACTIVE = "inactive"
+
+    @staticmethod
+    def of(*, sends: bool, receives: bool) -> Direction:
+        """The direction of one who sends, receives, both or neither."""
+        if sends:
+            return Direction.SENDRECV if receives else Direction.SENDONLY
+        return Direction.RECVONLY if receives else Direction.INACTIVE
+
+    @property
+    def sends(self) -> bool:
+        """Whether the one who says it sends."""
+        return self in (Direction.SENDRECV, Direction.SENDONLY)
+
+    @property
+    def receives(self) -> bool:
+        """Whether the one who says it receives."""
+        return self in (Direction.SENDRECV, Direction.RECVONLY)
+
+    def answered_by(self, wish: Direction) -> Direction:
+        """Our side of it: what the peer's direction leaves of our wish (RFC 3264 6.1)."""
+        return Direction.of(sends=self.receives and wish.sends, receives=self.sends and wish.receives)
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """A way to encode sound, and the payload type by which we offer it."""
+
+    name: str
+    payload_type: int
+    rate: int = 8000
+    channels: int = 1
+    fmtp: str = ""
+
+    def same_as(self, other: Codec) -> bool:
+        """Whether both are the same encoding, by whatever payload type."""
+        return (self.name.lower(), self.rate, self.channels) == (other.name.lower(), other.rate, other.channels)
+
+    @property
+    def rtpmap(self) -> str:
+        """The value of the rtpmap attribute, without the payload type."""
+        return f"{self.name}/{self.rate}" + (f"/{self.channels}" if self.channels > 1 else "")
+
+
+PCMU = Codec("PCMU", 0)
+PCMA = Codec("PCMA", 8)
+TELEPHONE_EVENT = "telephone-event"
+TELEPHONE_EVENT_TYPE = 101
+"""The payload type that nearly everybody uses for telephone events."""
+DIGIT_EVENTS = "0-15"
+"""The events of RFC 4733 that we understand: 0-9, *, #, A-D."""
+
+# Payload types that mean something without rtpmap (RFC 3551 6).
+STATIC = {
+    codec.payload_type: codec
+    for codec in (
+        PCMU,
+        Codec("GSM", 3),
+        Codec("G723", 4),
+        PCMA,
+        Codec("G722", 9),
+        Codec("L16", 10, 44100, 2),
+        Codec("L16", 11, 44100),
+        Codec("CN", 13),
+        Codec("G728", 15),
+        Codec("G729", 18),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The o= line: who describes, and the version, which grows by one with every change (RFC 3264 8)."""
+
+    session_id: int
+    version: int
+    address: str
+    username: str = "-"
+
+    def __str__(self) -> str:
+        return f"{self.username} {self.session_id} {self.version} IN {_family(self.address)} {self.address}"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaDescription:
+    """One m= line and what stands below it. ``port`` 0: refused, or taken away."""
+
+    kind: str
+    port: int
+    protocol: str = "RTP/AVP"
+    formats: tuple[str, ...] = ("0",)
+    connection: str | None = None
+    attributes: Attributes = ()
+    port_count: int = 1
+    others: tuple[tuple[str, str], ...] = ()
+
+    def attribute(self, name: str) -> str | None:
+        """The value of the first attribute of that name; ``""`` for one without value, None when it is not there."""
+        return _attribute(self.attributes, name)
+
+    @property
+    def direction(self) -> Direction | None:
+        """The direction, when this line says one of its own."""
+        return _direction(self.attributes)
+
+    @property
+    def ptime(self) -> int | None:
+        """Milliseconds of sound that the describer wants in a packet."""
+        return _milliseconds(self.attribute("ptime"))
+
+    @property
+    def maxptime(self) -> int | None:
+        """Milliseconds of sound that the describer takes in a packet at most."""
+        return _milliseconds(self.attribute("maxptime"))
+
+    def codec(self, format: str) -> Codec | None:
+        """The codec of a format of this line, by rtpmap or, without one, by its static payload type."""
+        number = _payload_type(format)
+        if number is None:
+            return None
+        for name, value in self.attributes:
+            if name == "rtpmap" and value is not None:
+                key, _, encoding = value.partition(" ")
+                if key == format:
+                    return _read_codec(number, encoding.strip(" "), self.fmtp(format))
+        return STATIC.get(number)
+
+    def fmtp(self, format: str) -> str:
+        """The parameters of a format; empty when there are none."""
+        for name, value in self.attributes:
+            if name == "fmtp" and value is not None:
+                key, _, parameters = value.partition(" ")
+                if key == format:
+                    return parameters.strip(" ")
+        return ""
+
+    def codecs(self) -> list[Codec]:
+        """The codecs in order of preference; formats that mean nothing to us are left out."""
+        return [codec for codec in map(self.codec, self.formats) if codec is not None]
+
+    def telephone_event(self, rate: int) -> int | None:
+        """The payload type of telephone events at this clock rate (RFC 4733)."""
+        for codec in self.codecs():
+            if codec.name.lower() == TELEPHONE_EVENT and codec.rate == rate:
+                return codec.payload_type
+        return None
+
+    def refused(self) -> MediaDescription:
+        """The answer to this line that says no (RFC 3264 6): port 0, the formats repeated."""
+        return MediaDescription(self.kind, 0, self.protocol, self.formats)
+
+    def lines(self) -> list[str]:
+        """The m= line and what stands below it."""
+        count = f"/{self.port_count}" if self.port_count != 1 else ""
+        out = [f"m={self.kind} {self.port}{count} {self.protocol} {' '.join(self.formats)}"]
+        out += [f"i={value}" for key, value in self.others if key == "i"]
+        if self.connection is not None:
+            out.append(f"c=IN {_family(self.connection)} {self.connection}")
+        out += [f"{key}={value}" for key, value in self.others if key != "i"]
+        return out + _attribute_lines(self.attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDescription:
+    """A session description. ``connection`` is the address that media lines without their own have."""
+
+    origin: Origin
+    media: tuple[MediaDescription, ...] = ()
+    connection: str | None = None
+    attributes: Attributes = ()
+    name: str = "-"
+    times: tuple[str, ...] = ("0 0",)
+    others: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, data: bytes) -> SessionDescription:
+        """Read a description. Bare LF, missing s= and t= and unknown lines are borne. Raises SdpError."""
+        return _Reader(data).read()
+
+    def to_bytes(self) -> bytes:
+        """The description as it goes out. Raises ValueError when a value holds a line end."""
+        out = ["v=0", f"o={self.origin}", f"s={self.name}"]
+        out += [f"{key}={value}" for key, value in self.others if key in "iuep"]
+        if self.connection is not None:
+            out.append(f"c=IN {_family(self.connection)} {self.connection}")
+        out += [f"b={value}" for key, value in self.others if key == "b"]
+        out += [f"t={value}" for value in self.times]
+        out += [f"{key}={value}" for key, value in self.others if key in "rzk"]
+        out += _attribute_lines(self.attributes)
+        for media in self.media:
+            out += media.lines()
+        text = "\n".join(out)
+        if "\r" in text or text.count("\n") != len(out) - 1:
+            raise ValueError("line end in a value of a session description")
+        return (text.replace("\n", "\r\n") + "\r\n").encode()
+
+    def direction_of(self, media: MediaDescription) -> Direction:
+        """The direction of a media line: its own, else the session's, else sendrecv."""
+        return media.direction or _direction(self.attributes) or Direction.SENDRECV
+
+    def address_of(self, media: MediaDescription) -> str | None:
+        """The address of a media line: its own, else the session's."""
+        return media.connection or self.connection
+
+    def rtcp_of(self, media: MediaDescription) -> tuple[str, int] | None:
+        """Where RTCP of a media line goes: the rtcp attribute (RFC 3605), else the next port."""
+        address = self.address_of(media)
+        if address is None:
+            return None
+        port, _, rest = (media.attribute("rtcp") or "").partition(" ")
+        if port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 65535:
+            words = rest.split()
+            return (words[2] if len(words) == 3 and _is_address(words[2]) else address), int(port)
+        return (address, media.port + 1) if media.port < 65535 else None
+
+    def after(self, previous: SessionDescription) -> SessionDescription:
+        """The description as successor of our last one: same session, the version raised by one if anything changed."""
+        unchanged = replace(self, origin=previous.origin)
+        if unchanged == previous:
+            return previous
+        return replace(self, origin=replace(previous.origin, version=previous.origin.version + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """What an offer and its answer agree on, seen from our side.
+
+    ``description`` is ours: the answer to send, or the offer that was answered. Packets that we send carry
+    ``payload_type`` (digits ``telephone_event``) and go to ``remote``; those that we receive carry the ``receive_``
+    ones. ``remote`` and ``rtcp`` are None while the peer takes nothing (address 0.0.0.0). ``direction`` is our side.
+    """
+
+    description: SessionDescription
+    codec: Codec
+    payload_type: int
+    receive_payload_type: int
+    telephone_event: int | None
+    receive_telephone_event: int | None
+    remote: tuple[str, int] | None
+    rtcp: tuple[str, int] | None
+    direction: Direction
+    remote_holds: bool
+    ptime: int
+
+
+def negotiate(
+    offer: SessionDescription,
+    supported: Sequence[Codec],
+    *,
+    host: str,
+    port: int,
+    session_id: int,
+    version: int = 0,
+    direction: Direction = Direction.SENDRECV,
+    prefer: Codec | None = None,
+    rtcp_port: int | None = None,
+    previous: SessionDescription | None = None,
+) -> Negotiated:
+    """Answer an offer (RFC 3264 6): the first audio line that we can serve is taken, every other one refused.
+
+    The codec is ``prefer`` if it is offered, else the first of the offer that is ``supported``; telephone events are
+    taken by whatever payload type they are offered. ``host`` and ``port`` are where we receive, ``direction`` is what
+    we wish. With ``previous``, our last description of this session, the answer follows on it (session id, version).
+
+    Raises SdpNotAcceptable (488) when no line can be served, SdpError (400) when the offer makes no sense.
+    """
+    chosen = _first_served(offer, supported)
+    if chosen is None:
+        raise SdpNotAcceptable("no audio line with a codec that we have")
+    index, common = chosen
+    theirs = offer.media[index]
+    codec = next((each for each in common if prefer is not None and each.same_as(prefer)), common[0])
+    events = theirs.telephone_event(codec.rate)
+    peer = _peer_direction(offer, theirs)
+    ours = MediaDescription(
+        "audio",
+        port,
+        theirs.protocol,
+        (str(codec.payload_type), *(() if events is None else (str(events),))),
+        attributes=_audio_attributes([codec], events, peer.answered_by(direction), _rtcp_attribute(port, rtcp_port)),
+    )
+    answer = SessionDescription(
+        Origin(session_id, version, host),
+        tuple(ours if each == index else media.refused() for each, media in enumerate(offer.media)),
+        host,
+    )
+    if previous is not None:
+        answer = answer.after(previous)
+    return Negotiated(
+        answer,
+        codec,
+        codec.payload_type,
+        codec.payload_type,
+        events,
+        events,
+        *_remote(offer, theirs),
+        direction=peer.answered_by(direction),
+        remote_holds=not peer.receives,
+        ptime=_packet_time(theirs),
+    )
+
+
+def make_offer(
+    codecs: Sequence[Codec],
+    *,
+    host: str,
+    port: int,
+    session_id: int,
+    version: int = 0,
+    direction: Direction = Direction.SENDRECV,
+    telephone_event: int | None = TELEPHONE_EVENT_TYPE,
+    rtcp_port: int | None = None,
+    previous: SessionDescription | None = None,
+) -> SessionDescription:
+    """An offer of one audio line, the codecs in order of preference.
+
+    With ``previous``, our last description of this session, the offer follows on it (RFC 3264 8): its session id, the
+    version raised by one if anything changed, its media lines kept in place, its payload types kept.
+    """
+    line = None if previous is None else _audio_line(previous)
+    if previous is not None and line is not None:
+        before = previous.media[line]
+        codecs = [next((old for old in before.codecs() if old.same_as(codec)), codec) for codec in codecs]
+        if telephone_event is not None:
+            telephone_event = before.telephone_event(8000) or telephone_event
+    formats = [str(codec.payload_type) for codec in codecs]
+    if telephone_event is not None:
+        formats.append(str(telephone_event))
+    audio = MediaDescription(
+        "audio",
+        port,
+        formats=tuple(formats),
+        attributes=_audio_attributes(codecs, telephone_event, direction, _rtcp_attribute(port, rtcp_port)),
+    )
+    media = [] if previous is None else [each.refused() for each in previous.media]
+    if line is None:
+        media.append(audio)
+    else:
+        media[line] = audio
+    offer = SessionDescription(Origin(session_id, version, host), tuple(media), host)
+    return offer if previous is None else offer.after(previous)
+
+
+def read_answer(offer: SessionDescription, answer: SessionDescription) -> Negotiated:
+    """What the peer's answer to our offer leaves (RFC 3264 7).
+
+    Raises SdpNotAcceptable when our audio line was refused, SdpError when the answer does not fit the offer.
+    """
+    if len(answer.media) != len(offer.media):
+        raise SdpError("the answer has not as many media lines as the offer")
+    line = _audio_line(offer)
+    if line is None or offer.media[line].port == 0:
+        raise SdpError("the offer has no audio line")
+    ours, theirs = offer.media[line], answer.media[line]
+    if theirs.kind.lower() != "audio":
+        raise SdpError("the answer changes the kind of a media line")
+    if theirs.port == 0:
+        raise SdpNotAcceptable("the audio line was refused")
+    if theirs.protocol.upper() != ours.protocol:
+        raise SdpError("the answer changes the protocol of a media line")
+    found = _answered_codec(ours, theirs)
+    if found is None:
+        raise SdpNotAcceptable("the answer takes no codec of the offer")
+    codec, payload_type = found
+    address = answer.address_of(theirs)
+    if address is None or not _is_unicast(address):
+        raise SdpError("no address to send sound to")
+    peer = _peer_direction(answer, theirs)
+    events = theirs.telephone_event(codec.rate)
+    return Negotiated(
+        offer,
+        codec,
+        payload_type,
+        codec.payload_type,
+        events,
+        ours.telephone_event(codec.rate),
+        *_remote(answer, theirs),
+        direction=peer.answered_by(offer.direction_of(ours)),
+        remote_holds=not peer.receives,
+        ptime=_packet_time(theirs),
+    )
+
+
+def _first_served(offer: SessionDescription, supported: Sequence[Codec]) -> tuple[int, list[Codec]] | None:
+    """The first audio line that we can serve, with the codecs of it that we have."""
+    for index, media in enumerate(offer.media):
+        if media.kind.lower() != "audio" or media.protocol.upper() != "RTP/AVP" or media.port == 0:
+            continue
+        address = offer.address_of(media)
+        if address is None:
+            raise SdpError("no address to send sound to")
+        # Sound sent to a group or to everybody would serve an attacker, not a caller.
+        if not _is_unicast(address):
+            continue
+        common = [codec for codec in media.codecs() if any(codec.same_as(each) for each in supported)]
+        if common:
+            return index, common
+    return None
+
+
+def _answered_codec(ours: MediaDescription, theirs: MediaDescription) -> tuple[Codec, int] | None:
+    """The codec of the offer that the answer puts first, and the answer's payload type for it."""
+    offered = [codec for codec in ours.codecs() if codec.name.lower() != TELEPHONE_EVENT]
+    for each_format in theirs.formats:
+        number = _payload_type(each_format)
+        # An answer that says no rtpmap means the offer's.
+        codec = theirs.codec(each_format) or ours.codec(each_format)
+        if number is None or codec is None:
+            continue
+        for each in offered:
+            if each.same_as(codec):
+                return each, number
+    return None
+
+
+def _audio_line(description: SessionDescription) -> int | None:
+    """The audio line in use, or else one that may be taken into use again."""
+    lines = [index for index, media in enumerate(description.media) if media.kind.lower() == "audio"]
+    return next((index for index in lines if description.media[index].port), lines[0] if lines else None)
+
+
+def _peer_direction(description: SessionDescription, media: MediaDescription) -> Direction:
+    """What the peer does; the address 0.0.0.0 is the hold of RFC 2543: it takes nothing (RFC 3264 8.4)."""
+    said = description.direction_of(media)
+    if _is_nowhere(description.address_of(media)):
+        return Direction.of(sends=said.sends, receives=False)
+    return said
+
+
+def _remote(
+    description: SessionDescription, media: MediaDescription
+) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
+    """Where RTP and RTCP go."""
+    address = description.address_of(media)
+    if address is None or _is_nowhere(address):
+        return None, None
+    rtcp = description.rtcp_of(media)
+    return (address, media.port), rtcp if rtcp is not None and _is_unicast(rtcp[0]) else None
+
+
+def _packet_time(media: MediaDescription) -> int:
+    """Milliseconds of sound in the packets that we send: what the peer wishes, in whole tens from 10 to 60."""
+    wish = media.ptime or DEFAULT_PTIME
+    if media.maxptime is not None:
+        wish = min(wish, media.maxptime)
+    return max(10, min(wish, 60) // 10 * 10)
+
+
+def _audio_attributes(
+    codecs: Sequence[Codec], events: int | None, direction: Direction, rtcp: Attributes
+) -> Attributes:
+    rate = codecs[0].rate
+    out: list[tuple[str, str | None]] = []
+    for codec in codecs:
+        out.append(("rtpmap", f"{codec.payload_type} {codec.rtpmap}"))
+        if codec.fmtp:
+            out.append(("fmtp", f"{codec.payload_type} {codec.fmtp}"))
+    if events is not None:
+        out.append(("rtpmap", f"{events} {TELEPHONE_EVENT}/{rate}"))
+        out.append(("fmtp", f"{events} {DIGIT_EVENTS}"))
+    out.append(("ptime", str(DEFAULT_PTIME)))
+    out.append((direction.value, None))
+    return (*out, *rtcp)
+
+
+def _rtcp_attribute(port: int, rtcp_port: int | None) -> Attributes:
+    """The rtcp attribute, which is needed only where RTCP has not the next port."""
+    return () if rtcp_port is None or rtcp_port == port + 1 else (("rtcp", str(rtcp_port)),)
+
+
+class _Reader:
+    """Reads one description line by line."""
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) > MAX_SDP:
+            raise SdpError("session description too long")
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            text = data.decode("latin-1")
+        self._lines = [line for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if line.strip()]
+        if len(self._lines) > MAX_LINES:
+            raise SdpError("session description of too many lines")
+
+    def read(self) -> SessionDescription:
+        """The description."""
+        lines = self._lines
+        if not lines or lines[0].rstrip(" ") != "v=0":
+            raise SdpError("a session description begins with v=0")
+        starts = [index for index, line in enumerate(lines) if line.startswith("m=")]
+        if len(starts) > MAX_MEDIA:
+            raise SdpError("too many media lines")
+        session = lines[1 : starts[0]] if starts else lines[1:]
+        parts = [lines[begin:end] for begin, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
+        origin, name, times = Origin(0, 0, "0.0.0.0"), "-", []
+        for line in session:
+            kind, value = _split_line(line)
+            if kind == "o":
+                origin = _read_origin(value)
+            elif kind == "s":
+                name = value
+            elif kind == "t":
+                times.append(value)
+        connection, attributes, others = _read_common(session)
+        media = tuple(_read_media(part) for part in parts)
+        return SessionDescription(origin, media, connection, attributes, name or "-", tuple(times) or ("0 0",), others)
+
+
+def _split_line(line: str) -> tuple[str, str]:
+    if len(line) < 2 or line[1] != "=" or not line[0].isalpha():
+        raise SdpError("a line of a session description begins with a letter and an equals sign")
+    return line[0], line[2:]
+
+
+def _read_common(lines: Iterable[str]) -> tuple[str | None, Attributes, tuple[tuple[str, str], ...]]:
+    """What session and media lines have alike: connection, attributes, lines only carried along."""
+    connection: str | None = None
+    attributes: list[tuple[str, str | None]] = []
+    others: list[tuple[str, str]] = []
+    for line in lines:
+        kind, value = _split_line(line)
+        if kind == "c" and connection is None:
+            connection = _read_connection(value)
+        elif kind == "a":
+            name, colon, rest = value.strip(" ").partition(":")
+            attributes.append((name, rest.strip(" ") if colon else None))
+        elif kind in _OTHERS:
+            others.append((kind, value))
+    others.sort(key=lambda other: _OTHERS.index(other[0]))
+    return connection, tuple(attributes), tuple(others)
+
+
+def _read_origin(value: str) -> Origin:
+    words = value.split()
+    if len(words) != 6 or not _is_address(words[5]):
+        raise SdpError("bad origin line")
+    return Origin(_number(words[1]), _number(words[2]), words[5], words[0])
+
+
+def _number(text: str) -> int:
+    # Nothing depends on the peer's numbers: odd ones are borne.
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else 0
+
+
+def _read_connection(value: str) -> str:
+    words = value.split()
+    if len(words) != 3 or words[0].upper() != "IN" or words[1].upper() not in ("IP4", "IP6"):
+        raise SdpError("bad connection line")
+    address = words[2].partition("/")[0]
+    if not _is_address(address):
+        raise SdpError("bad address in the connection line")
+    return address
+
+
+def _read_media(lines: Sequence[str]) -> MediaDescription:
+    words = lines[0][2:].split()
+    if len(words) < 4 or len(words) > MAX_FORMATS + 3:
+        raise SdpError("bad media line")
+    port, slash, count = words[1].partition("/")
+    numbers = [port, count] if slash else [port]
+    if not all(each.isascii() and each.isdigit() and len(each) <= 5 for each in numbers) or int(port) > 65535:
+        raise SdpError("bad port in a media line")
+    connection, attributes, others = _read_common(lines[1:])
+    return MediaDescription(
+        words[0],
+        int(port),
+        words[2],
+        tuple(words[3:]),
+        connection,
+        attributes,
+        int(count) if slash else 1,
+        others,
+    )
+
+
+def _read_codec(number: int, encoding: str, fmtp: str) -> Codec | None:
+    name, _, rest = encoding.partition("/")
+    rate, slash, channels = rest.partition("/")
+    if not name or not all(
+        each.isascii() and each.isdigit() and len(each) <= 7 for each in ([rate, channels] if slash else [rate])
+    ):
+        return None
+    return Codec(name, number, int(rate), int(channels) if slash else 1, fmtp)
+
+
+def _payload_type(format: str) -> int | None:
+    if not (format.isascii() and format.isdigit()) or len(format) > 3 or int(format) > 127:
+        return None
+    return int(format)
+
+
+def _attribute(attributes: Attributes, name: str) -> str | None:
+    for key, value in attributes:
+        if key == name:
+            return "" if value is None else value
+    return None
+
+
+def _direction(attributes: Attributes) -> Direction | None:
+    for name, _ in attributes:
+        if name in _DIRECTIONS:
+            return Direction(name)
+    return None
+
+
+_DIRECTIONS = frozenset(direction.value for direction in Direction)
+
+
+def _milliseconds(text: str | None) -> int | None:
+    whole = (text or "").partition(".")[0]
+    if not (whole.isascii() and whole.isdigit()) or len(whole) > 4 or int(whole) == 0:
+        return None
+    return int(whole)
+
+
+def _attribute_lines(attributes: Attributes) -> list[str]:
+    return [f"a={name}" if value is None else f"a={name}:{value}" for name, value in attributes]
+
+
+def _family(address: str) -> str:
+    return "IP6" if ":" in address else "IP4"
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is an IP address or could be a host name."""
+    if ":" in text:
+        try:
+            ip_address(text)
+        except ValueError:
+            return False
+        return True
+    return text.isascii() and text.replace(".", "").replace("-", "").replace("_", "").isalnum()
+
+
+def _is_nowhere(address: str | None) -> bool:
+    return address in ("0.0.0.0", "::")
+
+
+def _is_unicast(address: str) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return True
+    return not parsed.is_multicast and address != "255.255.255.255"
