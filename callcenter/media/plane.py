@@ -45,7 +45,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """The peer pressed a key: ``0``-``9``, ``*``, ``#``, ``A``-``D``; told once per press, at its end or its first packet."""
+    """The peer pressed a key, ``0``-``9``, ``*``, ``#``, ``A``-``D``: told once per press, with its first packet."""
 
     session: str
     key: str
@@ -197,12 +197,15 @@ class MediaPlane(Protocol):
         on_event: OnMediaEvent,
         offer: bytes | None = None,
         beside: MediaSession | None = None,
+        peer: str | None = None,
     ) -> MediaSession:
         """A session for one leg of ``call_id``.
 
         ``local`` is our address by which the peer is reached, written into the description unless the configuration
         advertises another. With ``offer`` the session's ``sdp`` is the answer, without it our offer. ``beside`` is the
-        session it may be bridged to: it shares its worker, and its codec comes first in our offer.
+        session it may be bridged to: it shares its worker, and its codec comes first in our offer. ``peer`` is the
+        host that the signalling comes from: sound is taken from there too, since a phone behind a NAT describes an
+        address of its own network.
 
         Raises NoCapacity, NotAcceptable, BadDescription.
         """

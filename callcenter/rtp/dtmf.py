@@ -17,7 +17,7 @@ _LATE: Final = 40_000
 
 
 class EventReceiver:
-    """Reads the events of one RTP stream. All packets of a press carry the timestamp of its beginning (RFC 4733 2.2.2)."""
+    """Reads the events of one stream: all packets of a press carry the timestamp of its start (RFC 4733 2.2.2)."""
 
     __slots__ = ("_duration", "_ended", "_event", "_timestamp")
 

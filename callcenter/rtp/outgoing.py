@@ -11,7 +11,6 @@ from typing import Final
 from callcenter.rtp.g711 import FRAME_SAMPLES, SAMPLE_RATE
 from callcenter.rtp.packet import HEADER, HEADER_SIZE, MARKER, VERSION_2, sequence_step
 
-
 # A feed whose sequence number jumps further than this numbers anew (RFC 3550 A.1).
 MAX_DROPOUT: Final = 3000
 

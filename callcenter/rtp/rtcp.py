@@ -166,7 +166,9 @@ def _parse(kind: int, count: int, body: bytes) -> RtcpPacket | None:
     if kind == SR:
         if len(body) < _SENDER.size:
             raise RtcpError("a sender report is cut")
-        return SenderReport(*_SENDER.unpack_from(body), blocks=_parse_blocks(body, _SENDER.size, count))
+        ssrc, ntp, timestamp, packets, octets = _SENDER.unpack_from(body)
+        blocks = _parse_blocks(body, _SENDER.size, count)
+        return SenderReport(ssrc, ntp, timestamp, packets, octets, blocks)
     if kind == RR:
         if len(body) < 4:
             raise RtcpError("a receiver report is cut")

@@ -46,7 +46,11 @@ class Reception:
         self._arrival = 0.0
         self._timestamp = 0
         self._transits = False
-        self._restart(sequence)
+        self._base = self._highest = sequence
+        self._cycles = 0
+        self._received = 0
+        self._expected_prior = 0
+        self._received_prior = 0
 
     def count(self, sequence: int) -> None:
         """A packet came that says nothing about jitter (a telephone event keeps its first timestamp)."""
@@ -62,9 +66,11 @@ class Reception:
                 self._bad = (sequence + 1) & 0xFFFF
                 return
             self._earlier = self.lost
-            self._restart((sequence - 1) & 0xFFFF)
-            self._highest = sequence
+            self._base, self._highest = (sequence - 1) & 0xFFFF, sequence
+            self._cycles = 0x10000 if sequence == 0 else 0
             self._received = 1
+            self._expected_prior = self._received_prior = 0
+            self._bad = -1
         self._received += 1
 
     def receive(self, sequence: int, timestamp: int, arrival: float) -> None:
@@ -114,11 +120,3 @@ class Reception:
             last_report=last_report,
             delay=int(delay * 65536) & 0xFFFFFFFF if last_report else 0,
         )
-
-    def _restart(self, sequence: int) -> None:
-        self._base = self._highest = sequence
-        self._cycles = 0
-        self._bad = -1
-        self._received = 0
-        self._expected_prior = 0
-        self._received_prior = 0

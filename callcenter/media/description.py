@@ -1,0 +1,117 @@
+"""Description: offer and answer of one leg, what we say and what the peer has said (RFC 3264)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+
+from callcenter.media.plane import BadDescription, NotAcceptable
+from callcenter.sip.errors import SdpError, SdpNotAcceptable
+from callcenter.sip.sdp import PCMA, PCMU, Negotiated, SessionDescription, make_offer, negotiate, read_answer
+
+_CODECS = {codec.name: codec for codec in (PCMU, PCMA)}
+
+
+class Description:
+    """The description of one leg at ``host`` and, once it is known, ``port``; ``codecs`` in the order we like them.
+
+    An answer takes ``prefer`` if it is offered, else the peer's first. A description that cannot be taken leaves
+    everything as it was.
+    """
+
+    def __init__(self, host: str, codecs: Sequence[str], session_id: int, *, prefer: str | None = None) -> None:
+        self.host = host
+        self.port = 9  # "discard", until the real one is known
+        self.codecs = tuple(codecs)
+        self.negotiated: Negotiated | None = None
+        """What the latest offer and answer agree on."""
+        self._session_id = session_id
+        self._prefer = _CODECS[prefer] if prefer is not None else None
+        self._ours: SessionDescription | None = None
+
+    @property
+    def sdp(self) -> bytes:
+        """Our latest description."""
+        assert self._ours is not None, "nothing is described yet"
+        return self._ours.to_bytes()
+
+    @property
+    def codec(self) -> str | None:
+        """The codec agreed on."""
+        return self.negotiated.codec.name if self.negotiated is not None else None
+
+    @property
+    def remote_holds(self) -> bool:
+        """Whether the peer's last description put us on hold."""
+        return self.negotiated is not None and self.negotiated.remote_holds
+
+    def check(self, offer: bytes) -> None:
+        """Whether the offer could be answered. Raises BadDescription, NotAcceptable."""
+        self._negotiate(offer)
+
+    def answer(self, offer: bytes) -> bytes:
+        """Take the peer's offer; returns our answer. Raises BadDescription, NotAcceptable."""
+        self.negotiated = self._negotiate(offer)
+        self._ours = self.negotiated.description
+        return self.sdp
+
+    def offer(self) -> bytes:
+        """Offer all that we can, what is agreed on or preferred first."""
+        now = self.codec or (self._prefer.name if self._prefer is not None else None)
+        names = (*((now,) if now is not None else ()), *(name for name in self.codecs if name != now))
+        self._ours = make_offer(
+            [_CODECS[name] for name in names],
+            host=self.host,
+            port=self.port,
+            session_id=self._session_id,
+            previous=self._ours,
+        )
+        return self.sdp
+
+    def take_answer(self, answer: bytes) -> None:
+        """Take the peer's answer to our latest offer. Raises BadDescription, NotAcceptable."""
+        assert self._ours is not None, "an answer without an offer"
+        try:
+            self.negotiated = self._reachable(read_answer(self._ours, SessionDescription.parse(answer)))
+        except SdpNotAcceptable as error:
+            raise NotAcceptable(str(error)) from error
+        except SdpError as error:
+            raise BadDescription(str(error)) from error
+
+    def _negotiate(self, offer: bytes) -> Negotiated:
+        try:
+            return self._reachable(
+                negotiate(
+                    SessionDescription.parse(offer),
+                    [_CODECS[name] for name in self.codecs],
+                    host=self.host,
+                    port=self.port,
+                    session_id=self._session_id,
+                    prefer=self.negotiated.codec if self.negotiated is not None else self._prefer,
+                    previous=self._ours,
+                )
+            )
+        except SdpNotAcceptable as error:
+            raise NotAcceptable(str(error)) from error
+        except SdpError as error:
+            raise BadDescription(str(error)) from error
+
+    def _reachable(self, negotiated: Negotiated) -> Negotiated:
+        """Raises NotAcceptable when the peer's address is of the other family, or no address."""
+        if negotiated.remote is not None:
+            host = numeric_host(negotiated.remote[0])
+            if not host:
+                raise NotAcceptable("sound can be sent to an IP address only, not to a host name")
+            if (":" in host) != (":" in self.host):
+                raise NotAcceptable("sound can be sent to an address of the signalling's family only")
+        return negotiated
+
+
+def numeric_host(host: str) -> str:
+    """An IP address as the kernel spells it; empty when it is none."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            return socket.inet_ntop(family, socket.inet_pton(family, host))
+        except (OSError, ValueError):
+            continue
+    return ""

@@ -1,0 +1,1 @@
+"""The embedded media plane: worker processes that relay, play and listen."""

@@ -1,0 +1,109 @@
+"""What the plane and a worker say to each other: JSON lists in frames of four octets of length, over a socket pair.
+
+A message is ``[op, number, ...]``. Down to the worker, ``number`` is a session, or a request that is answered with
+``[OK, number, result]`` or ``[FAILED, number, kind, detail]``. Up come also the events of sessions.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, TypedDict
+
+Message = list[Any]
+
+# Down: to be answered.
+OPEN: Final = "open"  # request, session, host -> port
+PREPARE: Final = "prepare"  # request, path -> seconds
+BRIDGE: Final = "bridge"  # request, session, session
+STATS: Final = "stats"  # request, session -> list of counters
+# Down: not answered.
+REMOTE: Final = "remote"  # session, Remote
+UNBRIDGE: Final = "unbridge"  # session
+PLAY: Final = "play"  # session, play, paths, loop
+STOP: Final = "stop"  # session
+RELEASE: Final = "release"  # session
+QUIT: Final = "quit"
+# Up: answers.
+OK: Final = "ok"
+FAILED: Final = "failed"
+# Up: events.
+READY: Final = "ready"  # capacity, seconds the imports took
+LOAD: Final = "load"  # share of a core, worst lateness of the wheel in seconds
+DIGIT: Final = "digit"  # session, key
+ENDED: Final = "ended"  # session, play, complete
+FIRST: Final = "first"  # session, source
+SILENT: Final = "silent"  # session, seconds
+TROUBLE: Final = "trouble"  # session, what the operator should read
+
+# Kinds of failure.
+CAPACITY: Final = "capacity"
+MEDIA: Final = "media"
+
+EVENT: Final = "telephone-event"
+
+# Far above any message: a length beyond it means that the framing is lost.
+_MAX_FRAME: Final = 1 << 20
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+class Remote(TypedDict):
+    """What a worker must know of a peer, from its session description."""
+
+    host: str
+    """Where sound goes until some was received; empty: nowhere."""
+    port: int
+    rtcp_host: str
+    rtcp_port: int
+    also_from: str
+    """A second host from which sound may come: where the signalling comes from. Empty: none."""
+    codec: str
+    payload_type: int
+    event_type: int
+    """Payload type of telephone events towards the peer; -1: it takes none."""
+    accepts: list[tuple[int, str]]
+    """Payload types that may come, each with its codec or ``telephone-event``."""
+    sends_to: bool
+    """Whether the peer wants to hear."""
+    due: bool
+    """Whether the peer should send."""
+
+
+class WorkerSettings(TypedDict):
+    """The argument of a worker process, as JSON."""
+
+    control: int
+    """Descriptor of the control socket."""
+    first_port: int
+    pairs: int
+    codecs: list[str]
+    silence_timeout: float
+    rtcp_interval: float
+
+
+def frame(message: Message) -> bytes:
+    """The octets of a message."""
+    data = _encode(message).encode()
+    return len(data).to_bytes(4, "big") + data
+
+
+class Frames:
+    """Takes a stream of octets apart."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that are complete. Raises ValueError when the framing is lost."""
+        self._buffer += data
+        messages: list[Message] = []
+        at = 0
+        while len(self._buffer) - at >= 4:
+            size = int.from_bytes(self._buffer[at : at + 4], "big")
+            if size > _MAX_FRAME:
+                raise ValueError("the framing is lost")
+            if len(self._buffer) - at - 4 < size:
+                break
+            messages.append(json.loads(self._buffer[at + 4 : at + 4 + size]))
+            at += 4 + size
+        del self._buffer[:at]
+        return messages

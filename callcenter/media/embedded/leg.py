@@ -1,0 +1,412 @@
+"""One leg in a worker: its two sockets, from whom it takes sound, where it sends, what it plays and counts.
+
+``datagram_received`` runs for every packet and is written for speed (9 us a relayed packet with both system calls);
+what is rare is left to other methods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from callcenter.media.embedded.clips import LoadedClip
+from callcenter.media.embedded.control import DIGIT, ENDED, EVENT, FIRST, SILENT, Message, Remote
+from callcenter.media.embedded.wheel import Wheel
+from callcenter.media.settings import CODECS
+from callcenter.rtp import rtcp
+from callcenter.rtp.dtmf import EventReceiver
+from callcenter.rtp.g711 import ALAW_TO_ULAW, FRAME_SAMPLES, ULAW_TO_ALAW
+from callcenter.rtp.outgoing import MAX_DROPOUT, Outgoing
+from callcenter.rtp.packet import HEADER, HEADER_SIZE, MAX_PACKET, RtpError, payload_bounds, sequence_step
+from callcenter.rtp.statistics import Reception
+
+# Sound comes at 50 packets a second, 100 from some phones. What is more is not taken: legs whose peers' addresses
+# make a ring would otherwise send to each other without end.
+MAX_RATE: Final = 500
+
+_TABLES: Final = {("PCMU", "PCMA"): ULAW_TO_ALAW, ("PCMA", "PCMU"): ALAW_TO_ULAW}
+
+# NTP time of the steady clock's zero: reports must not jump when the wall clock is set.
+_EPOCH: Final = time.time() - time.monotonic()
+
+Address = tuple[str, int]
+
+
+class House(Protocol):
+    """What a leg needs of its worker."""
+
+    playout: Wheel[Leg]
+    """Turns every 20 ms for legs that play."""
+
+    def report(self, message: Message) -> None:
+        """Tell the plane."""
+        ...
+
+
+class Play:
+    """What is played: clips one after the other, frame by frame."""
+
+    __slots__ = ("_at", "_clips", "_index", "_loop", "number")
+
+    def __init__(self, number: int, clips: list[LoadedClip], loop: bool) -> None:
+        self.number = number
+        self._clips = clips
+        self._loop = loop
+        self._index = 0
+        self._at = 0
+
+    def next_frame(self, codec: str) -> bytes | None:
+        """The next 20 ms; None at the end."""
+        if self._index == len(self._clips):
+            if not self._loop or not self._clips:
+                return None
+            self._index = 0
+        clip = self._clips[self._index]
+        start = self._at * FRAME_SAMPLES
+        self._at += 1
+        if self._at >= clip.frames:
+            self._at = 0
+            self._index += 1
+        return clip.encoded[codec][start : start + FRAME_SAMPLES]
+
+
+class Leg(asyncio.DatagramProtocol):
+    """The sound of one leg."""
+
+    def __init__(self, number: int, port: int, house: House, silence_timeout: float, rtcp_interval: float) -> None:
+        self.number = number
+        self.port = port
+        self.waiting_play = 0
+        """Number of the play whose clips are still being loaded; 0: none."""
+        self.target: Leg | None = None
+        """The leg to which what comes in is relayed."""
+        self._house = house
+        self._silence_timeout = silence_timeout
+        self._rtcp_interval = rtcp_interval
+        self._rtp: asyncio.DatagramTransport | None = None
+        self._rtcp: asyncio.DatagramTransport | None = None
+        # The peer, as signalled.
+        self._remote: Remote | None = None
+        self._signalled: Address | None = None
+        self._hosts: frozenset[str] = frozenset()
+        self._accepts: dict[int, str] = {}
+        self._sends_to = False
+        self._due = False
+        # The peer, as it is.
+        self._source: tuple[object, ...] | None = None
+        self._former: Address | None = None
+        self._destination: Address | None = None
+        self._rtcp_destination: Address | None = None
+        self._told_first = False
+        self._ssrc = -1
+        self._reception = Reception(0, 0)
+        self._events = EventReceiver()
+        self._heard_at = 0.0
+        self._told_silent = False
+        self._budget = MAX_RATE
+        self._packets_received = 0
+        self._octets_received = 0
+        self._lost_before = 0
+        # What we send.
+        self._play: Play | None = None
+        self._outgoing = Outgoing(random.getrandbits(32), random.getrandbits(16), random.getrandbits(32))
+        self._cname = f"{random.getrandbits(64):016x}"
+        self._ways: dict[str, tuple[int, bytes | None]] = {}
+        # RTCP.
+        self._next_report = time.monotonic() + rtcp_interval * random.uniform(0.5, 1.0)
+        self._reported = False
+        self._sent_before = 0
+        self._last_report = 0
+        self._last_report_at = 0.0
+        self._remote_lost = 0
+        self._remote_jitter = 0.0
+        self._round_trip = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Leg {self.number} port {self.port} peer {self._destination} {'plays' if self._play else ''}>"
+
+    async def open(self, loop: asyncio.AbstractEventLoop, rtp: socket.socket, rtcp_socket: socket.socket) -> None:
+        """Begin to listen on the two sockets."""
+        self._rtp, _ = await loop.create_datagram_endpoint(lambda: self, sock=rtp)
+        self._rtcp, _ = await loop.create_datagram_endpoint(lambda: _Control(self.rtcp_received), sock=rtcp_socket)
+
+    # The peer
+
+    def set_remote(self, remote: Remote) -> None:
+        """The peer's description says this now."""
+        now = time.monotonic()
+        former = self._remote
+        self._remote = remote
+        self._accepts = dict(remote["accepts"])
+        self._hosts = frozenset(filter(None, (remote["host"], remote["also_from"])))
+        if former is None or (former["host"], former["port"]) != (remote["host"], remote["port"]):
+            self._signalled = (remote["host"], remote["port"]) if remote["host"] else None
+            # What is still on its way from the old address must not catch the leg again.
+            self._former = self._source[:2] if self._source else None  # type: ignore[assignment]
+            if self._former == self._signalled:
+                self._former = None
+            self._source = None
+            self._destination = self._signalled
+        if former is None or (former["rtcp_host"], former["rtcp_port"]) != (remote["rtcp_host"], remote["rtcp_port"]):
+            self._rtcp_destination = (remote["rtcp_host"], remote["rtcp_port"]) if remote["rtcp_port"] else None
+        self._sends_to = remote["sends_to"] and self._signalled is not None
+        if remote["due"] and not self._due:
+            self._heard_at, self._told_silent = now, False
+        self._due = remote["due"]
+        self._ways = {EVENT: (remote["event_type"], None)} if remote["event_type"] >= 0 else {}
+        for codec in CODECS:
+            self._ways[codec] = (remote["payload_type"], _TABLES.get((codec, remote["codec"])))
+
+    def datagram_received(self, data: bytes, addr: tuple[object, ...]) -> None:
+        """A datagram on the RTP port."""
+        size = len(data)
+        if size < HEADER_SIZE or size > MAX_PACKET or data[0] & 0xC0 != 0x80:
+            return
+        if data[0] & 0x3F and not _well_formed(data):
+            return
+        _, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+        kind = self._accepts.get(second & 0x7F)
+        if kind is None:
+            self._stray(data, addr)
+            return
+        if (addr != self._source or ssrc != self._ssrc) and not self._admit(addr, ssrc, sequence):
+            return
+        self._budget -= 1
+        if self._budget < 0:
+            return
+        now = time.monotonic()
+        self._heard_at = now
+        self._packets_received += 1
+        self._octets_received += size - HEADER_SIZE
+        if kind == EVENT:
+            self._reception.count(sequence)
+            self._event(data, timestamp, bool(second & 0x80))
+        else:
+            self._reception.receive(sequence, timestamp, now)
+        if self.target is not None:
+            self.target.hear(self._reception, data, kind, now)
+
+    def hear(self, feed: Reception, data: bytes, kind: str, now: float) -> None:
+        """Send the peer a packet that another leg received; not while something is played to it."""
+        if self._play is not None or not self._sends_to or self._rtp is None:
+            return
+        way = self._ways.get(kind)
+        if way is None:
+            self._outgoing.omit(feed)
+            return
+        packet = self._outgoing.relay(feed, data, way[0], way[1], kind == EVENT, now)
+        if packet is not None:
+            self._rtp.sendto(packet, self._destination)
+
+    def omit(self, feed: Reception) -> None:
+        """A packet of the other leg is not for the peer."""
+        self._outgoing.omit(feed)
+
+    def _admit(self, addr: tuple[object, ...], ssrc: int, sequence: int) -> bool:
+        """Whether to take sound from ``addr``, which is not what came so far: latching.
+
+        The first packet from a host that was signalled latches. From then on another address is taken only when it is
+        exactly the one signalled, or when it goes on with the same SSRC and number (a NAT that has moved the port).
+        """
+        if addr != self._source:
+            address: Address = (str(addr[0]), int(str(addr[1])))
+            if address[0] not in self._hosts:
+                return False
+            if self._source is None:
+                if address == self._former:
+                    return False
+            elif address != self._signalled and not (
+                ssrc == self._ssrc and 0 < sequence_step(sequence, self._reception.highest) < MAX_DROPOUT
+            ):
+                return False
+            self._source = addr
+            self._former = None
+            self._destination = address
+            if not self._told_first:
+                self._told_first = True
+                host = f"[{address[0]}]" if ":" in address[0] else address[0]
+                self._house.report([FIRST, self.number, f"{host}:{address[1]}"])
+        if ssrc != self._ssrc:
+            if self._ssrc >= 0:
+                self._lost_before += self._reception.lost
+            self._ssrc = ssrc
+            self._reception = Reception(ssrc, sequence)
+            self._events = EventReceiver()
+            self._last_report = 0
+        return True
+
+    def _stray(self, data: bytes, addr: tuple[object, ...]) -> None:
+        """A packet of no payload type of ours: RTCP on the wrong port, comfort noise, a keep-alive (RFC 6263)."""
+        if 200 <= data[1] <= 204:
+            self.rtcp_received(data, addr, False)
+        elif addr == self._source:
+            self._heard_at = time.monotonic()
+            if self.target is not None:
+                self.target.omit(self._reception)
+
+    def _event(self, data: bytes, timestamp: int, marker: bool) -> None:
+        start, end = payload_bounds(data)
+        key = self._events.receive(data[start:end], timestamp, marker)
+        if key is not None:
+            self._house.report([DIGIT, self.number, key])
+
+    # Bridging
+
+    def bridge(self, other: Leg) -> None:
+        """Relay both ways."""
+        if self.target is other:
+            return
+        self.unbridge()
+        other.unbridge()
+        self.target, other.target = other, self
+
+    def unbridge(self) -> None:
+        """Relay no more, both ways."""
+        if self.target is not None:
+            self.target.target = None
+            self.target = None
+
+    # Playing
+
+    def play(self, play: Play) -> None:
+        """Play this in place of what plays now."""
+        self.stop()
+        self._play = play
+        self._house.playout.add(self)
+
+    def stop(self) -> None:
+        """Stop what plays or waits to be played."""
+        number, self.waiting_play = self.waiting_play, 0
+        if number:
+            self._house.report([ENDED, self.number, number, False])
+        if self._play is not None:
+            self._end_play(complete=False)
+
+    def play_frame(self, at: float) -> None:
+        """The next frame's turn, its deadline ``at``. A peer that does not want to hear misses it."""
+        play = self._play
+        if play is None:
+            return
+        codec = self._remote["codec"] if self._remote is not None else "PCMU"
+        payload = play.next_frame(codec)
+        if payload is None:
+            self._end_play(complete=True)
+        elif self._sends_to and self._remote is not None and self._rtp is not None:
+            packet = self._outgoing.frame(play, self._remote["payload_type"], payload, at)
+            self._rtp.sendto(packet, self._destination)
+
+    def _end_play(self, complete: bool) -> None:
+        play, self._play = self._play, None
+        self._house.playout.remove(self)
+        if play is not None:
+            self._house.report([ENDED, self.number, play.number, complete])
+
+    # Upkeep and RTCP
+
+    def upkeep(self, period: float) -> None:
+        """Once every ``period`` seconds: notice silence, send a report when one is due."""
+        now = time.monotonic()
+        self._budget = int(MAX_RATE * period) + 50
+        silent = now - self._heard_at
+        if not self._due or silent < self._silence_timeout:
+            self._told_silent = False
+        elif not self._told_silent:
+            self._told_silent = True
+            self._house.report([SILENT, self.number, round(silent, 3)])
+        if now >= self._next_report:
+            self._next_report = now + self._rtcp_interval * random.uniform(0.5, 1.5)
+            self._send_report(now)
+
+    def rtcp_received(self, data: bytes, addr: tuple[object, ...], own_port: bool = True) -> None:
+        """A datagram on the RTCP port. Reports are never answered, only sent by the clock."""
+        host = str(addr[0])
+        if host not in self._hosts:
+            return
+        try:
+            packets = rtcp.parse_compound(data)
+        except rtcp.RtcpError:
+            return
+        now = time.monotonic()
+        ntp = rtcp.ntp_time(now + _EPOCH)
+        self._heard_at = now
+        for packet in packets:
+            if isinstance(packet, rtcp.SenderReport) and packet.ssrc == self._ssrc:
+                self._last_report = rtcp.middle(packet.ntp)
+                self._last_report_at = now
+                if own_port:
+                    self._rtcp_destination = (host, int(str(addr[1])))
+            if isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport):
+                for block in packet.blocks:
+                    if block.ssrc == self._outgoing.ssrc:
+                        self._remote_lost = max(0, block.cumulative_lost)
+                        self._remote_jitter = block.jitter / 8.0
+                        self._round_trip = rtcp.round_trip(block, rtcp.middle(ntp)) or self._round_trip
+
+    def _send_report(self, now: float, *, goodbye: bool = False) -> None:
+        if self._rtcp is None or self._rtcp_destination is None:
+            return
+        outgoing = self._outgoing
+        blocks = (self._reception.report(self._last_report, now - self._last_report_at),) if self._ssrc >= 0 else ()
+        report: rtcp.SenderReport | rtcp.ReceiverReport
+        if outgoing.packets > self._sent_before:
+            ntp = rtcp.ntp_time(now + _EPOCH)
+            timestamp = outgoing.timestamp_at(now)
+            report = rtcp.SenderReport(outgoing.ssrc, ntp, timestamp, outgoing.packets, outgoing.octets, blocks)
+        else:
+            report = rtcp.ReceiverReport(outgoing.ssrc, blocks)
+        self._sent_before = outgoing.packets
+        packets: list[rtcp.RtcpPacket] = [report, rtcp.SourceDescription(outgoing.ssrc, self._cname)]
+        if goodbye:
+            packets.append(rtcp.Goodbye((outgoing.ssrc,)))
+        self._reported = True
+        self._rtcp.sendto(rtcp.build_compound(packets), self._rtcp_destination)
+
+    def counters(self) -> list[float]:
+        """The fields of MediaStats, in their order."""
+        heard = self._ssrc >= 0
+        return [
+            self._packets_received,
+            self._outgoing.packets,
+            self._octets_received,
+            self._outgoing.octets,
+            self._lost_before + (self._reception.lost if heard else 0),
+            round(self._reception.jitter_ms, 3),
+            self._remote_lost,
+            round(self._remote_jitter, 3),
+            round(self._round_trip * 1000, 3),
+        ]
+
+    def close(self) -> None:
+        """Say goodbye and close the sockets."""
+        self.unbridge()
+        self._house.playout.remove(self)
+        self._play, self.waiting_play = None, 0
+        # Who has sent nothing at all leaves without a word (RFC 3550 6.3.7).
+        if self._outgoing.packets or self._reported:
+            self._send_report(time.monotonic(), goodbye=True)
+        for transport in (self._rtp, self._rtcp):
+            if transport is not None:
+                transport.close()
+
+
+def _well_formed(data: bytes) -> bool:
+    """Whether a packet with CSRC list, extension or padding keeps to its length."""
+    try:
+        payload_bounds(data)
+    except RtpError:
+        return False
+    return True
+
+
+class _Control(asyncio.DatagramProtocol):
+    """The RTCP port's datagrams."""
+
+    def __init__(self, received: Callable[[bytes, tuple[object, ...]], None]) -> None:
+        self._received = received
+
+    def datagram_received(self, data: bytes, addr: tuple[object, ...]) -> None:
+        self._received(data, addr)

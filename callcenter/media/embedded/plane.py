@@ -1,0 +1,460 @@
+"""The embedded plane: sessions and their descriptions in the switch, their sound in worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import Iterable, Sequence
+from random import Random, SystemRandom
+from typing import Final
+
+import structlog
+
+from callcenter.media.description import Description, numeric_host
+from callcenter.media.embedded import control
+from callcenter.media.embedded.process import WorkerProcess
+from callcenter.media.plane import (
+    Clip,
+    Digit,
+    FirstPacket,
+    MediaError,
+    MediaEvent,
+    MediaGone,
+    MediaLost,
+    MediaSession,
+    MediaSilent,
+    MediaStats,
+    NoCapacity,
+    OnMediaEvent,
+    PlaneStatus,
+    PlayEnded,
+)
+from callcenter.media.settings import MediaSettings
+from callcenter.sip.sdp import PCMA, PCMU
+
+log = structlog.get_logger(__name__)
+
+# A call is expected to have two legs: the second must find room when the first was let in.
+_LEGS_PER_CALL: Final = 2
+
+# A worker that dies within this many seconds of its start is started again after a pause, which doubles up to the
+# longest.
+_SHORT_LIFE: Final = 10.0
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 5.0
+
+# Clips that a new worker loads before it takes calls; the oldest are forgotten.
+_MOST_PREPARED: Final = 5000
+
+# Clips that a play may name: more is a mistake.
+_MOST_CLIPS: Final = 1000
+
+
+class EmbeddedSession:
+    """The sound of one leg, carried by a worker. Made by ``EmbeddedPlane.open``."""
+
+    def __init__(
+        self,
+        plane: EmbeddedPlane,
+        worker: WorkerProcess,
+        number: int,
+        call_id: str,
+        description: Description,
+        on_event: OnMediaEvent,
+        peer: str,
+    ) -> None:
+        self.worker = worker
+        self.number = number
+        self.call_id = call_id
+        self.description = description
+        """Offer and answer of this leg."""
+        self._plane = plane
+        self._on_event = on_event
+        self._peer = peer
+        self._plays = itertools.count(1)
+        self._released = False
+
+    def __repr__(self) -> str:
+        state = "released" if self._released else repr(self.worker)
+        return f"<EmbeddedSession {self.number} of {self.call_id} {state}>"
+
+    @property
+    def id(self) -> str:
+        """The session's number."""
+        return str(self.number)
+
+    @property
+    def sdp(self) -> bytes:
+        """Our present description."""
+        return self.description.sdp
+
+    @property
+    def remote_holds(self) -> bool:
+        """Whether the peer's last description put us on hold."""
+        return self.description.remote_holds
+
+    async def set_answer(self, sdp: bytes) -> None:
+        """Take the peer's answer. Raises BadDescription, NotAcceptable, MediaGone."""
+        self.check()
+        self.description.take_answer(sdp)
+        self.tell_remote()
+
+    async def reoffer(self, sdp: bytes) -> bytes:
+        """Take a new offer; returns our answer. Raises BadDescription, NotAcceptable, MediaGone."""
+        self.check()
+        answer = self.description.answer(sdp)
+        self.tell_remote()
+        return answer
+
+    async def offer_again(self) -> bytes:
+        """Our present description as a new offer. Raises MediaGone."""
+        self.check()
+        return self.description.offer()
+
+    async def bridge(self, other: MediaSession) -> None:
+        """Relay both ways. Raises MediaGone, MediaError when the sessions are of different calls."""
+        assert isinstance(other, EmbeddedSession), "sessions of one plane are bridged"
+        self.check()
+        other.check()
+        if other.worker is not self.worker:
+            raise MediaError("sessions of different calls, on different workers, cannot be bridged")
+        await self.worker.ask(control.BRIDGE, self.number, other.number)
+
+    async def unbridge(self) -> None:
+        """End the relay on both sides."""
+        if not self._released:
+            self.worker.send([control.UNBRIDGE, self.number])
+
+    def play(self, clips: Sequence[Clip], *, loop: bool = False) -> int:
+        """Play the clips to the peer; PlayEnded tells the end."""
+        assert len(clips) <= _MOST_CLIPS, "too many clips"
+        number = next(self._plays)
+        if not self._released:
+            self.worker.send([control.PLAY, self.number, number, [clip.path for clip in clips], loop])
+        return number
+
+    def stop(self) -> None:
+        """Stop what plays."""
+        if not self._released:
+            self.worker.send([control.STOP, self.number])
+
+    async def stats(self) -> MediaStats:
+        """The counters now. Raises MediaGone."""
+        self.check()
+        return MediaStats(*await self.worker.ask(control.STATS, self.number))
+
+    def release(self) -> None:
+        """Give the ports back. May be called twice."""
+        if not self._released:
+            self._released = True
+            self.worker.send([control.RELEASE, self.number])
+            self._plane.forget(self)
+
+    def tell_remote(self) -> None:
+        """Tell the worker what is agreed on with the peer."""
+        if self.description.negotiated is not None:
+            self.worker.send([control.REMOTE, self.number, _remote(self.description, self._peer)])
+
+    def tell(self, event: MediaEvent) -> None:
+        """Hand an event to the owner, whose mistakes are its own."""
+        if self._released:
+            return
+        try:
+            self._on_event(event)
+        except Exception as error:  # noqa: BLE001 - other sessions' events come over the same connection
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": f"{event} of {self!r} was not taken", "exception": error}
+            )
+
+    def check(self) -> None:
+        """Raises MediaGone when the session is released or its worker dead."""
+        if self._released or not self.worker.alive:
+            raise MediaGone(f"media session {self.id} is gone")
+
+
+class _Call:
+    """Where the legs of a call are, and how many."""
+
+    __slots__ = ("id", "legs", "worker")
+
+    def __init__(self, id: str, worker: WorkerProcess) -> None:
+        self.id = id
+        self.worker = worker
+        self.legs = 0
+
+
+class EmbeddedPlane:
+    """Worker processes, one a core, and the sessions spread over them. ``random`` makes the ids in descriptions."""
+
+    def __init__(self, settings: MediaSettings, random: Random | None = None) -> None:
+        self._settings = settings
+        self._random = random or SystemRandom()
+        self._workers: list[WorkerProcess] = []
+        self._keepers: list[asyncio.Task[None]] = []
+        self._sessions: dict[int, EmbeddedSession] = {}
+        self._calls: dict[str, _Call] = {}
+        self._prepared: dict[str, None] = {}
+        self._numbers = itertools.count(1)
+        self._closed = False
+
+    def __repr__(self) -> str:
+        status = self.status()
+        return f"<EmbeddedPlane {status.workers} workers, {status.sessions} of {status.capacity} sessions>"
+
+    @property
+    def workers(self) -> tuple[WorkerProcess, ...]:
+        """The workers, for ``status``."""
+        return tuple(self._workers)
+
+    async def start(self) -> None:
+        """Bring the workers up. Raises MediaError with one clear line."""
+        low, high = self._settings.ports
+        first = low + low % 2
+        pairs = (high + 1 - first) // 2
+        count = min(self._settings.workers or _cores(), pairs)
+        share = [range(pairs)[index * pairs // count : (index + 1) * pairs // count] for index in range(count)]
+        self._workers = [self._worker(index, first + 2 * part[0], len(part)) for index, part in enumerate(share)]
+        try:
+            await asyncio.gather(*(worker.start() for worker in self._workers))
+        except BaseException:
+            await self.close()
+            raise
+        if self._most_sessions() < _LEGS_PER_CALL:
+            await self.close()
+            raise MediaError("media: ports and open files are too few for a single call")
+        loop = asyncio.get_running_loop()
+        self._keepers = [
+            loop.create_task(self._keep(index), name=f"keep media worker {index}") for index in range(count)
+        ]
+        self._keepers.append(loop.create_task(self._watch(), name="watch media workers"))
+
+    async def prepare(self, clips: Iterable[Clip]) -> None:
+        """Load and encode clips in every worker. Raises MediaError naming the file."""
+        paths = list(dict.fromkeys(clip.path for clip in clips))
+        workers = [worker for worker in self._workers if worker.alive]
+        await asyncio.gather(*(self._load(worker, paths) for worker in workers))
+        for path in paths:
+            self._prepared.pop(path, None)
+            self._prepared[path] = None
+        while len(self._prepared) > _MOST_PREPARED:
+            del self._prepared[next(iter(self._prepared))]
+
+    async def open(
+        self,
+        call_id: str,
+        *,
+        local: str,
+        on_event: OnMediaEvent,
+        offer: bytes | None = None,
+        beside: MediaSession | None = None,
+        peer: str | None = None,
+    ) -> EmbeddedSession:
+        """A session for one leg of ``call_id``. Raises NoCapacity, NotAcceptable, BadDescription."""
+        assert beside is None or isinstance(beside, EmbeddedSession), "sessions of one plane stand beside each other"
+        codec = beside.description.codec if beside is not None else None
+        description = Description(
+            self._advertised(local), self._settings.codecs, self._random.getrandbits(48), prefer=codec
+        )
+        if offer is not None:
+            description.check(offer)
+        call = self._place(call_id, beside)
+        number = next(self._numbers)
+        session = EmbeddedSession(self, call.worker, number, call.id, description, on_event, numeric_host(peer or ""))
+        # Entered before the worker answers: what comes at the same time must count this leg.
+        self._sessions[number] = session
+        call.legs += 1
+        worker = call.worker
+        try:
+            description.port = await worker.ask(
+                control.OPEN, number, local, undo=lambda _: worker.send([control.RELEASE, number])
+            )
+            if offer is not None:
+                description.answer(offer)
+            else:
+                description.offer()
+        except BaseException as error:
+            session.release()
+            if isinstance(error, MediaGone):
+                raise NoCapacity(str(error)) from error
+            raise
+        session.tell_remote()
+        return session
+
+    def status(self) -> PlaneStatus:
+        """What the plane carries now."""
+        alive = sum(worker.alive for worker in self._workers)
+        return PlaneStatus(alive, len(self._sessions), self._most_sessions())
+
+    async def close(self) -> None:
+        """Release everything and end the workers. May be called twice."""
+        self._closed = True
+        keepers, self._keepers = self._keepers, []
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
+        for session in tuple(self._sessions.values()):
+            session.release()
+        await asyncio.gather(*(worker.end() for worker in self._workers))
+
+    def forget(self, session: EmbeddedSession) -> None:
+        """The session is released."""
+        if self._sessions.pop(session.number, None) is None:
+            return
+        call = self._calls.get(session.call_id)
+        if call is not None:
+            call.legs -= 1
+            if not call.legs:
+                del self._calls[session.call_id]
+
+    # Where a leg goes
+
+    def _place(self, call_id: str, beside: EmbeddedSession | None) -> _Call:
+        if beside is not None:
+            call_id = beside.call_id
+        call = self._calls.get(call_id)
+        if call is not None:
+            if not call.worker.alive:
+                raise NoCapacity("the media worker of this call is gone")
+            if call.legs >= _LEGS_PER_CALL and self._room(call.worker) < 1:
+                raise NoCapacity("no media session is free")
+            return call
+        workers = [worker for worker in self._workers if worker.alive]
+        free = [worker for worker in workers if self._room(worker) >= _LEGS_PER_CALL]
+        if not free or self._most_sessions() - self._reserved() < _LEGS_PER_CALL:
+            raise NoCapacity("no media session is free")
+        idle = [worker for worker in free if worker.load < self._settings.max_load]
+        if not idle:
+            raise NoCapacity("the media workers are busy")
+        worker = min(idle, key=lambda worker: (self._reserved(worker) / worker.capacity, worker.load))
+        call = self._calls[call_id] = _Call(call_id, worker)
+        return call
+
+    def _room(self, worker: WorkerProcess) -> int:
+        return worker.capacity - self._reserved(worker)
+
+    def _reserved(self, worker: WorkerProcess | None = None) -> int:
+        """Legs that a worker (or all of them) carries or must keep free for the calls it has."""
+        return sum(max(call.legs, _LEGS_PER_CALL) for call in self._calls.values() if worker in (None, call.worker))
+
+    def _most_sessions(self) -> int:
+        capacity = sum(worker.capacity for worker in self._workers if worker.alive)
+        most = self._settings.max_sessions
+        return capacity if most is None else min(capacity, most)
+
+    def _advertised(self, local: str) -> str:
+        advertised = self._settings.advertised
+        return advertised if advertised is not None and (":" in advertised) == (":" in local) else local
+
+    # The workers
+
+    def _worker(self, index: int, first_port: int, pairs: int) -> WorkerProcess:
+        return WorkerProcess(
+            index,
+            {
+                "control": -1,
+                "first_port": first_port,
+                "pairs": pairs,
+                "codecs": list(self._settings.codecs),
+                "silence_timeout": self._settings.silence_timeout,
+                "rtcp_interval": self._settings.rtcp_interval,
+            },
+            self._take,
+        )
+
+    async def _keep(self, index: int) -> None:
+        """Whenever the worker dies, end its sessions and put a new one in its place."""
+        pause = 0.0
+        while True:
+            worker = self._workers[index]
+            began = time.monotonic()
+            reason = await worker.lost.future
+            self._lose(worker, reason)
+            await worker.end()
+            log.error("media worker lost", worker=index, pid=worker.pid, ended=worker.exit_status())
+            short = time.monotonic() - began < _SHORT_LIFE
+            pause = min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE) if short else 0.0
+            while not worker.alive:
+                await asyncio.sleep(pause)
+                worker = worker.successor()
+                try:
+                    await worker.start()
+                except MediaError as error:
+                    log.error("media worker not replaced", worker=index, error=str(error))
+                    pause = min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+                    continue
+                try:
+                    await self._load(worker, list(self._prepared))
+                except MediaError as error:
+                    log.warning("clip not prepared", worker=index, error=str(error))
+                self._workers[index] = worker
+                log.info("media worker replaced", worker=index, pid=worker.pid)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            for worker in self._workers:
+                if worker.alive:
+                    worker.check()
+
+    async def _load(self, worker: WorkerProcess, paths: list[str]) -> None:
+        for path in paths:
+            try:
+                await worker.ask(control.PREPARE, path)
+            except MediaGone:
+                return  # the next one in its place loads what was prepared
+
+    def _lose(self, worker: WorkerProcess, reason: str) -> None:
+        for session in [session for session in self._sessions.values() if session.worker is worker]:
+            session.tell(MediaLost(session.id, reason))
+            session.release()
+
+    def _take(self, message: control.Message) -> None:
+        """An event of a session."""
+        op, number, *rest = message
+        session = self._sessions.get(number)
+        if session is None:
+            return  # released; the event crossed
+        if op == control.DIGIT:
+            session.tell(Digit(session.id, rest[0]))
+        elif op == control.ENDED:
+            session.tell(PlayEnded(session.id, rest[0], rest[1]))
+        elif op == control.FIRST:
+            session.tell(FirstPacket(session.id, rest[0]))
+        elif op == control.SILENT:
+            session.tell(MediaSilent(session.id, rest[0]))
+        elif op == control.TROUBLE:
+            log.warning("clip not played", session=session.id, call_id=session.call_id, error=rest[0])
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _remote(description: Description, peer: str) -> control.Remote:
+    """What the worker must know of the peer. ``peer``: a second host that its sound may come from."""
+    negotiated = description.negotiated
+    assert negotiated is not None
+    host, port = negotiated.remote or ("", 0)
+    rtcp_host, rtcp_port = negotiated.rtcp or ("", 0)
+    codec = negotiated.codec.name
+    # A peer may send any codec that both have; and digits by our number or by its own.
+    accepts = {static.payload_type: static.name for static in (PCMU, PCMA) if static.name in description.codecs}
+    for event_type in (negotiated.receive_telephone_event, negotiated.telephone_event):
+        if event_type is not None:
+            accepts[event_type] = control.EVENT
+    accepts[negotiated.receive_payload_type] = codec
+    return {
+        "host": numeric_host(host),
+        "port": port,
+        "rtcp_host": numeric_host(rtcp_host),
+        "rtcp_port": rtcp_port,
+        "also_from": peer,
+        "codec": codec,
+        "payload_type": negotiated.payload_type,
+        "event_type": -1 if negotiated.telephone_event is None else negotiated.telephone_event,
+        "accepts": list(accepts.items()),
+        "sends_to": negotiated.direction.sends and negotiated.remote is not None,
+        "due": negotiated.direction.receives and not negotiated.remote_holds,
+    }

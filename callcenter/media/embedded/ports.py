@@ -1,0 +1,74 @@
+"""The ports of a worker: pairs of an even RTP and the odd RTCP port after it, tried before they are used."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+# Expedited forwarding (RFC 3246), the class of telephone sound.
+_DSCP_EF: Final = 46 << 2
+
+# So many pairs in a row are tried: where more are taken by others, the range is the wrong one.
+_MOST_TRIES: Final = 256
+
+
+class PortsExhausted(Exception):
+    """No pair is free."""
+
+
+class Ports:
+    """The pairs of one worker; the one that was given back longest ago is used first, so that late packets of an
+    ended call hit nobody.
+    """
+
+    def __init__(self, pairs: Iterable[int]) -> None:
+        self._free = deque(pairs)
+
+    def open(self, host: str) -> tuple[int, socket.socket, socket.socket]:
+        """A free pair bound on ``host``: RTP port, RTP socket, RTCP socket. Raises PortsExhausted, OSError."""
+        for _ in range(min(len(self._free), _MOST_TRIES)):
+            port = self._free.popleft()
+            try:
+                rtp = _bind(host, port)
+            except OSError as error:
+                self._free.append(port)
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
+                continue
+            try:
+                return port, rtp, _bind(host, port + 1)
+            except OSError as error:
+                rtp.close()
+                self._free.append(port)
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
+        raise PortsExhausted("no pair of ports is free")
+
+    def give_back(self, port: int) -> None:
+        """The pair of ``port`` is free again."""
+        self._free.append(port)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _DSCP_EF)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _DSCP_EF)
+        try:
+            sock.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise
+            # The address is not of this machine (a NAT stands before it): listen on all of them.
+            sock.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,231 @@
+"""A media worker: the process that carries the sound of many legs. Started by the plane with ``python -m``.
+
+It ends when the control socket closes, so that it never outlives the switch, however that ends.
+"""
+
+from __future__ import annotations
+
+import time
+
+_BEGAN = time.monotonic()
+
+import asyncio  # noqa: E402 - the time that the imports take is told to the plane
+import gc  # noqa: E402
+import json  # noqa: E402
+import resource  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
+import sys  # noqa: E402
+from typing import Any, cast  # noqa: E402
+
+import uvloop  # noqa: E402
+
+from callcenter.media.embedded import control  # noqa: E402
+from callcenter.media.embedded.clips import Clips, LoadedClip  # noqa: E402
+from callcenter.media.embedded.leg import Leg, Play  # noqa: E402
+from callcenter.media.embedded.ports import Ports, PortsExhausted  # noqa: E402
+from callcenter.media.embedded.wheel import SLOTS, Wheel  # noqa: E402
+from callcenter.media.plane import MediaError  # noqa: E402
+
+_IMPORTED = time.monotonic()
+
+# Files besides the two sockets of each leg.
+_SPARE_FILES = 64
+_LOAD_PERIOD = 1.0
+
+# Octets that the plane may leave unread: tens of thousands of events.
+_MAX_UNREAD = 4 << 20
+
+
+class Worker(asyncio.Protocol):
+    """The legs of one process, and the control connection that commands them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, settings: control.WorkerSettings, capacity: int) -> None:
+        self.ended = loop.create_future()
+        self.playout: Wheel[Leg] = Wheel(loop, 0.001, Leg.play_frame)
+        self._loop = loop
+        self._settings = settings
+        self._capacity = capacity
+        period = min(1.0, settings["silence_timeout"] / 4, settings["rtcp_interval"] / 2)
+        self._upkeep: Wheel[Leg] = Wheel(loop, period / SLOTS, lambda leg, at: leg.upkeep(period))
+        self._ports = Ports(range(settings["first_port"], settings["first_port"] + 2 * settings["pairs"], 2))
+        self._clips = Clips(tuple(settings["codecs"]))
+        self._legs: dict[int, Leg] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._frames = control.Frames()
+        self._transport: asyncio.Transport | None = None
+        self._cpu, self._wall = time.process_time(), time.monotonic()
+
+    # The control connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The plane is there: tell it that all is ready."""
+        self._transport = cast("asyncio.Transport", transport)
+        self.report([control.READY, self._capacity, round(_IMPORTED - _BEGAN, 4)])
+        self._loop.call_later(_LOAD_PERIOD, self._report_load)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The switch is gone."""
+        self._end()
+
+    def data_received(self, data: bytes) -> None:
+        """Commands."""
+        for message in self._frames.feed(data):
+            self._obey(message)
+
+    def report(self, message: control.Message) -> None:
+        """Tell the plane."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write(control.frame(message))
+        if self._transport.get_write_buffer_size() > _MAX_UNREAD:
+            self._end()  # the plane has not read for long; it takes us for dead by now
+
+    def _obey(self, message: control.Message) -> None:
+        op, number, *rest = message
+        if op == control.OPEN:
+            self._answer(number, self._open(*rest))
+        elif op == control.PREPARE:
+            self._answer(number, self._prepare(*rest))
+        elif op == control.BRIDGE:
+            one, other = (self._legs.get(leg) for leg in rest)
+            if one is not None and other is not None:
+                one.bridge(other)
+            self.report([control.OK, number, None])
+        elif op == control.STATS:
+            leg = self._legs.get(rest[0])
+            self.report([control.OK, number, leg.counters() if leg is not None else [0] * 9])
+        elif op == control.QUIT:
+            self._end()
+        elif (leg := self._legs.get(number)) is None:
+            return  # released before; the command crossed
+        elif op == control.REMOTE:
+            leg.set_remote(rest[0])
+        elif op == control.UNBRIDGE:
+            leg.unbridge()
+        elif op == control.PLAY:
+            self._play(leg, *rest)
+        elif op == control.STOP:
+            leg.stop()
+        elif op == control.RELEASE:
+            self._release(leg)
+
+    def _answer(self, request: int, work: Any) -> None:
+        """Do the work, then answer the request."""
+
+        async def answer() -> None:
+            try:
+                result = await work
+            except PortsExhausted as error:
+                self.report([control.FAILED, request, control.CAPACITY, str(error)])
+            except (MediaError, OSError) as error:
+                self.report([control.FAILED, request, control.MEDIA, str(error)])
+            else:
+                self.report([control.OK, request, result])
+
+        self._start(answer())
+
+    def _start(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # The commands
+
+    async def _open(self, number: int, host: str) -> int:
+        port, rtp, rtcp = self._ports.open(host)
+        leg = Leg(number, port, self, self._settings["silence_timeout"], self._settings["rtcp_interval"])
+        try:
+            await leg.open(self._loop, rtp, rtcp)
+        except BaseException:
+            leg.close()
+            rtp.close()
+            rtcp.close()
+            self._ports.give_back(port)
+            raise
+        self._legs[number] = leg
+        self._upkeep.add(leg)
+        return port
+
+    async def _prepare(self, path: str) -> float:
+        return (await self._clips.load(path)).frames * 0.02
+
+    def _play(self, leg: Leg, number: int, paths: list[str], loop: bool) -> None:
+        clips = [self._clips.get(path) for path in paths]
+        if None not in clips:
+            leg.play(Play(number, cast("list[LoadedClip]", clips), loop))
+            return
+        leg.stop()
+        leg.waiting_play = number
+        self._start(self._load_and_play(leg, number, paths, loop))
+
+    async def _load_and_play(self, leg: Leg, number: int, paths: list[str], loop: bool) -> None:
+        try:
+            clips = [await self._clips.load(path) for path in paths]
+        except MediaError as error:
+            self.report([control.TROUBLE, leg.number, str(error)])
+            if leg.waiting_play == number:
+                leg.stop()
+            return
+        if leg.waiting_play == number:
+            leg.waiting_play = 0
+            leg.play(Play(number, clips, loop))
+
+    def _release(self, leg: Leg) -> None:
+        del self._legs[leg.number]
+        self._upkeep.remove(leg)
+        leg.close()
+        # uvloop closes the sockets in the next round; until then they could not be bound again.
+        self._loop.call_soon(self._ports.give_back, leg.port)
+
+    def _report_load(self) -> None:
+        cpu, wall = time.process_time(), time.monotonic()
+        load = (cpu - self._cpu) / (wall - self._wall)
+        self._cpu, self._wall = cpu, wall
+        self.report([control.LOAD, round(load, 4), round(self.playout.worst, 5)])
+        self.playout.worst = 0.0
+        self._loop.call_later(_LOAD_PERIOD, self._report_load)
+
+    def _end(self) -> None:
+        for leg in tuple(self._legs.values()):
+            self._release(leg)
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+
+def _allow_files(pairs: int) -> int:
+    """Raise the limit of open files as far as needed and allowed; returns how many legs it allows."""
+    wanted = 2 * pairs + _SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limits in ((max(wanted, soft), max(wanted, hard)), (min(max(wanted, soft), hard), hard)):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        except (ValueError, OSError):
+            continue
+        soft = limits[0]
+        break
+    return max(0, min(pairs, (soft - _SPARE_FILES) // 2))
+
+
+async def _run(settings: control.WorkerSettings) -> None:
+    loop = asyncio.get_running_loop()
+    worker = Worker(loop, settings, _allow_files(settings["pairs"]))
+    transport, _ = await loop.create_unix_connection(lambda: worker, sock=socket.socket(fileno=settings["control"]))
+    await worker.ended
+    await asyncio.sleep(0)  # the sockets close
+    transport.close()
+
+
+def main() -> None:
+    """Carry sound until the control socket closes."""
+    # Ctrl-C and a service manager's SIGTERM reach every process of the switch; when the sound ends, the switch says.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    settings: control.WorkerSettings = json.loads(sys.argv[1])
+    gc.freeze()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(settings))
+
+
+if __name__ == "__main__":
+    main()
