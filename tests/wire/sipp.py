@@ -51,7 +51,7 @@ async def call(
     """Runs a scenario of ``scenarios/`` against ``target`` (host:port) and returns when all its calls are over."""
     folder.mkdir(parents=True, exist_ok=True)
     digit = folder / "digit.pcap"
-    digit.write_bytes(tone.pcap_of_rtp_digit("0123456789*#".index(key)))
+    digit.write_bytes(tone.pcap_of_digit("0123456789*#".index(key)))
     script = folder / "scenario.xml"
     script.write_text((SCENARIOS / f"{scenario}.xml").read_text().replace("DIGIT_PCAP", str(digit)))
     command = [

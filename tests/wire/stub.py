@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self, cast
 
+from tests.wire import tone
 from tests.wire.wait import until
 
 Where = tuple[str, int]
@@ -293,12 +294,30 @@ class Stub(asyncio.DatagramProtocol):
             body=self.sdp() if body is None else body,
         )
 
-    async def register(self, user: str, password: str, *, expires: int = 300, algorithm: str = "MD5") -> Message:
-        """Registers with digest; the final answer to the second try (or to the first, when it needs no second)."""
+    def press(self, answer: Message, key: str) -> None:
+        """Sends one key (RFC 4733) to where a 2xx said that it wants its sound."""
+        line = re.search(r"m=audio (\d+)", answer.body)
+        assert line is not None
+        assert self._media is not None
+        for packet in tone.rtp_of_digit("0123456789*#".index(key)):
+            self._media.sendto(packet, (self.switch[0], int(line[1])))
+
+    def dialogs(self) -> int:
+        """How many calls that rang here were neither cancelled nor ended by the switch."""
+        rang = {m.call_id for m in self.received if m.method == "INVITE"}
+        return len(rang - {m.call_id for m in self.received if m.method in {"BYE", "CANCEL"}})
+
+    async def register(
+        self, user: str, password: str, *, expires: int = 300, algorithm: str = "MD5", as_user: str | None = None
+    ) -> Message:
+        """Registers with digest; the final answer to the second try (or to the first, when it needs no second).
+
+        ``as_user``: the address of record, when it is not the user's own.
+        """
         uri = f"sip:{self.switch[0]}:{self.switch[1]}"
         call_id, tag = secrets.token_hex(8), secrets.token_hex(4)
         expiry = f"Expires: {expires}"
-        aor = f"<sip:{user}@{self.switch[0]}>"
+        aor = f"<sip:{as_user or user}@{self.switch[0]}>"
         first = await self.final(
             self.compose("REGISTER", uri, user=user, to=aor, call_id=call_id, tag=tag, headers=(expiry,))
         )

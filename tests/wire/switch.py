@@ -28,7 +28,7 @@ class Switch:
 
     folder: Path
     options: tuple[str, ...] = ()
-    trial: bool = True
+    keeps_data: bool = False  # its data folder was given to it, and is not its own to remove
     may_complain: tuple[str, ...] = ()  # parts of log lines at level error that this test expects
     ready: dict[str, Any] = field(default_factory=dict)
     _process: Process | None = None
@@ -77,9 +77,15 @@ class Switch:
         await self._process.wait()
         await until(lambda: not self.processes(), f"all that the switch had started ends: {self.processes()}")
 
+    def kill_child(self, pid: int) -> None:
+        """Kills one of the programs that the switch has started."""
+        assert pid in self.processes()
+        assert pid != self.pid
+        os.kill(pid, signal.SIGKILL)
+
     @property
     def pid(self) -> int:
-        """The process to which the line came from."""
+        """The process that wrote the line."""
         return int(self.ready["pid"])
 
     def address(self, transport: str = "udp") -> str:
@@ -110,6 +116,17 @@ class Switch:
         finally:
             connection.close()
 
+    async def interactions(self, count: int = 1, seconds: float = 10.0) -> list[sqlite3.Row]:
+        """The saved calls, when that many are over; in the order in which they arrived."""
+        sql = "SELECT * FROM interactions WHERE ended_at IS NOT NULL ORDER BY arrived_at"
+        return await until(
+            lambda: rows if len(rows := self.query(sql)) >= count else None, f"{count} saved interactions", seconds
+        )
+
+    async def interaction(self) -> sqlite3.Row:
+        """The first call that is saved."""
+        return (await self.interactions())[0]
+
     def processes(self) -> list[int]:
         """Every process that carries this switch's mark, itself included."""
         found = []
@@ -132,7 +149,7 @@ class Switch:
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         assert not left, f"processes are left behind: {left}"
-        if self.trial:
+        if not self.keeps_data:
             assert not Path(self.ready["data"]).exists(), f"{self.ready['data']} is left behind"
 
     def log(self) -> str:

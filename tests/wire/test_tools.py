@@ -67,7 +67,11 @@ async def test_stub_calls_stub() -> None:
         answer = await caller.final(invite)
         assert answer.status == 200
         await callee.request("ACK")
+        caller.press(answer, "5")
+        await until(lambda: any(packet[12] == 5 for packet in callee.media), "the key is heard")
+        assert callee.dialogs() == 1
         assert (await caller.final(caller.in_dialog("BYE", invite, answer))).status == 200
+        assert callee.dialogs() == 0
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])

@@ -91,24 +91,24 @@ def is_tone(samples: Samples, hz: float) -> bool:
     return found is not None and abs(found - hz) <= 10 and purity(samples, hz) > 0.8
 
 
-def pcap_of_rtp_digit(event: int, *, payload_type: int = 101, packets: int = 6) -> bytes:
-    """A capture of one RFC 4733 key for sipp's play_pcap_audio: start, going on, and three times its end."""
-    frames = []
+def rtp_of_digit(event: int, *, payload_type: int = 101, packets: int = 6) -> list[bytes]:
+    """The RTP packets of one RFC 4733 key: start, going on, and three times its end."""
+    made = []
     for number in range(packets + 3):
         ended = number >= packets
+        marked = payload_type | (0x80 if number == 0 else 0)
+        header = struct.pack("!BBHII", 0x80, marked, 1000 + number, 16000, 0x0BADCAFE)
         duration = 160 * min(number + 1, packets)
-        rtp = struct.pack(
-            "!BBHII",
-            0x80,
-            payload_type | (0x80 if number == 0 else 0),
-            1000 + number,
-            16000,
-            0x0BADCAFE,
-        ) + struct.pack("!BBH", event, (0x80 if ended else 0) | 10, duration)
+        made.append(header + struct.pack("!BBH", event, (0x80 if ended else 0) | 10, duration))
+    return made
+
+
+def pcap_of_digit(event: int) -> bytes:
+    """The same as a capture, 20 ms apart, for sipp's play_pcap_audio."""
+    out = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    for number, rtp in enumerate(rtp_of_digit(event)):
         udp = struct.pack("!HHHH", 4000, 4000, 8 + len(rtp), 0) + rtp
         ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), number, 0, 64, 17, 0, b"\x7f\0\0\1", b"\x7f\0\0\1")
-        frames.append((number * 0.02, b"\0" * 12 + b"\x08\0" + ip + udp))
-    out = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
-    for at, frame in frames:
-        out += struct.pack("<IIII", 1, int(at * 1e6), len(frame), len(frame)) + frame
+        frame = b"\0" * 12 + b"\x08\0" + ip + udp
+        out += struct.pack("<IIII", 1, number * 20_000, len(frame), len(frame)) + frame
     return out

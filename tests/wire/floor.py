@@ -1,0 +1,85 @@
+"""What the shipped floor is, as far as the tests lean on it, and its phones ready to be plugged in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.wire.baresip import Baresip
+from tests.wire.switch import Switch
+
+CALLER = "+14155550100"
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """A company of the shipped configuration, one way through its menu, and an agent who may take that call."""
+
+    id: str
+    name: str
+    number: str
+    alias: str
+    key: str
+    intent: str
+    queue: str
+    agent: str
+
+
+TECH = Company("the-tech-giant", "The Tech Giant", "+18005550100", "1000", "1", "sales", "tech-sales-en", "ana")
+BANK = Company("banco-aurora", "Banco Aurora", "+551140028922", "2000", "1", "sales", "aurora-sales", "felipe")
+
+
+def agent_phone(
+    switch: Switch,
+    folder: Path,
+    company: Company,
+    *,
+    hz: float = 880.0,
+    transport: str = "udp",
+    codec: str = "PCMU",
+) -> Baresip:
+    """The phone of the company's agent, that registers when its block begins."""
+    line = switch.agent(company.agent)
+    return Baresip(
+        folder / f"agent-{company.agent}",
+        line["user"],
+        switch.address(transport),
+        password=line["password"],
+        hz=hz,
+        transport=transport,
+        codec=codec,
+    )
+
+
+def caller_phone(
+    switch: Switch,
+    folder: Path,
+    number: str = CALLER,
+    *,
+    hz: float = 440.0,
+    transport: str = "udp",
+    codec: str = "PCMU",
+) -> Baresip:
+    """Somebody's phone, that registers nowhere."""
+    return Baresip(
+        folder / f"caller{number.strip('+')}",
+        number,
+        switch.address(transport),
+        hz=hz,
+        transport=transport,
+        codec=codec,
+    )
+
+
+async def talk(caller: Baresip, agent: Baresip, company: Company, *, heard: bool = True) -> None:
+    """From dialling to talking; with ``heard`` also to both tones heard."""
+    await agent.registered()
+    await caller.dial(company.alias)
+    await caller.event("CALL_ESTABLISHED")
+    await caller.press(company.key)
+    await agent.event("CALL_INCOMING")
+    await agent.accept()
+    await agent.event("CALL_ESTABLISHED")
+    if heard:
+        await caller.heard(agent.hz)
+        await agent.heard(caller.hz)

@@ -1,0 +1,184 @@
+"""The screen pop as somebody else's MQTT client reads it: in time, complete, and by nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.wire import mosquitto
+from tests.wire.floor import CALLER, TECH, agent_phone, caller_phone, talk
+from tests.wire.mosquitto import Subscriber
+from tests.wire.stub import Message, Stub
+from tests.wire.switch import Switch
+from tests.wire.wait import stays, until
+
+ROOT = "callcenter/v1"
+CALLS = 5
+
+
+def reader(
+    switch: Switch, folder: Path, login: dict[str, Any], *topics: str, name: str = "reader", version: str = "5"
+) -> Subscriber:
+    """mosquitto_sub with a login of the trial."""
+    mqtt = switch.ready["mqtt"]
+    return Subscriber(folder / name, mqtt["host"], mqtt["port"], login["user"], login["password"], topics, version)
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_the_pop_is_there_before_the_phone_rings_and_tells_all(
+    switch: Switch, tmp_path: Path, version: str
+) -> None:
+    topic = f"{ROOT}/agents/{TECH.agent}/pop"
+    login = switch.agent(TECH.agent)["mqtt"]
+    async with (
+        reader(switch, tmp_path, login, topic, version=version) as pops,
+        agent_phone(switch, tmp_path, TECH) as agent,
+        caller_phone(switch, tmp_path) as caller,
+    ):
+        await agent.registered()
+        await caller.dial(TECH.alias)
+        await caller.event("CALL_ESTABLISHED")
+        await caller.press(TECH.key)
+        ringing = await agent.event("CALL_INCOMING")
+        message = await pops.message(topic)
+        assert message.at < ringing.at, f"the pop came {message.at - ringing.at:.3f} s after the ring"
+        assert not message.retained
+        pop = message.json
+        assert pop["schema"] == "pop.v1"
+        assert pop["agent"] == TECH.agent
+        assert pop["from"] == CALLER
+        assert pop["to"] == TECH.number
+        assert pop["queue"] == TECH.queue
+        assert pop["intent"] == TECH.intent
+        assert pop["client"]["id"] == TECH.id
+        assert pop["client"]["name"] == TECH.name
+        assert TECH.name in pop["client"]["greeting"]
+        assert pop["customer"]["match"] == "none"
+        assert pop["skills"]
+        assert pop["why"]
+        assert pop["waited_s"] >= 0
+        assert pop["seq"] == 1
+        assert pop["id"]
+        saved_call = switch.query("SELECT call_id FROM facts WHERE kind = 'CallArrived'")
+        assert pop["call"] == saved_call[0]["call_id"]
+        await caller.hangup()
+        await agent.event("CALL_CLOSED")
+        # Customer data is never retained: who comes later reads nothing.
+        async with reader(switch, tmp_path, login, topic, name="late", version=version) as late:
+            await stays(lambda: not late.messages, "a pop is not retained", 0.5)
+
+
+async def test_every_pop_comes_before_its_invite_on_one_clock(switch: Switch, tmp_path: Path) -> None:
+    """The agent's phone is a bare socket here: the moment at which the INVITE's packet is read is the ring."""
+    topic = f"{ROOT}/agents/{TECH.agent}/pop"
+    line = switch.agent(TECH.agent)
+
+    def declines(_: Message) -> int:
+        return 180
+
+    async with (
+        reader(switch, tmp_path, line["mqtt"], topic) as pops,
+        Stub(switch.where, answers=declines) as phone,
+        caller_phone(switch, tmp_path) as caller,
+    ):
+        assert (await phone.register(line["user"], line["password"])).status == 200
+        for number in range(CALLS):
+            seen, told = len(phone.received), len(caller.events)
+            await caller.dial(TECH.alias)
+            await caller.event("CALL_ESTABLISHED", after=told)
+            await caller.press(TECH.key)
+            invite = await phone.request("INVITE", after=seen)
+            pop = await pops.message(topic, after=number)
+            assert pop.at < invite.at, f"pop {number}: {(pop.at - invite.at) * 1000:.1f} ms after the INVITE"
+            assert pop.json["seq"] == number + 1
+            await caller.hangup()
+            await phone.request("CANCEL", after=seen)
+            await caller.event("CALL_CLOSED", after=told)
+            await switch.interactions(number + 1)
+
+
+async def test_another_agents_login_reads_nothing_of_it_and_no_login_reads_nothing_at_all(
+    switch: Switch, tmp_path: Path
+) -> None:
+    mine = f"{ROOT}/agents/{TECH.agent}/pop"
+    other = next(agent for agent in switch.ready["agents"] if agent["user"] != TECH.agent)
+    stranger = {"user": "nobody", "password": "nothing"}
+    everything = (mine, f"{ROOT}/agents/+/pop", f"{ROOT}/calls/#", "#")
+    async with (
+        reader(switch, tmp_path, switch.agent(TECH.agent)["mqtt"], mine, name="mine") as pops,
+        reader(switch, tmp_path, other["mqtt"], *everything, name="other") as spy,
+        agent_phone(switch, tmp_path, TECH) as agent,
+        caller_phone(switch, tmp_path) as caller,
+    ):
+        await talk(caller, agent, TECH, heard=False)
+        await pops.message(mine)
+        await caller.hangup()
+        await agent.event("CALL_CLOSED")
+        await switch.interaction()
+        allowed = (f"{ROOT}/status", f"{ROOT}/agents/{other['user']}/")
+        assert not [message.topic for message in spy.messages if not message.topic.startswith(allowed)]
+        async with reader(switch, tmp_path, stranger, mine, name="stranger") as refused:
+            assert refused.granted is False
+        # Nor may an agent speak in the switch's name.
+        mqtt, login = switch.ready["mqtt"], other["mqtt"]
+        await mosquitto.publish(
+            tmp_path, mqtt["host"], mqtt["port"], login["user"], login["password"], mine, '{"schema": "pop.v1"}'
+        )
+        await stays(lambda: len(pops.on(mine)) == 1, "a forged pop is not delivered", 0.5)
+
+
+async def test_monitor_sees_states_and_numbered_events_without_a_gap(switch: Switch, tmp_path: Path) -> None:
+    state = f"{ROOT}/agents/{TECH.agent}/state"
+    monitor = switch.ready["mqtt"]["monitor"]
+    topics = (f"{ROOT}/status", f"{ROOT}/agents/+/state", f"{ROOT}/calls/+/event")
+    async with (
+        reader(switch, tmp_path, monitor, *topics) as floor,
+        agent_phone(switch, tmp_path, TECH) as agent,
+        caller_phone(switch, tmp_path) as caller,
+    ):
+        status = await floor.message(f"{ROOT}/status")
+        assert status.retained
+        await talk(caller, agent, TECH, heard=False)
+        await caller.hangup()
+        await agent.event("CALL_CLOSED")
+        call = (await switch.interaction())["call_id"]
+        events = f"{ROOT}/calls/{call}/event"
+        kinds = [row["kind"] for row in switch.query("SELECT kind FROM facts WHERE call_id = ? ORDER BY seq", call)]
+        await until(lambda: len(floor.on(events)) >= len(kinds), f"{len(kinds)} events; came {len(floor.on(events))}")
+        numbers = [message.json["seq"] for message in floor.on(events)]
+        assert numbers == sorted(set(numbers)), "each once, in order"
+        assert not any(message.retained for message in floor.on(events))
+        work = [message.json["work"] for message in floor.on(state)]
+        assert work.index("ringing") < work.index("talking") < work.index("wrap_up")
+        assert "+1415" not in "".join(message.topic for message in floor.messages), "no number stands in a topic"
+
+
+async def test_a_dead_broker_delays_no_call_and_what_was_missed_follows(switch: Switch, tmp_path: Path) -> None:
+    monitor = switch.ready["mqtt"]["monitor"]
+    broker = [pid for pid in switch.processes() if b"mosquitto" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert len(broker) == 1
+    async with (
+        agent_phone(switch, tmp_path, TECH) as agent,
+        caller_phone(switch, tmp_path) as caller,
+    ):
+        await agent.registered()
+        switch.kill_child(broker[0])
+        await talk(caller, agent, TECH, heard=False)
+        await caller.hangup()
+        await agent.event("CALL_CLOSED")
+        call = (await switch.interaction())["call_id"]
+        events = f"{ROOT}/calls/{call}/event"
+        async with asyncio.timeout(30):
+            while True:  # the broker comes back by itself; what waited in the database follows, or was read already
+                async with reader(switch, tmp_path, monitor, f"{ROOT}/status", name="again") as floor:
+                    if floor.granted:
+                        break
+        async with reader(switch, tmp_path, monitor, events, f"{ROOT}/calls/+/event", name="next") as floor:
+            await caller.dial(TECH.alias)
+            await until(lambda: floor.messages, "events flow again", 15)
+        delivered = switch.query("SELECT seq FROM cursors WHERE name LIKE '%mqtt%'")
+        written = switch.query("SELECT MAX(seq) AS seq FROM facts WHERE call_id = ?", call)
+        assert delivered[0]["seq"] >= written[0]["seq"], "the outbox is past the call that the broker had missed"
