@@ -1,0 +1,263 @@
+"""Payloads: what is published, as plain values with a schema name, and the bytes of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from callcenter.model.customer import Customer, Match
+from callcenter.model.facts import (
+    AgentLegEnded,
+    AgentRang,
+    AgentStateChanged,
+    CallAnswered,
+    CallArrived,
+    CallConnected,
+    CallEnded,
+    CallerMediaStarted,
+    CallHeld,
+    CallQueued,
+    CallResumed,
+    CustomerFound,
+    DigitsEntered,
+    Fact,
+    IntentCaptured,
+    LanguageChosen,
+    OfferEnded,
+    OfferMade,
+    QueueLeft,
+    ScreenPopSent,
+    WrapUpEnded,
+    body_to_dict,
+    utc,
+)
+
+POP_SCHEMA = "pop.v1"
+AGENT_SCHEMA = "agent.v1"
+QUEUE_SCHEMA = "queue.v1"
+CALL_SCHEMA = "call.v1"
+
+# Brokers drop the connection over a message that is too large for them; the smallest limit met is 128 kB.
+MAX_PAYLOAD = 64 * 1024
+# A caller's name or a note that is longer helps nobody on a screen.
+MAX_TEXT = 1_000
+MAX_INTERACTIONS = 10
+
+# The words of the call's story. Answered is the two-way bridge, not the 200 that lets the greeting speak.
+EVENTS: dict[type[Any], str] = {
+    CallArrived: "arrived",
+    CallAnswered: "accepted",
+    CustomerFound: "customer_found",
+    LanguageChosen: "language_chosen",
+    DigitsEntered: "digits_entered",
+    IntentCaptured: "intent_captured",
+    CallQueued: "queued",
+    OfferMade: "offered",
+    ScreenPopSent: "pop_sent",
+    AgentRang: "ringing",
+    OfferEnded: "offer_ended",
+    CallConnected: "answered",
+    CallHeld: "held",
+    CallResumed: "resumed",
+    AgentLegEnded: "agent_left",
+    QueueLeft: "queue_left",
+    CallerMediaStarted: "media_started",
+    CallEnded: "ended",
+    WrapUpEnded: "wrapped_up",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pop:
+    """A screen pop: everything the agent needs before the phone rings. The publisher adds ``seq``.
+
+    ``interactions`` are records as the storage gives them, latest first. With ``match`` MAYBE, ``customers`` are
+    candidates, shown side by side and never as sure.
+    """
+
+    id: str
+    at: datetime
+    expires_at: datetime
+    call: str
+    offer: str
+    agent: str
+    rings_in_ms: int
+    client: str
+    client_name: str
+    greeting: str
+    queue: str
+    from_number: str
+    from_name: str
+    to_number: str
+    language: str
+    intent: str
+    skills: Mapping[str, int]
+    waited_s: float
+    menu: Sequence[str] = ()
+    entered: Mapping[str, str] = field(default_factory=dict)
+    match: Match = Match.NONE
+    customers: Sequence[Customer] = ()
+    interactions: Sequence[Mapping[str, Any]] = ()
+    why: Sequence[str] = ()
+    position_was: int | None = None
+
+    def payload(self) -> dict[str, Any]:
+        """The pop as plain JSON values (schema pop.v1)."""
+        return {
+            "schema": POP_SCHEMA,
+            "id": self.id,
+            "at": utc(self.at),
+            "expires": utc(self.expires_at),
+            "call": self.call,
+            "offer": self.offer,
+            "agent": self.agent,
+            "rings_in_ms": self.rings_in_ms,
+            "client": {"id": self.client, "name": self.client_name, "greeting": _short(self.greeting)},
+            "queue": self.queue,
+            "from": _short(self.from_number),
+            "from_name": _short(self.from_name),
+            "to": _short(self.to_number),
+            "intent": self.intent,
+            "skills": dict(self.skills),
+            "waited_s": round(self.waited_s, 1),
+            "position_was": self.position_was,
+            "ivr": {"language": self.language, "menu": list(self.menu), "entered": dict(self.entered)},
+            "customer": self._customer(),
+            "why": [{"text": text} for text in self.why],
+        }
+
+    def _customer(self) -> dict[str, Any]:
+        match self.match, list(self.customers):
+            case Match.SURE, [customer]:
+                last = [_interaction(record) for record in self.interactions[:MAX_INTERACTIONS]]
+                return {
+                    **_customer(customer),
+                    "match": Match.SURE.value,
+                    "last": last[0] if last else None,
+                    "interactions": last,
+                }
+            case _, []:
+                return {"match": Match.NONE.value}
+            case _, candidates:
+                # No name stands where a reader in a hurry would take it for the caller's.
+                return {"match": Match.MAYBE.value, "candidates": [_customer(each) for each in candidates]}
+
+
+def agent_state(
+    agent: str,
+    *,
+    chosen: str,
+    reason: str,
+    work: str,
+    device: str,
+    since: datetime,
+    call: str | None = None,
+) -> dict[str, Any]:
+    """An agent's retained state (schema agent.v1). It names the call by its id and nothing of the caller."""
+    return {
+        "schema": AGENT_SCHEMA,
+        "agent": agent,
+        "chosen": chosen,
+        "reason": reason,
+        "work": work,
+        "device": device,
+        "since": utc(since),
+        "call": call,
+    }
+
+
+def agent_state_of(fact: Fact) -> dict[str, Any]:
+    """The retained state that an AgentStateChanged tells. Raises TypeError for another fact."""
+    body = fact.body
+    if not isinstance(body, AgentStateChanged):
+        raise TypeError(f"{fact.kind} is no agent's state")
+    return agent_state(
+        body.agent,
+        chosen=body.intent.value,
+        reason=body.reason,
+        work=body.work.value,
+        device=body.device.value,
+        since=fact.at,
+        call=fact.call_id,
+    )
+
+
+def queue_state(
+    queue: str, *, waiting: int, longest_s: float, ready: int, service_level_20s: float | None = None
+) -> dict[str, Any]:
+    """A queue's retained counts (schema queue.v1)."""
+    return {
+        "schema": QUEUE_SCHEMA,
+        "queue": queue,
+        "waiting": waiting,
+        "longest_s": round(longest_s, 1),
+        "ready": ready,
+        "service_level_20s": service_level_20s,
+    }
+
+
+def call_event(fact: Fact) -> dict[str, Any] | None:
+    """What is published of a fact of a call (schema call.v1); None for facts that are no part of a call's story."""
+    event = EVENTS.get(type(fact.body))
+    if event is None or fact.call_id is None:
+        return None
+    return {
+        "schema": CALL_SCHEMA,
+        "seq": fact.seq,
+        "at": utc(fact.at),
+        "boot": fact.boot,
+        "ms": fact.ms,
+        "call": fact.call_id,
+        "event": event,
+        "data": body_to_dict(fact.body),
+    }
+
+
+def encode(payload: Mapping[str, Any]) -> bytes:
+    """JSON in UTF-8. Half characters of a peer's broken UTF-8 become question marks.
+
+    A payload that is too large for brokers loses its ``data`` and says so in ``truncated``.
+    """
+    data = _json(payload)
+    if len(data) > MAX_PAYLOAD:
+        kept = {name: value for name, value in payload.items() if len(_json({name: value})) <= MAX_TEXT}
+        data = _json({**kept, "truncated": True})
+    return data
+
+
+def _json(payload: Mapping[str, Any]) -> bytes:
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _customer(customer: Customer) -> dict[str, Any]:
+    return {
+        "id": customer.id,
+        "name": _short(customer.name),
+        "account": _short(customer.account),
+        "tier": _short(customer.tier),
+        "language": customer.language,
+        "since": customer.since,
+        "notes": _short(customer.notes),
+    }
+
+
+def _interaction(record: Mapping[str, Any]) -> dict[str, Any]:
+    legs = record.get("legs") or []
+    return {
+        "call": record.get("call_id"),
+        "at": record.get("arrived_at"),
+        "queue": record.get("queue"),
+        "agent": record.get("agent"),
+        "intent": record.get("intent"),
+        "outcome": record.get("outcome"),
+        "disposition": legs[-1].get("disposition", "") if legs else "",
+        "wait_ms": record.get("wait_ms"),
+        "talk_ms": record.get("talk_ms"),
+    }
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

@@ -1,0 +1,1 @@
+"""Storage: facts, interactions, customers and registrations in SQLite, with one writer."""

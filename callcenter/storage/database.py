@@ -1,0 +1,280 @@
+"""Database: plain SQL behind a small interface, served by SQLite with a thread or on the spot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiosqlite
+
+Value = str | int | float | bytes | None
+Row = tuple[Any, ...]
+Statement = tuple[str, Sequence[Value]]
+
+# How long a statement waits for another program's lock (a backup, an import) before it fails as locked.
+BUSY_TIMEOUT_MS = 2_000
+# What is left of the write-ahead log after a checkpoint; a long reader may make it larger for a while.
+WAL_SIZE_LIMIT = 64 * 1024 * 1024
+
+
+class StorageError(Exception):
+    """The database cannot do it; the text is one line for an operator. It may work later."""
+
+
+class RejectedStatement(StorageError):
+    """The database is well, but refuses these values or this statement: trying again does not help."""
+
+
+class StaleWriter(StorageError):
+    """Another writer has taken the log over; nothing more is appended by this one."""
+
+
+class Transaction(Protocol):
+    """Statements that are committed together or not at all."""
+
+    async def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """Run one statement; the rows are those of a query or of ``RETURNING``. Raises StorageError."""
+        ...
+
+    async def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Run one statement for each row. Raises StorageError."""
+        ...
+
+
+class Database(Protocol):
+    """Plain SQL with ``?`` for values. Every method raises StorageError."""
+
+    async def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """Run one writing statement in a transaction of its own; the rows are those of ``RETURNING``."""
+        ...
+
+    async def fetch_all(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """The rows of a query, as of the last commit; never waits for a writer."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """A writing transaction, one at a time: committed when the block ends, rolled back when it raises."""
+        ...
+
+    async def close(self) -> None:
+        """Close. May be called twice."""
+        ...
+
+
+class AioDatabase:
+    """SQLite in threads of its own: one connection writes, another reads, so that readers never wait."""
+
+    def __init__(self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        self.path = path
+        self._writer = writer
+        self._reader = reader
+        self._writing = asyncio.Lock()
+        self._open = True
+
+    @classmethod
+    async def open(cls, path: Path) -> AioDatabase:
+        """Open or create the database file (mode 0600). Raises StorageError with one clear line."""
+        _prepare(path)
+        writer = await _connect(path, _SETTINGS)
+        try:
+            reader = await _connect(path, [*_SETTINGS, "PRAGMA query_only = ON"])
+        except BaseException:
+            await writer.close()
+            raise
+        return cls(path, writer, reader)
+
+    async def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """Run one writing statement in a transaction of its own. Raises StorageError."""
+        async with self.transaction() as transaction:
+            return await transaction.execute(sql, params)
+
+    async def fetch_all(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """The rows of a query, as of the last commit. Raises StorageError."""
+        with _mapped(self.path):
+            return [tuple(row) for row in await self._reader.execute_fetchall(sql, params)]
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A writing transaction. Raises StorageError."""
+        async with self._writing:
+            try:
+                with _mapped(self.path):
+                    await self._writer.execute_fetchall("BEGIN IMMEDIATE")
+                yield _AioTransaction(self._writer, self.path)
+                with _mapped(self.path):
+                    await self._writer.commit()
+            except BaseException:
+                # The thread takes its work in order, so the rollback follows whatever a cancelled
+                # await left running; with no transaction open it does nothing.
+                with contextlib.suppress(sqlite3.Error, ValueError):
+                    await asyncio.shield(asyncio.ensure_future(self._writer.rollback()))
+                raise
+
+    async def close(self) -> None:
+        """Close both connections. May be called twice."""
+        if self._open:
+            self._open = False
+            await self._reader.close()
+            await self._writer.close()
+
+
+class _AioTransaction:
+    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    async def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        with _mapped(self._path):
+            return [tuple(row) for row in await self._connection.execute_fetchall(sql, params)]
+
+    async def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        with _mapped(self._path):
+            async with self._connection.executemany(sql, rows):
+                pass
+
+
+class InlineDatabase:
+    """SQLite on the spot, without a thread: for virtual time, where a thread would break the clock."""
+
+    def __init__(self, path: str | Path = ":memory:") -> None:
+        self.path = Path(path)
+        if path != ":memory:":
+            _prepare(self.path)
+        self._writing = asyncio.Lock()
+        with _mapped(self.path):
+            # Its one thread is the loop's; a test's fixture may close it from another.
+            self._connection = sqlite3.connect(str(path), isolation_level=None, check_same_thread=False)
+            try:
+                for pragma in _SETTINGS:
+                    self._connection.execute(pragma).fetchall()
+            except sqlite3.Error:
+                self._connection.close()
+                raise
+
+    async def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """Run one writing statement in a transaction of its own. Raises StorageError."""
+        async with self.transaction() as transaction:
+            return await transaction.execute(sql, params)
+
+    async def fetch_all(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """The rows of a query. Raises StorageError."""
+        with _mapped(self.path):
+            return self._connection.execute(sql, params).fetchall()
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A writing transaction. Raises StorageError."""
+        async with self._writing:
+            try:
+                with _mapped(self.path):
+                    self._connection.execute("BEGIN IMMEDIATE")
+                yield _InlineTransaction(self._connection, self.path)
+                with _mapped(self.path):
+                    self._connection.commit()
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.rollback()
+                raise
+
+    async def close(self) -> None:
+        """Close. May be called twice."""
+        self._connection.close()
+
+
+class _InlineTransaction:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    async def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        with _mapped(self._path):
+            return self._connection.execute(sql, params).fetchall()
+
+    async def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        with _mapped(self._path):
+            self._connection.executemany(sql, rows)
+
+
+_SETTINGS = [
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    "PRAGMA journal_mode = WAL",
+    # With WAL a killed process loses nothing that was committed; a power cut may lose the last moments.
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA journal_size_limit = {WAL_SIZE_LIMIT}",
+]
+
+
+def storable(text: str) -> str:
+    """``text`` without what a database refuses: half characters of a peer's broken UTF-8, and NUL."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+
+
+def _prepare(path: Path) -> None:
+    """Make the folder and the file, so that only their owner reads them. Raises StorageError."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StorageError(f"cannot write the database {path}: {(error.strerror or str(error)).lower()}") from error
+
+
+async def _connect(path: Path, pragmas: Sequence[str]) -> aiosqlite.Connection:
+    with _mapped(path):
+        connection = await aiosqlite.connect(path, isolation_level=None)
+        try:
+            for pragma in pragmas:
+                await connection.execute_fetchall(pragma)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+
+@contextlib.contextmanager
+def _mapped(path: Path) -> Iterator[None]:
+    """SQLite's errors told in the operator's words."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError, UnicodeError) as error:
+        raise RejectedStatement(f"the database {path} refuses a value: {error}") from error
+    except sqlite3.ProgrammingError as error:
+        raise _closed_or_rejected(path, str(error)) from error
+    except sqlite3.Error as error:
+        raise StorageError(_line(path, error)) from error
+    except ValueError as error:
+        raise _closed_or_rejected(path, str(error)) from error
+
+
+def _closed_or_rejected(path: Path, text: str) -> StorageError:
+    if "closed" in text.lower() or "no active connection" in text:
+        return StorageError(f"the database {path} is closed")
+    return RejectedStatement(f"the database {path} refuses a value: {text}")
+
+
+def _line(path: Path, error: sqlite3.Error) -> str:
+    # Extended codes begin with the name of their family: SQLITE_IOERR_WRITE, SQLITE_READONLY_DBMOVED.
+    name = getattr(error, "sqlite_errorname", "") or ""
+    for prefix, words in _WORDS:
+        if name.startswith(prefix):
+            return f"the database {path} {words}"
+    return f"the database {path}: {error}"
+
+
+_WORDS = (
+    ("SQLITE_FULL", "cannot grow: the disk is full"),
+    ("SQLITE_BUSY", "is locked by another program"),
+    ("SQLITE_LOCKED", "is locked by another program"),
+    ("SQLITE_READONLY", "is read-only"),
+    ("SQLITE_NOTADB", "is not a database: the file holds something else; move it away or give another path"),
+    ("SQLITE_CORRUPT", "is damaged; restore it from a backup"),
+    ("SQLITE_CANTOPEN", "cannot be opened"),
+    ("SQLITE_IOERR", "cannot be read or written: input/output error"),
+    ("SQLITE_PERM", "may not be used: permission denied"),
+)

@@ -1,0 +1,103 @@
+"""Storage: the database of one switch, opened, migrated and kept from a second writer."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from callcenter.runtime.clock import Clock
+from callcenter.storage.customers import Customers
+from callcenter.storage.database import AioDatabase, Database, InlineDatabase, StorageError
+from callcenter.storage.interactions import Interactions
+from callcenter.storage.locations import Locations
+from callcenter.storage.log import FactLog, OnState
+from callcenter.storage.migrate import migrate
+
+
+class Storage:
+    """The log, interactions, customers and registrations, over one database."""
+
+    def __init__(self, database: Database, log: FactLog, clock: Clock, lock: WriterLock | None) -> None:
+        self.database = database
+        self.log = log
+        self.interactions = Interactions(database, log)
+        self.customers = Customers(database)
+        self.locations = Locations(database, log, clock)
+        self._lock = lock
+
+    @classmethod
+    async def open(cls, path: Path | None, *, clock: Clock, on_state: OnState | None = None) -> Storage:
+        """Open or create the database, bring its schema up to date, and take the log over.
+
+        ``path`` None keeps everything in memory, without a thread (for virtual time). ``on_state(healthy, detail)``
+        is told when writing fails and when it works again. Raises StorageError with one clear line.
+        """
+        lock = None if path is None else WriterLock(path)
+        try:
+            database = InlineDatabase() if path is None else await AioDatabase.open(path)
+            try:
+                await migrate(database, clock.now())
+                log = await FactLog.open(database)
+            except BaseException:
+                await database.close()
+                raise
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+        log.on_state = on_state
+        return cls(database, log, clock, lock)
+
+    async def close(self) -> None:
+        """Commit the last word, then close. May be called twice.
+
+        Raises StorageError when something could not be written within five seconds; it is closed all the same.
+        """
+        try:
+            await self.log.close()
+        finally:
+            await self.database.close()
+            if self._lock is not None:
+                self._lock.release()
+
+
+async def open_database(path: Path, clock: Clock) -> AioDatabase:
+    """The database without its log, for a program beside the switch (an import of customers). Raises StorageError."""
+    database = await AioDatabase.open(path)
+    try:
+        await migrate(database, clock.now())
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+class WriterLock:
+    """One switch a database: a lock on a file beside it, which the system lets go when its process dies."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock. Raises StorageError when another switch holds it, or it cannot be made."""
+        beside = path.with_name(path.name + ".lock")
+        try:
+            beside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageError(f"cannot write beside the database: {beside}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError as error:
+            holder = os.pread(self._file, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            self.release()
+            raise StorageError(f"the database {path} is in use by another switch (process {holder})") from error
+        except OSError as error:
+            self.release()
+            raise StorageError(f"cannot lock the database {path}: {error.strerror}") from error
+
+    def release(self) -> None:
+        """Let go. May be called twice."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
