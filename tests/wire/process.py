@@ -21,6 +21,19 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
         return int(probe.getsockname()[1])
 
 
+def free_range(count: int) -> tuple[int, int]:
+    """The first and the last of ``count`` UDP ports side by side that were free a moment ago, from an even one on."""
+    for low in range(40_000, 60_000, 100):
+        try:
+            with contextlib.ExitStack() as stack:
+                for port in range(low, low + count):
+                    stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return low, low + count - 1
+    raise AssertionError(f"no {count} free ports side by side")
+
+
 async def start(
     command: Sequence[str],
     *,

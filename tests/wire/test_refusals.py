@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.wire import process
 from tests.wire.floor import TECH
 from tests.wire.stub import Message, Stub
 from tests.wire.switch import Switch
@@ -19,7 +20,7 @@ async def test_unknown_number_is_not_found(switch: Switch) -> None:
 
 async def test_one_call_too_many_is_told_when_to_come_back(tmp_path: Path) -> None:
     async with (
-        Switch(tmp_path / "switch", options=("--set", "sip.limits.max_calls=1")) as switch,
+        Switch(tmp_path / "switch", options=("--set", "sip.max_calls=1")) as switch,
         Stub(switch.where) as phone,
     ):
         first = phone.invite(TECH.alias)
@@ -35,8 +36,9 @@ async def test_one_call_too_many_is_told_when_to_come_back(tmp_path: Path) -> No
 
 
 async def test_no_free_port_is_told_when_to_come_back(tmp_path: Path) -> None:
+    low, high = process.free_range(4)
     async with (
-        Switch(tmp_path / "switch", options=("--set", "media.ports=41000-41003")) as switch,
+        Switch(tmp_path / "switch", options=("--set", f"media.ports={low}-{high}")) as switch,
         Stub(switch.where) as phone,
     ):
         taken: list[tuple[str, Message]] = []
