@@ -1,0 +1,348 @@
+"""Core: what an endpoint and its sessions share: the tables of transactions, dialogs and sessions, and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from callcenter.sip.events import Effect, Send
+from callcenter.sip.flow import Address, Flow, Transport
+from callcenter.sip.invite import Session
+from callcenter.sip.timers import Deadlines, SipTimers
+from callcenter.sip.transaction import Deliver, Failed, Output, State
+from callcenter.sip.transaction_client import ClientInvite, ClientRequest, ClientUser, client_key
+from callcenter.sip.transaction_server import MAGIC_COOKIE, MergeKey, ServerInvite, ServerRequest, server_key
+from callcenter.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from callcenter.sip.dialog import Dialog, DialogKey
+    from callcenter.sip.headers import Via
+    from callcenter.sip.message import Request, Response
+
+HeaderLines = Iterable[tuple[str, str]]
+
+AnyTransaction = ClientInvite | ClientRequest | ServerInvite | ServerRequest
+
+
+class Core:
+    """Tables, timers and sending. Effects gather here until ``flush`` hands them out."""
+
+    def __init__(
+        self,
+        random: Random,
+        timers: SipTimers,
+        agent_name: str,
+        advertised: Callable[[Flow], Address],
+        methods: Sequence[str],
+        supported: Sequence[str],
+    ) -> None:
+        self.random = random
+        self.timers = timers
+        self.clients: dict[str, ClientInvite | ClientRequest] = {}
+        self.servers: dict[str, ServerInvite | ServerRequest] = {}
+        self.merges: dict[MergeKey, str] = {}
+        self.dialogs: dict[DialogKey, Session] = {}
+        self.sessions: dict[str, Session] = {}
+        self.allow = ("Allow", ", ".join(methods))
+        self.supported = ("Supported", ", ".join(supported))
+        self._agent_name = agent_name
+        self._advertised = advertised
+        self._deadlines: Deadlines[AnyTransaction | Session] = Deadlines()
+        self._by_connection: dict[int, set[AnyTransaction | Session]] = {}
+        self._secret = random.getrandbits(128).to_bytes(16, "big")
+        self._out: list[Effect] = []
+
+    # -- effects -----------------------------------------------------------------------------------------------------
+
+    def emit(self, effect: Effect) -> None:
+        """Add an effect."""
+        self._out.append(effect)
+
+    def flush(self) -> list[Effect]:
+        """The effects since the last time, in their order."""
+        out, self._out = self._out, []
+        return out
+
+    # -- names and headers -------------------------------------------------------------------------------------------
+
+    def tag(self) -> str:
+        """A new tag: 64 bits of chance (RFC 3261 19.3 asks for 32)."""
+        return f"{self.random.getrandbits(64):016x}"
+
+    def via(self, flow: Flow) -> str:
+        """A Via value with a new branch; it asks for rport (RFC 3581)."""
+        branch = f"{MAGIC_COOKIE}{self.random.getrandbits(64):016x}"
+        return f"SIP/2.0/{flow.transport.value} {self._advertised(flow)};branch={branch};rport"
+
+    def contact(self, flow: Flow, user: str | None, scheme: str = "sip") -> str:
+        """Our Contact value towards the peer of a flow."""
+        address = self._advertised(flow)
+        transport = flow.transport
+        # sips means TLS already, and UDP is what no parameter means.
+        plain = transport is Transport.UDP or scheme == "sips"
+        params = () if plain else (("transport", transport.value.lower()),)
+        return f"<{Uri(scheme, user, None, address.host, address.port, params)}>"
+
+    def session_headers(self, contact: str) -> list[tuple[str, str]]:
+        """What every INVITE and every 2xx to one says of us (13.2.1, 13.3.1.4)."""
+        return [("Contact", contact), self.allow, self.supported]
+
+    # -- what we ask -------------------------------------------------------------------------------------------------
+
+    def send_invite(self, request: Request, flow: Flow, user: ClientUser, now: float) -> ClientInvite:
+        """Send an INVITE; ``user`` hears what becomes of it."""
+        self._name_client(request)
+        invite = ClientInvite(client_key(_branch(request), "INVITE"), request, flow, self.timers, user)
+        self._start(invite, now)
+        return invite
+
+    def send_request(self, request: Request, flow: Flow, user: ClientUser | None, now: float) -> None:
+        """Send another request; ``user`` hears what becomes of it, if anybody wants to know."""
+        self._name_client(request)
+        self._start(ClientRequest(client_key(_branch(request), request.method), request, flow, self.timers, user), now)
+
+    def send_ack(self, request: Request, flow: Flow) -> Send:
+        """Send an ACK to a 2xx; returns it, to be sent again. If it is lost, the repeated 2xx asks for it."""
+        self._name_client(request)
+        ack = Send(flow, request.to_bytes(), "")
+        self._out.append(ack)
+        return ack
+
+    def give_up(self, invite: ClientInvite, now: float) -> None:
+        """Wait for the final answer of our INVITE only 64*T1 longer."""
+        invite.give_up_later(now)
+        if invite.state is not State.TERMINATED:
+            self._deadlines.watch(invite)
+
+    def _start(self, client: ClientInvite | ClientRequest, now: float) -> None:
+        self.clients[client.key] = client
+        self._hold(client.flow, client)
+        self._perform(client, client.start(now), now)
+
+    def _name_client(self, request: Request) -> None:
+        if self._agent_name:
+            request.headers.add("User-Agent", self._agent_name)
+
+    def receive_response(self, response: Response, client: ClientInvite | ClientRequest, now: float) -> None:
+        """Take an answer to a request of ours."""
+        self._perform(client, client.receive(response, now), now)
+
+    # -- what we answer ----------------------------------------------------------------------------------------------
+
+    def accept_invite(self, request: Request, flow: Flow, user: Session | None, now: float) -> ServerInvite:
+        """Open the transaction of a peer's INVITE, and say 100 before the peer asks again (17.2.1)."""
+        key = server_key(request, "INVITE")
+        server = ServerInvite(key, request, answer_flow(request.via, flow), self.timers)
+        server.user = user
+        self._open(server)
+        self.respond(server, 100, now)
+        return server
+
+    def accept_request(self, request: Request, flow: Flow, now: float) -> ServerRequest:
+        """Open the transaction of a peer's request of another method."""
+        key = server_key(request, request.method)
+        server = ServerRequest(key, request, answer_flow(request.via, flow), self.timers, now)
+        self._open(server)
+        self._deadlines.watch(server)
+        return server
+
+    def _open(self, server: ServerInvite | ServerRequest) -> None:
+        self.servers[server.key] = server
+        self._hold(server.flow, server)
+        if server.request.to_tag is None:
+            server.merge_key = merge_key(server.request)
+            self.merges.setdefault(server.merge_key, server.key)
+
+    def respond(
+        self,
+        server: ServerInvite | ServerRequest,
+        status: int,
+        now: float,
+        *,
+        to_tag: str | None = None,
+        reason: str | None = None,
+        headers: HeaderLines = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> None:
+        """Answer a request through its transaction."""
+        response = server.request.response(
+            status, reason, to_tag=to_tag, headers=headers, body=body, content_type=content_type
+        )
+        self._name_server(response)
+        self._perform(server, server.respond(status, response.to_bytes(), now), now)
+        if status >= 300:
+            # It came to nothing: another branch of the same request would be refused alike, and a client that
+            # repeats a challenged request without counting its CSeq up is no loop.
+            self._unmerge(server)
+
+    def repeat(self, server: ServerInvite, now: float) -> None:
+        """Send the 2xx of the transaction again."""
+        self._perform(server, server.repeat(now), now)
+
+    def refuse(
+        self, request: Request, flow: Flow, status: int, headers: HeaderLines = (), reason: str | None = None
+    ) -> None:
+        """Answer a request without keeping anything of it; if it is repeated, so is the answer (8.2.7)."""
+        if request.method == "ACK":
+            return
+        # Without a transaction only a tag made of the request is the same each time.
+        seed = "\0".join(
+            (request.headers.get("Call-ID") or "", request.headers.get("From") or "", request.headers.get("CSeq") or "")
+        )
+        tag = blake2b(seed.encode(), digest_size=8, key=self._secret).hexdigest()
+        response = request.response(status, reason, to_tag=tag, headers=headers)
+        self._name_server(response)
+        self._out.append(Send(answer_flow(request.via, flow), response.to_bytes(), ""))
+
+    def _name_server(self, response: Response) -> None:
+        if self._agent_name and response.status > 100:
+            response.headers.add("Server", self._agent_name)
+
+    def receive_again(self, server: ServerInvite | ServerRequest, method: str, now: float) -> None:
+        """Take a repeated request, or the ACK to a refusal."""
+        outputs = server.receive(method, now) if isinstance(server, ServerInvite) else server.receive(now)
+        self._perform(server, outputs, now)
+
+    # -- tables ------------------------------------------------------------------------------------------------------
+
+    def watch(self, machine: AnyTransaction | Session) -> None:
+        """The machine's deadline may have changed."""
+        self._deadlines.watch(machine)
+
+    def enter(self, dialog: Dialog, session: Session) -> None:
+        """Requests within the dialog come to the session from now on."""
+        self.dialogs[dialog.key] = session
+        self.follow(dialog.flow, session)
+
+    def leave(self, dialog: Dialog) -> None:
+        """They do no longer."""
+        self.dialogs.pop(dialog.key, None)
+
+    def follow(self, flow: Flow, session: Session) -> None:
+        """The session wants to know when the connection of this flow is lost."""
+        if flow.connection and flow.connection not in session.connections:
+            session.connections.add(flow.connection)
+            self._hold(flow, session)
+
+    def forget(self, session: Session) -> None:
+        """The session has ended."""
+        self.sessions.pop(session.id, None)
+        for dialog in session.dialogs():
+            self.leave(dialog)
+        for connection in session.connections:
+            self._release(connection, session)
+        session.connections.clear()
+
+    def _hold(self, flow: Flow, machine: AnyTransaction | Session) -> None:
+        if flow.connection:
+            self._by_connection.setdefault(flow.connection, set()).add(machine)
+
+    def _release(self, connection: int, machine: AnyTransaction | Session) -> None:
+        held = self._by_connection.get(connection)
+        if held is not None:
+            held.discard(machine)
+            if not held:
+                del self._by_connection[connection]
+
+    def _perform(self, machine: AnyTransaction, outputs: list[Output], now: float) -> None:
+        """Do what a transaction wants, then note its deadline, or let it go."""
+        for output in outputs:
+            match output:
+                case Send():
+                    self._out.append(output)
+                case Deliver(response):
+                    if isinstance(machine, ClientInvite | ClientRequest) and machine.user is not None:
+                        machine.user.on_response(machine, response, now)
+                case Failed(cause):
+                    if isinstance(machine, ClientInvite | ClientRequest):
+                        if machine.user is not None:
+                            machine.user.on_failure(machine, cause, now)
+                    elif isinstance(machine, ServerInvite):
+                        self._answer_failed(machine, now)
+        if machine.state is State.TERMINATED:
+            self._drop(machine)
+        self._deadlines.watch(machine)
+
+    def _drop(self, machine: AnyTransaction) -> None:
+        if isinstance(machine, ServerInvite | ServerRequest):
+            self.servers.pop(machine.key, None)
+            self._unmerge(machine)
+        else:
+            self.clients.pop(machine.key, None)
+        if machine.flow.connection:
+            self._release(machine.flow.connection, machine)
+
+    def _unmerge(self, server: ServerInvite | ServerRequest) -> None:
+        if server.merge_key is not None and self.merges.get(server.merge_key) == server.key:
+            del self.merges[server.merge_key]
+
+    # -- time and transport ------------------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call expire; None = nothing is due."""
+        return self._deadlines.earliest
+
+    def expire(self, now: float) -> None:
+        """Let every machine that is due at ``now`` do its work."""
+        while (machine := self._deadlines.pop_due(now)) is not None:
+            if isinstance(machine, Session):
+                machine.expire(now)
+                self._deadlines.watch(machine)
+            else:
+                self._perform(machine, machine.expire(now), now)
+
+    def send_failed(self, key: str, now: float) -> None:
+        """A Send could not be performed."""
+        machine = self.clients.get(key) or self.servers.get(key)
+        if machine is not None:
+            self._perform(machine, machine.transport_failed(now), now)
+
+    def connection_lost(self, connection: int, now: float) -> None:
+        """A connection is gone: what waited for an answer on it fails, the rest looks for another way."""
+        for machine in self._by_connection.pop(connection, ()):
+            if isinstance(machine, Session):
+                machine.connections.discard(connection)
+                for dialog in machine.dialogs():
+                    if dialog.flow.connection == connection:
+                        dialog.connection_lost()
+            elif machine.state is not State.TERMINATED:
+                self._perform(machine, machine.transport_failed(now), now)
+
+    def _answer_failed(self, server: ServerInvite, now: float) -> None:
+        """18.2.2: without the connection of the request, the answer goes by a new one to the address in the Via."""
+        flow = server.flow
+        if not flow.reliable:
+            # It may have been this one datagram; timers and the peer's repetitions try again.
+            return
+        if flow.connection:
+            self._release(flow.connection, server)
+            via = server.request.via
+            remote = Address(flow.remote.host, via.port or flow.transport.default_port)
+            outputs = server.send_by(Flow(flow.transport, flow.local, remote))
+            self._out += [output for output in outputs if isinstance(output, Send)]
+        elif server.user is not None:
+            server.user.on_server_failure(server, now)
+
+
+def answer_flow(via: Via, flow: Flow) -> Flow:
+    """The way back: the connection of a stream; over UDP the source address, with the port it asks for (RFC 3581 4,
+    RFC 3261 18.2.2).
+    """
+    if flow.reliable or via.rport is not None:
+        return flow
+    port = via.port or flow.transport.default_port
+    return flow if port == flow.remote.port else Flow(flow.transport, flow.local, Address(flow.remote.host, port))
+
+
+def merge_key(request: Request) -> MergeKey:
+    """What a request has in common with another branch of itself (8.2.2.2)."""
+    return request.call_id, request.from_tag or "", request.cseq.number, request.method
+
+
+def _branch(request: Request) -> str:
+    return request.via.branch or ""

@@ -1,0 +1,550 @@
+"""Endpoint: the whole of RFC 3261 for one element: messages and now in, effects out, one deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from callcenter.sip.core import Core, merge_key
+from callcenter.sip.dialog import Dialog, DialogState, routed
+from callcenter.sip.errors import SipParseError
+from callcenter.sip.events import Effect, EndedBy, InviteReceived, RequestReceived, ResponseReceived
+from callcenter.sip.flow import Address, Flow
+from callcenter.sip.headers import Headers, Via
+from callcenter.sip.invite import SDP, Session, sdp_of
+from callcenter.sip.message import Request, Response
+from callcenter.sip.parser import check, parse
+from callcenter.sip.timers import RFC_TIMERS, SipTimers
+from callcenter.sip.transaction import State
+from callcenter.sip.transaction_client import ClientInvite, ClientRequest, client_key
+from callcenter.sip.transaction_server import ServerInvite, ServerRequest, server_key
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from callcenter.sip.headers import NameAddr
+    from callcenter.sip.message import Message
+    from callcenter.sip.uri import Uri
+
+HeaderLines = Iterable[tuple[str, str]]
+
+# What is understood here; what the application understands is named to the constructor.
+CORE_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO")
+
+# Methods that mean nothing outside a dialog: there the answer is 481, not 405 (RFC 3261 12.2.2).
+DIALOG_METHODS = frozenset(("BYE", "INFO", "UPDATE", "PRACK"))
+
+# Schemes of Request-URIs that can name somebody here.
+SCHEMES = frozenset(("sip", "sips", "tel"))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what peers can make us keep; past them a request is answered 503 with Retry-After, statelessly.
+
+    A transaction lives 32 s and holds some 4 KiB: the bound is 600 new ones a second, and 80 MiB. Requests within
+    dialogs may take half as many again, so that calls can end while new ones are refused.
+    """
+
+    transactions: int = 20_000
+    sessions: int = 5_000
+    retry_after: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStatus:
+    """What the endpoint keeps now."""
+
+    transactions: int
+    dialogs: int
+    sessions: int
+
+
+class Endpoint:
+    """A SIP element. Every method that may send returns the effects, to be performed in order.
+
+    ``now`` is in seconds of a clock that only grows. ``advertised`` gives the address that stands in our Via and
+    Contact towards the peer of a flow; without it, it is the flow's own. ``accept_methods`` are told as
+    RequestReceived, outside dialogs. ``supported`` are the option tags that a peer may require. While ``healthy`` is
+    False, OPTIONS is answered 503. Without ``agent_name`` no message names us.
+    """
+
+    def __init__(
+        self,
+        *,
+        random: Random,
+        timers: SipTimers = RFC_TIMERS,
+        agent_name: str = "callcenter",
+        advertised: Callable[[Flow], Address] | None = None,
+        accept_methods: Sequence[str] = ("REGISTER",),
+        supported: Sequence[str] = ("path",),
+        limits: Limits = Limits(),
+    ) -> None:
+        self.healthy = True
+        self._limits = limits
+        self._accepted = frozenset(accept_methods)
+        self._supported = frozenset(supported)
+        methods = (*CORE_METHODS, *accept_methods)
+        self._core = Core(random, timers, agent_name, advertised or _own_address, methods, supported)
+
+    def __repr__(self) -> str:
+        status = self.status()
+        return f"<Endpoint {status.sessions} sessions, {status.transactions} transactions>"
+
+    # -- the wire ----------------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, flow: Flow, now: float) -> list[Effect]:
+        """Take a UDP datagram."""
+        try:
+            message = parse(data)
+        except SipParseError as error:
+            return self.receive_error(error, flow, now)
+        return self.receive_message(message, flow, now)
+
+    def receive_message(self, message: Message, flow: Flow, now: float) -> list[Effect]:
+        """Take a message that is framed already (TCP, TLS)."""
+        try:
+            if isinstance(message, Request):
+                self._receive_request(message, flow, now)
+            else:
+                self._receive_response(message, now)
+        except SipParseError as error:
+            if isinstance(message, Request):
+                return self.receive_error(error, flow, now)
+        return self._core.flush()
+
+    def receive_error(self, error: SipParseError, flow: Flow, now: float) -> list[Effect]:
+        """Answer a request that could not be read, if enough of it could; else silence."""
+        request = error.partial
+        if request is not None and request.method != "ACK":
+            self._core.refuse(_seen_from(request, flow), flow, error.status, reason=error.reason)
+        return self._core.flush()
+
+    def send_failed(self, key: str, now: float) -> list[Effect]:
+        """The Send with this key could not be performed."""
+        self._core.send_failed(key, now)
+        return self._core.flush()
+
+    def connection_lost(self, connection: int, now: float) -> list[Effect]:
+        """A TCP or TLS connection is gone."""
+        self._core.connection_lost(connection, now)
+        return self._core.flush()
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call expire; None = nothing is due."""
+        return self._core.deadline
+
+    def expire(self, now: float) -> list[Effect]:
+        """Do what is due at ``now``."""
+        self._core.expire(now)
+        return self._core.flush()
+
+    # -- incoming sessions -------------------------------------------------------------------------------------------
+
+    def ring(self, session: str, now: float, *, status: int = 180, sdp: bytes | None = None) -> list[Effect]:
+        """Answer the peer's INVITE provisionally (101-199), with early media if ``sdp`` is given.
+
+        This and the methods below do nothing when the session is over, unknown, or in a state where they mean nothing.
+        """
+        if (found := self._core.sessions.get(session)) is not None:
+            found.ring(status, sdp, now)
+        return self._core.flush()
+
+    def answer(self, session: str, sdp: bytes, now: float) -> list[Effect]:
+        """Accept the peer's INVITE: 200, repeated until the ACK comes (Acknowledged)."""
+        if (found := self._core.sessions.get(session)) is not None:
+            found.answer(sdp, now)
+        return self._core.flush()
+
+    def reject(
+        self, session: str, status: int, now: float, *, reason: str | None = None, headers: HeaderLines = ()
+    ) -> list[Effect]:
+        """Refuse the peer's INVITE (300-699); SessionEnded(LOCAL) comes at once."""
+        if (found := self._core.sessions.get(session)) is not None:
+            found.reject(status, reason, headers, now)
+        return self._core.flush()
+
+    # -- outgoing sessions -------------------------------------------------------------------------------------------
+
+    def invite(
+        self,
+        *,
+        target: Uri,
+        flow: Flow,
+        from_: NameAddr,
+        to: NameAddr,
+        sdp: bytes | None,
+        now: float,
+        routes: Sequence[str] = (),
+        headers: HeaderLines = (),
+        call_id: str | None = None,
+        cseq: int = 1,
+    ) -> tuple[str, list[Effect]]:
+        """Call ``target`` by ``flow``; returns the session. Without ``sdp`` the peer makes the offer: see acknowledge.
+
+        ``routes`` are Route values (an outbound proxy, the Path of a registration). ``call_id`` and ``cseq`` repeat a
+        call that was challenged. How many calls we make is for the caller to bound.
+        """
+        core = self._core
+        tag = core.tag()
+        request = self._new_request("INVITE", target, flow, from_.with_tag(tag), to, routes, call_id, cseq, sdp or b"")
+        contact = core.contact(flow, from_.uri.user, "sips" if target.scheme == "sips" else "sip")
+        for name, value in (*core.session_headers(contact), *headers):
+            request.headers.add(name, value)
+        if sdp:
+            request.headers.add("Content-Type", SDP)
+        core.sessions[tag] = Session.outgoing(core, tag, request, target, contact, flow, now)
+        return tag, core.flush()
+
+    def acknowledge(self, session: str, sdp: bytes, now: float) -> list[Effect]:
+        """Send the ACK with our answer, after an INVITE without offer was Answered with one."""
+        if (found := self._core.sessions.get(session)) is not None:
+            found.acknowledge(sdp, now)
+        return self._core.flush()
+
+    def hangup(
+        self,
+        session: str,
+        now: float,
+        *,
+        status: int | None = None,
+        reason: str | None = None,
+        headers: HeaderLines = (),
+    ) -> list[Effect]:
+        """End the session, right in any state: CANCEL, BYE or a final answer, when each is allowed.
+
+        SessionEnded(LOCAL) comes at once, the endpoint finishes alone. ``status`` refuses a session not answered yet
+        (480 by default), and becomes a Reason header in CANCEL and BYE. May be called twice.
+        """
+        if (found := self._core.sessions.get(session)) is not None:
+            found.hangup(status, reason, headers, now)
+        return self._core.flush()
+
+    # -- changes of a session ----------------------------------------------------------------------------------------
+
+    def reinvite(self, session: str, sdp: bytes, now: float) -> list[Effect]:
+        """Offer a change of the session, once no INVITE is under way either way; the latest offer wins."""
+        if (found := self._core.sessions.get(session)) is not None:
+            found.reinvite(sdp, now)
+        return self._core.flush()
+
+    def accept_reinvite(self, session: str, sdp: bytes, now: float) -> list[Effect]:
+        """Accept the change that the peer offered, with our answer (or our offer, when it made none)."""
+        if (found := self._core.sessions.get(session)) is not None:
+            found.accept_reinvite(sdp, now)
+        return self._core.flush()
+
+    def reject_reinvite(self, session: str, status: int, now: float) -> list[Effect]:
+        """Refuse the change that the peer offered (488 ...); the session goes on as it was."""
+        if (found := self._core.sessions.get(session)) is not None:
+            found.reject_reinvite(status, now)
+        return self._core.flush()
+
+    # -- other requests ----------------------------------------------------------------------------------------------
+
+    def respond(
+        self,
+        transaction: str,
+        status: int,
+        now: float,
+        *,
+        reason: str | None = None,
+        headers: HeaderLines = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> list[Effect]:
+        """Answer a RequestReceived. Does nothing when it has its answer, or nobody waits for one any more."""
+        server = self._core.servers.get(transaction)
+        if isinstance(server, ServerRequest):
+            self._core.respond(
+                server,
+                status,
+                now,
+                to_tag=self._core.tag(),
+                reason=reason,
+                headers=headers,
+                body=body,
+                content_type=content_type,
+            )
+        return self._core.flush()
+
+    def request(
+        self,
+        *,
+        method: str,
+        target: Uri,
+        flow: Flow,
+        from_: NameAddr,
+        to: NameAddr,
+        now: float,
+        headers: HeaderLines = (),
+        body: bytes = b"",
+        routes: Sequence[str] = (),
+        call_id: str | None = None,
+        cseq: int = 1,
+    ) -> tuple[str, list[Effect]]:
+        """Send a request outside a session (REGISTER, OPTIONS ...); returns its id. ResponseReceived tells the answer.
+
+        ``call_id`` and ``cseq`` continue a row of requests: the next REGISTER, or one that was challenged.
+        """
+        core = self._core
+        from_ = from_.with_tag(core.tag()) if from_.tag is None else from_
+        request = self._new_request(method, target, flow, from_, to, routes, call_id, cseq, body)
+        for name, value in headers:
+            request.headers.add(name, value)
+        request_id = client_key(request.via.branch or "", method)
+        core.send_request(request, flow, _Asked(core, request_id), now)
+        return request_id, core.flush()
+
+    def contact(self, flow: Flow, user: str | None) -> str:
+        """Our Contact value towards the peer of ``flow``: ``<sip:user@host:port;transport=tcp>``."""
+        return self._core.contact(flow, user)
+
+    # -- moving a session --------------------------------------------------------------------------------------------
+
+    def dialog_state(self, session: str) -> DialogState | None:
+        """The session's dialog as a value that can be stored; None when the session is not established."""
+        found = self._core.sessions.get(session)
+        return found.dialog_state() if found is not None else None
+
+    def adopt(self, state: DialogState, now: float) -> str:
+        """Take up an established session that another process had; returns the session.
+
+        Our CSeq jumps by 1,000. The next description sent must carry a higher version than ``state.local_sdp``.
+        """
+        core = self._core
+        known = core.dialogs.get((state.call_id, state.local_tag, state.remote_tag))
+        if known is not None:
+            return known.id
+        session = Session.adopted(core, Dialog.of_state(state), state.local_sdp, state.remote_sdp)
+        core.sessions[session.id] = session
+        return session.id
+
+    def status(self) -> EndpointStatus:
+        """How much is kept: all zero when every session is over and the timers have run out."""
+        core = self._core
+        return EndpointStatus(len(core.clients) + len(core.servers), len(core.dialogs), len(core.sessions))
+
+    # -- requests of peers -------------------------------------------------------------------------------------------
+
+    def _receive_request(self, request: Request, flow: Flow, now: float) -> None:
+        core, method = self._core, request.method
+        server = core.servers.get(server_key(request, "INVITE" if method == "ACK" else method))
+        if server is not None and not (method == "ACK" and server.state is State.ACCEPTED):
+            core.receive_again(server, method, now)
+            return
+        _seen_from(request, flow)
+        check(request)
+        if method == "CANCEL":
+            self._cancel(request, flow, now)
+        elif request.to_tag is not None:
+            self._within_dialog(request, flow, now)
+        elif method != "ACK":
+            self._outside_dialog(request, flow, now)
+
+    def _cancel(self, request: Request, flow: Flow, now: float) -> None:
+        """9.2: a CANCEL is answered for itself; it takes an INVITE back that has no final answer yet."""
+        core = self._core
+        invite = core.servers.get(server_key(request, "INVITE"))
+        if not isinstance(invite, ServerInvite):
+            core.refuse(request, flow, 481)
+            return
+        # The To tag is that of the INVITE's answers.
+        tag = invite.user.id if isinstance(invite.user, Session) else None
+        core.respond(core.accept_request(request, flow, now), 200, now, to_tag=tag)
+        if invite.user is not None:
+            invite.user.on_cancel(invite, request, now)
+
+    def _within_dialog(self, request: Request, flow: Flow, now: float) -> None:
+        """12.2.2: a request for a dialog of ours, if we have it."""
+        core, method = self._core, request.method
+        session = core.dialogs.get((request.call_id, request.to_tag or "", request.from_tag or ""))
+        dialog = session.dialog_with(request.from_tag or "") if session is not None else None
+        if session is None or dialog is None:
+            if method in CORE_METHODS or method in self._accepted or method in DIALOG_METHODS:
+                core.refuse(request, flow, 481)
+            else:
+                core.refuse(request, flow, 405, [core.allow])
+            return
+        if method == "ACK":
+            session.on_ack(request, now)
+            return
+        if not dialog.in_order(request.cseq.number):
+            core.refuse(request, flow, 500)
+            return
+        dialog.heard(request, flow)
+        core.follow(flow, session)
+        if self._requires_unknown(request, flow):
+            return
+        if len(core.servers) >= self._limits.transactions * 3 // 2:
+            self._refuse_for_load(request, flow)
+            return
+        match method:
+            case "BYE":
+                session.on_bye(request, dialog, now=now, flow=flow)
+            case "INVITE":
+                if not self._unreadable_body(request, flow):
+                    session.on_reinvite(request, flow, now)
+            case "INFO":
+                session.on_info(request, flow, now)
+            case "OPTIONS":
+                self._options(request, flow)
+            case _:
+                core.refuse(request, flow, 405, [core.allow])
+
+    def _outside_dialog(self, request: Request, flow: Flow, now: float) -> None:
+        """8.2: what a request must be before it is looked at, in the order of the RFC."""
+        core, method = self._core, request.method
+        if method in DIALOG_METHODS and method not in self._accepted:
+            core.refuse(request, flow, 481)
+        elif method not in CORE_METHODS and method not in self._accepted:
+            core.refuse(request, flow, 405, [core.allow])
+        elif request.uri.scheme not in SCHEMES:
+            core.refuse(request, flow, 416)
+        elif merge_key(request) in core.merges:
+            # 8.2.2.2: the same request came by another way before; its own repetitions found their transaction.
+            core.refuse(request, flow, 482)
+        elif request.max_forwards == 0 and method != "OPTIONS":
+            # We pass calls on, so a loop through us must end (RFC 7332); a ping with 0 asks for us alone.
+            core.refuse(request, flow, 483)
+        elif self._requires_unknown(request, flow):
+            pass
+        elif method == "OPTIONS":
+            self._options(request, flow)
+        elif len(core.servers) >= self._limits.transactions:
+            self._refuse_for_load(request, flow)
+        elif method == "INVITE":
+            self._invited(request, flow, now)
+        else:
+            server = core.accept_request(request, flow, now)
+            core.emit(RequestReceived(server.key, request, flow))
+
+    def _invited(self, request: Request, flow: Flow, now: float) -> None:
+        """13.3.1: somebody calls."""
+        core = self._core
+        if len(core.sessions) >= self._limits.sessions:
+            self._refuse_for_load(request, flow)
+        elif request.contact is None or not request.contact.uri.is_sip:
+            core.refuse(request, flow, 400, reason="Missing Contact")
+        elif not self._unreadable_body(request, flow):
+            tag = core.tag()
+            server = core.accept_invite(request, flow, None, now)
+            # 12.1.1: who calls a sips URI is answered with one.
+            contact = core.contact(flow, request.uri.user, "sips" if request.uri.scheme == "sips" else "sip")
+            session = Session.incoming(core, tag, server, contact, flow, now)
+            server.user = session
+            core.sessions[tag] = session
+            core.emit(InviteReceived(tag, request, flow, sdp_of(request)))
+
+    def _options(self, request: Request, flow: Flow) -> None:
+        """11.2: what we can do, and whether we can do it now."""
+        core = self._core
+        headers = [core.allow, core.supported, ("Accept", SDP)]
+        if self.healthy:
+            core.refuse(request, flow, 200, headers)
+        else:
+            core.refuse(request, flow, 503, [*headers, ("Retry-After", str(self._limits.retry_after))])
+
+    def _requires_unknown(self, request: Request, flow: Flow) -> bool:
+        """8.2.2.3: whether the peer insists on something we do not have; then it is answered 420."""
+        required = request.headers.get("Require")
+        if required is None:
+            return False
+        unknown = [tag for tag in request.option_tags("Require") if tag not in self._supported]
+        if unknown:
+            self._core.refuse(request, flow, 420, [("Unsupported", ", ".join(unknown))])
+        return bool(unknown)
+
+    def _unreadable_body(self, request: Request, flow: Flow) -> bool:
+        """8.2.3: whether the body of an INVITE is something else than a plain SDP; then it is answered 415."""
+        if not request.body:
+            return False
+        encoding = request.headers.get("Content-Encoding")
+        if encoding is not None and encoding.lower() != "identity":
+            self._core.refuse(request, flow, 415, [("Accept-Encoding", "identity")])
+            return True
+        if sdp_of(request) is None:
+            disposition = (request.headers.get("Content-Disposition") or "").lower().replace(" ", "")
+            if "handling=optional" not in disposition:
+                self._core.refuse(request, flow, 415, [("Accept", SDP)])
+                return True
+        return False
+
+    def _refuse_for_load(self, request: Request, flow: Flow) -> None:
+        self._core.refuse(request, flow, 503, [("Retry-After", str(self._limits.retry_after))])
+
+    # -- answers of peers --------------------------------------------------------------------------------------------
+
+    def _receive_response(self, response: Response, now: float) -> None:
+        core = self._core
+        client = core.clients.get(client_key(response.via.branch or "", response.cseq.method))
+        if client is None:
+            # Out of the blue, or too late.
+            return
+        check(response)
+        # 8.1.3.3: more than one Via, or a CSeq that is not ours: not for us.
+        if len(response.vias) == 1 and response.cseq.number == client.request.cseq.number:
+            core.receive_response(response, client, now)
+
+    def _new_request(
+        self,
+        method: str,
+        target: Uri,
+        flow: Flow,
+        from_: NameAddr,
+        to: NameAddr,
+        routes: Sequence[str],
+        call_id: str | None,
+        cseq: int,
+        body: bytes,
+    ) -> Request:
+        core = self._core
+        uri, route = routed(target, tuple(routes))
+        headers = Headers([("Via", core.via(flow)), ("Max-Forwards", "70")])
+        for value in route:
+            headers.add("Route", value)
+        headers.add("From", str(from_))
+        headers.add("To", str(to))
+        headers.add("Call-ID", call_id or core.tag() + core.tag())
+        headers.add("CSeq", f"{cseq} {method}")
+        return Request(method, uri, headers, body)
+
+
+class _Asked:
+    """Who waits for the answer to a request outside a session: the application."""
+
+    __slots__ = ("_core", "_id")
+
+    def __init__(self, core: Core, request_id: str) -> None:
+        self._core = core
+        self._id = request_id
+
+    def on_response(self, transaction: ClientInvite | ClientRequest, response: Response, now: float) -> None:
+        if response.status >= 200:
+            self._core.emit(ResponseReceived(self._id, response))
+
+    def on_failure(self, transaction: ClientInvite | ClientRequest, cause: EndedBy, now: float) -> None:
+        self._core.emit(ResponseReceived(self._id, None))
+
+
+def _seen_from(request: Request, flow: Flow) -> Request:
+    """Note in the top Via where the request came from (RFC 3261 18.2.1, RFC 3581 4); returns the request."""
+    via = request.via
+    seen = _noted(via, flow.remote)
+    if seen is not via:
+        request.headers.replace_first("Via", str(seen))
+    return request
+
+
+def _noted(via: Via, source: Address) -> Via:
+    if via.rport == 0:
+        return via.with_param("received", source.host).with_param("rport", str(source.port))
+    if via.host != source.host:
+        return via.with_param("received", source.host)
+    return via
+
+
+def _own_address(flow: Flow) -> Address:
+    return flow.local
