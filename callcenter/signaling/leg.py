@@ -103,6 +103,7 @@ class Leg:
         remote_name: str = "",
         dialled: str = "",
         local_sdp: bytes | None = None,
+        call_id: str = "",
     ) -> None:
         self.id = session
         self.flow = flow
@@ -111,7 +112,7 @@ class Leg:
         self.remote_number = remote_number
         self.remote_name = remote_name
         self.dialled = dialled
-        self.sip_call_id = request.call_id if request is not None else ""
+        self.sip_call_id = request.call_id if request is not None else call_id
         self.state = LegState.NEW
         self.answered = False
         self.early_sdp: bytes | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from callcenter.runtime.clock import Clock
 from callcenter.runtime.driver import Driver
 from callcenter.signaling.leg import Leg
+from callcenter.signaling.reply import Reply
 from callcenter.signaling.transport import Network
 from callcenter.sip.events import (
     Acknowledged,
@@ -44,7 +45,8 @@ class UserAgent:
     """One SIP element on one network.
 
     ``legs`` holds every session that is not over. ``on_invite`` and ``on_request`` are called on the spot and never
-    wait; if they raise, the peer gets 500. ``trace``, when set, sees each message: ``trace(sent, flow, data)``.
+    wait; if they raise, the peer gets 500. ``on_request`` returns the answer, or None and calls :meth:`respond` later.
+    ``trace``, when set, sees each message: ``trace(sent, flow, data)``.
     ``on_connection_lost`` is told the number of each connection that went.
     """
 
@@ -54,7 +56,7 @@ class UserAgent:
         endpoint: Endpoint,
         clock: Clock,
         on_invite: Callable[[Leg], None],
-        on_request: Callable[[RequestReceived], None],
+        on_request: Callable[[RequestReceived], Reply | None],
     ) -> None:
         self.network = network
         self.legs: dict[str, Leg] = {}
@@ -81,6 +83,7 @@ class UserAgent:
         sdp: bytes,
         headers: Iterable[tuple[str, str]] = (),
         routes: Sequence[str] = (),
+        call_id: str | None = None,
     ) -> Leg:
         """Call ``target`` over ``flow``: the INVITE goes out before this returns. Await ``leg.outcome()``."""
         session, effects = self._endpoint.invite(
@@ -92,11 +95,12 @@ class UserAgent:
             now=self._driver.now(),
             routes=routes,
             headers=headers,
+            call_id=call_id,
         )
         number = to.uri.number_or_user
         leg = Leg(
             session, flow, self._endpoint, self._driver, remote_number=number, remote_name=to.label,
-            dialled=number, local_sdp=sdp,
+            dialled=number, local_sdp=sdp, call_id=call_id or "",
         )  # fmt: skip
         self.legs[session] = leg
         self._driver.run(effects)
@@ -276,7 +280,9 @@ class UserAgent:
 
     def _requested(self, event: RequestReceived) -> None:
         try:
-            self._on_request(event)
+            reply = self._on_request(event)
         except Exception:
             self.respond(event.transaction, 500)
             raise
+        if reply is not None:
+            self.respond(event.transaction, reply.status, headers=reply.headers)

@@ -1,0 +1,115 @@
+"""RegistrarShell: who is registered where: digest in front, the registrar core within, the store behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from callcenter.runtime.clock import Clock
+from callcenter.runtime.driver import Driver
+from callcenter.signaling.reply import Reply
+from callcenter.sip.dialog import flow_towards
+from callcenter.sip.digest import Challenge, Credentials, DigestServer, Refused, Verified
+from callcenter.sip.errors import SipError
+from callcenter.sip.registrar import Binding, Registrar
+
+if TYPE_CHECKING:
+    from callcenter.sip.events import RequestReceived
+    from callcenter.sip.flow import Flow
+
+OnChange = Callable[[str, tuple[Binding, ...]], None]
+
+
+class LocationStore(Protocol):
+    """Keeps registrations over a restart; ``expires_at`` is in seconds of the monotonic clock, here and now."""
+
+    def save(self, aor: str, bindings: Sequence[Binding]) -> None:
+        """These are the bindings of ``aor`` from now on; none removes it. Never waits."""
+        ...
+
+    async def load_all(self) -> Mapping[str, Sequence[Binding]]:
+        """What was saved and has not run out; connections of the time before are 0."""
+        ...
+
+
+class RegistrarShell:
+    """Answers REGISTER and knows the phones of each user.
+
+    An address of record is the user alone: whatever host or domain of ours a phone puts behind it. A user registers
+    only themselves. ``on_change`` is told a user's bindings when they change, and at :meth:`open` for each restored.
+    """
+
+    def __init__(
+        self,
+        registrar: Registrar,
+        digest: DigestServer,
+        credentials: Callable[[str], Credentials | None],
+        store: LocationStore,
+        clock: Clock,
+        on_change: OnChange,
+    ) -> None:
+        self._registrar = registrar
+        self._digest = digest
+        self._credentials = credentials
+        self._store = store
+        self._clock = clock
+        self._on_change = on_change
+        self._driver: Driver[str] = Driver(registrar, self._changed, clock)
+
+    async def open(self) -> None:
+        """Take up what was registered before the restart. Raises what the store raises."""
+        for aor, saved in (await self._store.load_all()).items():
+            if self._credentials(aor) is not None:  # nobody who was taken out of the configuration meanwhile
+                self._registrar.load(aor, [replace(binding, flow=_flow_after_restart(binding)) for binding in saved])
+                self._on_change(aor, self.bindings(aor))
+        self._driver.run(())
+
+    def answer(self, event: RequestReceived) -> Reply:
+        """What a REGISTER is answered with."""
+        request = event.request
+        if request.method != "REGISTER":
+            return Reply(405, (("Allow", "REGISTER"),))
+        wall = self._clock.now().timestamp()
+        match self._digest.verify(request, self._credentials, wall):
+            case Challenge(stale=stale):
+                challenges = self._digest.challenges(wall, stale=stale)
+                return Reply(401, tuple(("WWW-Authenticate", value) for value in challenges))
+            case Refused():
+                # One answer for an unknown user and a wrong password; a new challenge would only invite another try.
+                return Reply(403)
+            case Verified(user=user):
+                try:
+                    if request.to.uri.user != user:
+                        return Reply(403)
+                    answer = self._registrar.register(user, request, event.flow, self._driver.now())
+                except SipError as error:
+                    return Reply(error.status)
+                self._driver.run((user,) if answer.changed else ())
+                return Reply(answer.status, tuple(answer.headers))
+
+    def bindings(self, user: str) -> tuple[Binding, ...]:
+        """The user's phones, the one to be called first in front."""
+        return self._registrar.bindings(user, self._driver.now())
+
+    def connection_lost(self, connection: int) -> None:
+        """Phones that can be reached over this connection only are gone."""
+        self._driver.run(self._registrar.drop_connection(connection))
+
+    def close(self) -> None:
+        """Let nothing expire any more. May be called twice."""
+        self._driver.close()
+
+    def __repr__(self) -> str:
+        return f"<RegistrarShell {self._digest.realm}>"
+
+    def _changed(self, aor: str) -> None:
+        bindings = self.bindings(aor)
+        self._store.save(aor, bindings)
+        self._on_change(aor, bindings)
+
+
+def _flow_after_restart(binding: Binding) -> Flow:
+    """The way to a phone whose connection went with the restart: to the address it names, if it names one."""
+    flow = binding.flow
+    return flow_towards(binding.contact, flow) if flow.reliable else flow

@@ -1,0 +1,13 @@
+"""Reply: what a request outside a session is answered with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A final answer without body: status and headers."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()

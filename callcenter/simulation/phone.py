@@ -1,0 +1,559 @@
+"""Phone: a simulated SIP phone and the person in front of it; what stories are told with.
+
+What the person does is said in the present tense: ``await amy.rings()``, ``await amy.answers()``. Whatever does not
+come true within its time fails with a sentence and with what the phone saw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Protocol
+
+from callcenter.runtime.clock import Clock
+from callcenter.runtime.scopes import Background
+from callcenter.signaling.leg import Answered, Leg, LegEnded, LegState, Reinvite
+from callcenter.signaling.reply import Reply
+from callcenter.signaling.user_agent import UserAgent
+from callcenter.simulation.network import SimHost
+from callcenter.sip.digest import authorize
+from callcenter.sip.endpoint import Endpoint
+from callcenter.sip.errors import SdpError, SdpNotAcceptable
+from callcenter.sip.flow import Address, Flow, Transport
+from callcenter.sip.headers import NameAddr
+from callcenter.sip.message import Response
+from callcenter.sip.timers import SipTimers
+from callcenter.sip.uri import Uri
+
+# How long a person waits for what should come at once, in seconds.
+PATIENCE = 5.0
+# Ringing may be seen this much before the time said, never more.
+EARLY = 1.0
+# An INVITE that nobody answers is given up after 64*T1.
+DIAL_PATIENCE = 40.0
+# How often ears are pricked.
+LISTEN_EVERY = 0.02
+BETWEEN_KEYS = 0.2
+LOG_LENGTH = 200
+# A registration is refreshed when half of its time is over.
+REFRESH_AFTER = 0.5
+MAX_CHALLENGES = 3
+
+
+class PhoneFailure(AssertionError):
+    """What should have happened at a phone did not; says what the phone saw instead."""
+
+
+class Manner(StrEnum):
+    """What the person does when it rings."""
+
+    RINGS = "lets it ring"
+    TAKES = "takes it at once"
+    BUSY = "is busy"
+    DECLINES = "declines at once"
+    IGNORES = "does not even ring"
+
+
+class PhoneSound(Protocol):
+    """What a phone hears and says in one call, in the simulated media world."""
+
+    def offer(self) -> bytes:
+        """Our description as an offer."""
+        ...
+
+    def answer(self, offer: bytes) -> bytes:
+        """Take the peer's offer, the first or another; our answer. Raises SdpError, SdpNotAcceptable."""
+        ...
+
+    def take_answer(self, sdp: bytes) -> None:
+        """Take the peer's answer to our offer."""
+        ...
+
+    def hold(self) -> bytes:
+        """An offer that puts the peer on hold."""
+        ...
+
+    def resume(self) -> bytes:
+        """An offer that takes the peer back."""
+        ...
+
+    def press(self, key: str) -> None:
+        """Press a key."""
+        ...
+
+    def heard(self) -> tuple[str, ...]:
+        """What is heard at this moment: paths of clips, or the name of the phone whose voice it is; () is silence."""
+        ...
+
+    def release(self) -> None:
+        """Fall silent for good. May be called twice."""
+        ...
+
+
+# Opens the sound of a call: name and IP address of the phone.
+Sounds = Callable[[str, str], PhoneSound]
+
+
+@dataclass(eq=False, slots=True)
+class PhoneCall:
+    """One call of a phone; the switch knows it by its ``sip_call_id``. ``connected``: both know that it is answered."""
+
+    leg: Leg
+    sound: PhoneSound
+    number: str
+    connected: bool = False
+    holds: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.leg.state is LegState.ENDED
+
+    @property
+    def sip_call_id(self) -> str:
+        """The Call-ID."""
+        return self.leg.sip_call_id
+
+    @property
+    def caller(self) -> str:
+        """The number that the display shows when it rings."""
+        return self.leg.remote_number
+
+    @property
+    def caller_name(self) -> str:
+        """The name that the display shows when it rings."""
+        return self.leg.remote_name
+
+    def __repr__(self) -> str:
+        return f"<PhoneCall {self.leg!r}>"
+
+
+class Phone:
+    """A phone with one line. ``name`` is its user; ``number`` what it shows to those it calls.
+
+    Everything it calls and registers with goes to ``switch``. ``call`` is the call that is, or the last that was.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        host: SimHost,
+        switch: Address,
+        *,
+        clock: Clock,
+        random: Random,
+        sounds: Sounds,
+        number: str = "",
+        display: str = "",
+        transport: Transport = Transport.UDP,
+        timers: SipTimers | None = None,
+    ) -> None:
+        self.name = name
+        self.number = number or name
+        self.display = display
+        self.manner = Manner.RINGS
+        self.call: PhoneCall | None = None
+        self.registered_until: float | None = None
+        self.log: deque[str] = deque(maxlen=LOG_LENGTH)
+        self.endpoint = Endpoint(random=random, timers=timers or SipTimers(), agent_name="phone", accept_methods=())
+        self.user_agent = UserAgent(host, self.endpoint, clock, self._invited, lambda _: Reply(405))
+        self.host = host
+        self._switch = switch
+        self._transport = transport
+        self._clock = clock
+        self._random = random
+        self._sounds = sounds
+        self._background = Background()
+        self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._account: tuple[str, str, float] | None = None
+        self._register_call_id = f"{random.getrandbits(64):016x}"
+        self._register_cseq = 0
+        self._refresh: asyncio.TimerHandle | None = None
+
+    async def open(self) -> Phone:
+        """Plug it in."""
+        await self.user_agent.open()
+        return self
+
+    async def close(self) -> None:
+        """Hang up and unplug it."""
+        self._stop_refreshing()
+        await self.user_agent.close()
+        self._background.cancel()
+
+    # What the person does.
+
+    async def register(self, user: str, password: str, *, expires: float = 600.0) -> None:
+        """Register at the switch and stay registered. Fails when the switch does not take it."""
+        self._account = (user, password, expires)
+        response = await self._register(expires)
+        if response is None or response.status != 200:
+            raise self._failure(f"could not register as {user}: {_told(response)}")
+
+    async def is_refused_registration(self, user: str, password: str) -> int:
+        """Try to register and be refused; returns the status."""
+        self._account = (user, password, 600.0)
+        response = await self._register(600.0)
+        self._account = None
+        if response is None or response.status == 200:
+            raise self._failure(f"should not get registered as {user}: {_told(response)}")
+        return response.status
+
+    async def unregister(self) -> None:
+        """Take the registration back."""
+        assert self._account is not None, f"{self.name} never registered"
+        response = await self._register(0.0)
+        self._stop_refreshing()
+        if response is None or response.status != 200:
+            raise self._failure(f"could not unregister: {_told(response)}")
+
+    def starts_dialling(self, number: str) -> PhoneCall:
+        """Send the INVITE and go on: what comes of it is seen later."""
+        assert self.is_free, f"{self.name} is in a call already"
+        sound = self._sounds(self.name, self.host.address)
+        local = NameAddr(Uri.parse(f"sip:{self.number}@{self._switch}"), self.display)
+        target = self._uri(number)
+        self._note(f"dials {number}")
+        call_id = f"{self._random.getrandbits(64):016x}"
+        leg = self.user_agent.dial(
+            target, self._flow(), from_=local, to=NameAddr(target), sdp=sound.offer(), call_id=call_id
+        )
+        call = self._take_up(PhoneCall(leg, sound, number))
+        self._background.start(self._await_outcome(call), name=f"{self.name} dials {number}")
+        return call
+
+    async def dial(self, number: str) -> PhoneCall:
+        """Call and be connected."""
+        call = self.starts_dialling(number)
+        await self._until(lambda: call.connected or call.over, DIAL_PATIENCE, f"is not connected with {number}")
+        if not call.connected:
+            raise self._failure(f"is not connected with {number}: {_end_of(call)}")
+        return call
+
+    async def is_refused(self, *statuses: int, within: float = DIAL_PATIENCE) -> int:
+        """The call going out is refused (with one of ``statuses``, if some are named); returns the status."""
+        call = self._this_call()
+        await self._until(lambda: call.over, within, "is not refused")
+        status = call.leg.ended.result().status
+        if call.leg.answered or (statuses and status not in statuses):
+            wanted = " or ".join(str(each) for each in statuses) or "a refusal"
+            raise self._failure(f"should see {wanted}: {_end_of(call)}")
+        return status
+
+    async def rings(self, *, after: float = 0.0, within: float = PATIENCE) -> PhoneCall:
+        """It rings: ``after`` so many seconds from now, and not before; give or take ``within``."""
+        began = self._clock.monotonic()
+        await self._until(self._is_ringing, after + within, "does not ring")
+        waited = self._clock.monotonic() - began
+        if waited < after - EARLY:
+            raise self._failure(f"rings after {waited:.1f} s already, not after {after:g} s")
+        return self._this_call()
+
+    async def rings_not(self, *, during: float = PATIENCE) -> None:
+        """It does not ring for so many seconds."""
+        try:
+            await self._until(self._is_ringing, during, "")
+        except PhoneFailure:
+            return
+        raise self._failure("rings, and should not")
+
+    async def stops_ringing(self, *, after: float = 0.0, within: float = PATIENCE) -> None:
+        """It rang, and stops."""
+        await self._until(lambda: not self._is_ringing(), after + within, "rings on")
+
+    def picks_up(self) -> None:
+        """Take the call and go on: the 200 is out, the ACK comes later."""
+        call = self._this_call()
+        assert call.leg.incoming, f"{self.name} called"
+        assert not call.leg.answered, f"{self.name} took the call before"
+        self._pick_up(call)
+
+    async def answers(self) -> PhoneCall:
+        """Take the call that rings, and be connected."""
+        if not self._is_ringing():
+            raise self._failure("should answer, and nothing rings")
+        call = self._this_call()
+        self.picks_up()
+        await self._until(lambda: call.connected or call.over, DIAL_PATIENCE, "answers and is not heard")
+        if call.over:
+            raise self._failure(f"answers, and the caller is gone: {_end_of(call)}")
+        return call
+
+    async def declines(self, status: int = 603) -> None:
+        """Refuse the call that rings."""
+        if not self._is_ringing():
+            raise self._failure("should decline, and nothing rings")
+        self._note(f"declines with {status}")
+        self._this_call().leg.reject(status)
+
+    async def hangs_up(self) -> None:
+        """Hang up, whatever state the call is in. Nothing to wait for: the phone is free at once."""
+        self.drops()
+
+    def drops(self) -> None:
+        """What :meth:`hangs_up` does, for where nobody can wait."""
+        if self.call is not None:
+            self._note("hangs up")
+            self.call.leg.hangup()
+
+    async def is_hung_up(self, *, after: float = 0.0, within: float = PATIENCE) -> LegEnded:
+        """The other side ends the call; returns how."""
+        call = self._this_call()
+        await self._until(lambda: call.over, after + within, "is still in the call")
+        return call.leg.ended.result()
+
+    async def hold(self) -> None:
+        """Put the other side on hold."""
+        call = self._this_call()
+        await self._offer(call, call.sound.hold(), "hold")
+        call.holds = True
+
+    async def resume(self) -> None:
+        """Take the other side back."""
+        call = self._this_call()
+        await self._offer(call, call.sound.resume(), "resume")
+        call.holds = False
+
+    async def press(self, keys: str) -> None:
+        """Press keys, one after the other."""
+        call = self._this_call()
+        for count, key in enumerate(keys):
+            if count:
+                await asyncio.sleep(BETWEEN_KEYS)
+            self._note(f"presses {key}")
+            call.sound.press(key)
+
+    async def hears(self, what: str | Phone, *, after: float = 0.0, within: float = PATIENCE) -> None:
+        """Hear a clip whose path has ``what`` in it, or the voice of another phone."""
+        wanted = what.name if isinstance(what, Phone) else what
+        await self._until(lambda: self._hears(what), after + within, f"does not hear {wanted!r}", listen=True)
+        self._note(f"hears {wanted}")
+
+    async def hears_nothing(self, *, after: float = 0.0, within: float = PATIENCE) -> None:
+        """It is silent in the ear."""
+        await self._until(lambda: not self.heard_now(), after + within, "hears something", listen=True)
+        self._note("hears nothing")
+
+    def heard_now(self) -> tuple[str, ...]:
+        """What is in the ear at this moment."""
+        if self.call is None or not self.call.connected or self.call.over:
+            return ()
+        return self.call.sound.heard()
+
+    def vanish(self) -> None:
+        """The plug is pulled: the phone is gone without a word, and reacts to nothing any more."""
+        self._note("vanishes")
+        self._stop_refreshing()
+        self.host.vanish()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it is in no call."""
+        return self.call is None or self.call.over
+
+    def __repr__(self) -> str:
+        doing = "free" if self.is_free else str(self._this_call().leg.state)
+        return f"<Phone {self.name} {doing}, {self.manner}>"
+
+    # What the phone does.
+
+    def _invited(self, leg: Leg) -> None:
+        shown = f"{leg.remote_name} {leg.remote_number}".strip()
+        if self.manner is Manner.BUSY or not self.is_free:
+            self._note(f"is called by {shown}, and is busy")
+            leg.reject(486)
+            return
+        if self.manner is Manner.DECLINES:
+            self._note(f"is called by {shown}, and declines")
+            leg.reject(603)
+            return
+        call = self._take_up(PhoneCall(leg, self._sounds(self.name, self.host.address), leg.remote_number))
+        if self.manner is Manner.IGNORES:
+            self._note(f"is called by {shown}, and does not ring")
+            return
+        self._note(f"rings: {shown}")
+        leg.ring()
+        if self.manner is Manner.TAKES:
+            self._pick_up(call)
+
+    def _take_up(self, call: PhoneCall) -> PhoneCall:
+        self.call = call
+        call.leg.on_reinvite = lambda reinvite: self._reinvited(call, reinvite)
+        call.leg.ended.add_done_callback(lambda ended: self._ended(call, ended.result()))
+        return call
+
+    def _pick_up(self, call: PhoneCall) -> None:
+        offer = call.leg.offer
+        try:
+            sdp = call.sound.answer(offer) if offer is not None else call.sound.offer()
+        except (SdpError, SdpNotAcceptable) as error:
+            self._note(f"cannot answer: {error}")
+            call.leg.reject(error.status)
+            return
+        self._note("answers")
+        call.leg.answer(sdp)
+        self._background.start(self._await_acknowledgement(call), name=f"{self.name} answers")
+
+    async def _await_acknowledgement(self, call: PhoneCall) -> None:
+        sdp = await call.leg.acknowledged
+        if sdp is not None and call.leg.offer is None:
+            call.sound.take_answer(sdp)
+        if not call.over:
+            call.connected = True
+            self._note("is connected")
+
+    async def _await_outcome(self, call: PhoneCall) -> None:
+        if isinstance(outcome := await call.leg.outcome(), Answered):
+            if outcome.sdp is not None:
+                call.sound.take_answer(outcome.sdp)
+            call.connected = True
+            self._note("is connected")
+
+    async def _offer(self, call: PhoneCall, sdp: bytes, what: str) -> None:
+        self._note(f"offers to {what}")
+        outcome = await call.leg.reinvite(sdp)
+        if not outcome.accepted:
+            raise self._failure(f"wants to {what} and gets {outcome.status}")
+        if outcome.sdp is not None:
+            call.sound.take_answer(outcome.sdp)
+        self._note(f"{what} is accepted")
+
+    def _reinvited(self, call: PhoneCall, reinvite: Reinvite) -> None:
+        if reinvite.offer is None:
+            reinvite.accept(call.sound.offer())
+            self._background.start(self._await_delayed_answer(call, reinvite), name=f"{self.name} offers")
+            return
+        try:
+            reinvite.accept(call.sound.answer(reinvite.offer))
+        except (SdpError, SdpNotAcceptable) as error:
+            reinvite.reject(error.status)
+        self._note("is offered another description")
+
+    async def _await_delayed_answer(self, call: PhoneCall, reinvite: Reinvite) -> None:
+        sdp = await reinvite.acknowledged
+        if sdp is not None:
+            call.sound.take_answer(sdp)
+
+    def _ended(self, call: PhoneCall, ended: LegEnded) -> None:
+        call.sound.release()
+        self._note(f"call is over by {ended.by}: {ended.status} {ended.reason}".rstrip())
+
+    async def _register(self, expires: float) -> Response | None:
+        assert self._account is not None
+        user, password, _ = self._account
+        target, flow = Uri.parse(f"sip:{self._switch}"), self._flow()
+        who = NameAddr(Uri.parse(f"sip:{user}@{self._switch}"))
+        headers = [("Contact", self.user_agent.contact(flow, user)), ("Expires", f"{expires:.0f}")]
+        authorization: tuple[tuple[str, str], ...] = ()
+        response: Response | None = None
+        for _ in range(MAX_CHALLENGES):
+            self._register_cseq += 1
+            response = await self.user_agent.request(
+                "REGISTER",
+                target,
+                flow,
+                from_=who,
+                to=who,
+                headers=(*headers, *authorization),
+                call_id=self._register_call_id,
+                cseq=self._register_cseq,
+            )
+            if response is None or response.status != 401:
+                break
+            answer = authorize(
+                response.headers.all("WWW-Authenticate"),
+                method="REGISTER",
+                uri=str(target),
+                user=user,
+                password=password,
+                cnonce=f"{self._random.getrandbits(64):016x}",
+            )
+            if answer is None:
+                break
+            authorization = (("Authorization", answer),)
+        self._note(f"registers as {user} for {expires:.0f} s: {_told(response)}")
+        self._stop_refreshing()
+        if response is not None and response.status == 200 and expires:
+            self.registered_until = self._clock.monotonic() + expires
+            loop = asyncio.get_running_loop()
+            self._refresh = loop.call_later(expires * REFRESH_AFTER, self._refresh_registration)
+        return response
+
+    def _refresh_registration(self) -> None:
+        assert self._account is not None
+        self._background.start(self._register_again(self._account[2]), name=f"{self.name} registers again")
+
+    async def _register_again(self, expires: float) -> None:
+        await self._register(expires)
+
+    def _stop_refreshing(self) -> None:
+        self.registered_until = None
+        if self._refresh is not None:
+            self._refresh.cancel()
+            self._refresh = None
+
+    def _flow(self) -> Flow:
+        return Flow(self._transport, Address(self.host.address, self.host.port), self._switch)
+
+    def _uri(self, user: str) -> Uri:
+        transport = "" if self._transport is Transport.UDP else f";transport={self._transport.value.lower()}"
+        return Uri.parse(f"sip:{user}@{self._switch}{transport}")
+
+    # What is seen and waited for.
+
+    def _is_ringing(self) -> bool:
+        call = self.call
+        return call is not None and call.leg.incoming and call.leg.state is LegState.RINGING
+
+    def _hears(self, what: str | Phone) -> bool:
+        if isinstance(what, Phone):
+            return what.name in self.heard_now()
+        return any(what in each for each in self.heard_now())
+
+    def _this_call(self) -> PhoneCall:
+        if self.call is None:
+            raise self._failure("should be in a call, and never was")
+        return self.call
+
+    def _note(self, what: str) -> None:
+        self.log.append(f"{self._clock.monotonic():10.3f} {self.name} {what}")
+        news, self._news = self._news, asyncio.get_running_loop().create_future()
+        if not news.done():
+            news.set_result(None)
+
+    async def _until(
+        self, come_true: Callable[[], bool], within: float, otherwise: str, *, listen: bool = False
+    ) -> None:
+        deadline = self._clock.monotonic() + within
+        while not come_true():
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                raise self._failure(f"{otherwise} within {within:g} s")
+            await _first(self._news, min(left, LISTEN_EVERY) if listen else left)
+
+    def _failure(self, what: str) -> PhoneFailure:
+        now = f"{self._clock.monotonic():.3f} s"
+        ears = ", ".join(self.heard_now()) or "nothing"
+        seen = "\n".join(self.log) or "  nothing"
+        return PhoneFailure(f"{self.name} {what}. At {now} it hears {ears}. What it saw:\n{seen}")
+
+
+async def _first(news: Awaitable[None], within: float) -> None:
+    try:
+        async with asyncio.timeout(within):
+            await asyncio.shield(news)
+    except TimeoutError:
+        pass
+
+
+def _told(response: Response | None) -> str:
+    return f"{response.status} {response.reason}" if response is not None else "no answer"
+
+
+def _end_of(call: PhoneCall) -> str:
+    ended = call.leg.ended.result()
+    return f"{ended.status} {ended.reason} by {ended.by}"
