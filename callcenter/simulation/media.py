@@ -1,0 +1,728 @@
+"""Simulated media: a plane that knows who hears whom, and the sound side of simulated phones.
+
+Sound is symbolic. Every address of a session description is an endpoint of the world: a session of a plane, or a
+phone's. What a phone hears is found by asking what is sent to its address now: clips, another phone's voice, nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from random import Random
+from typing import Final
+
+from callcenter.media.description import Description, numeric_host
+from callcenter.media.plane import (
+    Clip,
+    Digit,
+    FirstPacket,
+    MediaError,
+    MediaEvent,
+    MediaGone,
+    MediaLost,
+    MediaSession,
+    MediaSilent,
+    MediaStats,
+    NoCapacity,
+    OnMediaEvent,
+    PlaneStatus,
+    PlayEnded,
+)
+from callcenter.media.settings import MediaSettings
+from callcenter.sip.sdp import (
+    PCMA,
+    PCMU,
+    Codec,
+    Direction,
+    Negotiated,
+    SessionDescription,
+    make_offer,
+    negotiate,
+    read_answer,
+)
+
+Address = tuple[str, int]
+
+PACKETS_PER_SECOND: Final = 50
+_OCTETS: Final = 160
+
+# A press of a key takes 100 ms, and so does the pause before the next.
+KEY_EVERY: Final = 0.2
+
+# What an endpoint heard is kept for tests to look at; older things are forgotten.
+_MOST_HEARD: Final = 10_000
+
+_LEGS_PER_CALL: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSound:
+    """Clips are played: all of the play, and which one sounds now."""
+
+    paths: tuple[str, ...]
+    now: str
+
+    def __str__(self) -> str:
+        return PurePath(self.now).stem
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSound:
+    """The voice of the phone at this address."""
+
+    address: Address
+
+    def __str__(self) -> str:
+        return f"voice of {self.address[0]}:{self.address[1]}"
+
+
+Sound = ClipSound | VoiceSound | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """From this moment of the loop's clock on, this was heard."""
+
+    at: float
+    sound: Sound
+
+
+class SimMediaWorld:
+    """Every address where sound is, and what is sent to it. ``delay``: seconds from one to the other."""
+
+    def __init__(self, *, delay: float = 0.02) -> None:
+        self.delay = delay
+        self.sessions: dict[Address, SimMediaSession] = {}
+        self.endpoints: dict[Address, SimEndpointMedia] = {}
+        self._ports: dict[str, itertools.count[int]] = {}
+
+    def heard_by(self, address: Address) -> Sound:
+        """What is sent to this endpoint now, and heard there."""
+        endpoint = self.endpoints.get(address)
+        if endpoint is None or not endpoint.listens or endpoint.remote is None:
+            return None
+        session = self.sessions.get(endpoint.remote)
+        if session is not None:
+            return session.sound if session.sends_to == address else None
+        other = self.endpoints.get(endpoint.remote)
+        return VoiceSound(other.address) if other is not None and other.speaks_to == address else None
+
+    def hear_each_other(self, one: SimEndpointMedia, other: SimEndpointMedia) -> bool:
+        """Whether both hear the other's voice now."""
+        return one.hears == VoiceSound(other.address) and other.hears == VoiceSound(one.address)
+
+    def press(self, endpoint: SimEndpointMedia, keys: str) -> None:
+        """The phone's keys are pressed, one after the other; each is told after the delay."""
+        loop = asyncio.get_running_loop()
+        for index, key in enumerate(keys):
+            loop.call_later(self.delay + index * KEY_EVERY, self._pressed, endpoint, key)
+
+    def port(self, host: str) -> int:
+        """A port for a phone on ``host``."""
+        return next(self._ports.setdefault(host, itertools.count(40000, 2)))
+
+    def changed(self, session: SimMediaSession) -> None:
+        """Something about a session is different: look who hears something else, and who is heard no more."""
+        for each in (session, session.target):
+            if each is None:
+                continue
+            each.refresh()
+            endpoint = self.endpoints.get(each.remote) if each.remote is not None else None
+            if endpoint is not None:
+                endpoint.refresh()
+
+    def endpoint_changed(self, endpoint: SimEndpointMedia) -> None:
+        """Something about a phone's sound is different."""
+        endpoint.refresh()
+        for address in dict.fromkeys((endpoint.remote, endpoint.former_remote)):
+            if address is None:
+                continue
+            if (session := self.sessions.get(address)) is not None:
+                self.changed(session)
+            elif (other := self.endpoints.get(address)) is not None:
+                other.refresh()
+
+    def _pressed(self, endpoint: SimEndpointMedia, key: str) -> None:
+        speaks_to = endpoint.speaks_to
+        if speaks_to is None or endpoint.digits_type is None:
+            return
+        session = self.sessions.get(speaks_to)
+        if session is not None and session.remote == endpoint.address:
+            session.tell(Digit(session.id, key))
+            target = session.target
+            if target is not None and not target.plays and target.sends_to is not None:
+                self._deliver(target.sends_to, key)
+        elif session is None:
+            self._deliver(speaks_to, key)
+
+    def _deliver(self, address: Address, key: str) -> None:
+        endpoint = self.endpoints.get(address)
+        if endpoint is not None and endpoint.listens and endpoint.digits_type is not None:
+            endpoint.digits += key
+
+
+class SimEndpointMedia:
+    """The sound side of a simulated phone on ``host``: offers, answers, hears, presses keys."""
+
+    def __init__(self, world: SimMediaWorld, host: str, *, codecs: Sequence[Codec] = (PCMU, PCMA)) -> None:
+        self.world = world
+        self.address: Address = (numeric_host(host), world.port(host))
+        self.digits = ""
+        """Keys that reached this phone from the other side."""
+        self.heard: deque[Heard] = deque(maxlen=_MOST_HEARD)
+        """What was heard from when on, the silence between included."""
+        self.former_remote: Address | None = None
+        self._codecs = tuple(codecs)
+        self._wish = Direction.SENDRECV
+        self._ours: SessionDescription | None = None
+        self._negotiated: Negotiated | None = None
+        self._vanished = False
+        self._last: Sound = None
+        self._waiting: list[asyncio.Event] = []
+        world.endpoints[self.address] = self
+
+    def __repr__(self) -> str:
+        return f"<SimEndpointMedia {self.address[0]}:{self.address[1]} hears {self.hears}>"
+
+    @property
+    def hears(self) -> Sound:
+        """What is heard now."""
+        return self.world.heard_by(self.address)
+
+    @property
+    def holds(self) -> bool:
+        """Whether this phone has put the other side on hold."""
+        return self._wish is not Direction.SENDRECV
+
+    @property
+    def remote(self) -> Address | None:
+        """Where sound is sent."""
+        if self._negotiated is None or self._negotiated.remote is None:
+            return None
+        host, port = self._negotiated.remote
+        return numeric_host(host), port
+
+    @property
+    def listens(self) -> bool:
+        """Whether sound that comes is heard."""
+        return not self._vanished and self._negotiated is not None and self._negotiated.direction.receives
+
+    @property
+    def speaks_to(self) -> Address | None:
+        """Where the voice goes now; a phone that holds sends nothing."""
+        if self._vanished or self._negotiated is None or self._negotiated.direction is not Direction.SENDRECV:
+            return None
+        return self.remote
+
+    @property
+    def digits_type(self) -> int | None:
+        """The payload type of telephone events agreed on."""
+        return self._negotiated.telephone_event if self._negotiated is not None else None
+
+    def offer(self) -> bytes:
+        """Our offer, for an INVITE or a re-INVITE."""
+        self._ours = make_offer(
+            self._codecs,
+            host=self.address[0],
+            port=self.address[1],
+            session_id=self.address[1],
+            direction=self._wish,
+            previous=self._ours,
+        )
+        return self._ours.to_bytes()
+
+    def answer(self, offer: bytes) -> bytes:
+        """Take an offer; returns our answer. Raises SdpError, SdpNotAcceptable."""
+        negotiated = negotiate(
+            SessionDescription.parse(offer),
+            self._codecs,
+            host=self.address[0],
+            port=self.address[1],
+            session_id=self.address[1],
+            direction=self._wish,
+            previous=self._ours,
+        )
+        self._ours = negotiated.description
+        self._agree(negotiated)
+        return self._ours.to_bytes()
+
+    def take_answer(self, answer: bytes) -> None:
+        """Take the answer to our offer. Raises SdpError, SdpNotAcceptable."""
+        assert self._ours is not None, "an answer without an offer"
+        self._agree(read_answer(self._ours, SessionDescription.parse(answer)))
+
+    def hold(self) -> bytes:
+        """The offer that puts the other side on hold; it counts when the answer is taken."""
+        self._wish = Direction.SENDONLY
+        return self.offer()
+
+    def resume(self) -> bytes:
+        """The offer that ends the hold."""
+        self._wish = Direction.SENDRECV
+        return self.offer()
+
+    def press(self, keys: str) -> None:
+        """Press keys."""
+        self.world.press(self, keys)
+
+    def vanish(self) -> None:
+        """Send and hear nothing from now on, without a word."""
+        self._vanished = True
+        self.world.endpoint_changed(self)
+
+    def close(self) -> None:
+        """The call is over. May be called twice."""
+        self._negotiated, self.former_remote = None, self.remote
+        self.world.endpoint_changed(self)
+        self.world.endpoints.pop(self.address, None)
+
+    def has_heard(self, name: str) -> bool:
+        """Whether a clip whose file is called so (without its ending) sounds or has sounded."""
+        return any(_is_clip(heard.sound, name) for heard in self.heard)
+
+    async def until_hears(self, what: str | Callable[[Sound], bool]) -> Sound:
+        """Wait until this is heard: the name of a clip's file without its ending, or what a test accepts."""
+        test = what if callable(what) else lambda sound: _is_clip(sound, what)
+        return await self._until(test)
+
+    async def until_hears_voice(self, other: SimEndpointMedia) -> None:
+        """Wait until the other's voice is heard."""
+        await self._until(lambda sound: sound == VoiceSound(other.address))
+
+    def refresh(self) -> None:
+        """Called by the world when something may sound different."""
+        sound = self.hears
+        if sound == self._last:
+            return
+        self._last = sound
+        self.heard.append(Heard(asyncio.get_running_loop().time(), sound))
+        for event in self._waiting:
+            event.set()
+
+    async def _until(self, test: Callable[[Sound], bool]) -> Sound:
+        event = asyncio.Event()
+        self._waiting.append(event)
+        try:
+            while not test(sound := self.hears):
+                event.clear()
+                await event.wait()
+            return sound
+        finally:
+            self._waiting.remove(event)
+
+    def _agree(self, negotiated: Negotiated) -> None:
+        self.former_remote = self.remote
+        self._negotiated = negotiated
+        self.world.endpoint_changed(self)
+
+
+class SimMediaSession:
+    """A session of a simulated plane. Made by ``SimMediaPlane.open``."""
+
+    def __init__(
+        self,
+        plane: SimMediaPlane,
+        number: int,
+        call_id: str,
+        worker: int,
+        description: Description,
+        on_event: OnMediaEvent,
+        silence_timeout: float,
+    ) -> None:
+        self.call_id = call_id
+        self.worker = worker
+        self.description = description
+        self.target: SimMediaSession | None = None
+        """The session to which this one's sound is relayed."""
+        self.lost = False
+        self._plane = plane
+        self._world = plane.world
+        self._number = number
+        self._on_event = on_event
+        self._silence_timeout = silence_timeout
+        self._loop = asyncio.get_running_loop()
+        self._released = False
+        self._numbers = itertools.count(1)
+        self._play = 0
+        self._clips: tuple[Clip, ...] = ()
+        self._playing = 0
+        self._repeats = False
+        self._play_timer: asyncio.TimerHandle | None = None
+        self._silence_timer: asyncio.TimerHandle | None = None
+        self._first_timer: asyncio.TimerHandle | None = None
+        self._told_first = False
+        self._received = _Meter(self._loop)
+        self._sent = _Meter(self._loop)
+
+    def __repr__(self) -> str:
+        state = "released" if self._released else f"sends {self.sound}"
+        return f"<SimMediaSession {self._number} of {self.call_id} {state}>"
+
+    @property
+    def id(self) -> str:
+        """The session's number."""
+        return str(self._number)
+
+    @property
+    def address(self) -> Address:
+        """Where this session receives."""
+        return numeric_host(self.description.host), self.description.port
+
+    @property
+    def remote(self) -> Address | None:
+        """The peer's address, as described."""
+        negotiated = self.description.negotiated
+        if negotiated is None or negotiated.remote is None:
+            return None
+        return numeric_host(negotiated.remote[0]), negotiated.remote[1]
+
+    @property
+    def sends_to(self) -> Address | None:
+        """Where sound goes, if the peer wants to hear any."""
+        negotiated = self.description.negotiated
+        return self.remote if negotiated is not None and negotiated.direction.sends else None
+
+    @property
+    def speaker(self) -> SimEndpointMedia | None:
+        """The phone whose voice comes in now."""
+        endpoint = self._world.endpoints.get(self.remote) if self.remote is not None else None
+        return endpoint if endpoint is not None and endpoint.speaks_to == self.address else None
+
+    @property
+    def plays(self) -> bool:
+        """Whether a play runs."""
+        return bool(self._play)
+
+    @property
+    def sound(self) -> Sound:
+        """What is sent to the peer now."""
+        if self._play:
+            return ClipSound(tuple(clip.path for clip in self._clips), self._clips[self._playing].path)
+        speaker = self.target.speaker if self.target is not None else None
+        return VoiceSound(speaker.address) if speaker is not None else None
+
+    @property
+    def sdp(self) -> bytes:
+        """Our present description."""
+        return self.description.sdp
+
+    @property
+    def remote_holds(self) -> bool:
+        """Whether the peer's last description put us on hold."""
+        return self.description.remote_holds
+
+    async def set_answer(self, sdp: bytes) -> None:
+        """Take the peer's answer. Raises BadDescription, NotAcceptable, MediaGone."""
+        self.check()
+        self.description.take_answer(sdp)
+        self._world.changed(self)
+
+    async def reoffer(self, sdp: bytes) -> bytes:
+        """Take a new offer; returns our answer. Raises BadDescription, NotAcceptable, MediaGone."""
+        self.check()
+        answer = self.description.answer(sdp)
+        self._world.changed(self)
+        return answer
+
+    async def offer_again(self) -> bytes:
+        """Our present description as a new offer. Raises MediaGone."""
+        self.check()
+        return self.description.offer()
+
+    async def bridge(self, other: MediaSession) -> None:
+        """Relay both ways. Raises MediaGone, MediaError when the sessions are on different workers."""
+        assert isinstance(other, SimMediaSession), "sessions of one plane are bridged"
+        self.check()
+        other.check()
+        if other.worker != self.worker:
+            raise MediaError("sessions of different calls, on different workers, cannot be bridged")
+        if self.target is not other:
+            self.end_bridge()
+            other.end_bridge()
+            self.target, other.target = other, self
+            self._world.changed(self)
+        # The worker's answer takes a moment; a caller who is cancelled meanwhile has bridged nevertheless.
+        await asyncio.sleep(self._plane.control_delay)
+
+    async def unbridge(self) -> None:
+        """End the relay on both sides."""
+        self.end_bridge()
+
+    def end_bridge(self) -> None:
+        """End the relay on both sides."""
+        other, self.target = self.target, None
+        if other is not None:
+            other.target = None
+            self._world.changed(self)
+            self._world.changed(other)
+
+    def play(self, clips: Sequence[Clip], *, loop: bool = False) -> int:
+        """Play the clips to the peer; PlayEnded tells the end."""
+        number = next(self._numbers)
+        if self._released:
+            return number
+        self._end_play(complete=False)
+        unreadable = any(clip.path in self._plane.unreadable for clip in clips)
+        if unreadable or not clips:
+            self._loop.call_soon(self.tell, PlayEnded(self.id, number, not unreadable))
+        else:
+            self._play, self._clips, self._playing, self._repeats = number, tuple(clips), 0, loop
+            self._play_timer = self._loop.call_later(clips[0].seconds, self._next_clip)
+        self._world.changed(self)
+        return number
+
+    def stop(self) -> None:
+        """Stop what plays."""
+        if self._end_play(complete=False):
+            self._world.changed(self)
+
+    async def stats(self) -> MediaStats:
+        """The counters now. Raises MediaGone."""
+        self.check()
+        received, sent = self._received.packets, self._sent.packets
+        return MediaStats(received, sent, received * _OCTETS, sent * _OCTETS)
+
+    def release(self) -> None:
+        """Give the port back. May be called twice."""
+        if self._released:
+            return
+        self._released = True
+        self._play = 0
+        for timer in (self._play_timer, self._silence_timer, self._first_timer):
+            if timer is not None:
+                timer.cancel()
+        remote = self.remote
+        self.end_bridge()
+        self._plane.forget(self)
+        if remote is not None and (endpoint := self._world.endpoints.get(remote)) is not None:
+            endpoint.refresh()
+
+    def lose(self, detail: str) -> None:
+        """The worker dies."""
+        self.tell(MediaLost(self.id, detail))
+        self.release()
+
+    def check(self) -> None:
+        """Raises MediaGone when the session is released or its worker dead."""
+        if self._released:
+            raise MediaGone(f"media session {self.id} is gone")
+
+    def tell(self, event: MediaEvent) -> None:
+        """Hand an event to the owner."""
+        if not self._released:
+            self._on_event(event)
+
+    def refresh(self) -> None:
+        """Called by the world when the peer may have begun or ceased to speak, or to be spoken to."""
+        if self._released:
+            return
+        speaks = self.speaker is not None
+        self._received.run(speaks)
+        self._sent.run(self.sends_to is not None and self.sound is not None)
+        if speaks and not self._told_first and self._first_timer is None:
+            self._first_timer = self._loop.call_later(self._world.delay, self._first)
+        negotiated = self.description.negotiated
+        due = negotiated is not None and negotiated.direction.receives and not negotiated.remote_holds
+        if due and not speaks:
+            if self._silence_timer is None:
+                self._silence_timer = self._loop.call_later(self._silence_timeout, self._silent)
+        elif self._silence_timer is not None:
+            self._silence_timer.cancel()
+            self._silence_timer = None
+
+    def _first(self) -> None:
+        self._first_timer = None
+        speaker = self.speaker
+        if speaker is not None:
+            self._told_first = True
+            host, port = speaker.address
+            self.tell(FirstPacket(self.id, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"))
+
+    def _silent(self) -> None:
+        # The timer stays set: silence is told once, until something is heard again.
+        self.tell(MediaSilent(self.id, self._silence_timeout))
+
+    def _next_clip(self) -> None:
+        self._playing += 1
+        if self._playing == len(self._clips):
+            self._playing = 0
+            if not self._repeats or not any(clip.seconds for clip in self._clips):
+                self._end_play(complete=True)
+                self._world.changed(self)
+                return
+        self._play_timer = self._loop.call_later(self._clips[self._playing].seconds, self._next_clip)
+        self._world.changed(self)
+
+    def _end_play(self, *, complete: bool) -> bool:
+        number, self._play = self._play, 0
+        if not number:
+            return False
+        if self._play_timer is not None:
+            self._play_timer.cancel()
+        self._loop.call_soon(self.tell, PlayEnded(self.id, number, complete))
+        return True
+
+
+class SimMediaPlane:
+    """The switch's side: a MediaPlane without sound."""
+
+    def __init__(
+        self, world: SimMediaWorld, settings: MediaSettings | None = None, random: Random | None = None
+    ) -> None:
+        self.world = world
+        self.settings = settings or MediaSettings(workers=1)
+        self.control_delay = 0.0005
+        """Seconds that a worker takes to answer."""
+        self.unreadable: set[str] = set()
+        """Paths of clips that cannot be read."""
+        self.prepared: set[str] = set()
+        self._random = random or Random(0)
+        self._numbers = itertools.count(1)
+        self._sessions: dict[int, SimMediaSession] = {}
+        self._calls: dict[str, list[SimMediaSession]] = {}
+        self._workers: dict[str, int] = {}
+        low, high = self.settings.ports
+        self._free = deque(range(low + low % 2, high, 2))
+        self._capacity = min(len(self._free), self.settings.max_sessions or len(self._free))
+
+    def __repr__(self) -> str:
+        return f"<SimMediaPlane {len(self._sessions)} of {self._capacity} sessions>"
+
+    @property
+    def sessions(self) -> tuple[SimMediaSession, ...]:
+        """The sessions that are open."""
+        return tuple(self._sessions.values())
+
+    async def start(self) -> None:
+        """Nothing needs to be started."""
+
+    async def prepare(self, clips: Iterable[Clip]) -> None:
+        """Note the clips. Raises MediaError for those that are to be unreadable."""
+        for clip in clips:
+            if clip.path in self.unreadable:
+                raise MediaError(f"{clip.path}: cannot be read: No such file or directory")
+            self.prepared.add(clip.path)
+
+    async def open(
+        self,
+        call_id: str,
+        *,
+        local: str,
+        on_event: OnMediaEvent,
+        offer: bytes | None = None,
+        beside: MediaSession | None = None,
+        peer: str | None = None,
+    ) -> SimMediaSession:
+        """A session for one leg. Raises NoCapacity, NotAcceptable, BadDescription."""
+        assert beside is None or isinstance(beside, SimMediaSession), "sessions of one plane stand beside each other"
+        advertised = self.settings.advertised
+        host = advertised if advertised is not None and (":" in advertised) == (":" in local) else local
+        description = Description(
+            host,
+            self.settings.codecs,
+            self._random.getrandbits(48),
+            prefer=beside.description.codec if beside is not None else None,
+        )
+        if offer is not None:
+            description.check(offer)
+        if beside is not None:
+            call_id = beside.call_id
+        self._check_room(call_id)
+        number = next(self._numbers)
+        session = SimMediaSession(
+            self, number, call_id, self._worker(call_id), description, on_event, self.settings.silence_timeout
+        )
+        description.port = self._free.popleft()
+        self._sessions[number] = session
+        self._calls.setdefault(call_id, []).append(session)
+        try:
+            await asyncio.sleep(self.control_delay)
+            session.check()
+            if offer is not None:
+                description.answer(offer)
+            else:
+                description.offer()
+        except BaseException as error:
+            session.release()
+            if isinstance(error, MediaGone):
+                raise NoCapacity(str(error)) from error
+            raise
+        self.world.sessions[session.address] = session
+        self.world.changed(session)
+        return session
+
+    def status(self) -> PlaneStatus:
+        """What the plane carries now."""
+        return PlaneStatus(self._worker_count(), len(self._sessions), self._capacity)
+
+    async def close(self) -> None:
+        """Release everything."""
+        for session in self.sessions:
+            session.release()
+
+    def kill_worker(self, worker: int = 0) -> None:
+        """A worker dies; another takes its place at once."""
+        for session in self.sessions:
+            if session.worker == worker:
+                session.lose(f"media worker {worker} died")
+
+    def forget(self, session: SimMediaSession) -> None:
+        """The session is released."""
+        if self._sessions.pop(int(session.id), None) is None:
+            return
+        self.world.sessions.pop(session.address, None)
+        self._free.append(session.description.port)
+        legs = self._calls[session.call_id]
+        legs.remove(session)
+        if not legs:
+            del self._calls[session.call_id]
+            self._workers.pop(session.call_id, None)
+
+    def _check_room(self, call_id: str) -> None:
+        reserved = sum(max(len(legs), _LEGS_PER_CALL) for legs in self._calls.values())
+        legs = self._calls.get(call_id)
+        needed = _LEGS_PER_CALL if legs is None else int(len(legs) >= _LEGS_PER_CALL)
+        if reserved + needed > self._capacity:
+            raise NoCapacity("no media session is free")
+
+    def _worker(self, call_id: str) -> int:
+        if call_id not in self._workers:
+            taken = [0] * self._worker_count()
+            for worker in self._workers.values():
+                taken[worker] += 1
+            self._workers[call_id] = taken.index(min(taken))
+        return self._workers[call_id]
+
+    def _worker_count(self) -> int:
+        return self.settings.workers or 1
+
+
+class _Meter:
+    """Counts the packets of a stream that runs and pauses."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._since: float | None = None
+        self._seconds = 0.0
+
+    @property
+    def packets(self) -> int:
+        """Packets so far."""
+        running = self._loop.time() - self._since if self._since is not None else 0.0
+        return int((self._seconds + running) * PACKETS_PER_SECOND)
+
+    def run(self, on: bool) -> None:
+        """Run or pause."""
+        if on and self._since is None:
+            self._since = self._loop.time()
+        elif not on and self._since is not None:
+            self._seconds += self._loop.time() - self._since
+            self._since = None
+
+
+def _is_clip(sound: Sound, name: str) -> bool:
+    return isinstance(sound, ClipSound) and PurePath(sound.now).stem == name
