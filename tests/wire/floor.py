@@ -25,8 +25,9 @@ class Company:
     agent: str
 
 
-TECH = Company("the-tech-giant", "The Tech Giant", "+18005550100", "1000", "1", "sales", "tech-sales-en", "ana")
-BANK = Company("banco-aurora", "Banco Aurora", "+551140028922", "2000", "1", "sales", "aurora-sales", "felipe")
+TECH = Company("the-tech-giant", "The Tech Giant", "+18005550100", "1000", "1", "sales", "tech-giant-sales-en", "ana")
+LUMINA = Company("casa-lumina", "Casa Lumina", "+551155550100", "2000", "1", "sales", "lumina-sales", "carla")
+KNOWN = ("+12025550111", "Grace Whitfield")  # a customer of TECH, by the shipped customers.csv
 
 
 def agent_phone(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.wire.baresip import Baresip
-from tests.wire.floor import BANK, TECH, Company, agent_phone, caller_phone, talk
+from tests.wire.floor import LUMINA, TECH, Company, agent_phone, caller_phone, talk
 from tests.wire.switch import Switch
 from tests.wire.wait import stays, until
 
@@ -137,15 +137,15 @@ async def test_agent_who_declines_is_left_alone_and_the_caller_keeps_waiting(swi
 
 
 async def test_two_calls_to_two_companies_do_not_hear_each_other(switch: Switch, tmp_path: Path) -> None:
-    pairs: list[tuple[Company, float, float]] = [(TECH, 440.0, 880.0), (BANK, 620.0, 1150.0)]
+    pairs: list[tuple[Company, float, float]] = [(TECH, 440.0, 880.0), (LUMINA, 620.0, 1150.0)]
     async with (
         agent_phone(switch, tmp_path, TECH, hz=880.0) as tech_agent,
-        agent_phone(switch, tmp_path, BANK, hz=1150.0, transport="tcp") as bank_agent,
+        agent_phone(switch, tmp_path, LUMINA, hz=1150.0, transport="tcp") as lumina_agent,
         caller_phone(switch, tmp_path, "+14155550101", hz=440.0) as tech_caller,
-        caller_phone(switch, tmp_path, "+5511955550102", hz=620.0, transport="tcp") as bank_caller,
+        caller_phone(switch, tmp_path, "+5511955550102", hz=620.0, transport="tcp") as lumina_caller,
     ):
-        agents: list[Baresip] = [tech_agent, bank_agent]
-        callers: list[Baresip] = [tech_caller, bank_caller]
+        agents: list[Baresip] = [tech_agent, lumina_agent]
+        callers: list[Baresip] = [tech_caller, lumina_caller]
         for agent in agents:
             await agent.registered()
         for caller, (company, _, _) in zip(callers, pairs, strict=True):
@@ -161,13 +161,13 @@ async def test_two_calls_to_two_companies_do_not_hear_each_other(switch: Switch,
             await agent.heard(caller_hz)
         await tech_caller.hangup()
         await tech_agent.event("CALL_CLOSED")
-        await stays(lambda: bank_agent.hears(620.0) and bank_caller.hears(1150.0), "the other call goes on", 0.5)
-        await bank_agent.hangup()
-        await bank_caller.event("CALL_CLOSED")
+        await stays(lambda: lumina_agent.hears(620.0) and lumina_caller.hears(1150.0), "the other call goes on", 0.5)
+        await lumina_agent.hangup()
+        await lumina_caller.event("CALL_CLOSED")
         saved = await switch.interactions(2)
         assert {(row["client"], row["agent"], row["ended_by"]) for row in saved} == {
             (TECH.id, TECH.agent, "caller"),
-            (BANK.id, BANK.agent, "agent"),
+            (LUMINA.id, LUMINA.agent, "agent"),
         }
 
 

@@ -30,7 +30,7 @@ async def test_fifty_calls_at_once_none_lost(switch: Switch, tmp_path: Path, tra
             TECH.alias,
             calls=CALLS,
             rate=CALLS,
-            talk=5.0,
+            talk=9.0,
             key=TECH.key,
             transport=transport,
         )

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.wire import mosquitto
-from tests.wire.floor import CALLER, TECH, agent_phone, caller_phone, talk
+from tests.wire.floor import CALLER, KNOWN, TECH, agent_phone, caller_phone, talk
 from tests.wire.mosquitto import Subscriber
-from tests.wire.stub import Message, Stub
+from tests.wire.stub import Stub
 from tests.wire.switch import Switch
 from tests.wire.wait import stays, until
 
@@ -76,12 +76,9 @@ async def test_every_pop_comes_before_its_invite_on_one_clock(switch: Switch, tm
     topic = f"{ROOT}/agents/{TECH.agent}/pop"
     line = switch.agent(TECH.agent)
 
-    def declines(_: Message) -> int:
-        return 180
-
     async with (
         reader(switch, tmp_path, line["mqtt"], topic) as pops,
-        Stub(switch.where, answers=declines) as phone,
+        Stub(switch.where, answers=lambda _: 180) as phone,
         caller_phone(switch, tmp_path) as caller,
     ):
         assert (await phone.register(line["user"], line["password"])).status == 200
@@ -98,6 +95,32 @@ async def test_every_pop_comes_before_its_invite_on_one_clock(switch: Switch, tm
             await phone.request("CANCEL", after=seen)
             await caller.event("CALL_CLOSED", after=told)
             await switch.interactions(number + 1)
+
+
+async def test_a_known_caller_is_shown_with_the_last_calls(switch: Switch, tmp_path: Path) -> None:
+    topic = f"{ROOT}/agents/{TECH.agent}/pop"
+    number, name = KNOWN
+    line = switch.agent(TECH.agent)
+    async with (
+        reader(switch, tmp_path, line["mqtt"], topic) as pops,
+        Stub(switch.where, answers=lambda _: 180) as phone,
+        caller_phone(switch, tmp_path, number) as caller,
+    ):
+        assert (await phone.register(line["user"], line["password"])).status == 200
+        for calls in (1, 2):
+            seen, told = len(phone.received), len(caller.events)
+            await caller.dial(TECH.alias)
+            await caller.event("CALL_ESTABLISHED", after=told)
+            await caller.press(TECH.key)
+            await phone.request("INVITE", after=seen)
+            pop = (await pops.message(topic, after=calls - 1)).json
+            assert (pop["customer"]["name"], pop["customer"]["match"]) == (name, "sure")
+            assert len(pop["customer"]["interactions"]) == calls - 1
+            await caller.hangup()
+            await caller.event("CALL_CLOSED", after=told)
+            await switch.interactions(calls)
+        assert pop["customer"]["last"]["outcome"] == "abandoned"
+        assert pop["customer"]["last"]["intent"] == TECH.intent
 
 
 async def test_another_agents_login_reads_nothing_of_it_and_no_login_reads_nothing_at_all(
@@ -146,10 +169,14 @@ async def test_monitor_sees_states_and_numbered_events_without_a_gap(switch: Swi
         await agent.event("CALL_CLOSED")
         call = (await switch.interaction())["call_id"]
         events = f"{ROOT}/calls/{call}/event"
-        kinds = [row["kind"] for row in switch.query("SELECT kind FROM facts WHERE call_id = ? ORDER BY seq", call)]
-        await until(lambda: len(floor.on(events)) >= len(kinds), f"{len(kinds)} events; came {len(floor.on(events))}")
+        names = ["arrived", "accepted", "intent_captured", "queued", "offered", "pop_sent", "answered", "ended"]
+        await until(lambda: "ended" in [m.json["event"] for m in floor.on(events)], "the call's last event")
+        told = [message.json["event"] for message in floor.on(events)]
+        assert [name for name in told if name in names] == names
         numbers = [message.json["seq"] for message in floor.on(events)]
         assert numbers == sorted(set(numbers)), "each once, in order"
+        facts = [row["seq"] for row in switch.query("SELECT seq FROM facts WHERE call_id = ?", call)]
+        assert set(numbers) <= set(facts), "the numbers are those of the log"
         assert not any(message.retained for message in floor.on(events))
         work = [message.json["work"] for message in floor.on(state)]
         assert work.index("ringing") < work.index("talking") < work.index("wrap_up")
