@@ -17,16 +17,17 @@ MAGIC_COOKIE = "z9hG4bK"
 
 
 def server_key(request: Request, method: str) -> str:
-    """The name of the server transaction of ``request``, for the method given.
+    """The name of the server transaction of ``request``, for the method given (17.2.3).
 
     An ACK and a CANCEL find their INVITE with ``method="INVITE"``. The RFC 2543 form leaves the To tag out: an ACK has
-    one where the INVITE had none, and what else it compares is unique enough.
+    one where the INVITE had none, and what else is compared is unique enough.
     """
     via = request.via
     branch = via.branch
     if branch is not None and branch.startswith(MAGIC_COOKIE) and len(branch) > len(MAGIC_COOKIE):
         return f"s:{branch}:{via.host}:{via.port}:{method}"
-    return f"s:{request.uri}:{request.from_tag}:{request.call_id}:{request.cseq.number}:{via}:{method}"
+    number = request.cseq.number
+    return f"s:{request.uri}:{request.from_tag}:{request.call_id}:{number}:{via.host}:{via.port}:{branch}:{method}"
 
 
 # Call-ID, From tag, CSeq number and method: what two branches of one request have in common (8.2.2.2).
