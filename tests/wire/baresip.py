@@ -187,7 +187,7 @@ class Baresip:
         """Waits for an event, also one that came before; ``after`` leaves out the first ones."""
         return await until(
             lambda: self.seen(kind, after),
-            f"{self.user}'s {kind}; it told {[event.type for event in self.events[after:]]}; {self.log()}",
+            lambda: f"{self.user}'s {kind}; it told {[event.type for event in self.events[after:]]}; {self.log()}",
             seconds,
         )
 
@@ -202,6 +202,11 @@ class Baresip:
         path = self.recording
         return path is not None and tone.is_tone(tone.tail_of_wav(path, seconds), hz)
 
+    def hearing(self, seconds: float = 0.4) -> float | None:
+        """The strongest frequency in the last part of what it heard; None for silence."""
+        path = self.recording
+        return tone.frequency(tone.tail_of_wav(path, seconds)) if path else None
+
     def loudness(self, seconds: float = 0.4) -> float:
         """How loud the last part of what it heard is."""
         path = self.recording
@@ -209,7 +214,7 @@ class Baresip:
 
     async def heard(self, hz: float, seconds: float = 10.0) -> None:
         """Waits until it hears that tone."""
-        await until(lambda: self.hears(hz), f"{self.user} hears {hz:g} Hz", seconds)
+        await until(lambda: self.hears(hz), lambda: f"{self.user} hears {hz:g} Hz, not {self.hearing()} Hz", seconds)
 
     def log(self) -> str:
         """The end of what baresip printed."""

@@ -67,7 +67,7 @@ class Subscriber:
         self._process = await process.start(["stdbuf", "-oL", *command], folder=self.folder)
         self._reader = asyncio.create_task(self._read())
         try:
-            await until(lambda: self.granted is not None, f"the broker's word on {self.topics}: {self._said}")
+            await until(lambda: self.granted is not None, lambda: f"the broker's word on {self.topics}: {self._said}")
         except BaseException:
             await self.close()
             raise
@@ -106,7 +106,7 @@ class Subscriber:
         """Waits for a message on a topic behind the first ``after`` ones of that topic."""
         found = await until(
             lambda: self.on(topic)[after:],
-            f"a message on {topic}; there came {[message.topic for message in self.messages]}; {self._said}",
+            lambda: f"a message on {topic}; there came {[message.topic for message in self.messages]}; {self._said}",
             seconds,
         )
         return found[0]

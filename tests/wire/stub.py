@@ -197,7 +197,7 @@ class Stub(asyncio.DatagramProtocol):
         """Waits for a request from the switch."""
         return await until(
             lambda: self.find(method=method, after=after),
-            f"{method}; there came {[message.first for message in self.received[after:]]}",
+            lambda: f"{method}; there came {[message.first for message in self.received[after:]]}",
             seconds,
         )
 

@@ -64,10 +64,10 @@ class Switch:
         self.ready = json.loads(line)
         assert self.ready["ready"] is True
 
-    async def stop(self) -> None:
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ends it as an operator does."""
         if self._process is not None and self._process.returncode is None:
-            status = await process.end(self._process)
+            status = await process.end(self._process, how)
             assert status == 0, f"the switch ended with {status}:\n{self.log()[-4000:]}"
 
     async def kill(self) -> None:
@@ -75,7 +75,7 @@ class Switch:
         assert self._process is not None
         self._process.kill()
         await self._process.wait()
-        await until(lambda: not self.processes(), f"all that the switch had started ends: {self.processes()}")
+        await until(lambda: not self.processes(), lambda: f"all that the switch had started ends: {self.processes()}")
 
     def kill_child(self, pid: int) -> None:
         """Kills one of the programs that the switch has started."""
@@ -120,7 +120,9 @@ class Switch:
         """The saved calls, when that many are over; in the order in which they arrived."""
         sql = "SELECT * FROM interactions WHERE ended_at IS NOT NULL ORDER BY arrived_at"
         return await until(
-            lambda: rows if len(rows := self.query(sql)) >= count else None, f"{count} saved interactions", seconds
+            lambda: rows if len(rows := self.query(sql)) >= count else None,
+            lambda: f"{count} saved interactions; there are {len(self.query(sql))}; {self.log()[-1500:]}",
+            seconds,
         )
 
     async def interaction(self) -> sqlite3.Row:

@@ -196,7 +196,7 @@ async def test_two_messages_in_one_segment_and_one_in_many_are_framed(floor_swit
 async def _final(phone: Stub) -> Message:
     return await until(
         lambda: next((m for m in phone.received if (m.status or 0) >= 200), None),
-        f"a final answer; there came {[m.first for m in phone.received]}",
+        lambda: f"a final answer; there came {[m.first for m in phone.received]}",
     )
 
 

@@ -107,6 +107,7 @@ async def test_a_known_caller_is_shown_with_the_last_calls(switch: Switch, tmp_p
         caller_phone(switch, tmp_path, number) as caller,
     ):
         assert (await phone.register(line["user"], line["password"])).status == 200
+        pop: dict[str, Any] = {}
         for calls in (1, 2):
             seen, told = len(phone.received), len(caller.events)
             await caller.dial(TECH.alias)

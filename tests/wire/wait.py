@@ -12,11 +12,12 @@ T = TypeVar("T")
 LOOK_EVERY = 0.02  # s
 
 
-async def until(what: Callable[[], T | None], said: str, seconds: float = 10.0) -> T:
+async def until(what: Callable[[], T | None], said: str | Callable[[], str], seconds: float = 10.0) -> T:
     """The first true value of ``what()``. Raises AssertionError with ``said`` when none came in time."""
     deadline = time.monotonic() + seconds
     while not (value := what()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {said}"
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {seconds:g} s: {said if isinstance(said, str) else said()}")
         await asyncio.sleep(LOOK_EVERY)
     return value
 
