@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from callcenter.publish.publisher import CURSOR, Outbox, PublisherStatus, Status
+from callcenter.publish.publisher import CURSOR, OnState, Outbox, PublisherStatus, Status
 
 
 class NoPublisher:
     """Publishes nothing. Facts of that time are not published later either, when a broker is configured again."""
 
     def __init__(self, outbox: Outbox) -> None:
+        self.on_state: OnState | None = None
         self._outbox = outbox
 
     async def start(self) -> None:

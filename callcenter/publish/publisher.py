@@ -102,7 +102,9 @@ class PublisherStatus:
 
 
 class Publisher(Protocol):
-    """What the switch publishes through."""
+    """What the switch publishes through. ``on_state(connected, detail)``, when set, is told of the broker."""
+
+    on_state: OnState | None
 
     async def start(self) -> None:
         """Begin to connect; returns at once, whatever the broker does."""
@@ -356,6 +358,7 @@ class LinkedPublisher:
         while True:
             try:
                 last = await self._outbox.beyond(position)
+                began = self._clock.monotonic()
                 facts = await self._outbox.read(position, READ)
             except Exception as error:  # noqa: BLE001 - the log is another layer's: whatever it raises, pops go on
                 self._detail = f"the log cannot be read: {error}"
@@ -374,6 +377,9 @@ class LinkedPublisher:
                     await self._settle(sent)
             while sent:
                 await self._settle(sent)
+            if position < self._outbox.last_seq:
+                # Much has gathered: catching up takes half of the loop's time at most, calls have the rest.
+                await asyncio.sleep(min(self._clock.monotonic() - began, LOG_RETRY))
 
     async def _settle(self, sent: deque[tuple[int, asyncio.Task[None] | None]]) -> None:
         seq, task = sent.popleft()

@@ -246,7 +246,7 @@ def _wrong(row: dict[str, str], clients: frozenset[str] | None) -> str | None:
     if len(numbers) > MAX_NUMBERS:
         return f"numbers: {len(numbers)}, at most {MAX_NUMBERS} are kept"
     for number in numbers:
-        if not number.removeprefix("+").isdigit():
+        if not (number.isascii() and number.removeprefix("+").isdigit()):
             return f"numbers: {number!r} is no telephone number; write +420777123456"
     for name, value in row.items():
         if len(value) > MAX_FIELD:
@@ -265,7 +265,7 @@ def _read_customer(row: dict[str, str]) -> Customer:
     return Customer(
         id=row.get("id") or "c-" + hashlib.sha256(known_by.encode()).hexdigest()[:12],
         client=row["client"],
-        name=row["name"],
+        name=" ".join(row["name"].split()),
         numbers=numbers,
         account=row.get("account", ""),
         tier=row.get("tier", ""),

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from callcenter.model.facts import utc
 from callcenter.runtime.clock import Clock
 from callcenter.sip.errors import SipError
 from callcenter.sip.flow import Address, Flow, Transport
+from callcenter.sip.registrar import Binding
 from callcenter.sip.uri import Uri
 from callcenter.storage.database import Database, Statement, storable
 from callcenter.storage.log import FactLog
-
-if TYPE_CHECKING:
-    from callcenter.sip.registrar import Binding
 
 
 class Locations:
@@ -84,8 +82,6 @@ def _plain(binding: Binding) -> dict[str, Any]:
 
 
 def _binding(values: dict[str, Any], expires_at: float) -> Binding:
-    from callcenter.sip.registrar import Binding
-
     flow = values["flow"]
     return Binding(
         contact=Uri.parse(values["contact"]),

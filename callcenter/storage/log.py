@@ -31,6 +31,8 @@ MAX_WAITING = 100_000
 MAX_BATCH = 500
 # Committed facts kept in memory for readers that follow closely, so that they cost no query.
 TAIL = 2_048
+# Stretches of facts that were let go, remembered for who still asks for one.
+MISSING = 100
 # Cursors ride with the next facts; alone they are written this much later. A crash repeats no more than this.
 CURSOR_DELAY = 0.5
 FIRST_RETRY = 0.1
@@ -67,7 +69,7 @@ class FactLog:
         self._drainers: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._followers: set[asyncio.Future[None]] = set()
         self._order = itertools.count()
-        self._missing: tuple[int, int] | None = None
+        self._missing: deque[tuple[int, int]] = deque(maxlen=MISSING)
         self._ended: StorageError | None = None
         self._wake = asyncio.Event()
         self._closing = False
@@ -135,11 +137,11 @@ class FactLog:
         Raises StorageError when the log was closed or taken over by another writer before that, or when that fact
         had to be let go.
         """
-        if self._missing is not None and self._missing[0] <= seq <= self._missing[1]:
+        if seq > self._committed and self._ended is not None:
+            raise self._ended
+        if any(first <= seq <= last for first, last in self._missing):
             raise StorageError(f"fact {seq} was not written: {self.detail}")
         if seq > self._committed:
-            if self._ended is not None:
-                raise self._ended
             waiter = asyncio.get_running_loop().create_future()
             heapq.heappush(self._flushers, (seq, next(self._order), waiter))
             await waiter
@@ -317,9 +319,12 @@ class FactLog:
         return True
 
     def _lose(self, seq: int) -> None:
-        """Count a fact that is not written. Of several such stretches, the span from first to last is remembered."""
+        """Remember that a fact is not written, as a stretch from first to last."""
         self.lost += 1
-        self._missing = (min(seq, self._missing[0]) if self._missing else seq, seq)
+        if self._missing and self._missing[-1][1] == seq - 1:
+            self._missing.append((self._missing.pop()[0], seq))
+        else:
+            self._missing.append((seq, seq))
         for _, _, waiter in [each for each in self._flushers if each[0] == seq]:
             if not waiter.done():
                 waiter.set_exception(StorageError(f"fact {seq} was not written: {self.detail}"))

@@ -1,0 +1,168 @@
+"""Customers: what a CSV may look like, and who is found by which spelling of a number."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callcenter.model.customer import Match
+from callcenter.storage import customers as customers_module
+from callcenter.storage.customers import Customers, ImportReport, _rows
+from callcenter.storage.database import InlineDatabase, StorageError
+from callcenter.storage.migrate import migrate
+from tests.unit.storage.support import NOON
+
+
+@pytest.fixture
+async def customers() -> AsyncIterator[Customers]:
+    database = InlineDatabase()
+    await migrate(database, NOON)
+    yield Customers(database)
+    await database.close()
+
+
+CSV = """\
+client,id,name,numbers,account,tier,language,since,notes,colour
+acme,c-1,Jana Nováková,+420 777 123 456; 00420 222 333 444,A-1,gold,cs,2019,"likes ""tea"", no sugar",blue
+acme,c-2,Petr Malý,+420777999888,,,,,,
+acme,c-3,Petra Malá,+420 777-999-888,,,,,,
+globex,c-1,Hans,+420777123456,,,,,,
+"""
+
+
+async def found(customers: Customers, client: str, number: str) -> tuple[Match, list[str]]:
+    match, list_ = await customers.find(client, number)
+    return match, [customer.id for customer in list_]
+
+
+async def test_a_number_finds_its_customer_of_this_client_only(customers: Customers) -> None:
+    report = await customers.import_csv(CSV, NOON)
+    assert (report.added, report.rejected) == (4, [])
+    match, [jana] = await customers.find("acme", "+420 777 123 456")
+    assert match is Match.SURE
+    assert (jana.name, jana.numbers) == ("Jana Nováková", ("+420777123456", "+420222333444"))
+    assert (jana.account, jana.tier, jana.language, jana.since) == ("A-1", "gold", "cs", "2019")
+    assert jana.notes == 'likes "tea", no sugar'
+    assert await found(customers, "globex", "+420777123456") == (Match.SURE, ["c-1"])
+    assert await found(customers, "initech", "+420777123456") == (Match.NONE, [])
+    assert (await customers.by_id("acme", "c-2")) is not None
+    assert (await customers.by_id("initech", "c-2")) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        ("+420777999888", (Match.MAYBE, ["c-2", "c-3"])),  # two have it
+        ("00420222333444", (Match.SURE, ["c-1"])),  # the same number, spelt with 00
+        ("777123456", (Match.MAYBE, ["c-1"])),  # national
+        ("0777123456", (Match.MAYBE, ["c-1"])),  # national with its trunk prefix
+        ("420777123456", (Match.MAYBE, ["c-1"])),  # international without the plus
+        ("+421777123456", (Match.NONE, [])),  # another country
+        ("+777123456", (Match.NONE, [])),
+        ("123456", (Match.NONE, [])),  # too short to be anyone's
+        ("888777123456", (Match.NONE, [])),
+        ("anonymous", (Match.NONE, [])),
+        ("", (Match.NONE, [])),
+        ("+", (Match.NONE, [])),
+        ("\udc80", (Match.NONE, [])),
+        ("' OR 1=1 --", (Match.NONE, [])),
+    ],
+)
+async def test_how_sure_a_number_is(customers: Customers, number: str, expected: tuple[Match, list[str]]) -> None:
+    await customers.import_csv(CSV, NOON)
+    assert await found(customers, "acme", number) == expected
+
+
+async def test_a_nationally_spelt_import_is_found_by_an_international_caller_as_maybe(customers: Customers) -> None:
+    await customers.import_csv("client;name;number\nacme;Jana;0777 123 456\n", NOON)
+    match, [jana] = await customers.find("acme", "+420777123456")
+    assert (match, jana.name) == (Match.MAYBE, "Jana")
+    assert (await customers.find("acme", "0777123456"))[0] is Match.SURE
+
+
+async def test_an_import_again_changes_what_changed_and_takes_numbers_away(customers: Customers) -> None:
+    first = "client,account,name,numbers\nacme,A-1,Jana,+420777123456;+420777123457\nacme,,Petr,+420777000111\n"
+    second = "client,account,name,numbers\nacme,A-1,Jana Nová,+420777123457\nacme,,Petr,+420777000111\n"
+    await customers.import_csv(first, NOON)
+    report = await customers.import_csv(second, NOON)
+    assert str(report) == "0 added, 1 changed, 1 as before, 0 rejected"
+    match, [jana] = await customers.find("acme", "+420777123457")
+    assert (match, jana.name, jana.numbers) == (Match.SURE, "Jana Nová", ("+420777123457",))
+    assert await customers.find("acme", "+420777123456") == (Match.NONE, [])
+
+
+async def test_rows_that_are_no_customers_are_told_by_line_and_the_others_taken(
+    customers: Customers, tmp_path: Path
+) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_bytes(
+        b"\xef\xbb\xbfClient,Name,Number\r\n"
+        b"acme,Jana,+420777123456\r\n"
+        b"ACME,Petr,+420777000111\r\n"
+        b"\r\n"
+        b"acme,,+420777000112\r\n"
+        b"acme,Eva,\r\n"
+        b"acme,Olga,call me\r\n"
+        b"acme,Ivo,+420777000113,too,much\r\n"
+        b'acme,"Milan\r\nthe Tall",+420777000114\r\n'
+        b"globex,Hans,+420777000115\r\n"
+    )
+    report = await customers.import_csv(path, NOON, clients={"acme"})
+    assert (report.added, report.refused) == (2, 6)
+    assert [str(row).removeprefix(f"{path}:") for row in report.rejected] == [
+        "3: client 'ACME': write the client's id, lower-case letters, digits and dashes",
+        "5: name: is empty",
+        "6: numbers: is empty",
+        "7: numbers: 'call me' is no telephone number; write +420777123456",
+        "8: 5 values for 3 columns",
+        "11: client 'globex' is not configured; there are: acme",
+    ]
+    _, [milan] = await customers.find("acme", "+420777000114")
+    assert milan.name == "Milan the Tall"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "text:1: the file is empty"),
+        ("\n\n", "text:1: the file is empty"),
+        ("name,number\nJana,1\n", "text:1: the first line has no column client"),
+        ("client,name\nacme,Jana\n", "text:1: the first line has no column numbers"),
+        ('client,name,number\nacme,"Jana\n', "text:2: not CSV: unexpected end of data"),
+    ],
+)
+async def test_a_text_that_is_no_list_of_customers_is_rejected_in_words(
+    customers: Customers, text: str, why: str
+) -> None:
+    report = await customers.import_csv(text, NOON)
+    assert ([str(row) for row in report.rejected], report.added) == ([why], 0)
+
+
+async def test_a_file_that_cannot_be_read_is_one_line(customers: Customers, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"cannot read .*: no such file or directory"):
+        await customers.import_csv(tmp_path / "nowhere.csv", NOON)
+    path = tmp_path / "windows.csv"
+    path.write_bytes("client,name,number\nacme,Novák,1\n".encode("cp1250"))
+    with pytest.raises(StorageError, match=r"windows.csv:2: not UTF-8; save the file as CSV UTF-8"):
+        await customers.import_csv(path, NOON)
+
+
+async def test_a_large_import_goes_in_pieces_and_the_report_stays_bounded(
+    customers: Customers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(customers_module, "CHUNK", 7)
+    lines = ["client,name,number"]
+    lines += [f"acme,Name {n},+4207770{n:05d}" for n in range(50)] + ["acme,,"] * 150
+    report = await customers.import_csv("\n".join(lines), NOON)
+    assert (report.added, report.refused, len(report.rejected)) == (50, 150, 100)
+    assert (await customers.find("acme", "+420777000049"))[0] is Match.SURE
+
+
+@given(st.text())
+def test_no_text_makes_the_reader_of_csv_fail(text: str) -> None:
+    for each in (text, "client,name,number\n" + text):
+        _rows(each, "text", ImportReport(), None)
