@@ -1,0 +1,1 @@
+"""Automatic call distribution, pure: who gets which call, when."""

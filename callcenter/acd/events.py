@@ -104,7 +104,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class TalkEnded:
-    """The agent's leg is over. Before Connected the caller goes back to the old place, or has abandoned if ``by`` is he."""
+    """The agent's leg is over. Before Connected the caller goes back to the old place, or (by CALLER) has abandoned."""
 
     offer_id: str
     by: Side
@@ -210,7 +210,7 @@ class MakeOffer:
 
 @dataclass(frozen=True, slots=True)
 class WithdrawOffer:
-    """The offer is over: cancel or hang up the agent's leg. Nothing need be answered, but TalkEnded if he had picked up."""
+    """The offer is over: cancel or hang up the agent's leg. Only if he had picked up is TalkEnded still awaited."""
 
     offer_id: str
     ticket_id: str

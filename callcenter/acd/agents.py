@@ -1,0 +1,215 @@
+"""Agents: what one wants, does, and can be reached by, kept apart; and the table that moves the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from callcenter.model.facts import AgentStateChanged
+from callcenter.model.states import Device, Intent, OfferResult, Work
+
+
+class Move(StrEnum):
+    """What can happen to an agent's work."""
+
+    RESERVE = "reserve"
+    RING = "ring"
+    PICK_UP = "pick up"
+    HOLD = "hold"
+    RESUME = "resume"
+    RELEASE = "release"
+    WRAP_UP = "wrap up"
+    FINISH = "finish"
+
+
+# A pair that is not here does not move: a 180 that comes after the 200, a second hold. OUTBOUND and CONSULTING have no
+# rows yet: nothing leads there.
+MOVES: Mapping[tuple[Work, Move], Work] = MappingProxyType(
+    {
+        (Work.IDLE, Move.RESERVE): Work.RESERVED,
+        (Work.RESERVED, Move.RING): Work.RINGING,
+        (Work.RESERVED, Move.PICK_UP): Work.TALKING,
+        (Work.RESERVED, Move.RELEASE): Work.IDLE,
+        (Work.RINGING, Move.PICK_UP): Work.TALKING,
+        (Work.RINGING, Move.RELEASE): Work.IDLE,
+        (Work.TALKING, Move.HOLD): Work.HELD,
+        (Work.TALKING, Move.RELEASE): Work.IDLE,
+        (Work.TALKING, Move.WRAP_UP): Work.WRAP_UP,
+        (Work.HELD, Move.RESUME): Work.TALKING,
+        (Work.HELD, Move.RELEASE): Work.IDLE,
+        (Work.HELD, Move.WRAP_UP): Work.WRAP_UP,
+        (Work.WRAP_UP, Move.FINISH): Work.IDLE,
+    }
+)
+
+OFFERED = frozenset({Work.RESERVED, Work.RINGING})
+ON_THE_PHONE = frozenset({Work.TALKING, Work.HELD})
+
+REMOVED = "removed from the configuration"
+
+# Offers that fail by no fault of the agent: no count, and the place among the idle is kept.
+BLAMELESS = frozenset({OfferResult.ACCEPTED, OfferResult.CALLER_GONE, OfferResult.LOST_RACE})
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram."""
+    lines = ["stateDiagram-v2", f"    [*] --> {Work.IDLE}"]
+    lines += [f"    {work} --> {then}: {move}" for (work, move), then in MOVES.items()]
+    return "\n".join(lines) + "\n"
+
+
+def dismissed(state: AgentStateChanged) -> AgentStateChanged:
+    """The state of an agent who is gone from the configuration: signed out, and his phone no longer ours to know."""
+    return replace(
+        state,
+        intent=Intent.SIGNED_OUT,
+        reason=REMOVED,
+        forced=True,
+        next=Intent.SIGNED_OUT,
+        next_reason=REMOVED,
+        device=Device.UNREACHABLE,
+        remaining_ms=0,
+    )
+
+
+@dataclass(slots=True)
+class Agent:
+    """An agent's state; times are milliseconds. It changes by facts alone.
+
+    ``until`` is when a wrap-up ends by itself, or when an idle agent's pause does; ``extension`` is what a wrap-up may
+    still be extended by. ``next`` is the intent from the end of the present work on. ``misses`` counts failed offers by
+    cause, since the last talk or change of intent.
+    """
+
+    id: str
+    intent: Intent = Intent.SIGNED_OUT
+    reason: str = ""
+    forced: bool = True
+    next: Intent = Intent.SIGNED_OUT
+    next_reason: str = ""
+    work: Work = Work.IDLE
+    device: Device = Device.UNREACHABLE
+    offer: str = ""
+    until: int | None = None
+    extension: int = 0
+    since: int = 0
+    idle_since: int = 0
+    misses: dict[OfferResult, int] = field(default_factory=dict)
+
+    @property
+    def available(self) -> bool:
+        """Whether a caller may be offered now: wants to, has nothing else to do, and can be rung."""
+        return (
+            self.intent is Intent.READY
+            and self.work is Work.IDLE
+            and self.device is Device.REGISTERED
+            and self.until is None
+        )
+
+    @property
+    def pending(self) -> bool:
+        """Whether another intent waits for the end of the present work."""
+        return (self.next, self.next_reason) != (self.intent, self.reason)
+
+    def hindrances(self) -> tuple[str, ...]:
+        """Why no caller may be offered now, in words; empty when available."""
+        words = []
+        if self.intent is not Intent.READY:
+            words.append(f"{self.intent}: {self.reason}" if self.reason else str(self.intent))
+        if self.work is not Work.IDLE:
+            words.append(str(self.work))
+        elif self.until is not None:
+            words.append("pausing after an offer that failed")
+        if self.device is not Device.REGISTERED:
+            words.append(f"phone {self.device}")
+        return tuple(words)
+
+    def state(self, cause: str, now: int) -> AgentStateChanged:
+        """The present state as a fact, to be told with what changes."""
+        return AgentStateChanged(
+            agent=self.id,
+            intent=self.intent,
+            reason=self.reason,
+            work=self.work,
+            device=self.device,
+            cause=cause,
+            offer=self.offer,
+            forced=self.forced,
+            next=self.next,
+            next_reason=self.next_reason,
+            # At least one: 0 would say that it has no end, where the end is due this very millisecond.
+            remaining_ms=0 if self.until is None else max(1, self.until - now),
+            extension_ms=self.extension,
+        )
+
+    def take(self, body: AgentStateChanged, ms: int) -> None:
+        """Take over the state that a fact of time ``ms`` tells."""
+        came_ready = body.intent is Intent.READY and self.intent is not Intent.READY
+        phone_back = self.device is Device.UNREACHABLE and body.device is not Device.UNREACHABLE
+        wrapped_up = self.work is Work.WRAP_UP and body.work is Work.IDLE
+        if came_ready or phone_back or wrapped_up:
+            self.idle_since = ms
+        if body.intent is not self.intent or phone_back:
+            self.misses.clear()
+        if (body.intent, body.reason, body.work, body.device) != (self.intent, self.reason, self.work, self.device):
+            self.since = ms
+        self.intent, self.reason, self.forced = body.intent, body.reason, body.forced
+        self.next, self.next_reason = body.next, body.next_reason
+        self.work, self.device, self.offer = body.work, body.device, body.offer
+        self.until = ms + body.remaining_ms if body.remaining_ms else None
+        self.extension = body.extension_ms
+
+    def missed(self, result: OfferResult, ms: int) -> None:
+        """An offer came to nothing, at ``ms``."""
+        if result not in BLAMELESS:
+            self.misses[result] = self.misses.get(result, 0) + 1
+            self.idle_since = ms
+
+    def __str__(self) -> str:
+        chosen = f"{self.intent}({self.reason})" if self.reason else str(self.intent)
+        return f"<Agent {self.id} {chosen} {self.work} {self.device}>"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """An agent as others may see him; times are seconds of the monotonic clock.
+
+    ``until`` is the end of the wrap-up or of a pause; ``extension`` is the seconds that the wrap-up may be extended by.
+    """
+
+    id: str
+    intent: Intent
+    reason: str
+    forced: bool
+    next: Intent
+    next_reason: str
+    work: Work
+    device: Device
+    offer: str
+    call_id: str
+    since: float
+    until: float | None
+    extension: float
+    available: bool
+
+    @classmethod
+    def of(cls, agent: Agent, call_id: str) -> AgentView:
+        """The agent now; ``call_id`` names the call that he has to do with, if any."""
+        return cls(
+            id=agent.id,
+            intent=agent.intent,
+            reason=agent.reason,
+            forced=agent.forced,
+            next=agent.next,
+            next_reason=agent.next_reason,
+            work=agent.work,
+            device=agent.device,
+            offer=agent.offer,
+            call_id=call_id,
+            since=agent.since / 1000,
+            until=None if agent.until is None else agent.until / 1000,
+            extension=agent.extension / 1000,
+            available=agent.available,
+        )

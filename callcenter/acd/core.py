@@ -1,0 +1,690 @@
+"""Acd: events and time in, facts and effects out; who gets which call, and when."""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import astuple, replace
+from typing import Any, TypeAlias, assert_never
+
+from callcenter.acd.agenda import Agenda, Due
+from callcenter.acd.agents import MOVES, OFFERED, ON_THE_PHONE, REMOVED, Agent, AgentView, Move, dismissed
+from callcenter.acd.engagement import Engagement, result_of
+from callcenter.acd.events import (
+    AcdEffect,
+    AcdEvent,
+    Connected,
+    DeviceChanged,
+    Held,
+    IntentChosen,
+    Join,
+    Leave,
+    MakeOffer,
+    Offer,
+    OfferAccepted,
+    OfferFailed,
+    OfferRinging,
+    Reconfigured,
+    Resumed,
+    TalkEnded,
+    Ticket,
+    TicketExpired,
+    TicketRefused,
+    WithdrawOffer,
+    WrapUpDone,
+    WrapUpExtended,
+)
+from callcenter.acd.matching import why, why_not
+from callcenter.acd.pool import Pool
+from callcenter.acd.queue import Place, TicketView, Visit, drop, merged, position
+from callcenter.acd.settings import Plan, Requirement, RnaRule, WrapUpMode, WrapUpSettings
+from callcenter.model.facts import (
+    AgentLegEnded,
+    AgentRang,
+    AgentStateChanged,
+    Body,
+    CallConnected,
+    CallHeld,
+    CallQueued,
+    CallResumed,
+    Decision,
+    Draft,
+    Fact,
+    OfferEnded,
+    OfferMade,
+    QueueLeft,
+    WrapUpEnded,
+)
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
+
+WRAPUP_TIMEOUT = "WRAPUP_TIMEOUT"
+
+# How many visits that ended are remembered, so that a Join repeated late brings no ghost into the line.
+REMEMBERED_VISITS = 4096
+
+NO_WRAP_UP = WrapUpSettings(WrapUpMode.NONE)
+NO_RULE = RnaRule()
+
+OfferEvent: TypeAlias = OfferRinging | OfferAccepted | Connected | OfferFailed | Held | Resumed | TalkEnded
+
+EngagedFact: TypeAlias = AgentRang | OfferEnded | CallConnected | CallHeld | CallResumed | AgentLegEnded
+
+
+class Acd:
+    """The ACD of one floor: the agents and queues of a plan.
+
+    Its state is what the facts tell and changes by facts alone: :meth:`handle` drafts them and takes them in by the
+    code that :meth:`apply` uses, so that the log of a boot, folded over a new Acd, gives the same state. Lines, pool
+    and agenda are indexes: they follow from state and plan.
+
+    ``now`` is seconds of a clock that never goes back, kept in whole milliseconds: whoever numbers the facts of a
+    decision stamps them with ``round(now * 1000)``.
+    """
+
+    def __init__(self, plan: Plan, *, epoch: int = 1) -> None:
+        self.epoch = epoch
+        self._plan = plan
+        self._now = 0
+        self._agents: dict[str, Agent] = {}
+        self._visits: dict[str, Visit] = {}
+        self._engagements: dict[str, Engagement] = {}
+        self._ended: dict[str, None] = {}
+        self._joined = 0
+        self._generation = 0
+        self._lines: dict[str, list[Place]] = {}
+        self._facts: list[Draft] = []
+        self._effects: list[AcdEffect] = []
+        self._index()
+
+    def handle(self, event: AcdEvent, now: float) -> Decision[AcdEffect]:
+        """Take an event in. Late, double and unknown ones change nothing; none raises."""
+        self._now = max(self._now, round(now * 1000))
+        self._on(event)
+        return self._decide()
+
+    @property
+    def deadline(self) -> float | None:
+        """When :meth:`expire` wants to be called; None when nothing is due."""
+        due = self._agenda.first
+        return None if due is None else due / 1000
+
+    def expire(self, now: float) -> Decision[AcdEffect]:
+        """Let pass what is due at ``now``."""
+        self._now = max(self._now, round(now * 1000))
+        return self._decide()
+
+    def apply(self, fact: Fact) -> None:
+        """Take in a fact of this boot's log, in the log's order. Facts that are not the ACD's are passed over.
+
+        After the last one :meth:`expire` offers what the log had not come to offer.
+        """
+        self._now = max(self._now, fact.ms)
+        self._take(fact.body, fact.call_id, fact.ms)
+
+    # What others may see
+
+    @property
+    def plan(self) -> Plan:
+        """The configuration in force."""
+        return self._plan
+
+    def agent(self, agent_id: str) -> AgentView | None:
+        """An agent as he is now; None for an unknown one."""
+        agent = self._agents.get(agent_id)
+        if agent is None or not self._belongs(agent):
+            return None
+        engagement = self._engagements.get(agent.offer)
+        return AgentView.of(agent, engagement.call_id if engagement else "")
+
+    def agents(self) -> tuple[AgentView, ...]:
+        """All agents; also those who are gone from the configuration, while they are at work."""
+        return tuple(view for agent_id in self._agents if (view := self.agent(agent_id)) is not None)
+
+    def available(self, agent_id: str) -> bool:
+        """Whether a caller could be offered to the agent now."""
+        agent = self._agents.get(agent_id)
+        return agent is not None and self._employed(agent) and agent.available
+
+    def waiting(self, queue: str) -> tuple[TicketView, ...]:
+        """The callers of a queue who are not answered yet, in order; among them those being offered."""
+        visits = (self._visits[place[-1]] for place in self._lines.get(queue, ()))
+        return tuple(
+            TicketView(
+                id=visit.id,
+                call_id=visit.call_id,
+                client=visit.client,
+                priority=visit.priority,
+                asked=visit.asked,
+                joined=visit.joined / 1000,
+                first_joined=visit.first_joined / 1000,
+                tries=visit.tries,
+                position=number,
+                agent=self._engagements[visit.offer].agent.id if visit.offer else "",
+            )
+            for number, visit in enumerate(visits, start=1)
+        )
+
+    def position(self, ticket_id: str) -> int | None:
+        """The caller's place in the queue, from 1; None when he does not wait."""
+        visit = self._visits.get(ticket_id)
+        return None if visit is None else position(self._lines[visit.queue], visit.place)
+
+    def explain(self, ticket_id: str) -> dict[str, tuple[str, ...]]:
+        """For a waiting caller: what keeps each agent from taking the call, in words."""
+        visit = self._visits.get(ticket_id)
+        if visit is None:
+            return {}
+        return {
+            agent.id: why_not(agent, visit.client, visit.asked) + self._agents[agent.id].hindrances()
+            for agent in self._plan.agents.values()
+        }
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """All that the facts told, as a value to compare: with equal ones (and plans) two ACDs decide alike."""
+        return (
+            sorted(astuple(agent) for agent in self._agents.values() if self._belongs(agent)),
+            sorted(astuple(visit) for visit in self._visits.values()),
+            [astuple(self._engagements[offer]) for offer in sorted(self._engagements)],
+            list(self._ended),
+            self._joined,
+            self._generation,
+        )
+
+    def __str__(self) -> str:
+        free = sum(self.available(agent_id) for agent_id in self._plan.agents)
+        return f"<Acd {len(self._visits)} waiting, {free} of {len(self._plan.agents)} agents free>"
+
+    # Events
+
+    def _on(self, event: AcdEvent) -> None:
+        match event:
+            case Join(ticket=ticket):
+                if ticket.id not in self._visits and ticket.id not in self._ended:
+                    self._join(ticket)
+            case Leave(ticket_id=ticket_id):
+                if visit := self._visits.get(ticket_id):
+                    self._leave(visit, event)
+            case OfferRinging() | OfferAccepted() | Connected() | OfferFailed() | Held() | Resumed() | TalkEnded():
+                if engagement := self._engagements.get(event.offer_id):
+                    self._on_offer(engagement, event)
+            case WrapUpDone(agent_id=agent_id) | WrapUpExtended(agent_id=agent_id):
+                agent = self._agents.get(agent_id)
+                if agent and agent.work is Work.WRAP_UP:
+                    self._on_wrap_up(agent, event)
+            case DeviceChanged(agent_id=agent_id) | IntentChosen(agent_id=agent_id):
+                agent = self._agents.get(agent_id)
+                if agent and self._employed(agent):
+                    self._on_agent(agent, event)
+            case Reconfigured(plan=plan):
+                self._reconfigure(plan)
+            case _:
+                assert_never(event)
+
+    def _on_offer(self, engagement: Engagement, event: OfferEvent) -> None:
+        match engagement.agent.work, event:
+            case Work.RESERVED, OfferRinging():
+                self._ring(engagement)
+            case Work.RESERVED | Work.RINGING, OfferAccepted():
+                self._pick_up(engagement)
+            case Work.RESERVED | Work.RINGING, Connected():
+                self._pick_up(engagement)
+                self._connect(engagement)
+            case Work.RESERVED | Work.RINGING, OfferFailed(result=result, detail=detail):
+                self._fail(engagement, result, detail)
+            case Work.RESERVED | Work.RINGING, TalkEnded(by=by, cause=cause):
+                self._fail(engagement, result_of(by), cause)
+            case Work.TALKING | Work.HELD, Connected():
+                self._connect(engagement)
+            case Work.TALKING | Work.HELD, Held(by=by):
+                self._hold(engagement, by)
+            case Work.HELD, Resumed(by=by):
+                self._resume(engagement, by)
+            case Work.TALKING | Work.HELD, TalkEnded(by=by, cause=cause):
+                self._end_talk(engagement, by, cause)
+            case _:
+                pass  # too late or told twice: a 180 behind the 200, a refusal behind the pick-up, all in the wrap-up
+
+    # Callers come and go
+
+    def _join(self, ticket: Ticket) -> None:
+        queue = self._plan.queues.get(ticket.queue)
+        if queue is None:
+            refusal, asked, priority = "unknown_queue", ticket.requirements, 0
+        else:
+            refusal = "full" if len(self._lines.get(queue.id, ())) >= queue.max_waiting else ""
+            asked, priority = merged(queue.requirements, ticket.requirements), queue.priority
+        kept_place = self._now if ticket.first_joined is None else round(ticket.first_joined * 1000)
+        queued = CallQueued(
+            visit=ticket.id,
+            queue=ticket.queue,
+            client=ticket.client,
+            priority=priority if ticket.priority is None else ticket.priority,
+            requirements=tuple((each.skill, each.minimum) for each in asked),
+            first_joined_ms=min(kept_place, self._now),
+        )
+        self._tell(queued, ticket.call_id)
+        if refusal:
+            self._end_visit(self._visits[ticket.id], VisitOutcome.REFUSED, refusal)
+            self._effects.append(TicketRefused(ticket.id, refusal))
+
+    def _leave(self, visit: Visit, event: Leave) -> None:
+        if event.outcome is VisitOutcome.ABANDONED:
+            self._abandon(visit, event.reason)
+        else:
+            self._end_visit(visit, event.outcome, event.reason)
+        self._withdraw(visit, event.reason)
+
+    def _abandon(self, visit: Visit, reason: str = "") -> None:
+        queue = self._plan.queues.get(visit.queue)
+        short = queue is not None and self._now - visit.joined < queue.short_abandon * 1000
+        self._end_visit(visit, VisitOutcome.SHORT_ABANDONED if short else VisitOutcome.ABANDONED, reason)
+
+    def _wait_too_long(self, visit: Visit) -> None:
+        queue = self._plan.queues.get(visit.queue)
+        action, reason = (queue.on_max_wait, "timeout") if queue else ("", "queue_removed")
+        self._end_visit(visit, VisitOutcome.FLOWED_OUT, reason)
+        self._withdraw(visit, reason)
+        self._effects.append(TicketExpired(visit.id, action, reason))
+
+    def _end_visit(self, visit: Visit, outcome: VisitOutcome, reason: str = "") -> None:
+        self._tell(QueueLeft(visit.id, visit.queue, outcome, reason), visit.call_id)
+
+    def _withdraw(self, visit: Visit, reason: str) -> None:
+        """Take back the offer of a caller who left. An agent who picked up is let go by the end of his leg."""
+        engagement = self._engagements.get(visit.offer)
+        if engagement is None:
+            return
+        self._effects.append(WithdrawOffer(engagement.offer, visit.id, engagement.agent.id, OfferResult.CALLER_GONE))
+        if engagement.agent.work in OFFERED:
+            self._end_offer(engagement, OfferResult.CALLER_GONE, reason)
+
+    # Offers
+
+    def _offer(self, visit: Visit, agent: Agent) -> None:
+        queue = self._plan.queues[visit.queue]
+        ring_for = round(queue.ring_for * 1000)
+        lease = ring_for + round(self._plan.offer_grace * 1000)
+        made = OfferMade(
+            visit=visit.id,
+            offer=f"{visit.id}-{visit.tries + 1}",
+            generation=self._generation + 1,
+            queue=visit.queue,
+            agent=agent.id,
+            ring_for_ms=ring_for,
+            lease_ms=lease,
+            why=why(self._plan.agents[agent.id], visit.asked, self._now - agent.idle_since),
+        )
+        offer = Offer(
+            id=made.offer,
+            ticket_id=visit.id,
+            call_id=visit.call_id,
+            queue=visit.queue,
+            agent_id=agent.id,
+            epoch=self.epoch,
+            generation=made.generation,
+            ring_for=ring_for / 1000,
+            expires_at=(self._now + lease) / 1000,
+            waited=(self._now - visit.joined) / 1000,
+            skills=visit.asked,
+            why=made.why,
+        )
+        self._tell(made, visit.call_id)
+        state = agent.state("a caller is offered", self._now)
+        self._tell(replace(state, work=MOVES[agent.work, Move.RESERVE], offer=offer.id), visit.call_id)
+        self._effects.append(MakeOffer(offer))
+
+    def _ring(self, engagement: Engagement) -> None:
+        self._tell(AgentRang(engagement.offer, engagement.agent.id), engagement.call_id)
+        self._move(engagement, Move.RING, "the phone rings")
+
+    def _pick_up(self, engagement: Engagement) -> None:
+        agent = engagement.agent
+        if agent.work is Work.RESERVED:
+            self._tell(AgentRang(engagement.offer, agent.id), engagement.call_id)
+        ended = OfferEnded(engagement.visit, engagement.offer, agent.id, OfferResult.ACCEPTED)
+        self._tell(ended, engagement.call_id)
+        self._move(engagement, Move.PICK_UP, "picked up")
+
+    def _fail(self, engagement: Engagement, result: OfferResult, detail: str) -> None:
+        """The offer ended on the agent's side, or the caller hung up."""
+        visit = self._visits[engagement.visit]
+        if result is OfferResult.CALLER_GONE:
+            self._abandon(visit)
+        self._end_offer(engagement, result, detail)
+
+    def _take_back(self, engagement: Engagement, result: OfferResult, detail: str) -> None:
+        """The ACD itself ends the offer."""
+        self._effects.append(WithdrawOffer(engagement.offer, engagement.visit, engagement.agent.id, result))
+        self._end_offer(engagement, result, detail)
+
+    def _end_offer(self, engagement: Engagement, result: OfferResult, detail: str) -> None:
+        ended = OfferEnded(engagement.visit, engagement.offer, engagement.agent.id, result, detail)
+        self._tell(ended, engagement.call_id)
+        self._free(engagement, Move.RELEASE, f"offer ended: {result}", result)
+
+    # Talks
+
+    def _connect(self, engagement: Engagement) -> None:
+        visit = self._visits.get(engagement.visit)
+        if visit is None:
+            return  # told twice, or the caller left before the bridge
+        self._tell(CallConnected(visit.id, engagement.offer, engagement.agent.id), visit.call_id)
+        self._end_visit(visit, VisitOutcome.ANSWERED)
+
+    def _hold(self, engagement: Engagement, by: Side) -> None:
+        if by in engagement.held_by:
+            return
+        self._tell(CallHeld(by, engagement.offer), engagement.call_id)
+        if engagement.agent.work is Work.TALKING:
+            self._move(engagement, Move.HOLD, f"held by the {by}")
+
+    def _resume(self, engagement: Engagement, by: Side) -> None:
+        if by not in engagement.held_by:
+            return
+        self._tell(CallResumed(by, engagement.offer), engagement.call_id)
+        if not engagement.held_by:
+            self._move(engagement, Move.RESUME, f"resumed by the {by}")
+
+    def _end_talk(self, engagement: Engagement, by: Side, cause: EndCause) -> None:
+        visit = self._visits.get(engagement.visit)
+        if visit is not None and by is Side.CALLER:
+            self._abandon(visit)
+            visit = None
+        self._tell(AgentLegEnded(engagement.offer, engagement.agent.id, by, cause), engagement.call_id)
+        if engagement.connected:
+            self._wrap_up(engagement)
+        else:
+            result = OfferResult.CALLER_GONE if visit is None else result_of(by)
+            self._free(engagement, Move.RELEASE, f"leg ended before the bridge by the {by}", result)
+
+    def _wrap_up(self, engagement: Engagement) -> None:
+        queue = self._plan.queues.get(engagement.queue)
+        settings = (queue and queue.wrap_up) or NO_WRAP_UP
+        timed = settings.mode is WrapUpMode.TIMED
+        seconds = settings.seconds if timed else 0.0
+        if settings.mode is WrapUpMode.NONE or (timed and round(seconds * 1000) == 0):
+            self._free(engagement, Move.RELEASE, "talk ended")
+            return
+        agent = engagement.agent
+        state = replace(
+            agent.state("talk ended", self._now),
+            work=MOVES[agent.work, Move.WRAP_UP],
+            remaining_ms=round(seconds * 1000),
+            extension_ms=round(settings.extend_once * 1000) if timed else 0,
+        )
+        self._tell(state, engagement.call_id)
+
+    def _on_wrap_up(self, agent: Agent, event: WrapUpDone | WrapUpExtended) -> None:
+        match event:
+            case WrapUpDone(disposition=disposition):
+                mandatory = agent.until is None
+                if disposition or not mandatory:
+                    self._finish(agent, disposition, "wrap-up done")
+            case WrapUpExtended():
+                if agent.until is not None and agent.extension:
+                    state = agent.state("wrap-up extended", self._now)
+                    longer = state.remaining_ms + agent.extension
+                    self._tell(replace(state, remaining_ms=longer, extension_ms=0), self._call_of(agent))
+
+    def _finish(self, agent: Agent, disposition: str, cause: str) -> None:
+        engagement = self._engagements[agent.offer]
+        self._tell(WrapUpEnded(agent.id, engagement.offer, disposition), engagement.call_id)
+        self._free(engagement, Move.FINISH, cause)
+
+    # Agents
+
+    def _on_agent(self, agent: Agent, event: DeviceChanged | IntentChosen) -> None:
+        match event:
+            case DeviceChanged(device=device, cause=cause):
+                if device is not agent.device:
+                    self._change_device(agent, device, cause)
+            case IntentChosen(intent=intent, reason=reason, by=by):
+                self._choose(agent, intent, "" if intent is Intent.READY else reason, f"{intent} chosen by {by}")
+
+    def _change_device(self, agent: Agent, device: Device, cause: str) -> None:
+        state = replace(agent.state(cause or f"phone {device}", self._now), device=device)
+        came_back = agent.device is Device.UNREACHABLE
+        if came_back and agent.work is Work.IDLE:
+            state = replace(state, remaining_ms=0)
+            sign_in = self._plan.agents[agent.id].sign_in
+            chose_to_stay_away = agent.intent is Intent.NOT_READY and not agent.forced
+            if agent.intent is not Intent.READY and sign_in is not Intent.SIGNED_OUT and not chose_to_stay_away:
+                reason = "" if sign_in is Intent.READY else "signed_in"
+                state = replace(state, intent=sign_in, reason=reason, forced=True, next=sign_in, next_reason=reason)
+        self._tell(state, self._call_of(agent))
+        if device is Device.UNREACHABLE and agent.work in OFFERED:
+            self._take_back(self._engagements[agent.offer], OfferResult.UNREACHABLE, "phone lost")
+
+    def _choose(self, agent: Agent, intent: Intent, reason: str, cause: str) -> None:
+        state = replace(agent.state(cause, self._now), next=intent, next_reason=reason)
+        if agent.work is Work.IDLE:
+            state = replace(state, intent=intent, reason=reason, forced=False, remaining_ms=0)
+        if replace(state, cause="") != agent.state("", self._now):
+            self._tell(state, self._call_of(agent))
+        if intent is Intent.SIGNED_OUT and agent.work in OFFERED:
+            self._take_back(self._engagements[agent.offer], OfferResult.DECLINED, "signed out")
+
+    def _move(self, engagement: Engagement, move: Move, cause: str) -> None:
+        agent = engagement.agent
+        self._tell(replace(agent.state(cause, self._now), work=MOVES[agent.work, move]), engagement.call_id)
+
+    def _free(self, engagement: Engagement, move: Move, cause: str, result: OfferResult | None = None) -> None:
+        """The agent's work is over. What was chosen meanwhile holds now; else what follows an offer that failed."""
+        agent = engagement.agent
+        state = replace(
+            agent.state(cause, self._now),
+            work=MOVES[agent.work, move],
+            offer="",
+            intent=agent.next,
+            reason=agent.next_reason,
+            remaining_ms=0,
+            extension_ms=0,
+        )
+        rule = self._plan.rna.rule(result) if result else NO_RULE
+        if not self._employed(agent):
+            state = dismissed(state)
+        elif agent.pending:
+            state = replace(state, forced=False)
+        elif result and rule.limit is not None and agent.misses.get(result, 0) >= rule.limit:
+            not_ready, reason = Intent.NOT_READY, str(result)
+            state = replace(state, intent=not_ready, reason=reason, forced=True, next=not_ready, next_reason=reason)
+        else:
+            state = replace(state, remaining_ms=round(rule.delay * 1000))
+        self._tell(state, None)
+
+    def _employed(self, agent: Agent) -> bool:
+        return agent.id in self._plan.agents
+
+    def _belongs(self, agent: Agent) -> bool:
+        """Whether the agent is to be seen: of the plan, or gone from it and still at work."""
+        return self._employed(agent) or agent.work is not Work.IDLE
+
+    def _call_of(self, agent: Agent) -> str | None:
+        engagement = self._engagements.get(agent.offer)
+        return engagement.call_id if engagement else None
+
+    # Time, matches, configuration
+
+    def _decide(self) -> Decision[AcdEffect]:
+        """After every event: what is due first, so that nobody is offered who must go; then all matches there are."""
+        while entry := self._agenda.take(self._now):
+            self._fall_due(*entry)
+        for visit_id, agent_id in self._pool.matches():
+            self._offer(self._visits[visit_id], self._agents[agent_id])
+        decision = Decision(tuple(self._facts), tuple(self._effects))
+        self._facts, self._effects = [], []
+        return decision
+
+    def _fall_due(self, _when: int, what: Due, whose: str) -> None:
+        match what:
+            case Due.OFFER:
+                engagement = self._engagements[whose]
+                if engagement.agent.work is Work.RINGING:
+                    self._take_back(engagement, OfferResult.NO_ANSWER, "rang too long")
+                else:
+                    self._take_back(engagement, OfferResult.UNREACHABLE, "never rang")
+            case Due.VISIT:
+                self._wait_too_long(self._visits[whose])
+            case Due.AGENT:
+                agent = self._agents[whose]
+                if agent.work is Work.WRAP_UP:
+                    self._finish(agent, WRAPUP_TIMEOUT, "wrap-up timed out")
+                else:
+                    self._tell(replace(agent.state("pause over", self._now), remaining_ms=0), None)
+            case _:
+                assert_never(what)
+
+    def _reconfigure(self, plan: Plan) -> None:
+        self._plan = plan
+        self._index()
+        for agent in self._agents.values():
+            if self._employed(agent):
+                continue
+            if agent.work in OFFERED:
+                self._take_back(self._engagements[agent.offer], OfferResult.UNREACHABLE, REMOVED)
+            elif agent.work is Work.IDLE:
+                state = agent.state(REMOVED, self._now)
+                if dismissed(state) != state:
+                    self._tell(dismissed(state), None)
+
+    def _index(self) -> None:
+        """Build pool and agenda anew, from plan and state."""
+        self._pool = Pool(self._plan)
+        self._agenda = Agenda()
+        for agent_id in self._plan.agents:
+            self._agents.setdefault(agent_id, Agent(agent_id))
+        for agent in self._agents.values():
+            self._follow_agent(agent)
+        for visit in self._visits.values():
+            self._follow_visit(visit)
+
+    # Facts
+
+    def _tell(self, body: Body, call_id: str | None) -> None:
+        self._facts.append(Draft(body, call_id))
+        self._take(body, call_id, self._now)
+
+    def _take(self, body: Body, call_id: str | None, ms: int) -> None:
+        """Take in what happened at ``ms``: the only place where the state changes."""
+        match body:
+            case AgentStateChanged():
+                self._take_agent_state(body, ms)
+            case CallQueued():
+                self._take_queued(body, call_id or "", ms)
+            case OfferMade():
+                self._take_offer(body, ms)
+            case AgentRang() | OfferEnded() | CallConnected() | CallHeld() | CallResumed() | AgentLegEnded():
+                if engagement := self._engagements.get(body.offer):
+                    self._take_engaged(engagement, body, ms)
+            case QueueLeft(visit=visit_id):
+                if visit := self._visits.pop(visit_id, None):
+                    self._take_left(visit)
+            case _:
+                pass  # WrapUpEnded: the state that follows says it all; and what others tell
+
+    def _take_agent_state(self, body: AgentStateChanged, ms: int) -> None:
+        agent = self._agents.setdefault(body.agent, Agent(body.agent))
+        if agent.offer and not body.offer:
+            del self._engagements[agent.offer]
+            self._agenda.set(Due.OFFER, agent.offer, None)
+        agent.take(body, ms)
+        self._follow_agent(agent)
+
+    def _take_queued(self, body: CallQueued, call_id: str, ms: int) -> None:
+        self._joined += 1
+        visit = Visit(
+            id=body.visit,
+            call_id=call_id,
+            queue=body.queue,
+            client=body.client,
+            asked=tuple(Requirement(skill, minimum) for skill, minimum in body.requirements),
+            priority=body.priority,
+            joined=ms,
+            first_joined=body.first_joined_ms,
+            number=self._joined,
+        )
+        self._visits[visit.id] = visit
+        insort(self._lines.setdefault(visit.queue, []), visit.place)
+        self._follow_visit(visit)
+
+    def _take_offer(self, body: OfferMade, ms: int) -> None:
+        visit = self._visits[body.visit]
+        visit.offer, visit.tries = body.offer, visit.tries + 1
+        self._generation = body.generation
+        self._engagements[body.offer] = Engagement(
+            offer=body.offer,
+            visit=body.visit,
+            call_id=visit.call_id,
+            queue=body.queue,
+            agent=self._agents[body.agent],
+            ring_for=body.ring_for_ms,
+            due=ms + body.lease_ms,
+        )
+        self._follow_visit(visit)
+
+    def _take_engaged(self, engagement: Engagement, body: EngagedFact, ms: int) -> None:
+        agent = engagement.agent
+        match body:
+            case AgentRang():
+                engagement.due = min(engagement.due, ms + engagement.ring_for)
+            case OfferEnded(result=result):
+                agent.missed(result, ms)
+                if result is not OfferResult.ACCEPTED:
+                    self._take_back_to_line(engagement.visit)
+            case CallConnected():
+                engagement.connected = True
+                agent.misses.clear()
+            case CallHeld(by=by):
+                engagement.held_by.add(by)
+            case CallResumed(by=by):
+                engagement.held_by.discard(by)
+            case AgentLegEnded() if engagement.connected:
+                agent.idle_since = ms
+            case AgentLegEnded(by=by) if engagement.visit in self._visits:
+                agent.missed(result_of(by), ms)
+                self._take_back_to_line(engagement.visit)
+            case AgentLegEnded():
+                pass  # the caller had left before the bridge
+
+    def _take_back_to_line(self, visit_id: str) -> None:
+        visit = self._visits.get(visit_id)
+        if visit is not None:
+            visit.offer = ""
+            self._follow_visit(visit)
+
+    def _take_left(self, visit: Visit) -> None:
+        self._pool.serve(visit)
+        self._agenda.set(Due.VISIT, visit.id, None)
+        line = self._lines[visit.queue]
+        drop(line, visit.place)
+        if not line:
+            del self._lines[visit.queue]
+        self._ended[visit.id] = None
+        if len(self._ended) > REMEMBERED_VISITS:
+            del self._ended[next(iter(self._ended))]
+
+    def _follow_agent(self, agent: Agent) -> None:
+        """Let pool and agenda follow an agent's state, and what hangs on it: his offer's end, his caller's patience."""
+        if self._employed(agent) and agent.available:
+            self._pool.free(agent.id, agent.idle_since)
+        else:
+            self._pool.engage(agent.id)
+        self._agenda.set(Due.AGENT, agent.id, agent.until)
+        if engagement := self._engagements.get(agent.offer):
+            self._agenda.set(Due.OFFER, engagement.offer, engagement.due if agent.work in OFFERED else None)
+            if visit := self._visits.get(engagement.visit):
+                self._follow_visit(visit)
+
+    def _follow_visit(self, visit: Visit) -> None:
+        """Let pool and agenda follow a visit. No longest wait runs while the agent is on the phone already."""
+        queue = self._plan.queues.get(visit.queue)
+        if visit.offer or queue is None:
+            self._pool.serve(visit)
+        else:
+            self._pool.wait(visit, queue.strategy)
+        if visit.offer and self._engagements[visit.offer].agent.work in ON_THE_PHONE:
+            patience = None
+        elif queue is None:
+            patience = visit.joined  # the queue is gone from the configuration: the caller goes on at once
+        else:
+            patience = None if queue.max_wait is None else visit.joined + round(queue.max_wait * 1000)
+        self._agenda.set(Due.VISIT, visit.id, patience)

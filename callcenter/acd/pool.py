@@ -1,0 +1,153 @@
+"""Pool: free agents and waiting tickets by kind, so that a match costs the same however many there are of each.
+
+Agents of equal skills and clients are of one profile; tickets that ask the same are of one demand. Who may take what
+is worked out once for each pair of kinds. A free agent then looks at the first ticket of each demand that his profile
+serves, a ticket at the agent idle longest of each profile that serves its demand.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from typing import TypeAlias
+
+from callcenter.acd.matching import score, tier
+from callcenter.acd.queue import Place, Visit, drop
+from callcenter.acd.settings import AgentSettings, Plan, Requirement, Strategy
+
+# A free agent: idle since (ms), id. Who is idle longest sorts first.
+Idle: TypeAlias = tuple[int, str]
+Ask: TypeAlias = tuple[str, tuple[Requirement, ...], Strategy]
+
+# Demands kept beyond one for each queue, for what callers add to theirs. Further ones go with their last ticket: what
+# tickets may ask is not ours to bound.
+SPARE_DEMANDS = 256
+
+
+@dataclass(slots=True, eq=False)
+class Profile:
+    """A kind of agent: the free ones, and the demands that they serve."""
+
+    example: AgentSettings
+    free: list[Idle] = field(default_factory=list)
+    demands: list[Demand] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Demand:
+    """A kind of ticket: those that wait, in order, and the profiles that serve it, tier by tier, the best first."""
+
+    ask: Ask
+    tiers: list[list[Profile]]
+    waiting: list[Place] = field(default_factory=list)
+
+
+class Pool:
+    """Who is free and who waits. Holds no state of its own: it follows what it is told."""
+
+    def __init__(self, plan: Plan) -> None:
+        kinds: dict[tuple[frozenset[tuple[str, int]], frozenset[str]], Profile] = {}
+        self._profiles: dict[str, Profile] = {}
+        for agent in plan.agents.values():
+            kind = frozenset(agent.skills.items()), agent.clients
+            self._profiles[agent.id] = kinds.setdefault(kind, Profile(agent))
+        self._kinds = list(kinds.values())
+        self._demands: dict[Ask, Demand] = {}
+        self._demands_kept = len(plan.queues) + SPARE_DEMANDS
+        self._idle: dict[str, Idle] = {}
+        self._waiting: dict[str, Demand] = {}
+        self._new_agents: dict[str, None] = {}
+        self._new_tickets: dict[str, Place] = {}
+
+    def free(self, agent_id: str, idle_since: int) -> None:
+        """Let an agent be found. May be called twice."""
+        idle = (idle_since, agent_id)
+        if self._idle.get(agent_id) != idle:
+            self.engage(agent_id)
+            insort(self._profiles[agent_id].free, idle)
+            self._idle[agent_id] = idle
+            self._new_agents[agent_id] = None
+
+    def engage(self, agent_id: str) -> None:
+        """Let an agent not be found any more. May be called twice."""
+        idle = self._idle.pop(agent_id, None)
+        if idle is not None:
+            free = self._profiles[agent_id].free
+            del free[bisect_left(free, idle)]
+            self._new_agents.pop(agent_id, None)
+
+    def wait(self, visit: Visit, strategy: Strategy) -> None:
+        """Let a ticket be found. May be called twice."""
+        if visit.id not in self._waiting:
+            demand = self._demand((visit.client, visit.asked, strategy))
+            insort(demand.waiting, visit.place)
+            self._waiting[visit.id] = demand
+            self._new_tickets[visit.id] = visit.place
+
+    def serve(self, visit: Visit) -> None:
+        """Let a ticket not be found any more. May be called twice."""
+        demand = self._waiting.pop(visit.id, None)
+        if demand is not None:
+            drop(demand.waiting, visit.place)
+            self._new_tickets.pop(visit.id, None)
+            if not demand.waiting and len(self._demands) > self._demands_kept:
+                self._forget(demand)
+
+    def matches(self) -> Iterator[tuple[str, str]]:
+        """The matches there are, as (ticket, agent), the first in line first.
+
+        Whoever takes one lets both not be found any more before the next is asked for. After the last, nobody free may
+        take anybody waiting; so the next time a match must have somebody in it who is new.
+        """
+        line = [(place, "") for place in self._new_tickets.values()]
+        line += [(place, agent) for agent in self._new_agents if (place := self.best_ticket(agent)) is not None]
+        self._new_tickets.clear()
+        self._new_agents.clear()
+        heapify(line)
+        while line:
+            (*_, ticket), agent = heappop(line)
+            if ticket in self._waiting and (taker := self.best_agent(ticket)) is not None:
+                yield ticket, taker
+                assert taker not in self._idle, f"{taker} did not take {ticket}"
+            if agent in self._idle and (place := self.best_ticket(agent)) is not None:
+                heappush(line, (place, agent))
+
+    def best_ticket(self, agent_id: str) -> Place | None:
+        """The first in line of all tickets that the agent may take."""
+        best: Place | None = None
+        for demand in self._profiles[agent_id].demands:
+            waiting = demand.waiting
+            if waiting and (best is None or waiting[0] < best):
+                best = waiting[0]
+        return best
+
+    def best_agent(self, visit_id: str) -> str | None:
+        """The free agent for a waiting ticket: of the best tier, and there the one idle longest."""
+        for profiles in self._waiting[visit_id].tiers:
+            idle = [profile.free[0] for profile in profiles if profile.free]
+            if idle:
+                return min(idle)[1]
+        return None
+
+    def _demand(self, ask: Ask) -> Demand:
+        demand = self._demands.get(ask)
+        if demand is None:
+            client, asked, strategy = ask
+            tiers: dict[int, list[Profile]] = {}
+            for profile in self._kinds:
+                total = score(profile.example, client, asked)
+                if total is not None:
+                    tiers.setdefault(tier(strategy, total), []).append(profile)
+            demand = self._demands[ask] = Demand(ask, [tiers[each] for each in sorted(tiers)])
+            for profiles in demand.tiers:
+                for profile in profiles:
+                    profile.demands.append(demand)
+        return demand
+
+    def _forget(self, demand: Demand) -> None:
+        del self._demands[demand.ask]
+        for profiles in demand.tiers:
+            for profile in profiles:
+                profile.demands.remove(demand)
