@@ -1,0 +1,41 @@
+"""The command line, one file a verb; what a verb needs is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from callcenter import __version__
+
+VERBS = {
+    "run": "run the switch",
+    "check": "look for every mistake in the configuration",
+    "password": "make the lines for a password of one's own choice",
+    "customers": "import customers from a CSV file",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit status: 0 well, 1 it did not work, 2 it was asked wrongly."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="callcenter", description="A call-centre softswitch.")
+    parser.add_argument("--version", action="version", version=f"callcenter {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    # Only the verb that is asked for is imported: `check` is run by editors, at every save.
+    asked = next((word for word in arguments if not word.startswith("-")), "")
+    for verb, about in VERBS.items():
+        sub = verbs.add_parser(verb, help=about, description=about.capitalize() + ".")
+        if verb == asked:
+            importlib.import_module(f"callcenter.cli.{verb}").add_arguments(sub)
+    options = parser.parse_args(arguments)
+    try:
+        status: int = importlib.import_module(f"callcenter.cli.{options.verb}").run(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read us has gone (`| head`): nothing more to say, not even at exit.
+        sys.stderr.close()
+        return 1
+    return status

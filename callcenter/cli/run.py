@@ -1,0 +1,253 @@
+"""``callcenter run``: the switch, until SIGINT or SIGTERM. ``--trial`` runs one that leaves nothing behind."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, assert_never
+
+from callcenter import __version__
+from callcenter.calls.settings import Choice, Hangup, Menu, Say, Step, ToQueue
+from callcenter.cli.common import add_config_arguments, load_or_tell
+from callcenter.config import Settings, render
+from callcenter.config.secrets import MONITOR, Secrets, SecretsError, open_secrets
+from callcenter.signaling.settings import Listen
+from callcenter.speech.prompts import PromptError
+
+if TYPE_CHECKING:
+    from callcenter.app import Ready
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``run``."""
+    add_config_arguments(parser)
+    parser.add_argument(
+        "--trial",
+        action="store_true",
+        help="free loopback ports, a temporary data folder, throw-away passwords; prints one line of JSON when ready",
+    )
+    parser.add_argument("--log", choices=["text", "json"], help="form of the log (default: text on a terminal)")
+    parser.add_argument("--log-level", choices=LEVELS, default="info", help="least important lines (default: info)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Load, check, make what is missing, and run."""
+    with _temporary_data() if options.trial else contextlib.nullcontext() as data:
+        return _run(options, data)
+
+
+def _run(options: argparse.Namespace, data: Path | None) -> int:
+    settings = load_or_tell(options, trial_overrides() if options.trial else (), data)
+    if settings is None:
+        return 1
+    for warning in settings.warnings:
+        print(warning, file=sys.stderr)
+    try:
+        settings = _with_sounds(settings)
+        secrets = open_secrets(settings)
+    except (PromptError, SecretsError) as error:
+        print(f"callcenter: {error}", file=sys.stderr)
+        return 1
+    if not options.trial and secrets.new:
+        print(new_passwords(settings, secrets), flush=True)
+
+    from callcenter import app, observe
+
+    observe.set_up(options.log or ("text" if sys.stderr.isatty() else "json"), options.log_level)
+
+    def ready(ready: Ready) -> None:
+        told = trial_line(settings, secrets, ready) if options.trial else ready_lines(settings, secrets, ready)
+        print(told, flush=True)
+
+    try:
+        app.run(settings, secrets, on_ready=ready)
+    except app.StartError as error:
+        print(f"callcenter: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _with_sounds(settings: Settings) -> Settings:
+    jobs = settings.sounds.jobs
+    if jobs:
+        print(f"making the sound of {len(jobs)} prompts, once:", file=sys.stderr)
+    return render(settings, lambda job: print(f"  {job.name}", file=sys.stderr, flush=True))
+
+
+# ---------------------------------------------------------------------------------------------------------- trial
+
+
+def trial_overrides() -> list[str]:
+    """What a trial sets before the user's own ``--set``: loopback, free ports, a broker of its own."""
+    hosts = ["127.0.0.1", *(["::1"] if _has_ipv6() else [])]
+    listen = [{"transport": transport, "host": host, "port": 0} for transport in ("udp", "tcp") for host in hosts]
+    foreign = ("url", "user", "password_env", "password_file", "ca_file")
+    return [
+        f"sip.listen={json.dumps(listen)}",
+        "sip.advertised=~",
+        "media.advertised=~",
+        "mqtt.broker=embedded",
+        "mqtt.port=0",
+        *(f"mqtt.{key}=~" for key in foreign),
+    ]
+
+
+@contextlib.contextmanager
+def _temporary_data() -> Iterator[Path]:
+    """A folder that is gone afterwards, also when we are told to end before the switch runs."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    folder = Path(tempfile.mkdtemp(prefix="callcenter-trial-"))
+    try:
+        yield folder
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def trial_line(settings: Settings, secrets: Secrets, ready: Ready) -> str:
+    """All that a test or an integrator needs to know, as one line of JSON."""
+    addresses: dict[str, list[str]] = {"udp": [], "tcp": []}
+    for each in ready.listeners:
+        addresses.setdefault(each.transport, []).append(_address(each.host, each.port))
+    calls, plan = settings.calls, settings.plan
+    return json.dumps(
+        {
+            "ready": True,
+            "version": __version__,
+            "sip": {**addresses, "realm": settings.sip.realm},
+            "numbers": [
+                {
+                    "number": number.number,
+                    "aliases": list(number.aliases),
+                    "client": number.client,
+                    "name": calls.clients[number.client].name,
+                    "menu": _menu(calls.flows[number.flow].steps),
+                }
+                for number in calls.numbers.values()
+            ],
+            "agents": [
+                {
+                    "user": agent.id,
+                    "password": secrets.passwords[agent.id].sip,
+                    "name": agent.name,
+                    "skills": dict(agent.skills),
+                    "clients": sorted(agent.clients),
+                    "mqtt": {"user": agent.id, "password": secrets.passwords[agent.id].mqtt},
+                }
+                for agent in plan.agents.values()
+            ],
+            "mqtt": _broker(secrets, ready),
+            "data": str(settings.switch.data),
+            "database": str(settings.storage.path),
+            "revision": settings.revision,
+            "pid": os.getpid(),
+        },
+        ensure_ascii=False,
+    )
+
+
+def _broker(secrets: Secrets, ready: Ready) -> dict[str, Any] | None:
+    if ready.broker is None:
+        return None
+    host, port = ready.broker
+    monitor = secrets.monitor
+    login = None if monitor is None else {"user": monitor.user, "password": monitor.password}
+    return {"host": host, "port": port, "monitor": login}
+
+
+def _menu(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """The keys of the first menu: each with its intent and language, the queue it leads to, or the next menu."""
+    menu = next((step for step in steps if isinstance(step, Menu)), None)
+    return [_choice(digit, choice) for digit, choice in menu.choices.items()] if menu is not None else []
+
+
+def _choice(digit: str, choice: Choice) -> dict[str, Any]:
+    told: dict[str, Any] = {"digit": digit, "intent": choice.intent, "language": choice.language, "queue": None}
+    for step in choice.then:
+        match step:
+            case ToQueue():
+                return {**told, "queue": step.queue}
+            case Menu():
+                return {**told, "menu": _menu([step])}
+            case Hangup():
+                return told
+            case Say():
+                continue
+            case _:
+                assert_never(step)
+    return told
+
+
+# ---------------------------------------------------------------------------------------------------------- words
+
+
+def ready_lines(settings: Settings, secrets: Secrets, ready: Ready) -> str:
+    """What an operator wants to know: where we are, what to dial, how agents come in."""
+    where = ", ".join(dict.fromkeys(f"{each.transport} {_reachable(each)}" for each in ready.listeners))
+    broker = f"; MQTT {_address(*ready.broker)}" if ready.broker is not None else ""
+    if settings.mqtt.url:
+        broker = f"; MQTT {settings.mqtt.url}"
+    lines = [f"ready: SIP {where}{broker}; configuration {settings.revision}"]
+    for number in settings.calls.numbers.values():
+        others = f" (or {', '.join(number.aliases)})" if number.aliases else ""
+        lines.append(f"  dial {number.number}{others} for {settings.calls.clients[number.client].name}")
+    host = next((_reachable(each) for each in ready.listeners), "")
+    lines.append(f"  agents register as {', '.join(settings.plan.agents)} at {host}; passwords: {secrets.path}")
+    return "\n".join(lines)
+
+
+def new_passwords(settings: Settings, secrets: Secrets) -> str:
+    """The passwords that were made just now, told this once."""
+    rows = [("user", "SIP password", "MQTT password", "name")]
+    for user, agent in settings.plan.agents.items():
+        if user in secrets.new:
+            held = secrets.passwords[user]
+            rows.append((user, held.sip or "(own)", held.mqtt or "(own)", agent.name))
+    if MONITOR in secrets.new and secrets.monitor is not None:
+        rows.append((MONITOR, "", secrets.monitor.password, "reads the whole floor"))
+    widths = [max(len(row[at]) for row in rows) for at in range(3)]
+    table = ["  " + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
+             for row in rows]  # fmt: skip
+    return "\n".join([f"new passwords, shown only now; they are kept in {secrets.path}", *table])
+
+
+def _reachable(listen: Listen) -> str:
+    """An address to type into a phone: of a socket that listens everywhere, the one that others see."""
+    if listen.host not in ("0.0.0.0", "::"):
+        return _address(listen.host, listen.port)
+    family, elsewhere = (socket.AF_INET6, "2001:db8::1") if listen.host == "::" else (socket.AF_INET, "192.0.2.1")
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))  # sends nothing: it asks the routing table
+            return _address(str(probe.getsockname()[0]), listen.port)
+    except OSError:
+        return _address(listen.host, listen.port)
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

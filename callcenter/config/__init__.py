@@ -1,0 +1,17 @@
+"""Configuration: YAML to Settings, every mistake with file, line and path."""
+
+from callcenter.config.load import DEFAULT_FOLDER, load, render
+from callcenter.config.problems import Code, ConfigError, Problem
+from callcenter.config.settings import OwnHashes, Settings, SwitchSettings
+
+__all__ = [
+    "DEFAULT_FOLDER",
+    "Code",
+    "ConfigError",
+    "OwnHashes",
+    "Problem",
+    "Settings",
+    "SwitchSettings",
+    "load",
+    "render",
+]

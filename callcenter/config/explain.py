@@ -1,0 +1,145 @@
+"""pydantic's errors in our words: code, place, what is wrong, what to write instead."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from callcenter.config.problems import Code, Place, Problems, did_you_mean
+from callcenter.config.source import Node
+
+Model = TypeVar("Model", bound=BaseModel)
+KeyPath = tuple[str | int, ...]
+Names = Mapping[str, set[str]]
+
+
+def validate(
+    model: type[Model], root: Node, path: KeyPath, names: Names, problems: Problems, *, within: str | None = None
+) -> Model | None:
+    """The value at ``path`` as ``model``; None when it has mistakes, which are noted.
+
+    With ``within`` the value is the model's one field of that name. A value whose only mistakes are names of things
+    that there are not is given all the same, so that what else is wrong about it is found too.
+    """
+    node = root
+    for step in path:
+        entry = node.child(step)
+        assert entry is not None, path
+        node = entry.node
+    plain = node.plain()
+    value = plain if within is None else {within: plain}
+    try:
+        return model.model_validate(value, context=names)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    for detail in details:
+        _note(detail, model, root, path, within, problems)
+    if all(detail["type"] == Code.NAMES_NOTHING for detail in details):
+        return model.model_validate(value, context={})
+    return None
+
+
+def check_key(adapter: TypeAdapter[str], name: str, place: Place, section: str, problems: Problems) -> None:
+    """Note a name that its section does not allow."""
+    try:
+        adapter.validate_python(name)
+    except ValidationError as error:
+        code, message, hint = _words(error.errors(include_url=False)[0], set())
+        problems.add(code, place, dotted((section, name)), message, hint)
+
+
+def _note(
+    detail: ErrorDetails, model: type[BaseModel], root: Node, path: KeyPath, within: str | None, problems: Problems
+) -> None:
+    loc = detail["loc"]
+    key = bool(loc) and loc[-1] == "[key]"
+    loc = loc[:-1] if key else loc
+    siblings = known_keys(model, loc[:-1])
+    full = path + (loc[1:] if within is not None else loc)
+    code, message, hint = _words(detail, siblings)
+    place = root.place_of(full, key=key or code is Code.UNKNOWN_KEY)
+    missing = full[-1:] if detail["type"] == "missing" else ()
+    problems.add(code, place, dotted(root.existing(full) + missing), message, hint)
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """A path as it is written in ``--set``."""
+    return ".".join(f'"{step}"' if "." in str(step) else str(step) for step in path)
+
+
+def _words(detail: ErrorDetails, siblings: set[str]) -> tuple[Code, str, str]:
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    shown = f"`{value}`" if isinstance(value, str | int | float) else "this"
+    match kind:
+        case _ if kind in set(Code):
+            return Code(kind), str(context["message"]), str(context["hint"])
+        case "missing":
+            name = detail["loc"][-1]
+            return Code.MISSING, f"`{name}` is missing", f"add `{name}: ...`"
+        case "extra_forbidden":
+            name = str(detail["loc"][-1])
+            return Code.UNKNOWN_KEY, f"`{name}` is not known here", did_you_mean(name, siblings)
+        case "literal_error" | "enum":
+            known = re.findall(r"'([^']+)'", str(context.get("expected", "")))
+            hint = did_you_mean(str(value), known, otherwise=f"write one of: {', '.join(known)}")
+            return Code.CHOICE, f"{shown} is not known here", hint
+        case "int_parsing" | "int_type" | "int_from_float":
+            return Code.TYPE, f"{shown} is not a whole number", "write digits alone"
+        case "float_parsing" | "float_type":
+            return Code.TYPE, f"{shown} is not a number", "write e.g. 0.7"
+        case "bool_parsing" | "bool_type":
+            return Code.TYPE, f"{shown} is neither true nor false", "write true or false"
+        case "string_type":
+            return Code.TYPE, "a text belongs here", "put it into quotes when it holds `: ` or begins with a sign"
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return Code.TYPE, f"{shown} stands where `key: value` pairs belong", _keys_hint(siblings)
+        case "tuple_type" | "list_type":
+            return Code.TYPE, f"{shown} stands where a list belongs", "write [one, two], or begin each line with a dash"
+        case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
+            sign, bound = next(iter(context.items()))
+            word = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}[str(sign)]
+            return Code.FORM, f"{shown} is out of range", f"write {word} {bound}"
+        case "too_short" | "string_too_short":
+            return Code.FORM, "it is empty", "write at least one"
+        case "too_long" | "string_too_long":
+            return Code.FORM, "it is too long", f"at most {context.get('max_length')}"
+        case _:
+            return Code.TYPE, str(detail["msg"]), ""
+
+
+def _keys_hint(siblings: set[str]) -> str:
+    return f"keys here: {', '.join(sorted(siblings))}" if 0 < len(siblings) <= 8 else ""
+
+
+def known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> set[str]:
+    """The keys that a model knows at a place inside it; empty where keys are free."""
+    found: Any = model
+    for step in (*loc, None):
+        found = _unwrapped(found)
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            fields = {field.alias or name: field.annotation for name, field in found.model_fields.items()}
+            if step is None:
+                return set(fields)
+            found = fields.get(str(step))
+        elif step is not None and get_origin(found) in (dict, tuple):
+            found = get_args(found)[1 if get_origin(found) is dict else 0]
+        else:
+            return set()
+    return set()
+
+
+def _unwrapped(annotation: Any) -> Any:
+    """Without what pydantic hangs on a type, and without ``| None``."""
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            annotation = get_args(annotation)[0]
+        elif origin in (Union, types.UnionType):
+            annotation = next(each for each in get_args(annotation) if each is not type(None))
+        else:
+            return annotation

@@ -1,0 +1,430 @@
+"""YAML to Settings: read, put ``--set`` in, check, compose. Nothing is made or written here but by ``render``."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from callcenter.acd.settings import (
+    AgentSettings,
+    Plan,
+    QueueSettings,
+    Requirement,
+    RnaRule,
+    RnaSettings,
+    WrapUpSettings,
+)
+from callcenter.calls import settings as calls
+from callcenter.config import schema
+from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
+from callcenter.config.lint import Things, lint
+from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
+from callcenter.config.settings import OwnHashes, Settings, Sounds, SwitchSettings
+from callcenter.config.source import Entry, Node, override, read_folder
+from callcenter.media.plane import Clip
+from callcenter.media.settings import MediaSettings
+from callcenter.publish.settings import Broker, MqttSettings
+from callcenter.signaling.settings import Listen, SipSettings
+from callcenter.speech import prompts as speech
+from callcenter.speech.prompts import Job, NoVoice, Recorded, Shelf
+from callcenter.speech.wav import UnreadableSound
+from callcenter.storage.settings import StorageSettings
+
+PACKAGE = Path(__file__).resolve().parents[1]
+DEFAULT_FOLDER = next(
+    (folder for folder in (PACKAGE / "default_config", PACKAGE.parent / "config") if folder.is_dir()),
+    PACKAGE / "default_config",
+)
+"""The shipped configuration: inside the installed package, or beside it in a checkout."""
+
+SHIPPED_MUSIC = DEFAULT_FOLDER / "music" / "quiet-hours.wav"
+"""What is heard in a queue when the configuration names no music."""
+
+Section = TypeVar("Section", bound=schema.Shape)
+Thing = TypeVar("Thing", bound=BaseModel)
+
+
+def load(folder: Path | None = None, overrides: Sequence[str] = (), *, data: Path | None = None) -> Settings:
+    """The settings of a folder of YAML files; of the shipped one when ``folder`` is None.
+
+    ``overrides`` are ``path=value``. ``data`` wins over ``switch.data``. Raises ConfigError with every mistake.
+    """
+    problems = Problems()
+    folder = DEFAULT_FOLDER if folder is None else folder.expanduser().resolve()
+    root = read_folder(folder, problems)
+    for argument in overrides:
+        override(root, argument, problems)
+    settings = _Loader(root, folder, data, problems).settings()
+    if settings is None:
+        raise ConfigError(problems.all())
+    return dataclasses.replace(settings, warnings=problems.all())
+
+
+def render(settings: Settings, on_done: Callable[[Job], None] = lambda job: None) -> Settings:
+    """Make the sounds that are missing, so that ``calls.prompts`` is whole. Raises PromptError, one line."""
+    made = speech.perform(settings.sounds.jobs, on_done)
+    sounds = Sounds(
+        {key: tuple(_made(part, made) for part in parts) for key, parts in settings.sounds.texts.items()},
+        {name: tuple(_made(piece, made) for piece in pieces) for name, pieces in settings.sounds.music.items()},
+    )
+    whole = dataclasses.replace(settings.calls, prompts=_prompts(sounds))
+    speech.prune(settings.prompts_folder, (Path(clip.path) for clip in whole.prompts.clips()))
+    return dataclasses.replace(settings, calls=whole, sounds=sounds)
+
+
+def _made(sound: Recorded | Job, made: dict[Path, Recorded]) -> Recorded | Job:
+    return sound if isinstance(sound, Recorded) else made[sound.target]
+
+
+def default_data() -> Path:
+    """The data folder where none is configured (XDG base directories)."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(state) if state.startswith("/") else Path.home() / ".local" / "state") / "callcenter"
+
+
+class _Loader:
+    def __init__(self, root: Node, folder: Path, data: Path | None, problems: Problems) -> None:
+        self._root = root
+        self._folder = folder
+        self._data = data
+        self._problems = problems
+
+    def settings(self) -> Settings | None:
+        """Everything checked and composed; None when there are mistakes."""
+        unreadable = self._problems.has(Code.SYNTAX, Code.FILE)
+        sections = self._root.value
+        assert isinstance(sections, dict)
+        known = {*schema.SECTIONS, *schema.THINGS, "customers"}
+        for name in sections.keys() - known:
+            self._problems.add(
+                Code.UNKNOWN_KEY, sections[name].place, name, f"`{name}` is not known here", did_you_mean(name, known)
+            )
+        # What a file that cannot be read would have named, nobody can miss.
+        names: Names = {} if unreadable else self._names()
+        switch = self._section("switch", schema.Switch, names)
+        sip = self._section("sip", schema.Sip, names)
+        media = self._section("media", schema.Media, names)
+        mqtt = self._section("mqtt", schema.Mqtt, names)
+        acd = self._section("acd", schema.Acd, names)
+        said = self._section("speech", schema.Speech, names)
+        things = self._things(names)
+        customers = self._file(("customers",), "customers") if "customers" in sections else None
+        if not unreadable:
+            for name in ("clients", "numbers", "flows", "queues", "agents"):
+                entry = sections.get(name)
+                if entry is None or not entry.node.value:
+                    self._problems.add(
+                        Code.MISSING,
+                        entry.place if entry else self._root.place,
+                        name,
+                        f"no {name.removesuffix('s')} is configured",
+                        "the shipped configuration shows how",
+                    )
+            lint(things, self._root, self._problems)
+        data = self._data or (Path(switch.data).expanduser() if switch and switch.data else default_data())
+        sounds = self._sounds(things, said or schema.Speech(), data)
+        mqtt_settings = self._mqtt(mqtt) if mqtt else None
+        media_settings = self._media(media) if media else None
+        if self._problems.fatal:
+            return None
+        assert switch and sip and mqtt and acd  # noqa: PT018
+        assert mqtt_settings and media_settings  # noqa: PT018
+        return Settings(
+            switch=SwitchSettings(switch.node, data.absolute()),
+            sip=_sip(sip),
+            media=media_settings,
+            plan=_plan(acd, things),
+            calls=_calls(things, sip, mqtt, sounds),
+            mqtt=mqtt_settings,
+            storage=StorageSettings(data.absolute() / "callcenter.db"),
+            hashes={
+                name: OwnHashes(agent.sip_md5 or "", agent.sip_sha256 or "", agent.mqtt or "")
+                for name, agent in things.agents.items()
+            },
+            customers=customers,
+            revision=hashlib.sha256(json.dumps(self._root.plain(), sort_keys=True).encode()).hexdigest()[:12],
+            folder=self._folder,
+            sounds=sounds,
+        )
+
+    def _names(self) -> dict[str, set[str]]:
+        """The names of everything that is configured, well or badly."""
+        kinds = {
+            "client": "clients",
+            "queue": "queues",
+            "flow": "flows",
+            "prompt": "prompts",
+            "piece of music": "music",
+        }
+        names = {kind: set(self._entries(section)) for kind, section in kinds.items()}
+        names["piece of music"] = names["piece of music"] or {"default"}
+        return names
+
+    def _entries(self, section: str) -> dict[str, Entry]:
+        found = self._root.child(section)
+        return found.node.value if found is not None and isinstance(found.node.value, dict) else {}
+
+    def _section(self, name: str, model: type[Section], names: Names) -> Section | None:
+        if self._root.child(name) is None:
+            return model()
+        return validate(model, self._root, (name,), names, self._problems)
+
+    def _things(self, names: Names) -> Things:
+        things = Things()
+        things.calls = self._section("calls", schema.Calls, names) or things.calls
+        for section in schema.THINGS:
+            entry = self._root.child(section)
+            if entry is not None and entry.node.value is not None and not isinstance(entry.node.value, dict):
+                self._problems.add(
+                    Code.TYPE,
+                    entry.place,
+                    section,
+                    "here belong names, each with what it means",
+                    f"write `{section}:` and below it, indented, `NAME: ...`",
+                )
+                things.broken[section].add("")
+        things.clients = self._each("clients", schema.Client, names, things)
+        things.numbers = self._each("numbers", schema.Number, names, things)
+        things.flows = self._each("flows", schema.Flow, names, things, within="steps")
+        things.queues = self._each("queues", schema.Queue, names, things)
+        things.agents = self._each("agents", schema.Agent, names, things)
+        things.prompts = self._each("prompts", schema.Prompt, names, things, within="languages")
+        things.music = self._each("music", schema.Music, names, things)
+        return things
+
+    def _each(
+        self, section: str, model: type[Thing], names: Names, things: Things, *, within: str | None = None
+    ) -> dict[str, Thing]:
+        """The things of a section that could be read."""
+        found: dict[str, Thing] = {}
+        for name, entry in self._entries(section).items():
+            check_key(
+                schema.E164_KEY if section == "numbers" else schema.SLUG_KEY, name, entry.place, section, self._problems
+            )
+            thing = validate(model, self._root, (section, name), names, self._problems, within=within)
+            if thing is None:
+                things.broken[section].add(name)
+            else:
+                found[name] = thing
+        return found
+
+    def _file(self, path: KeyPath, what: str) -> Path | None:
+        """A file named in the configuration, found from its folder; noted when it is not there."""
+        node: Node = self._root
+        for step in path:
+            entry = node.child(step)
+            if entry is None or entry.node.value is None:
+                return None
+            node = entry.node
+        file = self._folder / Path(str(node.value)).expanduser()
+        if isinstance(node.value, str) and file.is_file() and os.access(file, os.R_OK):
+            return file
+        state = "cannot be read" if file.exists() else "is not there"
+        hint = f"{what} is looked for from {self._folder}"
+        self._problem(Code.FILE, path, f"the file `{node.value}` {state}", hint)
+        return None
+
+    def _mqtt(self, mqtt: schema.Mqtt) -> MqttSettings:
+        return MqttSettings(
+            broker=Broker.URL if mqtt.url else Broker(mqtt.broker),
+            port=mqtt.port,
+            monitor=mqtt.monitor,
+            url=mqtt.url,
+            user=mqtt.user,
+            password_env=mqtt.password_env,
+            password_file=self._file(("mqtt", "password_file"), "it"),
+            ca_file=self._file(("mqtt", "ca_file"), "it"),
+            client_id=mqtt.client_id,
+        )
+
+    def _media(self, media: schema.Media) -> MediaSettings | None:
+        try:
+            return MediaSettings(
+                ports=media.ports,
+                workers=media.workers,
+                advertised=media.advertised,
+                silence_timeout=media.silence_timeout,
+                codecs=media.codecs,
+                max_load=media.max_load,
+            )
+        except ValueError as error:
+            key, _, rest = str(error).partition(": ")
+            self._problem(Code.FORM, ("media", key), rest or str(error), "")
+            return None
+
+    def _sounds(self, things: Things, said: schema.Speech, data: Path) -> Sounds:
+        shipped = dict.fromkeys((self._folder / "prompts", DEFAULT_FOLDER / "prompts"))
+        shelf = Shelf(tuple(shipped), data.absolute() / "prompts")
+        texts: dict[tuple[str, str], tuple[Recorded | Job, ...]] = {}
+        for name, prompt in things.prompts.items():
+            for language, parts in prompt.languages.items():
+                sounds = []
+                for number, part in enumerate(parts):
+                    path: KeyPath = ("prompts", name, language, number, "file" if part.file else "text")
+                    if part.file is not None:
+                        sounds.append(self._recording(shelf, name, part.file, path))
+                    else:
+                        sounds.append(self._text(shelf, name, part, part.language or language, said, path))
+                texts[name, language] = tuple(sound for sound in sounds if sound is not None)
+        music: dict[str, tuple[Recorded | Job, ...]] = {}
+        for name, piece in things.music.items():
+            found = [self._recording(shelf, name, file, ("music", name)) for file in piece.file]
+            music[name] = tuple(sound for sound in found if sound is not None)
+        if not self._entries("music"):
+            shipped_piece = speech.recorded(SHIPPED_MUSIC)
+            music = {"default": (shipped_piece,)} if shipped_piece else {}
+        return Sounds(texts, music)
+
+    def _text(
+        self, shelf: Shelf, name: str, part: schema.Spoken, language: str, said: schema.Speech, path: KeyPath
+    ) -> Recorded | Job | None:
+        try:
+            return shelf.text(name, language, part.spoken or part.text or "", said.voices.get(language))
+        except NoVoice as error:
+            self._problem(Code.NO_VOICE, path, str(error), error.hint)
+            return None
+
+    def _recording(self, shelf: Shelf, name: str, file: str, path: KeyPath) -> Recorded | Job | None:
+        source = self._folder / Path(file).expanduser()
+        try:
+            return shelf.recording(name, source)
+        except UnreadableSound as error:
+            if source.exists():
+                self._problem(
+                    Code.UNREADABLE, path, f"the recording `{file}` cannot be used: {error.reason}", error.hint
+                )
+            else:
+                hint = f"it is looked for from {self._folder}"
+                self._problem(Code.NO_RECORDING, path, f"the recording `{file}` is not there", hint)
+            return None
+
+    def _problem(self, code: Code, path: KeyPath, message: str, hint: str) -> None:
+        self._problems.add(code, self._root.place_of(path), dotted(self._root.existing(path)), message, hint)
+
+
+def _sip(sip: schema.Sip) -> SipSettings:
+    return SipSettings(
+        listen=tuple(Listen(each.transport, each.host, each.port) for each in sip.listen),
+        advertised=sip.advertised,
+        realm=sip.realm,
+        agent_name=sip.agent_name,
+        register_min=sip.register_.min,
+        register_max=sip.register_.max,
+        register_default=sip.register_.default,
+    )
+
+
+def _plan(acd: schema.Acd, things: Things) -> Plan:
+    return Plan(
+        queues={name: _queue(name, queue, acd) for name, queue in things.queues.items()},
+        agents={
+            name: AgentSettings(
+                id=name,
+                name=agent.name,
+                skills=agent.skills,
+                clients=frozenset(agent.clients),
+                sign_in=agent.sign_in or acd.sign_in,
+            )
+            for name, agent in things.agents.items()
+        },
+        rna=RnaSettings(
+            no_answer=_rna(acd.no_answer),
+            busy=_rna(acd.busy),
+            declined=_rna(acd.declined),
+            unreachable=_rna(acd.unreachable),
+        ),
+        offer_grace=acd.offer_grace,
+    )
+
+
+def _rna(miss: schema.Miss) -> RnaRule:
+    return RnaRule(miss.pause, miss.limit)
+
+
+def _queue(name: str, queue: schema.Queue, acd: schema.Acd) -> QueueSettings:
+    max_wait = acd.max_wait if queue.max_wait is None else queue.max_wait
+    return QueueSettings(
+        id=name,
+        client=queue.client,
+        requirements=tuple(Requirement(skill, level) for skill, level in queue.requirements.items()),
+        priority=queue.priority,
+        ring_for=queue.ring_for or acd.ring_for,
+        max_wait=None if math.isinf(max_wait) else max_wait,
+        on_max_wait=queue.on_max_wait,
+        wrap_up=_wrap_up(queue.wrap_up or acd.wrap_up),
+        strategy=queue.strategy or acd.strategy,
+        short_abandon=acd.short_abandon if queue.short_abandon is None else queue.short_abandon,
+        max_waiting=queue.max_waiting or acd.max_waiting,
+    )
+
+
+def _wrap_up(wrap_up: schema.WrapUp) -> WrapUpSettings:
+    return WrapUpSettings(wrap_up.mode, wrap_up.time, wrap_up.extend_once)
+
+
+def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds) -> calls.CallsSettings:
+    common = things.calls
+    music = common.music or next(iter(sounds.music), "")
+    return calls.CallsSettings(
+        clients={
+            name: calls.Client(name, client.name, client.languages, client.greeting)
+            for name, client in things.clients.items()
+        },
+        numbers={
+            name: calls.Number(name, number.client, number.flow, number.aliases)
+            for name, number in things.numbers.items()
+        },
+        flows={name: calls.Flow(name, _steps(flow.steps, common)) for name, flow in things.flows.items()},
+        treatments={name: calls.QueueTreatment(name, queue.music or music) for name, queue in things.queues.items()},
+        prompts=_prompts(sounds),
+        pop_wait=mqtt.pop_wait,
+        max_calls=sip.max_calls,
+    )
+
+
+def _steps(steps: Iterable[schema.Step], common: schema.Calls) -> tuple[calls.Step, ...]:
+    return tuple(_step(step, common) for step in steps)
+
+
+def _step(step: schema.Step, common: schema.Calls) -> calls.Step:
+    match step:
+        case schema.Step(say=schema.SayStep() as say):
+            return calls.Say(say.prompt, say.barge_in)
+        case schema.Step(menu=schema.MenuStep() as menu):
+            return calls.Menu(
+                id=menu.id or menu.prompt,
+                prompt=menu.prompt,
+                choices={
+                    key: calls.Choice(choice.intent, choice.language, _steps(choice.then, common))
+                    for key, choice in menu.choices.items()
+                },
+                timeout=menu.timeout or common.timeout,
+                retries=common.retries if menu.retries is None else menu.retries,
+                invalid=menu.invalid or common.invalid,
+                no_input=menu.no_input or common.no_input,
+                otherwise=_steps(menu.otherwise, common) or (calls.Hangup(common.goodbye),),
+                barge_in=menu.barge_in,
+            )
+        case schema.Step(queue=schema.QueueStep() as queue):
+            return calls.ToQueue(queue.to, queue.priority, _steps(queue.on_timeout, common))
+        case _:
+            return calls.Hangup(step.hangup.prompt if step.hangup is not None else None)
+
+
+def _prompts(sounds: Sounds) -> calls.Prompts:
+    return calls.Prompts(
+        {key: _clips(parts) for key, parts in sounds.texts.items()},
+        {name: _clips(pieces) for name, pieces in sounds.music.items()},
+    )
+
+
+def _clips(sounds: Iterable[Recorded | Job]) -> tuple[Clip, ...]:
+    return tuple(Clip(str(sound.path), sound.seconds) for sound in sounds if isinstance(sound, Recorded))

@@ -1,0 +1,586 @@
+"""The shape of the YAML: one pydantic model for each thing that is written, with hints for what is written wrongly."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from callcenter.acd.settings import Strategy, WrapUpMode
+from callcenter.config.problems import Code, did_you_mean
+from callcenter.media.settings import CODECS
+from callcenter.model.ids import is_slug
+from callcenter.model.states import Intent
+from callcenter.speech.voices import Voice, parse
+
+
+def mistake(code: Code, message: str, hint: str = "") -> PydanticCustomError:
+    """An error that carries our code and hint through pydantic; braces in the texts stand for themselves."""
+    return PydanticCustomError(code.value, "{message}", {"message": message, "hint": hint})
+
+
+# ---------------------------------------------------------------------------------------------------------- words
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+LONGEST = 7 * 86400.0
+
+
+def seconds(value: Any) -> float:
+    """The seconds of ``150ms``, ``20s``, ``2m``, ``1h`` or ``1m30s``. Raises a mistake."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise mistake(Code.DURATION, f"`{value}` has no unit", f"write {value}s for seconds, or {value}ms, {value}m")
+    text = str(value).replace(" ", "")
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise mistake(Code.DURATION, f"`{value}` is not a duration", "write a duration as 20s, 2m, 1m30s, 150ms or 1h")
+    result = sum(float(number) * UNITS[unit] for number, unit in parts)
+    if result > LONGEST:
+        raise mistake(Code.DURATION, f"`{value}` is longer than a week", "write a shorter duration")
+    return result
+
+
+def _positive(value: float) -> float:
+    if value <= 0:
+        raise mistake(Code.DURATION, "it must be longer than nothing", "write a duration as 20s or 2m")
+    return value
+
+
+def _limit(value: Any) -> float:
+    return math.inf if value == "never" else _positive(seconds(value))
+
+
+def _form(pattern: str, what: str, hint: str | Callable[[str], str]) -> AfterValidator:
+    shape = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not shape.fullmatch(value):
+            raise mistake(Code.FORM, f"`{value}` is not {what}", hint if isinstance(hint, str) else hint(value))
+        return value
+
+    return AfterValidator(check)
+
+
+def _check_slug(value: str) -> str:
+    if not is_slug(value):
+        better = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:64].strip("-")
+        hint = f"write it as `{better}`" if better else "write lower-case letters, digits and single dashes"
+        raise mistake(Code.FORM, f"`{value}` cannot be a name here: it holds more than a-z, 0-9 and dashes", hint)
+    return value
+
+
+def _language_hint(value: str) -> str:
+    parts = re.split(r"[-_]", value)
+    if re.fullmatch(r"[A-Za-z]{2,3}", parts[0]) and len(parts) <= 2:
+        return f"write it as `{'-'.join([parts[0].lower(), *(part.upper() for part in parts[1:])])}`"
+    return "write it as in `en`, `es` or `pt-BR`"
+
+
+def _number_hint(value: str) -> str:
+    digits = re.sub(r"\D", "", value)
+    if re.match(r"\s*(\+|00)", value) and 7 <= len(digits.removeprefix("00")) <= 15:
+        return f'write it as "+{digits.removeprefix("00")}"'
+    return 'write it in E.164 and in quotes, e.g. "+15555550100"'
+
+
+def _known(kind: str, *, prefix: str = "", besides: str = "") -> AfterValidator:
+    """The value must be the name of a ``kind`` that is configured: the names come in the context."""
+
+    def check(value: str, info: ValidationInfo) -> str:
+        names: Mapping[str, set[str]] = info.context or {}
+        if kind in names and value != besides and value not in names[kind]:
+            raise mistake(
+                Code.NAMES_NOTHING,
+                f"no {kind} is named `{value}`",
+                did_you_mean(value, names[kind], otherwise=f"add it to the section `{prefix or kind + 's'}`"),
+            )
+        return value
+
+    return AfterValidator(check)
+
+
+def _address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value.strip("[]")))
+    except ValueError:
+        hint = 'write an address of this machine, 0.0.0.0 for all of IPv4, "::" for all of IPv6'
+        raise mistake(Code.FORM, f"`{value}` is not an IP address", hint) from None
+
+
+def _host(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value.strip("[]")))
+    except ValueError:
+        if not re.fullmatch(
+            r"(?=.{1,253}\Z)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+            r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*",
+            value,
+        ):
+            raise mistake(
+                Code.FORM,
+                f"`{value}` is neither an address nor a host name",
+                "write e.g. 203.0.113.7 or pbx.example.org",
+            ) from None
+        return value
+
+
+def _ports(value: Any) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,5})\s*-\s*(\d{1,5})", str(value))
+    if not found:
+        raise mistake(Code.FORM, f"`{value}` is not a range of ports", "write it as 16384-32767")
+    low, high = int(found[1]), int(found[2])
+    if not 1024 <= low < high <= 65535:
+        raise mistake(
+            Code.FORM, f"`{value}` does not lie between 1024 and 65535, the lower first", "write it as 16384-32767"
+        )
+    return low, high
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("mqtt", "mqtts") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+        parts = urlsplit("")
+    if not good:
+        raise mistake(
+            Code.FORM, f"`{value}` is not the address of a broker", "write mqtt://HOST:1883 or mqtts://HOST:8883"
+        )
+    if parts.username or parts.password:
+        raise mistake(
+            Code.FORM,
+            "a broker's address holds no user or password",
+            "write `user:` beside it, and `password_env:` or `password_file:`",
+        )
+    return value
+
+
+def _voice(value: Any) -> Voice:
+    try:
+        return parse(str(value))
+    except ValueError as error:
+        raise mistake(Code.FORM, f"`{value}` is not a voice", str(error)) from None
+
+
+def _none_for(word: str) -> BeforeValidator:
+    """A word that says in YAML what None says here."""
+    return BeforeValidator(lambda value: None if value == word else value)
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _word_as(key: str) -> BeforeValidator:
+    """The short form: a lone word or text stands for ``{key: word}``."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, str | int) else value)
+
+
+Duration = Annotated[float, BeforeValidator(seconds)]
+Positive = Annotated[float, BeforeValidator(seconds), AfterValidator(_positive)]
+Limit = Annotated[float, BeforeValidator(_limit)]
+Slug = Annotated[str, AfterValidator(_check_slug)]
+Level = Annotated[int, Field(ge=1, le=5)]
+Skill = Annotated[str, _form(r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a skill", "write lower case, as in `english`")]
+Language = Annotated[str, _form(r"[a-z]{2,3}(-[A-Z]{2})?", "the tag of a language", _language_hint)]
+E164 = Annotated[str, _form(r"\+[1-9]\d{6,14}", "a number in E.164", _number_hint)]
+Alias = Annotated[str, _form(r"[a-z0-9*#._-]{1,32}", "a short number or word to dial", "write e.g. 1000 or welcome")]
+Key = Annotated[str, _form(r"[0-9*#]", "a key of a telephone", 'write one of 0 to 9, "*" or "#"')]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Name = Annotated[str, Field(min_length=1, max_length=80)]
+ClientName = Annotated[str, _known("client")]
+QueueName = Annotated[str, _known("queue")]
+FlowName = Annotated[str, _known("flow")]
+PromptName = Annotated[str, _known("prompt")]
+MusicName = Annotated[str, _known("piece of music", prefix="music")]
+HexMd5 = Annotated[str, _form(r"[0-9a-f]{32}", "an MD5 HA1", "make it with: callcenter password USER")]
+HexSha256 = Annotated[str, _form(r"[0-9a-f]{64}", "a SHA-256 HA1", "make it with: callcenter password USER")]
+MosquittoHash = Annotated[
+    str,
+    _form(
+        r"\$7\$\d+\$[A-Za-z0-9+/]+=*\$[A-Za-z0-9+/]+=*", "a Mosquitto hash", "make it with: callcenter password USER"
+    ),
+]
+
+
+class Shape(BaseModel):
+    """What all have in common: unknown keys are mistakes, and a key without a value is as if it were not there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, use_enum_values=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_default(cls, value: Any) -> Any:
+        if value is None:
+            return {}
+        if isinstance(value, dict):
+            return {key: inner for key, inner in value.items() if inner is not None}
+        return value
+
+
+# ------------------------------------------------------------------------------------------------------- sections
+
+
+class Switch(Shape):
+    """``switch``: the program itself."""
+
+    node: Slug = "cc1"
+    data: str | None = None
+
+
+class ListenOn(Shape):
+    """One address that SIP listens on."""
+
+    transport: Literal["udp", "tcp"]
+    host: Annotated[str, AfterValidator(_address)]
+    port: Annotated[int, Field(ge=0, le=65535)] = 5060
+
+
+class Register(Shape):
+    """How long a phone may stay registered without coming again."""
+
+    min: Positive = 60.0
+    max: Positive = 3600.0
+    default: Positive = 600.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Register:
+        if not self.min <= self.default <= self.max:
+            raise mistake(
+                Code.FORM, "it must be: min <= default <= max", "write e.g. {min: 60s, default: 10m, max: 1h}"
+            )
+        return self
+
+
+ALL_ADDRESSES = (
+    ListenOn(transport="udp", host="0.0.0.0", port=5060),
+    ListenOn(transport="udp", host="::", port=5060),
+    ListenOn(transport="tcp", host="0.0.0.0", port=5060),
+    ListenOn(transport="tcp", host="::", port=5060),
+)
+
+
+class Sip(Shape):
+    """``sip``: signalling."""
+
+    listen: Annotated[tuple[ListenOn, ...], Field(min_length=1, max_length=32)] = ALL_ADDRESSES
+    advertised: Annotated[str, AfterValidator(_host)] | None = None
+    realm: Annotated[str, _form(r'[^"\\\x00-\x1f]{1,64}', "a realm", "write a plain word, e.g. callcenter")] = (
+        "callcenter"
+    )
+    agent_name: Annotated[str, _form(r"[\x21-\x7e][\x20-\x7e]{0,63}", "a User-Agent", "write plain ASCII")] = (
+        "callcenter"
+    )
+    register_: Register = Field(default=Register(), alias="register")
+    max_calls: Annotated[int, Field(ge=1, le=20_000)] = 400
+
+
+class Media(Shape):
+    """``media``: sound."""
+
+    ports: Annotated[tuple[int, int], BeforeValidator(_ports)] = (16384, 32767)
+    workers: Annotated[Annotated[int, Field(ge=1, le=256)] | None, _none_for("auto")] = None
+    advertised: Annotated[str, AfterValidator(_host)] | None = None
+    silence_timeout: Positive = 60.0
+    codecs: Annotated[tuple[Literal["PCMU", "PCMA"], ...], Field(min_length=1)] = CODECS  # type: ignore[assignment]
+    max_load: Annotated[float, Field(gt=0, le=1)] = 0.7
+
+
+class Mqtt(Shape):
+    """``mqtt``: the broker."""
+
+    broker: Literal["embedded", "off"] = "embedded"
+    port: Annotated[int, Field(ge=0, le=65535)] = 1883
+    monitor: bool = True
+    pop_wait: Duration = 0.15
+    url: Annotated[str, AfterValidator(_url)] | None = None
+    user: str | None = None
+    password_env: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+    client_id: Name = "callcenter"
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Mqtt:
+        if self.url is None and (self.user or self.password_env or self.password_file or self.ca_file):
+            raise mistake(
+                Code.MISSING,
+                "`user`, `password_env`, `password_file` and `ca_file` need a `url`",
+                "add url: mqtts://HOST:8883, or take them away",
+            )
+        if self.password_env and self.password_file:
+            raise mistake(Code.FORM, "the password comes from two places", "keep `password_env` or `password_file`")
+        return self
+
+
+class Miss(Shape):
+    """After an agent did not take a call: a pause, and how many in a row make him not ready."""
+
+    pause: Duration = 0.0
+    limit: Annotated[Annotated[int, Field(ge=1)] | None, _none_for("never")] = None
+
+
+def _miss(pause: str, limit: int | None) -> Miss:
+    return Miss.model_validate({"pause": pause, "limit": limit})
+
+
+class WrapUp(Shape):
+    """The time after a talk."""
+
+    mode: WrapUpMode = WrapUpMode.TIMED
+    time: Duration = 30.0
+    extend_once: Duration = 0.0
+
+
+WrapUpOrTime = Annotated[WrapUp, _word_as("time")]
+
+
+class Acd(Shape):
+    """``acd``: what holds for every queue and agent that does not say otherwise."""
+
+    strategy: Strategy = Strategy.LONGEST_IDLE
+    ring_for: Positive = 20.0
+    max_wait: Limit = math.inf
+    wrap_up: WrapUpOrTime = WrapUp()
+    short_abandon: Duration = 5.0
+    max_waiting: Annotated[int, Field(ge=1, le=10_000)] = 500
+    sign_in: Intent = Intent.READY
+    no_answer: Miss = Miss(limit=1)
+    busy: Miss = _miss("10s", None)
+    declined: Miss = _miss("10s", 3)
+    unreachable: Miss = _miss("30s", 3)
+    offer_grace: Positive = 5.0
+
+
+class Calls(Shape):
+    """``calls``: what holds for every flow that does not say otherwise."""
+
+    goodbye: PromptName | None = None
+    invalid: PromptName | None = None
+    no_input: PromptName | None = None
+    timeout: Positive = 5.0
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    music: MusicName | None = None
+
+
+class Speech(Shape):
+    """``speech``: who reads the prompts."""
+
+    voices: dict[Language, Annotated[Voice, BeforeValidator(_voice)]] = {}
+
+
+# --------------------------------------------------------------------------------------------------------- things
+
+
+class Client(Shape):
+    """A company."""
+
+    name: Name
+    languages: Annotated[tuple[Language, ...], Field(min_length=1, max_length=20)]
+    greeting: dict[Language, Text] = {}
+
+
+class Number(Shape):
+    """What is dialled."""
+
+    client: ClientName
+    flow: FlowName
+    aliases: Annotated[tuple[Alias, ...], Field(max_length=20)] = ()
+
+
+class Queue(Shape):
+    """Where callers wait."""
+
+    client: ClientName
+    requirements: dict[Skill, Level] = {}
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    ring_for: Positive | None = None
+    max_wait: Limit | None = None
+    on_max_wait: Annotated[str, _known("flow", besides="continue")] = "continue"
+    wrap_up: WrapUpOrTime | None = None
+    strategy: Strategy | None = None
+    short_abandon: Duration | None = None
+    max_waiting: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    music: MusicName | None = None
+
+
+class Agent(Shape):
+    """Who answers."""
+
+    name: Name
+    skills: dict[Skill, Level] = {}
+    clients: Annotated[tuple[ClientName, ...], Field(min_length=1)]
+    sign_in: Intent | None = None
+    sip_md5: HexMd5 | None = None
+    sip_sha256: HexSha256 | None = None
+    mqtt: MosquittoHash | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Agent:
+        if (self.sip_md5 is None) != (self.sip_sha256 is None):
+            raise mistake(
+                Code.MISSING, "`sip_md5` and `sip_sha256` belong together", "make both with: callcenter password USER"
+            )
+        return self
+
+
+class Spoken(Shape):
+    """A part of a prompt: a text, perhaps with its ``spoken`` spelling or its own ``language``; or a recording."""
+
+    text: Text | None = None
+    spoken: Text | None = None
+    language: Language | None = None
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Spoken:
+        if (self.text is None) == (self.file is None):
+            raise mistake(Code.MISSING, "a prompt is a text or a recording", 'write "text", or {file: NAME.wav}')
+        return self
+
+
+class Prompt(Shape):
+    """A prompt: what is said, by language."""
+
+    languages: Annotated[
+        dict[
+            Language,
+            Annotated[
+                tuple[Annotated[Spoken, _word_as("text")], ...],
+                Field(min_length=1, max_length=20),
+                BeforeValidator(_as_list),
+            ],
+        ],
+        Field(min_length=1),
+    ]
+
+
+class Music(Shape):
+    """A piece of music: one file, or some that follow each other."""
+
+    file: Annotated[tuple[str, ...], Field(min_length=1, max_length=50), BeforeValidator(_as_list)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"file": value} if isinstance(value, str | list) else value
+
+
+# ---------------------------------------------------------------------------------------------------------- steps
+
+
+class SayStep(Shape):
+    """``say``."""
+
+    prompt: PromptName
+    barge_in: bool = True
+
+
+class QueueStep(Shape):
+    """``queue``."""
+
+    to: QueueName
+    priority: Annotated[int, Field(ge=-100, le=100)] | None = None
+    on_timeout: tuple[Step, ...] = ()
+
+
+class HangupStep(Shape):
+    """``hangup``."""
+
+    prompt: PromptName | None = None
+
+
+class MenuChoice(Shape):
+    """What a key means."""
+
+    intent: Slug
+    language: Language | None = None
+    then: tuple[Step, ...] = ()
+
+
+class MenuStep(Shape):
+    """``menu``."""
+
+    id: Slug | None = None
+    prompt: PromptName
+    timeout: Positive | None = None
+    retries: Annotated[int, Field(ge=0, le=10)] | None = None
+    invalid: PromptName | None = None
+    no_input: PromptName | None = None
+    choices: Annotated[dict[Key, MenuChoice], Field(min_length=1)]
+    otherwise: tuple[Step, ...] = ()
+    barge_in: bool = True
+
+
+STEPS = ("say", "menu", "queue", "hangup")
+
+
+class Step(BaseModel):
+    """One step of a flow: a mapping with the step's one word, or the word ``hangup`` alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    say: Annotated[SayStep, _word_as("prompt")] | None = None
+    menu: MenuStep | None = None
+    queue: Annotated[QueueStep, _word_as("to")] | None = None
+    hangup: Annotated[HangupStep, _word_as("prompt")] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        if value == "hangup":
+            return {"hangup": {}}
+        if isinstance(value, str):
+            hint = f"write `{value}: NAME`" if value in STEPS else did_you_mean(value, STEPS)
+            raise mistake(Code.CHOICE, f"`{value}` is not a whole step", hint)
+        if isinstance(value, dict):
+            words = [key for key in value if key in STEPS]
+            if len(value) != 1 and len(words) != 1:
+                raise mistake(
+                    Code.FORM, "a step has one word: say, menu, queue or hangup", "begin each with its own dash"
+                )
+            if words and value[words[0]] is None:
+                return {**value, words[0]: {}}
+        return value
+
+
+class Flow(BaseModel):
+    """A flow: its steps."""
+
+    model_config = ConfigDict(frozen=True)
+
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=200)]
+
+
+SLUG_KEY: TypeAdapter[str] = TypeAdapter(Slug)
+E164_KEY: TypeAdapter[str] = TypeAdapter(E164)
+"""What a thing may be named: a number by itself, anything else by a slug."""
+
+SECTIONS: dict[str, type[Shape]] = {
+    "switch": Switch,
+    "sip": Sip,
+    "media": Media,
+    "mqtt": Mqtt,
+    "acd": Acd,
+    "calls": Calls,
+    "speech": Speech,
+}
+"""Sections that are one thing each."""
+
+THINGS = ("clients", "numbers", "flows", "queues", "agents", "prompts", "music")
+"""Sections of named things."""

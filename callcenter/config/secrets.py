@@ -1,0 +1,183 @@
+"""Secrets: passwords made at the first start, kept in a file that only its owner reads, and never in the YAML."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from secrets import choice, token_hex
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from callcenter.config.settings import Settings
+from callcenter.publish.settings import Broker, MqttLogin, Role
+from callcenter.sip.digest import Credentials
+
+FILE = "credentials.yaml"
+
+MONITOR = "monitor"
+"""The user that reads the states and events of the whole floor."""
+
+# Without letters and digits that look alike: people type these into telephones.
+ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+LENGTH = 14  # 70 bits
+
+HEADER = """\
+# Passwords of the agents' phones (sip) and screen pops (mqtt), made by callcenter at its first start.
+# Change one here and start again, or put hashes of your own into agents.yaml (callcenter password).
+"""
+
+
+class SecretsError(Exception):
+    """The credentials cannot be read or written; one line that says which file and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """An agent's passwords in the clear; empty where the configuration has a hash of the agent's own choice."""
+
+    user: str
+    sip: str = field(default="", repr=False)
+    mqtt: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What the switch needs to know who is who.
+
+    ``credentials`` by SIP user; ``logins`` of the embedded broker; ``nonce_key`` signs nonces of digest
+    authentication. ``passwords`` are in the clear, for whoever starts the switch; ``new`` tells which of them were
+    made just now.
+    """
+
+    credentials: Mapping[str, Credentials]
+    logins: tuple[MqttLogin, ...]
+    nonce_key: bytes = field(repr=False)
+    passwords: Mapping[str, Password] = field(default_factory=dict, repr=False)
+    new: frozenset[str] = frozenset()
+    path: Path = Path(FILE)
+
+    @property
+    def monitor(self) -> MqttLogin | None:
+        """The login that reads the whole floor, when there is one."""
+        return next((login for login in self.logins if login.role is Role.MONITOR), None)
+
+
+@dataclass(slots=True)
+class _File:
+    """What stands in the file."""
+
+    nonce_key: str
+    monitor: str
+    agents: dict[str, dict[str, str]]
+
+
+def open_secrets(settings: Settings) -> Secrets:
+    """Read the credentials of the data folder; make and keep those that are missing. Raises SecretsError."""
+    path = settings.switch.data / FILE
+    try:
+        settings.switch.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SecretsError(f"the data folder {settings.switch.data} cannot be made: {error.strerror}") from error
+    file = _read(path) or _File("", "", {})
+    new = set()
+    without_key = not file.nonce_key
+    if without_key:
+        file.nonce_key = token_hex(32)
+    if not file.monitor:
+        file.monitor = new_password()
+        new.add(MONITOR)
+    for agent in settings.plan.agents:
+        kept, hashes = file.agents.setdefault(agent, {}), settings.hashes[agent]
+        for kind, own in (("sip", hashes.sip_md5), ("mqtt", hashes.mqtt)):
+            if not own and not kept.get(kind):
+                kept[kind] = new_password()
+                new.add(agent)
+    if new or without_key:
+        _write(path, file)
+    return _secrets(settings, file, frozenset(new), path)
+
+
+def new_password() -> str:
+    """A password that nobody guesses and everybody can type."""
+    return "".join(choice(ALPHABET) for _ in range(LENGTH))
+
+
+def _secrets(settings: Settings, file: _File, new: frozenset[str], path: Path) -> Secrets:
+    credentials, logins, passwords = {}, [], {}
+    for agent in settings.plan.agents:
+        own, kept = settings.hashes[agent], file.agents[agent]
+        sip = "" if own.sip_md5 else kept["sip"]
+        mqtt = "" if own.mqtt else kept["mqtt"]
+        if own.sip_md5:
+            credentials[agent] = Credentials(agent, own.sip_md5, own.sip_sha256)
+        else:
+            credentials[agent] = Credentials.of(agent, settings.sip.realm, sip)
+        logins.append(MqttLogin(agent, Role.AGENT, mqtt, own.mqtt))
+        passwords[agent] = Password(agent, sip, mqtt)
+    if settings.mqtt.monitor and settings.mqtt.broker is Broker.EMBEDDED:
+        logins.append(MqttLogin(MONITOR, Role.MONITOR, file.monitor))
+    return Secrets(credentials, tuple(logins), bytes.fromhex(file.nonce_key), passwords, new, path)
+
+
+def _read(path: Path) -> _File | None:
+    """The file; None when there is none yet."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            raise SecretsError(f"{path} can be read by others (mode {mode:04o}): chmod 600 {path}")
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise SecretsError(f"{path} is not UTF-8: mend it, or take it away and new passwords are made") from error
+    except OSError as error:
+        raise SecretsError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        held = YAML(typ="safe", pure=True).load(text) or {}
+        agents = held.get("agents") or {}
+        file = _File(
+            str(held.get("nonce_key") or ""),
+            str(held.get("monitor") or ""),
+            {
+                str(name): {str(kind): str(word) for kind, word in (kinds or {}).items()}
+                for name, kinds in agents.items()
+            },
+        )
+        bytes.fromhex(file.nonce_key)
+    except (YAMLError, AttributeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "it is not as it was written"
+        raise SecretsError(f"{path} cannot be understood: {reason}; mend it, or take it away") from error
+    return file
+
+
+def _write(path: Path, file: _File) -> None:
+    yaml = YAML()
+    text = io.StringIO()
+    yaml.dump({"nonce_key": file.nonce_key, "monitor": file.monitor, "agents": file.agents}, text)
+    try:
+        with _private_file(path) as target:
+            target.write(HEADER + text.getvalue())
+    except OSError as error:
+        raise SecretsError(f"{path} cannot be written: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _private_file(path: Path) -> Iterator[io.TextIOWrapper]:
+    """A file of mode 0600 that appears whole or not at all. mkstemp makes it so from its first moment."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".credentials-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as target:
+            yield target
+            target.flush()
+            os.fsync(target.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

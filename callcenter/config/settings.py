@@ -1,0 +1,76 @@
+"""Settings: the whole configuration as plain values, one part for each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from callcenter.acd.settings import Plan
+from callcenter.calls.settings import CallsSettings
+from callcenter.config.problems import Problem
+from callcenter.media.settings import MediaSettings
+from callcenter.publish.settings import MqttSettings
+from callcenter.signaling.settings import SipSettings
+from callcenter.speech.prompts import Job, Recorded
+from callcenter.storage.settings import StorageSettings
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchSettings:
+    """The program itself: the node's name in call ids, and the folder of everything it writes."""
+
+    node: str
+    data: Path
+
+
+@dataclass(frozen=True, slots=True)
+class OwnHashes:
+    """Hashes of an agent's passwords of their own choice, instead of generated ones; empty where there is none."""
+
+    sip_md5: str = field(default="", repr=False)
+    sip_sha256: str = field(default="", repr=False)
+    mqtt: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sounds:
+    """Every prompt by id and language, and every piece of music: the sound, or the work that still makes it."""
+
+    texts: Mapping[tuple[str, str], tuple[Recorded | Job, ...]] = field(default_factory=dict)
+    music: Mapping[str, tuple[Recorded | Job, ...]] = field(default_factory=dict)
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """What is still to be made, each file once."""
+        everything = (sound for sounds in (*self.texts.values(), *self.music.values()) for sound in sounds)
+        return tuple({each.target: each for each in everything if not isinstance(each, Recorded)}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that was configured.
+
+    ``hashes`` by agent. ``customers``: a CSV to import at start. ``revision`` changes with what is configured, not
+    with comments or the order of keys. While ``sounds.jobs`` is not empty, ``calls.prompts`` lacks what they make:
+    ``config.render`` does them.
+    """
+
+    switch: SwitchSettings
+    sip: SipSettings
+    media: MediaSettings
+    plan: Plan
+    calls: CallsSettings
+    mqtt: MqttSettings
+    storage: StorageSettings
+    hashes: Mapping[str, OwnHashes]
+    customers: Path | None
+    revision: str
+    folder: Path
+    warnings: tuple[Problem, ...] = ()
+    sounds: Sounds = field(default_factory=Sounds)
+
+    @property
+    def prompts_folder(self) -> Path:
+        """Where sound made on this machine is kept."""
+        return self.switch.data / "prompts"

@@ -1,0 +1,342 @@
+"""The YAML files as one tree in which every value knows its place, and ``--set`` arguments put into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+from callcenter.config.problems import Code, Place, Problems, Source
+
+MAX_FILE = 1 << 20
+"""Bytes of one file; a floor of a thousand agents takes a tenth of it."""
+
+MAX_VALUES = 200_000
+"""Values of one file with its aliases written out: aliases of aliases grow without end."""
+
+MAX_DEPTH = 40
+
+Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
+
+
+@dataclass(slots=True)
+class Entry:
+    """A key with its value; ``place`` is the key's."""
+
+    place: Place
+    node: Node
+
+
+@dataclass(slots=True)
+class Node:
+    """A value with its place. A mapping keeps its keys as they are written, numbers too."""
+
+    place: Place
+    value: bool | int | float | str | list[Node] | dict[str, Entry] | None
+
+    def plain(self) -> Plain:
+        """The value without places."""
+        match self.value:
+            case dict():
+                return {key: entry.node.plain() for key, entry in self.value.items()}
+            case list():
+                return [item.plain() for item in self.value]
+            case _:
+                return self.value
+
+    def child(self, step: str | int) -> Entry | None:
+        """What stands under a key or an index."""
+        match self.value, step:
+            case dict(), str():
+                return self.value.get(step)
+            case list(), int() if 0 <= step < len(self.value):
+                return Entry(self.value[step].place, self.value[step])
+            case _:
+                return None
+
+    def existing(self, path: Sequence[str | int]) -> tuple[str | int, ...]:
+        """The steps of a path that stand in the source: short forms leave some of them out."""
+        node, steps = self, []
+        for step in path:
+            entry = node.child(step)
+            if entry is not None:
+                steps.append(step)
+                node = entry.node
+        return tuple(steps)
+
+    def place_of(self, path: Sequence[str | int], *, key: bool = False) -> Place:
+        """The place of the value at ``path`` (of its key with ``key``), or of what is nearest to it."""
+        node, place = self, self.place
+        steps = self.existing(path)
+        for number, step in enumerate(steps, 1):
+            entry = node.child(step)
+            assert entry is not None
+            # A mapping or a list is best pointed at by its key: its own text begins on the next line.
+            by_key = isinstance(entry.node.value, dict | list) or (key and number == len(steps))
+            place = entry.place if by_key else entry.node.place
+            node = entry.node
+        return place
+
+
+def read_folder(folder: Path, problems: Problems) -> Node:
+    """Every ``*.yaml`` of a folder as one mapping of sections; a section may be spread over files."""
+    whole = Source(str(folder), ())
+    root = Node(Place(whole), {})
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
+    except OSError as error:
+        problems.add(
+            Code.FILE,
+            root.place,
+            "",
+            f"the folder cannot be read: {error.strerror}",
+            "name a folder with YAML files: --config DIR",
+        )
+        return root
+    if not files:
+        problems.add(
+            Code.FILE,
+            root.place,
+            "",
+            "there is no *.yaml file in this folder",
+            "leave --config out to run what is shipped, or copy that folder",
+        )
+    for path in files:
+        _read_file(path, root, problems)
+    return root
+
+
+def override(root: Node, argument: str, problems: Problems) -> None:
+    """Put one ``--set path=value`` into the tree. The value is YAML; a number in the path counts in a list."""
+    source = Source(f"--set {argument}", (argument,))
+    path, equals, text = argument.partition("=")
+    steps, at = _steps(path), 1
+    place = Place(source, 1, 1, max(2, len(path) + 1))
+    if not equals or not steps or not all(step for step, _ in steps):
+        problems.add(Code.OVERRIDE, place, "", "this is not path=value", "write it as sip.realm=example.org")
+        return
+    value = _compose(" " * (len(path) + 1) + text, source, problems) or Node(Place(source, 1, len(path) + 2), None)
+    node = root
+    for number, (step, at) in enumerate(steps):
+        here = Place(source, 1, at, at + len(step))
+        last = number == len(steps) - 1
+        if isinstance(node.value, list):
+            index = int(step) if step.isdecimal() else -1
+            if not 0 <= index <= len(node.value):
+                problems.add(
+                    Code.OVERRIDE,
+                    here,
+                    path,
+                    f"`{step}` does not count in this list",
+                    f"write a number from 0 to {len(node.value)}",
+                )
+                return
+            if index == len(node.value):
+                node.value.append(Node(here, {}))
+            if last:
+                node.value[index] = value
+            node = node.value[index]
+            continue
+        if node.value is None:
+            node.value = {}
+        if not isinstance(node.value, dict):
+            problems.add(
+                Code.OVERRIDE,
+                here,
+                path,
+                f"there is nothing under a value: `{step}`",
+                "set what stands before it, or look at its place in the file",
+            )
+            return
+        entry = node.value.get(step)
+        if entry is None or last:
+            entry = node.value[step] = Entry(here, value if last else Node(here, {}))
+        node = entry.node
+
+
+def _steps(path: str) -> list[tuple[str, int]]:
+    """The steps of a dotted path with their columns; ``"a.b"`` in quotes is one step."""
+    steps: list[tuple[str, int]] = []
+    word, quote, start = "", "", 1
+    for column, letter in enumerate(path.rstrip(), 1):
+        if quote or letter in "\"'":
+            if not quote:
+                quote = letter
+            elif letter == quote:
+                quote = ""
+            else:
+                word += letter
+        elif letter == ".":
+            steps.append((word, start))
+            word, start = "", column + 1
+        else:
+            word += letter
+    return [*steps, (word, start)]
+
+
+def _read_file(path: Path, root: Node, problems: Problems) -> None:
+    whole = Place(Source(path.name, ()))
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        problems.add(Code.FILE, whole, "", f"the file cannot be read: {error.strerror}")
+        return
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        problems.add(Code.SYNTAX, whole, "", f"line {line} is not UTF-8", "save the file as UTF-8")
+        return
+    if len(raw) > MAX_FILE:
+        problems.add(Code.FILE, whole, "", f"the file is larger than {MAX_FILE >> 10} kB", "spread it over files")
+        return
+    source = Source(path.name, tuple(text.splitlines()))
+    node = _compose(text, source, problems)
+    if node is None or node.value is None:
+        return
+    if not isinstance(node.value, dict):
+        problems.add(Code.TYPE, node.place, "", "a configuration file holds sections", "begin as in `sip:`")
+        return
+    for name, entry in node.value.items():
+        _merge(root, name, entry, problems)
+
+
+def _merge(root: Node, name: str, entry: Entry, problems: Problems) -> None:
+    assert isinstance(root.value, dict)
+    there = root.value.get(name)
+    if there is None or there.node.value is None:
+        root.value[name] = entry
+        return
+    if entry.node.value is None:
+        return
+    if not isinstance(there.node.value, dict) or not isinstance(entry.node.value, dict):
+        problems.add(Code.TWICE, entry.place, name, f"`{name}` was given before, at {there.place}", "take one away")
+        return
+    for key, inner in entry.node.value.items():
+        before = there.node.value.setdefault(key, inner)
+        if before is not inner:
+            problems.add(
+                Code.TWICE,
+                inner.place,
+                f"{name}.{key}",
+                f"`{key}` was given before, at {before.place}",
+                "take one away",
+            )
+
+
+def _compose(text: str, source: Source, problems: Problems) -> Node | None:
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        documents = list(yaml.compose_all(text))
+        if len(documents) > 1:
+            mark = documents[1].start_mark
+            problems.add(
+                Code.SYNTAX,
+                Place(source, mark.line + 1, 1, 4),
+                "",
+                "a second document begins here",
+                "take the `---` away",
+            )
+            return None
+        return _Builder(source, problems).build(documents[0], "", 0) if documents and documents[0] else None
+    except _TooMuchError as error:
+        problems.add(Code.SYNTAX, Place(source), "", str(error), "write it without so many aliases")
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(source, mark.line + 1, mark.column + 1, mark.column + 2) if mark else Place(source)
+        words = [error.problem or "", error.context or ""]
+        problems.add(Code.SYNTAX, place, "", " ".join(word for word in words if word), _syntax_hint(source, place))
+    except (YAMLError, RecursionError) as error:
+        problems.add(Code.SYNTAX, Place(source), "", str(error).splitlines()[0] if str(error) else "nested too deep")
+    return None
+
+
+class _TooMuchError(Exception):
+    pass
+
+
+class _Builder:
+    """Nodes of ours from ruamel's: scalars resolved by YAML 1.2, aliases written out, keys given twice told."""
+
+    def __init__(self, source: Source, problems: Problems) -> None:
+        self._source = source
+        self._problems = problems
+        self._count = 0
+
+    def build(self, node: Any, path: str, depth: int) -> Node:
+        self._count += 1
+        if self._count > MAX_VALUES or depth > MAX_DEPTH:
+            raise _TooMuchError("the aliases of this file make it too large")
+        place = self._place(node)
+        match node:
+            case ScalarNode():
+                return Node(place, _scalar(node))
+            case SequenceNode():
+                items = [self.build(item, f"{path}.{at}", depth + 1) for at, item in enumerate(node.value)]
+                return Node(place, items)
+            case _:
+                return Node(place, dict(self._entries(node, path, depth)))
+
+    def _entries(self, mapping: MappingNode, path: str, depth: int) -> Iterator[tuple[str, Entry]]:
+        seen: dict[str, Entry] = {}
+        merged: list[Any] = []
+        for key, value in mapping.value:
+            place = self._place(key)
+            if not isinstance(key, ScalarNode):
+                self._problems.add(Code.TYPE, place, path.lstrip("."), "a key is one word", "write `key: value`")
+                continue
+            if key.tag == "tag:yaml.org,2002:merge" or key.value == "<<":
+                merged += value.value if isinstance(value, SequenceNode) else [value]
+                continue
+            name = str(key.value)
+            inner = f"{path}.{name}"
+            if name in seen:
+                self._problems.add(
+                    Code.TWICE,
+                    place,
+                    inner.lstrip("."),
+                    f"`{name}` was given before, at {seen[name].place}",
+                    "take one away",
+                )
+                continue
+            seen[name] = Entry(place, self.build(value, inner, depth + 1))
+        for each in merged:
+            if isinstance(each, MappingNode):
+                for name, entry in self._entries(each, path, depth + 1):
+                    seen.setdefault(name, entry)
+        yield from seen.items()
+
+    def _place(self, node: Any) -> Place:
+        start, end = node.start_mark, node.end_mark
+        stop = end.column if end.line == start.line else start.column + 1
+        return Place(self._source, start.line + 1, start.column + 1, max(stop, start.column + 1) + 1)
+
+
+def _scalar(node: ScalarNode) -> bool | int | float | str | None:
+    text = str(node.value)
+    match str(node.tag).rpartition(":")[2]:
+        case "null":
+            return None
+        case "bool":
+            return text.lower() == "true"
+        case "int" if text.lstrip("-").isdecimal() and str(int(text)) == text:
+            # `+18005550100` and `0800` are numbers to YAML; as telephone numbers they must stay as they are written.
+            return int(text)
+        case "float":
+            return float(text) if str(float(text.replace("_", ""))) == text else text
+        case _:
+            return text
+
+
+def _syntax_hint(source: Source, place: Place) -> str:
+    line = source.lines[place.line - 1] if 1 <= place.line <= len(source.lines) else ""
+    if "\t" in line[: max(1, place.column)]:
+        return "indent by spaces, YAML knows no tabs"
+    if line.count(": ") > 1 and not line.count('"'):
+        return "put a text that holds `: ` into quotes"
+    return "look at the quotes, colons and the indentation here and on the line before"
