@@ -35,7 +35,7 @@ def normalise_number(text: str) -> str:
     Not a number (a SIP user name) is kept as it is, in lower case.
     """
     kept = "".join(c for c in text if c not in " -./()\t")
-    digits = kept[1:] if kept.startswith("+") else kept
+    digits = kept.removeprefix("+")
     if not digits.isascii() or not digits.isdigit():
         return text.strip().lower()
     if kept.startswith("00"):

@@ -205,8 +205,8 @@ class CallerMediaStarted:
 class CallEnded:
     """The call is over; the last fact of a call but for the agent's wrap-up.
 
-    ``alive_ms`` stands where a later boot closes the books of an earlier one: the last sign of life of that boot, on its
-    own clock, because nobody knows more of when the call was cut.
+    ``alive_ms`` stands where a later boot closes the books of an earlier one: the last sign of life of that boot, on
+    its own clock, because nobody knows more of when the call was cut.
     """
 
     by: Side
@@ -313,9 +313,7 @@ class Fact:
 
 def body_to_dict(body: Body) -> dict[str, Any]:
     """The body as plain JSON values: enums by value, tuples as lists."""
-    return {
-        item.name: _plain(getattr(body, item.name)) for item in dataclasses.fields(body)
-    }
+    return {item.name: _plain(getattr(body, item.name)) for item in dataclasses.fields(body)}
 
 
 def body_from_dict(kind: str, values: dict[str, Any]) -> Body:

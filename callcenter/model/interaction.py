@@ -164,8 +164,9 @@ class Interaction:
 
         Facts of other kinds are passed over. Raises ``ValueError`` when there is no CallArrived.
         """
-        fold = _Fold()
-        for fact in facts:
+        told = list(facts)
+        fold = _Fold(alive_ms=max((f.body.alive_ms for f in told if isinstance(f.body, CallEnded)), default=0))
+        for fact in told:
             fold.take(fact)
         return fold.done()
 
@@ -181,6 +182,7 @@ class Interaction:
 class _Fold:
     """The fold's running state: the parts grow, :meth:`done` freezes them."""
 
+    alive_ms: int = 0
     arrived: CallArrived | None = None
     call_id: str = ""
     boot: str = ""
@@ -256,9 +258,7 @@ class _Fold:
                     wrap_up_ms=max(0, now - self.leg_ended_ms.get(offer, now)),
                     disposition=disposition,
                 )
-            case CallEnded(by=by, cause=cause, sip_status=status, detail=detail, alive_ms=alive_ms):
-                if fact.boot != self.boot:
-                    now = max(self.last_ms, alive_ms)
+            case CallEnded(by=by, cause=cause, sip_status=status, detail=detail):
                 self.ended_at, self.ended_ms = fact.at, now
                 self.ending = Ending(by, cause, status, detail)
                 if self.talking:
@@ -267,8 +267,8 @@ class _Fold:
                 pass
 
     def ms_of(self, fact: Fact) -> int:
-        """Milliseconds on the call's own boot clock; a later boot's facts stand at the last moment known."""
-        return fact.ms if not self.boot or fact.boot == self.boot else self.last_ms
+        """Milliseconds on the call's own boot clock; a later boot's facts stand at its last sign of life."""
+        return fact.ms if not self.boot or fact.boot == self.boot else max(self.last_ms, self.alive_ms)
 
     def leave(self, visit: str, outcome: VisitOutcome, reason: str, now: int) -> None:
         known = self.visits.get(visit)

@@ -60,8 +60,8 @@ class VisitOutcome(StrEnum):
 class Outcome(StrEnum):
     """How a whole call ended, seen from the caller.
 
-    ``left_in_menu``: hung up before any queue. ``self_served``: the flow ended without a queue. ``unserved``: flowed out
-    of a queue (waited too long) and reached no agent. The others are those of the visit.
+    ``left_in_menu``: hung up before any queue. ``self_served``: the flow ended without a queue. ``unserved``: flowed
+    out of a queue (waited too long) and reached no agent. The others are those of the visit.
     """
 
     HANDLED = "handled"

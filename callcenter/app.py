@@ -1,0 +1,295 @@
+"""Builds the house: the only file that knows every concrete class."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from random import Random, SystemRandom
+
+import structlog
+import uvloop
+
+from callcenter import __version__
+from callcenter.acd.core import Acd
+from callcenter.acd.events import DeviceChanged
+from callcenter.calls.books import Books, closing_facts
+from callcenter.calls.dispatcher import Dispatcher
+from callcenter.calls.facts import FactStream
+from callcenter.calls.inbound import FrontDoor
+from callcenter.calls.services import AgentFace, Services
+from callcenter.calls.supervisor import Supervisor
+from callcenter.config.secrets import Secrets
+from callcenter.config.settings import Settings
+from callcenter.media.embedded.plane import EmbeddedPlane
+from callcenter.media.plane import MediaError, MediaPlane
+from callcenter.model.facts import AgentStateChanged, BrokerStateChanged, Fact, SwitchStarted, SwitchStopped
+from callcenter.model.ids import Ids
+from callcenter.model.interaction import Ending
+from callcenter.model.states import Device, EndCause, Intent, Side, Work
+from callcenter.observe import FactLogger
+from callcenter.publish import payloads, topics
+from callcenter.publish.mosquitto import MosquittoBroker
+from callcenter.publish.mqtt import BrokerError, MqttPublisher, broker_address
+from callcenter.publish.off import NoPublisher
+from callcenter.publish.publisher import Publisher
+from callcenter.publish.settings import Broker, MqttSettings
+from callcenter.runtime.clock import Clock, SystemClock
+from callcenter.signaling.leg import Leg
+from callcenter.signaling.network import SipNetwork
+from callcenter.signaling.registrar_shell import RegistrarShell
+from callcenter.signaling.reply import Reply
+from callcenter.signaling.settings import Listen
+from callcenter.signaling.transport import Network, TransportError
+from callcenter.signaling.user_agent import UserAgent
+from callcenter.sip.digest import DigestServer
+from callcenter.sip.endpoint import Endpoint
+from callcenter.sip.events import RequestReceived
+from callcenter.sip.flow import Address, Flow
+from callcenter.sip.registrar import Binding, Registrar
+from callcenter.storage.database import StorageError
+from callcenter.storage.store import Storage
+
+# Facts of one call: a caller who presses keys all day makes no more than this before a restart closes the books.
+MAX_FACTS_OF_A_CALL = 10_000
+# How long calls may take to hang up when the switch goes down; what is left is cut.
+GO_DOWN_PATIENCE = 5.0
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The switch cannot start; one line for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """What touches the world, and what a simulation puts in its place."""
+
+    clock: Clock
+    random: Random
+    network: Network
+    plane: MediaPlane
+    storage: Storage
+    publisher: Publisher
+
+
+class House:
+    """A running switch."""
+
+    def __init__(self, settings: Settings, secrets: Secrets, edges: Edges, group: asyncio.TaskGroup) -> None:
+        self.settings = settings
+        self.edges = edges
+        clock, random, storage = edges.clock, edges.random, edges.storage
+        self.ids = Ids(settings.switch.node, clock.now, random)
+        self.stream = FactStream(clock, boot=self.ids.new(), last_seq=storage.log.last_seq, write=storage.log.write)
+        self.books = Books(storage.interactions.save)
+        self.acd = Acd(settings.plan, epoch=storage.log.epoch)
+        self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
+        self.endpoint = Endpoint(
+            random=random, agent_name=settings.sip.agent_name, advertised=advertised(settings.sip.advertised)
+        )
+        self.supervisor = Supervisor(group)
+        self.user_agent = UserAgent(edges.network, self.endpoint, clock, self._invited, self._requested)
+        self.user_agent.on_connection_lost = self._connection_lost
+        sip = settings.sip
+        self.registrar = RegistrarShell(
+            Registrar(
+                min_expires=round(sip.register_min),
+                max_expires=round(sip.register_max),
+                default_expires=round(sip.register_default),
+            ),
+            DigestServer(sip.realm, secrets.nonce_key),
+            secrets.credentials.get,
+            storage.locations,
+            clock,
+            self._phone_changed,
+        )
+        self.services = Services(
+            clock=clock,
+            ids=self.ids,
+            stream=self.stream,
+            settings=settings.calls,
+            plane=edges.plane,
+            user_agent=self.user_agent,
+            dispatcher=self.dispatcher,
+            phone_of=self._phone_of,
+            agents={agent.id: AgentFace(agent.id, agent.name) for agent in settings.plan.agents.values()},
+            customers=storage.customers,
+            interactions=storage.interactions,
+            publisher=edges.publisher,
+        )
+        self.front_door = FrontDoor(self.services, self.supervisor)
+        self.stream.subscribe(self.books.take)
+        self.stream.subscribe(FactLogger().take)
+        self.stream.subscribe(self._publish_state)
+        edges.publisher.on_state = self._broker_changed
+
+    async def start(self) -> None:
+        """Close the last run's books, take its registrations up, and listen. Raises TransportError, StorageError."""
+        await self._close_books()
+        for agent in self.settings.plan.agents:
+            state = payloads.agent_state(
+                agent,
+                chosen=Intent.SIGNED_OUT,
+                reason="",
+                work=Work.IDLE,
+                device=Device.UNREACHABLE,
+                since=self.edges.clock.now(),
+            )
+            self.edges.publisher.set_state(topics.agent_state(agent), state)
+        self.stream.append(SwitchStarted(self.settings.switch.node, __version__, self.settings.revision))
+        await self.user_agent.open()
+        await self.registrar.open()
+
+    async def go_down(self, reason: str) -> None:
+        """End in good order: no new calls, the calls hung up, the last facts told."""
+        self.front_door.draining = True
+        self.user_agent.drain()
+        self.supervisor.end_all(Ending(Side.SYSTEM, EndCause.SHUTDOWN, 503))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GO_DOWN_PATIENCE):
+                await self.supervisor.empty()
+        self.dispatcher.settle()
+        self.stream.append(SwitchStopped(reason))
+        self.registrar.close()
+        await self.user_agent.close()
+
+    async def _close_books(self) -> None:
+        storage = self.edges.storage
+        for call_id in await storage.interactions.unfinished():
+            facts = await storage.log.read(0, MAX_FACTS_OF_A_CALL, call_id)
+            self.books.take_up(facts)
+            alive = await storage.log.last_ms(facts[0].boot)
+            for draft in closing_facts(facts, alive):
+                self.stream.append(draft.body, draft.call_id)
+
+    def _invited(self, leg: Leg) -> None:
+        self.front_door.take(leg)
+
+    def _requested(self, event: RequestReceived) -> Reply:
+        return self.registrar.answer(event)
+
+    def _connection_lost(self, connection: int) -> None:
+        self.registrar.connection_lost(connection)
+
+    def _phone_of(self, agent: str) -> Binding | None:
+        return next(iter(self.registrar.bindings(agent)), None)
+
+    def _phone_changed(self, agent: str, bindings: tuple[Binding, ...]) -> None:
+        if bindings:
+            self.dispatcher.tell(DeviceChanged(agent, Device.REGISTERED, "phone registered"))
+        else:
+            self.dispatcher.tell(DeviceChanged(agent, Device.UNREACHABLE, "no phone registered any more"))
+
+    def _broker_changed(self, connected: bool, detail: str) -> None:
+        self.stream.append(BrokerStateChanged(connected, detail))
+
+    def _publish_state(self, fact: Fact) -> None:
+        if isinstance(fact.body, AgentStateChanged):
+            self.edges.publisher.set_state(topics.agent_state(fact.body.agent), payloads.agent_state_of(fact))
+
+
+@contextlib.asynccontextmanager
+async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> AsyncIterator[House]:
+    """A switch that runs while the block lasts. The edges are the caller's to open and close."""
+    async with asyncio.TaskGroup() as group:
+        house = House(settings, secrets, edges, group)
+        dispatching = group.create_task(house.dispatcher.run(), name="dispatcher")
+        try:
+            await house.start()
+            yield house
+        finally:
+            await house.go_down("stopped")
+            dispatching.cancel()
+
+
+def advertised(host: str | None) -> Callable[[Flow], Address] | None:
+    """What we call ourselves towards peers: the configured host on the port that was reached."""
+    if host is None:
+        return None
+    return lambda flow: Address(host, flow.local.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The switch takes calls: where it listens (with the true ports), and its broker, if it runs one."""
+
+    listeners: tuple[Listen, ...]
+    broker: tuple[str, int] | None
+
+
+def run(settings: Settings, secrets: Secrets, *, on_ready: Callable[[Ready], None]) -> None:
+    """Run a switch until SIGINT or SIGTERM. Raises StartError when it cannot start."""
+    uvloop.run(serve(settings, secrets, on_ready))
+
+
+async def serve(settings: Settings, secrets: Secrets, on_ready: Callable[[Ready], None]) -> None:
+    """Open the real edges, the house within them, and wait for a signal."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            edges, broker = await open_edges(settings, secrets, stack)
+            house = await stack.enter_async_context(open_house(settings, secrets, edges))
+            address = (broker.host, broker.port) if broker is not None and broker.running else None
+            on_ready(Ready(house.user_agent.network.listeners, address))
+            await stop.wait()
+            log.info("going down", calls=len(house.supervisor.calls))
+    except* (StorageError, MediaError, TransportError, BrokerError) as errors:
+        raise StartError(str(first_of(errors))) from errors
+
+
+async def open_edges(
+    settings: Settings, secrets: Secrets, stack: contextlib.AsyncExitStack
+) -> tuple[Edges, MosquittoBroker | None]:
+    """The real world: database, broker, media workers and sockets, each closed by ``stack``."""
+    clock, random = SystemClock(), SystemRandom()
+    storage = await Storage.open(settings.storage.path, clock=clock, on_state=storage_changed)
+    stack.push_async_callback(storage.close)
+    if settings.customers is not None:
+        report = await storage.customers.import_csv(settings.customers, now=clock.now(), clients=settings.calls.clients)
+        for row in report.rejected:
+            log.warning("customer left out", row=str(row))
+    plane = EmbeddedPlane(settings.media)
+    stack.push_async_callback(plane.close)
+    await plane.start()
+    await plane.prepare(settings.calls.prompts.clips())
+    broker = None
+    if settings.mqtt.broker is Broker.EMBEDDED:
+        broker = MosquittoBroker(
+            settings.switch.data / "mosquitto", secrets.logins, host=settings.mqtt.host, port=settings.mqtt.port
+        )
+        stack.push_async_callback(broker.close)
+        await broker.start()
+    publisher = make_publisher(settings.mqtt, broker, storage, clock)
+    stack.push_async_callback(publisher.close)
+    await publisher.start()
+    network = SipNetwork(settings.sip.listen, clock)
+    return Edges(clock, random, network, plane, storage, publisher), broker
+
+
+def make_publisher(settings: MqttSettings, broker: MosquittoBroker | None, storage: Storage, clock: Clock) -> Publisher:
+    """The publisher that the configuration asks for. Raises BrokerError."""
+    if broker is None and settings.broker is Broker.OFF:
+        return NoPublisher(storage.log)
+    address = broker.address if broker is not None else broker_address(settings)
+    return MqttPublisher(address, storage.log, clock, client_id=settings.client_id)
+
+
+def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group that may hold groups."""
+    inner = errors.exceptions[0]
+    return first_of(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def storage_changed(healthy: bool, detail: str) -> None:
+    """Say that the database fails, or works again."""
+    if healthy:
+        log.info("database works again")
+    else:
+        log.error("database fails: no new offers until it works; calls go on", detail=detail)

@@ -1,0 +1,1 @@
+"""The business: what happens to a call. Start reading at ``inbound.py``."""

@@ -1,0 +1,111 @@
+"""Books: folds each call's facts into its interaction and has it saved with the last of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from callcenter.model.facts import (
+    AgentLegEnded,
+    CallArrived,
+    CallConnected,
+    CallEnded,
+    CallQueued,
+    Draft,
+    Fact,
+    OfferEnded,
+    OfferMade,
+    QueueLeft,
+    WrapUpEnded,
+)
+from callcenter.model.interaction import Interaction
+from callcenter.model.states import EndCause, OfferResult, Side, VisitOutcome
+
+# Ended calls whose wrap-up is awaited. A queue without wrap-up never tells its end: the oldest are let go.
+MAX_AWAITING_WRAP_UP = 2000
+
+
+class Books:
+    """A reader of facts. ``save`` is told the interaction when the call ends, and again when the wrap-up does."""
+
+    def __init__(self, save: Callable[[Interaction], None]) -> None:
+        self._save = save
+        self._open: dict[str, list[Fact]] = {}
+        self._ended: dict[str, list[Fact]] = {}
+
+    @property
+    def open_calls(self) -> int:
+        """Calls that have not ended yet."""
+        return len(self._open)
+
+    def take(self, fact: Fact) -> None:
+        """Read one fact."""
+        if fact.call_id is None:
+            return
+        if isinstance(fact.body, CallArrived):
+            self._open[fact.call_id] = [fact]
+            return
+        facts = self._open.get(fact.call_id) or self._ended.get(fact.call_id)
+        if facts is None:
+            return
+        facts.append(fact)
+        match fact.body:
+            case CallEnded():
+                del self._open[fact.call_id]
+                interaction = Interaction.from_facts(facts)
+                self._save(interaction)
+                if interaction.legs:
+                    self._await_wrap_up(fact.call_id, facts)
+            case WrapUpEnded() if fact.call_id in self._ended:
+                interaction = Interaction.from_facts(facts)
+                self._save(interaction)
+                if all(leg.disposition for leg in interaction.legs):
+                    del self._ended[fact.call_id]
+            case _:
+                pass
+
+    def take_up(self, facts: Iterable[Fact]) -> None:
+        """Read the facts of an earlier boot's unfinished call, to be closed by :func:`closing_facts`."""
+        for fact in facts:
+            self.take(fact)
+
+    def _await_wrap_up(self, call_id: str, facts: list[Fact]) -> None:
+        self._ended[call_id] = facts
+        if len(self._ended) > MAX_AWAITING_WRAP_UP:
+            del self._ended[next(iter(self._ended))]
+
+
+def closing_facts(facts: Iterable[Fact], alive_ms: int) -> list[Draft]:
+    """What a restart has to tell of a call that the last boot left unfinished.
+
+    ``alive_ms`` is the last sign of life of that boot, on its own clock.
+    """
+    call_id: str | None = None
+    visits: dict[str, str] = {}
+    offers: dict[str, OfferMade] = {}
+    talking: dict[str, str] = {}
+    for fact in facts:
+        call_id = fact.call_id
+        match fact.body:
+            case CallQueued(visit=visit, queue=queue):
+                visits[visit] = queue
+            case QueueLeft(visit=visit):
+                visits.pop(visit, None)
+            case OfferMade() as offer:
+                offers[offer.offer] = offer
+            case OfferEnded(offer=offer_id):
+                offers.pop(offer_id, None)
+            case CallConnected(visit=visit, offer=offer_id, agent=agent):
+                visits.pop(visit, None)
+                talking[offer_id] = agent
+            case AgentLegEnded(offer=offer_id):
+                talking.pop(offer_id, None)
+            case _:
+                pass
+    bodies: list[OfferEnded | AgentLegEnded | QueueLeft | CallEnded] = [
+        OfferEnded(offer.visit, offer.offer, offer.agent, OfferResult.LOST_RACE, "switch restarted")
+        for offer in offers.values()
+    ]
+    bodies += [AgentLegEnded(offer, agent, Side.SYSTEM, EndCause.RESTART) for offer, agent in talking.items()]
+    bodies += [QueueLeft(visit, queue, VisitOutcome.LOST, "restart") for visit, queue in visits.items()]
+    bodies.append(CallEnded(Side.SYSTEM, EndCause.RESTART, 0, "the switch was restarted", alive_ms))
+    return [Draft(body, call_id) for body in bodies]

@@ -1,0 +1,209 @@
+"""Dispatcher: the shell of the ACD: feeds it events, logs its facts, then hands out its offers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from callcenter.acd.core import Acd
+from callcenter.acd.events import (
+    AcdEffect,
+    AcdEvent,
+    Connected,
+    Held,
+    Join,
+    Leave,
+    MakeOffer,
+    Offer,
+    OfferAccepted,
+    OfferFailed,
+    OfferRinging,
+    Resumed,
+    TalkEnded,
+    Ticket,
+    TicketExpired,
+    TicketRefused,
+    WithdrawOffer,
+)
+from callcenter.calls.facts import FactStream
+from callcenter.model.facts import Body, Decision, Draft
+from callcenter.model.states import EndCause, OfferResult, Side, VisitOutcome
+from callcenter.runtime.clock import Clock
+
+
+class OfferInHand:
+    """An offer that a call script works on. ``withdrawn`` is done when the ACD takes it back."""
+
+    def __init__(self, offer: Offer) -> None:
+        self.offer = offer
+        self.withdrawn: asyncio.Future[OfferResult] = asyncio.get_running_loop().create_future()
+
+
+class Waiting:
+    """A call's place in a queue, as its script sees it."""
+
+    def __init__(self, ticket: Ticket, tell: Callable[[AcdEvent], None]) -> None:
+        self.ticket = ticket
+        self._tell = tell
+        self._news: asyncio.Queue[OfferInHand | TicketExpired | TicketRefused] = asyncio.Queue()
+        self._in_hand: OfferInHand | None = None
+        self._taken: Offer | None = None
+        self._over = False
+
+    async def next(self) -> OfferInHand | TicketExpired | TicketRefused:
+        """The next thing that happens to the place: an offer, or its end."""
+        return await self._news.get()
+
+    def rang(self, offer: Offer) -> None:
+        """The agent's phone rings."""
+        self._tell(OfferRinging(offer.id))
+
+    def give_back(self, offer: Offer, result: OfferResult, detail: str = "") -> None:
+        """The offer failed before the agent picked up; the caller keeps the place."""
+        self._tell(OfferFailed(offer.id, result, detail))
+
+    def picked_up(self, offer: Offer) -> None:
+        """The agent took the call; from here on :meth:`talk_ended` follows, at the latest when the place is left."""
+        self._taken = offer
+        self._tell(OfferAccepted(offer.id))
+
+    def connected(self, offer: Offer) -> None:
+        """Caller and agent hear each other: the visit is answered."""
+        self._over = True
+        self._tell(Connected(offer.id))
+
+    def hold_changed(self, offer: Offer, by: Side, *, holds: bool) -> None:
+        """One side put the other on hold, or took it back."""
+        self._tell(Held(offer.id, by) if holds else Resumed(offer.id, by))
+
+    def talk_ended(self, by: Side, cause: EndCause) -> None:
+        """Tell the end of the talk, once. Does nothing when none was begun."""
+        if self._taken is not None:
+            offer, self._taken = self._taken, None
+            self._tell(TalkEnded(offer.id, by, cause))
+
+    def too_late(self) -> None:
+        """The ACD took the offer back in the moment of the pick-up: its word counts, the caller keeps the place."""
+        self._over = False
+        self.talk_ended(Side.SYSTEM, EndCause.CANCELLED)
+
+    def leave(self, outcome: VisitOutcome, reason: str = "") -> None:
+        """Give the place up, unless the visit is over already. Never waits; may be called twice."""
+        if not self._over:
+            self._over = True
+            self._tell(Leave(self.ticket.id, outcome, reason))
+
+    def perform(self, effect: AcdEffect) -> None:
+        """Take what the ACD decided for this place."""
+        match effect:
+            case MakeOffer(offer=offer):
+                self._in_hand = OfferInHand(offer)
+                self._news.put_nowait(self._in_hand)
+            case WithdrawOffer(offer_id=offer_id, result=result):
+                in_hand = self._in_hand
+                if in_hand is not None and in_hand.offer.id == offer_id and not in_hand.withdrawn.done():
+                    in_hand.withdrawn.set_result(result)
+            case TicketExpired() | TicketRefused():
+                self._over = True
+                self._news.put_nowait(effect)
+
+
+class Dispatcher:
+    """One loop: events in, facts to the log, effects out, in that order."""
+
+    def __init__(self, acd: Acd, stream: FactStream, clock: Clock, flushed: Callable[[int], Awaitable[None]]) -> None:
+        self.acd = acd
+        self._stream = stream
+        self._clock = clock
+        self._flushed = flushed
+        self._inbox: deque[tuple[AcdEvent | Draft, float]] = deque()
+        self._wake = asyncio.Event()
+        self._waiting: dict[str, Waiting] = {}
+
+    def tell(self, event: AcdEvent) -> None:
+        """Give the ACD an event. Never waits."""
+        self._inbox.append((event, self._clock.monotonic()))
+        self._wake.set()
+
+    def note(self, body: Body, call_id: str) -> None:
+        """Tell a fact that must stand behind everything told to the ACD so far. Never waits."""
+        self._inbox.append((Draft(body, call_id), self._clock.monotonic()))
+        self._wake.set()
+
+    @contextmanager
+    def queued(self, ticket: Ticket, caller_gone: Callable[[], bool]) -> Iterator[Waiting]:
+        """A place in a queue, held while the block lasts.
+
+        However the block is left, the visit ends: by what the script told, else as abandoned when ``caller_gone()``,
+        else as lost.
+        """
+        waiting = Waiting(ticket, self.tell)
+        self._waiting[ticket.id] = waiting
+        self.tell(Join(ticket))
+        try:
+            yield waiting
+        finally:
+            gone = caller_gone()
+            waiting.talk_ended(Side.CALLER if gone else Side.SYSTEM, EndCause.HANGUP if gone else EndCause.ERROR)
+            waiting.leave(VisitOutcome.ABANDONED if gone else VisitOutcome.LOST, "" if gone else "script left")
+            del self._waiting[ticket.id]
+
+    async def run(self) -> None:
+        """Dispatch for ever; cancelled at the end of the switch."""
+        while True:
+            effects = self._decide()
+            if effects:
+                # Facts first: what was not logged was not decided.
+                await self._flushed(self._stream.seq)
+                for effect in effects:
+                    self._perform(effect)
+            elif not self._inbox:
+                await self._sleep()
+
+    def settle(self) -> None:
+        """Decide what was told and is not decided yet, without performing: the last facts of a switch going down."""
+        self._decide()
+
+    def _decide(self) -> list[AcdEffect]:
+        effects: list[AcdEffect] = []
+        while self._inbox:
+            entry, at = self._inbox.popleft()
+            if isinstance(entry, Draft):
+                self._stream.append_draft(entry, at=at)
+            else:
+                self._take(self.acd.handle(entry, at), at, effects)
+        now = self._clock.monotonic()
+        deadline = self.acd.deadline
+        if deadline is not None and deadline <= now:
+            self._take(self.acd.expire(now), now, effects)
+        return effects
+
+    def _take(self, decision: Decision[AcdEffect], at: float, effects: list[AcdEffect]) -> None:
+        for draft in decision.facts:
+            self._stream.append_draft(draft, at=at)
+        effects.extend(decision.effects)
+
+    def _perform(self, effect: AcdEffect) -> None:
+        ticket_id = effect.offer.ticket_id if isinstance(effect, MakeOffer) else effect.ticket_id
+        waiting = self._waiting.get(ticket_id)
+        if waiting is not None:
+            waiting.perform(effect)
+        elif isinstance(effect, MakeOffer):
+            # The caller left while the decision was being logged; Leave is in the inbox already.
+            self.tell(OfferFailed(effect.offer.id, OfferResult.CALLER_GONE, "left while being offered"))
+
+    async def _sleep(self) -> None:
+        """Until something is told or something is due."""
+        self._wake.clear()
+        deadline = self.acd.deadline
+        if deadline is None:
+            await self._wake.wait()
+            return
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(max(0.0, deadline - self._clock.monotonic()), self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()

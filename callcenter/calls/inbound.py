@@ -1,0 +1,113 @@
+"""The script of an inbound call: from the INVITE to the last step of its flow."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from callcenter.calls.call import Call, CallerKnown
+from callcenter.calls.flow import run_steps
+from callcenter.calls.services import Services
+from callcenter.calls.supervisor import Supervisor
+from callcenter.media.plane import BadDescription, NoCapacity, NotAcceptable
+from callcenter.model.customer import Match
+from callcenter.model.facts import CallAnswered, CallArrived, CustomerFound
+from callcenter.model.interaction import Ending
+from callcenter.model.states import EndCause, Side
+from callcenter.signaling.leg import Leg
+from callcenter.storage.database import StorageError
+
+# The customer base is asked before the greeting; a slow disk must not keep the caller in silence.
+LOOK_UP_LIMIT = 0.3
+RECENT_INTERACTIONS = 5
+RETRY_AFTER = 5
+
+
+class FrontDoor:
+    """Takes INVITEs in: a number we serve becomes a call, anything else a refusal."""
+
+    def __init__(self, services: Services, supervisor: Supervisor) -> None:
+        self.draining = False
+        self._services = services
+        self._supervisor = supervisor
+
+    def take(self, leg: Leg) -> None:
+        """Begin a call for ``leg``, or refuse it: 404 for a number nobody has, 503 when we are full or draining."""
+        settings = self._services.settings
+        number = settings.find_number(leg.dialled)
+        if number is None:
+            leg.reject(404)
+            return
+        full = len(self._supervisor.calls) >= settings.max_calls
+        if full or self.draining:
+            leg.reject(503, headers=(("Retry-After", str(RETRY_AFTER)),))
+            return
+        call = Call(self._services.ids.call(), settings.clients[number.client], number, leg, self._services)
+        call.add(
+            CallArrived(
+                client=call.client.id,
+                flow=number.flow,
+                from_number=leg.remote_number,
+                from_name=leg.remote_name,
+                to_number=number.number,
+                transport=str(leg.flow.transport),
+                source=str(leg.flow.remote),
+                sip_call_id=leg.sip_call_id,
+            )
+        )
+        self._supervisor.start(call, inbound)
+
+
+async def inbound(call: Call) -> Ending:
+    """Answer, look the caller up, run the flow of the dialled number."""
+    refused = await answer(call)
+    if refused is not None:
+        return refused
+    await look_up(call)
+    call.stage = "in the flow"
+    ending = await run_steps(call, call.services.settings.flows[call.number.flow].steps)
+    return ending or Ending(Side.SYSTEM, EndCause.FLOW_ENDED)
+
+
+async def answer(call: Call) -> Ending | None:
+    """Open the sound and answer; the ending when that cannot be done."""
+    leg, sound = call.caller.leg, call.caller.sound
+    try:
+        description = await sound.open(call.services.plane, call.id, leg.flow, offer=leg.offer)
+    except NoCapacity as error:
+        leg.reject(503, headers=(("Retry-After", str(error.retry_after)),))
+        return Ending(Side.SYSTEM, EndCause.REJECTED, 503, str(error))
+    except NotAcceptable as error:
+        leg.reject(488)
+        return Ending(Side.SYSTEM, EndCause.REJECTED, 488, str(error))
+    except BadDescription as error:
+        leg.reject(400)
+        return Ending(Side.SYSTEM, EndCause.REJECTED, 400, str(error))
+    leg.answer(description)
+    call.add(CallAnswered())
+    if leg.offer is None:
+        # The caller's description comes in the ACK (RFC 3261 13.2.1); without one there is nobody to speak to.
+        sdp = await leg.acknowledged
+        if sdp is None:
+            return Ending(Side.SYSTEM, EndCause.MEDIA_FAILED, 0, "no session description in the ACK")
+        try:
+            await sound.session.set_answer(sdp)
+        except (NotAcceptable, BadDescription) as error:
+            return Ending(Side.SYSTEM, EndCause.MEDIA_FAILED, 0, str(error))
+    return None
+
+
+async def look_up(call: Call) -> None:
+    """Ask the customer base who is calling; without an answer in time the caller is unknown."""
+    services, client = call.services, call.client.id
+    recent: list[dict[str, Any]] = []
+    try:
+        async with asyncio.timeout(LOOK_UP_LIMIT):
+            match, found = await services.customers.find(client, call.from_number)
+            if match is Match.SURE:
+                recent = await services.interactions.recent_of_customer(client, found[0].id, RECENT_INTERACTIONS)
+    except (TimeoutError, StorageError):
+        return
+    call.known = CallerKnown(match, tuple(found), tuple(recent))
+    if match is not Match.NONE:
+        call.add(CustomerFound(found[0].id if match is Match.SURE else "", match))

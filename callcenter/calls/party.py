@@ -1,0 +1,67 @@
+"""Party: one person's end of a call: the leg that signals, the sound, and whether they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from callcenter.calls.sound import Sound
+from callcenter.media.plane import BadDescription, MediaError, NotAcceptable
+from callcenter.model.states import Side
+from callcenter.runtime.scopes import Background
+from callcenter.signaling.leg import Leg, Reinvite
+
+
+class Party:
+    """The caller, or an agent, in one call.
+
+    ``on_hold`` is told when this party begins or ends to hold the other.
+    """
+
+    def __init__(self, side: Side, leg: Leg, sound: Sound) -> None:
+        self.side = side
+        self.leg = leg
+        self.sound = sound
+        self.holds = False
+        self.on_hold: Callable[[Party], None] | None = None
+        # One re-INVITE may be pending in a dialog (RFC 3261 14.2); a second one is a peer in a hurry.
+        self._reoffers = Background(limit=2)
+        leg.on_reinvite = self._reoffered
+
+    def close(self) -> None:
+        """Hang up and give the sound back. Never waits; may be called twice."""
+        self._reoffers.cancel()
+        self.leg.hangup()
+        self.sound.release()
+
+    def __repr__(self) -> str:
+        return f"<Party {self.side} {self.leg!r}{' holds' if self.holds else ''}>"
+
+    def _reoffered(self, reinvite: Reinvite) -> None:
+        if not self._reoffers.start(self._answer(reinvite), name=f"re-INVITE of {self.leg.id}"):
+            reinvite.reject(491)
+
+    async def _answer(self, reinvite: Reinvite) -> None:
+        session = self.sound.session
+        try:
+            if reinvite.offer is None:
+                # The answer comes in the ACK (RFC 3264 5, delayed offer).
+                reinvite.accept(await session.offer_again())
+                answer = await reinvite.acknowledged
+                if answer is not None:
+                    await session.set_answer(answer)
+            else:
+                reinvite.accept(await session.reoffer(reinvite.offer))
+        except NotAcceptable:
+            reinvite.reject(488)
+        except BadDescription:
+            reinvite.reject(400)
+        except MediaError:
+            reinvite.reject(500)
+        else:
+            self._tell_hold(session.remote_holds)
+
+    def _tell_hold(self, holds: bool) -> None:
+        if holds != self.holds:
+            self.holds = holds
+            if self.on_hold is not None:
+                self.on_hold(self)

@@ -1,0 +1,47 @@
+"""Services: what the script of a call may use; made once by ``app.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from callcenter.calls.facts import FactStream
+from callcenter.calls.settings import CallsSettings
+from callcenter.media.plane import MediaPlane
+from callcenter.model.ids import Ids
+from callcenter.runtime.clock import Clock
+from callcenter.signaling.user_agent import UserAgent
+from callcenter.sip.registrar import Binding
+from callcenter.storage.customers import Customers
+from callcenter.storage.interactions import Interactions
+
+if TYPE_CHECKING:
+    from callcenter.calls.dispatcher import Dispatcher
+    from callcenter.publish.publisher import Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFace:
+    """What a call needs to know of an agent beyond the ACD's view."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a call script reaches, from general to special."""
+
+    clock: Clock
+    ids: Ids
+    stream: FactStream
+    settings: CallsSettings
+    plane: MediaPlane
+    user_agent: UserAgent
+    dispatcher: Dispatcher
+    phone_of: Callable[[str], Binding | None]
+    agents: dict[str, AgentFace]
+    customers: Customers
+    interactions: Interactions
+    publisher: Publisher

@@ -1,0 +1,132 @@
+"""Sound: what one party hears and presses; a media session with something to wait on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from callcenter.media.plane import (
+    Clip,
+    Digit,
+    FirstPacket,
+    MediaEvent,
+    MediaLost,
+    MediaPlane,
+    MediaSession,
+    MediaSilent,
+    PlayEnded,
+)
+from callcenter.sip.flow import Flow
+
+# Keys pressed ahead of the menus they are meant for; more than this is a child at the phone.
+MAX_KEYS_AHEAD = 32
+
+Trouble = MediaSilent | MediaLost
+
+
+class Sound:
+    """One party's media session and its events. One script at a time waits on it.
+
+    ``trouble`` is done when the sound is gone for good: silent for too long, or its worker dead.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.trouble: asyncio.Future[Trouble] = loop.create_future()
+        self.first_packet: asyncio.Future[str] = loop.create_future()
+        self._session: MediaSession | None = None
+        self._keys: deque[str] = deque()
+        self._playing: int | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def open(
+        self, plane: MediaPlane, call_id: str, flow: Flow, *, offer: bytes | None, beside: Sound | None = None
+    ) -> bytes:
+        """Open the session for the peer of ``flow``; returns our description. Raises what the plane's open raises."""
+        self._session = await plane.open(
+            call_id,
+            local=flow.local.host,
+            peer=flow.remote.host,
+            on_event=self._take,
+            offer=offer,
+            beside=beside.session if beside is not None else None,
+        )
+        return self._session.sdp
+
+    @property
+    def session(self) -> MediaSession:
+        """The session. Asserts that it was opened."""
+        assert self._session is not None, "the sound was not opened"
+        return self._session
+
+    async def say(self, clips: Sequence[Clip], *, barge_in: bool) -> None:
+        """Play clips to their end. With ``barge_in`` a key ends it, or one pressed before keeps it from starting."""
+        if barge_in and self._keys:
+            return
+        with self.playing(clips) as play:
+            while self._playing == play and not (barge_in and self._keys):
+                await self._change()
+
+    @contextmanager
+    def playing(self, clips: Sequence[Clip], *, loop: bool = False) -> Iterator[int]:
+        """Play while the block lasts."""
+        play = self.start(clips, loop=loop)
+        try:
+            yield play
+        finally:
+            if self._playing == play:
+                self.stop()
+
+    def start(self, clips: Sequence[Clip], *, loop: bool = False) -> int:
+        """Play from now on, in place of what plays; returns the number of the play."""
+        self._playing = self.session.play(clips, loop=loop)
+        return self._playing
+
+    def stop(self) -> None:
+        """Stop what plays. Does nothing when nothing does."""
+        self._playing = None
+        if self._session is not None:
+            self._session.stop()
+
+    async def key(self, timeout: float) -> str | None:
+        """The next key, also one pressed before; None when none came within ``timeout`` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._keys:
+                    await self._change()
+        except TimeoutError:
+            return None
+        return self._keys.popleft()
+
+    def release(self) -> None:
+        """Give the session back. May be called twice, and when none was opened."""
+        if self._session is not None:
+            self._session.release()
+
+    def _take(self, event: MediaEvent) -> None:
+        match event:
+            case Digit(key=key):
+                if len(self._keys) < MAX_KEYS_AHEAD:
+                    self._keys.append(key)
+            case PlayEnded(play=play):
+                if self._playing == play:
+                    self._playing = None
+            case FirstPacket(source=source):
+                if not self.first_packet.done():
+                    self.first_packet.set_result(source)
+            case MediaSilent() | MediaLost():
+                if not self.trouble.done():
+                    self.trouble.set_result(event)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _change(self) -> None:
+        """Wait for the next event."""
+        assert self._waiter is None, "two scripts wait on one sound"
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None

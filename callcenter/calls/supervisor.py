@@ -1,0 +1,80 @@
+"""Supervisor: one task per call; the only place that catches Exception."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from callcenter.calls.call import Call
+from callcenter.media.plane import MediaError, MediaLost
+from callcenter.model.interaction import Ending
+from callcenter.model.states import EndCause, Side
+from callcenter.runtime.scopes import until
+
+Script = Callable[[Call], Awaitable[Ending]]
+
+log = structlog.get_logger()
+
+
+class Supervisor:
+    """Runs calls. A call that fails ends alone; the house stands."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self.calls: dict[str, Call] = {}
+        self._group = group
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def start(self, call: Call, script: Script) -> None:
+        """Run ``script`` for ``call`` in a task of its own."""
+        self.calls[call.id] = call
+        self._empty.clear()
+        self._group.create_task(self._run(call, script), name=f"call {call.id}")
+
+    async def empty(self) -> None:
+        """Wait until no call is up."""
+        await self._empty.wait()
+
+    def end_all(self, ending: Ending) -> None:
+        """Hang up every call: the switch goes down. Never waits; :meth:`empty` tells when all are gone."""
+        for call in list(self.calls.values()):
+            call.end(ending)
+            call.caller.leg.hangup(status=503, reason="Shutting Down")
+
+    async def _run(self, call: Call, script: Script) -> None:
+        structlog.contextvars.bind_contextvars(call_id=call.id)
+        try:
+            await run_call(call, script)
+        finally:
+            del self.calls[call.id]
+            if not self.calls:
+                self._empty.set()
+
+
+async def run_call(call: Call, script: Script) -> None:
+    """Run a call's script until it ends, the caller hangs up, or the caller's sound is gone."""
+    trouble = call.caller.sound.trouble
+    try:
+        async with until(call.caller.leg.ended), until(trouble):
+            call.end(await script(call))
+        if trouble.done() and not call.caller.leg.ended.done():
+            call.end(sound_gone(trouble.result(), "caller"))
+    except asyncio.CancelledError:
+        call.end(Ending(Side.SYSTEM, EndCause.SHUTDOWN, 503))
+        raise
+    except MediaError as error:
+        call.end(Ending(Side.SYSTEM, EndCause.MEDIA_FAILED, 500, str(error)))
+    except Exception as error:
+        log.exception("call script failed", call=repr(call))
+        call.end(Ending(Side.SYSTEM, EndCause.ERROR, 500, type(error).__name__))
+    finally:
+        call.close()
+
+
+def sound_gone(trouble: object, who: str) -> Ending:
+    """The ending of a leg whose sound is gone for good."""
+    if isinstance(trouble, MediaLost):
+        return Ending(Side.SYSTEM, EndCause.MEDIA_FAILED, 0, f"media worker of the {who} died: {trouble.detail}")
+    return Ending(Side.SYSTEM, EndCause.MEDIA_TIMEOUT, 0, f"no sound came from the {who} any more")

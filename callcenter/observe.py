@@ -1,0 +1,86 @@
+"""Observing: structlog set up once, one log line for each fact, numbers and credentials masked in one place."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from callcenter.model.facts import Fact, body_to_dict, utc
+
+# Keys whose values are a caller's number: the last four digits are masked.
+NUMBER_KEYS = frozenset({"from_number", "number", "ani"})
+# Keys whose values never leave the process.
+SECRET_KEYS = frozenset({"password", "token", "authorization", "proxy_authorization", "ha1", "secret"})
+# Names and keys that a log does not need of a caller.
+PERSONAL_KEYS = frozenset({"from_name"})
+
+# Facts that are worth a line at ``info``; the others stand at ``debug``.
+LOUD = frozenset(
+    {"SwitchStarted", "SwitchStopped", "CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected"}
+    | {"QueueLeft", "CallEnded", "AgentStateChanged", "BrokerStateChanged"}
+)
+
+
+def set_up(style: str = "text", level: str = "info") -> None:
+    """Set structlog up: ``style`` is ``text`` (a terminal) or ``json`` (an object a line), ``level`` that of logging."""
+    render: Any = structlog.processors.JSONRenderer(sort_keys=False)
+    if style == "text":
+        render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+            mask,
+            structlog.processors.format_exc_info if style == "json" else _keep,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def mask(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Mask numbers, names and credentials: the one processor that does."""
+    for key in event:
+        value = event[key]
+        if key in NUMBER_KEYS and isinstance(value, str):
+            event[key] = mask_number(value)
+        elif (key in SECRET_KEYS or key in PERSONAL_KEYS) and value:
+            event[key] = "***"
+    return event
+
+
+def mask_number(number: str) -> str:
+    """``+14155550100`` as ``+1415555****``; what is no number, or too short to tell anybody, is kept."""
+    return re.sub(r"(?<=\d{3})\d{4}\Z", "****", number)
+
+
+class FactLogger:
+    """A reader of facts: one line each."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger()
+
+    def take(self, fact: Fact) -> None:
+        """Log one fact."""
+        tell = self._log.info if fact.kind in LOUD else self._log.debug
+        values = body_to_dict(fact.body)
+        if fact.call_id is not None:
+            values["call_id"] = fact.call_id
+        tell(words(fact.kind), seq=fact.seq, at=utc(fact.at), **values)
+
+
+def words(kind: str) -> str:
+    """``CallArrived`` as ``call arrived``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", kind).lower()
+
+
+def _keep(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return event

@@ -1,0 +1,102 @@
+"""A small floor to tell stories on: one company, two queues, a greeting, a menu, music."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Requirement, WrapUpMode, WrapUpSettings
+from callcenter.calls.settings import (
+    CallsSettings,
+    Choice,
+    Client,
+    Flow,
+    Hangup,
+    Menu,
+    Number,
+    Prompts,
+    QueueTreatment,
+    Say,
+    ToQueue,
+)
+from callcenter.config.settings import Settings, SwitchSettings
+from callcenter.media.plane import Clip
+from callcenter.media.settings import MediaSettings
+from callcenter.model.states import Intent
+from callcenter.publish.settings import Broker, MqttSettings
+from callcenter.signaling.settings import SipSettings
+from callcenter.storage.settings import StorageSettings
+
+TECH = Client(
+    "tech",
+    "The Tech Giant",
+    ("en", "es"),
+    {"en": "Thank you for calling The Tech Giant, {agent} speaking.", "es": "Gracias por llamar, habla {agent}."},
+)
+
+# Prompts by id, with their length in seconds.
+PROMPTS = {"greeting": 3.0, "menu": 4.0, "invalid": 1.0, "no_input": 1.5, "nobody": 2.0, "goodbye": 1.0}
+MUSIC = Clip("music", 30.0)
+
+WRAP_UP = WrapUpSettings(WrapUpMode.TIMED, 30.0, 15.0)
+
+
+def queue(name: str, **needs: int) -> QueueSettings:
+    """A queue of the company that asks for these skills."""
+    requirements = tuple(Requirement(skill, level) for skill, level in needs.items())
+    return QueueSettings(
+        name, "tech", requirements, ring_for=20.0, max_wait=300.0, on_max_wait="sorry", wrap_up=WRAP_UP
+    )
+
+
+def agent(name: str, skills: Mapping[str, int], sign_in: Intent = Intent.READY) -> AgentSettings:
+    """An agent of the company."""
+    return AgentSettings(name, name.capitalize(), dict(skills), frozenset({"tech"}), sign_in)
+
+
+def settings(max_calls: int = 400) -> Settings:
+    """The floor's configuration; agents join by :func:`with_agent`."""
+    menu = Menu(
+        id="main",
+        prompt="menu",
+        choices={
+            "1": Choice("sales", then=(ToQueue("sales_english"),)),
+            "2": Choice("sales", language="es", then=(ToQueue("sales_spanish"),)),
+        },
+        timeout=5.0,
+        retries=2,
+        invalid="invalid",
+        no_input="no_input",
+        otherwise=(Hangup("goodbye"),),
+    )
+    queues = (queue("sales_english", english=2), queue("sales_spanish", spanish=2))
+    clips = {(name, language): (Clip(f"{name}.{language}", seconds),)
+             for name, seconds in PROMPTS.items() for language in TECH.languages}  # fmt: skip
+    calls = CallsSettings(
+        clients={"tech": TECH},
+        numbers={"+18005550100": Number("+18005550100", "tech", "main", ("1000",))},
+        flows={"main": Flow("main", (Say("greeting"), menu)), "sorry": Flow("sorry", (Hangup("nobody"),))},
+        treatments={each.id: QueueTreatment(each.id, "default") for each in queues},
+        prompts=Prompts(clips, {"default": (MUSIC,)}),
+        max_calls=max_calls,
+    )
+    nowhere = Path("/nonexistent")
+    return Settings(
+        switch=SwitchSettings("cc1", nowhere),
+        sip=SipSettings(),
+        media=MediaSettings(),
+        plan=Plan({each.id: each for each in queues}, {}),
+        calls=calls,
+        mqtt=MqttSettings(broker=Broker.OFF),
+        storage=StorageSettings(nowhere / "callcenter.db"),
+        hashes={},
+        customers=None,
+        revision="simulation",
+        folder=nowhere,
+    )
+
+
+def with_agent(plan: Plan, newcomer: AgentSettings) -> Plan:
+    """The plan with one agent more."""
+    return replace(plan, agents={**plan.agents, newcomer.id: newcomer})

@@ -1,0 +1,276 @@
+"""World: the real switch on simulated edges, in virtual time, with phones to tell stories on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from random import Random
+from typing import Any, TypeVar
+
+from callcenter.acd.events import Reconfigured
+from callcenter.app import Edges, House, open_house
+from callcenter.calls.services import AgentFace
+from callcenter.config.secrets import Secrets
+from callcenter.media.plane import MediaPlane
+from callcenter.media.settings import MediaSettings
+from callcenter.model.facts import CallArrived, Fact
+from callcenter.model.interaction import Interaction
+from callcenter.model.states import Intent
+from callcenter.publish.publisher import ListPublisher
+from callcenter.simulation import floor
+from callcenter.simulation.checks import Leftovers, look_for_leftovers
+from callcenter.simulation.clock import SimClock, run
+from callcenter.simulation.media import SimEndpointMedia, SimMediaPlane, SimMediaWorld, VoiceSound
+from callcenter.simulation.network import SimHost, SimNetwork, Weather
+from callcenter.simulation.phone import Phone, PhoneCall
+from callcenter.sip.digest import Credentials
+from callcenter.sip.flow import Address, Transport
+from callcenter.storage.store import Storage
+
+SWITCH = "10.0.0.1"
+PORT = 5060
+# Transactions of RFC 3261 live for 32 s and more after the last message.
+AFTERLIFE = 60.0
+
+P = TypeVar("P", bound=Phone)
+
+
+class Voice:
+    """A phone's sound in one call: the simulated media under the names that Phone uses."""
+
+    def __init__(self, media: SimEndpointMedia, names: dict[tuple[str, int], str], name: str) -> None:
+        self.media = media
+        self._names = names
+        names[media.address] = name
+
+    def offer(self) -> bytes:
+        """Our description as an offer."""
+        return self.media.offer()
+
+    def answer(self, offer: bytes) -> bytes:
+        """Take an offer; our answer."""
+        return self.media.answer(offer)
+
+    def take_answer(self, sdp: bytes) -> None:
+        """Take the answer to our offer."""
+        self.media.take_answer(sdp)
+
+    def hold(self) -> bytes:
+        """The offer that puts the other side on hold."""
+        return self.media.hold()
+
+    def resume(self) -> bytes:
+        """The offer that takes the other side back."""
+        return self.media.resume()
+
+    def press(self, key: str) -> None:
+        """Press a key."""
+        self.media.press(key)
+
+    def heard(self) -> tuple[str, ...]:
+        """What is heard now: the path of the clip, or the name of whose voice it is."""
+        match self.media.hears:
+            case None:
+                return ()
+            case VoiceSound(address):
+                return (self._names.get(address, str(address)),)
+            case clip:
+                return (clip.now,)
+
+    def release(self) -> None:
+        """The call is over."""
+        self.media.close()
+
+
+class AgentPhone(Phone):
+    """An agent's softphone and screen."""
+
+    pops: Callable[[], list[dict[str, Any]]]
+
+    async def screen_pop(self) -> dict[str, Any]:
+        """The last pop on this agent's screen. Fails when there is none."""
+        pops = self.pops()
+        assert pops, f"no screen pop came to {self.name}"
+        return pops[-1]
+
+
+class World:
+    """One simulated floor. ``house`` is the switch; it can be restarted over the same database."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        random: Random,
+        *,
+        weather: Weather | None = None,
+        max_calls: int = 400,
+        max_sessions: int | None = None,
+        broker_dead: bool = False,
+        transport: Transport = Transport.UDP,
+    ) -> None:
+        self.loop = loop
+        self.random = random
+        self.clock = SimClock(loop)
+        self.network = SimNetwork(loop, random, weather)
+        self.sound = SimMediaWorld()
+        self.transport = transport
+        self.settings = floor.settings(max_calls)
+        self.credentials: dict[str, Credentials] = {}
+        self.secrets = Secrets(self.credentials, (), b"simulated key of the nonces")
+        self.plane = SimMediaPlane(self.sound, MediaSettings(workers=1, max_sessions=max_sessions), random)
+        self.facts: list[Fact] = []
+        self.phones: list[Phone] = []
+        self.hosts: dict[str, SimHost] = {}
+        self.house: House
+        self.storage: Storage
+        self.publisher: ListPublisher
+        self._broker_dead = broker_dead
+        self._names: dict[tuple[str, int], str] = {}
+        self._addresses = (f"10.0.1.{number}" for number in itertools.count(1))
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[World]:
+        """A floor that runs while the block lasts."""
+        self.storage = await Storage.open(None, clock=self.clock)
+        self.publisher = ListPublisher(self.storage.log, self.clock, dead=self._broker_dead, random=self.random)
+        await self.publisher.start()
+        network = self.network.host(SWITCH, PORT)
+        edges = Edges(self.clock, self.random, network, self.as_plane(), self.storage, self.publisher)
+        try:
+            async with open_house(self.settings, self.secrets, edges) as self.house:
+                self.house.stream.subscribe(self.facts.append)
+                yield self
+        finally:
+            for phone in self.phones:
+                await phone.close()
+            await self.publisher.close()
+            await self.plane.close()
+            await self.storage.close()
+
+    def as_plane(self) -> MediaPlane:
+        """The simulated plane, as the switch knows it."""
+        return self.plane
+
+    async def phone(self, number: str, display: str = "", *, transport: Transport | None = None) -> Phone:
+        """A caller's phone."""
+        return await self._phone(Phone, number, number, display, transport)
+
+    async def agent(
+        self, name: str, *, sign_in: Intent = Intent.READY, register: bool = True, **skills: int
+    ) -> AgentPhone:
+        """An agent who joins the floor, with a registered phone."""
+        self._hire(name, sign_in, skills)
+        phone = await self._phone(AgentPhone, name, name, "", None)
+        phone.pops = functools.partial(self.pops_of, name)
+        if register:
+            await phone.register(name, f"secret of {name}")
+            await self.settled()
+        return phone
+
+    def hear_each_other(self, one: Phone, other: Phone) -> bool:
+        """Whether both hear the other's voice now."""
+        return other.name in one.heard_now() and one.name in other.heard_now()
+
+    def unplug(self, phone: Phone) -> None:
+        """The phone is gone from the network and from the sound, without a word."""
+        phone.vanish()
+        if phone.call is not None and isinstance(phone.call.sound, Voice):
+            phone.call.sound.media.vanish()
+
+    def pops_of(self, agent: str) -> list[dict[str, Any]]:
+        """The pops that reached an agent's topic, in order."""
+        topic = f"callcenter/v1/agents/{agent}/pop"
+        return [message.payload for message in self.publisher.messages if message.topic == topic]
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(seconds)
+
+    async def settled(self) -> None:
+        """Let what is under way arrive: a few round trips."""
+        await asyncio.sleep(0.25)
+
+    def call_id(self, call: PhoneCall) -> str:
+        """The switch's id of a phone's call."""
+        for fact in self.facts:
+            if isinstance(fact.body, CallArrived) and fact.body.sip_call_id == call.sip_call_id:
+                assert fact.call_id is not None
+                return fact.call_id
+        raise AssertionError(f"{call!r} never arrived at the switch")
+
+    async def interaction(self, call: PhoneCall) -> Interaction:
+        """The saved record of a call, which is also what its logged facts fold to."""
+        await self.settled()
+        call_id = self.call_id(call)
+        record = await self.storage.interactions.by_call(call_id)
+        assert record is not None, f"{call!r} was not saved"
+        told = Interaction.from_facts(await self.storage.log.read(0, 10_000, call_id))
+        assert told.plain() == record, "the saved record is not what the facts say"
+        return told
+
+    async def leftovers(self) -> Leftovers:
+        """What is left over when every call is over and every transaction has had its time."""
+        await asyncio.sleep(AFTERLIFE)
+        # A phone that was unplugged cannot know that its call is over.
+        plugged = [phone.endpoint for phone in self.phones if not self.hosts[phone.name].gone]
+        return await look_for_leftovers(self.house, self.facts, plugged)
+
+    async def _phone(self, kind: type[P], name: str, number: str, display: str, transport: Transport | None) -> P:
+        address = next(self._addresses)
+        host = self.hosts[name] = self.network.host(address, PORT)
+        phone = kind(
+            name,
+            host,
+            Address(SWITCH, PORT),
+            clock=self.clock,
+            random=self.random,
+            sounds=lambda who, where: Voice(SimEndpointMedia(self.sound, where), self._names, who),
+            number=number,
+            display=display,
+            transport=transport or self.transport,
+        )
+        self.phones.append(phone)
+        await phone.open()
+        return phone
+
+    def _hire(self, name: str, sign_in: Intent, skills: dict[str, int]) -> None:
+        house = self.house
+        self.credentials[name] = Credentials.of(name, house.settings.sip.realm, f"secret of {name}")
+        house.services.agents[name] = AgentFace(name, name.capitalize())
+        plan = floor.with_agent(house.acd.plan, floor.agent(name, skills, sign_in))
+        house.dispatcher.tell(Reconfigured(plan))
+
+
+Story = Callable[[World], Awaitable[None]]
+
+
+def tell(story: Story, *, seed: int = 0, **floor_plan: Any) -> World:
+    """Tell a story on a new floor, in virtual time; afterwards nothing may be left over. Returns the floor.
+
+    ``floor_plan``: what :class:`World` takes.
+    """
+
+    async def told() -> World:
+        loop = asyncio.get_running_loop()
+        async with World(loop, Random(seed), **floor_plan).open() as world:
+            await story(world)
+            (await world.leftovers()).none_or_fail()
+        return world
+
+    return run(told(), seed=seed)
+
+
+def story(**floor_plan: Any) -> Callable[[Story], Callable[[], None]]:
+    """Make a story a plain function that tells it: what a test runner calls."""
+
+    def as_test(told: Story) -> Callable[[], None]:
+        def test() -> None:
+            tell(told, **floor_plan)
+
+        test.__name__, test.__doc__, test.__module__ = told.__name__, told.__doc__, told.__module__
+        return test
+
+    return as_test

@@ -1,0 +1,193 @@
+"""The record of a call, folded from its facts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from callcenter.model.customer import Match
+from callcenter.model.facts import (
+    AgentLegEnded,
+    Body,
+    CallAnswered,
+    CallArrived,
+    CallConnected,
+    CallEnded,
+    CallHeld,
+    CallQueued,
+    CallResumed,
+    CustomerFound,
+    DigitsEntered,
+    Fact,
+    IntentCaptured,
+    LanguageChosen,
+    OfferEnded,
+    OfferMade,
+    QueueLeft,
+    ScreenPopSent,
+    WrapUpEnded,
+)
+from callcenter.model.interaction import Ending, Interaction
+from callcenter.model.states import EndCause, OfferResult, Outcome, Side, VisitOutcome
+
+START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+ARRIVED = CallArrived("tech", "tech-flow", "+14155550100", "Jo", "+18005550100", "UDP", "127.0.0.1:5080", "x@y")
+QUEUED = CallQueued("v1", "sales", "tech", 0, (("english", 3),), 5000)
+
+
+def facts(*told: tuple[int, Body], boot: str = "b1", first: int = 1) -> list[Fact]:
+    """Facts of one call at milliseconds after its arrival at 1,000 ms of the boot's clock."""
+    return [
+        Fact(first + n, START + timedelta(milliseconds=ms), boot, 1000 + ms, "cc1-x", body)
+        for n, (ms, body) in enumerate(told)
+    ]
+
+
+def offer(name: str, agent: str) -> OfferMade:
+    return OfferMade("v1", name, 1, "sales", agent, 20000, 25000)
+
+
+HANDLED = (
+    (0, ARRIVED),
+    (10, CallAnswered()),
+    (11, CustomerFound("c-1", Match.SURE)),
+    (900, LanguageChosen("es")),
+    (2000, DigitsEntered("main", "1", True)),
+    (2001, IntentCaptured("sales", "main")),
+    (2010, QUEUED),
+    (2010, offer("o1", "amy")),
+    (2015, ScreenPopSent("o1", "amy", "p1", True, 4)),
+    (22010, OfferEnded("v1", "o1", "amy", OfferResult.NO_ANSWER, "20 s")),
+    (22010, offer("o2", "bob")),
+    (25010, OfferEnded("v1", "o2", "bob", OfferResult.ACCEPTED)),
+    (25010, CallConnected("v1", "o2", "bob")),
+    (35010, CallHeld(Side.AGENT)),
+    (36010, CallHeld(Side.CALLER)),
+    (40010, CallResumed(Side.AGENT)),
+    (41010, CallResumed(Side.CALLER)),
+    (85010, AgentLegEnded("o2", "bob", Side.CALLER, EndCause.HANGUP)),
+    (85010, CallEnded(Side.CALLER, EndCause.HANGUP)),
+    (95010, WrapUpEnded("bob", "o2", "solved")),
+)
+
+
+def test_a_handled_call_tells_who_when_and_how_long() -> None:
+    saved = Interaction.from_facts(facts(*HANDLED))
+
+    assert (saved.client, saved.queue, saved.agent, saved.intent, saved.language) == (
+        "tech",
+        "sales",
+        "bob",
+        "sales",
+        "es",
+    )
+    assert saved.offers == (("amy", OfferResult.NO_ANSWER), ("bob", OfferResult.ACCEPTED))
+    assert saved.told[0].pop_acknowledged is True
+    assert saved.told[1].pop_acknowledged is None
+    assert (saved.wait_ms, saved.talk_ms, saved.hold_ms, saved.wrap_up_ms) == (23000, 54000, 6000, 10000)
+    assert saved.legs[0].disposition == "solved"
+    assert saved.outcome is Outcome.HANDLED
+    assert saved.ending == Ending(Side.CALLER, EndCause.HANGUP)
+
+
+def test_ivr_wait_talk_and_hold_add_up_to_the_answered_time() -> None:
+    saved = Interaction.from_facts(facts(*HANDLED))
+
+    assert saved.ivr_ms + saved.wait_ms + saved.talk_ms + saved.hold_ms == 85000
+    assert saved.duration_ms == 85010
+
+
+def test_a_talk_cut_while_held_counts_the_hold_up_to_the_end() -> None:
+    told = (*HANDLED[:14], (45010, CallEnded(Side.CALLER, EndCause.HANGUP)))
+    saved = Interaction.from_facts(facts(*told))
+
+    assert (saved.talk_ms, saved.hold_ms) == (10000, 10000)
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        (((500, CallEnded(Side.CALLER, EndCause.HANGUP)),), Outcome.LEFT_IN_MENU),
+        (((500, CallEnded(Side.SYSTEM, EndCause.FLOW_ENDED)),), Outcome.SELF_SERVED),
+        (
+            (
+                (500, QUEUED),
+                (900, QueueLeft("v1", "sales", VisitOutcome.ABANDONED)),
+                (900, CallEnded(Side.CALLER, EndCause.HANGUP)),
+            ),
+            Outcome.ABANDONED,
+        ),
+        (
+            (
+                (500, QUEUED),
+                (900, QueueLeft("v1", "sales", VisitOutcome.FLOWED_OUT, "timeout")),
+                (999, CallEnded(Side.SYSTEM, EndCause.FLOW_ENDED)),
+            ),
+            Outcome.UNSERVED,
+        ),
+        (
+            (
+                (500, QUEUED),
+                (500, QueueLeft("v1", "sales", VisitOutcome.REFUSED, "full")),
+                (999, CallEnded(Side.SYSTEM, EndCause.FLOW_ENDED)),
+            ),
+            Outcome.REFUSED,
+        ),
+    ],
+)
+def test_each_way_out_has_its_own_outcome(told: tuple[tuple[int, Body], ...], outcome: Outcome) -> None:
+    saved = Interaction.from_facts(facts((0, ARRIVED), (10, CallAnswered()), *told))
+
+    assert saved.outcome is outcome
+
+
+def test_a_call_refused_before_the_answer_is_refused_not_lost() -> None:
+    saved = Interaction.from_facts(facts((0, ARRIVED), (1, CallEnded(Side.SYSTEM, EndCause.REJECTED, 503))))
+
+    assert saved.outcome is Outcome.REFUSED
+    assert saved.ivr_ms == 0
+
+
+def test_a_call_cut_by_a_crash_ends_at_the_last_sign_of_life_of_its_boot() -> None:
+    """The next boot's clock and an hour of darkness do not become talk time."""
+    before = facts(*HANDLED[:13])
+    later = [
+        Fact(
+            99, START + timedelta(hours=1), "b2", 7, "cc1-x", AgentLegEnded("o2", "bob", Side.SYSTEM, EndCause.RESTART)
+        ),
+        Fact(
+            100,
+            START + timedelta(hours=1),
+            "b2",
+            8,
+            "cc1-x",
+            CallEnded(Side.SYSTEM, EndCause.RESTART, alive_ms=1000 + 31010),
+        ),
+    ]
+    saved = Interaction.from_facts([*before, *later])
+
+    assert saved.outcome is Outcome.HANDLED
+    assert saved.talk_ms == 6000
+    assert saved.duration_ms == 31010
+
+
+def test_an_unfinished_call_has_no_outcome_yet() -> None:
+    saved = Interaction.from_facts(facts(*HANDLED[:9]))
+
+    assert saved.outcome is None
+    assert saved.ending is None
+
+
+def test_facts_without_an_arrival_are_no_call() -> None:
+    with pytest.raises(ValueError, match="CallArrived"):
+        Interaction.from_facts(facts((0, CallAnswered())))
+
+
+def test_the_plain_record_is_json_with_the_sums_beside_it() -> None:
+    plain = Interaction.from_facts(facts(*HANDLED)).plain()
+
+    assert plain["arrived_at"] == "2026-11-21T09:00:00.000Z"
+    assert plain["talk_ms"] == 54000
+    assert plain["legs"][0]["agent"] == "bob"
+    assert plain["ending"] == {"by": "caller", "cause": "hangup", "sip_status": 0, "detail": ""}
