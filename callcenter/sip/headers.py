@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from callcenter.sip.errors import SipParseError
-from callcenter.sip.uri import Params, Uri, find_param, read_ipv6
+from callcenter.sip.uri import Params, Uri, read_ipv6
 
 # CSeq numbers are below 2**31 (RFC 3261 8.1.1.5).
 MAX_CSEQ = 2**31 - 1
@@ -105,11 +105,13 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 # the rest (a comma, a semicolon, half a quoted string) is refused (RFC 4475 3.1.2.15).
 _NAME_ADDR = re.compile(r"(?:(" + _QUOTED + r')[ \t]*|([^"<>,;\\]*))<([^<>]*)>[ \t]*(;.*)?', re.DOTALL)
 
-_VIA = re.compile(
+_SENT = (
     r"([^\s/;,]+)[ \t]*/[ \t]*([^\s/;,]+)[ \t]*/[ \t]*([^\s/;,]+)[ \t]+"
-    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?:[ \t]*:[ \t]*([0-9]{1,5}))?[ \t]*(;.*)?",
-    re.DOTALL,
+    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?:[ \t]*:[ \t]*([0-9]{1,5}))?[ \t]*"
 )
+_VIA = re.compile(_SENT + r"(;.*)?", re.DOTALL)
+_VIA_START = re.compile(_SENT + r"(?=[;,]|$)")
+_BRANCH = re.compile(r";[ \t]*branch[ \t]*=[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)", re.IGNORECASE)
 _CSEQ = re.compile(r"([0-9]{1,20})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)")
 # An element of a list; half a quoted string takes all that follows, and fails when it is read.
 _LIST_ITEM = re.compile(r'(?:[^",<]++|' + _QUOTED + r'|<[^<>]*+>|<|".*+)*+', re.DOTALL)
@@ -179,6 +181,14 @@ def format_params(params: Params) -> str:
 def param_value(text: str) -> str:
     """A value as it may be written into a parameter: quoted where it is neither token nor address."""
     return text if _PLAIN_VALUE.fullmatch(text) else quote_string(text)
+
+
+def find_param(params: Params, name: str) -> str | None:
+    """The value of the first parameter of that name, unquoted; ``""`` without value, None when it is not there."""
+    for key, value in params:
+        if key == name or key.lower() == name.lower():
+            return "" if value is None else unquote_string(value)
+    return None
 
 
 def set_param(params: Params, name: str, value: str | None) -> Params:
@@ -261,7 +271,7 @@ class NameAddr:
 
     def param(self, name: str) -> str | None:
         """The value of a header parameter, unquoted; ``""`` for one without value, None when it is not there."""
-        return find_param(self.params, name, unquote_string)
+        return find_param(self.params, name)
 
     def with_param(self, name: str, value: str | None) -> NameAddr:
         """The same with a header parameter set."""
@@ -293,13 +303,30 @@ class Via:
         found = _VIA.fullmatch(text)
         if found is None:
             raise SipParseError("Bad Via")
-        name, version, transport, host, port, params = found.groups()
+        params = found[6]
+        return cls._sent(found, parse_params(params) if params else ())
+
+    @classmethod
+    def salvage(cls, text: str) -> Via:
+        """As much of a malformed top Via as sends a 400 back: the sender, and the branch if it can be seen.
+
+        Raises SipParseError when not even the sender can be read.
+        """
+        found = _VIA_START.match(text)
+        if found is None:
+            raise SipParseError("Bad Via")
+        branch = _BRANCH.search(text)
+        return cls._sent(found, (("branch", branch[1]),) if branch else ())
+
+    @classmethod
+    def _sent(cls, found: re.Match[str], params: Params) -> Via:
+        name, version, transport, host, port = found.group(1, 2, 3, 4, 5)
         if host[0] == "[":
             host = read_ipv6(host)
         number = None
         if port is not None and (number := int(port)) > 65535:
             raise SipParseError("Bad port in Via")
-        return cls(transport.upper(), host, number, parse_params(params) if params else (), f"{name}/{version}".upper())
+        return cls(transport.upper(), host, number, params, f"{name}/{version}".upper())
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -332,7 +359,7 @@ class Via:
 
     def param(self, name: str) -> str | None:
         """The value of a parameter, unquoted; ``""`` for one without value, None when it is not there."""
-        return find_param(self.params, name, unquote_string)
+        return find_param(self.params, name)
 
     def with_param(self, name: str, value: str | None) -> Via:
         """The same with a parameter set."""

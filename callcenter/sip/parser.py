@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from callcenter.sip.errors import SipParseError
-from callcenter.sip.headers import KEYS, Headers, header_key, is_token
+from callcenter.sip.headers import KEYS, Headers, Via, header_key, is_token
 from callcenter.sip.message import Message, Request, Response
 from callcenter.sip.uri import Uri
 
@@ -174,14 +174,29 @@ def _check(message: Message) -> None:
 
 
 def answerable(request: Request) -> Request | None:
-    """The request if its top Via says where an answer goes and it may be answered at all, else None."""
+    """The request if its top Via says where an answer goes and it may be answered at all, else None.
+
+    A top Via of which only the sender can be read is replaced by that.
+    """
     if request.method == "ACK":
         return None
     try:
         request.via  # noqa: B018
     except SipParseError:
-        return None
+        return _with_salvaged_via(request)
     return request
+
+
+def _with_salvaged_via(request: Request) -> Request | None:
+    items = list(request.headers.triples())
+    for index, (key, name, value) in enumerate(items):
+        if key == "via":
+            try:
+                items[index] = key, name, str(Via.salvage(value))
+            except SipParseError:
+                return None
+            return Request(request.method, request.uri, Headers(checked=items), request.body)
+    return None
 
 
 class _Head:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import ip_address
+from itertools import pairwise
 
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
 
@@ -526,7 +527,7 @@ class _Reader:
         if len(starts) > MAX_MEDIA:
             raise SdpError("too many media lines")
         session = lines[1 : starts[0]] if starts else lines[1:]
-        parts = [lines[begin:end] for begin, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
+        parts = [lines[begin:end] for begin, end in pairwise([*starts, len(lines)])]
         origin, name, times = Origin(0, 0, "0.0.0.0"), "-", []
         for line in session:
             kind, value = _split_line(line)

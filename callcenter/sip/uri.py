@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address
 from urllib.parse import quote, unquote_to_bytes
@@ -78,8 +77,8 @@ class Uri:
             raise SipParseError("Bad port in URI")
         return cls(
             scheme.lower(),
-            unescape(user) if user is not None and "%" in user else user,
-            unescape(password) if password is not None and "%" in password else password,
+            None if user is None else unescape(user),
+            None if password is None else unescape(password),
             host,
             number,
             split_params(params) if params else (),
@@ -129,7 +128,10 @@ class Uri:
 
     def param(self, name: str) -> str | None:
         """The value of a parameter, unescaped; ``""`` for one without value, None when it is not there."""
-        return find_param(self.params, name, unescape)
+        for key, value in self.params:
+            if key == name or unescape(key).lower() == name.lower():
+                return "" if value is None else unescape(value)
+        return None
 
     def has_param(self, name: str) -> bool:
         """Whether the parameter is there, with a value or without."""
@@ -184,6 +186,8 @@ class Uri:
 
 def unescape(text: str) -> str:
     """``%HH`` made characters: UTF-8, or Latin-1 where it is none. Half an escape stays as it is."""
+    if "%" not in text:
+        return text
     octets = unquote_to_bytes(text)
     try:
         return octets.decode()
@@ -211,16 +215,8 @@ def split_params(text: str) -> Params:
     return tuple(pairs)
 
 
-def find_param(params: Params, name: str, read: Callable[[str], str]) -> str | None:
-    """The first parameter of that name, through ``read``; ``""`` without value, None when it is not there."""
-    for key, value in params:
-        if key == name or key.lower() == name.lower():
-            return "" if value is None else read(value)
-    return None
-
-
 def _folded(params: Params) -> dict[str, str]:
-    return {name.lower(): unescape(value or "").lower() for name, value in params}
+    return {unescape(name).lower(): unescape(value or "").lower() for name, value in params}
 
 
 def _header_set(headers: str) -> frozenset[tuple[str, str]]:

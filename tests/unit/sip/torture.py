@@ -1,0 +1,774 @@
+"""Test messages of RFC 4475, written out from it: the valid ones, the invalid ones, some of the semantic ones."""
+
+from __future__ import annotations
+
+
+def crlf(text: str, body: bytes = b"") -> bytes:
+    """The text with the line ends of SIP, its first line end taken off, a body behind."""
+    return text.removeprefix("\n").replace("\n", "\r\n").encode() + body
+
+
+def _sdp(host: str, times: str = "0 0") -> bytes:
+    return crlf(
+        f"v=0\no=mhandley 29739 7272939 IN IP4 {host}\ns=-\nc=IN IP4 {host}\nt={times}\n"
+        "m=audio 49217 RTP/AVP 0 12\nm=video 3227 RTP/AVP 31\na=rtpmap:31 LPC\n"
+    )
+
+
+_WSINV_SDP = crlf(
+    "v=0\no=mhandley 29739 7272939 IN IP4 192.0.2.3\ns=-\nc=IN IP4 192.0.2.4\nt=0 0\n"
+    "m=audio 49217 RTP/AVP 0 12\nm=video 3227 RTP/AVP 31\na=rtpmap:31 LPC\n"
+)
+
+WSINV = crlf(
+    r"""
+INVITE sip:vivekg@chair-dnrc.example.com;unknownparam SIP/2.0
+TO :
+ sip:vivekg@chair-dnrc.example.com ;   tag    = 1918181833n
+from   : "J Rosenberg \\\""       <sip:jdrosen@example.com>
+  ;
+  tag = 98asjd8
+MaX-fOrWaRdS: 0068
+Call-ID: wsinv.ndaksdj@192.0.2.1
+Content-Length   : 150
+cseq: 0009
+  INVITE
+Via  : SIP  /   2.0
+ /UDP
+    192.0.2.2;branch=390skdjuw
+s :
+NewFangledHeader:   newfangled value
+ continued newfangled value
+UnknownHeaderWithUnusualValue: ;;,,;;,;
+Content-Type: application/sdp
+Route:
+ <sip:services.example.com;lr;unknownwith=value;unknown-no-value>
+v:  SIP  / 2.0  / TCP     spindle.example.com   ;
+  branch  =   z9hG4bK9ikj8  ,
+ SIP  /    2.0   / UDP  192.168.255.111   ; branch=
+ z9hG4bK30239
+m:"Quoted string \"\"" <sip:jdrosen@example.com> ; newparam =
+      newvalue ;
+  secondparam ; q = 0.33
+
+""",
+    _WSINV_SDP,
+)
+
+INTMETH = crlf(
+    "!interesting-Method0123456789_*+`.%indeed'~ sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*"
+    ":&it+has=1,weird!*pas$wo~d_too.(doesn't-it)@example.com SIP/2.0\n"
+    "Via: SIP/2.0/TCP host1.example.com;branch=z9hG4bK-.!%66*_+`'~\n"
+    'To: "BEL:\\\x07 NUL:\\\x00 DEL:\\\x7f" <sip:1_unusual.URI~(to-be!sure)&isn\'t+it$/crazy?,/;;*@example.com>\n'
+    "From: token1~` token2'+_ token3*%!.- <sip:mundane@example.com>;fromParam''~+*_!.-%=\"работающий\""
+    ";tag=_token~1'+`*%!-.\n"
+    "Call-ID: intmeth.word%ZK-!.*_+'@word`~)(><:\\/\"][?}{\n"
+    "CSeq: 139122385 !interesting-Method0123456789_*+`.%indeed'~\n"
+    "Max-Forwards: 255\n"
+    "extensionHeader-!.%*+_`'~:\ufeff大停電\n"
+    "Content-Length: 0\n\n"
+)
+
+ESC01 = crlf(
+    """
+INVITE sip:sips%3Auser%40example.com@example.net SIP/2.0
+To: sip:%75se%72@example.com
+From: <sip:I%20have%20spaces@example.net>;tag=938
+Max-Forwards: 87
+i: esc01.239409asdfakjkn23onasd0-3234
+CSeq: 234234 INVITE
+Via: SIP/2.0/UDP host5.example.net;branch=z9hG4bKkdjuw
+C: application/sdp
+Contact:
+  <sip:cal%6Cer@host5.example.net;%6C%72;n%61me=v%61lue%25%34%31>
+Content-Length: 150
+
+""",
+    _sdp("192.0.2.1"),
+)
+
+ESCNULL = crlf(
+    """
+REGISTER sip:example.com SIP/2.0
+To: sip:null-%00-null@example.com
+From: sip:null-%00-null@example.com;tag=839923423
+Max-Forwards: 70
+Call-ID: escnull.39203ndfvkjdasfkq3w4otrq0adsfdfnavd
+CSeq: 14398234 REGISTER
+Via: SIP/2.0/UDP host5.example.com;branch=z9hG4bKkdjuw
+Contact: <sip:%00@host5.example.com>
+Contact: <sip:%00%00@host5.example.com>
+L:0
+
+"""
+)
+
+ESC02 = crlf(
+    """
+RE%47IST%45R sip:registrar.example.com SIP/2.0
+To: "%Z%45" <sip:resource@example.com>
+From: "%Z%45" <sip:resource@example.com>;tag=f232jadfj23
+Call-ID: esc02.asdfnqwo34rq23i34jrjasdcnl23nrlknsdf
+Via: SIP/2.0/TCP host.example.com;branch=z9hG4bK209%fzsnel234
+CSeq: 29344 RE%47IST%45R
+Max-Forwards: 70
+Contact: <sip:alias1@host1.example.com>
+C%6Fntact: <sip:alias2@host2.example.com>
+Contact: <sip:alias3@host3.example.com>
+l: 0
+
+"""
+)
+
+LWSDISP = crlf(
+    """
+OPTIONS sip:user@example.com SIP/2.0
+To: sip:user@example.com
+From: caller<sip:caller@example.com>;tag=323
+Max-Forwards: 70
+Call-ID: lwsdisp.1234abcd@funky.example.com
+CSeq: 60 OPTIONS
+Via: SIP/2.0/UDP funky.example.com;branch=z9hG4bKkdjuw
+l: 0
+
+"""
+)
+
+_LONG = "long" * 19
+LONGREQ = crlf(
+    "INVITE sip:user@example.com SIP/2.0\n"
+    f'To: "I have a user name of {"extreme" * 10} proportion"<sip:user@example.com:6000;'
+    f"unknownparam1=very{_LONG}value;longparam{'name' * 25}=shortvalue;very{_LONG}ParameterNameWithNoValue>\n"
+    f"F: sip:{'amazinglylongcallername' * 5}@example.net;tag=1{'298' * 50}424;"
+    f"unknownheaderparam{'name' * 20}=unknowheaderparam{'value' * 15};unknownValueless{'paramname' * 10}\n"
+    f"Call-ID: longreq.one{'really' * 20}longcallid\n"
+    "CSeq: 3882340 INVITE\n"
+    f"Unknown-{'Long' * 20}-Name: unknown-{_LONG}-value; unknown-{_LONG}-parameter-name = unknown-{_LONG}-value\n"
+    + "".join(
+        f"{('Via', 'v', 'V', 'ViA', 'VIa', 'VIA', 'via', 'viA', 'vIa', 'vIA', 'V ', 'v  ')[n % 12]}: "
+        f"SIP/2.0/TCP sip{n}.example.com\n"
+        for n in range(33, 0, -1)
+    )
+    + f"Via: SIP/2.0/TCP host.example.com;received=192.0.2.5;branch=very{'long' * 50}branchvalue\n"
+    "Max-Forwards: 70\n"
+    f"Contact: <sip:{'amazinglylongcallername' * 5}@host5.example.net>\n"
+    "Content-Type: application/sdp\n"
+    "l: 150\n\n",
+    _sdp("192.0.2.1"),
+)
+
+DBLREQ = crlf(
+    """
+REGISTER sip:example.com SIP/2.0
+To: sip:j.user@example.com
+From: sip:j.user@example.com;tag=43251j3j324
+Max-Forwards: 8
+I: dblreq.0ha0isndaksdj99sdfafnl3lk233412
+Contact: sip:j.user@host.example.com
+CSeq: 8 REGISTER
+Via: SIP/2.0/UDP 192.0.2.125;branch=z9hG4bKkdjuw23492
+Content-Length: 0
+
+
+INVITE sip:joe@example.com SIP/2.0
+t: sip:joe@example.com
+From: sip:caller@example.net;tag=141334
+Max-Forwards: 8
+Call-ID: dblreq.0ha0isnda977644900765@192.0.2.15
+CSeq: 8 INVITE
+Via: SIP/2.0/UDP 192.0.2.15;branch=z9hG4bKkdjuw380234
+Content-Type: application/sdp
+Content-Length: 150
+
+""",
+    _sdp("192.0.2.15"),
+)
+
+SEMIURI = crlf(
+    """
+OPTIONS sip:user;par=u%40example.net@example.com SIP/2.0
+To: sip:j_user@example.com
+From: sip:caller@example.org;tag=33242
+Max-Forwards: 3
+Call-ID: semiuri.0ha0isndaksdj
+CSeq: 8 OPTIONS
+Accept: application/sdp, application/pkcs7-mime,
+        multipart/mixed, multipart/signed,
+        message/sip, message/sipfrag
+Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKkdjuw
+l: 0
+
+"""
+)
+
+TRANSPORTS = crlf(
+    """
+OPTIONS sip:user@example.com SIP/2.0
+To: sip:user@example.com
+From: <sip:caller@example.com>;tag=323
+Max-Forwards: 70
+Call-ID:  transports.kijh4akdnaqjkwendsasfdj
+Accept: application/sdp
+CSeq: 60 OPTIONS
+Via: SIP/2.0/UDP t1.example.com;branch=z9hG4bKkdjuw
+Via: SIP/2.0/SCTP t2.example.com;branch=z9hG4bKklasjdhf
+Via: SIP/2.0/TLS t3.example.com;branch=z9hG4bK2980unddj
+Via: SIP/2.0/UNKNOWN t4.example.com;branch=z9hG4bKasd0f3en
+Via: SIP/2.0/TCP t5.example.com;branch=z9hG4bK0a9idfnee
+l: 0
+
+"""
+)
+
+# Every octet stands in the binary part, among them what looks like the end of a message.
+MPART01_BODY = (
+    crlf(
+        "--7a9cbec02ceef655\nContent-Type: text/plain\nContent-Transfer-Encoding: binary\n\nHello\n"
+        "--7a9cbec02ceef655\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: binary\n\n"
+    )
+    + bytes(range(256))
+    + b"\r\n\r\nBYE sip:a SIP/2.0\r\n\r\n"
+    + crlf("\n--7a9cbec02ceef655--\n")
+)
+MPART01 = crlf(
+    f"""
+MESSAGE sip:kumiko@example.org SIP/2.0
+Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK-d87543-4dade06d0bdb11ee-1--d87543-;rport
+Max-Forwards: 70
+Route: <sip:127.0.0.1:5080>
+Identity: r5mwreLuyDRYBi/0TiPwEsY3rEVsk/G2WxhgTV1PF7hHuLIK0YWVKZhKv9Mj8UeXqkMVbnVq37CD+813gvYjcBUaZngQmXc9WNZSDNGCzA=
+Contact: <sip:fluffy@127.0.0.1:5070>
+To: <sip:kumiko@example.org>
+From: <sip:fluffy@example.com>;tag=2fb0dcc9
+Call-ID: 3d9485ad0c49859b@Zmx1ZmZ5LW1hYy0xNi5sb2NhbA..
+CSeq: 1 MESSAGE
+Content-Transfer-Encoding: binary
+Content-Type: multipart/mixed;boundary=7a9cbec02ceef655
+Date: Sat, 15 Oct 2005 04:44:56 GMT
+User-Agent: SIPimp.org/0.2.5 (curses)
+Content-Length: {len(MPART01_BODY)}
+
+""",
+    MPART01_BODY,
+)
+
+UNREASON = crlf(
+    """
+SIP/2.0 200 = 2**3 * 5**2 но сто девяносто девять - простое
+Via: SIP/2.0/UDP 192.0.2.198;branch=z9hG4bK1324923
+Call-ID: unreason.1234ksdfak3j2erwedfsASdf
+CSeq: 35 INVITE
+From: sip:user@example.com;tag=11141343
+To: sip:user@example.edu;tag=2229
+Content-Length: 154
+Content-Type: application/sdp
+Contact: <sip:user@host198.example.com>
+
+""",
+    _sdp("192.0.2.198"),
+)
+
+NOREASON = crlf(
+    "SIP/2.0 100 \n"
+    "Via: SIP/2.0/UDP 192.0.2.105;branch=z9hG4bK2398ndaoe\n"
+    "Call-ID: noreason.asndj203insdf99223ndf\n"
+    "CSeq: 35 INVITE\n"
+    "From: <sip:user@example.com>;tag=39ansfi3\n"
+    "To: <sip:user@example.edu>;tag=902jndnke3\n"
+    "Content-Length: 0\n"
+    "Contact: <sip:user@host105.example.com>\n\n"
+)
+
+VALID = {
+    "wsinv": WSINV,
+    "intmeth": INTMETH,
+    "esc01": ESC01,
+    "escnull": ESCNULL,
+    "esc02": ESC02,
+    "lwsdisp": LWSDISP,
+    "longreq": LONGREQ,
+    "dblreq": DBLREQ,
+    "semiuri": SEMIURI,
+    "transports": TRANSPORTS,
+    "mpart01": MPART01,
+    "unreason": UNREASON,
+    "noreason": NOREASON,
+}
+
+
+def _invite(start: str, headers: str, host: str, times: str = "0 0") -> bytes:
+    return crlf(f"{start}\n{headers.strip()}\nContent-Type: application/sdp\n\n", _sdp(host, times))
+
+
+# name -> (message, status that answers it, whether it can be answered at all)
+INVALID: dict[str, tuple[bytes, int, bool]] = {
+    "badinv01": (
+        _invite(
+            "INVITE sip:user@example.com SIP/2.0",
+            """
+To: sip:j.user@example.com
+From: sip:caller@example.net;tag=134161461246
+Max-Forwards: 7
+Call-ID: badinv01.0ha0isndaksdjasdf3234nas
+CSeq: 8 INVITE
+Via: SIP/2.0/UDP 192.0.2.15;;,;,,
+Contact: "Joe" <sip:joe@example.org>;;;;
+Content-Length: 152""",
+            "192.0.2.15",
+        ),
+        400,
+        True,
+    ),
+    "clerr": (
+        _invite(
+            "INVITE sip:user@example.com SIP/2.0",
+            """
+Max-Forwards: 80
+To: sip:j.user@example.com
+From: sip:caller@example.net;tag=93942939o2
+Contact: <sip:caller@hungry.example.net>
+Call-ID: clerr.0ha0isndaksdjweiafasdk3
+CSeq: 8 INVITE
+Via: SIP/2.0/UDP host5.example.com;branch=z9hG4bK-39234-23523
+Content-Length: 9999""",
+            "192.0.2.155",
+        ),
+        400,
+        True,
+    ),
+    "ncl": (
+        _invite(
+            "INVITE sip:user@example.com SIP/2.0",
+            """
+Max-Forwards: 254
+To: sip:j.user@example.com
+From: sip:caller@example.net;tag=32394234
+Call-ID: ncl.0ha0isndaksdj2193423r542w35
+CSeq: 0 INVITE
+Via: SIP/2.0/UDP 192.0.2.53;branch=z9hG4bKkdjuw
+Contact: <sip:caller@example53.example.net>
+Content-Length: -999""",
+            "192.0.2.53",
+        ),
+        400,
+        True,
+    ),
+    "scalar02": (
+        crlf(
+            f"""
+REGISTER sip:example.com SIP/2.0
+Via: SIP/2.0/TCP host129.example.com;branch=z9hG4bK342sdfoi3
+To: <sip:user@example.com>
+From: <sip:user@example.com>;tag=239232jh3
+CSeq: 36893488147419103232 REGISTER
+Call-ID: scalar02.23o0pd9vanlq3wnrlnewofjas9ui32
+Max-Forwards: 300
+Expires: 1{"0" * 100}
+Contact: <sip:user@host129.example.com>
+  ;expires=280297596632815
+Content-Length: 0
+
+"""
+        ),
+        400,
+        True,
+    ),
+    "scalarlg": (
+        crlf(
+            """
+SIP/2.0 503 Service Unavailable
+Via: SIP/2.0/TCP host129.example.com;branch=z9hG4bKzzxdiwo34sw;received=192.0.2.129
+To: <sip:user@example.com>
+From: <sip:other@example.net>;tag=2easdjfejw
+CSeq: 9292394834772304023312 OPTIONS
+Call-ID: scalarlg.noase0of0234hn2qofoaf0232aewf2394r
+Retry-After: 949302838503028349304023988
+Warning: 1812 overture "In Progress"
+Content-Length: 0
+
+"""
+        ),
+        400,
+        False,
+    ),
+    "quotbal": (
+        _invite(
+            "INVITE sip:user@example.com SIP/2.0",
+            """
+To: "Mr. J. User <sip:j.user@example.com>
+From: sip:caller@example.net;tag=93334
+Max-Forwards: 10
+Call-ID: quotbal.aksdj
+Contact: <sip:caller@host59.example.net>
+CSeq: 8 INVITE
+Via: SIP/2.0/UDP 192.0.2.59:5050;branch=z9hG4bKkdjuw39234
+Content-Length: 152""",
+            "192.0.2.15",
+        ),
+        400,
+        True,
+    ),
+    "ltgtruri": (
+        _invite(
+            "INVITE <sip:user@example.com> SIP/2.0",
+            """
+To: sip:user@example.com
+From: sip:caller@example.net;tag=39291
+Max-Forwards: 23
+Call-ID: ltgtruri.1@192.0.2.5
+CSeq: 1 INVITE
+Via: SIP/2.0/UDP 192.0.2.5
+Contact: <sip:caller@host5.example.net>
+Content-Length: 159""",
+            "192.0.2.5",
+            "3149328700 0",
+        ),
+        400,
+        True,
+    ),
+    "lwsruri": (
+        _invite(
+            "INVITE sip:user@example.com; lr SIP/2.0",
+            """
+To: sip:user@example.com;tag=3xfe-9921883-z9f
+From: sip:caller@example.net;tag=231413434
+Max-Forwards: 5
+Call-ID: lwsruri.asdfasdoeoi2323-asdfwrn23-asd834rk423
+CSeq: 2130706432 INVITE
+Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKkdjuw2395
+Contact: <sip:caller@host1.example.net>
+Content-Length: 159""",
+            "192.0.2.1",
+            "3149328700 0",
+        ),
+        400,
+        True,
+    ),
+    "lwsstart": (
+        _invite(
+            "INVITE  sip:user@example.com  SIP/2.0",
+            """
+Max-Forwards: 8
+To: sip:user@example.com
+From: sip:caller@example.net;tag=8814
+Call-ID: lwsstart.dfknq234oi243099adsdfnawe3@example.com
+CSeq: 1893884 INVITE
+Via: SIP/2.0/UDP host1.example.com;branch=z9hG4bKkdjuw3923
+Contact: <sip:caller@host1.example.net>
+Content-Length: 150""",
+            "192.0.2.1",
+        ),
+        400,
+        True,
+    ),
+    "trws": (
+        crlf(
+            "OPTIONS sip:remote-target@example.com SIP/2.0  \n"
+            "Via: SIP/2.0/TCP host1.examle.com;branch=z9hG4bK299342093\n"
+            "To: <sip:remote-target@example.com>\n"
+            "From: <sip:local-resource@example.com>;tag=329429089\n"
+            "Call-ID: trws.oicu34958239neffasdhr2345r\n"
+            "Accept: application/sdp\n"
+            "CSeq: 238923 OPTIONS\n"
+            "Max-Forwards: 70\n"
+            "Content-Length: 0\n\n"
+        ),
+        400,
+        True,
+    ),
+    "escruri": (
+        _invite(
+            "INVITE sip:user@example.com?Route=%3Csip:example.com%3E SIP/2.0",
+            """
+To: sip:user@example.com
+From: sip:caller@example.net;tag=341518
+Max-Forwards: 7
+Contact: <sip:caller@host39923.example.net>
+Call-ID: escruri.23940-asdfhj-aje3br-234q098w-fawerh2q-h4n5
+CSeq: 149209342 INVITE
+Via: SIP/2.0/UDP host-of-the-hour.example.com;branch=z9hG4bKkdjuw
+Content-Length: 150""",
+            "192.0.2.1",
+        ),
+        400,
+        True,
+    ),
+    "baddate": (
+        _invite(
+            "INVITE sip:user@example.com SIP/2.0",
+            """
+To: sip:user@example.com
+From: sip:caller@example.net;tag=2234923
+Max-Forwards: 70
+Call-ID: baddate.239423mnsadf3j23lj42--sedfnm234
+CSeq: 1392934 INVITE
+Via: SIP/2.0/UDP host.example.com;branch=z9hG4bKkdjuw
+Date: Fri, 01 Jan 2010 16:00:00 EST
+Contact: <sip:caller@host5.example.net>
+Content-Length: 150""",
+            "192.0.2.5",
+        ),
+        400,
+        True,
+    ),
+    "regbadct": (
+        crlf(
+            """
+REGISTER sip:example.com SIP/2.0
+To: sip:user@example.com
+From: sip:user@example.com;tag=998332
+Max-Forwards: 70
+Call-ID: regbadct.k345asrl3fdbv@10.0.0.1
+CSeq: 1 REGISTER
+Via: SIP/2.0/UDP 135.180.130.133:5060;branch=z9hG4bKkdjuw
+Contact: sip:user@example.com?Route=%3Csip:sip.example.com%3E
+l: 0
+
+"""
+        ),
+        400,
+        True,
+    ),
+    "badaspec": (
+        crlf(
+            """
+OPTIONS sip:user@example.org SIP/2.0
+Via: SIP/2.0/UDP host4.example.com:5060;branch=z9hG4bKkdju43234
+Max-Forwards: 70
+From: "Bell, Alexander" <sip:a.g.bell@example.com>;tag=433423
+To: "Watson, Thomas" < sip:t.watson@example.org >
+Call-ID: badaspec.sdf0234n2nds0a099u23h3hnnw009cdkne3
+Accept: application/sdp
+CSeq: 3923239 OPTIONS
+l: 0
+
+"""
+        ),
+        400,
+        True,
+    ),
+    "baddn": (
+        crlf(
+            """
+OPTIONS sip:t.watson@example.org SIP/2.0
+Via:     SIP/2.0/UDP c.example.com:5060;branch=z9hG4bKkdjuw
+Max-Forwards:      70
+From:    Bell, Alexander <sip:a.g.bell@example.com>;tag=43
+To:      Watson, Thomas <sip:t.watson@example.org>
+Call-ID: baddn.31415@c.example.com
+Accept: application/sdp
+CSeq:    3923239 OPTIONS
+l: 0
+
+"""
+        ),
+        400,
+        True,
+    ),
+    "badvers": (
+        crlf(
+            """
+OPTIONS sip:t.watson@example.org SIP/7.0
+Via:     SIP/7.0/UDP c.example.com;branch=z9hG4bKkdjuw
+Max-Forwards:     70
+From:    A. Bell <sip:a.g.bell@example.com>;tag=qweoiqpe
+To:      T. Watson <sip:t.watson@example.org>
+Call-ID: badvers.31417@c.example.com
+CSeq:    1 OPTIONS
+l: 0
+
+"""
+        ),
+        505,
+        True,
+    ),
+    "mismatch01": (
+        crlf(
+            """
+OPTIONS sip:user@example.com SIP/2.0
+To: sip:j.user@example.com
+From: sip:caller@example.net;tag=34525
+Max-Forwards: 6
+Call-ID: mismatch01.dj0234sxdfl3
+CSeq: 8 INVITE
+Via: SIP/2.0/UDP host.example.com;branch=z9hG4bKkdjuw
+l: 0
+
+"""
+        ),
+        400,
+        True,
+    ),
+    "mismatch02": (
+        crlf(
+            """
+NEWMETHOD sip:user@example.com SIP/2.0
+To: sip:j.user@example.com
+From: sip:caller@example.net;tag=34525
+Max-Forwards: 6
+Call-ID: mismatch02.dj0234sxdfl3
+CSeq: 8 INVITE
+Contact: <sip:caller@host.example.net>
+Via: SIP/2.0/UDP host.example.net;branch=z9hG4bKkdjuw
+Content-Type: application/sdp
+l: 138
+
+""",
+            crlf(
+                "v=0\no=mhandley 29739 7272939 IN IP4 192.0.2.1\nc=IN IP4 192.0.2.1\n"
+                "m=audio 49217 RTP/AVP 0 12\nm=video 3227 RTP/AVP 31\na=rtpmap:31 LPC\n"
+            ),
+        ),
+        400,
+        True,
+    ),
+    "bigcode": (
+        crlf(
+            """
+SIP/2.0 4294967301 better not break the receiver
+Via: SIP/2.0/UDP 192.0.2.105;branch=z9hG4bK2398ndaoe
+Call-ID: bigcode.asdof3uj203asdnf3429uasdhfas3ehjasdfas9i
+CSeq: 353494 INVITE
+From: <sip:user@example.com>;tag=39ansfi3
+To: <sip:user@example.edu>;tag=902jndnke3
+Content-Length: 0
+Contact: <sip:user@host105.example.com>
+
+"""
+        ),
+        400,
+        False,
+    ),
+}
+
+INSUF = crlf(
+    """
+INVITE sip:user@example.com SIP/2.0
+CSeq: 193942 INVITE
+Via: SIP/2.0/UDP 192.0.2.95;branch=z9hG4bKkdj.insuf
+Content-Type: application/sdp
+l: 152
+
+""",
+    _sdp("192.0.2.95"),
+)
+
+UNKSCM = crlf(
+    """
+OPTIONS nobodyKnowsThisScheme:totallyopaquecontent SIP/2.0
+To: sip:user@example.com
+From: sip:caller@example.net;tag=384
+Max-Forwards: 3
+Call-ID: unkscm.nasdfasser0q239nwsdfasdkl34
+CSeq: 3923423 OPTIONS
+Via: SIP/2.0/TCP host9.example.com;branch=z9hG4bKkdjuw39234
+Content-Length: 0
+
+"""
+)
+
+NOVELSC = UNKSCM.replace(b"nobodyKnowsThisScheme:totallyopaquecontent", b"soap.beep://192.0.2.103:3002")
+
+UNKSM2 = crlf(
+    """
+REGISTER sip:example.com SIP/2.0
+To: isbn:2983792873
+From: <http://www.example.com>;tag=3234233
+Call-ID: unksm2.daksdj@hyphenated-host.example.com
+CSeq: 234902 REGISTER
+Max-Forwards: 70
+Via: SIP/2.0/UDP 192.0.2.21:5060;branch=z9hG4bKkdjuw
+Contact: <name:John_Smith>
+l: 0
+
+"""
+)
+
+MULTI01 = crlf(
+    """
+INVITE sip:user@company.com SIP/2.0
+Contact: <sip:caller@host25.example.net>
+Via: SIP/2.0/UDP 192.0.2.25;branch=z9hG4bKkdjuw
+Max-Forwards: 70
+CSeq: 5 INVITE
+Call-ID: multi01.98asdh@192.0.2.1
+CSeq: 59 INVITE
+Call-ID: multi01.98asdh@192.0.2.2
+From: sip:caller@example.com;tag=3413415
+To: sip:user@example.com
+To: sip:other@example.net
+From: sip:caller@example.net;tag=2923420123
+Content-Type: application/sdp
+l: 154
+Contact: <sip:caller@host36.example.net>
+Max-Forwards: 5
+
+""",
+    _sdp("192.0.2.25"),
+)
+
+MCL01 = crlf(
+    """
+OPTIONS sip:user@example.com SIP/2.0
+Via: SIP/2.0/UDP host5.example.net;branch=z9hG4bK293423
+To: sip:user@example.com
+From: sip:other@example.net;tag=3923942
+Call-ID: mcl01.fhn2323orihawfdoa3o4r52o3irsdf
+CSeq: 15932 OPTIONS
+Content-Length: 13
+Max-Forwards: 60
+Content-Length: 5
+Content-Type: text/plain
+
+There's no way to know how many octets are supposed to be here.
+"""
+)
+
+CPARAM01 = crlf(
+    """
+REGISTER sip:example.com SIP/2.0
+Via: SIP/2.0/UDP saturn.example.com:5060;branch=z9hG4bKkdjuw
+Max-Forwards: 70
+From: sip:watson@example.com;tag=DkfVgjkrtMwaerKKpe
+To: sip:watson@example.com
+Call-ID: cparam01.70710@saturn.example.com
+CSeq: 2 REGISTER
+Contact: sip:+19725552222@gw1.example.net;unknownparam
+l: 0
+
+"""
+)
+
+CPARAM02 = CPARAM01.replace(
+    b"sip:+19725552222@gw1.example.net;unknownparam", b"<sip:+19725552222@gw1.example.net;unknownparam>"
+)
+
+REGESCRT = crlf(
+    """
+REGISTER sip:example.com SIP/2.0
+To: sip:user@example.com
+From: sip:user@example.com;tag=8
+Max-Forwards: 70
+Call-ID: regescrt.k345asrl3fdbv@192.0.2.1
+CSeq: 14398234 REGISTER
+Via: SIP/2.0/UDP host5.example.com;branch=z9hG4bKkdjuw
+M: <sip:user@example.com?Route=%3Csip:sip.example.com%3E>
+L:0
+
+"""
+)
+
+INV2543 = crlf(
+    """
+INVITE sip:UserB@example.com SIP/2.0
+Via: SIP/2.0/UDP iftgw.example.com
+From: <sip:+13035551111@ift.client.example.net;user=phone>
+Record-Route: <sip:UserB@example.com;maddr=ss1.example.com>
+To: sip:+16505552222@ss1.example.net;user=phone
+Call-ID: inv2543.1717@ift.client.example.com
+CSeq: 56 INVITE
+Content-Type: application/sdp
+
+""",
+    _sdp("192.0.2.5"),
+)
