@@ -182,7 +182,12 @@ class Leg:
         """
         if self.state is LegState.ENDED:
             return
-        headers = (("Reason", _reason(status or 200, cause)),) if cause else ()
+        headers: tuple[tuple[str, str], ...] = ()
+        if self.incoming and self.state is not LegState.UP:
+            headers = (("Reason", _reason(status or 480, cause)),) if cause else ()
+        elif cause:
+            # In CANCEL and BYE the endpoint writes status and reason into the Reason header.
+            status, reason = status or 200, cause
         now = self._driver.now()
         self._driver.run(self._endpoint.hangup(self.id, now, status=status, reason=reason, headers=headers))
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Protocol
 from callcenter.runtime.clock import Clock
 from callcenter.runtime.driver import Driver
 from callcenter.signaling.reply import Reply
-from callcenter.sip.dialog import flow_towards
 from callcenter.sip.digest import Challenge, Credentials, DigestServer, Refused, Verified
 from callcenter.sip.errors import SipError
 from callcenter.sip.registrar import Binding, Registrar
 
 if TYPE_CHECKING:
     from callcenter.sip.events import RequestReceived
-    from callcenter.sip.flow import Flow
+
+# Stands for every connection of the time before a restart.
+LOST = -1
 
 OnChange = Callable[[str, tuple[Binding, ...]], None]
 
@@ -59,10 +60,16 @@ class RegistrarShell:
 
     async def open(self) -> None:
         """Take up what was registered before the restart. Raises what the store raises."""
-        for aor, saved in (await self._store.load_all()).items():
+        loaded = await self._store.load_all()
+        for aor, saved in loaded.items():
             if self._credentials(aor) is not None:  # nobody who was taken out of the configuration meanwhile
-                self._registrar.load(aor, [replace(binding, flow=_flow_after_restart(binding)) for binding in saved])
-                self._on_change(aor, self.bindings(aor))
+                self._registrar.load(aor, tuple(_as_lost(binding) for binding in saved))
+        # Connections went with the restart: who listens nowhere else registers again.
+        for aor in self._registrar.drop_connection(LOST):
+            self._store.save(aor, self.bindings(aor))
+        for aor in loaded:
+            if bindings := self.bindings(aor):
+                self._on_change(aor, bindings)
         self._driver.run(())
 
     def answer(self, event: RequestReceived) -> Reply:
@@ -85,8 +92,10 @@ class RegistrarShell:
                     answer = self._registrar.register(user, request, event.flow, self._driver.now())
                 except SipError as error:
                     return Reply(error.status)
+                if answer.status == 200 and not answer.changed and request.contacts:
+                    self._store.save(user, answer.bindings)  # refreshed: only the expiry is another
                 self._driver.run((user,) if answer.changed else ())
-                return Reply(answer.status, tuple(answer.headers))
+                return Reply(answer.status, answer.headers, answer.reason)
 
     def bindings(self, user: str) -> tuple[Binding, ...]:
         """The user's phones, the one to be called first in front."""
@@ -109,7 +118,6 @@ class RegistrarShell:
         self._on_change(aor, bindings)
 
 
-def _flow_after_restart(binding: Binding) -> Flow:
-    """The way to a phone whose connection went with the restart: to the address it names, if it names one."""
+def _as_lost(binding: Binding) -> Binding:
     flow = binding.flow
-    return flow_towards(binding.contact, flow) if flow.reliable else flow
+    return replace(binding, flow=replace(flow, connection=LOST)) if flow.reliable else binding

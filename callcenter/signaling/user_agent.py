@@ -285,4 +285,4 @@ class UserAgent:
             self.respond(event.transaction, 500)
             raise
         if reply is not None:
-            self.respond(event.transaction, reply.status, headers=reply.headers)
+            self.respond(event.transaction, reply.status, reason=reply.reason, headers=reply.headers)
