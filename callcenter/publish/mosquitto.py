@@ -106,7 +106,9 @@ class MosquittoBroker:
 
     def address(self) -> BrokerAddress:
         """Where the switch itself logs in. The port is known after :meth:`start`."""
-        return BrokerAddress(self.host, self.port, user=SWITCH, password=self._password)
+        return BrokerAddress(
+            self.host, self.port, user=SWITCH, password=self._password, receive_maximum=RECEIVE_MAXIMUM
+        )
 
     async def start(self) -> bool:
         """Start, and wait until connections are taken or the first attempt has failed; True when it runs.

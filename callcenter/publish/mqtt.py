@@ -42,7 +42,7 @@ class BrokerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where the broker is, and how we log in."""
+    """Where the broker is, how we log in, and how many messages it takes before it has acknowledged any."""
 
     host: str
     port: int
@@ -50,6 +50,7 @@ class BrokerAddress:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
+    receive_maximum: int = RECEIVE_MAXIMUM
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -99,14 +100,12 @@ class MqttPublisher(LinkedPublisher):
         client_id: str = "callcenter",
         on_state: OnState | None = None,
         random: Random | None = None,
-        receive_maximum: int = RECEIVE_MAXIMUM,
     ) -> None:
         chance = random or SystemRandom()
-        super().__init__(self._link, outbox, clock, chance, on_state=on_state, receive_maximum=receive_maximum)
+        super().__init__(self._link, outbox, clock, chance, on_state=on_state)
         self._address = address
         # A second client of the same id ends the first: ours cannot be guessed, and a restart never meets itself.
         self._client_id = f"{client_id}-{chance.getrandbits(64):016x}"
-        self._receive_maximum = receive_maximum
         self._tls: ssl.SSLContext | None = None
 
     @contextlib.asynccontextmanager
@@ -142,7 +141,7 @@ class MqttPublisher(LinkedPublisher):
             keepalive=KEEPALIVE_S,
             timeout=CONNECTED_WITHIN,
             will=aiomqtt.Will(topics.STATUS, Status.OFFLINE.value.encode(), qos=1, retain=True),
-            max_inflight_messages=self._receive_maximum,
+            max_inflight_messages=address.receive_maximum,
             tls_context=self._tls if address.tls else None,
             socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
             logger=_SILENT,
@@ -164,6 +163,7 @@ class _Client(aiomqtt.Client):
 
 class _MqttLink:
     def __init__(self, client: aiomqtt.Client, address: BrokerAddress) -> None:
+        self.receive_maximum = address.receive_maximum
         self._client = client
         self._address = address
 

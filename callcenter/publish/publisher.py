@@ -75,7 +75,12 @@ class Outbox(Protocol):
 
 
 class Link(Protocol):
-    """One connection to a broker."""
+    """One connection to a broker, which takes ``receive_maximum`` messages before it has acknowledged any."""
+
+    @property
+    def receive_maximum(self) -> int:
+        """How many messages may be unacknowledged (MQTT 5, 3.2.2.3.3)."""
+        ...
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False, expires_s: int | None = None) -> None:
         """Send with QoS 1 and wait for the acknowledgement; what is called first is sent first. Raises LinkLost."""
@@ -157,16 +162,12 @@ class LinkedPublisher:
         random: Random,
         *,
         on_state: OnState | None = None,
-        receive_maximum: int = RECEIVE_MAXIMUM,
     ) -> None:
         self.on_state = on_state
         self._connect = connect
         self._outbox = outbox
         self._clock = clock
         self._random = random
-        # Facts and states leave room in the broker's window, so that a pop never queues behind them.
-        self._facts_window = max(1, receive_maximum // 2)
-        self._states_window = max(1, receive_maximum // 5)
         self._connected = False
         self._detail = "not started"
         self._status = Status.ONLINE
@@ -216,8 +217,7 @@ class LinkedPublisher:
     def set_state(self, topic: str, payload: Mapping[str, Any] | None) -> None:
         """What ``topic`` retains from now on: the latest wins; None clears it. Never waits."""
         if payload is None:
-            if self._states.pop(topic, None) is None:
-                return
+            self._states.pop(topic, None)
             self._cleared.add(topic)
         else:
             data = payloads.encode(payload)
@@ -225,6 +225,7 @@ class LinkedPublisher:
                 return
             assert len(self._states) < MAX_STATES, "topics come from the configuration, not from calls"
             self._states[topic] = data
+            self._cleared.discard(topic)
         self._dirty[topic] = None
         self._changed.set()
 
@@ -260,9 +261,9 @@ class LinkedPublisher:
     async def _run(self) -> None:
         retry = FIRST_RETRY
         while not self._closing.is_set():
+            began = self._clock.monotonic()
             try:
                 async with self._connect() as link:
-                    retry = FIRST_RETRY
                     await self._serve(link)
             except* _Closed:
                 self._detail = "closed"
@@ -272,6 +273,8 @@ class LinkedPublisher:
                 self._down(f"publishing failed: {_first(broken)!r}")
             if self._closing.is_set():
                 return
+            if self._clock.monotonic() - began > LAST_RETRY:
+                retry = FIRST_RETRY  # It was a good link: a broker that takes us only to drop us is asked less often.
             # Half of it is chance, so that many clients of one broker do not come back at one moment.
             await asyncio.sleep(retry * (0.5 + self._random.random() / 2))
             retry = min(retry * 2, LAST_RETRY)
@@ -279,13 +282,15 @@ class LinkedPublisher:
     async def _serve(self, link: Link) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
+                self._connected = True
                 tasks.create_task(self._watch(link))
-                window = asyncio.Semaphore(self._states_window)
+                tasks.create_task(self._send_pops(link, tasks))
+                # Facts and states leave room in the broker's window, so that a pop never queues behind them.
+                window = asyncio.Semaphore(max(1, link.receive_maximum // 5))
                 await self._publish_states(link, tasks, window)
                 self._up()
                 tasks.create_task(self._keep_states(link, tasks, window))
-                tasks.create_task(self._send_pops(link, tasks))
-                tasks.create_task(self._send_facts(link, tasks))
+                tasks.create_task(self._send_facts(link, tasks, max(1, link.receive_maximum // 2)))
                 tasks.create_task(self._finish(link))
         finally:
             self._connected = False
@@ -351,7 +356,7 @@ class LinkedPublisher:
                 pop.acknowledged.set_result(True)
         self._forget(pop)
 
-    async def _send_facts(self, link: Link, tasks: asyncio.TaskGroup) -> None:
+    async def _send_facts(self, link: Link, tasks: asyncio.TaskGroup, window: int) -> None:
         """Facts in order from the cursor on; the cursor moves over what is acknowledged, and never over a gap."""
         sent: deque[tuple[int, asyncio.Task[None] | None]] = deque()
         position = self._outbox.cursor(CURSOR)
@@ -360,6 +365,7 @@ class LinkedPublisher:
                 last = await self._outbox.beyond(position)
                 began = self._clock.monotonic()
                 facts = await self._outbox.read(position, READ)
+                self._detail = ""
             except Exception as error:  # noqa: BLE001 - the log is another layer's: whatever it raises, pops go on
                 self._detail = f"the log cannot be read: {error}"
                 await asyncio.sleep(LOG_RETRY)
@@ -373,7 +379,7 @@ class LinkedPublisher:
                 message = _message(fact)
                 task = None if message is None else tasks.create_task(link.publish(*message))
                 sent.append((fact.seq, task))
-                while len(sent) >= self._facts_window:
+                while len(sent) >= window:
                     await self._settle(sent)
             while sent:
                 await self._settle(sent)
@@ -400,7 +406,6 @@ class LinkedPublisher:
         raise _Closed
 
     def _up(self) -> None:
-        self._connected = True
         self._detail = ""
         if self.on_state is not None:
             self.on_state(True, "")
@@ -440,16 +445,8 @@ class ListPublisher(LinkedPublisher):
         dead: bool = False,
         random: Random | None = None,
         on_state: OnState | None = None,
-        receive_maximum: int = RECEIVE_MAXIMUM,
     ) -> None:
-        super().__init__(
-            self._link,
-            outbox,
-            clock,
-            random or Random(0),
-            on_state=on_state,
-            receive_maximum=receive_maximum,
-        )
+        super().__init__(self._link, outbox, clock, random or Random(0), on_state=on_state)
         self.messages: list[Published] = []
         self.retained: dict[str, Any] = {}
         self.delay = delay
@@ -493,6 +490,8 @@ class ListPublisher(LinkedPublisher):
 
 
 class _ListLink:
+    receive_maximum = RECEIVE_MAXIMUM
+
     def __init__(self, publisher: ListPublisher, died: asyncio.Event) -> None:
         self._publisher = publisher
         self._died = died
@@ -509,36 +508,6 @@ class _ListLink:
     async def lost(self) -> str:
         await self._died.wait()
         return "the broker died"
-
-
-class NoPublisher:
-    """MQTT is switched off: pops are not sent, and facts count as told."""
-
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
-
-    async def start(self) -> None:
-        """Nothing to begin."""
-
-    def publish_pop(self, agent: str, payload: Mapping[str, Any], expires_s: float) -> asyncio.Future[bool]:
-        """A future that is False."""
-        nowhere: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        nowhere.set_result(False)
-        return nowhere
-
-    def set_state(self, topic: str, payload: Mapping[str, Any] | None) -> None:
-        """Nothing is kept."""
-
-    def set_status(self, status: Status) -> None:
-        """Nothing is kept."""
-
-    def status(self) -> PublisherStatus:
-        """Not connected, nothing waiting."""
-        return PublisherStatus(connected=False, detail="switched off", waiting=0, pops_sent=0, pops_waiting=0)
-
-    async def close(self) -> None:
-        """Facts of this run are not told later, when MQTT is switched on."""
-        self._outbox.move_cursor(CURSOR, self._outbox.last_seq)
 
 
 def _message(fact: Fact) -> tuple[str, bytes] | None:
