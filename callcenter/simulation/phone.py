@@ -198,9 +198,9 @@ class Phone:
         """Try to register and be refused; returns the status."""
         self._account = (user, password, 600.0)
         response = await self._register(600.0)
-        self._account = None
         if response is None or response.status == 200:
             raise self._failure(f"should not get registered as {user}: {_told(response)}")
+        self._account = None
         return response.status
 
     async def unregister(self) -> None:
