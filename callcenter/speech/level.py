@@ -18,6 +18,7 @@ PEAK = 0.89
 FRAME = RATE // 50
 SILENCE_DB = -42.0  # below the loudest frame; breath and room are under it
 LEAD, TAIL = 2, 4  # frames of 20 ms left before and after the speech
+PAUSE = 0.2  # seconds of silence behind it: one prompt follows another as one sentence does
 CROSSINGS = 16  # of the resampler's sinc on each side: 60 dB and more of stop band
 
 
@@ -27,8 +28,8 @@ def telephone(sound: Sound) -> Sound:
 
 
 def spoken(sound: Sound) -> Sound:
-    """Speech made ready for the line: 8 kHz, silence trimmed at both ends, loudness even, no click at the edges."""
-    return Sound(RATE, fade(levelled(trimmed(telephone(sound).samples))))
+    """Speech made ready for the line: 8 kHz, silence trimmed at both ends, loudness even, no click at the edges, a pause."""
+    return Sound(RATE, fade(levelled(trimmed(telephone(sound).samples))) + array("h", bytes(2 * int(PAUSE * RATE))))
 
 
 def resample(samples: Sequence[int], rate: int, to: int) -> array[int]:
