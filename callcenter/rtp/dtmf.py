@@ -19,9 +19,11 @@ _LATE: Final = 40_000
 class EventReceiver:
     """Reads the events of one stream: all packets of a press carry the timestamp of its start (RFC 4733 2.2.2)."""
 
-    __slots__ = ("_duration", "_ended", "_event", "_timestamp")
+    __slots__ = ("_duration", "_ended", "_event", "_timestamp", "begun")
 
     def __init__(self) -> None:
+        self.begun = 0
+        """How many events have begun, those that are no keys (flash) included."""
         self._event = -1
         self._timestamp = 0
         self._duration = 0
@@ -43,7 +45,10 @@ class EventReceiver:
             self._ended = False
         self._event, self._timestamp, self._duration = event, timestamp, duration
         self._ended = self._ended or bool(flags & _END)
-        return KEYS[event] if fresh and event < len(KEYS) else None
+        if not fresh:
+            return None
+        self.begun += 1
+        return KEYS[event] if event < len(KEYS) else None
 
     def _goes_on(self, step: int, duration: int, marker: bool) -> bool:
         # Events longer than the duration field go on in segments with a later timestamp (RFC 4733 2.5.1.3); and some

@@ -585,6 +585,7 @@ class SimMediaPlane:
         self._sessions: dict[int, SimMediaSession] = {}
         self._calls: dict[str, list[SimMediaSession]] = {}
         self._workers: dict[str, int] = {}
+        self._closed = False
         low, high = self.settings.ports
         self._free = deque(range(low + low % 2, high, 2))
         self._capacity = min(len(self._free), self.settings.max_sessions or len(self._free))
@@ -660,7 +661,8 @@ class SimMediaPlane:
         return PlaneStatus(self._worker_count(), len(self._sessions), self._capacity)
 
     async def close(self) -> None:
-        """Release everything."""
+        """Release everything. May be called twice."""
+        self._closed = True
         for session in self.sessions:
             session.release()
 
@@ -683,6 +685,8 @@ class SimMediaPlane:
             self._workers.pop(session.call_id, None)
 
     def _check_room(self, call_id: str) -> None:
+        if self._closed:
+            raise NoCapacity("the media plane is closed")
         reserved = sum(max(len(legs), _LEGS_PER_CALL) for legs in self._calls.values())
         legs = self._calls.get(call_id)
         needed = _LEGS_PER_CALL if legs is None else int(len(legs) >= _LEGS_PER_CALL)

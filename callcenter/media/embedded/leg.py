@@ -105,6 +105,7 @@ class Leg(asyncio.DatagramProtocol):
         self._ssrc = -1
         self._reception = Reception(0, 0)
         self._events = EventReceiver()
+        self._pressed_for: Leg | None = None
         self._heard_at = 0.0
         self._told_silent = False
         self._budget = MAX_RATE
@@ -184,7 +185,8 @@ class Leg(asyncio.DatagramProtocol):
         self._octets_received += size - HEADER_SIZE
         if kind == EVENT:
             self._reception.count(sequence)
-            self._event(data, timestamp, bool(second & 0x80))
+            if not self._event(data, timestamp, bool(second & 0x80)):
+                return
         else:
             self._reception.receive(sequence, timestamp, now)
         if self.target is not None:
@@ -248,11 +250,19 @@ class Leg(asyncio.DatagramProtocol):
             if self.target is not None:
                 self.target.omit(self._reception)
 
-    def _event(self, data: bytes, timestamp: int, marker: bool) -> None:
+    def _event(self, data: bytes, timestamp: int, marker: bool) -> bool:
+        """Tell a press; returns whether to relay the packet: not the rest of a press that began before the bridge."""
         start, end = payload_bounds(data)
+        before = self._events.begun
         key = self._events.receive(data[start:end], timestamp, marker)
         if key is not None:
             self._house.report([DIGIT, self.number, key])
+        if self._events.begun != before:
+            self._pressed_for = self.target
+        if self.target is None or self._pressed_for is self.target:
+            return True
+        self.target.omit(self._reception)
+        return False
 
     # Bridging
 

@@ -175,7 +175,7 @@ class EmbeddedSession:
 
 
 class _Call:
-    """Where the legs of a call are, and how many."""
+    """Where the legs of a call are, and how many. Its worker keeps room for those that it is expected to have."""
 
     __slots__ = ("id", "legs", "worker")
 
@@ -183,6 +183,21 @@ class _Call:
         self.id = id
         self.worker = worker
         self.legs = 0
+        worker.reserved += _LEGS_PER_CALL
+
+    def add(self) -> None:
+        """One leg more."""
+        self.legs += 1
+        if self.legs > _LEGS_PER_CALL:
+            self.worker.reserved += 1
+
+    def drop(self) -> None:
+        """One leg less."""
+        if self.legs > _LEGS_PER_CALL:
+            self.worker.reserved -= 1
+        self.legs -= 1
+        if not self.legs:
+            self.worker.reserved -= _LEGS_PER_CALL
 
 
 class EmbeddedPlane:
@@ -197,7 +212,6 @@ class EmbeddedPlane:
         self._calls: dict[str, _Call] = {}
         self._prepared: dict[str, None] = {}
         self._numbers = itertools.count(1)
-        self._closed = False
 
     def __repr__(self) -> str:
         status = self.status()
@@ -264,7 +278,7 @@ class EmbeddedPlane:
         session = EmbeddedSession(self, call.worker, number, call.id, description, on_event, numeric_host(peer or ""))
         # Entered before the worker answers: what comes at the same time must count this leg.
         self._sessions[number] = session
-        call.legs += 1
+        call.add()
         worker = call.worker
         try:
             description.port = await worker.ask(
@@ -289,7 +303,6 @@ class EmbeddedPlane:
 
     async def close(self) -> None:
         """Release everything and end the workers. May be called twice."""
-        self._closed = True
         keepers, self._keepers = self._keepers, []
         for keeper in keepers:
             keeper.cancel()
@@ -304,7 +317,7 @@ class EmbeddedPlane:
             return
         call = self._calls.get(session.call_id)
         if call is not None:
-            call.legs -= 1
+            call.drop()
             if not call.legs:
                 del self._calls[session.call_id]
 
@@ -322,21 +335,19 @@ class EmbeddedPlane:
             return call
         workers = [worker for worker in self._workers if worker.alive]
         free = [worker for worker in workers if self._room(worker) >= _LEGS_PER_CALL]
-        if not free or self._most_sessions() - self._reserved() < _LEGS_PER_CALL:
+        if not free:
             raise NoCapacity("no media session is free")
         idle = [worker for worker in free if worker.load < self._settings.max_load]
         if not idle:
             raise NoCapacity("the media workers are busy")
-        worker = min(idle, key=lambda worker: (self._reserved(worker) / worker.capacity, worker.load))
+        worker = min(idle, key=lambda worker: (worker.reserved / worker.capacity, worker.load))
         call = self._calls[call_id] = _Call(call_id, worker)
         return call
 
     def _room(self, worker: WorkerProcess) -> int:
-        return worker.capacity - self._reserved(worker)
-
-    def _reserved(self, worker: WorkerProcess | None = None) -> int:
-        """Legs that a worker (or all of them) carries or must keep free for the calls it has."""
-        return sum(max(call.legs, _LEGS_PER_CALL) for call in self._calls.values() if worker in (None, call.worker))
+        """Legs that a worker can still take."""
+        reserved = sum(each.reserved for each in self._workers if each.alive)
+        return min(worker.capacity - worker.reserved, self._most_sessions() - reserved)
 
     def _most_sessions(self) -> int:
         capacity = sum(worker.capacity for worker in self._workers if worker.alive)

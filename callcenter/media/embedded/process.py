@@ -35,6 +35,8 @@ class WorkerProcess(asyncio.Protocol):
         self.index = index
         self.capacity = 0
         """Most legs."""
+        self.reserved = 0
+        """Legs that it carries, or keeps room for; counted by the plane."""
         self.load = 0.0
         """Share of a core that it uses, over the last seconds."""
         self.late = 0.0
