@@ -77,7 +77,7 @@ class Floor:
 
     def sleep(self, seconds: float) -> None:
         """Let time pass; all that falls due on the way happens at its time."""
-        until = self.now + seconds
+        until = round(self.now + seconds, 3)
         while (deadline := self.acd.deadline) is not None and deadline <= until:
             self.now = deadline
             self._keep(self.acd.expire(self.now))

@@ -1,0 +1,198 @@
+"""Every interleaving on floors small enough to walk, to a depth; each event told twice, and late ones too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from callcenter.acd.events import (
+    AcdEvent,
+    Connected,
+    DeviceChanged,
+    Held,
+    IntentChosen,
+    Join,
+    Leave,
+    OfferAccepted,
+    OfferFailed,
+    OfferRinging,
+    Reconfigured,
+    Resumed,
+    TalkEnded,
+    Ticket,
+    WrapUpDone,
+    WrapUpExtended,
+)
+from callcenter.acd.settings import Plan, RnaRule, RnaSettings, WrapUpSettings
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
+from tests.unit.acd.floor import AMY, BOB, SALES, Floor, check_refold, plan
+
+# Everything can fall due: the wait before a second ring time, the wrap-up, a pause; the second refusal is one too many.
+RNA = RnaSettings(*(RnaRule(delay=7.0, limit=2),) * 4, RnaRule(delay=1.0))
+QUEUE = replace(SALES, max_wait=30.0, wrap_up=WrapUpSettings(seconds=9.0, extend_once=4.0))
+FLOOR = replace(plan(QUEUE, AMY, BOB), rna=RNA)
+AMY_ALONE = replace(plan(QUEUE, AMY), rna=RNA)
+NO_QUEUE = replace(plan(replace(QUEUE, id="support"), AMY, BOB), rna=RNA)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time passes until the next thing is due."""
+
+
+Action = AcdEvent | Tick
+
+
+def actions(
+    floor: Floor, agents: tuple[str, ...], visits: tuple[str, ...], plans: tuple[Plan, ...]
+) -> Iterator[Action]:
+    """All that can happen now: whatever people, phones and scripts may do at any time."""
+    for visit in visits:
+        yield Join(Ticket(visit, f"call-{visit}", "sales", "acme"))
+        yield Leave(visit, VisitOutcome.ABANDONED)
+    for view in floor.acd.agents():
+        if view.offer:
+            yield OfferRinging(view.offer)
+            yield OfferAccepted(view.offer)
+            yield Connected(view.offer)
+            yield OfferFailed(view.offer, OfferResult.DECLINED)
+            yield Held(view.offer, Side.AGENT)
+            yield Resumed(view.offer, Side.AGENT)
+            for by in Side:
+                yield TalkEnded(view.offer, by, EndCause.HANGUP)
+    for agent in agents:
+        yield WrapUpDone(agent, "solved")
+        yield WrapUpExtended(agent)
+        for device in (Device.REGISTERED, Device.UNREACHABLE):
+            yield DeviceChanged(agent, device)
+        for intent in Intent:
+            yield IntentChosen(agent, intent, "lunch")
+    for each in plans:
+        yield Reconfigured(each)
+    yield Tick()
+
+
+def look(floor: Floor) -> object:
+    """The state, with times as seen from now: equal states have equal futures."""
+    now = floor.now
+    order = sorted(floor.acd._agents.values(), key=lambda agent: (agent.idle_since, agent.id))
+    return (
+        id(floor.acd.plan),
+        tuple(agent.id for agent in order),
+        tuple(
+            (
+                *(agent.id, agent.intent, agent.reason, agent.forced, agent.next, agent.work, agent.device),
+                *(agent.until and agent.until - round(now * 1000), agent.extension, *sorted(agent.misses.items())),
+            )
+            for agent in floor.acd._agents.values()
+        ),
+        tuple((ticket.id, ticket.agent, round(now - ticket.joined, 3)) for ticket in floor.acd.waiting("sales")),
+        tuple(
+            (each.agent.id, each.visit, each.connected, *sorted(each.held_by), each.due - round(now * 1000))
+            for each in floor.acd._engagements.values()
+        ),
+        tuple(floor.acd._ended),
+    )
+
+
+def tell(floor: Floor, action: Action) -> None:
+    if isinstance(action, Tick):
+        if (deadline := floor.acd.deadline) is not None:
+            floor.sleep(round(deadline - floor.now, 3))
+        return
+    floor.tell(action)
+    again = floor.acd.handle(action, floor.now)
+    assert (again.facts, again.effects) == ((), ()), f"told twice, {action} did more than told once"
+
+
+def twin(floor: Floor) -> Floor:
+    """The same floor once more, from its log alone."""
+    copy = Floor(floor.acd.plan)
+    copy.acd, copy.now, copy.facts, copy.made = floor.refolded(), floor.now, list(floor.facts), dict(floor.made)
+    return copy
+
+
+def check_late_events(floor: Floor) -> None:
+    """What is told about offers that are over says nothing any more."""
+    live = {view.offer for view in floor.acd.agents()}
+    for offer in floor.made.keys() - live:
+        for late in (
+            OfferRinging(offer),
+            OfferAccepted(offer),
+            Connected(offer),
+            OfferFailed(offer, OfferResult.NO_ANSWER),
+            Held(offer, Side.CALLER),
+            Resumed(offer, Side.CALLER),
+            TalkEnded(offer, Side.SYSTEM, EndCause.ERROR),
+        ):
+            decision = floor.acd.handle(late, floor.now)
+            assert (decision.facts, decision.effects) == ((), ()), late
+
+
+def check_the_way_home(floor: Floor) -> None:
+    """When all scripts end, a time later everybody is idle and nobody waits."""
+    for ticket in floor.acd.waiting("sales"):
+        floor.tell(Leave(ticket.id, VisitOutcome.LOST))
+    for offer in floor.made:
+        floor.tell(TalkEnded(offer, Side.SYSTEM, EndCause.ERROR))
+    floor.sleep(60)
+    assert all(view.work is Work.IDLE for view in floor.acd.agents())
+    assert floor.acd.waiting("sales") == ()
+    assert floor.acd.deadline is None
+
+
+def explore(
+    start: Floor,
+    agents: tuple[str, ...],
+    visits: tuple[str, ...],
+    *,
+    plans: tuple[Plan, ...] = (),
+    depth: int | None = None,
+) -> Counter[Work]:
+    """Walk all that can happen, breadth first, to a depth or (None) to the end; what agents did, over all states."""
+    seen = {look(start)}
+    edge, works = [start], Counter[Work]()
+    while edge and depth != 0:
+        further = []
+        for floor in edge:
+            for action in actions(floor, agents, visits, plans):
+                child = twin(floor)
+                tell(child, action)
+                state = look(child)
+                if state not in seen:
+                    seen.add(state)
+                    works.update(view.work for view in child.acd.agents())
+                    check_late_events(child)
+                    check_refold(child)
+                    check_the_way_home(twin(child))
+                    further.append(child)
+        edge = further
+        depth = None if depth is None else depth - 1
+    return works
+
+
+ALL_WORKS = {Work.IDLE, Work.RESERVED, Work.RINGING, Work.TALKING, Work.HELD, Work.WRAP_UP}
+
+
+def test_one_agent_and_one_caller_through_all_that_can_ever_happen() -> None:
+    """No depth: the walk ends because no state is left that was not seen (some 1,600)."""
+    works = explore(Floor(AMY_ALONE, ready=("amy",)), ("amy",), ("v1",))
+    assert set(works) == ALL_WORKS
+    assert works.total() > 1000
+
+
+def test_two_callers_for_one_agent_through_every_five_events() -> None:
+    works = explore(Floor(AMY_ALONE, ready=("amy",)), ("amy",), ("v1", "v2"), depth=5)
+    assert set(works) == ALL_WORKS
+
+
+def test_two_callers_for_two_agents_through_every_four_events() -> None:
+    works = explore(Floor(FLOOR, ready=("amy", "bob")), ("amy", "bob"), ("v1", "v2"), depth=4)
+    assert set(works) == ALL_WORKS
+
+
+def test_reloads_between_any_five_events() -> None:
+    plans = (FLOOR, NO_QUEUE, AMY_ALONE)
+    works = explore(Floor(FLOOR, ready=("amy",)), ("amy",), ("v1",), plans=plans, depth=5)
+    assert set(works) == ALL_WORKS
