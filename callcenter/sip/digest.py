@@ -155,7 +155,7 @@ class DigestServer:
         nobody = hmac.new(self._key, answer.user.encode("utf-8", "replace"), sha256).hexdigest()
         expected = answer.digest(secret or nobody, method)
         right = hmac.compare_digest(expected.encode(), answer.response.lower().encode("utf-8", "replace"))
-        if not right or not secret or known is None:
+        if not right or known is None:
             return Refused()
         if answer.qop is None and not self._allow_rfc2069:
             return Challenge(stale=False)

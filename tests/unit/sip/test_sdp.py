@@ -410,6 +410,12 @@ def test_the_answer_may_use_numbers_of_its_own() -> None:
     assert (result.telephone_event, result.receive_telephone_event) == (97, 101)
 
 
+def test_an_answer_without_rtpmap_means_the_offers() -> None:
+    opus = Codec("opus", 96, 48000, 2)
+    proposal = make_offer((opus,), host=HERE, port=40000, session_id=5, telephone_event=None)
+    assert read_answer(proposal, offer("m=audio 5000 RTP/AVP 96")).codec == opus
+
+
 def test_an_answer_without_telephone_events_means_none() -> None:
     result = read_answer(OURS, offer("m=audio 5000 RTP/AVP 0"))
     assert (result.telephone_event, result.receive_telephone_event) == (None, 101)
