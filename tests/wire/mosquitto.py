@@ -12,6 +12,7 @@ from typing import Any, Self
 from tests.wire import process
 from tests.wire.wait import until
 
+REFUSED = 128  # this reason code and those above it
 VERSIONS = {"5": "mqttv5", "3.1.1": "mqttv311"}
 
 
@@ -92,11 +93,12 @@ class Subscriber:
         """Whether the broker let it in and granted a subscription; None while it has not said."""
         if self._process is not None and self._process.returncode is not None:
             return False
+        if any("CONNACK (" in line and "CONNACK (0)" not in line for line in self._said):
+            return False
         answer = next((line for line in self._said if line.startswith("Subscribed")), None)
-        refused = any("CONNACK (" in line and "CONNACK (0)" not in line for line in self._said)
-        return (
-            False if refused else None if answer is None else any(code not in "128 135" for code in answer.split()[3:])
-        )
+        if answer is None:
+            return None
+        return any(int(code.strip(",")) < REFUSED for code in answer.partition("): ")[2].split())
 
     def on(self, topic: str) -> list[Received]:
         """What came on one topic."""

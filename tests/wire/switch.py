@@ -18,6 +18,8 @@ from tests.wire import process
 from tests.wire.wait import until
 
 ROOT = Path(__file__).parent.parent.parent
+PYTHON_PATH = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+WARNINGS = "default,ignore:'audioop' is deprecated:DeprecationWarning"
 READY_WITHIN = 30.0  # s
 MARK = "CALLCENTER_TEST_MARK"  # in the environment of the switch and so of all that it starts
 
@@ -51,7 +53,7 @@ class Switch:
         self._process = await process.start(
             command,
             folder=self.folder,
-            environment={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default", MARK: self._mark},
+            environment={**os.environ, "PYTHONPATH": PYTHON_PATH, "PYTHONWARNINGS": WARNINGS, MARK: self._mark},
         )
         assert self._process.stdout is not None
         try:

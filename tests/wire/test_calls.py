@@ -191,7 +191,7 @@ async def test_caller_waits_to_music_until_an_agent_comes(switch: Switch, tmp_pa
         await until(lambda: switch.query("SELECT 1 FROM facts WHERE kind = 'CallQueued'"), "the caller is in line")
         await until(lambda: caller.loudness() > MUSIC_AT_LEAST, "the caller hears music")
         async with agent_phone(switch, tmp_path, TECH, hz=AGENT_HZ) as agent:
-            await agent.event("CALL_INCOMING")
+            await until(lambda: "Incoming call" in agent.log(), "it rings as soon as the phone is there")
             await agent.accept()
             await caller.heard(AGENT_HZ)
             await agent.heard(CALLER_HZ)

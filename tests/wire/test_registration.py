@@ -28,9 +28,10 @@ async def test_baresip_registers_and_unregisters(switch: Switch, tmp_path: Path,
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
-async def test_both_algorithms_register(switch: Switch, algorithm: str) -> None:
-    line = switch.agent(TECH.agent)
-    async with Stub(switch.where) as phone:
+async def test_both_algorithms_register_where_both_are_offered(tmp_path: Path, algorithm: str) -> None:
+    options = ("--set", "sip.digest=[MD5, SHA-256]")
+    async with Switch(tmp_path / "switch", options=options) as switch, Stub(switch.where) as phone:
+        line = switch.agent(TECH.agent)
         answer = await phone.register(line["user"], line["password"], algorithm=algorithm)
         assert answer.status == 200
         assert f"<sip:{TECH.agent}@127.0.0.1:{phone.port}>" in answer.header("Contact")
@@ -47,7 +48,7 @@ async def test_unknown_agent_and_wrong_password_get_the_same_answer(switch: Swit
     async with Stub(switch.where) as phone:
         wrong = await phone.register(TECH.agent, "not-it")
         unknown = await phone.register("nobody-here", "not-it")
-        assert wrong.status == unknown.status == 401
+        assert wrong.status == unknown.status == 403
         assert bare(wrong) == bare(unknown)
 
 

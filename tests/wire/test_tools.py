@@ -94,6 +94,8 @@ async def test_subscriber_reads_what_it_may_and_tells_what_it_may_not(tmp_path: 
         ana = Subscriber(tmp_path / "s1", "127.0.0.1", port, "ana", "x", ("mine/ana",), version)
         bruno = Subscriber(tmp_path / "s2", "127.0.0.1", port, "bruno", "x", ("mine/ana", "mine/bruno"), version)
         async with ana, bruno:
+            assert ana.granted
+            assert bruno.granted
             assert await publishes()
             assert (await ana.message("mine/ana")).json == {"a": 1}
             assert not (await ana.message("mine/ana")).retained
