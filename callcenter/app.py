@@ -101,7 +101,7 @@ class House:
                 max_expires=round(sip.register_max),
                 default_expires=round(sip.register_default),
             ),
-            DigestServer(sip.realm, secrets.nonce_key),
+            DigestServer(sip.realm, secrets.nonce_key, algorithms=sip.digest),
             secrets.credentials.get,
             storage.locations,
             clock,

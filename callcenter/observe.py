@@ -27,7 +27,7 @@ LOUD = frozenset(
 
 
 def set_up(style: str = "text", level: str = "info") -> None:
-    """Set structlog up: ``style`` is ``text`` (a terminal) or ``json`` (an object a line), ``level`` that of logging."""
+    """Set structlog up: ``style`` is ``text`` (a terminal) or ``json`` (an object a line), ``level`` is logging's."""
     render: Any = structlog.processors.JSONRenderer(sort_keys=False)
     if style == "text":
         render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24)

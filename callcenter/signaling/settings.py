@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from callcenter.sip.digest import Algorithm
+
 
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -23,7 +25,9 @@ class SipSettings:
     """SIP as configured. Times are seconds.
 
     ``advertised``: the host put into Contact and Via; None: the address by which the peer reached us.
-    ``realm``: the realm of digest authentication; agents' HA1 hashes hang on it.
+    ``realm``: the realm of digest authentication; agents' HA1 hashes hang on it. ``digest``: the algorithms that
+    phones are offered. RFC 8760 wants a phone to pass over one that it does not know, but baresip before 3.11 and
+    PJSIP before 2.15 then do not register at all: so MD5 alone unless configured otherwise.
     """
 
     listen: tuple[Listen, ...] = (
@@ -34,6 +38,7 @@ class SipSettings:
     )
     advertised: str | None = None
     realm: str = "callcenter"
+    digest: tuple[Algorithm, ...] = (Algorithm.MD5,)
     agent_name: str = "callcenter"
     register_min: float = 60.0
     register_max: float = 3600.0
