@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 CODECS = ("PCMU", "PCMA")
 """What the embedded plane speaks."""
@@ -45,6 +46,8 @@ class MediaSettings:
         pairs = (high + 1 - (low + low % 2)) // 2
         if pairs < (self.workers or 1):
             raise ValueError(f"ports: {low} to {high} holds {pairs} pairs of ports, too few for the workers")
+        if self.advertised is not None and not _is_address(self.advertised):
+            raise ValueError(f"advertised: {self.advertised} is no IP address")
         if not self.silence_timeout > 0:
             raise ValueError("silence_timeout: write a duration longer than nothing")
         if self.max_sessions is not None and self.max_sessions < 1:
@@ -55,3 +58,11 @@ class MediaSettings:
             raise ValueError("rtcp_interval: write a duration longer than nothing")
         if not self.codecs or len(set(self.codecs)) < len(self.codecs) or not set(self.codecs) <= set(CODECS):
             raise ValueError(f"codecs: write some of {', '.join(CODECS)}, each once")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

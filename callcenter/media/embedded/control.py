@@ -16,6 +16,7 @@ OPEN: Final = "open"  # request, session, host -> port
 PREPARE: Final = "prepare"  # request, path -> seconds
 BRIDGE: Final = "bridge"  # request, session, session
 STATS: Final = "stats"  # request, session -> list of counters
+REQUESTS: Final = frozenset((OPEN, PREPARE, BRIDGE, STATS))
 # Down: not answered.
 REMOTE: Final = "remote"  # session, Remote
 UNBRIDGE: Final = "unbridge"  # session
@@ -41,8 +42,8 @@ MEDIA: Final = "media"
 
 EVENT: Final = "telephone-event"
 
-# Far above any message: a length beyond it means that the framing is lost.
-_MAX_FRAME: Final = 1 << 20
+# Far above any message (a play of 200 long paths): a length beyond it means that the framing is lost.
+_MAX_FRAME: Final = 8 << 20
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 

@@ -16,7 +16,6 @@ from typing import Final, Protocol
 from callcenter.media.embedded.clips import LoadedClip
 from callcenter.media.embedded.control import DIGIT, ENDED, EVENT, FIRST, SILENT, Message, Remote
 from callcenter.media.embedded.wheel import Wheel
-from callcenter.media.settings import CODECS
 from callcenter.rtp import rtcp
 from callcenter.rtp.dtmf import EventReceiver
 from callcenter.rtp.g711 import ALAW_TO_ULAW, FRAME_SAMPLES, ULAW_TO_ALAW
@@ -28,6 +27,10 @@ from callcenter.rtp.statistics import Reception
 # make a ring would otherwise send to each other without end.
 MAX_RATE: Final = 500
 
+# Seconds after a new description in which what was on its way from the old address does not catch the leg again.
+_FORMER_FOR: Final = 1.0
+
+_SPOKEN: Final = ("PCMU", "PCMA")
 _TABLES: Final = {("PCMU", "PCMA"): ULAW_TO_ALAW, ("PCMA", "PCMU"): ALAW_TO_ULAW}
 
 # NTP time of the steady clock's zero: reports must not jump when the wall clock is set.
@@ -59,8 +62,8 @@ class Play:
         self._index = 0
         self._at = 0
 
-    def next_frame(self, codec: str) -> bytes | None:
-        """The next 20 ms; None at the end."""
+    def next_frame(self, codec: str | None) -> bytes | None:
+        """The next 20 ms, empty without a codec; None at the end."""
         if self._index == len(self._clips):
             if not self._loop or not self._clips:
                 return None
@@ -71,7 +74,7 @@ class Play:
         if self._at >= clip.frames:
             self._at = 0
             self._index += 1
-        return clip.encoded[codec][start : start + FRAME_SAMPLES]
+        return b"" if codec is None else clip.encoded[codec][start : start + FRAME_SAMPLES]
 
 
 class Leg(asyncio.DatagramProtocol):
@@ -99,6 +102,7 @@ class Leg(asyncio.DatagramProtocol):
         # The peer, as it is.
         self._source: tuple[object, ...] | None = None
         self._former: Address | None = None
+        self._former_until = 0.0
         self._destination: Address | None = None
         self._rtcp_destination: Address | None = None
         self._told_first = False
@@ -146,10 +150,8 @@ class Leg(asyncio.DatagramProtocol):
         self._hosts = frozenset(filter(None, (remote["host"], remote["also_from"])))
         if former is None or (former["host"], former["port"]) != (remote["host"], remote["port"]):
             self._signalled = (remote["host"], remote["port"]) if remote["host"] else None
-            # What is still on its way from the old address must not catch the leg again.
-            self._former = self._source[:2] if self._source else None  # type: ignore[assignment]
-            if self._former == self._signalled:
-                self._former = None
+            self._former = self._destination if self._source is not None else None
+            self._former_until = now + _FORMER_FOR
             self._source = None
             self._destination = self._signalled
         if former is None or (former["rtcp_host"], former["rtcp_port"]) != (remote["rtcp_host"], remote["rtcp_port"]):
@@ -159,7 +161,7 @@ class Leg(asyncio.DatagramProtocol):
             self._heard_at, self._told_silent = now, False
         self._due = remote["due"]
         self._ways = {EVENT: (remote["event_type"], None)} if remote["event_type"] >= 0 else {}
-        for codec in CODECS:
+        for codec in _SPOKEN:
             self._ways[codec] = (remote["payload_type"], _TABLES.get((codec, remote["codec"])))
 
     def datagram_received(self, data: bytes, addr: tuple[object, ...]) -> None:
@@ -218,12 +220,12 @@ class Leg(asyncio.DatagramProtocol):
             address: Address = (str(addr[0]), int(str(addr[1])))
             if address[0] not in self._hosts:
                 return False
-            if self._source is None:
-                if address == self._former:
+            if address == self._signalled:
+                pass
+            elif self._source is None:
+                if address == self._former and time.monotonic() < self._former_until:
                     return False
-            elif address != self._signalled and not (
-                ssrc == self._ssrc and 0 < sequence_step(sequence, self._reception.highest) < MAX_DROPOUT
-            ):
+            elif not (ssrc == self._ssrc and 0 < sequence_step(sequence, self._reception.highest) < MAX_DROPOUT):
                 return False
             self._source = addr
             self._former = None
@@ -301,8 +303,7 @@ class Leg(asyncio.DatagramProtocol):
         play = self._play
         if play is None:
             return
-        codec = self._remote["codec"] if self._remote is not None else "PCMU"
-        payload = play.next_frame(codec)
+        payload = play.next_frame(self._remote["codec"] if self._remote is not None else None)
         if payload is None:
             self._end_play(complete=True)
         elif self._sends_to and self._remote is not None and self._rtp is not None:

@@ -49,7 +49,7 @@ _LONGEST_PAUSE: Final = 5.0
 _MOST_PREPARED: Final = 5000
 
 # Clips that a play may name: more is a mistake.
-_MOST_CLIPS: Final = 1000
+_MOST_CLIPS: Final = 200
 
 
 class EmbeddedSession:
@@ -68,6 +68,8 @@ class EmbeddedSession:
         self.worker = worker
         self.number = number
         self.call_id = call_id
+        self.given = False
+        """Whether its owner has it: before, it is told nothing."""
         self.description = description
         """Offer and answer of this leg."""
         self._plane = plane
@@ -159,7 +161,7 @@ class EmbeddedSession:
 
     def tell(self, event: MediaEvent) -> None:
         """Hand an event to the owner, whose mistakes are its own."""
-        if self._released:
+        if self._released or not self.given:
             return
         try:
             self._on_event(event)
@@ -293,6 +295,7 @@ class EmbeddedPlane:
             if isinstance(error, MediaGone):
                 raise NoCapacity(str(error)) from error
             raise
+        session.given = True
         session.tell_remote()
         return session
 

@@ -71,7 +71,12 @@ class Worker(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Commands."""
         for message in self._frames.feed(data):
-            self._obey(message)
+            try:
+                self._obey(message)
+            except Exception as error:  # noqa: BLE001 - a mistake about one leg is not every leg's
+                self._loop.call_exception_handler({"message": f"{message} was not obeyed", "exception": error})
+                if message[0] in control.REQUESTS:
+                    self.report([control.FAILED, message[1], control.MEDIA, repr(error)])
 
     def report(self, message: control.Message) -> None:
         """Tell the plane."""
@@ -118,8 +123,11 @@ class Worker(asyncio.Protocol):
                 result = await work
             except PortsExhausted as error:
                 self.report([control.FAILED, request, control.CAPACITY, str(error)])
-            except (MediaError, OSError) as error:
+            except MediaError as error:
                 self.report([control.FAILED, request, control.MEDIA, str(error)])
+            except Exception as error:  # noqa: BLE001 - whoever asked must not wait for ever
+                self._loop.call_exception_handler({"message": "a request failed", "exception": error})
+                self.report([control.FAILED, request, control.MEDIA, repr(error)])
             else:
                 self.report([control.OK, request, result])
 
@@ -133,7 +141,10 @@ class Worker(asyncio.Protocol):
     # The commands
 
     async def _open(self, number: int, host: str) -> int:
-        port, rtp, rtcp = self._ports.open(host)
+        try:
+            port, rtp, rtcp = self._ports.open(host)
+        except OSError as error:
+            raise PortsExhausted(f"no port of {host} can be opened: {error.strerror}") from error
         leg = Leg(number, port, self, self._settings["silence_timeout"], self._settings["rtcp_interval"])
         try:
             await leg.open(self._loop, rtp, rtcp)

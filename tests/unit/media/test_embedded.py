@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -163,6 +164,33 @@ async def test_a_new_address_in_a_new_offer_is_followed_at_once(house: RealHouse
     await asyncio.sleep(0.1)  # the old one still sends, from the host that is signalled
     assert carol.hears == "music"
     assert amy.hears is None
+
+
+async def test_a_phone_behind_a_nat_that_held_the_old_way_comes_back(house: RealHouse) -> None:
+    call, amy = Call(house), house.peer("amy")
+    amy.vanish()
+    offer = amy.offer().replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 192.0.2.10")
+    session = await house.plane.open(
+        call.id, local="127.0.0.1", on_event=call.events.append, offer=offer, peer="127.0.0.2"
+    )
+    amy.take_answer(session.sdp)
+    session.play([house.clip("music", 10.0)], loop=True)
+    loop = asyncio.get_running_loop()
+    with another_socket("127.0.0.2") as nat:
+        amy.send(silence(amy), 0, sock=nat)
+        await asyncio.wait_for(loop.sock_recv(nat, 2048), 2)
+        await session.reoffer(offer.replace(b"192.0.2.10", b"0.0.0.0"))
+        await asyncio.sleep(0.1)
+        while select.select([nat], [], [], 0)[0]:
+            nat.recv(2048)
+        amy.send(silence(amy), 0, sock=nat)
+        await session.reoffer(offer)
+        for _ in range(75):
+            amy.send(silence(amy), 0, sock=nat)
+            await asyncio.sleep(0.02)
+            if select.select([nat], [], [], 0)[0]:
+                break
+        await asyncio.wait_for(loop.sock_recv(nat, 2048), 1)
 
 
 # What is sent
@@ -414,6 +442,12 @@ async def test_a_local_address_that_is_not_ours_is_listened_for_on_all(house: Re
     call, amy = Call(house), house.peer("amy")
     session = await call.incoming(amy, local="192.0.2.1")
     assert b"c=IN IP4 192.0.2.1" in session.sdp
+
+
+async def test_a_local_address_of_no_use_is_told(house: RealHouse) -> None:
+    with pytest.raises(NoCapacity, match="no port of nowhere can be opened"):
+        await Call(house).incoming(house.peer("amy"), local="nowhere")
+    assert house.plane.status().sessions == 0
 
 
 async def test_calls_are_spread_over_the_workers_and_a_busy_one_takes_no_new(tmp_path: Path) -> None:
