@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 from hypothesis import example, given
@@ -372,17 +373,18 @@ def test_every_limit_holds() -> None:
     assert long_uri.partial is not None
 
 
-@pytest.mark.timeout(10)
 @pytest.mark.parametrize(
     "filling", [b" " * 30000, b"\t," * 9000, b'"\\' * 9000, b"\r\n " * 9000, b";a=" * 9000, b"<" * 30000, b"(" * 30000]
 )
 def test_hostile_fillings_cost_no_time(filling: bytes) -> None:
-    # Matching that goes back over its steps would need minutes here; the time limit is the judge.
     for name in (b"Via", b"Contact", b"From", b"Route", b"CSeq"):
+        begin = time.process_time()
         try:
             check(parse(with_headers(name + b": x\r\n " + filling[:8000], b"Y: " + filling)))
         except SipParseError:
             pass
+        # Below a millisecond; matching that goes back over its steps needs a second and more.
+        assert time.process_time() - begin < 0.1
 
 
 _SEEDS = [*torture.VALID.values(), *(data for data, _, _ in torture.INVALID.values()), torture.MULTI01]

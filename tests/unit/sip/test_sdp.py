@@ -380,6 +380,13 @@ def test_a_further_offer_keeps_the_lines_and_the_numbers() -> None:
     )
 
 
+def test_a_further_offer_stays_on_the_line_in_use() -> None:
+    ours = answered(offer("m=audio 5002 RTP/SAVP 0\nm=audio 5000 RTP/AVP 0")).description
+    again = make_offer((PCMU,), host=HERE, port=40000, session_id=1, previous=ours)
+    assert [line.port for line in again.media] == [0, 40000]
+    assert read_answer(again, offer("m=audio 0 RTP/SAVP 0\nm=audio 5000 RTP/AVP 0")).remote == ("192.0.2.1", 5000)
+
+
 # -- offering
 
 
