@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import socket
 from collections.abc import Callable
+from typing import cast
 
 from callcenter.runtime.clock import Clock
 from callcenter.runtime.scopes import Background
@@ -187,7 +188,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection up."""
-        assert isinstance(transport, asyncio.Transport)
+        # A transport of uvloop is one in all but its class.
+        transport = cast("asyncio.Transport", transport)
         peer, name = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         if not peer or not name:
             transport.abort()  # gone again

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+import uvloop
 
 from callcenter.runtime.clock import SystemClock
 from callcenter.signaling import tcp, udp
@@ -90,21 +93,44 @@ async def until_true(condition: Callable[[], object]) -> None:
     raise AssertionError("did not come true within 5 s")
 
 
-@pytest.fixture
-async def open_side() -> AsyncIterator[OpenSide]:
-    sides: list[Side] = []
+async def receive(peer: socket.socket) -> tuple[bytes, tuple[str, int]]:
+    """As ``loop.sock_recvfrom``, which uvloop lacks."""
+    got: list[tuple[bytes, tuple[str, int]]] = []
+
+    def came() -> bool:
+        try:
+            got.append(peer.recvfrom(100))
+        except BlockingIOError:
+            return False
+        return True
+
+    await until_true(came)
+    return got[0]
+
+
+@asynccontextmanager
+async def sides() -> AsyncIterator[OpenSide]:
+    opened: list[Side] = []
 
     async def make(*listen: Listen) -> Side:
         side = Side(*(listen or EVERYWHERE))
         await side.network.open(side.ear)
-        sides.append(side)
+        opened.append(side)
         return side
 
-    yield make
-    for side in sides:
-        side.network.close()
-        side.network.close()
-    await asyncio.sleep(0.01)
+    try:
+        yield make
+    finally:
+        for side in opened:
+            side.network.close()
+            side.network.close()
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def open_side() -> AsyncIterator[OpenSide]:
+    async with sides() as make:
+        yield make
 
 
 async def test_all_listeners_without_a_port_share_one(open_side: OpenSide) -> None:
@@ -137,7 +163,7 @@ async def test_udp_tells_the_address_by_which_the_peer_reached_us_and_answers_fr
         assert flow.local == Address(ours, port)
         assert flow.remote == Address(*peer.getsockname()[:2])
         side.network.send(flow, b"answer", "k")
-        answer, source = await asyncio.wait_for(asyncio.get_running_loop().sock_recvfrom(peer, 100), 5)
+        answer, source = await receive(peer)
     assert answer == b"answer"
     assert source[:2] == (ours, port)
     assert side.ear.failed == []
@@ -153,7 +179,7 @@ async def test_socket_on_one_address_answers_from_it(open_side: OpenSide) -> Non
         flow = side.ear.datagrams[0][1]
         assert flow.local.host == "127.0.0.3"
         side.network.send(flow, b"answer", "k")
-        _, source = await asyncio.wait_for(asyncio.get_running_loop().sock_recvfrom(peer, 100), 5)
+        _, source = await receive(peer)
     assert source[0] == "127.0.0.3"
 
 
@@ -426,3 +452,34 @@ async def test_nothing_is_received_after_close(open_side: OpenSide) -> None:
     await asyncio.sleep(0.02)
     assert side.ear.datagrams == []
     assert (side.ear.lost, side.ear.failed) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("story", "more"),
+    [
+        (test_udp_tells_the_address_by_which_the_peer_reached_us_and_answers_from_it, ["127.0.0.2"]),
+        (test_udp_tells_the_address_by_which_the_peer_reached_us_and_answers_from_it, ["::1"]),
+        (test_burst_of_datagrams_is_taken_in_order, []),
+        (test_tcp_opens_one_connection_and_uses_it_both_ways, ["127.0.0.2"]),
+        (test_tcp_to_where_nobody_listens_is_told, []),
+        (test_connection_that_is_gone_is_told_and_a_new_one_opened_where_it_may, []),
+        (test_answer_to_the_last_message_goes_out_before_the_connection_closes, []),
+        (test_pieces_keep_alives_and_rubbish_on_a_connection, []),
+        (test_nothing_is_received_after_close, []),
+    ],
+)
+def test_the_same_holds_on_uvloop(story: Callable[..., Awaitable[None]], more: list[Any]) -> None:
+    async def main() -> None:
+        async with sides() as make:
+            await story(make, *more)
+
+    uvloop.run(main())
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_port_in_use_is_told_on_uvloop_too(transport: str) -> None:
+    async def main() -> None:
+        async with sides() as make:
+            await test_port_in_use_is_one_clear_line_and_leaves_nothing_open(make, transport, "127.0.0.1")
+
+    uvloop.run(main())
