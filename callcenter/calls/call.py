@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from callcenter.calls.dispatcher import HowLeft
 from callcenter.calls.party import Party
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Number
@@ -13,7 +14,7 @@ from callcenter.media.plane import Clip
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import Body, CallEnded
 from callcenter.model.interaction import Ending
-from callcenter.model.states import EndCause, Side
+from callcenter.model.states import EndCause, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy, Leg
 
 
@@ -66,6 +67,16 @@ class Call:
         """Note who ended the call and why; the first word counts."""
         if self.ending is None:
             self.ending = ending
+
+    def how_left(self) -> HowLeft:
+        """What it is for the queue when the script is left here and now: the caller hung up, or we failed them."""
+        if self.caller.leg.ended.done() and self.ending is None:
+            return HowLeft(Side.CALLER, EndCause.HANGUP, VisitOutcome.ABANDONED)
+        if self.caller.sound.trouble.done():
+            return HowLeft(Side.SYSTEM, EndCause.MEDIA_TIMEOUT, VisitOutcome.LOST, "media")
+        if self.ending is not None:
+            return HowLeft(self.ending.by, self.ending.cause, VisitOutcome.LOST, self.ending.cause.value)
+        return HowLeft(Side.SYSTEM, EndCause.ERROR, VisitOutcome.LOST, "error")
 
     def close(self) -> None:
         """Hang up, give everything back, and tell the end. Never waits."""

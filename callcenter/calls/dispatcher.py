@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from callcenter.acd.core import Acd
 from callcenter.acd.events import (
@@ -31,6 +32,16 @@ from callcenter.calls.facts import FactStream
 from callcenter.model.facts import Body, Decision, Draft
 from callcenter.model.states import EndCause, OfferResult, Side, VisitOutcome
 from callcenter.runtime.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class HowLeft:
+    """Who left a queue or a talk in the middle, why, and what that is for the visit."""
+
+    by: Side
+    cause: EndCause
+    outcome: VisitOutcome
+    reason: str = ""
 
 
 class OfferInHand:
@@ -133,11 +144,10 @@ class Dispatcher:
         self._wake.set()
 
     @contextmanager
-    def queued(self, ticket: Ticket, caller_gone: Callable[[], bool]) -> Iterator[Waiting]:
+    def queued(self, ticket: Ticket, how_left: Callable[[], HowLeft]) -> Iterator[Waiting]:
         """A place in a queue, held while the block lasts.
 
-        However the block is left, the visit ends: by what the script told, else as abandoned when ``caller_gone()``,
-        else as lost.
+        However the block is left, the talk and the visit end: as the script told, else as ``how_left()`` says.
         """
         waiting = Waiting(ticket, self.tell)
         self._waiting[ticket.id] = waiting
@@ -145,9 +155,9 @@ class Dispatcher:
         try:
             yield waiting
         finally:
-            gone = caller_gone()
-            waiting.talk_ended(Side.CALLER if gone else Side.SYSTEM, EndCause.HANGUP if gone else EndCause.ERROR)
-            waiting.leave(VisitOutcome.ABANDONED if gone else VisitOutcome.LOST, "" if gone else "script left")
+            left = how_left()
+            waiting.talk_ended(left.by, left.cause)
+            waiting.leave(left.outcome, left.reason)
             del self._waiting[ticket.id]
 
     async def run(self) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from callcenter.acd.events import Ticket, TicketExpired
+from callcenter.acd.events import DeviceChanged, Ticket, TicketExpired
 from callcenter.calls.bridge import TalkEnd, talk
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.ringing import ring_agent
 from callcenter.calls.settings import ToQueue
 from callcenter.model.interaction import Ending
-from callcenter.model.states import EndCause, Side
+from callcenter.model.states import Device, EndCause, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ async def wait_in_queue(call: Call, step: ToQueue) -> Ending | FlowedOut:
             first_joined=first_joined,
         )
         first_joined = services.clock.monotonic() if first_joined is None else first_joined
-        with services.dispatcher.queued(ticket, caller_gone=call.caller.leg.ended.done) as waiting:
+        with services.dispatcher.queued(ticket, call.how_left) as waiting:
             end = await serve(call, waiting)
         if not isinstance(end, AgentLost):
             return end
@@ -72,6 +72,9 @@ async def serve(call: Call, waiting: Waiting) -> Ending | FlowedOut | AgentLost:
                 waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
                 return Ending(Side.AGENT, EndCause.AGENT_HANGUP)
             case TalkEnd.AGENT_LOST:
+                # First the phone, then the talk: else the next caller in line is sent to the same dead phone.
+                gone = DeviceChanged(news.offer.agent_id, Device.UNREACHABLE, "the phone was lost in a talk")
+                call.services.dispatcher.tell(gone)
                 waiting.talk_ended(Side.SYSTEM, EndCause.MEDIA_TIMEOUT)
                 return AgentLost()
             case TalkEnd.TOO_LATE:

@@ -23,7 +23,6 @@ from callcenter.calls.settings import (
 from callcenter.config.settings import Settings, SwitchSettings
 from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings
-from callcenter.model.states import Intent
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import SipSettings
 from callcenter.storage.settings import StorageSettings
@@ -50,9 +49,9 @@ def queue(name: str, **needs: int) -> QueueSettings:
     )
 
 
-def agent(name: str, skills: Mapping[str, int], sign_in: Intent = Intent.READY) -> AgentSettings:
+def agent(name: str, skills: Mapping[str, int]) -> AgentSettings:
     """An agent of the company."""
-    return AgentSettings(name, name.capitalize(), dict(skills), frozenset({"tech"}), sign_in)
+    return AgentSettings(name, name.capitalize(), dict(skills), frozenset({"tech"}))
 
 
 def settings(max_calls: int = 400) -> Settings:

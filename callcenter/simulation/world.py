@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from random import Random
 from typing import Any, TypeVar
 
@@ -18,7 +18,6 @@ from callcenter.media.plane import MediaPlane
 from callcenter.media.settings import MediaSettings
 from callcenter.model.facts import CallArrived, Fact
 from callcenter.model.interaction import Interaction
-from callcenter.model.states import Intent
 from callcenter.publish.publisher import ListPublisher
 from callcenter.simulation import floor
 from callcenter.simulation.checks import Leftovers, look_for_leftovers
@@ -118,6 +117,7 @@ class World:
         self.sound = SimMediaWorld()
         self.transport = transport
         self.settings = floor.settings(max_calls)
+        self.plan = self.settings.plan
         self.credentials: dict[str, Credentials] = {}
         self.secrets = Secrets(self.credentials, (), b"simulated key of the nonces")
         self.plane = SimMediaPlane(self.sound, MediaSettings(workers=1, max_sessions=max_sessions), random)
@@ -158,16 +158,22 @@ class World:
         """A caller's phone."""
         return await self._phone(Phone, number, number, display, transport)
 
-    async def agent(
-        self, name: str, *, sign_in: Intent = Intent.READY, register: bool = True, **skills: int
-    ) -> AgentPhone:
-        """An agent who joins the floor, with a registered phone."""
-        self._hire(name, sign_in, skills)
+    async def agent(self, name: str, **skills: int) -> AgentPhone:
+        """An agent who joins the floor, with a registered phone, ready for calls."""
+        phone = await self.hire(name, skills)
+        await phone.register(name, f"secret of {name}")
+        await self.settled()
+        return phone
+
+    async def hire(self, name: str, skills: Mapping[str, int]) -> AgentPhone:
+        """An agent in the configuration, with a phone that is not registered yet."""
+        house = self.house
+        self.credentials[name] = Credentials.of(name, house.settings.sip.realm, f"secret of {name}")
+        house.services.agents[name] = AgentFace(name, name.capitalize())
+        self.plan = floor.with_agent(self.plan, floor.agent(name, skills))
+        house.dispatcher.tell(Reconfigured(self.plan))
         phone = await self._phone(AgentPhone, name, name, "", None)
         phone.pops = functools.partial(self.pops_of, name)
-        if register:
-            await phone.register(name, f"secret of {name}")
-            await self.settled()
         return phone
 
     def hear_each_other(self, one: Phone, other: Phone) -> bool:
@@ -235,13 +241,6 @@ class World:
         self.phones.append(phone)
         await phone.open()
         return phone
-
-    def _hire(self, name: str, sign_in: Intent, skills: dict[str, int]) -> None:
-        house = self.house
-        self.credentials[name] = Credentials.of(name, house.settings.sip.realm, f"secret of {name}")
-        house.services.agents[name] = AgentFace(name, name.capitalize())
-        plan = floor.with_agent(house.acd.plan, floor.agent(name, skills, sign_in))
-        house.dispatcher.tell(Reconfigured(plan))
 
 
 Story = Callable[[World], Awaitable[None]]

@@ -289,8 +289,10 @@ async def test_the_agents_phone_is_gone_in_the_talk_and_the_caller_gets_another_
     saved = await world.interaction(call)
     assert [leg.agent for leg in saved.legs] == ["amy", "bob"]
     assert saved.legs[0].ended_by is Side.SYSTEM
+    await world.sleep(100)
     view = world.house.acd.agent("amy")
     assert view is not None
+    assert (view.work, view.device) == (Work.IDLE, Device.UNREACHABLE)
     assert not world.house.acd.available("amy")
 
 
