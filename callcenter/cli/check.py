@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from callcenter.cli.common import add_config_arguments, count, show
+from callcenter.cli.common import add_config_arguments, count, many, show
 from callcenter.config import ConfigError, load
 
 
@@ -32,5 +32,5 @@ def run(options: argparse.Namespace) -> int:
         f" {len(plan.queues)} queues, {len(plan.agents)} agents; revision {settings.revision} ({took} ms)"
     )
     if settings.sounds.jobs:
-        print(f"{len(settings.sounds.jobs)} prompts have no sound yet; the next start makes it")
+        print(f"{many(len(settings.sounds.jobs), 'sound')} to be made at the next start")
     return 0

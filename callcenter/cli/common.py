@@ -47,10 +47,11 @@ def count(problems: Sequence[Problem]) -> str:
     """``3 problems in 2 files, 1 warning``."""
     errors = [problem for problem in problems if not problem.warning]
     files = len({problem.place.source.name for problem in errors})
-    words = [f"{_many(len(errors), 'problem')} in {_many(files, 'file')}"] if errors else ["no problem"]
+    words = [f"{many(len(errors), 'problem')} in {many(files, 'file')}"] if errors else ["no problem"]
     warnings = len(problems) - len(errors)
-    return ", ".join([*words, _many(warnings, "warning")] if warnings else words)
+    return ", ".join([*words, many(warnings, "warning")] if warnings else words)
 
 
-def _many(number: int, word: str) -> str:
+def many(number: int, word: str) -> str:
+    """``1 file``, ``2 files``."""
     return f"{number} {word}{'' if number == 1 else 's'}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from callcenter import __version__
 from callcenter.calls.settings import Choice, Hangup, Menu, Say, Step, ToQueue
-from callcenter.cli.common import add_config_arguments, load_or_tell
+from callcenter.cli.common import add_config_arguments, load_or_tell, many
 from callcenter.config import Settings, render
 from callcenter.config.secrets import MONITOR, Secrets, SecretsError, open_secrets
 from callcenter.signaling.settings import Listen
@@ -81,7 +81,7 @@ def _run(options: argparse.Namespace, data: Path | None) -> int:
 def _with_sounds(settings: Settings) -> Settings:
     jobs = settings.sounds.jobs
     if jobs:
-        print(f"making the sound of {len(jobs)} prompts, once:", file=sys.stderr)
+        print(f"making {many(len(jobs), 'sound')}, once:", file=sys.stderr)
     return render(settings, lambda job: print(f"  {job.name}", file=sys.stderr, flush=True))
 
 

@@ -62,8 +62,8 @@ def _note(
     siblings = known_keys(model, loc[:-1])
     full = path + (loc[1:] if within is not None else loc)
     code, message, hint = _words(detail, siblings)
-    place = root.place_of(full, key=key or code is Code.UNKNOWN_KEY)
     missing = full[-1:] if detail["type"] == "missing" else ()
+    place = root.place_of(full, key=key or code is Code.UNKNOWN_KEY or bool(missing))
     problems.add(code, place, dotted(root.existing(full) + missing), message, hint)
 
 
@@ -104,10 +104,10 @@ def _words(detail: ErrorDetails, siblings: set[str]) -> tuple[Code, str, str]:
             sign, bound = next(iter(context.items()))
             word = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}[str(sign)]
             return Code.FORM, f"{shown} is out of range", f"write {word} {bound}"
-        case "too_short" | "string_too_short":
-            return Code.FORM, "it is empty", "write at least one"
-        case "too_long" | "string_too_long":
-            return Code.FORM, "it is too long", f"at most {context.get('max_length')}"
+        case "string_too_short":
+            return Code.FORM, "it is empty", "write something"
+        case "string_too_long":
+            return Code.FORM, "it is too long", f"write at most {context['max_length']} characters"
         case _:
             return Code.TYPE, str(detail["msg"]), ""
 

@@ -60,9 +60,10 @@ class _Lint:
         self._menus()
         self._languages()
         self._queues()
-        self._agents()
         self._endless()
-        self._unused()
+        if not self._problems.fatal:  # else what is unused may be so by a mistake that is told already
+            self._unused()
+            self._agents()
 
     def _add(
         self, code: Code, path: KeyPath, message: str, hint: str = "", *, key: bool = False, warning: bool = False
@@ -133,7 +134,8 @@ class _Lint:
                     case _:
                         pass
             for client in sorted(self._clients[name]):
-                for prompt, path in used:
+                # Once for each prompt, wherever it is said.
+                for prompt, path in dict(reversed(used)).items():
                     self._translations(client, prompt, path)
         for client, about in self._things.clients.items():
             lacking = [language for language in about.languages if about.greeting and language not in about.greeting]
@@ -215,10 +217,8 @@ class _Lint:
         return best or "add an agent"
 
     def _agents(self) -> None:
-        if self._things.broken["queues"]:
-            return
         for name, agent in self._things.agents.items():
-            if self._things.queues and not any(serves(agent, queue) for queue in self._things.queues.values()):
+            if not any(serves(agent, queue) for queue in self._things.queues.values()):
                 self._add(
                     Code.UNUSED,
                     ("agents", name),
@@ -254,12 +254,15 @@ class _Lint:
         return None
 
     def _unused(self) -> None:
-        if self._things.broken["numbers"] or self._things.broken["flows"] or self._things.broken["queues"]:
-            return
         queues = {step.queue.to for name in self._clients for _, step, _ in self._steps.get(name, ()) if step.queue}
         called = {number.client for number in self._things.numbers.values()}
         for kind, there, used, why in (
-            ("flows", self._things.flows, self._clients.keys(), "no number leads to this flow"),
+            (
+                "flows",
+                self._things.flows,
+                {flow for flow, clients in self._clients.items() if clients},
+                "no number leads to this flow",
+            ),
             ("queues", self._things.queues, queues, "no flow that is used leads to this queue"),
             ("clients", self._things.clients, called, "no number belongs to this client"),
         ):

@@ -227,7 +227,7 @@ class _Loader:
         file = self._folder / Path(str(node.value)).expanduser()
         if isinstance(node.value, str) and file.is_file() and os.access(file, os.R_OK):
             return file
-        state = "cannot be read" if file.exists() else "is not there"
+        state = "cannot be read" if os.path.exists(file) else "is not there"
         hint = f"{what} is looked for from {self._folder}"
         self._problem(Code.FILE, path, f"the file `{node.value}` {state}", hint)
         return None
@@ -316,6 +316,7 @@ def _sip(sip: schema.Sip) -> SipSettings:
         advertised=sip.advertised,
         realm=sip.realm,
         agent_name=sip.agent_name,
+        digest=sip.digest,
         register_min=sip.register_.min,
         register_max=sip.register_.max,
         register_default=sip.register_.default,

@@ -107,10 +107,12 @@ class Problems:
             self._found.setdefault((place, code, message), Problem(code, place, path, message, hint, warning))
 
     def all(self) -> tuple[Problem, ...]:
-        """Everything found, by source and line."""
-        order = {name: at for at, name in enumerate(dict.fromkeys(p.place.source.name for p in self._found.values()))}
+        """Everything found, by file and line, arguments last."""
         return tuple(
-            sorted(self._found.values(), key=lambda p: (order[p.place.source.name], p.place.line, p.place.column))
+            sorted(
+                self._found.values(),
+                key=lambda p: (p.place.source.name.startswith("--"), p.place.source.name, p.place.line, p.place.column),
+            )
         )
 
     def has(self, *codes: Code) -> bool:

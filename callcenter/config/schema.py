@@ -26,6 +26,7 @@ from callcenter.config.problems import Code, did_you_mean
 from callcenter.media.settings import CODECS
 from callcenter.model.ids import is_slug
 from callcenter.model.states import Intent
+from callcenter.sip.digest import Algorithm
 from callcenter.speech.voices import Voice, parse
 
 
@@ -177,6 +178,19 @@ def _voice(value: Any) -> Voice:
         raise mistake(Code.FORM, f"`{value}` is not a voice", str(error)) from None
 
 
+def _some(most: int) -> BeforeValidator:
+    """A list or mapping that holds something, and not too much. pydantic's own bounds count what is well written."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, list | dict) and not value:
+            raise mistake(Code.FORM, "it is empty", "write at least one")
+        if isinstance(value, list | dict) and len(value) > most:
+            raise mistake(Code.FORM, f"it holds {len(value)}, too many", f"write at most {most}")
+        return value
+
+    return BeforeValidator(check)
+
+
 def _none_for(word: str) -> BeforeValidator:
     """A word that says in YAML what None says here."""
     return BeforeValidator(lambda value: None if value == word else value)
@@ -278,11 +292,12 @@ ALL_ADDRESSES = (
 class Sip(Shape):
     """``sip``: signalling."""
 
-    listen: Annotated[tuple[ListenOn, ...], Field(min_length=1, max_length=32)] = ALL_ADDRESSES
+    listen: Annotated[tuple[ListenOn, ...], _some(32)] = ALL_ADDRESSES
     advertised: Annotated[str, AfterValidator(_host)] | None = None
     realm: Annotated[str, _form(r'[^"\\\x00-\x1f]{1,64}', "a realm", "write a plain word, e.g. callcenter")] = (
         "callcenter"
     )
+    digest: Annotated[tuple[Algorithm, ...], _some(2)] = (Algorithm.MD5,)
     agent_name: Annotated[str, _form(r"[\x21-\x7e][\x20-\x7e]{0,63}", "a User-Agent", "write plain ASCII")] = (
         "callcenter"
     )
@@ -297,7 +312,7 @@ class Media(Shape):
     workers: Annotated[Annotated[int, Field(ge=1, le=256)] | None, _none_for("auto")] = None
     advertised: Annotated[str, AfterValidator(_host)] | None = None
     silence_timeout: Positive = 60.0
-    codecs: Annotated[tuple[Literal["PCMU", "PCMA"], ...], Field(min_length=1)] = CODECS  # type: ignore[assignment]
+    codecs: Annotated[tuple[Literal["PCMU", "PCMA"], ...], _some(8)] = CODECS  # type: ignore[assignment]
     max_load: Annotated[float, Field(gt=0, le=1)] = 0.7
 
 
@@ -391,7 +406,7 @@ class Client(Shape):
     """A company."""
 
     name: Name
-    languages: Annotated[tuple[Language, ...], Field(min_length=1, max_length=20)]
+    languages: Annotated[tuple[Language, ...], _some(20)]
     greeting: dict[Language, Text] = {}
 
 
@@ -400,7 +415,7 @@ class Number(Shape):
 
     client: ClientName
     flow: FlowName
-    aliases: Annotated[tuple[Alias, ...], Field(max_length=20)] = ()
+    aliases: tuple[Alias, ...] = ()
 
 
 class Queue(Shape):
@@ -424,7 +439,7 @@ class Agent(Shape):
 
     name: Name
     skills: dict[Skill, Level] = {}
-    clients: Annotated[tuple[ClientName, ...], Field(min_length=1)]
+    clients: Annotated[tuple[ClientName, ...], _some(1000)]
     sign_in: Intent | None = None
     sip_md5: HexMd5 | None = None
     sip_sha256: HexSha256 | None = None
@@ -462,18 +477,18 @@ class Prompt(Shape):
             Language,
             Annotated[
                 tuple[Annotated[Spoken, _word_as("text")], ...],
-                Field(min_length=1, max_length=20),
+                _some(20),
                 BeforeValidator(_as_list),
             ],
         ],
-        Field(min_length=1),
+        _some(100),
     ]
 
 
 class Music(Shape):
     """A piece of music: one file, or some that follow each other."""
 
-    file: Annotated[tuple[str, ...], Field(min_length=1, max_length=50), BeforeValidator(_as_list)]
+    file: Annotated[tuple[str, ...], _some(50), BeforeValidator(_as_list)]
 
     @model_validator(mode="before")
     @classmethod
@@ -522,7 +537,7 @@ class MenuStep(Shape):
     retries: Annotated[int, Field(ge=0, le=10)] | None = None
     invalid: PromptName | None = None
     no_input: PromptName | None = None
-    choices: Annotated[dict[Key, MenuChoice], Field(min_length=1)]
+    choices: Annotated[dict[Key, MenuChoice], _some(12)]
     otherwise: tuple[Step, ...] = ()
     barge_in: bool = True
 
@@ -564,7 +579,7 @@ class Flow(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=200)]
+    steps: Annotated[tuple[Step, ...], _some(200)]
 
 
 SLUG_KEY: TypeAdapter[str] = TypeAdapter(Slug)

@@ -76,8 +76,8 @@ class Node:
         for number, step in enumerate(steps, 1):
             entry = node.child(step)
             assert entry is not None
-            # A mapping or a list is best pointed at by its key: its own text begins on the next line.
-            by_key = isinstance(entry.node.value, dict | list) or (key and number == len(steps))
+            # What is spread over lines is best pointed at by its key.
+            by_key = entry.node.place.line > entry.place.line or (key and number == len(steps))
             place = entry.place if by_key else entry.node.place
             node = entry.node
         return place
@@ -234,10 +234,11 @@ def _compose(text: str, source: Source, problems: Problems) -> Node | None:
     try:
         documents = list(yaml.compose_all(text))
         if len(documents) > 1:
-            mark = documents[1].start_mark
+            first = documents[1].start_mark.line if documents[1] else len(source.lines)
+            line = next((n for n in range(first, 0, -1) if source.lines[n - 1].startswith("---")), first)
             problems.add(
                 Code.SYNTAX,
-                Place(source, mark.line + 1, 1, 4),
+                Place(source, line, 1, 4),
                 "",
                 "a second document begins here",
                 "take the `---` away",
@@ -293,7 +294,7 @@ class _Builder:
             if key.tag == "tag:yaml.org,2002:merge" or key.value == "<<":
                 merged += value.value if isinstance(value, SequenceNode) else [value]
                 continue
-            name = str(key.value)
+            name = _text(key)
             inner = f"{path}.{name}"
             if name in seen:
                 self._problems.add(
@@ -318,7 +319,7 @@ class _Builder:
 
 
 def _scalar(node: ScalarNode) -> bool | int | float | str | None:
-    text = str(node.value)
+    text = _text(node)
     match str(node.tag).rpartition(":")[2]:
         case "null":
             return None
@@ -331,6 +332,11 @@ def _scalar(node: ScalarNode) -> bool | int | float | str | None:
             return float(text) if str(float(text.replace("_", ""))) == text else text
         case _:
             return text
+
+
+def _text(node: ScalarNode) -> str:
+    """The text of a scalar; pairs of surrogates that were written as escapes (as JSON does) made one letter."""
+    return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _syntax_hint(source: Source, place: Place) -> str:

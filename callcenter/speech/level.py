@@ -28,7 +28,7 @@ def telephone(sound: Sound) -> Sound:
 
 
 def spoken(sound: Sound) -> Sound:
-    """Speech made ready for the line: 8 kHz, silence trimmed at both ends, loudness even, no click at the edges, a pause."""
+    """Speech made ready for the line: 8 kHz, trimmed, one loudness, no click at the edges, a pause behind it."""
     return Sound(RATE, fade(levelled(trimmed(telephone(sound).samples))) + array("h", bytes(2 * int(PAUSE * RATE))))
 
 

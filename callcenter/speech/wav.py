@@ -91,8 +91,8 @@ def probe(path: Path) -> Shape:
                     file.seek(length, os.SEEK_CUR)
                 if length % 2:
                     file.seek(1, os.SEEK_CUR)
-    except OSError as error:
-        raise UnreadableSound(path, error.strerror or str(error), "check the name and the rights") from error
+    except (OSError, ValueError) as error:  # ValueError: no name of a file, as with a zero byte in it
+        raise UnreadableSound(path, getattr(error, "strerror", None) or str(error), "check the name") from error
     raise UnreadableSound(path, "the WAV file has no sound in it", "record it again")
 
 
