@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import json
 import re
-import socket
 import time
 from asyncio.subprocess import Process
 from dataclasses import dataclass, field
@@ -79,7 +78,7 @@ class Baresip:
 
     def _config(self, speech: Path, control: int) -> str:
         lines = [
-            f"sip_listen 127.0.0.1:{self.listen or process.free_port(socket.SOCK_DGRAM)}",
+            f"sip_listen 127.0.0.1:{self.listen}",
             f"audio_source aufile,{speech}",
             "audio_player aufile,/dev/null",
             "audio_srate 8000",

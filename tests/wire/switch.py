@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import secrets
 import signal
 import sqlite3
@@ -13,6 +14,8 @@ from asyncio.subprocess import Process
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+
+from ruamel.yaml import YAML
 
 from tests.wire import process
 from tests.wire.wait import until
@@ -30,7 +33,7 @@ class Switch:
 
     folder: Path
     options: tuple[str, ...] = ()
-    keeps_data: bool = False  # its data folder was given to it, and is not its own to remove
+    data: Path | None = None  # None: a trial; else `callcenter run` itself, on this folder, which stays
     may_complain: tuple[str, ...] = ()  # parts of log lines at level error that this test expects
     ready: dict[str, Any] = field(default_factory=dict)
     _process: Process | None = None
@@ -48,23 +51,43 @@ class Switch:
             self.assert_log_clean()
 
     async def start(self) -> None:
-        """Starts it and reads its line."""
-        command = [sys.executable, "-m", "callcenter", "run", "--trial", "--log", "json", *self.options]
+        """Starts it and reads what it says of itself."""
+        mode = ["--trial"] if self.data is None else ["--data", str(self.data)]
+        command = [sys.executable, "-m", "callcenter", "run", *mode, "--log", "json", *self.options]
         self._process = await process.start(
             command,
             folder=self.folder,
             environment={**os.environ, "PYTHONPATH": PYTHON_PATH, "PYTHONWARNINGS": WARNINGS, MARK: self._mark},
         )
-        assert self._process.stdout is not None
         try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), READY_WITHIN)
-        except TimeoutError:
-            line = b""
-        if not line:
+            async with asyncio.timeout(READY_WITHIN):
+                self.ready = await (self._read_trial() if self.data is None else self._read_lines(self.data))
+        except (TimeoutError, ValueError) as error:
             await process.end(self._process)
-            raise AssertionError(f"the switch did not start:\n{self.log()[-4000:]}")
-        self.ready = json.loads(line)
-        assert self.ready["ready"] is True
+            raise AssertionError(f"the switch did not start: {error}\n{self.log()[-4000:]}") from error
+
+    async def _read_trial(self) -> dict[str, Any]:
+        """The one line of JSON."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        ready: dict[str, Any] = json.loads(await self._process.stdout.readline())
+        return ready
+
+    async def _read_lines(self, data: Path) -> dict[str, Any]:
+        """What an operator reads, brought into the form of the trial's line; the passwords from their file."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        said = ""
+        while "agents register as" not in said:
+            line = await self._process.stdout.readline()
+            if not line:
+                raise ValueError(said)
+            said += line.decode()
+        addresses = {"udp": re.findall(r"udp (\S+?)[,;]", said), "tcp": re.findall(r"tcp (\S+?)[,;]", said)}
+        kept = YAML(typ="safe").load((data / "credentials.yaml").read_text())["agents"]
+        agents = [{"user": user, "password": each["sip"]} for user, each in kept.items()]
+        database = str(data / "callcenter.db")
+        return {"sip": addresses, "agents": agents, "data": str(data), "database": database, "pid": self._process.pid}
 
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ends it as an operator does."""
@@ -153,7 +176,7 @@ class Switch:
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         assert not left, f"processes are left behind: {left}"
-        if not self.keeps_data:
+        if self.data is None:
             assert not Path(self.ready["data"]).exists(), f"{self.ready['data']} is left behind"
 
     def log(self) -> str:

@@ -106,7 +106,7 @@ async def test_broken_yaml_lists_every_mistake_with_its_place(tmp_path: Path) ->
     assert re.search(r"agents\.yaml:\d+:\d+: ", said)
     assert "casa-lumina" in said, "did you mean"
     assert not (tmp_path / "data").exists(), "nothing was begun"
-    checked, told = await callcenter(tmp_path, "check", str(config))
+    checked, told = await callcenter(tmp_path, "check", "--config", str(config))
     assert checked != 0
     assert re.search(r"queues\.yaml:\d+:\d+: ", told)
 
@@ -127,24 +127,32 @@ async def test_missing_prompt_is_told_with_its_place(tmp_path: Path) -> None:
 
 
 async def test_shipped_configuration_has_no_mistake(tmp_path: Path) -> None:
-    status, said = await callcenter(tmp_path, "check", str(ROOT / "config"))
+    status, said = await callcenter(tmp_path, "check", "--config", str(ROOT / "config"))
     assert status == 0, said
     assert (await callcenter(tmp_path, "check"))[0] == 0
 
 
 async def test_broker_that_does_not_start_is_one_clear_line_and_calls_go_on(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "mosquitto").write_text("in the place of the broker's folder")
+    async with (
+        Switch(tmp_path / "switch", ("--set", f"sip.listen={LOOPBACK}"), data, may_complain=("broker",)) as switch,
+        Stub(switch.where) as phone,
+    ):
+        await until(lambda: f"{data / 'mosquitto'} cannot be used" in switch.log(), "the log says why")
+        invite = phone.invite(TECH.alias)
+        answer = await phone.final(invite)
+        assert answer.status == 200
+        assert (await phone.final(phone.in_dialog("BYE", invite, answer))).status == 200
+        await switch.interaction()
+
+
+async def test_broker_whose_port_is_taken_says_where_it_is_instead(tmp_path: Path) -> None:
     with taken_port() as port:
-        options = ("--set", f"mqtt.port={port}")
-        async with (
-            Switch(tmp_path / "switch", options=options, may_complain=("broker", "mosquitto")) as switch,
-            Stub(switch.where) as phone,
-        ):
-            await until(lambda: str(port) in switch.log(), "the log names the broker's port")
-            invite = phone.invite(TECH.alias)
-            answer = await phone.final(invite)
-            assert answer.status == 200
-            assert (await phone.final(phone.in_dialog("BYE", invite, answer))).status == 200
-            await switch.interaction()
+        async with Switch(tmp_path, options=("--set", f"mqtt.port={port}")) as switch:
+            assert switch.ready["mqtt"]["port"] != port
+            await until(lambda: f"port {port} is in use" in switch.log(), "the log says so")
 
 
 async def test_first_start_makes_passwords_prints_them_once_and_keeps_them_to_their_owner(tmp_path: Path) -> None:
@@ -163,8 +171,8 @@ async def test_first_start_makes_passwords_prints_them_once_and_keeps_them_to_th
 
 
 async def test_trial_leaves_nothing_behind_however_it_is_ended(tmp_path: Path) -> None:
-    for number, how in enumerate((signal.SIGINT, signal.SIGTERM)):
-        switch = Switch(tmp_path / str(number))
+    for how in (signal.SIGINT, signal.SIGTERM):
+        switch = Switch(tmp_path)
         await switch.start()
         await switch.stop(how)
         switch.assert_nothing_left()
