@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import resource
 import socket
 from collections.abc import Callable
 from typing import cast
@@ -17,7 +18,8 @@ from callcenter.sip.errors import SipParseError
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.parser import KeepAlive, StreamParser
 
-# Agents behind one NAT share an address, so the bound is on all connections together.
+# Agents behind one NAT share an address, so the bound is on all connections together. Of the files that the process
+# may open they take half at most.
 MAX_CONNECTIONS = 4096
 # A phone that registers for an hour and says nothing in between must find its connection open.
 IDLE_LIMIT = 3900.0
@@ -50,6 +52,7 @@ class TcpTransport:
         self._background = Background(MAX_CONNECTING)
         self._look: asyncio.TimerHandle | None = None
         self._closed = False
+        self._most = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
     async def open(self, listen: Listen) -> Listen:
         """Listen. Returns where it listens in truth. Raises TransportError."""
@@ -97,7 +100,7 @@ class TcpTransport:
 
     def _opened(self, connection: _Connection) -> int:
         """Take a connection into the tables; 0: there are too many."""
-        if self._closed or len(self._connections) >= MAX_CONNECTIONS:
+        if self._closed or len(self._connections) >= self._most:
             return 0
         number = next(self._numbers)
         self._connections[number] = connection

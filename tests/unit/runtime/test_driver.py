@@ -39,12 +39,13 @@ def driver_of(core: Egg, perform: Callable[[str], None]) -> Driver[str]:
 
 def test_effects_are_performed_in_order_also_those_that_performing_brought() -> None:
     async def main() -> list[str]:
-        core, done = Egg(), []
+        core = Egg()
+        done: list[str] = []
 
         def perform(effect: str) -> None:
-            done.append(effect)
             if effect == "a":
                 driver.feed(lambda now: core.set(now + 1, "c", "d"))
+            done.append(effect)  # a is done before b begins, whatever it brought
 
         driver = driver_of(core, perform)
         driver.feed(lambda now: core.set(now + 2, "a", "b"))

@@ -60,6 +60,8 @@ async def test_future_done_before_entry_ends_the_block_at_its_first_wait() -> No
 
 
 async def test_future_done_before_entry_and_a_body_that_never_waits_harms_nobody() -> None:
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
     async with until(done()) as scope:
         pass
     assert not scope.fired
@@ -67,6 +69,7 @@ async def test_future_done_before_entry_and_a_body_that_never_waits_harms_nobody
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
+    assert told == []
 
 
 async def test_future_that_failed_or_was_cancelled_ends_the_block_too() -> None:

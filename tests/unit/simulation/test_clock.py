@@ -145,6 +145,18 @@ def test_tasks_of_a_group_are_cancelled_in_the_same_order_each_time() -> None:
     assert all(each == first for each in keep)
 
 
+def test_futures_and_tasks_hash_by_their_number() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        first, second = loop.create_future(), loop.create_future()
+        task = asyncio.create_task(asyncio.sleep(0))
+        assert (hash(second), hash(task)) == (hash(first) + 1, hash(first) + 2)
+        assert first != second
+        await task
+
+    run(main())
+
+
 def test_tasks_are_named_by_number_from_the_first_on() -> None:
     async def main() -> str:
         task = asyncio.create_task(asyncio.sleep(0))
