@@ -194,6 +194,9 @@ class Wire:
         for phone in self.phones.values():
             assert phone.endpoint.status() == EndpointStatus(0, 0, 0), phone
             assert phone.endpoint.deadline is None, phone
+            core = phone.endpoint._core
+            assert not core.merges, phone
+            assert not core._by_connection, phone
             ended = [event.session for event in phone.heard(SessionEnded)]
             assert len(ended) == len(set(ended)), phone
             begun = {event.session for event in phone.heard(InviteReceived)}

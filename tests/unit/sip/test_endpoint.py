@@ -18,6 +18,7 @@ from callcenter.sip.events import (
     Effect,
     EndedBy,
     InviteReceived,
+    ReinviteRejected,
     Rejected,
     RequestReceived,
     ResponseReceived,
@@ -95,6 +96,7 @@ def run_out(it: Endpoint, now: float = 0.0) -> list[Effect]:
         now = max(now, deadline)
         effects += it.expire(now)
     assert it.deadline is None
+    assert not it._core.merges
     return effects
 
 
@@ -576,6 +578,7 @@ def test_answer_whose_connection_is_gone_goes_by_a_new_one_to_the_via() -> None:
     assert it.send_failed(bye.key, 2.2) == []
     run_out(it, 2.2)
     assert it.status() == NOTHING
+    assert not it._core._by_connection
 
 
 def test_call_survives_its_lost_connection_and_the_next_request_opens_one() -> None:
@@ -602,8 +605,12 @@ def test_phone_that_comes_back_by_another_connection_is_reached_by_that_one() ->
     it.connection_lost(1, 1.0)
     back = Flow(Transport.TCP, HERE, Address("192.0.2.2", 40_001), 2)
     it.receive_message(parse(within("OPTIONS", session, cseq=2)), back, 2.0)
-    (bye,) = [effect for effect in it.hangup(session, 3.0) if isinstance(effect, Send)]
-    assert bye.flow == back
+    (again,) = [effect for effect in it.reinvite(session, OFFER, 3.0) if isinstance(effect, Send)]
+    assert again.flow == back
+    # And when that one is lost too, the next is opened.
+    assert ReinviteRejected(session, 503) in it.connection_lost(2, 4.0)
+    (bye,) = [effect for effect in it.hangup(session, 5.0) if isinstance(effect, Send)]
+    assert bye.flow == Flow(Transport.TCP, HERE, Address("192.0.2.2", 5070), 0)
 
 
 def test_call_to_a_phone_whose_connection_breaks_is_over_at_once() -> None:

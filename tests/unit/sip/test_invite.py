@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -24,7 +25,7 @@ from callcenter.sip.events import (
     Send,
     SessionEnded,
 )
-from callcenter.sip.flow import Flow, Transport
+from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.message import Response
 from callcenter.sip.uri import Uri
@@ -668,6 +669,79 @@ def test_hang_up_while_a_reinvite_is_open_leaves_nothing_open() -> None:
         wire.nothing_is_left()
 
 
+def test_hang_up_while_a_reinvite_is_open_at_somebody_who_is_gone_lets_it_go() -> None:
+    wire, ana, bob, session = talking()
+    bob.on.pop(ReinviteReceived)
+    ana.do("reinvite", session, HOLD)
+    wire.run(1)
+    wire.fate = lambda _index, _data: []
+    ana.do("hangup", session)
+    bob.do("hangup", bob.session)
+    wire.settle()
+    wire.nothing_is_left()
+
+
+def test_change_wanted_while_the_peers_is_open_waits_for_its_ack() -> None:
+    wire, ana, bob, session = talking()
+    bob.on.pop(ReinviteReceived)
+    ana.do("reinvite", session, HOLD)
+    wire.run(1)
+    bob.do("reinvite", bob.session, OFFER)
+    wire.run(1)
+    assert not bob.sent_of("INVITE")
+    bob.do("accept_reinvite", bob.session, ANSWER)
+    assert not bob.sent_of("INVITE")
+    wire.run(1)
+    assert ana.one(ReinviteReceived).offer == OFFER
+    hang_up(wire, ana, session)
+
+
+def test_reinvite_and_its_answer_may_move_either_side() -> None:
+    """RFC 3261 12.2: the Contact of an accepted re-INVITE and of its 200 are the new targets."""
+    wire, ana, bob, session = talking()
+    away = {"192.0.2.1": "192.0.2.11", "192.0.2.2": "192.0.2.22"}
+    for old, new in away.items():
+        wire.phones[Address(new, 5060)] = wire.phones[Address(old, 5060)]
+    carry = wire.carry
+
+    def moved(sender: Phone, send: Send) -> None:
+        data = send.data
+        for old, new in away.items():
+            data = data.replace(f"{old}:5060>".encode(), f"{new}:5060>".encode())
+        carry(sender, replace(send, data=data))
+
+    wire.carry = moved  # type: ignore[method-assign]
+    ana.do("reinvite", session, HOLD)
+    wire.run(1)
+    wire.carry = carry  # type: ignore[method-assign]
+    targets = [
+        phone.endpoint.dialog_state(phone_session) for phone, phone_session in ((ana, session), (bob, bob.session))
+    ]
+    assert [state.target for state in targets if state is not None] == [
+        "sip:bob@192.0.2.22:5060",
+        "sip:ana@192.0.2.11:5060",
+    ]
+    hang_up(wire, ana, session)
+
+
+def test_refused_reinvite_does_not_move_the_target() -> None:
+    wire, ana, bob, session = talking()
+    bob.on[ReinviteReceived] = lambda event: bob.do("reject_reinvite", event.session, 488)
+    carry = wire.carry
+
+    def moved(sender: Phone, send: Send) -> None:
+        carry(sender, replace(send, data=send.data.replace(b"192.0.2.1:5060>", b"192.0.2.11:5060>")))
+
+    wire.carry = moved  # type: ignore[method-assign]
+    ana.do("reinvite", session, HOLD)
+    wire.run(1)
+    wire.carry = carry  # type: ignore[method-assign]
+    state = bob.endpoint.dialog_state(bob.session)
+    assert state is not None
+    assert state.target == "sip:ana@192.0.2.1:5060"
+    hang_up(wire, bob, bob.session)
+
+
 def test_200_to_a_reinvite_that_is_never_acknowledged_ends_the_call() -> None:
     wire, ana, bob, session = talking(lambda _index, data: [] if data.startswith(b"ACK") else [0.01])
     ana.do("reinvite", session, HOLD)
@@ -747,6 +821,44 @@ def test_other_branches_that_answer_too_are_acknowledged_and_hung_up() -> None:
     assert sorted({message.to_tag for _, message in ana.sent_of("BYE")}) == ["second", "third"]
     ana.one(Answered)
     assert not ana.heard(SessionEnded)
+    hang_up(wire, ana, session)
+
+
+def test_early_dialogs_of_other_branches_end_with_the_first_200() -> None:
+    wire = Wire()
+    ana, bob = wire.pair()
+    bob.answers_by_itself()
+    session = ana.call(bob)
+    wire.run(0.1)
+    ringing = bob.sent_of("INVITE", 180)[0][1]
+    for tag in ("second", "third"):
+        wire.deliver(ana, forked(ringing, tag), ana.flow_to(bob))
+    assert ana.endpoint.status().dialogs == 3
+    wire.run(1)
+    assert ana.endpoint.status().dialogs == 1
+    hang_up(wire, ana, session)
+
+
+def test_numbers_of_the_early_dialog_count_on_in_the_established_one() -> None:
+    wire = Wire()
+    ana, bob = wire.pair()
+    bob.answers_by_itself()
+    session = ana.call(bob)
+    wire.run(0.1)
+    ringing = bob.sent_of("INVITE", 180)[0][1]
+
+    def info(number: int) -> bytes:
+        return (
+            f"INFO sip:ana@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bKi{number};rport\r\n"
+            f"From: {ringing.headers.get('To')}\r\nTo: {ringing.headers.get('From')}\r\n"
+            f"Call-ID: {ringing.call_id}\r\nCSeq: {number} INFO\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        ).encode()
+
+    wire.deliver(ana, info(5), ana.flow_to(bob))
+    wire.run(1)
+    wire.deliver(ana, info(4), ana.flow_to(bob))
+    assert len(ana.sent_of("INFO", 200)) == len(ana.sent_of("INFO", 500)) == 1
+    assert len(ana.heard(InfoReceived)) == 1
     hang_up(wire, ana, session)
 
 
