@@ -16,7 +16,10 @@ class Once(Generic[T]):
 
     @property
     def future(self) -> asyncio.Future[T]:
-        """A future of one's own: a task that is cancelled while it awaits a future cancels that future too."""
+        """A future of one's own: a task that is cancelled while it awaits a future cancels that future too.
+
+        Each is kept until the value comes: to look again and again there are ``done`` and ``value``.
+        """
         return self._inner if self._inner.done() else asyncio.shield(self._inner)
 
     @property

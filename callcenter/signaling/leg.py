@@ -140,6 +140,11 @@ class Leg:
         return self._ended.future
 
     @property
+    def ending(self) -> LegEnded | None:
+        """How it ended, None while it lasts: for looking, as ``ended`` is for waiting."""
+        return self._ended.value
+
+    @property
     def acknowledged(self) -> asyncio.Future[bytes | None]:
         """Done with the ACK to our 200: its SDP, if the INVITE had none. Done with None when the leg ends first."""
         return self._acknowledged.future
