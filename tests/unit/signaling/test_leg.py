@@ -714,7 +714,7 @@ def test_live_objects_print_a_line_for_the_operator() -> None:
         out, came = await world.connect()
         assert repr(came) == f"<Leg {came.id[:8]} amy -> bob up UDP 10.0.0.1:5060>"
         assert repr(out) == f"<Leg {out.id[:8]} -> bob up UDP 10.0.0.2:5060>"
-        assert out.ending is None
+        assert came.ending is None
         out.hangup()
         assert out.ending == await out.ended
         assert "ended by local" in repr(out)
