@@ -46,8 +46,10 @@ def show(problems: Sequence[Problem], out: TextIO) -> None:
 def count(problems: Sequence[Problem]) -> str:
     """``3 problems in 2 files, 1 warning``."""
     errors = [problem for problem in problems if not problem.warning]
-    files = len({problem.place.source.name for problem in errors})
-    words = [f"{many(len(errors), 'problem')} in {many(files, 'file')}"] if errors else ["no problem"]
+    names = {problem.place.source.name for problem in errors}
+    files = sum(not name.startswith("--set") for name in names)
+    words = [many(len(errors), "problem") if errors else "no problem"]
+    words[0] += f" in {many(files, 'file')}" if files else ""
     warnings = len(problems) - len(errors)
     return ", ".join([*words, many(warnings, "warning")] if warnings else words)
 
