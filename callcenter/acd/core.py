@@ -346,9 +346,8 @@ class Acd:
 
     def _fail(self, engagement: Engagement, result: OfferResult, detail: str) -> None:
         """The offer ended on the agent's side, or the caller hung up."""
-        visit = self._visits[engagement.visit]
         if result is OfferResult.CALLER_GONE:
-            self._abandon(visit)
+            self._abandon(self._visits[engagement.visit])
         self._end_offer(engagement, result, detail)
 
     def _take_back(self, engagement: Engagement, result: OfferResult, detail: str) -> None:
@@ -420,7 +419,7 @@ class Acd:
                 if disposition or not mandatory:
                     self._finish(agent, disposition, "wrap-up done")
             case WrapUpExtended():
-                if agent.until is not None and agent.extension:
+                if agent.extension:
                     state = agent.state("wrap-up extended", self._now)
                     longer = state.remaining_ms + agent.extension
                     self._tell(replace(state, remaining_ms=longer, extension_ms=0), self._call_of(agent))

@@ -89,7 +89,10 @@ class AgentSettings:
 
 @dataclass(frozen=True, slots=True)
 class RnaRule:
-    """After an offer that failed: a pause of ``delay`` seconds; after ``limit`` in a row (None: never) not ready."""
+    """After an offer that failed: a pause of ``delay`` seconds; after ``limit`` in a row (None: never) not ready.
+
+    Without either, a phone that refuses at once is rung again at once.
+    """
 
     delay: float = 0.0
     limit: int | None = None

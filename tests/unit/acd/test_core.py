@@ -218,13 +218,12 @@ def test_a_join_repeated_brings_no_second_place_and_no_ghost(floor: Floor) -> No
 
 def test_visits_that_ended_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("callcenter.acd.core.REMEMBERED_VISITS", 2)
-    floor = Floor(plan(SALES, AMY))
+    acd = Acd(plan())
     for number in range(5):
-        floor.join(f"v{number}")
-        floor.hang_up(f"v{number}")
-    floor.join("v4")
-    assert floor.acd.waiting("sales") == ()
-    check_refold(floor)
+        acd.handle(Join(Ticket(f"v{number}", "call", "sales", "acme")), START)
+        acd.handle(Leave(f"v{number}", VisitOutcome.ABANDONED), START)
+    assert acd.handle(Join(Ticket("v4", "call", "sales", "acme")), START).facts == ()
+    assert acd.handle(Join(Ticket("v0", "call", "sales", "acme")), START).facts != ()
 
 
 # Hanging up
@@ -418,6 +417,20 @@ def test_three_refusals_in_a_row_make_not_ready_but_a_talk_between_them_forgives
     assert floor.offered("v1b") == "amy"
 
 
+def test_a_phone_that_comes_back_starts_with_a_clean_sheet(amy_alone: Floor) -> None:
+    floor = amy_alone
+    floor.join("v1")
+    for number in (1, 2):
+        floor.tell(OfferFailed(f"v1-{number}", OfferResult.DECLINED))
+        floor.sleep(10)
+    floor.tell(Leave("v1", VisitOutcome.ABANDONED))
+    floor.phone("amy", Device.UNREACHABLE)
+    floor.phone("amy", Device.REGISTERED)
+    floor.join("v2")
+    floor.tell(OfferFailed("v2-1", OfferResult.DECLINED))
+    assert floor.agent("amy").intent is Intent.READY
+
+
 def test_whoever_says_ready_ends_the_pause(amy_alone: Floor) -> None:
     amy_alone.join("v1")
     amy_alone.tell(OfferFailed("v1-1", OfferResult.BUSY))
@@ -581,6 +594,18 @@ def test_a_phone_whose_registration_lapses_in_a_talk_keeps_the_talk(amy_alone: F
 
 
 # Wrap-up
+
+
+def test_two_agents_whose_wrap_ups_end_in_one_moment_both_get_a_caller() -> None:
+    floor = Floor(plan(), ready=("amy", "bob"))
+    floor.join("v1")
+    floor.join("v2")
+    for offer in (floor.answer("v1"), floor.answer("v2")):
+        floor.part(offer)
+    floor.join("v3")
+    floor.join("v4")
+    floor.sleep(30)
+    assert [floor.offered("v3"), floor.offered("v4")] == ["amy", "bob"]
 
 
 def test_a_timed_wrap_up_ends_by_itself_and_says_so(amy_alone: Floor) -> None:

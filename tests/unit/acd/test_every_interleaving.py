@@ -156,9 +156,11 @@ def explore(
     while edge and depth != 0:
         further = []
         for floor in edge:
-            for action in actions(floor, agents, visits, plans):
-                child = twin(floor)
+            child = twin(floor)
+            for action in list(actions(floor, agents, visits, plans)):
                 tell(child, action)
+                if len(child.facts) == len(floor.facts) and child.acd.plan is floor.acd.plan:
+                    continue  # ignored: the twin is as it was, and serves the next
                 state = look(child)
                 if state not in seen:
                     seen.add(state)
@@ -167,6 +169,7 @@ def explore(
                     check_refold(child)
                     check_the_way_home(twin(child))
                     further.append(child)
+                child = twin(floor)
         edge = further
         depth = None if depth is None else depth - 1
     return works

@@ -101,7 +101,36 @@ def test_agents_and_tickets_who_left_are_not_found() -> None:
     pool.wait(someone, Strategy.LONGEST_IDLE)
     pool.engage("a0")
     pool.engage("a0")
+    pool.serve(someone)
+    assert not pool._new_agents, "who left before being looked at is not kept"
+    assert not pool._new_tickets
+    pool.wait(someone, Strategy.LONGEST_IDLE)
     assert list(pool.matches()) == []
+
+
+def test_two_agents_who_come_at_once_take_two_callers_who_waited() -> None:
+    people = staff(({}, frozenset({"acme"})), ({}, frozenset({"acme"})))
+    pool = Pool(Plan({}, people))
+    visits = {each.id: each for each in (visit(1, "acme", ()), visit(2, "acme", ()))}
+    for each in visits.values():
+        pool.wait(each, Strategy.LONGEST_IDLE)
+    assert list(pool.matches()) == []
+    pool.free("a0", 5)
+    pool.free("a1", 4)
+    found = []
+    for ticket, agent in pool.matches():
+        pool.serve(visits[ticket])
+        pool.engage(agent)
+        found.append((ticket, agent))
+    assert found == [("v1", "a1"), ("v2", "a0")]
+
+
+def test_a_match_that_nobody_takes_is_our_mistake() -> None:
+    pool = Pool(Plan({}, staff(({}, frozenset({"acme"})))))
+    pool.wait(visit(1, "acme", ()), Strategy.LONGEST_IDLE)
+    pool.free("a0", 5)
+    with pytest.raises(AssertionError, match="a0 did not take v1"):
+        list(pool.matches())
 
 
 def test_what_tickets_ask_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
