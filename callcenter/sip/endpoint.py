@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from callcenter.sip.body import SDP, sdp_of
 from callcenter.sip.core import Core, merge_key
 from callcenter.sip.dialog import Dialog, DialogState, routed
 from callcenter.sip.errors import SipParseError
 from callcenter.sip.events import Effect, EndedBy, InviteReceived, RequestReceived, ResponseReceived
 from callcenter.sip.flow import Address, Flow
 from callcenter.sip.headers import Headers, Via
-from callcenter.sip.invite import SDP, Session, sdp_of
+from callcenter.sip.invite import Session
 from callcenter.sip.message import Request, Response
 from callcenter.sip.parser import check, parse
 from callcenter.sip.timers import RFC_TIMERS, SipTimers
@@ -34,6 +35,9 @@ CORE_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO")
 
 # Methods that mean nothing outside a dialog: there the answer is 481, not 405 (RFC 3261 12.2.2).
 DIALOG_METHODS = frozenset(("BYE", "INFO", "UPDATE", "PRACK"))
+
+# What bodies of ours and of peers may be (RFC 5621: a part among others counts too).
+ACCEPT = ("Accept", f"{SDP}, multipart/mixed")
 
 # Schemes of Request-URIs that can name somebody here.
 SCHEMES = frozenset(("sip", "sips", "tel"))
@@ -441,7 +445,7 @@ class Endpoint:
     def _options(self, request: Request, flow: Flow) -> None:
         """11.2: what we can do, and whether we can do it now."""
         core = self._core
-        headers = [core.allow, core.supported, ("Accept", SDP)]
+        headers = [core.allow, core.supported, ACCEPT]
         if self.healthy:
             core.refuse(request, flow, 200, headers)
         else:
@@ -458,7 +462,7 @@ class Endpoint:
         return bool(unknown)
 
     def _unreadable_body(self, request: Request, flow: Flow) -> bool:
-        """8.2.3: whether the body of an INVITE is something else than a plain SDP; then it is answered 415."""
+        """8.2.3: whether the body of an INVITE brings no session description; then it is answered 415."""
         if not request.body:
             return False
         encoding = request.headers.get("Content-Encoding")
@@ -468,7 +472,7 @@ class Endpoint:
         if sdp_of(request) is None:
             disposition = (request.headers.get("Content-Disposition") or "").lower().replace(" ", "")
             if "handling=optional" not in disposition:
-                self._core.refuse(request, flow, 415, [("Accept", SDP)])
+                self._core.refuse(request, flow, 415, [ACCEPT])
                 return True
         return False
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from callcenter.sip.body import SDP, sdp_of
 from callcenter.sip.dialog import Dialog
 from callcenter.sip.events import (
     Acknowledged,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from callcenter.sip.core import Core
     from callcenter.sip.dialog import DialogState
     from callcenter.sip.flow import Flow
-    from callcenter.sip.message import Message, Request, Response
+    from callcenter.sip.message import Request, Response
     from callcenter.sip.transaction_client import ClientRequest
     from callcenter.sip.transaction_server import ServerInvite
     from callcenter.sip.uri import Uri
@@ -166,6 +167,7 @@ class Session:
 
     def ring(self, status: int, sdp: bytes | None, now: float) -> None:
         """Say that we are getting there."""
+        assert 100 < status < 200, status
         if self.state is SessionState.INCOMING:
             self._progress = (status, sdp)
             self._say_progress(now)
@@ -179,6 +181,7 @@ class Session:
 
     def reject(self, status: int, reason: str | None, headers: HeaderLines, now: float) -> None:
         """Refuse the peer's INVITE."""
+        assert status >= 300, status
         if self.state is SessionState.INCOMING:
             assert self.server is not None
             self._core.respond(self.server, status, now, to_tag=self.id, reason=reason, headers=headers)
@@ -197,7 +200,9 @@ class Session:
         parting = tuple(headers)
         match self.state:
             case SessionState.INCOMING:
-                self.reject(480 if status is None else status, reason, parting, now)
+                # A status that refuses nothing tells an answered peer why we leave.
+                refusal = status if status is not None and status >= 300 else 480
+                self.reject(refusal, reason, parting, now)
             case SessionState.CALLING | SessionState.PROCEEDING:
                 self._parting = parting + _reason_header(status, reason)
                 self._end(EndedBy.LOCAL, 487, reason or REASONS[487])
@@ -233,6 +238,7 @@ class Session:
 
     def reject_reinvite(self, status: int, now: float) -> None:
         """Refuse the change the peer offered."""
+        assert status >= 300, status
         if self.state is SessionState.ESTABLISHED and self._asked:
             self._refuse_pending(status, now)
             self._settle(now)
@@ -702,18 +708,6 @@ class Session:
         self.state = SessionState.ENDED
         self._close(now)
         self._core.forget(self)
-
-
-SDP = "application/sdp"
-
-
-def sdp_of(message: Message) -> bytes | None:
-    """The session description that the message carries; a body without a type counts as one when it looks so."""
-    body = message.body
-    if not body:
-        return None
-    kind = message.content_type
-    return body if kind == SDP or (kind is None and body.startswith(b"v=")) else None
 
 
 def _reason_header(status: int | None, reason: str | None) -> tuple[tuple[str, str], ...]:

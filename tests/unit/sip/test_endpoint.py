@@ -265,12 +265,40 @@ def test_body_that_may_be_ignored_is() -> None:
     assert event.offer is None
 
 
+MIXED = (
+    b"preamble\r\n--b1\r\nContent-Type: application/isup;version=x\r\nContent-Disposition: signal\r\n\r\n\x01\x02\r\n"
+    b"--b1\r\nContent-Disposition: session\r\nc: Application/SDP;charset=utf-8\r\n\r\n" + OFFER + b"\r\n--b1--\r\n"
+)
+
+
+@pytest.mark.parametrize("boundary", ["b1", '"b1"'])
+def test_offer_among_other_parts_of_the_body_is_found(boundary: str) -> None:
+    data = text("INVITE", f"Content-Type: multipart/mixed;boundary={boundary}", body=MIXED)
+    (event,) = [effect for effect in endpoint().receive(data, UDP, 0.0) if isinstance(effect, InviteReceived)]
+    assert event.offer == OFFER
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/mixed", MIXED),
+        ("multipart/mixed;boundary=b2", MIXED),
+        ("multipart/mixed;boundary=", MIXED),
+        ('multipart/mixed;boundary="b1', MIXED),
+        ("multipart/mixed;boundary=b1", MIXED.replace(b"SDP", b"xml")),
+        ("multipart/mixed;boundary=b1", b"--b1\r\n" * 1000 + MIXED),
+    ],
+)
+def test_parts_without_an_offer_that_can_be_found_are_refused(kind: str, body: bytes) -> None:
+    assert only(endpoint().receive(text("INVITE", f"Content-Type: {kind}", body=body), UDP, 0.0)).status == 415
+
+
 def test_ping_is_answered_with_what_we_can_and_with_503_when_we_are_not_well() -> None:
     it = endpoint()
     answer = only(it.receive(text("OPTIONS", forwards=0), UDP, 0.0))
     assert answer.status == 200
     assert answer.headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER"
-    assert answer.headers.get("Accept") == "application/sdp"
+    assert answer.headers.get("Accept") == "application/sdp, multipart/mixed"
     assert answer.to_tag
     it.healthy = False
     answer = only(it.receive(text("OPTIONS"), UDP, 0.0))
@@ -577,6 +605,20 @@ def test_answer_whose_connection_is_gone_goes_by_a_new_one_to_the_via() -> None:
     assert bye.flow == other
     assert it.send_failed(bye.key, 2.2) == []
     run_out(it, 2.2)
+    assert it.status() == NOTHING
+    assert not it._core._by_connection
+
+
+def test_connection_that_only_refuses_to_carry_the_answer_is_left_alone() -> None:
+    it = endpoint()
+    session = invited(it.receive_message(parse(tcp_invite()), TCP, 0.0))
+    (effect,) = it.ring(session, 0.1)
+    assert isinstance(effect, Send)
+    (again,) = it.send_failed(effect.key, 0.2)
+    assert isinstance(again, Send)
+    assert (again.data, again.flow.connection, again.flow.remote) == (effect.data, 0, Address("192.0.2.2", 5070))
+    it.receive_message(parse(text("CANCEL", via="SIP/2.0/TCP 192.0.2.2:5070;branch=z9hG4bK1")), TCP, 0.3)
+    run_out(it, 0.3)
     assert it.status() == NOTHING
     assert not it._core._by_connection
 

@@ -161,6 +161,25 @@ def test_hang_up_of_a_call_that_rings_here_refuses_it() -> None:
     wire.nothing_is_left()
 
 
+def test_call_answered_elsewhere_is_refused_when_it_rings_and_taken_back_with_the_reason_when_it_goes_out() -> None:
+    wire = Wire()
+    ana, bob = wire.pair()
+    bob.on[InviteReceived] = lambda event: bob.do("ring", event.session)
+    session = ana.call(bob)
+    wire.run(1)
+    ana.do("hangup", session, status=200, reason="Call completed elsewhere")
+    wire.settle()
+    assert bob.one(SessionEnded).reason == 'SIP;cause=200;text="Call completed elsewhere"'
+
+    wire = Wire()
+    ana, bob = wire.pair()
+    bob.on[InviteReceived] = lambda event: bob.do("hangup", event.session, status=200)
+    ana.call(bob)
+    wire.settle()
+    assert ended(ana) == (EndedBy.PEER, 480)
+    wire.nothing_is_left()
+
+
 def test_call_to_nobody_times_out_as_408() -> None:
     wire = Wire()
     ana, bob = wire.pair()
