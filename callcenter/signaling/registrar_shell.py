@@ -38,7 +38,8 @@ class RegistrarShell:
     """Answers REGISTER and knows the phones of each user.
 
     An address of record is the user alone: whatever host or domain of ours a phone puts behind it. A user registers
-    only themselves. ``on_change`` is told a user's bindings when they change, and at :meth:`open` for each restored.
+    only themselves. ``on_change`` is told a user's bindings when they change, when a phone refreshes them (a sign of
+    life that a phone thought lost may give), and at :meth:`open` for each restored.
     """
 
     def __init__(
@@ -92,9 +93,8 @@ class RegistrarShell:
                     answer = self._registrar.register(user, request, event.flow, self._driver.now())
                 except SipError as error:
                     return Reply(error.status)
-                if answer.status == 200 and not answer.changed and request.contacts:
-                    self._store.save(user, answer.bindings)  # refreshed: only the expiry is another
-                self._driver.run((user,) if answer.changed else ())
+                refreshed = answer.status == 200 and bool(request.contacts)
+                self._driver.run((user,) if answer.changed or refreshed else ())
                 return Reply(answer.status, answer.headers, answer.reason)
 
     def bindings(self, user: str) -> tuple[Binding, ...]:

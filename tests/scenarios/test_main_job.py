@@ -295,6 +295,12 @@ async def test_the_agents_phone_is_gone_in_the_talk_and_the_caller_gets_another_
     assert (view.work, view.device) == (Work.IDLE, Device.UNREACHABLE)
     assert not world.house.acd.available("amy")
 
+    world.hosts["amy"].come_back()
+    await amy.hangs_up()
+    await amy.register("amy", "secret of amy")
+    await world.settled()
+    assert world.house.acd.available("amy"), "a phone that refreshes its registration is there again"
+
 
 @story()
 async def test_a_phone_that_unregisters_takes_its_agent_off_the_floor(world: World) -> None:
