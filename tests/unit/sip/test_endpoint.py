@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from callcenter.sip.endpoint import Endpoint, EndpointStatus, Limits
@@ -778,7 +778,7 @@ SPOILS = [
 ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     steps=st.lists(
         st.tuples(
@@ -825,7 +825,7 @@ def test_spoiled_and_misplaced_messages_never_raise_and_leave_nothing(
     wire.nothing_is_left()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.binary(max_size=300), index=st.integers(0, len(CONVERSATION) - 1), at=st.integers(0, 400))
 def test_octets_of_chance_never_raise(data: bytes, index: int, at: int) -> None:
     it = endpoint()

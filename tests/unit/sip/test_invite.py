@@ -8,7 +8,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from callcenter.sip.events import (
@@ -991,7 +991,7 @@ def test_session_adopted_by_another_process_goes_on() -> None:
 DEEDS = ("ring", "early", "answer", "reject", "hangup", "reinvite", "accept", "refuse", "wait", "linger", "patience")
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     deeds=st.lists(st.tuples(st.sampled_from(("ana", "bob")), st.sampled_from(DEEDS)), max_size=14),
     losses=st.lists(st.sampled_from(([], [0.01], [0.01], [0.01], [0.3], [0.01, 0.4], [5.5])), max_size=40),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from callcenter.sip.flow import Address, Flow, Transport
@@ -229,6 +229,7 @@ def test_stored_bindings_come_back_after_a_restart() -> None:
     assert successor.register("<sip:a@192.0.2.2>;expires=0").bindings == desk.registrar.bindings(AOR, 0.0)[:1]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(
