@@ -99,6 +99,7 @@ def test_agents_and_tickets_who_left_are_not_found() -> None:
     pool.serve(someone)
     assert list(pool.matches()) == []
     pool.wait(someone, Strategy.LONGEST_IDLE)
+    pool.free("a0", 6)
     pool.engage("a0")
     pool.engage("a0")
     pool.serve(someone)
