@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from callcenter.model.facts import Fact, body_to_dict, utc
+from callcenter.model.facts import Fact, body_to_dict
 
 # Keys whose values are a caller's number: the last four digits are masked.
 NUMBER_KEYS = frozenset({"from_number", "number", "ani"})
@@ -35,7 +35,7 @@ def set_up(style: str = "text", level: str = "info") -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp" if style == "text" else "ts"),
             mask,
             structlog.processors.format_exc_info if style == "json" else _keep,
             render,
@@ -71,10 +71,11 @@ class FactLogger:
     def take(self, fact: Fact) -> None:
         """Log one fact."""
         tell = self._log.info if fact.kind in LOUD else self._log.debug
-        values = body_to_dict(fact.body)
+        # What is empty says nothing, and there is much of it.
+        values = {name: value for name, value in body_to_dict(fact.body).items() if value not in ("", [])}
         if fact.call_id is not None:
             values["call_id"] = fact.call_id
-        tell(words(fact.kind), seq=fact.seq, at=utc(fact.at), **values)
+        tell(words(fact.kind), seq=fact.seq, **values)
 
 
 def words(kind: str) -> str:
