@@ -11,7 +11,6 @@ from pathlib import Path
 from tests.wire import process, tone
 
 SCENARIOS = Path(__file__).parent / "scenarios"
-MEDIA_PORTS = 20000  # from here sipp takes four ports a call; it binds none of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,18 @@ async def call(
     script.write_text((SCENARIOS / f"{scenario}.xml").read_text().replace("DIGIT_PCAP", str(digit)))
     command = [
         *("sipp", target, "-sf", str(script), "-s", number, "-i", "127.0.0.1", "-mi", "127.0.0.1"),
-        *("-mp", str(MEDIA_PORTS), "-m", str(calls), "-l", str(calls), "-r", str(rate), "-d", str(int(talk * 1000))),
+        *(
+            "-mp",
+            str(process.free_range(4)[0]),
+            "-m",
+            str(calls),
+            "-l",
+            str(calls),
+            "-r",
+            str(rate),
+            "-d",
+            str(int(talk * 1000)),
+        ),
         *("-t", "t1" if transport == "tcp" else "u1", "-timeout", str(int(seconds)), "-timeout_error"),
         *("-trace_err", "-error_file", str(folder / "errors.log")),
         *("-trace_stat", "-stf", str(folder / "stat.csv"), "-fd", "1", "-nostdin"),
