@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -29,6 +30,8 @@ MAX_POPS = 1_000
 MAX_STATES = 20_000
 FIRST_RETRY = 0.2
 LAST_RETRY = 10.0
+# A link that held this long was a good one: the next failure is met with the shortest wait again.
+HELD_WELL = 1.0
 # The log is asked again after this when it could not be read.
 LOG_RETRY = 1.0
 # What close() waits for the last facts to be acknowledged.
@@ -261,9 +264,10 @@ class LinkedPublisher:
     async def _run(self) -> None:
         retry = FIRST_RETRY
         while not self._closing.is_set():
-            began = self._clock.monotonic()
+            up_at = math.inf
             try:
                 async with self._connect() as link:
+                    up_at = self._clock.monotonic()
                     await self._serve(link)
             except* _Closed:
                 self._detail = "closed"
@@ -273,8 +277,8 @@ class LinkedPublisher:
                 self._down(f"publishing failed: {_first(broken)!r}")
             if self._closing.is_set():
                 return
-            if self._clock.monotonic() - began > LAST_RETRY:
-                retry = FIRST_RETRY  # It was a good link: a broker that takes us only to drop us is asked less often.
+            if self._clock.monotonic() - up_at > HELD_WELL:
+                retry = FIRST_RETRY
             # Half of it is chance, so that many clients of one broker do not come back at one moment.
             await asyncio.sleep(retry * (0.5 + self._random.random() / 2))
             retry = min(retry * 2, LAST_RETRY)

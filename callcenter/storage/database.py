@@ -227,7 +227,12 @@ def _prepare(path: Path) -> None:
 
 async def _connect(path: Path, pragmas: Sequence[str]) -> aiosqlite.Connection:
     with _mapped(path):
-        connection = await aiosqlite.connect(path, isolation_level=None)
+        connecting = aiosqlite.connect(path, isolation_level=None)
+        # A switch that ends by a mistake, with its storage open, must end: the thread does not hold the process.
+        # (The connection is the thread itself in older releases.)
+        thread: Any = getattr(connecting, "_thread", connecting)
+        thread.daemon = True
+        connection = await connecting
         try:
             for pragma in pragmas:
                 await connection.execute_fetchall(pragma)

@@ -1,0 +1,245 @@
+"""What is published: schemas, what a reader in a hurry sees, and what never stands in a topic or a retained state."""
+
+from __future__ import annotations
+
+import json
+import typing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callcenter.model.customer import Customer, Match
+from callcenter.model.facts import (
+    AgentStateChanged,
+    Body,
+    BrokerStateChanged,
+    CallConnected,
+    CallEnded,
+    CallQueued,
+    DigitsEntered,
+    Fact,
+    SwitchStarted,
+    SwitchStopped,
+)
+from callcenter.model.ids import is_slug
+from callcenter.model.states import Device, EndCause, Intent, Side, Work
+from callcenter.publish import payloads, topics
+from callcenter.publish.payloads import MAX_PAYLOAD, Pop
+
+NOON = datetime(2026, 11, 21, 12, 0, 0, 104_000, tzinfo=UTC)
+JANA = Customer("c-4711", "acme", "Jana Nováková", ("+420777123456",), "A-1", "gold", "cs", "2019", "likes tea")
+RECORD = {
+    "call_id": "cc1-before",
+    "arrived_at": "2026-11-12T13:02:00.000Z",
+    "queue": "support",
+    "agent": "petra",
+    "intent": "refund",
+    "outcome": "handled",
+    "wait_ms": 1200,
+    "talk_ms": 63000,
+    "legs": [{"disposition": "follow-up"}],
+    "digits": ["1234"],
+}
+
+
+def pop(match: Match = Match.SURE, customers: tuple[Customer, ...] = (JANA,), greeting: str = "Good evening") -> Pop:
+    return Pop(
+        id="01jd7q4z",
+        at=NOON,
+        expires_at=NOON + timedelta(seconds=60),
+        call="cc1-01jd",
+        offer="o1",
+        agent="petra",
+        rings_in_ms=150,
+        client="acme",
+        client_name="ACME",
+        greeting=greeting,
+        queue="support",
+        from_number="+420777123456",
+        from_name="Jana N",
+        to_number="+420800123456",
+        language="cs",
+        intent="refund",
+        skills={"czech": 3, "billing": 1},
+        waited_s=112.4321,
+        menu=["billing", "refund"],
+        entered={"order": "1881"},
+        match=match,
+        customers=customers,
+        interactions=[RECORD],
+        why=["czech 5 of 3 needed"],
+        position_was=3,
+    )
+
+
+def fact(body: Body, call_id: str | None = "cc1-01jd") -> Fact:
+    return Fact(7, NOON, "boot1", 1234, call_id, body)
+
+
+def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
+    assert pop().payload() == {
+        "schema": "pop.v1",
+        "id": "01jd7q4z",
+        "at": "2026-11-21T12:00:00.104Z",
+        "expires": "2026-11-21T12:01:00.104Z",
+        "call": "cc1-01jd",
+        "offer": "o1",
+        "agent": "petra",
+        "rings_in_ms": 150,
+        "client": {"id": "acme", "name": "ACME", "greeting": "Good evening"},
+        "queue": "support",
+        "from": "+420777123456",
+        "from_name": "Jana N",
+        "to": "+420800123456",
+        "intent": "refund",
+        "skills": {"czech": 3, "billing": 1},
+        "waited_s": 112.4,
+        "position_was": 3,
+        "ivr": {"language": "cs", "menu": ["billing", "refund"], "entered": {"order": "1881"}},
+        "customer": {
+            "id": "c-4711",
+            "name": "Jana Nováková",
+            "account": "A-1",
+            "tier": "gold",
+            "language": "cs",
+            "since": "2019",
+            "notes": "likes tea",
+            "match": "sure",
+            "last": LAST,
+            "interactions": [LAST],
+        },
+        "why": [{"text": "czech 5 of 3 needed"}],
+    }
+
+
+LAST = {
+    "call": "cc1-before",
+    "at": "2026-11-12T13:02:00.000Z",
+    "queue": "support",
+    "agent": "petra",
+    "intent": "refund",
+    "outcome": "handled",
+    "disposition": "follow-up",
+    "wait_ms": 1200,
+    "talk_ms": 63000,
+}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_maybe_is_never_shown_as_sure(count: int) -> None:
+    customer = pop(Match.MAYBE, (JANA,) * count).payload()["customer"]
+    assert customer["match"] == "maybe"
+    assert "name" not in customer
+    assert [each["name"] for each in customer["candidates"]] == ["Jana Nováková"] * count
+    assert "interactions" not in customer
+
+
+def test_two_customers_are_a_maybe_even_when_someone_says_sure() -> None:
+    assert pop(Match.SURE, (JANA, JANA)).payload()["customer"]["match"] == "maybe"
+
+
+def test_an_unknown_caller_is_none() -> None:
+    assert pop(Match.NONE, ()).payload()["customer"] == {"match": "none"}
+
+
+def test_a_text_without_end_is_cut_so_that_no_broker_refuses_the_pop() -> None:
+    endless = Customer("c", "acme", "N" * 100_000, (), notes="n" * 100_000)
+    data = payloads.encode(pop(customers=(endless,), greeting="g" * 100_000).payload())
+    assert len(data) < MAX_PAYLOAD
+    assert json.loads(data)["customer"]["name"].endswith("…")
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=())), st.text(st.characters(exclude_categories=()))))
+def test_whatever_a_caller_sent_is_encoded_as_json_that_anyone_reads(values: dict[str, str]) -> None:
+    assert isinstance(json.loads(payloads.encode(values).decode("utf-8")), dict)
+
+
+def test_a_payload_too_large_for_brokers_says_so() -> None:
+    data = payloads.encode({"schema": "call.v1", "seq": 3, "data": {"x": "y" * MAX_PAYLOAD}})
+    assert json.loads(data) == {"schema": "call.v1", "seq": 3, "truncated": True}
+
+
+def test_an_agents_state_names_the_call_and_nothing_of_the_caller() -> None:
+    changed = AgentStateChanged("petra", Intent.NOT_READY, "lunch", Work.TALKING, Device.REGISTERED, "by petra", "o1")
+    assert payloads.agent_state_of(fact(changed)) == {
+        "schema": "agent.v1",
+        "agent": "petra",
+        "chosen": "not_ready",
+        "reason": "lunch",
+        "work": "talking",
+        "device": "registered",
+        "since": "2026-11-21T12:00:00.104Z",
+        "call": "cc1-01jd",
+    }
+    with pytest.raises(TypeError, match="CallConnected is no agent's state"):
+        payloads.agent_state_of(fact(CallConnected("v", "o", "petra")))
+
+
+def test_a_queues_state_is_counts() -> None:
+    assert payloads.queue_state("support", waiting=2, longest_s=12.345, ready=1) == {
+        "schema": "queue.v1",
+        "queue": "support",
+        "waiting": 2,
+        "longest_s": 12.3,
+        "ready": 1,
+        "service_level_20s": None,
+    }
+
+
+def test_a_call_event_carries_its_number_and_its_fact() -> None:
+    event = payloads.call_event(fact(CallQueued("v1", "support", "acme", 1, (("czech", 3),), 900)))
+    assert event == {
+        "schema": "call.v1",
+        "seq": 7,
+        "at": "2026-11-21T12:00:00.104Z",
+        "boot": "boot1",
+        "ms": 1234,
+        "call": "cc1-01jd",
+        "event": "queued",
+        "data": {
+            "visit": "v1",
+            "queue": "support",
+            "client": "acme",
+            "priority": 1,
+            "requirements": [["czech", 3]],
+            "first_joined_ms": 900,
+        },
+    }
+
+
+def test_every_kind_of_fact_is_a_word_of_the_calls_story_or_left_out_on_purpose() -> None:
+    left_out = {SwitchStarted, SwitchStopped, AgentStateChanged, BrokerStateChanged}
+    assert set(payloads.EVENTS) == set(typing.get_args(Body)) - left_out
+    assert len(set(payloads.EVENTS.values())) == len(payloads.EVENTS)
+    assert payloads.call_event(fact(DigitsEntered("m", "1", True), call_id=None)) is None
+    assert payloads.call_event(fact(SwitchStopped("bye"))) is None
+    ended = payloads.call_event(fact(CallEnded(Side.CALLER, EndCause.HANGUP)))
+    assert ended is not None
+    assert ended["event"] == "ended"
+
+
+@given(st.text())
+def test_nothing_but_slugs_stands_in_a_topic(text: str) -> None:
+    for make in (topics.agent_state, topics.agent_pop, topics.queue_state, topics.call_event):
+        if is_slug(text):
+            assert make(text).startswith("callcenter/v1/")
+        else:
+            with pytest.raises(ValueError, match="may not stand in a topic"):
+                make(text)
+
+
+@pytest.mark.parametrize("text", ["+14155550100", "#", "+", "a/b", "Jana", "a b", "", "$SYS"])
+def test_numbers_names_and_wildcards_are_no_slugs(text: str) -> None:
+    with pytest.raises(ValueError, match="may not stand in a topic"):
+        topics.call_event(text)
+
+
+def test_the_topics_are_those_of_the_design() -> None:
+    assert topics.STATUS == "callcenter/v1/status"
+    assert topics.agent_state("ana") == "callcenter/v1/agents/ana/state"
+    assert topics.agent_pop("ana") == "callcenter/v1/agents/ana/pop"
+    assert topics.queue_state("sales-en") == "callcenter/v1/queues/sales-en/state"
+    assert topics.call_event("cc1-01jd") == "callcenter/v1/calls/cc1-01jd/event"
+    assert topics.system_config() == "callcenter/v1/system/config"
