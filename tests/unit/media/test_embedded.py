@@ -166,7 +166,7 @@ async def test_a_new_address_in_a_new_offer_is_followed_at_once(house: RealHouse
     assert amy.hears is None
 
 
-async def test_a_phone_behind_a_nat_that_held_the_old_way_comes_back(house: RealHouse) -> None:
+async def test_a_phone_behind_a_nat_that_describes_another_address_is_found_again(house: RealHouse) -> None:
     call, amy = Call(house), house.peer("amy")
     amy.vanish()
     offer = amy.offer().replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 192.0.2.10")
@@ -175,22 +175,25 @@ async def test_a_phone_behind_a_nat_that_held_the_old_way_comes_back(house: Real
     )
     amy.take_answer(session.sdp)
     session.play([house.clip("music", 10.0)], loop=True)
-    loop = asyncio.get_running_loop()
     with another_socket("127.0.0.2") as nat:
-        amy.send(silence(amy), 0, sock=nat)
-        await asyncio.wait_for(loop.sock_recv(nat, 2048), 2)
+
+        async def is_found() -> None:
+            while select.select([nat], [], [], 0)[0]:
+                nat.recv(2048)
+            deadline = time.monotonic() + 3
+            while not select.select([nat], [], [], 0)[0]:
+                assert time.monotonic() < deadline
+                amy.send(silence(amy), 0, sock=nat)
+                await asyncio.sleep(0.02)
+
+        await is_found()
         await session.reoffer(offer.replace(b"192.0.2.10", b"0.0.0.0"))
         await asyncio.sleep(0.1)
-        while select.select([nat], [], [], 0)[0]:
-            nat.recv(2048)
-        amy.send(silence(amy), 0, sock=nat)
         await session.reoffer(offer)
-        for _ in range(75):
-            amy.send(silence(amy), 0, sock=nat)
-            await asyncio.sleep(0.02)
-            if select.select([nat], [], [], 0)[0]:
-                break
-        await asyncio.wait_for(loop.sock_recv(nat, 2048), 1)
+        await is_found()
+        await session.reoffer(offer.replace(b"192.0.2.10", b"192.0.2.11"))
+        await asyncio.sleep(0.1)
+        await is_found()
 
 
 # What is sent
@@ -281,10 +284,11 @@ async def test_frames_leave_on_time(house: RealHouse) -> None:
         (await call.incoming(peer)).play([music])
     await asyncio.sleep(1.0)
     for peer in peers:
-        packets = list(peer.received)
-        assert 45 <= len(packets) <= 52
-        (start, first), (end, last) = packets[0], packets[-1]
-        assert end - start == pytest.approx(timestamp_step(last.timestamp, first.timestamp) / 8000, abs=0.015)
+        assert len(peer.received) >= 40
+        first = peer.received[0][1].timestamp
+        delays = [at - timestamp_step(packet.timestamp, first) / 8000 for at, packet in peer.received]
+        # A busy machine makes some late; the deadlines do not drift.
+        assert min(delays[-15:]) == pytest.approx(min(delays[:15]), abs=0.01)
 
 
 async def test_a_clip_that_was_rendered_anew_is_heard_anew(house: RealHouse) -> None:
@@ -442,6 +446,25 @@ async def test_a_local_address_that_is_not_ours_is_listened_for_on_all(house: Re
     call, amy = Call(house), house.peer("amy")
     session = await call.incoming(amy, local="192.0.2.1")
     assert b"c=IN IP4 192.0.2.1" in session.sdp
+
+
+async def test_who_leaves_while_a_leg_is_opened_gives_its_ports_back(tmp_path: Path) -> None:
+    house = RealHouse(tmp_path, ports=free_ports(2), workers=1)
+    await house.plane.start()
+    try:
+        for steps in (1, 2, 3) * 3:
+            task = asyncio.ensure_future(Call(house).incoming(house.peer("amy")))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        call = Call(house)
+        await asyncio.sleep(0.1)
+        for _ in range(2):
+            await call.incoming(house.peer("amy"))
+    finally:
+        await house.close()
 
 
 async def test_a_local_address_of_no_use_is_told(house: RealHouse) -> None:
