@@ -248,10 +248,11 @@ class Acd:
     def _join(self, ticket: Ticket) -> None:
         queue = self._plan.queues.get(ticket.queue)
         if queue is None:
-            refusal, asked, priority = "unknown_queue", ticket.requirements, 0
+            refusal, asked, priority, action = "unknown_queue", ticket.requirements, 0, ""
         else:
             refusal = "full" if len(self._lines.get(queue.id, ())) >= queue.max_waiting else ""
             asked, priority = merged(queue.requirements, ticket.requirements), queue.priority
+            action = queue.on_max_wait
         kept_place = self._now if ticket.first_joined is None else round(ticket.first_joined * 1000)
         queued = CallQueued(
             visit=ticket.id,
@@ -264,7 +265,7 @@ class Acd:
         self._tell(queued, ticket.call_id)
         if refusal:
             self._end_visit(self._visits[ticket.id], VisitOutcome.REFUSED, refusal)
-            self._effects.append(TicketRefused(ticket.id, refusal))
+            self._effects.append(TicketRefused(ticket.id, action, refusal))
 
     def _leave(self, visit: Visit, event: Leave) -> None:
         if event.outcome is VisitOutcome.ABANDONED:

@@ -232,9 +232,10 @@ class TicketExpired:
 
 @dataclass(frozen=True, slots=True)
 class TicketRefused:
-    """The caller could not join: ``full`` or ``unknown_queue``. The visit has ended."""
+    """The caller could not join: ``full`` or ``unknown_queue``. The visit has ended. ``action`` as in TicketExpired."""
 
     ticket_id: str
+    action: str
     reason: str
 
 

@@ -156,8 +156,9 @@ class Dispatcher:
             yield waiting
         finally:
             left = how_left()
-            waiting.talk_ended(left.by, left.cause)
+            # The place first: a talk that ends before it was bridged gives the caller back to a place still held.
             waiting.leave(left.outcome, left.reason)
+            waiting.talk_ended(left.by, left.cause)
             del self._waiting[ticket.id]
 
     async def run(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from callcenter.acd.events import DeviceChanged, Ticket, TicketExpired
+from callcenter.acd.events import DeviceChanged, Ticket
 from callcenter.calls.bridge import TalkEnd, talk
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
@@ -59,7 +59,7 @@ async def serve(call: Call, waiting: Waiting) -> Ending | FlowedOut | AgentLost:
         news = await waiting.next()
         if not isinstance(news, OfferInHand):
             sound.stop()
-            return FlowedOut(news.action if isinstance(news, TicketExpired) else "")
+            return FlowedOut(news.action)
         agent = await ring_agent(call, waiting, news)
         if agent is None:
             continue

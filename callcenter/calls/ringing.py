@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 from callcenter.calls.call import Call
@@ -26,6 +27,9 @@ from callcenter.signaling.leg import (
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.registrar import Binding
 from callcenter.sip.uri import Uri
+
+# A phone that is there answers an INVITE with 100 or 180 at once; by now it was sent four times (RFC 3261 timer A).
+SIGN_OF_LIFE = 4.0
 
 
 async def ring_agent(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Party | None:
@@ -93,6 +97,11 @@ async def pick_up(waiting: Waiting, in_hand: OfferInHand, leg: Leg) -> DialOutco
     beside.start(tell_ringing(), name=f"ringing of {leg.id}")
     try:
         async with until(in_hand.withdrawn):
+            try:
+                async with asyncio.timeout(SIGN_OF_LIFE):
+                    await leg.reached.wait()
+            except TimeoutError:
+                return Unreachable(408, "the phone gave no sign of life")
             return await leg.outcome()
         return Cancelled()
     finally:

@@ -85,9 +85,9 @@ class Leg:
     """One SIP session. Made by the UserAgent; everything but the two waits is a plain call that never waits.
 
     ``offer`` is the SDP of the peer's INVITE, ``early_sdp`` that of a provisional answer to ours. ``answered`` tells
-    whether the leg was ever up. ``ringing`` is set when the peer's phone rings (a 18x came), or took the call without
-    saying so. ``on_reinvite`` and ``on_info`` are called on the spot; without ``on_reinvite`` a repeated offer gets the
-    old answer and a new one 488.
+    whether the leg was ever up. ``reached`` is set by the peer's first sign of life (100 or more) or the leg's end,
+    ``ringing`` when the peer's phone rings (a 18x came), or took the call without saying so. ``on_reinvite`` and
+    ``on_info`` are called on the spot; without ``on_reinvite`` a repeated offer gets the old answer and a new one 488.
     """
 
     def __init__(
@@ -116,6 +116,7 @@ class Leg:
         self.state = LegState.NEW
         self.answered = False
         self.early_sdp: bytes | None = None
+        self.reached = asyncio.Event()
         self.ringing = asyncio.Event()
         self.on_reinvite: Callable[[Reinvite], None] | None = None
         self.on_info: Callable[[str, bytes], None] | None = None
@@ -210,9 +211,12 @@ class Leg:
     def take(self, event: events.Effect) -> None:
         """What the endpoint tells of this session; called by the UserAgent."""
         match event:
+            case events.Trying():
+                self.reached.set()
             case events.Progressed(sdp=sdp, status=status, response=response):
                 self.sip_call_id = self.sip_call_id or response.call_id
                 self.early_sdp = sdp or self.early_sdp
+                self.reached.set()
                 if 180 <= status <= 189:
                     if self.state is LegState.NEW:
                         self.state = LegState.RINGING
@@ -222,6 +226,7 @@ class Leg:
                 self.state = LegState.UP
                 self.answered = True
                 self._remote_sdp = sdp
+                self.reached.set()
                 self.ringing.set()
                 self._outcome.resolve(Answered(sdp))
             case events.Rejected():
@@ -286,6 +291,7 @@ class Leg:
 
     def _take_end(self, ended: LegEnded) -> None:
         self.state = LegState.ENDED
+        self.reached.set()
         self._ended.resolve(ended)
         self._outcome.resolve(outcome_of(ended.by, ended.status, ended.reason))
         self._acknowledged.resolve(None)

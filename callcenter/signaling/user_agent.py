@@ -26,6 +26,7 @@ from callcenter.sip.events import (
     ResponseReceived,
     Send,
     SessionEnded,
+    Trying,
 )
 
 if TYPE_CHECKING:
@@ -239,7 +240,8 @@ class UserAgent:
                 if answer is not None and not answer.done():
                     answer.set_result(response)
             case (
-                Progressed(session=session)
+                Trying(session=session)
+                | Progressed(session=session)
                 | Answered(session=session)
                 | Rejected(session=session)
                 | Acknowledged(session=session)

@@ -40,6 +40,13 @@ class InviteReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class Trying:
+    """Our INVITE got a 100: somebody is there, and works on it."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class Progressed:
     """Our INVITE got a provisional answer (101-199); ``sdp`` is early media."""
 
@@ -149,6 +156,7 @@ class ResponseReceived:
 Effect = (
     Send
     | InviteReceived
+    | Trying
     | Progressed
     | Answered
     | Rejected

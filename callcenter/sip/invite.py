@@ -19,6 +19,7 @@ from callcenter.sip.events import (
     ReinviteRejected,
     Rejected,
     SessionEnded,
+    Trying,
 )
 from callcenter.sip.headers import quote_string
 from callcenter.sip.message import REASONS
@@ -403,7 +404,9 @@ class Session:
         match self.state, input_of(response.status):
             case SessionState.CALLING | SessionState.PROCEEDING, Input.PROVISIONAL:
                 self.state = SessionState.PROCEEDING
-                if response.status > 100:
+                if response.status == 100:
+                    self._core.emit(Trying(self.id))
+                else:
                     self._meet_early(transaction, response)
                     self._core.emit(Progressed(self.id, response.status, sdp_of(response), response))
             case SessionState.ABANDONED, Input.PROVISIONAL:

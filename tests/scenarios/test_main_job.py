@@ -260,13 +260,12 @@ async def test_the_agents_phone_is_gone_while_it_should_ring(world: World) -> No
     caller = await world.phone("+14155550100")
     call = await caller.dial("1000")
     await caller.press("1")
-    await bob.rings(after=25, within=10)
+    await bob.rings(after=4)
     await bob.answers()
     await caller.hears(bob)
     await caller.hangs_up()
     saved = await world.interaction(call)
-    assert [agent for agent, _ in saved.offers] == ["amy", "bob"]
-    assert saved.offers[0][1] in (OfferResult.UNREACHABLE, OfferResult.NO_ANSWER)
+    assert saved.offers == (("amy", OfferResult.UNREACHABLE), ("bob", OfferResult.ACCEPTED))
 
 
 @story()

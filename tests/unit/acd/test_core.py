@@ -195,14 +195,14 @@ def test_one_caller_too_many_is_refused_and_ends_there() -> None:
     floor = Floor(plan(replace(SALES, max_waiting=1), AMY))
     floor.join("v1")
     floor.join("v2")
-    assert floor.effects == [TicketRefused("v2", "full")]
+    assert floor.effects == [TicketRefused("v2", "sorry", "full")]
     assert floor.outcome("v2") == (VisitOutcome.REFUSED, "full")
     assert floor.ticket("v1") is not None
 
 
 def test_a_queue_that_is_not_there_refuses_by_name(floor: Floor) -> None:
     floor.join("v1", "nowhere")
-    assert floor.effects == [TicketRefused("v1", "unknown_queue")]
+    assert floor.effects == [TicketRefused("v1", "", "unknown_queue")]
     assert floor.outcome("v1") == (VisitOutcome.REFUSED, "unknown_queue")
     check_refold(floor)
 
