@@ -22,6 +22,7 @@ from callcenter.publish.publisher import ListPublisher
 from callcenter.simulation import floor
 from callcenter.simulation.checks import Leftovers, look_for_leftovers
 from callcenter.simulation.clock import SimClock, run
+from callcenter.simulation.database import SimDatabase
 from callcenter.simulation.media import SimEndpointMedia, SimMediaPlane, SimMediaWorld, VoiceSound
 from callcenter.simulation.network import SimHost, SimNetwork, Weather
 from callcenter.simulation.phone import Phone, PhoneCall
@@ -125,6 +126,7 @@ class World:
         self.phones: list[Phone] = []
         self.hosts: dict[str, SimHost] = {}
         self.house: House
+        self.database: SimDatabase
         self.storage: Storage
         self.publisher: ListPublisher
         self._broker_dead = broker_dead
@@ -134,7 +136,8 @@ class World:
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[World]:
         """A floor that runs while the block lasts."""
-        self.storage = await Storage.open(None, clock=self.clock)
+        self.database = SimDatabase()
+        self.storage = await Storage.over(self.database, clock=self.clock)
         self.publisher = ListPublisher(self.storage.log, self.clock, dead=self._broker_dead, random=self.random)
         await self.publisher.start()
         network = self.network.host(SWITCH, PORT)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from callcenter.runtime.clock import Clock
 from callcenter.storage.customers import Customers
-from callcenter.storage.database import AioDatabase, Database, InlineDatabase, StorageError
+from callcenter.storage.database import AioDatabase, Database, StorageError
 from callcenter.storage.interactions import Interactions
 from callcenter.storage.locations import Locations
 from callcenter.storage.log import FactLog, OnState
@@ -27,24 +27,29 @@ class Storage:
         self._lock = lock
 
     @classmethod
-    async def open(cls, path: Path | None, *, clock: Clock, on_state: OnState | None = None) -> Storage:
+    async def open(cls, path: Path, *, clock: Clock, on_state: OnState | None = None) -> Storage:
         """Open or create the database, bring its schema up to date, and take the log over.
 
-        ``path`` None keeps everything in memory, without a thread (for virtual time). ``on_state(healthy, detail)``
-        is told when writing fails and when it works again. Raises StorageError with one clear line.
+        ``on_state(healthy, detail)`` is told when writing fails and when it works again. Raises StorageError with one
+        clear line.
         """
-        lock = None if path is None else WriterLock(path)
+        lock = WriterLock(path)
         try:
-            database = InlineDatabase() if path is None else await AioDatabase.open(path)
-            try:
-                await migrate(database, clock.now())
-                log = await FactLog.open(database)
-            except BaseException:
-                await database.close()
-                raise
+            return await cls.over(await AioDatabase.open(path), clock=clock, on_state=on_state, lock=lock)
         except BaseException:
-            if lock is not None:
-                lock.release()
+            lock.release()
+            raise
+
+    @classmethod
+    async def over(
+        cls, database: Database, *, clock: Clock, on_state: OnState | None = None, lock: WriterLock | None = None
+    ) -> Storage:
+        """The same over a database that is open; it is closed when that fails."""
+        try:
+            await migrate(database, clock.now())
+            log = await FactLog.open(database)
+        except BaseException:
+            await database.close()
             raise
         log.on_state = on_state
         return cls(database, log, clock, lock)

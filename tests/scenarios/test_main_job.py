@@ -461,3 +461,34 @@ async def test_a_caller_gone_silent_is_released(world: World) -> None:
     saved = await world.interaction(call)
     assert saved.ending is not None
     assert saved.ending.cause is EndCause.MEDIA_TIMEOUT
+
+
+@story()
+async def test_a_database_that_is_away_stops_new_offers_and_nothing_else(world: World) -> None:
+    """The talk goes on, the waiting caller keeps the music and the place, and both are in the books afterwards."""
+    amy = await world.agent("amy", english=5)
+    bob = await world.agent("bob", english=4)
+    first = await world.phone("+14155550101")
+    second = await world.phone("+14155550102")
+    talking = await first.dial("1000")
+    await first.press("1")
+    await amy.rings()
+    await amy.answers()
+    await first.hears(amy)
+
+    world.database.away = "the disk is full"
+    waiting = await second.dial("1000")
+    await second.press("1")
+    await second.hears("music")
+    await bob.rings_not(during=20)
+    assert world.hear_each_other(first, amy)
+    await first.hangs_up()
+    await amy.is_hung_up()
+
+    world.database.away = ""
+    await bob.rings(within=6)
+    await bob.answers()
+    await second.hears(bob)
+    await second.hangs_up()
+    assert (await world.interaction(talking)).outcome is Outcome.HANDLED
+    assert (await world.interaction(waiting)).outcome is Outcome.HANDLED

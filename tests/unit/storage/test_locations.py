@@ -7,6 +7,7 @@ from pathlib import Path
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.registrar import Binding
 from callcenter.sip.uri import Uri
+from callcenter.storage.database import InlineDatabase
 from callcenter.storage.store import Storage
 from tests.unit.storage.support import StillClock
 
@@ -51,7 +52,7 @@ async def test_a_registration_comes_back_with_the_time_that_is_left(tmp_path: Pa
 
 async def test_the_latest_word_of_a_phone_stands_and_a_damaged_row_is_left_out() -> None:
     clock = StillClock()
-    storage = await Storage.open(None, clock=clock)
+    storage = await Storage.over(InlineDatabase(), clock=clock)
     storage.locations.save("sip:ana@callcenter", [binding("sip:old@198.51.100.7", 900.0)])
     storage.locations.save("sip:ana@callcenter", [binding("sip:new@198.51.100.7", 900.0)] * 2)
     await storage.log.drained()
