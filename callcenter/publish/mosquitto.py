@@ -40,6 +40,9 @@ FIRST_RETRY = 0.5
 LAST_RETRY = 30.0
 # A broker that ran this long had started well: the next failure is met with the shortest wait again.
 RAN_WELL = 30.0
+# How often another port is taken when the chosen one is gone by the time the broker starts.
+MAX_RACES = 5
+IN_USE = "Address already in use"
 OUTPUT_LINES = 20
 OUTPUT_LINE = 300
 ITERATIONS = 10_000
@@ -117,7 +120,7 @@ class MosquittoBroker:
         """
         assert self._task is None, "started twice"
         await asyncio.to_thread(_end_orphan, self.folder)
-        self.port, self._note = _choose_port(self.host, self._wanted_port)
+        self._choose_port()
         # Supervision outlives the calls' task group: the broker is the last to go, after the publisher's farewell.
         self._task = asyncio.get_running_loop().create_task(self._supervise(), name="broker")
         await self._tried.wait()
@@ -131,14 +134,22 @@ class MosquittoBroker:
         await asyncio.wait({self._task})
         self._task = None
 
+    def _choose_port(self) -> None:
+        self.port, self._note = _choose_port(self.host, self._wanted_port)
+
     async def _supervise(self) -> None:
         loop = asyncio.get_running_loop()
         retry = FIRST_RETRY
+        races = 0
         while not self._closing.is_set():
             began = loop.time()
             try:
                 await self._run()
             except BrokerError as error:
+                if IN_USE in str(error) and not self._tried.is_set() and races < MAX_RACES:
+                    races += 1  # Between our look and its start another program took the port.
+                    self._choose_port()
+                    continue
                 self._tell(False, str(error))
             except OSError as error:
                 self._tell(False, f"the broker's folder {self.folder} cannot be used: {error.strerror or error}")
@@ -193,17 +204,24 @@ class MosquittoBroker:
                 (self.folder / "mosquitto.pid").unlink()
 
     async def _accepts(self, ended: asyncio.Future[int]) -> None:
-        """Until it takes connections. Raises BrokerError when it ends, or takes none in five seconds."""
+        """Until it takes connections. Raises BrokerError when it ends, or takes none in five seconds.
+
+        That someone listens on the port is not enough, it may be another program: the broker says when it runs.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + STARTED_WITHIN
+        listening = False
         while loop.time() < deadline and not self._closing.is_set():
-            with contextlib.suppress(OSError, TimeoutError):
-                _, writer = await asyncio.wait_for(asyncio.open_connection(self.host, self.port), STARTED_WITHIN)
-                writer.close()
-                if not ended.done():
-                    return
+            if any(line.endswith(" running") for line in self._output):
+                with contextlib.suppress(OSError, TimeoutError):
+                    _, writer = await asyncio.wait_for(asyncio.open_connection(self.host, self.port), STARTED_WITHIN)
+                    writer.close()
+                    listening = True
             if ended.done():
                 raise BrokerError(f"mosquitto did not start: {self._last_words(ended.result())}")
+            if listening:
+                self._output.clear()
+                return
             await asyncio.wait({ended}, timeout=0.01)
         if not self._closing.is_set():
             raise BrokerError(f"mosquitto took no connection on {self.host}:{self.port} within {STARTED_WITHIN:g} s")
@@ -292,6 +310,7 @@ sys_interval 0
 log_dest stderr
 log_type error
 log_type warning
+log_type information
 log_timestamp false
 connection_messages false
 """

@@ -291,6 +291,20 @@ async def test_a_port_that_is_taken_is_told_and_the_next_free_one_used(tmp_path:
             assert await accepts(made.port)
 
 
+async def test_a_port_that_is_lost_between_the_look_and_the_start_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        choices = [(other.getsockname()[1], ""), (other.getsockname()[1], "")]
+        choose = mosquitto._choose_port
+        monkeypatch.setattr(mosquitto, "_choose_port", lambda *args: choices.pop() if choices else choose(*args))
+        async with broker(tmp_path / "broker") as made:
+            assert await made.start()
+            assert made.port != other.getsockname()[1]
+
+
 async def test_the_wanted_port_is_taken_when_it_is_free(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -332,22 +346,33 @@ async def test_a_switch_killed_by_minus_nine_takes_its_broker_along(tmp_path: Pa
     assert not await accepts(port)
 
 
-async def test_a_switch_started_right_after_a_kill_gets_its_port_back(tmp_path: Path) -> None:
-    """The dying broker of the run before still holds the port for a moment: it is waited for."""
-    port = 0
-    for _ in range(3):
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", SWITCH_PROCESS.format(policy=""), str(tmp_path / "broker"), str(port)),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        line = (await asyncio.wait_for(process.stdout.readline(), 20)).split()
-        assert port in {0, int(line[1])}
-        assert line[2:] == []
-        pid, port = int(line[0]), int(line[1])
-        process.send_signal(signal.SIGKILL)
-        await process.wait()
-    await until(lambda: gone(pid))
+async def test_a_switch_started_right_after_a_kill_gets_its_port_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker of the run before hangs and still holds the port: it is ended, by its own process id."""
+    monkeypatch.setattr(mosquitto, "STOPPED_WITHIN", 0.2)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SWITCH_PROCESS.format(policy=""), str(tmp_path / "broker"), "0"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    line = (await asyncio.wait_for(process.stdout.readline(), 20)).split()
+    pid, port = int(line[0]), int(line[1])
+    os.kill(pid, signal.SIGSTOP)
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    async with broker(tmp_path / "broker", port=port) as made:
+        assert await made.start()
+        assert (made.port, made.detail) == (port, "")
+        assert gone(pid)
+
+
+async def test_the_number_of_an_old_broker_that_is_another_process_now_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "broker").mkdir()
+    for text in (str(os.getpid()), "1", "x", ""):
+        (tmp_path / "broker" / "mosquitto.pid").write_text(text)
+        async with broker(tmp_path / "broker") as made:
+            assert await made.start()
 
 
 async def test_ctrl_c_on_the_terminal_does_not_reach_the_broker(tmp_path: Path) -> None:
