@@ -25,14 +25,15 @@ from callcenter.model.facts import (
 )
 from callcenter.model.interaction import Interaction
 from callcenter.model.states import EndCause, Side
-from callcenter.storage.database import StorageError
+from callcenter.storage.database import InlineDatabase, StorageError
 from callcenter.storage.store import Storage, open_database
 from tests.unit.storage.support import NOON, StillClock, arrived, fact
 
 
 @contextlib.asynccontextmanager
 async def storage(path: Path | None) -> AsyncIterator[Storage]:
-    opened = await Storage.open(path, clock=StillClock())
+    clock = StillClock()
+    opened = await (Storage.over(InlineDatabase(), clock=clock) if path is None else Storage.open(path, clock=clock))
     try:
         yield opened
     finally:
