@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from callcenter.sip.dialog import literal
+from callcenter.sip.dialog import flow_towards, literal
 from callcenter.sip.flow import Address, Flow
 from callcenter.sip.timers import Deadlines
 from callcenter.sip.uri import Uri
@@ -192,7 +192,7 @@ class Registrar:
                 fresh.append(
                     Binding(
                         contact=uri,
-                        flow=flow,
+                        flow=_way_to(uri, request, flow),
                         q=_q(contact),
                         expires_at=now + expires,
                         call_id=request.call_id,
@@ -231,6 +231,18 @@ def _q(contact: NameAddr) -> float:
     except ValueError:
         return 1.0
     return q if 0.0 <= q <= 1.0 else 1.0
+
+
+def _way_to(contact: Uri, request: Request, flow: Flow) -> Flow:
+    """How to reach a contact: where its REGISTER came from, so that a NAT lets us through.
+
+    But a phone that is seen as it believes to be, and listens on another port of its host, is called there.
+    """
+    via, host = request.via, flow.remote.host
+    as_believed = via.host == host and (via.port or flow.transport.default_port) == flow.remote.port
+    if flow.reliable or not as_believed or contact.host != host or request.headers.get("Path") is not None:
+        return flow
+    return flow_towards(contact, flow)
 
 
 def _spelled(binding: Binding, now: float) -> str:

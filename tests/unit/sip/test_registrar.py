@@ -261,3 +261,24 @@ def test_answer_lists_what_is_bound_and_every_binding_ends(
     desk.registrar.expire(now + 4000)
     assert desk.registrar.deadline is None
     assert desk.contacts() == []
+
+
+@pytest.mark.parametrize(
+    ("contact", "source_port", "headers", "called"),
+    [
+        ("<sip:ana@192.0.2.2:5070>", 5060, (), ("192.0.2.2", 5070)),  # listens on another port of its host
+        ("<sip:ana@192.0.2.2>", 5060, (), ("192.0.2.2", 5060)),
+        ("<sip:ana@192.0.2.2:5070>", 40_000, (), ("192.0.2.2", 40_000)),  # its port was translated on the way
+        ("<sip:ana@10.0.0.9:5070>", 5060, (), ("192.0.2.2", 5060)),  # not the host that we see
+        ("<sip:ana@phone.invalid>", 5060, (), ("192.0.2.2", 5060)),
+        ("<sip:ana@192.0.2.2:5070>", 5060, (("Path", "<sip:edge;lr>"),), ("192.0.2.2", 5060)),
+    ],
+)
+def test_a_phone_is_called_where_it_can_be_reached(
+    contact: str, source_port: int, headers: tuple[tuple[str, str], ...], called: tuple[str, int]
+) -> None:
+    desk = Desk()
+    flow = Flow(Transport.UDP, Address("192.0.2.1", 5060), Address("192.0.2.2", source_port))
+    desk.register(contact, flow=flow, headers=headers)
+    (binding,) = desk.registrar.bindings(AOR, 0.0)
+    assert (binding.flow.remote.host, binding.flow.remote.port) == called
