@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import socket
 import ssl
@@ -173,9 +174,13 @@ class _MqttLink:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.MessageExpiryInterval = expires_s
         try:
-            await self._client.publish(
-                topic, payload, qos=1, retain=retain, properties=properties, timeout=ACKNOWLEDGED_WITHIN
-            )
+            # The client's own time-out is asyncio.wait_for, which up to Python 3.11 may swallow a cancellation.
+            async with asyncio.timeout(ACKNOWLEDGED_WITHIN):
+                await self._client.publish(
+                    topic, payload, qos=1, retain=retain, properties=properties, timeout=math.inf
+                )
+        except TimeoutError as error:
+            raise LinkLost(f"{self._address}: no acknowledgement within {ACKNOWLEDGED_WITHIN:g} s") from error
         except aiomqtt.MqttError as error:
             raise LinkLost(f"{self._address}: {_reason(error)}") from error
 
@@ -206,7 +211,8 @@ async def _enter(client: _Client) -> None:
 def _reason(error: aiomqtt.MqttError) -> str:
     cause = error.__cause__
     text = str(cause) if isinstance(cause, aiomqtt.MqttError) else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    # paho's word for a peer that is simply gone is "[code:128] Unspecified error".
+    return "connection lost" if "Unspecified error" in text else " ".join(text.split()) or type(error).__name__
 
 
 def _password(settings: MqttSettings, environment: Mapping[str, str]) -> str | None:
