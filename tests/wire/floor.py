@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.wire.baresip import Baresip
-from tests.wire.switch import Switch
+from tests.wire.switch import ROOT, Switch
 
 CALLER = "+14155550100"
 
@@ -17,7 +18,6 @@ class Company:
 
     id: str
     name: str
-    number: str
     alias: str
     key: str
     intent: str
@@ -25,9 +25,15 @@ class Company:
     agent: str
 
 
-TECH = Company("the-tech-giant", "The Tech Giant", "+18005550100", "1000", "1", "sales", "tech-giant-sales-en", "ana")
-LUMINA = Company("casa-lumina", "Casa Lumina", "+551155550100", "2000", "1", "sales", "lumina-sales", "carla")
-KNOWN = ("+12025550111", "Grace Whitfield")  # a customer of TECH, by the shipped customers.csv
+TECH = Company("the-tech-giant", "The Tech Giant", "1000", "1", "sales", "tech-giant-sales-en", "ana")
+LUMINA = Company("casa-lumina", "Casa Lumina", "2000", "1", "sales", "lumina-sales", "carla")
+
+
+def known_customer(company: Company) -> tuple[str, str]:
+    """A number and the name of its owner, from the shipped customers."""
+    with (ROOT / "config" / "customers.csv").open(encoding="utf-8") as file:
+        row = next(row for row in csv.DictReader(file) if row["client"] == company.id)
+    return row["numbers"].split(";")[0], row["name"]
 
 
 def agent_phone(

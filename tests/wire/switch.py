@@ -127,6 +127,10 @@ class Switch:
         """An agent's line: user, password, name, skills, clients, mqtt."""
         return dict(next(agent for agent in self.ready["agents"] if agent["user"] == user))
 
+    def number(self, alias: str) -> str:
+        """The full number that an alias stands for."""
+        return str(next(each["number"] for each in self.ready["numbers"] if alias in each["aliases"]))
+
     @property
     def database(self) -> Path:
         """The database file."""

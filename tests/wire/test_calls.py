@@ -40,7 +40,11 @@ async def test_caller_presses_a_key_and_talks_to_the_right_agent(
         await agent.event("CALL_CLOSED")
         saved = await switch.interaction()
         assert (saved["client"], saved["outcome"], saved["ended_by"]) == (TECH.id, "handled", "caller")
-        assert (saved["agent"], saved["from_number"], saved["to_number"]) == (TECH.agent, caller.user, TECH.number)
+        assert (saved["agent"], saved["from_number"], saved["to_number"]) == (
+            TECH.agent,
+            caller.user,
+            switch.number(TECH.alias),
+        )
         assert saved["intent"] == TECH.intent
         assert saved["talk_ms"] > 0
 

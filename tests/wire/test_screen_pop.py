@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.wire import mosquitto
-from tests.wire.floor import CALLER, KNOWN, TECH, agent_phone, caller_phone, talk
+from tests.wire.floor import CALLER, TECH, agent_phone, caller_phone, known_customer, talk
 from tests.wire.mosquitto import Subscriber
 from tests.wire.stub import Stub
 from tests.wire.switch import Switch
@@ -53,7 +53,7 @@ async def test_the_pop_is_there_before_the_phone_rings_and_tells_all(
         assert pop["schema"] == "pop.v1"
         assert pop["agent"] == TECH.agent
         assert pop["from"] == CALLER
-        assert pop["to"] == TECH.number
+        assert pop["to"] == switch.number(TECH.alias)
         assert pop["queue"] == TECH.queue
         assert pop["intent"] == TECH.intent
         assert pop["client"]["id"] == TECH.id
@@ -111,7 +111,7 @@ async def test_every_pop_comes_before_its_invite_on_one_clock(switch: Switch, tm
 
 async def test_a_known_caller_is_shown_with_the_last_calls(switch: Switch, tmp_path: Path) -> None:
     topic = f"{ROOT}/agents/{TECH.agent}/pop"
-    number, name = KNOWN
+    number, name = known_customer(TECH)
     line = switch.agent(TECH.agent)
     async with (
         reader(switch, tmp_path, line["mqtt"], topic) as pops,
