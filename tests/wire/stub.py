@@ -92,10 +92,15 @@ class Stub(asyncio.DatagramProtocol):
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _last_answer: dict[str, bytes] = field(default_factory=dict)
 
+    @property
+    def host(self) -> str:
+        """Our address, which is the switch's too, as it stands in a URI."""
+        return f"[{self.switch[0]}]" if ":" in self.switch[0] else self.switch[0]
+
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
-        self._media, _ = await loop.create_datagram_endpoint(lambda: _Media(self.media), local_addr=("127.0.0.1", 0))
+        await loop.create_datagram_endpoint(lambda: self, local_addr=(self.switch[0], 0))
+        self._media, _ = await loop.create_datagram_endpoint(lambda: _Media(self.media), local_addr=(self.switch[0], 0))
         self.media_port = self._media.get_extra_info("sockname")[1]
         return self
 
@@ -144,12 +149,13 @@ class Stub(asyncio.DatagramProtocol):
 
     def sdp(self, direction: str = "sendrecv", codecs: str = "0 101") -> str:
         """A session description with a port that listens and says nothing."""
+        address = f"IN IP{6 if ':' in self.switch[0] else 4} {self.switch[0]}"
         return "\r\n".join(
             [
                 "v=0",
-                "o=stub 1 1 IN IP4 127.0.0.1",
+                f"o=stub 1 1 {address}",
                 "s=-",
-                "c=IN IP4 127.0.0.1",
+                f"c={address}",
                 "t=0 0",
                 f"m=audio {self.media_port} RTP/AVP {codecs}",
                 "a=rtpmap:101 telephone-event/8000",
@@ -171,7 +177,7 @@ class Stub(asyncio.DatagramProtocol):
             f"To: {to}",
             f"Call-ID: {request.call_id}",
             f"CSeq: {request.header('CSeq')}",
-            f"Contact: <sip:stub@127.0.0.1:{self.port}>",
+            f"Contact: <sip:stub@{self.host}:{self.port}>",
             *(["Content-Type: application/sdp"] if body else []),
             f"Content-Length: {len(body)}",
         ]
@@ -218,13 +224,13 @@ class Stub(asyncio.DatagramProtocol):
         """A request as a phone would write it."""
         lines = [
             f"{method} {uri} SIP/2.0",
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch={branch or 'z9hG4bK' + secrets.token_hex(8)};rport",
+            f"Via: SIP/2.0/UDP {self.host}:{self.port};branch={branch or 'z9hG4bK' + secrets.token_hex(8)};rport",
             "Max-Forwards: 70",
-            f"From: <sip:{user}@127.0.0.1>;tag={tag or secrets.token_hex(4)}",
+            f"From: <sip:{user}@{self.host}>;tag={tag or secrets.token_hex(4)}",
             f"To: {to or f'<{uri}>'}",
             f"Call-ID: {call_id or secrets.token_hex(8)}",
             f"CSeq: {cseq} {method}",
-            f"Contact: <sip:{user}@127.0.0.1:{self.port}>",
+            f"Contact: <sip:{user}@{self.host}:{self.port}>",
             *headers,
             *(["Content-Type: application/sdp"] if body else []),
             f"Content-Length: {len(body)}",
@@ -267,7 +273,7 @@ class Stub(asyncio.DatagramProtocol):
         branch = re.search(r"branch=([^;\s]+)", invite)
         lines = [
             f"ACK {uri} SIP/2.0",
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch="
+            f"Via: SIP/2.0/UDP {self.host}:{self.port};rport;branch="
             + (branch[1] if refused and branch else "z9hG4bK" + secrets.token_hex(8)),
             "Max-Forwards: 70",
             f"From: {_header(invite, 'From')}",
@@ -289,7 +295,7 @@ class Stub(asyncio.DatagramProtocol):
         """An INVITE to a number of the switch."""
         return self.compose(
             "INVITE",
-            f"sip:{number}@{self.switch[0]}:{self.switch[1]}",
+            f"sip:{number}@{self.host}:{self.switch[1]}",
             user=user,
             body=self.sdp() if body is None else body,
         )
@@ -314,10 +320,10 @@ class Stub(asyncio.DatagramProtocol):
 
         ``as_user``: the address of record, when it is not the user's own.
         """
-        uri = f"sip:{self.switch[0]}:{self.switch[1]}"
+        uri = f"sip:{self.host}:{self.switch[1]}"
         call_id, tag = secrets.token_hex(8), secrets.token_hex(4)
         expiry = f"Expires: {expires}"
-        aor = f"<sip:{as_user or user}@{self.switch[0]}>"
+        aor = f"<sip:{as_user or user}@{self.host}>"
         first = await self.final(
             self.compose("REGISTER", uri, user=user, to=aor, call_id=call_id, tag=tag, headers=(expiry,))
         )

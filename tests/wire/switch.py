@@ -123,6 +123,15 @@ class Switch:
         host, _, port = self.address().rpartition(":")
         return host, int(port)
 
+    @property
+    def where_ipv6(self) -> tuple[str, int] | None:
+        """The same, IPv6; None on a machine that has none."""
+        found = next((str(address) for address in self.ready["sip"]["udp"] if str(address).startswith("[")), None)
+        if found is None:
+            return None
+        host, _, port = found.rpartition(":")
+        return host.strip("[]"), int(port)
+
     def agent(self, user: str) -> dict[str, Any]:
         """An agent's line: user, password, name, skills, clients, mqtt."""
         return dict(next(agent for agent in self.ready["agents"] if agent["user"] == user))
