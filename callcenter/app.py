@@ -250,7 +250,7 @@ async def open_edges(
     """The real world: database, broker, media workers and sockets, each closed by ``stack``."""
     clock, random = SystemClock(), SystemRandom()
     storage = await Storage.open(settings.storage.path, clock=clock, on_state=storage_changed)
-    stack.push_async_callback(storage.close)
+    stack.push_async_callback(close_storage, storage)
     if settings.customers is not None:
         report = await storage.customers.import_csv(settings.customers, now=clock.now(), clients=settings.calls.clients)
         for row in report.rejected:
@@ -262,7 +262,11 @@ async def open_edges(
     broker = None
     if settings.mqtt.broker is Broker.EMBEDDED:
         broker = MosquittoBroker(
-            settings.switch.data / "mosquitto", secrets.logins, host=settings.mqtt.host, port=settings.mqtt.port
+            settings.switch.data / "mosquitto",
+            secrets.logins,
+            host=settings.mqtt.host,
+            port=settings.mqtt.port,
+            on_state=broker_changed,
         )
         stack.push_async_callback(broker.close)
         await broker.start()
@@ -293,3 +297,19 @@ def storage_changed(healthy: bool, detail: str) -> None:
         log.info("database works again")
     else:
         log.error("database fails: no new offers until it works; calls go on", detail=detail)
+
+
+async def close_storage(storage: Storage) -> None:
+    """Write the last word; what could not be written is said, and does not keep the switch from going down."""
+    try:
+        await storage.close()
+    except StorageError as error:
+        log.error("not everything was written", detail=str(error))
+
+
+def broker_changed(running: bool, detail: str) -> None:
+    """Say that our own broker runs, or why it does not."""
+    if not running:
+        log.warning("the MQTT broker does not run: calls go on without screen pops", detail=detail)
+    elif detail:
+        log.info("the MQTT broker runs", detail=detail)

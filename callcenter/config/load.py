@@ -206,9 +206,7 @@ class _Loader:
         """The things of a section that could be read."""
         found: dict[str, Thing] = {}
         for name, entry in self._entries(section).items():
-            check_key(
-                schema.E164_KEY if section == "numbers" else schema.SLUG_KEY, name, entry.place, section, self._problems
-            )
+            check_key(schema.KEYS.get(section, schema.SLUG_KEY), name, entry.place, section, self._problems)
             thing = validate(model, self._root, (section, name), names, self._problems, within=within)
             if thing is None:
                 things.broken[section].add(name)

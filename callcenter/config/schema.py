@@ -26,6 +26,7 @@ from callcenter.config.problems import Code, did_you_mean
 from callcenter.media.settings import CODECS
 from callcenter.model.ids import is_slug
 from callcenter.model.states import Intent
+from callcenter.publish.settings import Role
 from callcenter.sip.digest import Algorithm
 from callcenter.speech.voices import Voice, parse
 
@@ -39,6 +40,8 @@ def mistake(code: Code, message: str, hint: str = "") -> PydanticCustomError:
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 LONGEST = 7 * 86400.0
+# Logins that the embedded broker has beside those of the agents.
+RESERVED_USERS = frozenset({Role.SWITCH.value, Role.MONITOR.value})
 
 
 def seconds(value: Any) -> float:
@@ -81,6 +84,12 @@ def _check_slug(value: str) -> str:
         better = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:64].strip("-")
         hint = f"write it as `{better}`" if better else "write lower-case letters, digits and single dashes"
         raise mistake(Code.FORM, f"`{value}` cannot be a name here: it holds more than a-z, 0-9 and dashes", hint)
+    return value
+
+
+def _check_agent(value: str) -> str:
+    if value in RESERVED_USERS:
+        raise mistake(Code.FORM, f"`{value}` cannot be an agent: the broker has a login of that name", "take another")
     return value
 
 
@@ -209,6 +218,7 @@ Duration = Annotated[float, BeforeValidator(seconds)]
 Positive = Annotated[float, BeforeValidator(seconds), AfterValidator(_positive)]
 Limit = Annotated[float, BeforeValidator(_limit)]
 Slug = Annotated[str, AfterValidator(_check_slug)]
+AgentSlug = Annotated[Slug, AfterValidator(_check_agent)]
 Level = Annotated[int, Field(ge=1, le=5)]
 Skill = Annotated[str, _form(r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a skill", "write lower case, as in `english`")]
 Language = Annotated[str, _form(r"[a-z]{2,3}(-[A-Z]{2})?", "the tag of a language", _language_hint)]
@@ -583,8 +593,8 @@ class Flow(BaseModel):
 
 
 SLUG_KEY: TypeAdapter[str] = TypeAdapter(Slug)
-E164_KEY: TypeAdapter[str] = TypeAdapter(E164)
-"""What a thing may be named: a number by itself, anything else by a slug."""
+KEYS: dict[str, TypeAdapter[str]] = {"numbers": TypeAdapter(E164), "agents": TypeAdapter(AgentSlug)}
+"""What a thing may be named: by a slug, where its section says nothing else here."""
 
 SECTIONS: dict[str, type[Shape]] = {
     "switch": Switch,

@@ -17,6 +17,7 @@ MISTAKES: list[tuple[Code, str, str, str, str]] = [
     (Code.CHOICE, "    - hangup", "    - «hangpu»", "`hangpu` is not a whole step", "did you mean `hangup`?"),
     (Code.FORM, "languages: [en]", "languages: [«en_us»]", "not the tag of a language", "write it as `en-US`"),
     (Code.FORM, "  acme: {name", "  «Acme Inc»: {name", "cannot be a name", "write it as `acme-inc`"),
+    (Code.FORM, "  ana: {name", "  «monitor»: {name", "cannot be an agent", "take another"),
     (Code.FORM, '"+15555550100"', '«"0800 123 456"»', "not a number in E.164", '"+15555550100"'),
     (Code.FORM, '"+15555550100"', '«"+1 (555) 555-0100"»', "not a number in E.164", 'write it as "+15555550100"'),
     (Code.FORM, "english: 4}", "english: «7»}", "`7` is out of range", "at most 5"),

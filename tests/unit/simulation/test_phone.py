@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Awaitable, Callable
 
@@ -341,7 +342,7 @@ def test_phone_registers_stays_registered_and_unregisters() -> None:
         gone_at = loop.time()
         await asyncio.sleep(300)
         assert shell.bindings("amy") == ()
-        assert [count for _, count in changes] == [1, 0, 1, 0, 1, 0]
+        assert [count for count, _ in itertools.groupby(changes, key=lambda change: change[1])] == [1, 0, 1, 0, 1, 0]
         assert changes[-1][0] <= gone_at + 121
         await amy.close()
         await switch.close()
