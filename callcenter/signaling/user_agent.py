@@ -180,7 +180,7 @@ class UserAgent:
         try:
             # Peers who do not answer within this time will find out by themselves.
             for _ in range(round(within / CLOSE_LOOKS_EVERY)):
-                if not self._endpoint.status().dialogs:
+                if not self._endpoint.status().sessions:
                     break
                 await asyncio.sleep(CLOSE_LOOKS_EVERY)
         finally:
