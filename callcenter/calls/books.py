@@ -77,7 +77,7 @@ class Books:
 def closing_facts(facts: Iterable[Fact], alive_ms: int) -> list[Draft]:
     """What a restart has to tell of a call that the last boot left unfinished.
 
-    ``alive_ms`` is the last sign of life of that boot, on its own clock.
+    ``alive_ms`` is the last sign of life of that boot, on its own clock. Nothing, when only the record was not saved.
     """
     call_id: str | None = None
     visits: dict[str, str] = {}
@@ -99,6 +99,8 @@ def closing_facts(facts: Iterable[Fact], alive_ms: int) -> list[Draft]:
                 talking[offer_id] = agent
             case AgentLegEnded(offer=offer_id):
                 talking.pop(offer_id, None)
+            case CallEnded():
+                return []
             case _:
                 pass
     bodies: list[OfferEnded | AgentLegEnded | QueueLeft | CallEnded] = [

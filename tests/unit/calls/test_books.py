@@ -97,3 +97,15 @@ def test_a_restart_tells_a_waiting_caller_lost_and_the_offer_ended() -> None:
 
 def test_a_restart_closes_a_call_that_was_only_ringing_in() -> None:
     assert close(ARRIVED, alive_ms=1_000).outcome is Outcome.LOST
+
+
+def test_a_call_that_ended_and_was_not_saved_is_saved_by_the_restart_and_not_ended_again() -> None:
+    """The last run wrote the last fact and died before the record."""
+    saved: list[Interaction] = []
+    books = Books(saved.append)
+    leg_ended = AgentLegEnded("o1", "amy", Side.CALLER, EndCause.HANGUP)
+    ended = CallEnded(Side.CALLER, EndCause.HANGUP)
+    told = facts(ARRIVED, CallAnswered(), QUEUED, OFFERED, ACCEPTED, CONNECTED, LEFT, leg_ended, ended)
+    books.take_up(told)
+    assert closing_facts(told, alive_ms=9000) == []
+    assert [each.outcome for each in saved] == [Outcome.HANDLED]
