@@ -9,13 +9,16 @@ from callcenter.calls.dispatcher import HowLeft
 from callcenter.calls.party import Party
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Number
-from callcenter.calls.sound import Sound
-from callcenter.media.plane import Clip
+from callcenter.calls.sound import Sound, Trouble
+from callcenter.media.plane import Clip, MediaLost
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import Body, CallEnded
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side, VisitOutcome
-from callcenter.signaling.leg import EndedBy, Leg
+from callcenter.signaling.leg import EndedBy, Leg, LegEnded
+
+# A script that is left without a word, and nothing else has ended.
+LEFT_OPEN = Ending(Side.SYSTEM, EndCause.ERROR, 500, "the script left no ending")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ class Captured:
 
     language: str
     intent: str = ""
-    menus: list[tuple[str, str]] = field(default_factory=list)
+    menus: list[str] = field(default_factory=list)
+    entered: dict[str, str] = field(default_factory=dict)
 
 
 class Call:
@@ -70,17 +74,21 @@ class Call:
 
     def how_left(self) -> HowLeft:
         """What it is for the queue when the script is left here and now: the caller hung up, or we failed them."""
-        if self.caller.leg.ended.done() and self.ending is None:
-            return HowLeft(Side.CALLER, EndCause.HANGUP, VisitOutcome.ABANDONED)
-        if self.caller.sound.trouble.done():
-            return HowLeft(Side.SYSTEM, EndCause.MEDIA_TIMEOUT, VisitOutcome.LOST, "media")
-        if self.ending is not None:
-            return HowLeft(self.ending.by, self.ending.cause, VisitOutcome.LOST, self.ending.cause.value)
-        return HowLeft(Side.SYSTEM, EndCause.ERROR, VisitOutcome.LOST, "error")
+        ending = self.ending or self.ended_outside() or LEFT_OPEN
+        if ending.by is Side.CALLER:
+            return HowLeft(ending.by, ending.cause, VisitOutcome.ABANDONED)
+        return HowLeft(ending.by, ending.cause, VisitOutcome.LOST, ending.cause.value)
+
+    def ended_outside(self) -> Ending | None:
+        """How the call ended beside its script: with the caller's leg, or their sound. None while both are up."""
+        ended, trouble = self.caller.leg.ending, self.caller.sound.trouble
+        if ended is not None:
+            return ended_with_leg(ended, answered=self.caller.leg.answered)
+        return sound_gone(trouble.result(), "caller") if trouble.done() else None
 
     def close(self) -> None:
         """Hang up, give everything back, and tell the end. Never waits."""
-        ending = self.ending or self._ended_by_leg()
+        ending = self.ending or self.ended_outside() or LEFT_OPEN
         self.caller.leg.hangup(status=ending.sip_status or None, reason=ending.detail or None)
         self.caller.close()
         # Told through the dispatcher, so that it stands behind the end of the visit and of the agent's leg.
@@ -89,16 +97,21 @@ class Call:
     def __repr__(self) -> str:
         return f"<Call {self.id[-6:]} {self.from_number} -> {self.number.number} {self.stage}>"
 
-    def _ended_by_leg(self) -> Ending:
-        leg = self.caller.leg
-        if not leg.ended.done():
-            return Ending(Side.SYSTEM, EndCause.ERROR, 500, "the script left no ending")
-        ended = leg.ended.result()
-        match ended.by:
-            case EndedBy.PEER:
-                cause = EndCause.HANGUP if leg.answered else EndCause.CANCELLED
-                return Ending(Side.CALLER, cause, ended.status, ended.reason)
-            case EndedBy.LOCAL:
-                return Ending(Side.SYSTEM, EndCause.REJECTED, ended.status, ended.reason)
-            case EndedBy.TIMEOUT | EndedBy.TRANSPORT:
-                return Ending(Side.SYSTEM, EndCause.NETWORK, ended.status, ended.reason)
+
+def ended_with_leg(ended: LegEnded, *, answered: bool) -> Ending:
+    """The ending of a call whose caller's leg is over."""
+    match ended.by:
+        case EndedBy.PEER:
+            cause = EndCause.HANGUP if answered else EndCause.CANCELLED
+            return Ending(Side.CALLER, cause, ended.status, ended.reason)
+        case EndedBy.LOCAL:
+            return Ending(Side.SYSTEM, EndCause.REJECTED, ended.status, ended.reason)
+        case EndedBy.TIMEOUT | EndedBy.TRANSPORT:
+            return Ending(Side.SYSTEM, EndCause.NETWORK, ended.status, ended.reason)
+
+
+def sound_gone(trouble: Trouble, who: str) -> Ending:
+    """The ending of a leg whose sound is gone for good."""
+    if isinstance(trouble, MediaLost):
+        return Ending(Side.SYSTEM, EndCause.MEDIA_FAILED, 0, f"media worker of the {who} died: {trouble.detail}")
+    return Ending(Side.SYSTEM, EndCause.MEDIA_TIMEOUT, 0, f"no sound came from the {who} any more")

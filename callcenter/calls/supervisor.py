@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from callcenter.calls.call import Call
-from callcenter.media.plane import MediaError, MediaLost
+from callcenter.media.plane import MediaError
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
 from callcenter.runtime.scopes import until
@@ -55,12 +55,9 @@ class Supervisor:
 
 async def run_call(call: Call, script: Script) -> None:
     """Run a call's script until it ends, the caller hangs up, or the caller's sound is gone."""
-    trouble = call.caller.sound.trouble
     try:
-        async with until(call.caller.leg.ended), until(trouble):
+        async with until(call.caller.leg.ended), until(call.caller.sound.trouble):
             call.end(await script(call))
-        if trouble.done() and not call.caller.leg.ended.done():
-            call.end(sound_gone(trouble.result(), "caller"))
     except asyncio.CancelledError:
         call.end(Ending(Side.SYSTEM, EndCause.SHUTDOWN, 503))
         raise
@@ -71,10 +68,3 @@ async def run_call(call: Call, script: Script) -> None:
         call.end(Ending(Side.SYSTEM, EndCause.ERROR, 500, type(error).__name__))
     finally:
         call.close()
-
-
-def sound_gone(trouble: object, who: str) -> Ending:
-    """The ending of a leg whose sound is gone for good."""
-    if isinstance(trouble, MediaLost):
-        return Ending(Side.SYSTEM, EndCause.MEDIA_FAILED, 0, f"media worker of the {who} died: {trouble.detail}")
-    return Ending(Side.SYSTEM, EndCause.MEDIA_TIMEOUT, 0, f"no sound came from the {who} any more")
