@@ -109,6 +109,12 @@ class Agent:
         )
 
     @property
+    def given_up(self) -> bool:
+        """Whether he is off the floor because his phone could not be reached: its next sign of life ends that."""
+        unreachable = (Intent.NOT_READY, str(OfferResult.UNREACHABLE))
+        return self.work is Work.IDLE and self.forced and (self.intent, self.reason) == unreachable
+
+    @property
     def pending(self) -> bool:
         """Whether another intent waits for the end of the present work."""
         return (self.next, self.next_reason) != (self.intent, self.reason)

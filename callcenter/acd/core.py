@@ -78,10 +78,13 @@ class Acd:
 
     ``now`` is seconds of a clock that never goes back, kept in whole milliseconds: whoever numbers the facts of a
     decision stamps them with ``round(now * 1000)``.
+
+    While ``offering`` is off nobody is offered anybody: who turns it on again calls :meth:`expire` for the matches.
     """
 
     def __init__(self, plan: Plan, *, epoch: int = 1) -> None:
         self.epoch = epoch
+        self.offering = True
         self._plan = plan
         self._now = 0
         self._agents: dict[str, Agent] = {}
@@ -435,14 +438,14 @@ class Acd:
     def _on_agent(self, agent: Agent, event: DeviceChanged | IntentChosen) -> None:
         match event:
             case DeviceChanged(device=device, cause=cause):
-                if device is not agent.device:
+                if device is not agent.device or (device is Device.REGISTERED and agent.given_up):
                     self._change_device(agent, device, cause)
             case IntentChosen(intent=intent, reason=reason, by=by):
                 self._choose(agent, intent, "" if intent is Intent.READY else reason, f"{intent} chosen by {by}")
 
     def _change_device(self, agent: Agent, device: Device, cause: str) -> None:
         state = replace(agent.state(cause or f"phone {device}", self._now), device=device)
-        came_back = agent.device is Device.UNREACHABLE
+        came_back = agent.device is Device.UNREACHABLE or agent.given_up
         if came_back and agent.work is Work.IDLE:
             state = replace(state, remaining_ms=0)
             sign_in = self._plan.agents[agent.id].sign_in
@@ -508,8 +511,9 @@ class Acd:
         """After every event: what is due first, so that nobody is offered who must go; then all matches there are."""
         while entry := self._agenda.take(self._now):
             self._fall_due(*entry)
-        for visit_id, agent_id in self._pool.matches():
-            self._offer(self._visits[visit_id], self._agents[agent_id])
+        if self.offering:
+            for visit_id, agent_id in self._pool.matches():
+                self._offer(self._visits[visit_id], self._agents[agent_id])
         decision = Decision(tuple(self._facts), tuple(self._effects))
         self._facts, self._effects = [], []
         return decision

@@ -1,4 +1,4 @@
-"""Dispatcher: the shell of the ACD: feeds it events, logs its facts, then hands out its offers."""
+"""Dispatcher: the shell of the ACD: feeds it events, logs its facts, and hands out its offers when they are logged."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ from callcenter.calls.facts import FactStream
 from callcenter.model.facts import Body, Decision, Draft
 from callcenter.model.states import EndCause, OfferResult, Side, VisitOutcome
 from callcenter.runtime.clock import Clock
+from callcenter.storage.database import StaleWriter, StorageError
+
+# An offer that takes longer to be logged is taken back, and no other is made until the database is there again.
+LOG_PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,6 @@ class Waiting:
         self._news: asyncio.Queue[OfferInHand | TicketExpired | TicketRefused] = asyncio.Queue()
         self._in_hand: OfferInHand | None = None
         self._taken: Offer | None = None
-        self._over = False
 
     async def next(self) -> OfferInHand | TicketExpired | TicketRefused:
         """The next thing that happens to the place: an offer, or its end."""
@@ -82,7 +85,6 @@ class Waiting:
 
     def connected(self, offer: Offer) -> None:
         """Caller and agent hear each other: the visit is answered."""
-        self._over = True
         self._tell(Connected(offer.id))
 
     def hold_changed(self, offer: Offer, by: Side, *, holds: bool) -> None:
@@ -97,14 +99,14 @@ class Waiting:
 
     def too_late(self) -> None:
         """The ACD took the offer back in the moment of the pick-up: its word counts, the caller keeps the place."""
-        self._over = False
         self.talk_ended(Side.SYSTEM, EndCause.CANCELLED)
 
     def leave(self, outcome: VisitOutcome, reason: str = "") -> None:
-        """Give the place up, unless the visit is over already. Never waits; may be called twice."""
-        if not self._over:
-            self._over = True
-            self._tell(Leave(self.ticket.id, outcome, reason))
+        """Give the place up. Never waits; may be called twice.
+
+        Told also when the visit should be over: the ACD, who knows, may have taken back the offer it was answered by.
+        """
+        self._tell(Leave(self.ticket.id, outcome, reason))
 
     def perform(self, effect: AcdEffect) -> None:
         """Take what the ACD decided for this place."""
@@ -117,12 +119,15 @@ class Waiting:
                 if in_hand is not None and in_hand.offer.id == offer_id and not in_hand.withdrawn.done():
                     in_hand.withdrawn.set_result(result)
             case TicketExpired() | TicketRefused():
-                self._over = True
                 self._news.put_nowait(effect)
 
 
 class Dispatcher:
-    """One loop: events in, facts to the log, effects out, in that order."""
+    """One loop: events in, facts to the log, effects out, in that order.
+
+    An offer waits until its facts are in the database. While that is away there are no new ones, and nothing else
+    changes: phones stop ringing in time, callers who have waited too long go on.
+    """
 
     def __init__(self, acd: Acd, stream: FactStream, clock: Clock, flushed: Callable[[int], Awaitable[None]]) -> None:
         self.acd = acd
@@ -132,6 +137,9 @@ class Dispatcher:
         self._inbox: deque[tuple[AcdEvent | Draft, float]] = deque()
         self._wake = asyncio.Event()
         self._waiting: dict[str, Waiting] = {}
+        # Offers that are not in the database yet, and the fact up to which it must be written for each.
+        self._unlogged: dict[str, tuple[MakeOffer, int]] = {}
+        self._made = asyncio.Event()
 
     def tell(self, event: AcdEvent) -> None:
         """Give the ACD an event. Never waits."""
@@ -163,19 +171,67 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Dispatch for ever; cancelled at the end of the switch."""
-        while True:
-            effects = self._decide()
-            if effects:
-                # Facts first: what was not logged was not decided.
-                await self._flushed(self._stream.seq)
-                for effect in effects:
-                    self._perform(effect)
-            elif not self._inbox:
-                await self._sleep()
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._dispatch(), name="dispatcher: decisions")
+            both.create_task(self._hand_out(), name="dispatcher: offers")
 
     def settle(self) -> None:
         """Decide what was told and is not decided yet, without performing: the last facts of a switch going down."""
         self._decide()
+
+    async def _dispatch(self) -> None:
+        while True:
+            effects = self._decide()
+            self._perform_all(effects)
+            if not effects and not self._inbox:
+                await self._sleep()
+
+    async def _hand_out(self) -> None:
+        """Hand out each offer when its facts are in the database: what was not logged was not decided."""
+        while True:
+            while not self._unlogged:
+                self._made.clear()
+                await self._made.wait()
+            _, seq = next(reversed(self._unlogged.values()))
+            try:
+                async with asyncio.timeout(LOG_PATIENCE):
+                    await self._flushed(seq)
+            except TimeoutError:
+                self._recall("the database is away")
+                await self._log_is_back(seq)
+            except StaleWriter:
+                raise
+            except StorageError as error:
+                self._recall(str(error))
+                self._offer_again()
+            else:
+                for offer_id, (effect, needs) in list(self._unlogged.items()):
+                    if needs <= seq:
+                        del self._unlogged[offer_id]
+                        self._perform_offer(effect)
+
+    def _recall(self, detail: str) -> None:
+        """Make no offers for now; those that nobody has seen yet are nobody's fault."""
+        self.acd.offering = False
+        unlogged, self._unlogged = self._unlogged, {}
+        for offer_id in unlogged:
+            self.tell(OfferFailed(offer_id, OfferResult.LOST_RACE, detail))
+
+    async def _log_is_back(self, seq: int) -> None:
+        try:
+            await self._flushed(seq)
+        except StaleWriter:
+            raise
+        except StorageError:
+            pass  # that fact had to be let go: the next offer shows whether the log works again
+        self._offer_again()
+
+    def _offer_again(self) -> None:
+        self.acd.offering = True
+        now = self._clock.monotonic()
+        effects: list[AcdEffect] = []
+        self._take(self.acd.expire(now), now, effects)
+        self._perform_all(effects)
 
     def _decide(self) -> list[AcdEffect]:
         effects: list[AcdEffect] = []
@@ -196,12 +252,23 @@ class Dispatcher:
             self._stream.append_draft(draft, at=at)
         effects.extend(decision.effects)
 
-    def _perform(self, effect: AcdEffect) -> None:
-        ticket_id = effect.offer.ticket_id if isinstance(effect, MakeOffer) else effect.ticket_id
-        waiting = self._waiting.get(ticket_id)
+    def _perform_all(self, effects: list[AcdEffect]) -> None:
+        for effect in effects:
+            match effect:
+                case MakeOffer(offer=offer):
+                    self._unlogged[offer.id] = (effect, self._stream.seq)
+                    self._made.set()
+                case WithdrawOffer(offer_id=offer_id) if offer_id in self._unlogged:
+                    del self._unlogged[offer_id]
+                case _:
+                    if (waiting := self._waiting.get(effect.ticket_id)) is not None:
+                        waiting.perform(effect)
+
+    def _perform_offer(self, effect: MakeOffer) -> None:
+        waiting = self._waiting.get(effect.offer.ticket_id)
         if waiting is not None:
             waiting.perform(effect)
-        elif isinstance(effect, MakeOffer):
+        else:
             # The caller left while the decision was being logged; Leave is in the inbox already.
             self.tell(OfferFailed(effect.offer.id, OfferResult.CALLER_GONE, "left while being offered"))
 
