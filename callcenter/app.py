@@ -130,7 +130,10 @@ class House:
     async def start(self) -> None:
         """Close the last run's books, take its registrations up, and listen. Raises TransportError, StorageError."""
         await self._close_books()
-        for agent in self.settings.plan.agents:
+        agents = self.settings.plan.agents
+        for topic in await self.edges.storage.retained.replace(map(topics.agent_state, agents)):
+            self.edges.publisher.set_state(topic, None)
+        for agent in agents:
             state = payloads.agent_state(
                 agent,
                 chosen=Intent.SIGNED_OUT,
@@ -222,7 +225,7 @@ class Ready:
 
 
 def run(settings: Settings, secrets: Secrets, *, on_ready: Callable[[Ready], None]) -> None:
-    """Run a switch until SIGINT or SIGTERM. Raises StartError when it cannot start."""
+    """Run a switch until SIGINT, SIGTERM or SIGHUP (the terminal closed). Raises StartError when it cannot start."""
     uvloop.run(serve(settings, secrets, on_ready))
 
 
@@ -230,7 +233,7 @@ async def serve(settings: Settings, secrets: Secrets, on_ready: Callable[[Ready]
     """Open the real edges, the house within them, and wait for a signal."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     try:
         async with contextlib.AsyncExitStack() as stack:

@@ -75,7 +75,8 @@ async def ask(call: Call, menu: Menu) -> Choice | None:
         choice = menu.choices.get(key) if key is not None else None
         if key is not None:
             call.add(DigitsEntered(menu.id, key, valid=choice is not None))
-        if choice is not None:
+        if choice is not None and key is not None:
+            call.captured.entered[menu.id] = key
             return choice
         again = menu.no_input if key is None else menu.invalid
     return None
@@ -89,5 +90,5 @@ def choose(call: Call, menu: Menu, choice: Choice) -> None:
         call.add(LanguageChosen(choice.language))
     if choice.intent:
         captured.intent = choice.intent
-        captured.menus.append((menu.id, choice.intent))
+        captured.menus.append(choice.intent)
         call.add(IntentCaptured(choice.intent, menu.id))

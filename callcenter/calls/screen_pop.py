@@ -52,9 +52,11 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         intent=captured.intent,
         skills={requirement.skill: requirement.minimum for requirement in offer.skills},
         waited_s=offer.waited,
-        menu=[intent for _, intent in captured.menus],
+        menu=captured.menus,
+        entered=captured.entered,
         match=known.match,
         customers=known.customers,
         interactions=known.recent,
         why=offer.why,
+        position_was=services.dispatcher.acd.position(offer.ticket_id),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -20,6 +21,8 @@ from callcenter.calls.settings import Choice, Hangup, Menu, Say, Step, ToQueue
 from callcenter.cli.common import add_config_arguments, load_or_tell, many
 from callcenter.config import Settings, render
 from callcenter.config.secrets import MONITOR, Secrets, SecretsError, open_secrets
+from callcenter.config.settings import OwnHashes
+from callcenter.publish.settings import Broker
 from callcenter.signaling.settings import Listen
 from callcenter.speech.prompts import PromptError
 
@@ -51,6 +54,9 @@ def _run(options: argparse.Namespace, data: Path | None) -> int:
     settings = load_or_tell(options, trial_overrides() if options.trial else (), data)
     if settings is None:
         return 1
+    if options.trial:
+        # Throw-away passwords for everybody: nobody can log in with the hash of a password that is not known here.
+        settings = dataclasses.replace(settings, hashes=dict.fromkeys(settings.plan.agents, OwnHashes()))
     for warning in settings.warnings:
         print(warning, file=sys.stderr)
     try:
@@ -110,14 +116,16 @@ def _temporary_data() -> Iterator[Path]:
     def leave(number: int, _: object) -> None:
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     folder = Path(tempfile.mkdtemp(prefix="callcenter-trial-"))
     try:
         yield folder
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
         shutil.rmtree(folder, ignore_errors=True)
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _has_ipv6() -> bool:
@@ -209,9 +217,11 @@ def _choice(digit: str, choice: Choice) -> dict[str, Any]:
 def ready_lines(settings: Settings, secrets: Secrets, ready: Ready) -> str:
     """What an operator wants to know: where we are, what to dial, how agents come in."""
     where = ", ".join(dict.fromkeys(f"{each.transport} {_reachable(each)}" for each in ready.listeners))
-    broker = f"; MQTT {_address(*ready.broker)}" if ready.broker is not None else ""
-    if settings.mqtt.url:
+    broker = ""
+    if settings.mqtt.broker is Broker.URL:
         broker = f"; MQTT {settings.mqtt.url}"
+    elif settings.mqtt.broker is Broker.EMBEDDED:
+        broker = f"; MQTT {_address(*ready.broker)}" if ready.broker else "; no MQTT broker (the log says why)"
     lines = [f"ready: SIP {where}{broker}; configuration {settings.revision}"]
     for number in settings.calls.numbers.values():
         others = f" (or {', '.join(number.aliases)})" if number.aliases else ""
@@ -245,8 +255,8 @@ def _reachable(listen: Listen) -> str:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((elsewhere, 9))  # sends nothing: it asks the routing table
             return _address(str(probe.getsockname()[0]), listen.port)
-    except OSError:
-        return _address(listen.host, listen.port)
+    except OSError:  # no way out of this machine
+        return _address("::1" if listen.host == "::" else "127.0.0.1", listen.port)
 
 
 def _address(host: str, port: int) -> str:

@@ -98,7 +98,8 @@ _PARAM = re.compile(
     re.DOTALL,
 )
 _PLAIN_PARAMS = re.compile(r'(?:;[^\s\x00-\x20\x7f;,="<>]+(?:=[^\s\x00-\x20\x7f;,"<>]*)?)*')
-_PLAIN_VALUE = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+|\[[0-9A-Fa-f:.]+\]")
+# A token, or an IPv6 address: in brackets as a host, bare as the value of ``received`` (RFC 3261 25.1, RFC 5118 4.5).
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 # A display name without quotes should be tokens; phones write nearly anything, but what would change the meaning of

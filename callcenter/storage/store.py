@@ -13,6 +13,7 @@ from callcenter.storage.interactions import Interactions
 from callcenter.storage.locations import Locations
 from callcenter.storage.log import FactLog, OnState
 from callcenter.storage.migrate import migrate
+from callcenter.storage.retained import Retained
 
 
 class Storage:
@@ -24,6 +25,7 @@ class Storage:
         self.interactions = Interactions(database, log)
         self.customers = Customers(database)
         self.locations = Locations(database, log, clock)
+        self.retained = Retained(database, log)
         self._lock = lock
 
     @classmethod

@@ -83,6 +83,8 @@ async def test_the_screen_pop_is_there_before_the_phone_rings(world: World) -> N
         "greeting": "Gracias por llamar, habla Bea.",
     }
     assert (pop["queue"], pop["intent"], pop["ivr"]["language"]) == ("sales_spanish", "sales", "es")
+    assert pop["ivr"] == {"language": "es", "menu": ["sales"], "entered": {"main": "2"}}
+    assert pop["position_was"] == 1
     assert pop["skills"] == {"spanish": 2}
     assert (pop["schema"], pop["seq"]) == ("pop.v1", 1)
     assert pop["why"]

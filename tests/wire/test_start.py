@@ -171,7 +171,7 @@ async def test_first_start_makes_passwords_prints_them_once_and_keeps_them_to_th
 
 
 async def test_trial_leaves_nothing_behind_however_it_is_ended(tmp_path: Path) -> None:
-    for how in (signal.SIGINT, signal.SIGTERM):
+    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         switch = Switch(tmp_path)
         await switch.start()
         await switch.stop(how)

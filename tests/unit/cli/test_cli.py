@@ -205,7 +205,7 @@ def test_the_ready_line_names_an_address_that_a_phone_can_be_given(tmp_path: Pat
     ready = Ready((Listen("udp", "0.0.0.0", 5060),), None)
     told = ready_lines(settings, open_secrets(settings), ready)
     assert ":5060" in told
-    assert "MQTT" not in told
+    assert "no MQTT broker" in told
 
 
 def test_a_trial_tells_all_in_one_line_of_json_and_leaves_nothing_behind(
@@ -235,6 +235,19 @@ def test_a_trial_tells_all_in_one_line_of_json_and_leaves_nothing_behind(
     assert told["database"] == str(settings.storage.path)
     assert there == [True]
     assert not Path(told["data"]).exists()
+
+
+def test_a_trial_has_a_password_for_an_agent_who_has_only_hashes(
+    switch: SimpleNamespace, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Nobody can log in with the hash of a password that the trial does not know."""
+    own = f"clients: [acme], sip_md5: {'0' * 32}, sip_sha256: {'0' * 64}}}"
+    folder = write_floor(tmp_path, GOOD.replace("clients: [acme]}", own, 1))
+    assert main(["run", "--trial", "--config", str(folder), "--log-level", "error"]) == 0
+    (ana,) = json.loads(capsys.readouterr().out)["agents"]
+    ((_, secrets),) = switch.seen
+    assert ana["password"]
+    assert secrets.credentials["ana"] == Credentials.of("ana", "callcenter", ana["password"])
 
 
 def test_a_trial_of_a_real_floor_stays_on_loopback_and_off_the_real_broker(tmp_path: Path) -> None:

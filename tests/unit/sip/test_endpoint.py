@@ -173,6 +173,8 @@ def test_ipv6_peers_are_answered_with_brackets_where_they_belong() -> None:
     (event,) = [effect for effect in effects if isinstance(effect, InviteReceived)]
     ringing = only(it.ring(event.session, 0.0))
     assert ringing.via.received == "2001:db8::2"
+    # An address is no quoted string (RFC 3261 25.1, via-received; RFC 5118 4.5).
+    assert b";received=2001:db8::2\r\n" in ringing.to_bytes()
     assert ringing.headers.get("Contact") == "<sip:1000@[2001:db8::1]:5060>"
 
 
