@@ -34,7 +34,7 @@ from callcenter.publish import payloads, topics
 from callcenter.publish.mosquitto import MosquittoBroker
 from callcenter.publish.mqtt import BrokerError, MqttPublisher, broker_address
 from callcenter.publish.off import NoPublisher
-from callcenter.publish.publisher import Publisher
+from callcenter.publish.publisher import Publisher, Status
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.runtime.clock import Clock, SystemClock
 from callcenter.signaling.leg import Leg
@@ -151,6 +151,7 @@ class House:
         """End in good order: no new calls, the calls hung up, the last facts told."""
         self.front_door.draining = True
         self.user_agent.drain()
+        self.edges.publisher.set_status(Status.DRAINING)
         self.supervisor.end_all(Ending(Side.SYSTEM, EndCause.SHUTDOWN, 503))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GO_DOWN_PATIENCE):

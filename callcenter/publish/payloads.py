@@ -37,7 +37,6 @@ from callcenter.model.facts import (
 
 POP_SCHEMA = "pop.v1"
 AGENT_SCHEMA = "agent.v1"
-QUEUE_SCHEMA = "queue.v1"
 CALL_SCHEMA = "call.v1"
 
 # Brokers drop the connection over a message that is too large for them; the smallest limit met is 128 kB.
@@ -183,20 +182,6 @@ def agent_state_of(fact: Fact) -> dict[str, Any]:
         since=fact.at,
         call=fact.call_id,
     )
-
-
-def queue_state(
-    queue: str, *, waiting: int, longest_s: float, ready: int, service_level_20s: float | None = None
-) -> dict[str, Any]:
-    """A queue's retained counts (schema queue.v1)."""
-    return {
-        "schema": QUEUE_SCHEMA,
-        "queue": queue,
-        "waiting": waiting,
-        "longest_s": round(longest_s, 1),
-        "ready": ready,
-        "service_level_20s": service_level_20s,
-    }
 
 
 def call_event(fact: Fact) -> dict[str, Any] | None:

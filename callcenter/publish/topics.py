@@ -19,19 +19,9 @@ def agent_pop(agent: str) -> str:
     return f"{PREFIX}/agents/{_slug(agent)}/pop"
 
 
-def queue_state(queue: str) -> str:
-    """Retained: the counts of a queue."""
-    return f"{PREFIX}/queues/{_slug(queue)}/state"
-
-
 def call_event(call: str) -> str:
     """What happens to a call, numbered; never retained."""
     return f"{PREFIX}/calls/{_slug(call)}/event"
-
-
-def system_config() -> str:
-    """Retained: which configuration runs."""
-    return f"{PREFIX}/system/config"
 
 
 def agent_reads(agent: str) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ async def test_another_agents_login_reads_nothing(tmp_path: Path, version: str) 
                 topics.agent_pop("bob"),
                 topics.agent_state("bob"),
                 topics.call_event("cc1-x"),
-                topics.queue_state("sales"),
+                "callcenter/v1/queues/sales/state",
                 "callcenter/v1/agents/bob/cmd",
                 "elsewhere",
                 topics.agent_pop("ana"),
@@ -123,7 +123,7 @@ async def test_another_agents_login_reads_nothing(tmp_path: Path, version: str) 
             assert [topic for _, topic, _ in monitor.got] == [
                 topics.agent_state("bob"),
                 topics.call_event("cc1-x"),
-                topics.queue_state("sales"),
+                "callcenter/v1/queues/sales/state",
                 topics.STATUS,
             ]
 

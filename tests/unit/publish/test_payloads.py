@@ -177,17 +177,6 @@ def test_an_agents_state_names_the_call_and_nothing_of_the_caller() -> None:
         payloads.agent_state_of(fact(CallConnected("v", "o", "petra")))
 
 
-def test_a_queues_state_is_counts() -> None:
-    assert payloads.queue_state("support", waiting=2, longest_s=12.345, ready=1) == {
-        "schema": "queue.v1",
-        "queue": "support",
-        "waiting": 2,
-        "longest_s": 12.3,
-        "ready": 1,
-        "service_level_20s": None,
-    }
-
-
 def test_a_call_event_carries_its_number_and_its_fact() -> None:
     event = payloads.call_event(fact(CallQueued("v1", "support", "acme", 1, (("czech", 3),), 900)))
     assert event == {
@@ -222,7 +211,7 @@ def test_every_kind_of_fact_is_a_word_of_the_calls_story_or_left_out_on_purpose(
 
 @given(st.text())
 def test_nothing_but_slugs_stands_in_a_topic(text: str) -> None:
-    for make in (topics.agent_state, topics.agent_pop, topics.queue_state, topics.call_event):
+    for make in (topics.agent_state, topics.agent_pop, topics.call_event):
         if is_slug(text):
             assert make(text).startswith("callcenter/v1/")
         else:
@@ -240,6 +229,4 @@ def test_the_topics_are_those_of_the_design() -> None:
     assert topics.STATUS == "callcenter/v1/status"
     assert topics.agent_state("ana") == "callcenter/v1/agents/ana/state"
     assert topics.agent_pop("ana") == "callcenter/v1/agents/ana/pop"
-    assert topics.queue_state("sales-en") == "callcenter/v1/queues/sales-en/state"
     assert topics.call_event("cc1-01jd") == "callcenter/v1/calls/cc1-01jd/event"
-    assert topics.system_config() == "callcenter/v1/system/config"

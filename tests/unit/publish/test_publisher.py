@@ -64,9 +64,13 @@ async def test_states_come_first_then_online_then_the_facts_in_order() -> None:
     log.add(40)
     async with publisher(log, delay=0.003) as made:
         made.set_state(ANA, {"work": "idle"})
-        made.set_state(topics.queue_state("sales"), {"waiting": 0})
+        made.set_state("callcenter/v1/queues/sales/state", {"waiting": 0})
         await until(lambda: not made.status().waiting)
-        assert [message.topic for message in made.messages[:3]] == [ANA, topics.queue_state("sales"), topics.STATUS]
+        assert [message.topic for message in made.messages[:3]] == [
+            ANA,
+            "callcenter/v1/queues/sales/state",
+            topics.STATUS,
+        ]
         assert seqs(made) == list(range(1, 41))
         assert log.cursor(CURSOR) == 40
         log.add(3)
@@ -74,7 +78,7 @@ async def test_states_come_first_then_online_then_the_facts_in_order() -> None:
         assert seqs(made) == list(range(1, 44))
     assert made.retained == {
         ANA: {"work": "idle"},
-        topics.queue_state("sales"): {"waiting": 0},
+        "callcenter/v1/queues/sales/state": {"waiting": 0},
         topics.STATUS: "offline",
     }
 
