@@ -21,6 +21,7 @@ from tests.unit.publish.support import Log, until
 
 EVENT = topics.call_event("cc1-call")
 ANA = topics.agent_state("ana")
+BOB = topics.agent_state("bob")
 
 
 def in_virtual_time(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
@@ -64,11 +65,11 @@ async def test_states_come_first_then_online_then_the_facts_in_order() -> None:
     log.add(40)
     async with publisher(log, delay=0.003) as made:
         made.set_state(ANA, {"work": "idle"})
-        made.set_state("callcenter/v1/queues/sales/state", {"waiting": 0})
+        made.set_state(BOB, {"waiting": 0})
         await until(lambda: not made.status().waiting)
         assert [message.topic for message in made.messages[:3]] == [
             ANA,
-            "callcenter/v1/queues/sales/state",
+            BOB,
             topics.STATUS,
         ]
         assert seqs(made) == list(range(1, 41))
@@ -78,7 +79,7 @@ async def test_states_come_first_then_online_then_the_facts_in_order() -> None:
         assert seqs(made) == list(range(1, 44))
     assert made.retained == {
         ANA: {"work": "idle"},
-        "callcenter/v1/queues/sales/state": {"waiting": 0},
+        BOB: {"waiting": 0},
         topics.STATUS: "offline",
     }
 
