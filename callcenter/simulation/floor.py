@@ -54,7 +54,7 @@ def agent(name: str, skills: Mapping[str, int]) -> AgentSettings:
     return AgentSettings(name, name.capitalize(), dict(skills), frozenset({"tech"}))
 
 
-def settings(max_calls: int = 400) -> Settings:
+def settings(max_calls: int = 400, *, barge_in: bool = True) -> Settings:
     """The floor's configuration; agents join by :func:`with_agent`."""
     menu = Menu(
         id="main",
@@ -68,6 +68,7 @@ def settings(max_calls: int = 400) -> Settings:
         invalid="invalid",
         no_input="no_input",
         otherwise=(Hangup("goodbye"),),
+        barge_in=barge_in,
     )
     queues = (queue("sales_english", english=2), queue("sales_spanish", spanish=2))
     clips = {(name, language): (Clip(f"{name}.{language}", seconds),)
@@ -75,7 +76,7 @@ def settings(max_calls: int = 400) -> Settings:
     calls = CallsSettings(
         clients={"tech": TECH},
         numbers={"+18005550100": Number("+18005550100", "tech", "main", ("1000",))},
-        flows={"main": Flow("main", (Say("greeting"), menu)), "sorry": Flow("sorry", (Hangup("nobody"),))},
+        flows={"main": Flow("main", (Say("greeting", barge_in), menu)), "sorry": Flow("sorry", (Hangup("nobody"),))},
         treatments={each.id: QueueTreatment(each.id, "default") for each in queues},
         prompts=Prompts(clips, {"default": (MUSIC,)}),
         max_calls=max_calls,

@@ -108,6 +108,7 @@ class World:
         weather: Weather | None = None,
         max_calls: int = 400,
         max_sessions: int | None = None,
+        barge_in: bool = True,
         broker_dead: bool = False,
         transport: Transport = Transport.UDP,
     ) -> None:
@@ -117,7 +118,7 @@ class World:
         self.network = SimNetwork(loop, random, weather)
         self.sound = SimMediaWorld()
         self.transport = transport
-        self.settings = floor.settings(max_calls)
+        self.settings = floor.settings(max_calls, barge_in=barge_in)
         self.plan = self.settings.plan
         self.credentials: dict[str, Credentials] = {}
         self.secrets = Secrets(self.credentials, (), b"simulated key of the nonces")

@@ -494,3 +494,16 @@ async def test_a_database_that_is_away_stops_new_offers_and_nothing_else(world: 
     await second.hangs_up()
     assert (await world.interaction(talking)).outcome is Outcome.HANDLED
     assert (await world.interaction(waiting)).outcome is Outcome.HANDLED
+
+
+@story(barge_in=False)
+async def test_a_prompt_that_must_be_heard_is_heard_and_the_key_counts_afterwards(world: World) -> None:
+    """No barge-in: the greeting and the menu are played to their end, then the key pressed ahead is taken."""
+    amy = await world.agent("amy", english=5)
+    caller = await world.phone("+14155550100")
+    await caller.dial("1000")
+    await caller.hears("greeting")
+    await caller.press("1")
+    await caller.hears("menu", after=3)
+    await amy.rings(after=4)
+    await caller.hangs_up()
