@@ -10,7 +10,15 @@ from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.party import Party
 from callcenter.media.plane import Clip
+from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import EndedBy
+from callcenter.sip.headers import NameAddr
+from callcenter.sip.uri import Uri
+
+# A phone that holds may be silent for long: it is asked so often whether it is there, and is lost when it owes two
+# answers (each is waited for 32 s, RFC 3261 timer F; one may get lost with a connection that is made anew).
+ASK_EVERY = 15.0
+OWED = 2
 
 
 class TalkEnd(Enum):
@@ -41,14 +49,45 @@ async def talk(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand,
     for party in (caller, agent):
         if party.holds:
             hold_changed(party)
+    missed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def look_after_holder() -> None:
+        await lost_while_holding(call, agent, offer.agent_id)
+        missed.set_result(None)
+
+    beside = Background(limit=1)
+    beside.start(look_after_holder(), name=f"holds of {offer.agent_id}")
     try:
         await asyncio.wait(
-            (agent.leg.ended, agent.sound.trouble, in_hand.withdrawn), return_when=asyncio.FIRST_COMPLETED
+            (agent.leg.ended, agent.sound.trouble, in_hand.withdrawn, missed), return_when=asyncio.FIRST_COMPLETED
         )
     finally:
+        beside.cancel()
         caller.on_hold = agent.on_hold = None
     if in_hand.withdrawn.done():
         return TalkEnd.TOO_LATE
     if agent.leg.ended.done() and agent.leg.ended.result().by is EndedBy.PEER:
         return TalkEnd.AGENT_HUNG_UP
     return TalkEnd.AGENT_LOST
+
+
+async def lost_while_holding(call: Call, agent: Party, agent_id: str) -> None:
+    """Wait until the agent's phone, which holds and need not send sound, does not answer any more either."""
+    owed = 0
+    while owed < OWED:
+        await asyncio.sleep(ASK_EVERY)
+        owed = owed + 1 if agent.holds and not await phone_answers(call, agent_id) else 0
+
+
+async def phone_answers(call: Call, agent_id: str) -> bool:
+    """Whether the agent's phone answers anything at all to an OPTIONS (RFC 3261 11)."""
+    binding = call.services.phone_of(agent_id)
+    if binding is None:
+        return False
+    user_agent, flow = call.services.user_agent, binding.flow
+    here = NameAddr.parse(user_agent.contact(flow, None)).uri
+    to = NameAddr(Uri(user=agent_id, host=here.host))
+    answer = await user_agent.request(
+        "OPTIONS", binding.contact, flow, from_=NameAddr(Uri(host=here.host)), to=to, routes=binding.path
+    )
+    return answer is not None

@@ -59,6 +59,8 @@ async def serve(call: Call, waiting: Waiting) -> Ending | FlowedOut | AgentLost:
         news = await waiting.next()
         if not isinstance(news, OfferInHand):
             sound.stop()
+            # Pressed to the music; what the flow asks next is not known to the caller yet.
+            sound.forget_keys()
             return FlowedOut(news.action)
         agent = await ring_agent(call, waiting, news)
         if agent is None:

@@ -100,6 +100,10 @@ class Sound:
             return None
         return self._keys.popleft()
 
+    def forget_keys(self) -> None:
+        """Keys pressed so far were meant for nobody."""
+        self._keys.clear()
+
     def release(self) -> None:
         """Give the session back. May be called twice, and when none was opened."""
         if self._session is not None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from random import Random
 
 import pytest
 
+from callcenter.acd.events import Reconfigured
+from callcenter.calls import settings as calls
 from callcenter.model.facts import AgentLegEnded, CallArrived, CallEnded, QueueLeft
 from callcenter.model.states import EndCause, Intent, OfferResult, Outcome, Side, VisitOutcome, Work
 from callcenter.simulation.clock import run
 from callcenter.simulation.network import SimHost
 from callcenter.simulation.world import World, story
 from callcenter.sip.flow import Flow
+
+# An answer that refuses the sound (RFC 3264 6: port 0).
+NO_SOUND = b"v=0\r\no=- 1 1 IN IP4 10.0.1.1\r\ns=-\r\nc=IN IP4 10.0.1.1\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n"
 
 
 def mute(host: SimHost, *methods: bytes) -> None:
@@ -72,6 +78,7 @@ async def test_the_end_of_a_talk_names_the_same_cause_as_the_end_of_its_call(wor
 
 @story()
 async def test_a_dead_media_worker_has_the_same_name_for_the_talk_and_for_the_call(world: World) -> None:
+    """Who reads the agent's leg and who reads the call read the same."""
     amy = await world.agent("amy", english=5)
     caller = await world.phone("+14155550100")
     await caller.dial("1000")
@@ -126,6 +133,7 @@ async def test_a_phone_stops_ringing_in_time_while_the_database_is_away(world: W
 
 @story()
 async def test_a_caller_is_told_that_the_wait_is_over_while_the_database_is_away(world: World) -> None:
+    """The longest wait is a promise that needs no disk."""
     caller = await world.phone("+14155550102")
     call = await caller.dial("1000")
     await caller.press("1")
@@ -183,6 +191,7 @@ async def test_a_softphone_that_crashed_and_came_back_is_on_the_floor_again(worl
 
 @story()
 async def test_the_agent_hangs_up_while_holding(world: World) -> None:
+    """The caller is let go, the hold counts as hold, the agent wraps up."""
     amy = await world.agent("amy", english=5)
     caller = await world.phone("+14155550100")
     call = await caller.dial("1000")
@@ -206,6 +215,7 @@ async def test_the_agent_hangs_up_while_holding(world: World) -> None:
 
 @story()
 async def test_a_caller_who_holds_in_the_queue_is_met_with_music_and_then_heard(world: World) -> None:
+    """An agent who picks up a caller on hold hears music, not silence."""
     caller = await world.phone("+14155550100")
     call = await caller.dial("1000")
     await caller.press("1")
@@ -228,6 +238,7 @@ async def test_a_caller_who_holds_in_the_queue_is_met_with_music_and_then_heard(
 
 @story()
 async def test_a_caller_renegotiates_while_the_agents_phone_rings(world: World) -> None:
+    """A re-INVITE in the middle of an offer disturbs neither."""
     amy = await world.agent("amy", english=5)
     caller = await world.phone("+14155550100")
     await caller.dial("1000")
@@ -240,6 +251,126 @@ async def test_a_caller_renegotiates_while_the_agents_phone_rings(world: World) 
     await caller.hears(amy)
     await amy.hears(caller)
     await caller.hangs_up()
+
+
+@story()
+async def test_keys_pressed_to_the_music_are_not_the_answer_to_a_later_menu(world: World) -> None:
+    """Who plays with the keys while waiting still hears what comes after the wait, and is asked."""
+    flows = world.settings.calls.flows
+    assert isinstance(flows, dict)
+    asked = calls.Menu("later", "menu", {"1": calls.Choice("call_back")}, otherwise=(calls.Hangup("goodbye"),))
+    flows["sorry"] = calls.Flow("sorry", (calls.Say("nobody"), asked))
+    caller = await world.phone("+14155550100")
+    call = await caller.dial("1000")
+    await caller.press("1")
+    await caller.hears("music")
+    await caller.press("71")
+    await caller.hears("nobody", after=300)
+    await caller.hears("menu", after=2)
+    await caller.hangs_up()
+    assert (await world.interaction(call)).intent == "sales"
+
+
+@story()
+async def test_an_agents_phone_that_takes_no_sound_is_passed_over(world: World) -> None:
+    """The caller hears music until the next agent picks up."""
+    amy = await world.agent("amy", english=5)
+    bob = await world.agent("bob", english=4)
+    caller = await world.phone("+14155550100")
+    call = await caller.dial("1000")
+    await caller.press("1")
+    await amy.rings()
+    assert amy.call is not None
+    amy.call.leg.answer(NO_SOUND)
+    await bob.rings()
+    assert amy.is_free
+    await caller.hears("music")
+    await bob.answers()
+    await caller.hears(bob)
+    await caller.hangs_up()
+    saved = await world.interaction(call)
+    assert saved.offers == (("amy", OfferResult.UNREACHABLE), ("bob", OfferResult.ACCEPTED))
+
+
+@story()
+async def test_a_caller_with_an_odd_name_rings_like_any_other(world: World) -> None:
+    """Whatever a caller writes into From is quoted on its way to the agent's phone."""
+    amy = await world.agent("amy", english=5)
+    caller = await world.phone("j%20d;oe%22", 'Jo "the" \\ Dœ')
+    await caller.dial("1000")
+    await caller.press("1")
+    await amy.rings()
+    await amy.answers()
+    await caller.hears(amy)
+    await caller.hangs_up()
+
+
+@story()
+async def test_both_hold_and_resume_crosswise(world: World) -> None:
+    """It is held time as long as anybody holds."""
+    amy = await world.agent("amy", english=5)
+    caller = await world.phone("+14155550100")
+    call = await caller.dial("1000")
+    await caller.press("1")
+    await amy.rings()
+    await amy.answers()
+    await world.sleep(10)
+    await amy.hold()
+    await world.sleep(10)
+    await caller.hold()
+    await world.sleep(10)
+    await amy.resume()
+    await amy.hears("music")
+    await world.sleep(10)
+    await caller.resume()
+    await amy.hears(caller)
+    await caller.hears(amy)
+    await world.sleep(10)
+    await caller.hangs_up()
+    saved = await world.interaction(call)
+    assert saved.talk == pytest.approx(20, abs=1)
+    assert saved.hold == pytest.approx(30, abs=1)
+
+
+@story()
+async def test_an_agent_whose_phone_dies_while_holding_does_not_leave_the_caller_to_the_music(world: World) -> None:
+    """A phone that holds is silent on purpose, so that silence alone does not give it away."""
+    amy = await world.agent("amy", english=5)
+    caller = await world.phone("+14155550100")
+    await caller.dial("1000")
+    await caller.press("1")
+    await amy.rings()
+    await amy.answers()
+    await caller.hears(amy)
+    await amy.hold()
+    await caller.hears("music")
+    world.unplug(amy)
+    bob = await world.agent("bob", english=3)
+    await bob.rings(within=130)
+    await bob.answers()
+    await caller.hears(bob)
+    await caller.hangs_up()
+
+
+@story()
+async def test_a_caller_whom_a_full_queue_refuses_goes_on_at_once(world: World) -> None:
+    """Told like one who has waited too long."""
+    queue = world.plan.queues["sales_english"]
+    plan = replace(world.plan, queues={**world.plan.queues, queue.id: replace(queue, max_waiting=1)})
+    world.plan = plan
+    world.house.dispatcher.tell(Reconfigured(plan))
+    one = await world.phone("+14155550101")
+    two = await world.phone("+14155550102")
+    await one.dial("1000")
+    await one.press("1")
+    await one.hears("music")
+    call = await two.dial("1000")
+    await two.press("1")
+    await two.hears("nobody")
+    await two.is_hung_up()
+    saved = await world.interaction(call)
+    assert saved.outcome is Outcome.REFUSED
+    await one.hangs_up()
 
 
 def goes_down(told: Callable[[World], Awaitable[None]]) -> World:
