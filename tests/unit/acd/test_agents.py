@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 
+import callcenter
 from callcenter.acd.agents import MOVES, Agent, Move, diagram
 from callcenter.model.facts import AgentStateChanged
 from callcenter.model.states import Device, Intent, OfferResult, Work
@@ -37,6 +39,10 @@ def test_from_every_work_that_can_be_reached_a_way_leads_back_to_idle() -> None:
             seen.add(here)
             homeward |= {then for (at, _), then in MOVES.items() if at is here} - seen
         assert Work.IDLE in seen, work
+
+
+def test_the_map_shows_the_diagram_as_it_is() -> None:
+    assert diagram().strip() in (Path(callcenter.__file__).parent / "README.md").read_text()
 
 
 def test_the_diagram_shows_every_move_once() -> None:
