@@ -27,6 +27,7 @@ class TalkEnd(Enum):
     AGENT_HUNG_UP = "agent hung up"
     AGENT_LOST = "agent lost"
     TOO_LATE = "too late"
+    NEVER_BEGAN = "never began"
 
 
 async def talk(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand, music: Sequence[Clip]) -> TalkEnd:
@@ -34,6 +35,8 @@ async def talk(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand,
     caller, offer = call.caller, in_hand.offer
     caller.sound.stop()
     await caller.sound.session.bridge(agent.sound.session)
+    if agent.leg.ending is not None:
+        return TalkEnd.NEVER_BEGAN
     waiting.connected(offer)
     call.stage = f"talking to {offer.agent_id}"
 

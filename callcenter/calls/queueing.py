@@ -79,6 +79,10 @@ async def serve(call: Call, waiting: Waiting) -> Ending | FlowedOut | AgentLost:
                 call.services.dispatcher.tell(gone)
                 waiting.talk_ended(Side.SYSTEM, EndCause.MEDIA_TIMEOUT)
                 return AgentLost()
+            case TalkEnd.NEVER_BEGAN:
+                # Picked up and gone before anybody was heard: the caller keeps the place.
+                waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
+                sound.start(music, loop=True)
             case TalkEnd.TOO_LATE:
                 waiting.too_late()
                 sound.start(music, loop=True)

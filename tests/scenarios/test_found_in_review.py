@@ -373,6 +373,30 @@ async def test_a_caller_whom_a_full_queue_refuses_goes_on_at_once(world: World) 
     await one.hangs_up()
 
 
+@story()
+async def test_a_phone_that_drops_the_call_before_the_bridge_costs_the_caller_nothing(world: World) -> None:
+    """Picked up and gone before anybody was heard: the caller keeps the place, and the next agent is rung."""
+    amy = await world.agent("amy", english=5)
+    bob = await world.agent("bob", english=4)
+    caller = await world.phone("+14155550100")
+    call = await caller.dial("1000")
+    await caller.press("1")
+    await amy.rings()
+    world.plane.control_delay = 0.05
+    amy.picks_up()
+    await world.sleep(0.01)
+    amy.drops()
+    await bob.rings()
+    await caller.hears("music")
+    world.plane.control_delay = 0.0005
+    await bob.answers()
+    await caller.hears(bob)
+    await caller.hangs_up()
+    saved = await world.interaction(call)
+    assert [leg.agent for leg in saved.legs] == ["bob"]
+    assert len(saved.visits) == 1
+
+
 def goes_down(told: Callable[[World], Awaitable[None]]) -> World:
     """Tell a story and let the switch go down where it ends, with its phones still up; nobody may be left in a call."""
 
