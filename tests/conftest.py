@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 TESTS = Path(__file__).parent
 WIRE = TESTS / "wire"
+
+
+@pytest.fixture(autouse=True)
+def _nobody_elses_log() -> Iterator[None]:
+    """A test that sets the log up leaves none behind that writes into its own, closed, captured output."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -80,7 +80,7 @@ class Baresip:
         lines = [
             f"sip_listen 127.0.0.1:{self.listen}",
             f"audio_source aufile,{speech}",
-            "audio_player aufile,/dev/null",
+            "audio_player aubridge,nowhere",  # the one of aufile brings baresip 1.1 down when a call is held
             "audio_srate 8000",
             "audio_channels 1",
             "ausrc_srate 8000",
@@ -92,6 +92,7 @@ class Baresip:
             f"module_path {MODULES}",
             "module g711.so",
             "module aufile.so",
+            "module aubridge.so",
             "module sndfile.so",
             "module_tmp account.so",
             "module_app menu.so",
@@ -127,7 +128,11 @@ class Baresip:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 length = int((await reader.readuntil(b":"))[:-1])
-                message = json.loads((await reader.readexactly(length + 1))[:-1])
+                text = (await reader.readexactly(length + 1))[:-1]
+                try:
+                    message = json.loads(text)
+                except ValueError:
+                    message = {"event": True, "type": "UNREADABLE", "param": text.decode(errors="replace")}
                 if message.get("event"):
                     self.events.append(
                         Event(
@@ -148,7 +153,13 @@ class Baresip:
         reply = self._replies[token] = asyncio.get_running_loop().create_future()
         body = json.dumps({"command": name, "params": params, "token": token}).encode()
         self._writer.write(b"%d:%s," % (len(body), body))
-        return await asyncio.wait_for(reply, ANSWERS_WITHIN)
+        try:
+            return await asyncio.wait_for(reply, ANSWERS_WITHIN)
+        except TimeoutError as error:
+            reading = "reads on" if self._reader is None or not self._reader.done() else f"stopped: {self._reader}"
+            raise AssertionError(
+                f"baresip did not answer {name}; it told {self.events[-5:]}; the reader {reading}; {self.log()}"
+            ) from error
 
     async def registered(self, seconds: float = 10.0) -> None:
         """Waits for the registrar's 200; it may come before the control port takes a reader, so baresip's log tells."""
@@ -226,7 +237,7 @@ class Baresip:
     async def close(self) -> None:
         """Quits; unregisters on the way."""
         if self._process is not None and self._process.returncode is None and self._writer is not None:
-            with contextlib.suppress(TimeoutError, ConnectionError):
+            with contextlib.suppress(AssertionError, ConnectionError):
                 await self.command("quit")
         await self.vanish(gently=True)
 
