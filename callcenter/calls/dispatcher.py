@@ -228,8 +228,8 @@ class Dispatcher:
 
     def _offer_again(self) -> None:
         self.acd.offering = True
+        effects = self._decide()  # what was told before comes before
         now = self._clock.monotonic()
-        effects: list[AcdEffect] = []
         self._take(self.acd.expire(now), now, effects)
         self._perform_all(effects)
 
