@@ -19,10 +19,13 @@ def _nobody_elses_log() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Marks what is under tests/wire: one worker for all of it, one test at a time, for real time is measured there."""
+    if WIRE in item.path.parents:
+        item.add_marker(pytest.mark.wire)
+        item.add_marker(pytest.mark.xdist_group("wire"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what is under tests/wire and puts it last, one worker for all of it: there real time is measured."""
-    for item in items:
-        if WIRE in item.path.parents:
-            item.add_marker(pytest.mark.wire)
-            item.add_marker(pytest.mark.xdist_group("wire"))
+    """Puts the wire last, when the other worker has nothing left to do."""
     items.sort(key=lambda item: item.get_closest_marker("wire") is not None)

@@ -98,7 +98,7 @@ class Baresip:
             "module_app menu.so",
             "module_app ctrl_tcp.so",
             f"ctrl_tcp_listen 127.0.0.1:{control}",
-            f"snd_path {self.folder / 'snd'}",
+            "snd_path snd",  # relative: of a long path baresip cuts the end off
         ]
         return "\n".join(lines) + "\n"
 
