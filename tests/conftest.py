@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import structlog
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
 WIRE = TESTS / "wire"
@@ -19,13 +21,25 @@ def _nobody_elses_log() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+class WireApart(LoadScopeScheduling):  # type: ignore[misc]  # xdist brings no types
+    """Hands out single tests, but all of tests/wire to one worker: there real time is measured, so one at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "wire" if nodeid.startswith("tests/wire/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WireApart:
+    """Who runs what: in the order collected, so that the wire comes when the other worker runs dry."""
+    config.option.loadscopereorder = False
+    return WireApart(config, log)
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Marks what is under tests/wire: one worker for all of it, one test at a time, for real time is measured there."""
+    """Marks what is under tests/wire, so that it can be left out."""
     if WIRE in item.path.parents:
         item.add_marker(pytest.mark.wire)
-        item.add_marker(pytest.mark.xdist_group("wire"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the wire last, when the other worker has nothing left to do."""
+    """Puts the wire last."""
     items.sort(key=lambda item: item.get_closest_marker("wire") is not None)
