@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random, SystemRandom
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiomqtt
@@ -157,9 +158,19 @@ class _Client(aiomqtt.Client):
         self._client.disconnect()
         left = self._client.socket()
         if isinstance(left, socket.socket):
-            self._loop.remove_reader(left)
-            self._loop.remove_writer(left)
-            left.close()
+            # The thread that connects asks the loop to watch the socket: what it asked for comes first, else the loop
+            # would watch one that is closed.
+            self._loop.call_soon(self._close, left)
+
+    def _on_socket_unregister_write(self, client: Any, userdata: Any, sock: Any) -> None:
+        # paho says this of an abandoned socket too, when it is collected.
+        if sock.fileno() >= 0:
+            super()._on_socket_unregister_write(client, userdata, sock)
+
+    def _close(self, left: socket.socket) -> None:
+        self._loop.remove_reader(left)
+        self._loop.remove_writer(left)
+        left.close()
 
 
 class _MqttLink:

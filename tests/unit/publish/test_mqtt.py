@@ -12,11 +12,12 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiomqtt
 import pytest
+import uvloop
 
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import CallArrived
@@ -453,3 +454,24 @@ def test_a_broker_that_is_named_wrongly_is_one_line(url: str, values: dict[str, 
         broker_address(settings(url, **values), {})
     assert "geheim" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_switch_that_stops_while_it_connects_stops_without_a_complaint(
+    tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """At any moment of the connecting: nothing may be asked of a socket that is closed."""
+    complaints: list[str] = []
+
+    async def stop_at_every_moment() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(str(context)))
+        made = MosquittoBroker(tmp_path / "broker", LOGINS)
+        assert await made.start(), made.detail
+        for moment in range(60):
+            async with publisher(made.address(), Log()):
+                await asyncio.sleep(moment * 0.0001)
+        await made.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(stop_at_every_moment())
+    assert complaints == []
