@@ -180,6 +180,15 @@ class World:
         phone.pops = functools.partial(self.pops_of, name)
         return phone
 
+    async def connect(self, caller: Phone, agent: Phone) -> PhoneCall:
+        """The good call in a word: the caller presses 1, the agent's phone rings, both talk."""
+        call = await caller.dial("1000")
+        await caller.press("1")
+        await agent.rings()
+        await agent.answers()
+        await caller.hears(agent)
+        return call
+
     def hear_each_other(self, one: Phone, other: Phone) -> bool:
         """Whether both hear the other's voice now."""
         return other.name in one.heard_now() and one.name in other.heard_now()

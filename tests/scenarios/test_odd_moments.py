@@ -81,11 +81,7 @@ async def test_a_dead_media_worker_has_the_same_name_for_the_talk_and_for_the_ca
     """Who reads the agent's leg and who reads the call read the same."""
     amy = await world.agent("amy", english=5)
     caller = await world.phone("+14155550100")
-    await caller.dial("1000")
-    await caller.press("1")
-    await amy.rings()
-    await amy.answers()
-    await caller.hears(amy)
+    await world.connect(caller, amy)
     world.plane.kill_worker()
     await caller.is_hung_up()
     await amy.is_hung_up()
@@ -194,10 +190,7 @@ async def test_the_agent_hangs_up_while_holding(world: World) -> None:
     """The caller is let go, the hold counts as hold, the agent wraps up."""
     amy = await world.agent("amy", english=5)
     caller = await world.phone("+14155550100")
-    call = await caller.dial("1000")
-    await caller.press("1")
-    await amy.rings()
-    await amy.answers()
+    call = await world.connect(caller, amy)
     await world.sleep(10)
     await amy.hold()
     await caller.hears("music")
@@ -297,11 +290,7 @@ async def test_a_caller_with_an_odd_name_rings_like_any_other(world: World) -> N
     """Whatever a caller writes into From is quoted on its way to the agent's phone."""
     amy = await world.agent("amy", english=5)
     caller = await world.phone("j%20d;oe%22", 'Jo "the" \\ Dœ')
-    await caller.dial("1000")
-    await caller.press("1")
-    await amy.rings()
-    await amy.answers()
-    await caller.hears(amy)
+    await world.connect(caller, amy)
     await caller.hangs_up()
 
 
@@ -310,10 +299,7 @@ async def test_both_hold_and_resume_crosswise(world: World) -> None:
     """It is held time as long as anybody holds."""
     amy = await world.agent("amy", english=5)
     caller = await world.phone("+14155550100")
-    call = await caller.dial("1000")
-    await caller.press("1")
-    await amy.rings()
-    await amy.answers()
+    call = await world.connect(caller, amy)
     await world.sleep(10)
     await amy.hold()
     await world.sleep(10)
@@ -337,11 +323,7 @@ async def test_an_agent_whose_phone_dies_while_holding_does_not_leave_the_caller
     """A phone that holds is silent on purpose, so that silence alone does not give it away."""
     amy = await world.agent("amy", english=5)
     caller = await world.phone("+14155550100")
-    await caller.dial("1000")
-    await caller.press("1")
-    await amy.rings()
-    await amy.answers()
-    await caller.hears(amy)
+    await world.connect(caller, amy)
     await amy.hold()
     await caller.hears("music")
     world.unplug(amy)
