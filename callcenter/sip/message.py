@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, TypeVar
 
@@ -95,7 +96,7 @@ _DIALOG_MAKING = frozenset(("INVITE", "SUBSCRIBE", "NOTIFY", "REFER"))
 _T = TypeVar("_T")
 
 
-class _Message:
+class _Message(ABC):
     """What requests and responses share. Headers may be changed, the rest is fixed."""
 
     __slots__ = ("_cache", "_version", "_wire", "body", "headers")
@@ -201,8 +202,9 @@ class _Message:
         """The option tags of Require, Supported, Unsupported or Proxy-Require, in lower case."""
         return tuple(value.lower() for value in self.headers.values(name))
 
+    @abstractmethod
     def _start_line(self) -> str:
-        raise NotImplementedError
+        """The first line, without its end."""
 
     def to_bytes(self) -> bytes:
         """The message as it goes out, made once; Content-Length is always right, and the last header."""

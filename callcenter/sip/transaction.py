@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -75,7 +76,7 @@ def input_of(status: int) -> Input:
     return Input.SUCCESS if status < 300 else Input.FAILURE
 
 
-class Transaction:
+class Transaction(ABC):
     """A machine with a key, a flow, and timers; the four kinds differ in ``_step``."""
 
     __slots__ = ("_due", "_interval", "_timers", "flow", "key", "queued", "state")
@@ -114,8 +115,9 @@ class Transaction:
         """What the machine sent last could not be sent, or its connection is gone."""
         return self._step(Input.TRANSPORT_ERROR, None, now)
 
+    @abstractmethod
     def _step(self, given: Input, response: Response | None, now: float) -> list[Output]:
-        raise NotImplementedError
+        """Take one input in: the machine of the RFC."""
 
     def _terminate(self) -> None:
         self.state = State.TERMINATED
