@@ -236,6 +236,7 @@ async def serve(settings: Settings, secrets: Secrets, on_ready: Callable[[Ready]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
+    refused: BaseException | None = None
     try:
         async with contextlib.AsyncExitStack() as stack:
             edges, broker = await open_edges(settings, secrets, stack)
@@ -245,7 +246,10 @@ async def serve(settings: Settings, secrets: Secrets, on_ready: Callable[[Ready]
             await stop.wait()
             log.info("going down", calls=len(house.supervisor.calls))
     except* (StorageError, MediaError, TransportError, BrokerError) as errors:
-        raise StartError(str(first_of(errors))) from errors
+        # Not raised from here: what an except* raises is a group again, in some versions of Python 3.11.
+        refused = first_of(errors)
+    if refused is not None:
+        raise StartError(str(refused)) from refused
 
 
 async def open_edges(
