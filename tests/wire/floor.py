@@ -78,8 +78,8 @@ def caller_phone(
     )
 
 
-async def talk(caller: Baresip, agent: Baresip, company: Company, *, heard: bool = True) -> None:
-    """From dialling to talking; with ``heard`` also to both tones heard."""
+async def talk(caller: Baresip, agent: Baresip, company: Company) -> None:
+    """From dialling to talking: each hears the other's tone."""
     await agent.registered()
     await caller.dial(company.alias)
     await caller.event("CALL_ESTABLISHED")
@@ -87,6 +87,5 @@ async def talk(caller: Baresip, agent: Baresip, company: Company, *, heard: bool
     await agent.event("CALL_INCOMING")
     await agent.accept()
     await agent.event("CALL_ESTABLISHED")
-    if heard:
-        await caller.heard(agent.hz)
-        await agent.heard(caller.hz)
+    await caller.heard(agent.hz)
+    await agent.heard(caller.hz)

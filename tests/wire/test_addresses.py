@@ -28,6 +28,7 @@ async def test_a_call_over_ipv6_is_answered_and_rings_over_ipv6(switch: Switch) 
         assert "c=IN IP6 ::1" in rung.body
         await until(lambda: caller.media, "the caller hears something")
         await until(lambda: agent.find(method="ACK"), "the agent's answer is acknowledged")
+        await until(lambda: switch.query("SELECT 1 FROM facts WHERE kind = 'CallConnected'"), "they talk")
         assert (await caller.final(caller.in_dialog("BYE", invite, answer))).status == 200
         await until(lambda: agent.dialogs() == 0, "the agent's phone is hung up")
         assert (await switch.interaction())["outcome"] == "handled"

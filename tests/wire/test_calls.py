@@ -180,9 +180,7 @@ async def test_mu_law_caller_and_a_law_agent_hear_each_other(switch: Switch, tmp
         agent_phone(switch, tmp_path, TECH, hz=AGENT_HZ, codec="PCMA") as agent,
         caller_phone(switch, tmp_path, hz=CALLER_HZ, codec="PCMU") as caller,
     ):
-        await talk(caller, agent, TECH, heard=False)
-        await caller.heard(AGENT_HZ)
-        await agent.heard(CALLER_HZ)
+        await talk(caller, agent, TECH)
         await agent.hangup()
         await caller.event("CALL_CLOSED")
 

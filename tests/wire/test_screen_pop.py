@@ -149,7 +149,7 @@ async def test_another_agents_login_reads_nothing_of_it_and_no_login_reads_nothi
         agent_phone(switch, tmp_path, TECH) as agent,
         caller_phone(switch, tmp_path) as caller,
     ):
-        await talk(caller, agent, TECH, heard=False)
+        await talk(caller, agent, TECH)
         await pops.message(mine)
         await caller.hangup()
         await agent.event("CALL_CLOSED")
@@ -177,7 +177,7 @@ async def test_monitor_sees_states_and_numbered_events_without_a_gap(switch: Swi
     ):
         status = await floor.message(f"{ROOT}/status")
         assert status.retained
-        await talk(caller, agent, TECH, heard=False)
+        await talk(caller, agent, TECH)
         await caller.hangup()
         await agent.event("CALL_CLOSED")
         call = (await switch.interaction())["call_id"]
@@ -211,7 +211,7 @@ async def test_a_dead_broker_delays_no_call_and_what_was_missed_follows(switch: 
     ):
         await agent.registered()
         switch.kill_child(broker[0])
-        await talk(caller, agent, TECH, heard=False)
+        await talk(caller, agent, TECH)
         await caller.hangup()
         await agent.event("CALL_CLOSED")
         call = (await switch.interaction())["call_id"]
