@@ -43,7 +43,7 @@ from callcenter.sip.sdp import (
 
 # Whoever is heard is known by the level of a constant sound.
 LEVELS = {"greeting": 2000, "menu": 3000, "music": 4000, "amy": 8000, "bob": 12000, "carol": 16000, "dave": 24000}
-PATIENCE = 5.0
+PATIENCE = 15.0
 
 
 async def until(test: Callable[[], bool], what: str = "it") -> None:
