@@ -19,7 +19,7 @@ from callcenter.calls.books import Books, closing_facts
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.facts import FactStream
 from callcenter.calls.inbound import FrontDoor
-from callcenter.calls.services import AgentFace, Services
+from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
 from callcenter.config.secrets import Secrets
 from callcenter.config.settings import Settings
@@ -37,16 +37,15 @@ from callcenter.publish.off import NoPublisher
 from callcenter.publish.publisher import Publisher, Status
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.runtime.clock import Clock, SystemClock
+from callcenter.runtime.errors import first_error
 from callcenter.signaling.leg import Leg
 from callcenter.signaling.network import SipNetwork
 from callcenter.signaling.registrar_shell import RegistrarShell
-from callcenter.signaling.reply import Reply
 from callcenter.signaling.settings import Listen
 from callcenter.signaling.transport import Network, TransportError
 from callcenter.signaling.user_agent import UserAgent
 from callcenter.sip.digest import DigestServer
 from callcenter.sip.endpoint import Endpoint
-from callcenter.sip.events import RequestReceived
 from callcenter.sip.flow import Address, Flow
 from callcenter.sip.registrar import Binding, Registrar
 from callcenter.storage.database import StorageError
@@ -92,8 +91,6 @@ class House:
             random=random, agent_name=settings.sip.agent_name, advertised=advertised(settings.sip.advertised)
         )
         self.supervisor = Supervisor(group)
-        self.user_agent = UserAgent(edges.network, self.endpoint, clock, self._invited, self._requested)
-        self.user_agent.on_connection_lost = self._connection_lost
         sip = settings.sip
         self.registrar = RegistrarShell(
             Registrar(
@@ -107,6 +104,8 @@ class House:
             clock,
             self._phone_changed,
         )
+        self.user_agent = UserAgent(edges.network, self.endpoint, clock, self._invited, self.registrar.answer)
+        self.user_agent.on_connection_lost = self.registrar.connection_lost
         self.services = Services(
             clock=clock,
             ids=self.ids,
@@ -116,7 +115,6 @@ class House:
             user_agent=self.user_agent,
             dispatcher=self.dispatcher,
             phone_of=self._phone_of,
-            agents={agent.id: AgentFace(agent.id, agent.name) for agent in settings.plan.agents.values()},
             customers=storage.customers,
             interactions=storage.interactions,
             publisher=edges.publisher,
@@ -172,12 +170,6 @@ class House:
 
     def _invited(self, leg: Leg) -> None:
         self.front_door.take(leg)
-
-    def _requested(self, event: RequestReceived) -> Reply:
-        return self.registrar.answer(event)
-
-    def _connection_lost(self, connection: int) -> None:
-        self.registrar.connection_lost(connection)
 
     def _phone_of(self, agent: str) -> Binding | None:
         return next(iter(self.registrar.bindings(agent)), None)
@@ -247,7 +239,7 @@ async def serve(settings: Settings, secrets: Secrets, on_ready: Callable[[Ready]
             log.info("going down", calls=len(house.supervisor.calls))
     except* (StorageError, MediaError, TransportError, BrokerError) as errors:
         # Not raised from here: what an except* raises is a group again, in some versions of Python 3.11.
-        refused = first_of(errors)
+        refused = first_error(errors)
     if refused is not None:
         raise StartError(str(refused)) from refused
 
@@ -291,12 +283,6 @@ def make_publisher(settings: MqttSettings, broker: MosquittoBroker | None, stora
         return NoPublisher(storage.log)
     address = broker.address if broker is not None else broker_address(settings)
     return MqttPublisher(address, storage.log, clock, client_id=settings.client_id)
-
-
-def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error of a group that may hold groups."""
-    inner = errors.exceptions[0]
-    return first_of(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def storage_changed(healthy: bool, detail: str) -> None:

@@ -33,6 +33,8 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
     """Everything the agent needs to greet this caller."""
     services, captured, known = call.services, call.captured, call.known
     now = services.clock.now()
+    acd = services.dispatcher.acd
+    agent = acd.plan.agents.get(offer.agent_id)
     return Pop(
         id=services.ids.new(),
         at=now,
@@ -43,7 +45,7 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         rings_in_ms=round(services.settings.pop_wait * 1000),
         client=call.client.id,
         client_name=call.client.name,
-        greeting=call.client.greeting_for(captured.language, services.agents[offer.agent_id].name),
+        greeting=call.client.greeting_for(captured.language, agent.name if agent else offer.agent_id),
         queue=offer.queue,
         from_number=call.from_number,
         from_name=call.caller.leg.remote_name,
@@ -58,5 +60,5 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         customers=known.customers,
         interactions=known.recent,
         why=offer.why,
-        position_was=services.dispatcher.acd.position(offer.ticket_id),
+        position_was=acd.position(offer.ticket_id),
     )

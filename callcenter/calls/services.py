@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentFace:
-    """What a call needs to know of an agent beyond the ACD's view."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class Services:
     """Everything a call script reaches, from general to special."""
 
@@ -41,7 +33,6 @@ class Services:
     user_agent: UserAgent
     dispatcher: Dispatcher
     phone_of: Callable[[str], Binding | None]
-    agents: dict[str, AgentFace]
     customers: Customers
     interactions: Interactions
     publisher: Publisher

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from callcenter.model.facts import Fact
 from callcenter.publish import payloads, topics
 from callcenter.runtime.clock import Clock
+from callcenter.runtime.errors import first_error
 
 OnState = Callable[[bool, str], None]
 
@@ -272,9 +273,9 @@ class LinkedPublisher:
             except* _Closed:
                 self._detail = "closed"
             except* LinkLost as lost:
-                self._down(str(_first(lost)))
+                self._down(str(first_error(lost)))
             except* Exception as broken:  # noqa: BLE001 - a mistake of ours in one message must not end publishing
-                self._down(f"publishing failed: {_first(broken)!r}")
+                self._down(f"publishing failed: {first_error(broken)!r}")
             if self._closing.is_set():
                 return
             if self._clock.monotonic() - up_at > HELD_WELL:
@@ -522,9 +523,3 @@ def _message(fact: Fact) -> tuple[str, bytes] | None:
         return topics.call_event(event["call"]), payloads.encode(event)
     except ValueError:
         return None  # A call id that may not stand in a topic is not ours.
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from callcenter.acd.events import Reconfigured
 from callcenter.app import Edges, House, open_house
-from callcenter.calls.services import AgentFace
 from callcenter.config.secrets import Secrets
 from callcenter.media.plane import MediaPlane
 from callcenter.media.settings import MediaSettings
@@ -173,7 +172,6 @@ class World:
         """An agent in the configuration, with a phone that is not registered yet."""
         house = self.house
         self.credentials[name] = Credentials.of(name, house.settings.sip.realm, f"secret of {name}")
-        house.services.agents[name] = AgentFace(name, name.capitalize())
         self.plan = floor.with_agent(self.plan, floor.agent(name, skills))
         house.dispatcher.tell(Reconfigured(self.plan))
         phone = await self._phone(AgentPhone, name, name, "", None)
