@@ -175,8 +175,9 @@ async def test_monitor_sees_states_and_numbered_events_without_a_gap(switch: Swi
         agent_phone(switch, tmp_path, TECH) as agent,
         caller_phone(switch, tmp_path) as caller,
     ):
-        status = await floor.message(f"{ROOT}/status")
-        assert status.retained
+        assert (await floor.message(f"{ROOT}/status")).payload == b"online"
+        async with reader(switch, tmp_path, monitor, f"{ROOT}/status") as late:
+            assert (await late.message(f"{ROOT}/status")).retained
         await talk(caller, agent, TECH)
         await caller.hangup()
         await agent.event("CALL_CLOSED")
