@@ -41,13 +41,17 @@ class Captured:
 
 
 class Call:
-    """One inbound call. Its script acquires; :meth:`close` gives everything back without waiting."""
+    """One inbound call. Its script acquires; :meth:`close` gives everything back without waiting.
+
+    ``settings`` are those in force when the call arrived: a reload does not change a call under way.
+    """
 
     def __init__(self, call_id: str, client: Client, number: Number, leg: Leg, services: Services) -> None:
         self.id = call_id
         self.client = client
         self.number = number
         self.services = services
+        self.settings = services.settings
         self.caller = Party(Side.CALLER, leg, Sound())
         self.captured = Captured(client.language)
         self.known = CallerKnown()
@@ -65,7 +69,7 @@ class Call:
 
     def prompt(self, name: str) -> tuple[Clip, ...]:
         """The clips of a prompt in the caller's language."""
-        return self.services.settings.prompts.prompt(name, self.captured.language)
+        return self.settings.prompts.prompt(name, self.captured.language)
 
     def end(self, ending: Ending) -> None:
         """Note who ended the call and why; the first word counts."""

@@ -57,7 +57,7 @@ async def after_queue(call: Call, step: ToQueue, action: str) -> Ending | None:
     """
     if step.on_timeout:
         return await run_steps(call, step.on_timeout)
-    flow = call.services.settings.flows.get(action)
+    flow = call.settings.flows.get(action)
     if flow is None:
         return None
     return await run_steps(call, flow.steps) or Ending(Side.SYSTEM, EndCause.FLOW_ENDED)

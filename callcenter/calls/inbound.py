@@ -65,7 +65,7 @@ async def inbound(call: Call) -> Ending:
         return refused
     await look_up(call)
     call.stage = "in the flow"
-    ending = await run_steps(call, call.services.settings.flows[call.number.flow].steps)
+    ending = await run_steps(call, call.settings.flows[call.number.flow].steps)
     return ending or Ending(Side.SYSTEM, EndCause.FLOW_ENDED)
 
 

@@ -52,7 +52,7 @@ async def wait_in_queue(call: Call, step: ToQueue) -> Ending | FlowedOut:
 
 async def serve(call: Call, waiting: Waiting) -> Ending | FlowedOut | AgentLost:
     """Play music and take offers, until an agent has talked or the place is lost."""
-    settings, sound = call.services.settings, call.caller.sound
+    settings, sound = call.settings, call.caller.sound
     music = settings.prompts.music(settings.treatments[waiting.ticket.queue].music)
     sound.start(music, loop=True)
     while True:

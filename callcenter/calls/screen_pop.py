@@ -21,7 +21,7 @@ async def send_pop(call: Call, offer: Offer) -> None:
     pop = screen_pop(call, offer)
     acknowledged = False
     try:
-        async with asyncio.timeout(services.settings.pop_wait):
+        async with asyncio.timeout(call.settings.pop_wait):
             acknowledged = await services.publisher.publish_pop(pop.agent, pop.payload(), POP_EXPIRES)
     except TimeoutError:
         pass  # the broker is slow: the caller does not wait for it
@@ -42,7 +42,7 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         call=call.id,
         offer=offer.id,
         agent=offer.agent_id,
-        rings_in_ms=round(services.settings.pop_wait * 1000),
+        rings_in_ms=round(call.settings.pop_wait * 1000),
         client=call.client.id,
         client_name=call.client.name,
         greeting=call.client.greeting_for(captured.language, agent.name if agent else offer.agent_id),

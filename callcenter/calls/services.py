@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from callcenter.publish.publisher import Publisher
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Services:
-    """Everything a call script reaches, from general to special."""
+    """Everything a call script reaches, from general to special.
+
+    ``settings`` are replaced by a reload; each call keeps those it began with.
+    """
 
     clock: Clock
     ids: Ids
