@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from callcenter.publish.commands import OnCommand
 from callcenter.publish.publisher import CURSOR, OnState, Outbox, PublisherStatus, Status
 
 
@@ -14,6 +15,7 @@ class NoPublisher:
 
     def __init__(self, outbox: Outbox) -> None:
         self.on_state: OnState | None = None
+        self.on_command: OnCommand | None = None
         self._outbox = outbox
 
     async def start(self) -> None:

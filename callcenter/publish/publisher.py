@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from callcenter.model.facts import Fact
 from callcenter.publish import payloads, topics
+from callcenter.publish.commands import Commands, OnCommand
 from callcenter.runtime.clock import Clock
 from callcenter.runtime.errors import first_error
 
@@ -111,9 +112,14 @@ class PublisherStatus:
 
 
 class Publisher(Protocol):
-    """What the switch publishes through. ``on_state(connected, detail)``, when set, is told of the broker."""
+    """What the switch publishes through, and where agents' commands come in.
+
+    ``on_state(connected, detail)``, when set, is told of the broker. ``on_command(agent, command)``, when set, obeys
+    and gives the answer, which is published at the agent's reply topic.
+    """
 
     on_state: OnState | None
+    on_command: OnCommand | None
 
     async def start(self) -> None:
         """Begin to connect; returns at once, whatever the broker does."""
@@ -168,6 +174,7 @@ class LinkedPublisher:
         on_state: OnState | None = None,
     ) -> None:
         self.on_state = on_state
+        self._commands = Commands(clock)
         self._connect = connect
         self._outbox = outbox
         self._clock = clock
@@ -189,6 +196,15 @@ class LinkedPublisher:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status()}>"
+
+    @property
+    def on_command(self) -> OnCommand | None:
+        """Who obeys the agents' commands."""
+        return self._commands.on_command
+
+    @on_command.setter
+    def on_command(self, obey: OnCommand | None) -> None:
+        self._commands.on_command = obey
 
     async def start(self) -> None:
         """Begin to connect; returns at once."""
@@ -470,6 +486,17 @@ class ListPublisher(LinkedPublisher):
         """The broker is back, with what it retained; the publisher finds out when it next tries."""
         self._why_dead = ""
         self._died = asyncio.Event()
+
+    def command(self, agent: str, command: Mapping[str, Any] | bytes) -> Any:
+        """What the program of ``agent`` reads as the answer to its command; None when the broker is dead, or silent."""
+        if self._why_dead:
+            return None
+        payload = command if isinstance(command, bytes) else payloads.encode(command)
+        reply = self._commands.answer(agent, payload)
+        if reply is None:
+            return None
+        self._record(topics.agent_reply(agent), reply, retain=False, expires_s=None)
+        return self.messages[-1].payload
 
     def of_topic(self, topic: str) -> list[Any]:
         """The payloads that were published to ``topic``, in order."""

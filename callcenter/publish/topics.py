@@ -7,6 +7,7 @@ from callcenter.model.ids import is_slug
 PREFIX = "callcenter/v1"
 STATUS = f"{PREFIX}/status"
 EVERYTHING = f"{PREFIX}/#"
+COMMANDS = f"{PREFIX}/agents/+/cmd"
 
 
 def agent_state(agent: str) -> str:
@@ -17,6 +18,22 @@ def agent_state(agent: str) -> str:
 def agent_pop(agent: str) -> str:
     """The screen pop, before the agent's phone rings; never retained."""
     return f"{PREFIX}/agents/{_slug(agent)}/pop"
+
+
+def agent_command(agent: str) -> str:
+    """Where the agent's own program asks for something; a retained command is not obeyed."""
+    return f"{PREFIX}/agents/{_slug(agent)}/cmd"
+
+
+def agent_reply(agent: str) -> str:
+    """The answers to the agent's commands; never retained."""
+    return f"{agent_command(agent)}/reply"
+
+
+def agent_of_command(topic: str) -> str | None:
+    """The agent whose commands come by ``topic``; None when it is no such topic."""
+    agent = topic.removeprefix(f"{PREFIX}/agents/").removesuffix("/cmd")
+    return agent if is_slug(agent) and topic == agent_command(agent) else None
 
 
 def call_event(call: str) -> str:
@@ -31,7 +48,7 @@ def agent_reads(agent: str) -> tuple[str, ...]:
 
 def agent_writes(agent: str) -> tuple[str, ...]:
     """What an agent's own login may write."""
-    return (f"{PREFIX}/agents/{_slug(agent)}/pop/ack", f"{PREFIX}/agents/{_slug(agent)}/cmd")
+    return (f"{PREFIX}/agents/{_slug(agent)}/pop/ack", agent_command(agent))
 
 
 def monitor_reads() -> tuple[str, ...]:
