@@ -45,6 +45,11 @@ class Description:
         """Whether the peer's last description put us on hold."""
         return self.negotiated is not None and self.negotiated.remote_holds
 
+    @property
+    def tones_are_keys(self) -> bool:
+        """Whether keys can come as tones in the sound alone: the peer has no telephone events."""
+        return self.negotiated is not None and self.negotiated.receive_telephone_event is None
+
     def check(self, offer: bytes) -> None:
         """Whether the offer could be answered. Raises BadDescription, NotAcceptable."""
         self._negotiate(offer)

@@ -45,7 +45,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """The peer pressed a key, ``0``-``9``, ``*``, ``#``, ``A``-``D``: told once per press, with its first packet."""
+    """The peer pressed a key, ``0``-``9``, ``*``, ``#``, ``A``-``D``: told once per press, as soon as it is known."""
 
     session: str
     key: str
@@ -69,6 +69,23 @@ class FirstPacket:
 
 
 @dataclass(frozen=True, slots=True)
+class NoPacket:
+    """Some RTP was due for ``seconds``, and none came in at all: told once, FirstPacket may still follow.
+
+    ``described`` is where the peer's description says it is, ``listens`` where we take its sound (``host:port``);
+    ``refused`` is who sent to us although neither the description nor the signalling names that host, and
+    ``payload_type`` what came that was not agreed on; empty, or -1, when there was nothing of the kind.
+    """
+
+    session: str
+    seconds: float
+    described: str
+    listens: str
+    refused: str = ""
+    payload_type: int = -1
+
+
+@dataclass(frozen=True, slots=True)
 class MediaSilent:
     """No RTP for the configured time although some was due (not while the peer holds or is inactive)."""
 
@@ -84,7 +101,7 @@ class MediaLost:
     detail: str
 
 
-MediaEvent = Digit | PlayEnded | FirstPacket | MediaSilent | MediaLost
+MediaEvent = Digit | PlayEnded | FirstPacket | NoPacket | MediaSilent | MediaLost
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +181,12 @@ class MediaSession(Protocol):
 
     def stop(self) -> None:
         """Stop what plays. Does nothing when nothing does."""
+        ...
+
+    def listen_for_digits(self, on: bool) -> None:
+        """Whether keys are wanted now: only then tones in the sound itself are looked for, and only on a leg whose peer
+        has no telephone events. Never waits; off at first. Keys that come as telephone events are told always.
+        """
         ...
 
     async def stats(self) -> MediaStats:

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from random import Random
 from typing import Final
@@ -36,6 +36,7 @@ from callcenter.media.settings import MediaSettings
 from callcenter.sip.sdp import (
     PCMA,
     PCMU,
+    TELEPHONE_EVENT_TYPE,
     Codec,
     Direction,
     Negotiated,
@@ -148,9 +149,14 @@ class SimMediaWorld:
 
     def _pressed(self, endpoint: SimEndpointMedia, key: str) -> None:
         speaks_to = endpoint.speaks_to
-        if speaks_to is None or endpoint.digits_type is None:
+        if speaks_to is None:
             return
         session = self.sessions.get(speaks_to)
+        if endpoint.digits_type is None:
+            # A tone in the voice.
+            if session is not None and session.remote == endpoint.address and session.listens_for_tones:
+                session.tell(Digit(session.id, key))
+            return
         if session is not None and session.remote == endpoint.address:
             session.tell(Digit(session.id, key))
             target = session.target
@@ -168,8 +174,12 @@ class SimMediaWorld:
 class SimEndpointMedia:
     """The sound side of a simulated phone on ``host``: offers, answers, hears, presses keys."""
 
-    def __init__(self, world: SimMediaWorld, host: str, *, codecs: Sequence[Codec] = (PCMU, PCMA)) -> None:
+    def __init__(
+        self, world: SimMediaWorld, host: str, *, codecs: Sequence[Codec] = (PCMU, PCMA), events: bool = True
+    ) -> None:
         self.world = world
+        self.events = events
+        """Whether keys are sent as telephone events; else as tones in the voice."""
         self.address: Address = (numeric_host(host), world.port(host))
         self.digits = ""
         """Keys that reached this phone from the other side."""
@@ -231,14 +241,16 @@ class SimEndpointMedia:
             port=self.address[1],
             session_id=self.address[1],
             direction=self._wish,
+            telephone_event=TELEPHONE_EVENT_TYPE if self.events else None,
             previous=self._ours,
         )
         return self._ours.to_bytes()
 
     def answer(self, offer: bytes) -> bytes:
         """Take an offer; returns our answer. Raises SdpError, SdpNotAcceptable."""
+        described = SessionDescription.parse(offer)
         negotiated = negotiate(
-            SessionDescription.parse(offer),
+            described if self.events else _without_events(described),
             self._codecs,
             host=self.address[0],
             port=self.address[1],
@@ -338,6 +350,7 @@ class SimMediaSession:
         self.description = description
         self.target: SimMediaSession | None = None
         """The session to which this one's sound is relayed."""
+        self.wants_digits = False
         self.lost = False
         self._plane = plane
         self._world = plane.world
@@ -391,6 +404,11 @@ class SimMediaSession:
         """The phone whose voice comes in now."""
         endpoint = self._world.endpoints.get(self.remote) if self.remote is not None else None
         return endpoint if endpoint is not None and endpoint.speaks_to == self.address else None
+
+    @property
+    def listens_for_tones(self) -> bool:
+        """Whether a tone in the peer's voice is a key."""
+        return self.wants_digits and self.description.tones_are_keys
 
     @property
     def plays(self) -> bool:
@@ -479,6 +497,10 @@ class SimMediaSession:
         """Stop what plays."""
         if self._end_play(complete=False):
             self._world.changed(self)
+
+    def listen_for_digits(self, on: bool) -> None:
+        """Whether tones in the voice are keys, on a leg without telephone events."""
+        self.wants_digits = on
 
     async def stats(self) -> MediaStats:
         """The counters now. Raises MediaGone."""
@@ -726,6 +748,15 @@ class _Meter:
         elif not on and self._since is not None:
             self._seconds += self._loop.time() - self._since
             self._since = None
+
+
+def _without_events(offer: SessionDescription) -> SessionDescription:
+    """The offer as a phone reads it that knows no telephone events."""
+    media = []
+    for each in offer.media:
+        event = each.telephone_event(8000)
+        media.append(replace(each, formats=tuple(name for name in each.formats if name != str(event))))
+    return replace(offer, media=tuple(media))
 
 
 def _is_clip(sound: Sound, name: str) -> bool:

@@ -22,6 +22,7 @@ REMOTE: Final = "remote"  # session, Remote
 UNBRIDGE: Final = "unbridge"  # session
 PLAY: Final = "play"  # session, play, paths, loop
 STOP: Final = "stop"  # session
+LISTEN: Final = "listen"  # session, whether tones in the sound are keys
 RELEASE: Final = "release"  # session
 QUIT: Final = "quit"
 # Up: answers.

@@ -110,6 +110,7 @@ class Leg(asyncio.DatagramProtocol):
         self._reception = Reception(0, 0)
         self._events = EventReceiver()
         self._pressed_for: Leg | None = None
+        self._listens = False
         self._heard_at = 0.0
         self._told_silent = False
         self._budget = MAX_RATE
@@ -265,6 +266,10 @@ class Leg(asyncio.DatagramProtocol):
             return True
         self.target.omit(self._reception)
         return False
+
+    def listen(self, on: bool) -> None:
+        """Whether tones in the peer's sound are keys."""
+        self._listens = on
 
     # Bridging
 

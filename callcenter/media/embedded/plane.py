@@ -76,6 +76,8 @@ class EmbeddedSession:
         self._on_event = on_event
         self._peer = peer
         self._plays = itertools.count(1)
+        self._wants_digits = False
+        self._listens = False
         self._released = False
 
     def __repr__(self) -> str:
@@ -142,6 +144,11 @@ class EmbeddedSession:
         if not self._released:
             self.worker.send([control.STOP, self.number])
 
+    def listen_for_digits(self, on: bool) -> None:
+        """Whether tones in the sound are keys, on a leg without telephone events."""
+        self._wants_digits = on
+        self._tell_listen()
+
     async def stats(self) -> MediaStats:
         """The counters now. Raises MediaGone."""
         self.check()
@@ -158,6 +165,13 @@ class EmbeddedSession:
         """Tell the worker what is agreed on with the peer."""
         if self.description.negotiated is not None:
             self.worker.send([control.REMOTE, self.number, _remote(self.description, self._peer)])
+            self._tell_listen()
+
+    def _tell_listen(self) -> None:
+        listens = self._wants_digits and self.description.tones_are_keys
+        if listens != self._listens and not self._released:
+            self._listens = listens
+            self.worker.send([control.LISTEN, self.number, listens])
 
     def tell(self, event: MediaEvent) -> None:
         """Hand an event to the owner, whose mistakes are its own."""

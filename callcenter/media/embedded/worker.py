@@ -112,6 +112,8 @@ class Worker(asyncio.Protocol):
             self._play(leg, *rest)
         elif op == control.STOP:
             leg.stop()
+        elif op == control.LISTEN:
+            leg.listen(rest[0])
         elif op == control.RELEASE:
             self._release(leg)
 
