@@ -120,12 +120,34 @@ class MediaStats:
 
 
 @dataclass(frozen=True, slots=True)
-class PlaneStatus:
-    """What the plane carries now, for health and ``status``."""
+class WorkerStatus:
+    """One worker now. ``pid`` 0: it is being replaced. ``capacity``: most sessions."""
 
-    workers: int
+    index: int
+    pid: int
+    alive: bool
     sessions: int
     capacity: int
+    load: float
+    """Share of a core."""
+    late_ms: float
+    """By how much the worst frame of a prompt was late, in the last second."""
+    restarts: int
+    """How often it was replaced since the switch started."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneStatus:
+    """What the plane carries now, for health and ``status``; ``capacity`` is that of the workers that are alive."""
+
+    workers: tuple[WorkerStatus, ...]
+    sessions: int
+    capacity: int
+
+    @property
+    def alive(self) -> int:
+        """How many workers take calls."""
+        return sum(worker.alive for worker in self.workers)
 
 
 class MediaSession(Protocol):

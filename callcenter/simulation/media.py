@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -31,6 +31,7 @@ from callcenter.media.plane import (
     OnMediaEvent,
     PlaneStatus,
     PlayEnded,
+    WorkerStatus,
 )
 from callcenter.media.settings import MediaSettings
 from callcenter.sip.sdp import (
@@ -607,6 +608,7 @@ class SimMediaPlane:
         self._sessions: dict[int, SimMediaSession] = {}
         self._calls: dict[str, list[SimMediaSession]] = {}
         self._workers: dict[str, int] = {}
+        self._restarts: Counter[int] = Counter()
         self._closed = False
         low, high = self.settings.ports
         self._free = deque(range(low + low % 2, high, 2))
@@ -680,7 +682,22 @@ class SimMediaPlane:
 
     def status(self) -> PlaneStatus:
         """What the plane carries now."""
-        return PlaneStatus(self._worker_count(), len(self._sessions), self._capacity)
+        workers = self._worker_count()
+        sessions = Counter(session.worker for session in self.sessions)
+        each = tuple(
+            WorkerStatus(
+                index=index,
+                pid=index + 1,
+                alive=not self._closed,
+                sessions=sessions[index],
+                capacity=self._capacity // workers,
+                load=0.0,
+                late_ms=0.0,
+                restarts=self._restarts[index],
+            )
+            for index in range(workers)
+        )
+        return PlaneStatus(each, len(self._sessions), self._capacity)
 
     async def close(self) -> None:
         """Release everything. May be called twice."""
@@ -690,6 +707,7 @@ class SimMediaPlane:
 
     def kill_worker(self, worker: int = 0) -> None:
         """A worker dies; another takes its place at once."""
+        self._restarts[worker] += 1
         for session in self.sessions:
             if session.worker == worker:
                 session.lose(f"media worker {worker} died")

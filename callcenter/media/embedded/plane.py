@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from random import Random, SystemRandom
 from typing import Final
@@ -30,6 +31,7 @@ from callcenter.media.plane import (
     OnMediaEvent,
     PlaneStatus,
     PlayEnded,
+    WorkerStatus,
 )
 from callcenter.media.settings import MediaSettings
 from callcenter.sip.sdp import PCMA, PCMU
@@ -231,7 +233,7 @@ class EmbeddedPlane:
 
     def __repr__(self) -> str:
         status = self.status()
-        return f"<EmbeddedPlane {status.workers} workers, {status.sessions} of {status.capacity} sessions>"
+        return f"<EmbeddedPlane {status.alive} workers, {status.sessions} of {status.capacity} sessions>"
 
     @property
     def workers(self) -> tuple[WorkerProcess, ...]:
@@ -315,8 +317,21 @@ class EmbeddedPlane:
 
     def status(self) -> PlaneStatus:
         """What the plane carries now."""
-        alive = sum(worker.alive for worker in self._workers)
-        return PlaneStatus(alive, len(self._sessions), self._most_sessions())
+        sessions = Counter(session.worker.index for session in self._sessions.values())
+        workers = tuple(
+            WorkerStatus(
+                index=worker.index,
+                pid=worker.pid if worker.alive else 0,
+                alive=worker.alive,
+                sessions=sessions[worker.index],
+                capacity=worker.capacity,
+                load=round(worker.load, 4) if worker.alive else 0.0,
+                late_ms=round(worker.late * 1000, 2) if worker.alive else 0.0,
+                restarts=worker.restarts,
+            )
+            for worker in self._workers
+        )
+        return PlaneStatus(workers, len(self._sessions), self._most_sessions())
 
     async def close(self) -> None:
         """Release everything and end the workers. May be called twice."""

@@ -33,6 +33,8 @@ class WorkerProcess(asyncio.Protocol):
         self, index: int, settings: control.WorkerSettings, on_event: Callable[[control.Message], None]
     ) -> None:
         self.index = index
+        self.restarts = 0
+        """How many have died in its place before it."""
         self.capacity = 0
         """Most legs."""
         self.reserved = 0
@@ -60,7 +62,9 @@ class WorkerProcess(asyncio.Protocol):
 
     def successor(self) -> WorkerProcess:
         """Another one with the same share of the ports, not yet started."""
-        return WorkerProcess(self.index, self._settings, self._on_event)
+        successor = WorkerProcess(self.index, self._settings, self._on_event)
+        successor.restarts = self.restarts + 1
+        return successor
 
     @property
     def pid(self) -> int:

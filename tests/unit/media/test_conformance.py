@@ -505,7 +505,7 @@ async def test_a_dead_worker_takes_only_its_own_calls_and_is_replaced(house: Hou
     assert not other.of(MediaLost)
     await until(lambda: carol.hears == "music", "music")
     assert house.plane.status().sessions == 1
-    await until(lambda: house.plane.status().workers == 2, "the new worker")
+    await until(lambda: house.plane.status().alive == 2, "the new worker")
     again = [Call(house) for _ in range(4)]
     peers = [house.peer("dave") for _ in again]
     for call, peer in zip(again, peers, strict=True):

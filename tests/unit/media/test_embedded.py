@@ -572,7 +572,7 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(
         os.kill(pid, signal.SIGSTOP)
         await until(lambda: bool(call.of(MediaLost)), "the loss")
         assert house.plane.status().sessions == 0
-        await until(lambda: house.plane.status().workers == 1, "the new worker")
+        await until(lambda: house.plane.status().alive == 1, "the new worker")
         assert house.plane.workers[0].pid != pid
         await Call(house).incoming(house.peer("bob"))
     finally:
@@ -589,7 +589,7 @@ async def test_a_worker_that_cannot_start_is_told_in_one_line(
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(MediaError, match="ended while it started, with status 1"):
         await plane.start()
-    assert plane.status().workers == 0
+    assert plane.status().alive == 0
 
 
 async def test_a_mistake_of_one_owner_is_not_the_others(house: RealHouse) -> None:
