@@ -60,8 +60,8 @@ def settings(max_calls: int = 400, *, barge_in: bool = True) -> Settings:
         id="main",
         prompt="menu",
         choices={
-            "1": Choice("sales", then=(ToQueue("sales_english"),)),
-            "2": Choice("sales", language="es", then=(ToQueue("sales_spanish"),)),
+            "1": Choice("sales", then=(ToQueue("sales-english"),)),
+            "2": Choice("sales", language="es", then=(ToQueue("sales-spanish"),)),
         },
         timeout=5.0,
         retries=2,
@@ -70,7 +70,7 @@ def settings(max_calls: int = 400, *, barge_in: bool = True) -> Settings:
         otherwise=(Hangup("goodbye"),),
         barge_in=barge_in,
     )
-    queues = (queue("sales_english", english=2), queue("sales_spanish", spanish=2))
+    queues = (queue("sales-english", english=2), queue("sales-spanish", spanish=2))
     clips = {(name, language): (Clip(f"{name}.{language}", seconds),)
              for name, seconds in PROMPTS.items() for language in TECH.languages}  # fmt: skip
     calls = CallsSettings(

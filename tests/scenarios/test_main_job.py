@@ -31,7 +31,7 @@ async def test_a_caller_hears_the_greeting_presses_a_key_and_talks_to_the_agent(
 
     saved = await world.interaction(call)
     assert saved.outcome is Outcome.HANDLED
-    assert (saved.client, saved.queue, saved.agent, saved.intent) == ("tech", "sales_english", "amy", "sales")
+    assert (saved.client, saved.queue, saved.agent, saved.intent) == ("tech", "sales-english", "amy", "sales")
     assert saved.offers == (("amy", OfferResult.ACCEPTED),)
     assert saved.ending is not None
     assert (saved.ending.by, saved.ending.cause) == (Side.CALLER, EndCause.HANGUP)
@@ -78,7 +78,7 @@ async def test_the_screen_pop_is_there_before_the_phone_rings(world: World) -> N
         "name": "The Tech Giant",
         "greeting": "Gracias por llamar, habla Bea.",
     }
-    assert (pop["queue"], pop["intent"], pop["ivr"]["language"]) == ("sales_spanish", "sales", "es")
+    assert (pop["queue"], pop["intent"], pop["ivr"]["language"]) == ("sales-spanish", "sales", "es")
     assert pop["ivr"] == {"language": "es", "menu": ["sales"], "entered": {"main": "2"}}
     assert pop["position_was"] == 1
     assert pop["skills"] == {"spanish": 2}

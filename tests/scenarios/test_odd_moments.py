@@ -160,7 +160,7 @@ async def test_an_agent_who_picks_up_late_in_an_outage_leaves_no_ghost_in_the_li
     await world.sleep(6)
     saved = await world.interaction(call)
     assert saved.visits[0].outcome is not None
-    assert not world.house.acd.waiting("sales_english")
+    assert not world.house.acd.waiting("sales-english")
     ends = [fact.kind for fact in world.facts if isinstance(fact.body, QueueLeft | CallEnded)]
     assert ends == ["QueueLeft", "CallEnded"]
 
@@ -337,7 +337,7 @@ async def test_an_agent_whose_phone_dies_while_holding_does_not_leave_the_caller
 @story()
 async def test_a_caller_whom_a_full_queue_refuses_goes_on_at_once(world: World) -> None:
     """Told like one who has waited too long."""
-    queue = world.plan.queues["sales_english"]
+    queue = world.plan.queues["sales-english"]
     plan = replace(world.plan, queues={**world.plan.queues, queue.id: replace(queue, max_waiting=1)})
     world.plan = plan
     world.house.dispatcher.tell(Reconfigured(plan))

@@ -30,7 +30,7 @@ async def one_caller(flushed: Callable[[int], Awaitable[None]]) -> list[Fact]:
 
     async def call() -> None:
         dispatcher.tell(DeviceChanged("amy", Device.REGISTERED, "phone registered"))
-        with dispatcher.queued(Ticket("v1", "c1", "sales_english", "tech"), lambda: HUNG_UP) as waiting:
+        with dispatcher.queued(Ticket("v1", "c1", "sales-english", "tech"), lambda: HUNG_UP) as waiting:
             assert isinstance(await waiting.next(), OfferInHand)
         await asyncio.sleep(1)
         dispatching.cancel()
