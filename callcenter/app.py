@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from random import Random, SystemRandom
+from typing import Any
 
 import structlog
 import uvloop
@@ -16,6 +17,7 @@ from callcenter import __version__
 from callcenter.acd.core import Acd
 from callcenter.acd.events import DeviceChanged
 from callcenter.calls.books import Books, closing_facts
+from callcenter.calls.commands import CommandDesk
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.facts import FactStream
 from callcenter.calls.inbound import FrontDoor
@@ -120,10 +122,12 @@ class House:
             publisher=edges.publisher,
         )
         self.front_door = FrontDoor(self.services, self.supervisor)
+        self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons)
         self.stream.subscribe(self.books.take)
         self.stream.subscribe(FactLogger().take)
         self.stream.subscribe(self._publish_state)
         edges.publisher.on_state = self._broker_changed
+        edges.publisher.on_command = self._commanded
 
     async def start(self) -> None:
         """Close the last run's books, take its registrations up, and listen. Raises TransportError, StorageError."""
@@ -179,6 +183,9 @@ class House:
             self.dispatcher.tell(DeviceChanged(agent, Device.REGISTERED, "phone registered"))
         else:
             self.dispatcher.tell(DeviceChanged(agent, Device.UNREACHABLE, "no phone registered any more"))
+
+    def _commanded(self, agent: str, command: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.desk.take(command, by="agent over MQTT", agent=agent)
 
     def _broker_changed(self, connected: bool, detail: str) -> None:
         self.stream.append(BrokerStateChanged(connected, detail))

@@ -195,14 +195,20 @@ class AgentView:
     device: Device
     offer: str
     call_id: str
+    queue: str
     since: float
     until: float | None
     extension: float
     available: bool
 
+    @property
+    def pending(self) -> bool:
+        """Whether another intent waits for the end of the present work."""
+        return (self.next, self.next_reason) != (self.intent, self.reason)
+
     @classmethod
-    def of(cls, agent: Agent, call_id: str) -> AgentView:
-        """The agent now; ``call_id`` names the call that he has to do with, if any."""
+    def of(cls, agent: Agent, call_id: str, queue: str) -> AgentView:
+        """The agent now; ``call_id`` and ``queue`` name the call that he has to do with, if any."""
         return cls(
             id=agent.id,
             intent=agent.intent,
@@ -214,6 +220,7 @@ class AgentView:
             device=agent.device,
             offer=agent.offer,
             call_id=call_id,
+            queue=queue,
             since=agent.since / 1000,
             until=None if agent.until is None else agent.until / 1000,
             extension=agent.extension / 1000,

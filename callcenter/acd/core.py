@@ -136,7 +136,7 @@ class Acd:
         if agent is None or not self._belongs(agent):
             return None
         engagement = self._engagements.get(agent.offer)
-        return AgentView.of(agent, engagement.call_id if engagement else "")
+        return AgentView.of(agent, *((engagement.call_id, engagement.queue) if engagement else ("", "")))
 
     def agents(self) -> tuple[AgentView, ...]:
         """All agents; also those who are gone from the configuration, while they are at work."""
@@ -418,13 +418,13 @@ class Acd:
 
     def _on_wrap_up(self, agent: Agent, event: WrapUpDone | WrapUpExtended) -> None:
         match event:
-            case WrapUpDone(disposition=disposition):
+            case WrapUpDone(disposition=disposition, by=by):
                 mandatory = agent.until is None
                 if disposition or not mandatory:
-                    self._finish(agent, disposition, "wrap-up done")
-            case WrapUpExtended():
+                    self._finish(agent, disposition, f"wrap-up done by {by}")
+            case WrapUpExtended(by=by):
                 if agent.extension:
-                    state = agent.state("wrap-up extended", self._now)
+                    state = agent.state(f"wrap-up extended by {by}", self._now)
                     longer = state.remaining_ms + agent.extension
                     self._tell(replace(state, remaining_ms=longer, extension_ms=0), self._call_of(agent))
 

@@ -117,6 +117,7 @@ class WrapUpDone:
 
     agent_id: str
     disposition: str = ""
+    by: str = "agent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class WrapUpExtended:
     """The agent needs more time; granted once."""
 
     agent_id: str
+    by: str = "agent"
 
 
 @dataclass(frozen=True, slots=True)

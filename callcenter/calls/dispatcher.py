@@ -175,6 +175,10 @@ class Dispatcher:
             both.create_task(self._dispatch(), name="dispatcher: decisions")
             both.create_task(self._hand_out(), name="dispatcher: offers")
 
+    def decide(self) -> None:
+        """Decide what was told, and perform it, here and now: for whoever must answer with what came of it."""
+        self._perform_all(self._decide())
+
     def settle(self) -> None:
         """Decide what was told and is not decided yet, without performing: the last facts of a switch going down."""
         self._decide()

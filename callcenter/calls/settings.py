@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from callcenter.media.plane import Clip
 from callcenter.model.customer import normalise_number
@@ -136,10 +137,32 @@ class Prompts:
             yield from clips
 
 
+class CodeAction(StrEnum):
+    """What an agent may order by dialling a code. ``STATE``: nothing, but hear how things stand."""
+
+    READY = "ready"
+    NOT_READY = "not_ready"
+    SIGN_OUT = "sign_out"
+    WRAP_UP_DONE = "wrap_up_done"
+    WRAP_UP_EXTEND = "wrap_up_extend"
+    STATE = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureCode:
+    """What a dialled code means; ``reason`` of being not ready, ``disposition`` of the call that is wrapped up."""
+
+    action: CodeAction
+    reason: str = ""
+    disposition: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class CallsSettings:
     """All that the scripts of calls go by.
 
+    ``reasons`` for being not ready, with what each means in words. ``feature_codes`` by what an agent dials;
+    ``agent_languages`` is what each agent hears then.
     ``pop_wait``: seconds that an agent's INVITE waits for the broker's acknowledgement of the screen pop.
     ``max_calls``: calls at once; one more is answered 503.
     """
@@ -149,6 +172,9 @@ class CallsSettings:
     flows: Mapping[str, Flow] = field(default_factory=dict)
     treatments: Mapping[str, QueueTreatment] = field(default_factory=dict)
     prompts: Prompts = field(default_factory=Prompts)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    feature_codes: Mapping[str, FeatureCode] = field(default_factory=dict)
+    agent_languages: Mapping[str, str] = field(default_factory=dict)
     pop_wait: float = 0.15
     max_calls: int = 400
 
