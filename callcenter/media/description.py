@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from callcenter.media.plane import BadDescription, NotAcceptable
+from callcenter.media.plane import BadDescription, NotAcceptable, host_port
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
 from callcenter.sip.sdp import PCMA, PCMU, Negotiated, SessionDescription, make_offer, negotiate, read_answer
 
@@ -44,6 +44,12 @@ class Description:
     def remote_holds(self) -> bool:
         """Whether the peer's last description put us on hold."""
         return self.negotiated is not None and self.negotiated.remote_holds
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Where the peer says it is, and where we are: ``host:port`` of both; the peer's is empty while it holds."""
+        remote = self.negotiated.remote if self.negotiated is not None else None
+        return host_port(*remote) if remote is not None else "", host_port(self.host, self.port)
 
     @property
     def tones_are_keys(self) -> bool:

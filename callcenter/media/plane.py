@@ -263,3 +263,8 @@ class MediaPlane(Protocol):
     async def close(self) -> None:
         """Release everything and end the workers."""
         ...
+
+
+def host_port(host: str, port: int) -> str:
+    """How events name an address: ``192.0.2.1:4000``, ``[2001:db8::1]:4000``."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -25,6 +25,9 @@ class MediaSettings:
     silence_timeout: float = 60.0
     """Seconds without a packet from a peer that should send, until the leg is told to be silent."""
 
+    missing_after: float = 5.0
+    """Seconds without any packet at all from a peer that should send, until that is told."""
+
     max_sessions: int | None = None
     """Most legs at once; None: as many as ports and open files allow."""
 
@@ -50,6 +53,8 @@ class MediaSettings:
             raise ValueError(f"advertised: {self.advertised} is no IP address")
         if not self.silence_timeout > 0:
             raise ValueError("silence_timeout: write a duration longer than nothing")
+        if not self.missing_after > 0:
+            raise ValueError("missing_after: write a duration longer than nothing")
         if self.max_sessions is not None and self.max_sessions < 1:
             raise ValueError("max_sessions: write 1 or more")
         if not 0 < self.max_load <= 1:

@@ -28,10 +28,12 @@ from callcenter.media.plane import (
     MediaSilent,
     MediaStats,
     NoCapacity,
+    NoPacket,
     OnMediaEvent,
     PlaneStatus,
     PlayEnded,
     WorkerStatus,
+    host_port,
 )
 from callcenter.media.settings import MediaSettings
 from callcenter.sip.sdp import (
@@ -344,7 +346,7 @@ class SimMediaSession:
         worker: int,
         description: Description,
         on_event: OnMediaEvent,
-        silence_timeout: float,
+        settings: MediaSettings,
     ) -> None:
         self.call_id = call_id
         self.worker = worker
@@ -357,7 +359,8 @@ class SimMediaSession:
         self._world = plane.world
         self._number = number
         self._on_event = on_event
-        self._silence_timeout = silence_timeout
+        self._silence_timeout = settings.silence_timeout
+        self._missing_after = settings.missing_after
         self._loop = asyncio.get_running_loop()
         self._released = False
         self._numbers = itertools.count(1)
@@ -368,7 +371,9 @@ class SimMediaSession:
         self._play_timer: asyncio.TimerHandle | None = None
         self._silence_timer: asyncio.TimerHandle | None = None
         self._first_timer: asyncio.TimerHandle | None = None
+        self._missing_timer: asyncio.TimerHandle | None = None
         self._told_first = False
+        self._told_missing = False
         self._received = _Meter(self._loop)
         self._sent = _Meter(self._loop)
 
@@ -515,7 +520,7 @@ class SimMediaSession:
             return
         self._released = True
         self._play = 0
-        for timer in (self._play_timer, self._silence_timer, self._first_timer):
+        for timer in (self._play_timer, self._silence_timer, self._first_timer, self._missing_timer):
             if timer is not None:
                 timer.cancel()
         remote = self.remote
@@ -556,6 +561,12 @@ class SimMediaSession:
         elif self._silence_timer is not None:
             self._silence_timer.cancel()
             self._silence_timer = None
+        if due and not self._told_first and not self._told_missing:
+            if self._missing_timer is None:
+                self._missing_timer = self._loop.call_later(self._missing_after, self._missing)
+        elif self._missing_timer is not None:
+            self._missing_timer.cancel()
+            self._missing_timer = None
 
     def _first(self) -> None:
         self._first_timer = None
@@ -563,7 +574,12 @@ class SimMediaSession:
         if speaker is not None:
             self._told_first = True
             host, port = speaker.address
-            self.tell(FirstPacket(self.id, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"))
+            self.tell(FirstPacket(self.id, host_port(host, port)))
+
+    def _missing(self) -> None:
+        if not self._told_first:
+            self._told_missing = True
+            self.tell(NoPacket(self.id, self._missing_after, *self.description.ends))
 
     def _silent(self) -> None:
         # The timer stays set: silence is told once, until something is heard again.
@@ -658,9 +674,7 @@ class SimMediaPlane:
             call_id = beside.call_id
         self._check_room(call_id)
         number = next(self._numbers)
-        session = SimMediaSession(
-            self, number, call_id, self._worker(call_id), description, on_event, self.settings.silence_timeout
-        )
+        session = SimMediaSession(self, number, call_id, self._worker(call_id), description, on_event, self.settings)
         description.port = self._free.popleft()
         self._sessions[number] = session
         self._calls.setdefault(call_id, []).append(session)

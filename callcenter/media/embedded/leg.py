@@ -14,8 +14,19 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from callcenter.media.embedded.clips import LoadedClip
-from callcenter.media.embedded.control import DIGIT, ENDED, EVENT, FIRST, SILENT, Message, Remote
+from callcenter.media.embedded.control import (
+    DIGIT,
+    ENDED,
+    EVENT,
+    FIRST,
+    MISSING,
+    SILENT,
+    Message,
+    Remote,
+    WorkerSettings,
+)
 from callcenter.media.embedded.wheel import Wheel
+from callcenter.media.plane import host_port
 from callcenter.rtp import rtcp
 from callcenter.rtp.dtmf import EventReceiver
 from callcenter.rtp.g711 import ALAW_TO_ULAW, FRAME_SAMPLES, ULAW_TO_ALAW
@@ -80,7 +91,7 @@ class Play:
 class Leg(asyncio.DatagramProtocol):
     """The sound of one leg."""
 
-    def __init__(self, number: int, port: int, house: House, silence_timeout: float, rtcp_interval: float) -> None:
+    def __init__(self, number: int, port: int, house: House, settings: WorkerSettings) -> None:
         self.number = number
         self.port = port
         self.waiting_play = 0
@@ -88,8 +99,9 @@ class Leg(asyncio.DatagramProtocol):
         self.target: Leg | None = None
         """The leg to which what comes in is relayed."""
         self._house = house
-        self._silence_timeout = silence_timeout
-        self._rtcp_interval = rtcp_interval
+        self._silence_timeout = settings["silence_timeout"]
+        self._missing_after = settings["missing_after"]
+        self._rtcp_interval = settings["rtcp_interval"]
         self._rtp: asyncio.DatagramTransport | None = None
         self._rtcp: asyncio.DatagramTransport | None = None
         # The peer, as signalled.
@@ -106,6 +118,10 @@ class Leg(asyncio.DatagramProtocol):
         self._destination: Address | None = None
         self._rtcp_destination: Address | None = None
         self._told_first = False
+        self._told_missing = False
+        self._due_since = 0.0
+        self._refused = ""
+        self._strange = -1
         self._ssrc = -1
         self._reception = Reception(0, 0)
         self._events = EventReceiver()
@@ -123,7 +139,7 @@ class Leg(asyncio.DatagramProtocol):
         self._cname = f"{random.getrandbits(64):016x}"
         self._ways: dict[str, tuple[int, bytes | None]] = {}
         # RTCP.
-        self._next_report = time.monotonic() + rtcp_interval * random.uniform(0.5, 1.0)
+        self._next_report = time.monotonic() + self._rtcp_interval * random.uniform(0.5, 1.0)
         self._reported = False
         self._sent_before = 0
         self._last_report = 0
@@ -159,7 +175,7 @@ class Leg(asyncio.DatagramProtocol):
             self._rtcp_destination = (remote["rtcp_host"], remote["rtcp_port"]) if remote["rtcp_port"] else None
         self._sends_to = remote["sends_to"] and self._signalled is not None
         if remote["due"] and not self._due:
-            self._heard_at, self._told_silent = now, False
+            self._heard_at, self._due_since, self._told_silent = now, now, False
         self._due = remote["due"]
         self._ways = {EVENT: (remote["event_type"], None)} if remote["event_type"] >= 0 else {}
         for codec in _SPOKEN:
@@ -220,6 +236,7 @@ class Leg(asyncio.DatagramProtocol):
         if addr != self._source:
             address: Address = (str(addr[0]), int(str(addr[1])))
             if address[0] not in self._hosts:
+                self._refused = host_port(*address)
                 return False
             if address == self._signalled:
                 pass
@@ -233,8 +250,7 @@ class Leg(asyncio.DatagramProtocol):
             self._destination = address
             if not self._told_first:
                 self._told_first = True
-                host = f"[{address[0]}]" if ":" in address[0] else address[0]
-                self._house.report([FIRST, self.number, f"{host}:{address[1]}"])
+                self._house.report([FIRST, self.number, host_port(*address)])
         if ssrc != self._ssrc:
             if self._ssrc >= 0:
                 self._lost_before += self._reception.lost
@@ -248,6 +264,9 @@ class Leg(asyncio.DatagramProtocol):
         """A packet of no payload type of ours: RTCP on the wrong port, comfort noise, a keep-alive (RFC 6263)."""
         if 200 <= data[1] <= 204:
             self.rtcp_received(data, addr, False)
+        elif self._source is None:
+            if str(addr[0]) in self._hosts:
+                self._strange = data[1] & 0x7F
         elif addr == self._source:
             self._heard_at = time.monotonic()
             if self.target is not None:
@@ -333,6 +352,10 @@ class Leg(asyncio.DatagramProtocol):
         elif not self._told_silent:
             self._told_silent = True
             self._house.report([SILENT, self.number, round(silent, 3)])
+        if self._due and not (self._told_first or self._told_missing) and now - self._due_since >= self._missing_after:
+            self._told_missing = True
+            seconds = round(now - self._due_since, 3)
+            self._house.report([MISSING, self.number, seconds, self._refused, self._strange])
         if now >= self._next_report:
             self._next_report = now + self._rtcp_interval * random.uniform(0.5, 1.5)
             self._send_report(now)

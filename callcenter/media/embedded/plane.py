@@ -28,6 +28,7 @@ from callcenter.media.plane import (
     MediaSilent,
     MediaStats,
     NoCapacity,
+    NoPacket,
     OnMediaEvent,
     PlaneStatus,
     PlayEnded,
@@ -401,6 +402,7 @@ class EmbeddedPlane:
                 "pairs": pairs,
                 "codecs": list(self._settings.codecs),
                 "silence_timeout": self._settings.silence_timeout,
+                "missing_after": self._settings.missing_after,
                 "rtcp_interval": self._settings.rtcp_interval,
             },
             self._take,
@@ -465,6 +467,8 @@ class EmbeddedPlane:
             session.tell(PlayEnded(session.id, rest[0], rest[1]))
         elif op == control.FIRST:
             session.tell(FirstPacket(session.id, rest[0]))
+        elif op == control.MISSING:
+            session.tell(NoPacket(session.id, rest[0], *session.description.ends, rest[1], rest[2]))
         elif op == control.SILENT:
             session.tell(MediaSilent(session.id, rest[0]))
         elif op == control.TROUBLE:

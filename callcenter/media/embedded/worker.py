@@ -46,7 +46,8 @@ class Worker(asyncio.Protocol):
         self._loop = loop
         self._settings = settings
         self._capacity = capacity
-        period = min(1.0, settings["silence_timeout"] / 4, settings["rtcp_interval"] / 2)
+        timeout = min(settings["silence_timeout"], settings["missing_after"])
+        period = min(1.0, timeout / 4, settings["rtcp_interval"] / 2)
         self._upkeep: Wheel[Leg] = Wheel(loop, period / SLOTS, lambda leg, at: leg.upkeep(period))
         self._ports = Ports(range(settings["first_port"], settings["first_port"] + 2 * settings["pairs"], 2))
         self._clips = Clips(tuple(settings["codecs"]))
@@ -147,7 +148,7 @@ class Worker(asyncio.Protocol):
             port, rtp, rtcp = self._ports.open(host)
         except OSError as error:
             raise PortsExhausted(f"no port of {host} can be opened: {error.strerror}") from error
-        leg = Leg(number, port, self, self._settings["silence_timeout"], self._settings["rtcp_interval"])
+        leg = Leg(number, port, self, self._settings)
         try:
             await leg.open(self._loop, rtp, rtcp)
         except BaseException:

@@ -19,6 +19,7 @@ from callcenter.media.plane import (
     MediaSession,
     MediaSilent,
     NoCapacity,
+    NoPacket,
     NotAcceptable,
     PlayEnded,
 )
@@ -364,6 +365,44 @@ async def test_the_first_packet_is_told_once(house: House) -> None:
     amy.press("1")
     await until(lambda: bool(call.of(Digit)), "a digit")
     assert len(call.of(FirstPacket)) == 1
+
+
+@with_settings(missing_after=0.3)
+async def test_a_phone_of_which_nothing_ever_came_is_told_once_with_the_addresses(house: House) -> None:
+    call = Call(house)
+    amy, bob = house.peer("amy"), house.peer("bob")
+    amy.vanish()
+    first = await call.incoming(amy)
+    second = await call.outgoing(bob, beside=first)
+    await until(lambda: bool(call.of(NoPacket)), "the word that nothing came")
+    (missing,) = call.of(NoPacket)
+    assert missing.session == first.id
+    assert 0.3 <= missing.seconds < 0.8
+    assert missing.described == f"127.0.0.1:{audio(amy.offer()).port}"
+    assert missing.listens == f"127.0.0.1:{audio(first.sdp).port}"
+    assert (missing.refused, missing.payload_type) == ("", -1)
+    await asyncio.sleep(0.5)
+    assert len(call.of(NoPacket)) == 1
+    assert not call.of(FirstPacket, first)
+    assert call.of(FirstPacket, second)
+
+
+@with_settings(missing_after=0.3)
+async def test_nothing_is_missed_of_a_phone_that_holds_or_has_not_answered(house: House) -> None:
+    call = Call(house)
+    amy = house.peer("amy")
+    amy.vanish()
+    first = await call.incoming(amy)
+    amy.take_answer(await first.reoffer(amy.hold()))
+    second = await house.plane.open(call.id, local="127.0.0.1", on_event=call.events.append)
+    await asyncio.sleep(0.7)
+    assert not call.of(NoPacket)
+    second.release()
+    # When the hold ends the time begins anew.
+    ended = asyncio.get_running_loop().time()
+    await first.reoffer(amy.resume())
+    await until(lambda: bool(call.of(NoPacket)), "the word that nothing came")
+    assert asyncio.get_running_loop().time() - ended > 0.28
 
 
 @with_settings(silence_timeout=0.4)

@@ -22,7 +22,7 @@ import pytest
 from callcenter.media.embedded import process
 from callcenter.media.embedded.control import Frames, frame
 from callcenter.media.embedded.plane import EmbeddedPlane, EmbeddedSession
-from callcenter.media.plane import Digit, FirstPacket, MediaError, MediaLost, NoCapacity, PlayEnded
+from callcenter.media.plane import Digit, FirstPacket, MediaError, MediaLost, NoCapacity, NoPacket, PlayEnded
 from callcenter.media.settings import MediaSettings
 from callcenter.rtp.g711 import encode_alaw, encode_ulaw
 from callcenter.rtp.packet import Packet, sequence_step, timestamp_step
@@ -125,6 +125,24 @@ async def test_a_host_that_was_not_signalled_cannot_begin(house: RealHouse) -> N
         amy.send(silence(amy), 0, sock=stranger)
         await asyncio.sleep(0.1)
     assert not call.of(FirstPacket)
+
+
+@pytest.mark.parametrize("house", [{"missing_after": 0.3}], indirect=True)
+async def test_what_came_instead_of_sound_is_told(house: RealHouse) -> None:
+    """Whose sound was refused, and what was not agreed on: the operator's first question."""
+    call, amy = Call(house), house.peer("amy")
+    amy.vanish()
+    await call.incoming(amy)
+    with another_socket("127.0.0.2") as stranger:
+        amy.send(silence(amy), 0, sock=stranger)
+        amy.send(silence(amy), 18)
+        await until(lambda: bool(call.of(NoPacket)), "the word that nothing came")
+        (missing,) = call.of(NoPacket)
+        assert missing.refused == f"127.0.0.2:{stranger.getsockname()[1]}"
+        assert missing.payload_type == 18
+    # What comes in the end is told all the same.
+    amy.send(silence(amy), 0)
+    await until(lambda: bool(call.of(FirstPacket)), "the first packet")
 
 
 async def test_the_host_of_the_signalling_may_begin(house: RealHouse) -> None:
