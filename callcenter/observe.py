@@ -22,7 +22,7 @@ PERSONAL_KEYS = frozenset({"from_name"})
 # Facts that are worth a line at ``info``; the others stand at ``debug``.
 LOUD = frozenset(
     {"SwitchStarted", "SwitchStopped", "CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected"}
-    | {"QueueLeft", "CallEnded", "AgentStateChanged", "BrokerStateChanged"}
+    | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "BrokerStateChanged"}
 )
 
 

@@ -88,7 +88,7 @@ class Call:
         ended, trouble = self.caller.leg.ending, self.caller.sound.trouble
         if ended is not None:
             return ended_with_leg(ended, answered=self.caller.leg.answered)
-        return sound_gone(trouble.result(), "caller") if trouble.done() else None
+        return sound_gone(trouble.result(), self.caller.sound.source) if trouble.done() else None
 
     def close(self) -> None:
         """Hang up, give everything back, and tell the end. Never waits."""
@@ -114,8 +114,10 @@ def ended_with_leg(ended: LegEnded, *, answered: bool) -> Ending:
             return Ending(Side.SYSTEM, EndCause.NETWORK, ended.status, ended.reason)
 
 
-def sound_gone(trouble: Trouble, who: str) -> Ending:
-    """The ending of a leg whose sound is gone for good."""
+def sound_gone(trouble: Trouble, source: str) -> Ending:
+    """The ending of a call whose caller's sound, which came from ``source``, is gone for good."""
     if isinstance(trouble, MediaLost):
-        return Ending(Side.SYSTEM, EndCause.MEDIA_FAILED, 0, f"media worker of the {who} died: {trouble.detail}")
-    return Ending(Side.SYSTEM, EndCause.MEDIA_TIMEOUT, 0, f"no sound came from the {who} any more")
+        return Ending(Side.SYSTEM, EndCause.MEDIA_FAILED, 0, f"{trouble.detail}, and with it the sound of this call")
+    since = f"any more, for {trouble.seconds:.0f} s; it had come from {source}"
+    never = f"at all, for {trouble.seconds:.0f} s"
+    return Ending(Side.SYSTEM, EndCause.MEDIA_TIMEOUT, 0, f"no sound came from the caller {since if source else never}")

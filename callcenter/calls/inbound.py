@@ -7,6 +7,7 @@ from typing import Any
 
 from callcenter.calls.call import Call, CallerKnown
 from callcenter.calls.flow import run_steps
+from callcenter.calls.heard import watch_caller
 from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
 from callcenter.media.plane import BadDescription, NoCapacity, NotAcceptable
@@ -72,6 +73,7 @@ async def inbound(call: Call) -> Ending:
 async def answer(call: Call) -> Ending | None:
     """Open the sound and answer; the ending when that cannot be done."""
     leg, sound = call.caller.leg, call.caller.sound
+    watch_caller(call)
     try:
         description = await sound.open(call.services.plane, call.id, leg.flow, offer=leg.offer)
     except NoCapacity as error:

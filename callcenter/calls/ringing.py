@@ -7,6 +7,7 @@ import contextlib
 
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
+from callcenter.calls.heard import watch_agent
 from callcenter.calls.party import Party
 from callcenter.calls.screen_pop import send_pop
 from callcenter.calls.sound import Sound
@@ -44,6 +45,7 @@ async def ring_agent(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Part
         return None
     with contextlib.ExitStack() as undo:
         sound = Sound()
+        watch_agent(call, offer, sound)
         undo.callback(sound.release)
         try:
             description = await sound.open(services.plane, call.id, binding.flow, offer=None, beside=call.caller.sound)

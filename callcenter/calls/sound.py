@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from callcenter.media.plane import (
@@ -16,6 +16,7 @@ from callcenter.media.plane import (
     MediaPlane,
     MediaSession,
     MediaSilent,
+    NoPacket,
     PlayEnded,
 )
 from callcenter.sip.flow import Flow
@@ -35,7 +36,14 @@ class Sound:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.trouble: asyncio.Future[Trouble] = loop.create_future()
-        self.first_packet: asyncio.Future[str] = loop.create_future()
+        self.source = ""
+        """Where this party's sound comes from (``host:port``); empty as long as none has come."""
+        self.missing: NoPacket | None = None
+        """That none had come when some was overdue."""
+        self.signalled_from = ""
+        """The host of the party's signalling."""
+        self.on_first: Callable[[str], None] | None = None
+        self.on_missing: Callable[[NoPacket], None] | None = None
         self._session: MediaSession | None = None
         self._keys: deque[str] = deque()
         self._playing: int | None = None
@@ -45,6 +53,7 @@ class Sound:
         self, plane: MediaPlane, call_id: str, flow: Flow, *, offer: bytes | None, beside: Sound | None = None
     ) -> bytes:
         """Open the session for the peer of ``flow``; returns our description. Raises what the plane's open raises."""
+        self.signalled_from = flow.remote.host
         self._session = await plane.open(
             call_id,
             local=flow.local.host,
@@ -118,8 +127,13 @@ class Sound:
                 if self._playing == play:
                     self._playing = None
             case FirstPacket(source=source):
-                if not self.first_packet.done():
-                    self.first_packet.set_result(source)
+                self.source = source
+                if self.on_first is not None:
+                    self.on_first(source)
+            case NoPacket():
+                self.missing = event
+                if self.on_missing is not None:
+                    self.on_missing(event)
             case MediaSilent() | MediaLost():
                 if not self.trouble.done():
                     self.trouble.set_result(event)

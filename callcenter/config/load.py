@@ -250,6 +250,7 @@ class _Loader:
                 workers=media.workers,
                 advertised=media.advertised,
                 silence_timeout=media.silence_timeout,
+                missing_after=media.missing_after,
                 codecs=media.codecs,
                 max_load=media.max_load,
             )

@@ -322,6 +322,7 @@ class Media(Shape):
     workers: Annotated[Annotated[int, Field(ge=1, le=256)] | None, _none_for("auto")] = None
     advertised: Annotated[str, AfterValidator(_host)] | None = None
     silence_timeout: Positive = 60.0
+    missing_after: Positive = 5.0
     codecs: Annotated[tuple[Literal["PCMU", "PCMA"], ...], _some(8)] = CODECS  # type: ignore[assignment]
     max_load: Annotated[float, Field(gt=0, le=1)] = 0.7
 

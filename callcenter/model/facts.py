@@ -202,6 +202,28 @@ class CallerMediaStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentMediaStarted:
+    """The first RTP packet of the agent came in, after ``offer`` was answered."""
+
+    offer: str
+    agent: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaMissing:
+    """A side that should send has sent nothing at all; ``detail`` says in words what came, and what may be wrong.
+
+    ``offer`` and ``agent`` are those of the talk; empty when the caller is not heard and there is no talk yet.
+    """
+
+    side: Side
+    detail: str
+    offer: str = ""
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """The call is over; the last fact of a call but for the agent's wrap-up.
 
@@ -277,6 +299,8 @@ Body = (
     | AgentLegEnded
     | QueueLeft
     | CallerMediaStarted
+    | AgentMediaStarted
+    | MediaMissing
     | CallEnded
     | AgentStateChanged
     | WrapUpEnded

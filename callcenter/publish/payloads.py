@@ -11,6 +11,7 @@ from typing import Any
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import (
     AgentLegEnded,
+    AgentMediaStarted,
     AgentRang,
     AgentStateChanged,
     CallAnswered,
@@ -26,6 +27,7 @@ from callcenter.model.facts import (
     Fact,
     IntentCaptured,
     LanguageChosen,
+    MediaMissing,
     OfferEnded,
     OfferMade,
     QueueLeft,
@@ -38,6 +40,8 @@ from callcenter.model.facts import (
 POP_SCHEMA = "pop.v1"
 AGENT_SCHEMA = "agent.v1"
 CALL_SCHEMA = "call.v1"
+QUEUE_SCHEMA = "queue.v1"
+CONFIG_SCHEMA = "config.v1"
 
 # Brokers drop the connection over a message that is too large for them; the smallest limit met is 128 kB.
 MAX_PAYLOAD = 64 * 1024
@@ -64,6 +68,8 @@ EVENTS: dict[type[Any], str] = {
     AgentLegEnded: "agent_left",
     QueueLeft: "queue_left",
     CallerMediaStarted: "media_started",
+    AgentMediaStarted: "agent_media_started",
+    MediaMissing: "media_missing",
     CallEnded: "ended",
     WrapUpEnded: "wrapped_up",
 }
@@ -182,6 +188,44 @@ def agent_state_of(fact: Fact) -> dict[str, Any]:
         since=fact.at,
         call=fact.call_id,
     )
+
+
+def queue_state(
+    queue: str,
+    *,
+    client: str,
+    waiting: int,
+    longest_since: datetime | None,
+    ready: int,
+    signed_in: int,
+    talking: int,
+    service_level: float | None,
+    at: datetime,
+) -> dict[str, Any]:
+    """A queue's retained state (schema queue.v1): counts, nothing of a caller.
+
+    ``longest_s`` was the longest wait ``at`` that moment: a page counts on by itself from ``longest_since``.
+    ``signed_in`` and ``ready`` are the agents who may serve the queue. ``service_level_20s`` is between 0 and 1, of the
+    visits that began today in the client's time zone, since the switch was started; null when none was counted yet.
+    """
+    return {
+        "schema": QUEUE_SCHEMA,
+        "queue": queue,
+        "client": client,
+        "waiting": waiting,
+        "longest_s": 0.0 if longest_since is None else round(max(0.0, (at - longest_since).total_seconds()), 1),
+        "longest_since": None if longest_since is None else utc(longest_since),
+        "ready": ready,
+        "signed_in": signed_in,
+        "talking": talking,
+        "service_level_20s": service_level,
+        "at": utc(at),
+    }
+
+
+def config_state(revision: str, *, loaded_at: datetime, by: str) -> dict[str, Any]:
+    """Which configuration is in force (schema config.v1), since when, and who or what loaded it, in words."""
+    return {"schema": CONFIG_SCHEMA, "revision": revision, "loaded_at": utc(loaded_at), "by": by}
 
 
 def call_event(fact: Fact) -> dict[str, Any] | None:
