@@ -27,7 +27,7 @@ from callcenter.sip.events import EndedBy
 if TYPE_CHECKING:
     from callcenter.sip.endpoint import Endpoint
     from callcenter.sip.flow import Flow
-    from callcenter.sip.message import Request
+    from callcenter.sip.message import Request, Response
 
 __all__ = [
     "Answered",
@@ -88,6 +88,7 @@ class Leg:
     whether the leg was ever up. ``reached`` is set by the peer's first sign of life (100 or more) or the leg's end,
     ``ringing`` when the peer's phone rings (a 18x came), or took the call without saying so. ``on_reinvite`` and
     ``on_info`` are called on the spot; without ``on_reinvite`` a repeated offer gets the old answer and a new one 488.
+    ``user`` is who a caller proved to be, where a password was asked; ``refusal`` the answer that refused our INVITE.
     """
 
     def __init__(
@@ -104,8 +105,11 @@ class Leg:
         dialled: str = "",
         local_sdp: bytes | None = None,
         call_id: str = "",
+        user: str = "",
     ) -> None:
         self.id = session
+        self.user = user
+        self.refusal: Response | None = None
         self.flow = flow
         self.request = request
         self.offer = offer
@@ -229,8 +233,8 @@ class Leg:
                 self.reached.set()
                 self.ringing.set()
                 self._outcome.resolve(Answered(sdp))
-            case events.Rejected():
-                pass  # SessionEnded follows and says the same
+            case events.Rejected(response=response):
+                self.refusal = response  # SessionEnded follows and says the same in words
             case events.Acknowledged(sdp=sdp):
                 self._take_acknowledgement(sdp)
             case events.ReinviteReceived(offer=offer):

@@ -85,8 +85,12 @@ class UserAgent:
         headers: Iterable[tuple[str, str]] = (),
         routes: Sequence[str] = (),
         call_id: str | None = None,
+        cseq: int = 1,
     ) -> Leg:
-        """Call ``target`` over ``flow``: the INVITE goes out before this returns. Await ``leg.outcome()``."""
+        """Call ``target`` over ``flow``: the INVITE goes out before this returns. Await ``leg.outcome()``.
+
+        ``call_id`` and ``cseq`` repeat a call that was challenged.
+        """
         session, effects = self._endpoint.invite(
             target=target,
             flow=flow,
@@ -97,6 +101,7 @@ class UserAgent:
             routes=routes,
             headers=headers,
             call_id=call_id,
+            cseq=cseq,
         )
         number = to.uri.number_or_user
         leg = Leg(
@@ -272,6 +277,7 @@ class UserAgent:
             remote_number=caller.uri.number_or_user,
             remote_name=caller.label,
             dialled=request.uri.number_or_user,
+            user=event.user,
         )
         self.legs[session] = leg
         try:

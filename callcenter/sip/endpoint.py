@@ -65,6 +65,18 @@ class EndpointStatus:
     sessions: int
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What an INVITE is refused with before anything of it is kept (RFC 3261 8.2.7)."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+# Whether who calls may: the user that they proved to be, empty where nobody need prove anything; or a Refusal.
+Screen = Callable[["Request", Flow], str | Refusal]
+
+
 class Endpoint:
     """A SIP element. Every method that may send returns the effects, to be performed in order.
 
@@ -72,6 +84,10 @@ class Endpoint:
     Contact towards the peer of a flow; without it, it is the flow's own. ``accept_methods`` are told as
     RequestReceived, outside dialogs. ``supported`` are the option tags that a peer may require. While ``healthy`` is
     False, OPTIONS is answered 503. Without ``agent_name`` no message names us.
+
+    ``screen``, when set, is asked of each new INVITE before a transaction is made for it. So a challenge goes out
+    without a 100 before it, which simple phones take for the answer to read, and whoever has no password makes us keep
+    nothing.
     """
 
     def __init__(
@@ -86,6 +102,7 @@ class Endpoint:
         limits: Limits = Limits(),
     ) -> None:
         self.healthy = True
+        self.screen: Screen | None = None
         self._limits = limits
         self._accepted = frozenset(accept_methods)
         self._supported = frozenset(supported)
@@ -433,6 +450,10 @@ class Endpoint:
         elif request.contact is None or not request.contact.uri.is_sip:
             core.refuse(request, flow, 400, reason="Missing Contact")
         elif not self._unreadable_body(request, flow):
+            user = self.screen(request, flow) if self.screen is not None else ""
+            if isinstance(user, Refusal):
+                core.refuse(request, flow, user.status, user.headers)
+                return
             tag = core.tag()
             server = core.accept_invite(request, flow, None, now)
             # 12.1.1: who calls a sips URI is answered with one.
@@ -440,7 +461,7 @@ class Endpoint:
             session = Session.incoming(core, tag, server, contact, flow, now)
             server.user = session
             core.sessions[tag] = session
-            core.emit(InviteReceived(tag, request, flow, sdp_of(request)))
+            core.emit(InviteReceived(tag, request, flow, sdp_of(request), user))
 
     def _options(self, request: Request, flow: Flow) -> None:
         """11.2: what we can do, and whether we can do it now."""

@@ -31,12 +31,16 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class InviteReceived:
-    """A peer calls: ring, answer or reject. ``offer`` is the SDP of the INVITE; None when the peer wants ours."""
+    """A peer calls: ring, answer or reject. ``offer`` is the SDP of the INVITE; None when the peer wants ours.
+
+    ``user`` is who the peer proved to be, where the endpoint's screen asked; empty: nobody asked.
+    """
 
     session: str
     request: Request
     flow: Flow
     offer: bytes | None
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,86 @@
+"""Doorkeeper: asks who dials what only our own people may, by digest, and is short with who keeps guessing."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from callcenter.runtime.clock import Clock
+from callcenter.sip.digest import Challenge, Credentials, DigestServer, Refused, Verified
+from callcenter.sip.endpoint import Refusal
+
+if TYPE_CHECKING:
+    from callcenter.sip.flow import Flow
+    from callcenter.sip.message import Request
+
+# Wrong answers of one address within a minute after which no more are looked at for the rest of it. A phone answers
+# once for each time that somebody dials: a whole office with old passwords stays below it.
+MAX_WRONG = 10
+WITHIN = 60.0
+# Addresses that answered wrongly and are remembered; the oldest is forgotten first.
+MAX_ADDRESSES = 10_000
+
+log = structlog.get_logger()
+
+
+class Doorkeeper:
+    """The endpoint's screen: numbers that are ``guarded`` need a password (RFC 3261 22.2), all others none.
+
+    Everybody is challenged alike, and refused alike: whether a user exists is not told.
+    """
+
+    def __init__(
+        self,
+        digest: DigestServer,
+        credentials: Callable[[str], Credentials | None],
+        clock: Clock,
+        guarded: Callable[[str], bool],
+    ) -> None:
+        self._digest = digest
+        self._credentials = credentials
+        self._clock = clock
+        self._guarded = guarded
+        # For each address, when its minute began, and the wrong answers since.
+        self._wrong: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def screen(self, request: Request, flow: Flow) -> str | Refusal:
+        """Who calls a guarded number, or what they are refused with; empty for a number that is open to all."""
+        if not self._guarded(request.uri.number_or_user):
+            return ""
+        host = flow.remote.host
+        if self._guesses(host) >= MAX_WRONG:
+            return Refusal(403)
+        wall = self._clock.now().timestamp()
+        match self._digest.verify(request, self._credentials, wall):
+            case Challenge(stale=stale):
+                challenges = self._digest.challenges(wall, stale=stale)
+                return Refusal(401, tuple(("WWW-Authenticate", value) for value in challenges))
+            case Verified(user=user) if request.from_.uri.user == user:
+                self._wrong.pop(host, None)
+                return user
+            case Verified(user=user):
+                return self._refuse(host, f"{user} calls as {str(request.from_.uri.user)[:64]}")
+            case Refused():
+                return self._refuse(host, "wrong user or password")
+
+    def _refuse(self, host: str, why: str) -> Refusal:
+        began, count = self._wrong.pop(host, (self._clock.monotonic(), 0))
+        self._wrong[host] = (began, count + 1)
+        if len(self._wrong) > MAX_ADDRESSES:
+            self._wrong.popitem(last=False)
+        log.warning("a code was dialled and refused", source=host, why=why, wrong_answers=count + 1)
+        return Refusal(403)
+
+    def _guesses(self, host: str) -> int:
+        """How often an address answered wrongly in its minute."""
+        began, count = self._wrong.get(host, (0.0, 0))
+        if count and self._clock.monotonic() - began > WITHIN:
+            del self._wrong[host]
+            return 0
+        return count
+
+    def __repr__(self) -> str:
+        return f"<Doorkeeper {len(self._wrong)} addresses with wrong answers>"
