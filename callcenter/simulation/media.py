@@ -183,6 +183,8 @@ class SimEndpointMedia:
         self.world = world
         self.events = events
         """Whether keys are sent as telephone events; else as tones in the voice."""
+        self.mute = False
+        """Whether no sound leaves this phone, although all else works."""
         self.address: Address = (numeric_host(host), world.port(host))
         self.digits = ""
         """Keys that reached this phone from the other side."""
@@ -227,7 +229,9 @@ class SimEndpointMedia:
     @property
     def speaks_to(self) -> Address | None:
         """Where the voice goes now; a phone that holds sends nothing."""
-        if self._vanished or self._negotiated is None or self._negotiated.direction is not Direction.SENDRECV:
+        if self._vanished or self.mute or self._negotiated is None:
+            return None
+        if self._negotiated.direction is not Direction.SENDRECV:
             return None
         return self.remote
 

@@ -125,6 +125,10 @@ class World:
         self.facts: list[Fact] = []
         self.phones: list[Phone] = []
         self.hosts: dict[str, SimHost] = {}
+        self.mute_phones: set[str] = set()
+        """Names of phones from which no sound comes, in the calls that begin from now on."""
+        self.tone_phones: set[str] = set()
+        """Names of phones whose keys are tones in the voice, in the calls that begin from now on."""
         self.house: House
         self.database: SimDatabase
         self.storage: Storage
@@ -244,7 +248,7 @@ class World:
             Address(SWITCH, PORT),
             clock=self.clock,
             random=self.random,
-            sounds=lambda who, where: Voice(SimEndpointMedia(self.sound, where), self._names, who),
+            sounds=self._voice,
             number=number,
             display=display,
             transport=transport or self.transport,
@@ -252,6 +256,11 @@ class World:
         self.phones.append(phone)
         await phone.open()
         return phone
+
+    def _voice(self, name: str, host: str) -> Voice:
+        media = SimEndpointMedia(self.sound, host, events=name not in self.tone_phones)
+        media.mute = name in self.mute_phones
+        return Voice(media, self._names, name)
 
 
 Story = Callable[[World], Awaitable[None]]
