@@ -21,7 +21,8 @@ PERSONAL_KEYS = frozenset({"from_name"})
 
 # Facts that are worth a line at ``info``; the others stand at ``debug``.
 LOUD = frozenset(
-    {"SwitchStarted", "SwitchStopped", "CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected"}
+    {"SwitchStarted", "SwitchStopped", "ConfigReloaded", "DrainBegan", "DrainEnded"}
+    | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected"}
     | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "BrokerStateChanged"}
 )
 
@@ -30,7 +31,10 @@ def set_up(style: str = "text", level: str = "info") -> None:
     """Set structlog up: ``style`` is ``text`` (a terminal) or ``json`` (an object a line), ``level`` is logging's."""
     render: Any = structlog.processors.JSONRenderer(sort_keys=False)
     if style == "text":
-        render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24)
+        # Not the renderer's own traceback, which shows local variables: numbers, passwords, keys that were pressed.
+        render = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
+        )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -6,8 +6,9 @@ import argparse
 import sys
 import time
 
-from callcenter.cli.common import add_config_arguments, count, many, show
+from callcenter.cli.common import add_config_arguments, show
 from callcenter.config import ConfigError, load
+from callcenter.config.problems import count, many
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

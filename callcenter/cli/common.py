@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from callcenter.config import ConfigError, Problem, Settings, load
+from callcenter.config.problems import count
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,19 +42,3 @@ def show(problems: Sequence[Problem], out: TextIO) -> None:
     for problem in problems:
         print(problem.excerpt(), file=out)
     print(count(problems), file=out)
-
-
-def count(problems: Sequence[Problem]) -> str:
-    """``3 problems in 2 files, 1 warning``."""
-    errors = [problem for problem in problems if not problem.warning]
-    names = {problem.place.source.name for problem in errors}
-    files = sum(not name.startswith("--set") for name in names)
-    words = [many(len(errors), "problem") if errors else "no problem"]
-    words[0] += f" in {many(files, 'file')}" if files else ""
-    warnings = len(problems) - len(errors)
-    return ", ".join([*words, many(warnings, "warning")] if warnings else words)
-
-
-def many(number: int, word: str) -> str:
-    """``1 file``, ``2 files``."""
-    return f"{number} {word}{'' if number == 1 else 's'}"

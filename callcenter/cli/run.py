@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from callcenter import __version__
 from callcenter.calls.settings import Choice, Hangup, Menu, Say, Step, ToQueue
-from callcenter.cli.common import add_config_arguments, load_or_tell, many
+from callcenter.cli.common import add_config_arguments, load_or_tell
 from callcenter.config import Settings, render
+from callcenter.config.problems import many
 from callcenter.config.secrets import MONITOR, Secrets, SecretsError, open_secrets
 from callcenter.config.settings import OwnHashes
 from callcenter.publish.settings import Broker

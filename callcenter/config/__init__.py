@@ -1,6 +1,6 @@
 """Configuration: YAML to Settings, every mistake with file, line and path."""
 
-from callcenter.config.load import DEFAULT_FOLDER, load, render
+from callcenter.config.load import DEFAULT_FOLDER, data_folder, load, render
 from callcenter.config.problems import Code, ConfigError, Problem
 from callcenter.config.settings import OwnHashes, Settings, SwitchSettings
 
@@ -12,6 +12,7 @@ __all__ = [
     "Problem",
     "Settings",
     "SwitchSettings",
+    "data_folder",
     "load",
     "render",
 ]

@@ -68,6 +68,26 @@ def load(folder: Path | None = None, overrides: Sequence[str] = (), *, data: Pat
     return dataclasses.replace(settings, warnings=problems.all())
 
 
+def data_folder(folder: Path | None = None, overrides: Sequence[str] = (), *, data: Path | None = None) -> Path:
+    """The data folder alone, as :func:`load` would find it, also while other things are configured wrongly.
+
+    Raises ConfigError when what says where it is cannot be read.
+    """
+    if data is not None:
+        return data.absolute()
+    problems = Problems()
+    root = read_folder(DEFAULT_FOLDER if folder is None else folder.expanduser().resolve(), problems)
+    for argument in overrides:
+        override(root, argument, problems)
+    switch: schema.Switch | None = schema.Switch()
+    if root.child("switch") is not None:
+        problems = Problems()
+        switch = validate(schema.Switch, root, ("switch",), {}, problems)
+    if problems.fatal or switch is None:
+        raise ConfigError(problems.all())
+    return (Path(switch.data).expanduser() if switch.data else default_data()).absolute()
+
+
 def render(settings: Settings, on_done: Callable[[Job], None] = lambda job: None) -> Settings:
     """Make the sounds that are missing, so that ``calls.prompts`` is whole. Raises PromptError, one line."""
     made = speech.perform(settings.sounds.jobs, on_done)
@@ -138,7 +158,7 @@ class _Loader:
         assert switch and sip and mqtt and acd  # noqa: PT018
         assert mqtt_settings and media_settings  # noqa: PT018
         return Settings(
-            switch=SwitchSettings(switch.node, data.absolute()),
+            switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit),
             sip=_sip(sip),
             media=media_settings,
             plan=_plan(acd, things),
@@ -153,6 +173,7 @@ class _Loader:
             revision=hashlib.sha256(json.dumps(self._root.plain(), sort_keys=True).encode()).hexdigest()[:12],
             folder=self._folder,
             sounds=sounds,
+            written={name: entry.node.plain() for name, entry in sections.items()},
         )
 
     def _names(self) -> dict[str, set[str]]:

@@ -134,3 +134,19 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str
     if otherwise:
         return otherwise
     return f"known here: {', '.join(words)}" if 0 < len(words) <= 12 else ""
+
+
+def count(problems: Sequence[Problem]) -> str:
+    """``3 problems in 2 files, 1 warning``."""
+    errors = [problem for problem in problems if not problem.warning]
+    names = {problem.place.source.name for problem in errors}
+    files = sum(not name.startswith("--set") for name in names)
+    words = [many(len(errors), "problem") if errors else "no problem"]
+    words[0] += f" in {many(files, 'file')}" if files else ""
+    warnings = len(problems) - len(errors)
+    return ", ".join([*words, many(warnings, "warning")] if warnings else words)
+
+
+def many(number: int, word: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -265,6 +265,7 @@ class Switch(Shape):
 
     node: Slug = "cc1"
     data: str | None = None
+    drain_limit: Duration = 600.0
 
 
 class ListenOn(Shape):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from callcenter.acd.settings import Plan
 from callcenter.calls.settings import CallsSettings
@@ -18,10 +19,14 @@ from callcenter.storage.settings import StorageSettings
 
 @dataclass(frozen=True, slots=True)
 class SwitchSettings:
-    """The program itself: the node's name in call ids, and the folder of everything it writes."""
+    """The program itself: the node's name in call ids, and the folder of everything it writes.
+
+    ``drain_limit``: seconds that calls get to end by themselves when the switch is told to go down; 0: none.
+    """
 
     node: str
     data: Path
+    drain_limit: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Settings:
 
     ``hashes`` by agent. ``customers``: a CSV to import at start. ``revision`` changes with what is configured, not
     with comments or the order of keys. While ``sounds.jobs`` is not empty, ``calls.prompts`` lacks what they make:
-    ``config.render`` does them.
+    ``config.render`` does them. ``written`` is what stood in the files and arguments, as plain values.
     """
 
     switch: SwitchSettings
@@ -69,6 +74,7 @@ class Settings:
     folder: Path
     warnings: tuple[Problem, ...] = ()
     sounds: Sounds = field(default_factory=Sounds)
+    written: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def prompts_folder(self) -> Path:

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from callcenter.model.customer import Match
 from callcenter.model.states import (
     Device,
+    DrainOutcome,
     EndCause,
     Intent,
     OfferResult,
@@ -43,6 +44,32 @@ class SwitchStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigReloaded:
+    """Another configuration is in force, for calls that arrive from now on; ``by`` says in words who had it loaded."""
+
+    revision: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainBegan:
+    """No new calls are taken; the ``calls`` that are up have ``limit_ms`` to end by themselves."""
+
+    by: str
+    calls: int
+    limit_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrainEnded:
+    """The drain is over, ``calls`` of those that were up had to be ended; ``by`` is who cancelled or cut it short."""
+
+    outcome: DrainOutcome
+    calls: int = 0
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CallArrived:
     """An INVITE for one of our numbers was taken on. Numbers are as dialled; names may be empty."""
 
@@ -63,10 +90,11 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True)
 class CustomerFound:
-    """The customer base was asked about the caller's number; ``match`` is sure, maybe or none."""
+    """The customer base was asked who is calling, ``by`` number or account; ``match`` is sure, maybe or none."""
 
     customer: str
     match: Match
+    by: str = "number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +106,48 @@ class LanguageChosen:
 
 @dataclass(frozen=True, slots=True)
 class DigitsEntered:
-    """The caller pressed ``digits`` at the step named ``step``; ``valid`` when the step knew them."""
+    """The caller pressed ``digits`` at the step named ``step``; ``valid`` when the step knew them.
+
+    Of what is ``masked`` only the number of digits is told, by as many stars.
+    """
 
     step: str
     digits: str
     valid: bool
+    masked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeSet:
+    """An attribute of the call has a value from now on; stars stand for what is masked."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoursChecked:
+    """The opening hours of this name were asked: ``open``, ``closed`` or ``holiday``, and the name of the holiday."""
+
+    hours: str
+    door: str
+    holiday: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BranchTaken:
+    """A branch chose its case, counted from 1, for the reasons in ``why``; 0: none held, it went on ``otherwise``."""
+
+    step: str
+    case: int
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FlowEntered:
+    """The call went on with another flow than the one it arrived in."""
+
+    flow: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +337,15 @@ class WrapUpEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureCodeDialled:
+    """An agent dialled a code from the own phone; ``result`` says in words what came of it. It is no customer's call."""
+
+    agent: str
+    code: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
 class BrokerStateChanged:
     """The MQTT broker came or went; ``detail`` says why in words."""
 
@@ -282,11 +356,18 @@ class BrokerStateChanged:
 Body = (
     SwitchStarted
     | SwitchStopped
+    | ConfigReloaded
+    | DrainBegan
+    | DrainEnded
     | CallArrived
     | CallAnswered
     | CustomerFound
     | LanguageChosen
     | DigitsEntered
+    | AttributeSet
+    | HoursChecked
+    | BranchTaken
+    | FlowEntered
     | IntentCaptured
     | CallQueued
     | OfferMade
@@ -304,6 +385,7 @@ Body = (
     | CallEnded
     | AgentStateChanged
     | WrapUpEnded
+    | FeatureCodeDialled
     | BrokerStateChanged
 )
 

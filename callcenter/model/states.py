@@ -95,3 +95,12 @@ class EndCause(StrEnum):
     SHUTDOWN = "shutdown"
     RESTART = "restart"
     ERROR = "error"
+
+
+class DrainOutcome(StrEnum):
+    """How a drain ended: every call had ended, the limit was reached, calls are taken again, or it was cut short."""
+
+    EMPTY = "empty"
+    LIMIT = "limit"
+    CANCELLED = "cancelled"
+    CUT_SHORT = "cut_short"
