@@ -99,8 +99,8 @@ class Dialog:
 
     @classmethod
     def of_request(cls, request: Request, local_tag: str, flow: Flow, contact: str) -> Dialog:
-        """The dialog that our answer to this INVITE makes (12.1.1). The request has a Contact."""
-        peer = request.contact
+        """The dialog that our answer to this INVITE makes (12.1.1). There is a caller to be reached."""
+        peer = caller_of(request)
         assert peer is not None
         return cls(
             call_id=request.call_id,
@@ -233,8 +233,19 @@ class Dialog:
         self.flow = self.next_hop()
 
 
+def caller_of(request: Request) -> NameAddr | None:
+    """Where requests to the sender of an INVITE go: its Contact (12.1.1), or None when it lacks one.
+
+    RFC 2543 let a client leave it out: one that tags no From is reached by that.
+    """
+    return request.contact or (request.from_ if request.from_tag is None else None)
+
+
 def routed(target: Uri, routes: tuple[str, ...]) -> tuple[Uri, tuple[str, ...]]:
     """Request-URI and Route values for a target and a route set (12.2.1.1)."""
+    if target.headers or target.has_param("method"):
+        # Neither may stand in a Request-URI (19.1.1, table 1), and what a peer wrote there is no header of ours.
+        target = replace(target.without_params("method"), headers="", raw="")
     if not routes:
         return target, ()
     first = NameAddr.parse(routes[0]).uri

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from callcenter.sip.body import SDP, sdp_of
 from callcenter.sip.core import Core, merge_key
-from callcenter.sip.dialog import Dialog, DialogState, routed
+from callcenter.sip.dialog import Dialog, DialogState, caller_of, routed
 from callcenter.sip.errors import SipParseError
 from callcenter.sip.events import Effect, EndedBy, InviteReceived, RequestReceived, ResponseReceived
 from callcenter.sip.flow import Address, Flow
 from callcenter.sip.headers import Headers, Via
 from callcenter.sip.invite import Session
 from callcenter.sip.message import Request, Response
-from callcenter.sip.parser import check, parse
+from callcenter.sip.parser import answerable, check, parse
 from callcenter.sip.timers import RFC_TIMERS, SipTimers
 from callcenter.sip.transaction import State
 from callcenter.sip.transaction_client import ClientInvite, ClientRequest, client_key
@@ -38,6 +38,9 @@ DIALOG_METHODS = frozenset(("BYE", "INFO", "UPDATE", "PRACK"))
 
 # What bodies of ours and of peers may be (RFC 5621: a part among others counts too).
 ACCEPT = ("Accept", f"{SDP}, multipart/mixed")
+
+# What an Accept of a peer names when it reads our descriptions.
+READS_SDP = frozenset((SDP, "application/*", "*/*"))
 
 # Schemes of Request-URIs that can name somebody here.
 SCHEMES = frozenset(("sip", "sips", "tel"))
@@ -132,6 +135,9 @@ class Endpoint:
                 self._receive_response(message, now)
         except SipParseError as error:
             if isinstance(message, Request):
+                if error.partial is None:
+                    # Its transaction was looked for before it was checked.
+                    error.partial = answerable(message)
                 return self.receive_error(error, flow, now)
         return self._core.flush()
 
@@ -447,9 +453,9 @@ class Endpoint:
         core = self._core
         if len(core.sessions) >= self._limits.sessions:
             self._refuse_for_load(request, flow)
-        elif request.contact is None or not request.contact.uri.is_sip:
+        elif (peer := caller_of(request)) is None or not peer.uri.is_sip:
             core.refuse(request, flow, 400, reason="Missing Contact")
-        elif not self._unreadable_body(request, flow):
+        elif not self._unreadable_body(request, flow) and not self._takes_no_description(request, flow):
             user = self.screen(request, flow) if self.screen is not None else ""
             if isinstance(user, Refusal):
                 core.refuse(request, flow, user.status, user.headers)
@@ -496,6 +502,14 @@ class Endpoint:
                 self._core.refuse(request, flow, 415, [ACCEPT])
                 return True
         return False
+
+    def _takes_no_description(self, request: Request, flow: Flow) -> bool:
+        """20.1: whether the caller reads no session description; an INVITE that we cannot answer is refused: 406."""
+        accepted = request.headers.values("Accept")
+        if not accepted or any(value.partition(";")[0].rstrip().lower() in READS_SDP for value in accepted):
+            return False
+        self._core.refuse(request, flow, 406, reason=f"Only {SDP} Is Spoken Here")
+        return True
 
     def _refuse_for_load(self, request: Request, flow: Flow) -> None:
         self._core.refuse(request, flow, 503, [("Retry-After", str(self._limits.retry_after))])
