@@ -37,16 +37,16 @@ def missing(described: str, listens: str, refused: str = "", payload_type: int =
             missing("192.168.1.5:4000", "172.16.0.1:16384"),
             "8.8.8.8",
             (
-                "we say we are at 172.16.0.1, a private address, and the phone signals from 8.8.8.8: it cannot reach us "
-                "there; set media.advertised to our public address"
+                "we say we are at 172.16.0.1, a private address, and the phone signals from 8.8.8.8: it cannot reach "
+                "us there; set media.advertised to our public address"
             ),
         ),
         (
             missing("192.168.1.5:4000", "9.9.9.9:16384"),
             "8.8.8.8",
             (
-                "the phone said it sends from 192.168.1.5:4000, an address of its own network, and signals from 8.8.8.8: "
-                "the NAT or firewall before it lets no sound out"
+                "the phone said it sends from 192.168.1.5:4000, an address of its own network, and signals from "
+                "8.8.8.8: the NAT or firewall before it lets no sound out"
             ),
         ),
         (
@@ -58,8 +58,8 @@ def missing(described: str, listens: str, refused: str = "", payload_type: int =
             missing("[fd00::5]:4000", "[2620:fe::fe]:16384"),
             "2620:fe::1",
             (
-                "the phone said it sends from [fd00::5]:4000, an address of its own network, and signals from 2620:fe::1: "
-                "the NAT or firewall before it lets no sound out"
+                "the phone said it sends from [fd00::5]:4000, an address of its own network, and signals from "
+                "2620:fe::1: the NAT or firewall before it lets no sound out"
             ),
         ),
     ],
