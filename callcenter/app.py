@@ -7,6 +7,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from random import Random, SystemRandom
 from typing import Any
 
@@ -15,12 +16,15 @@ import uvloop
 
 from callcenter import __version__
 from callcenter.acd.core import Acd
-from callcenter.acd.events import DeviceChanged
+from callcenter.acd.events import DeviceChanged, IntentChosen
+from callcenter.acd.settings import QueueSettings
 from callcenter.calls.books import Books, closing_facts
 from callcenter.calls.commands import CommandDesk
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.facts import FactStream
+from callcenter.calls.feature_codes import FeatureCodes
 from callcenter.calls.inbound import FrontDoor
+from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
 from callcenter.config.secrets import Secrets
@@ -40,6 +44,7 @@ from callcenter.publish.publisher import Publisher, Status
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.runtime.clock import Clock, SystemClock
 from callcenter.runtime.errors import first_error
+from callcenter.signaling.doorkeeper import Doorkeeper
 from callcenter.signaling.leg import Leg
 from callcenter.signaling.network import SipNetwork
 from callcenter.signaling.registrar_shell import RegistrarShell
@@ -94,13 +99,14 @@ class House:
         )
         self.supervisor = Supervisor(group)
         sip = settings.sip
+        digest = DigestServer(sip.realm, secrets.nonce_key, algorithms=sip.digest)
         self.registrar = RegistrarShell(
             Registrar(
                 min_expires=round(sip.register_min),
                 max_expires=round(sip.register_max),
                 default_expires=round(sip.register_default),
             ),
-            DigestServer(sip.realm, secrets.nonce_key, algorithms=sip.digest),
+            digest,
             secrets.credentials.get,
             storage.locations,
             clock,
@@ -123,17 +129,24 @@ class House:
         )
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons)
+        self.feature_codes = FeatureCodes(self.services, self.desk)
+        doorkeeper = Doorkeeper(digest, secrets.credentials.get, clock, self.feature_codes.known)
+        self.endpoint.screen = doorkeeper.screen
         self.stream.subscribe(self.books.take)
         self.stream.subscribe(FactLogger().take)
         self.stream.subscribe(self._publish_state)
+        self.stream.subscribe(storage.intents.take)
+        self.queue_board = QueueBoard(lambda: self.acd.plan, self._zone_of, clock, self._publish_queue)
+        self.stream.subscribe(self.queue_board.take)
         edges.publisher.on_state = self._broker_changed
         edges.publisher.on_command = self._commanded
 
     async def start(self) -> None:
         """Close the last run's books, take its registrations up, and listen. Raises TransportError, StorageError."""
         await self._close_books()
-        agents = self.settings.plan.agents
-        for topic in await self.edges.storage.retained.replace(map(topics.agent_state, agents)):
+        agents, queues = self.settings.plan.agents, self.settings.plan.queues
+        ours = (*map(topics.agent_state, agents), *map(topics.queue_state, queues), topics.CONFIG)
+        for topic in await self.edges.storage.retained.replace(ours):
             self.edges.publisher.set_state(topic, None)
         for agent in agents:
             state = payloads.agent_state(
@@ -145,13 +158,19 @@ class House:
                 since=self.edges.clock.now(),
             )
             self.edges.publisher.set_state(topics.agent_state(agent), state)
+        self.queue_board.refresh()
+        config = payloads.config_state(self.settings.revision, loaded_at=self.edges.clock.now(), by="start")
+        self.edges.publisher.set_state(topics.CONFIG, config)
         self.stream.append(SwitchStarted(self.settings.switch.node, __version__, self.settings.revision))
+        # Before any phone is back: it would sign its agent in.
+        for agent, (intent, reason) in (await self.edges.storage.intents.load_all(agents)).items():
+            self.dispatcher.tell(IntentChosen(agent, intent, reason, "the agent before the restart"))
         await self.user_agent.open()
         await self.registrar.open()
 
     async def go_down(self, reason: str) -> None:
         """End in good order: no new calls, the calls hung up, the last facts told."""
-        self.front_door.draining = True
+        self.front_door.draining = self.feature_codes.draining = True
         self.user_agent.drain()
         self.edges.publisher.set_status(Status.DRAINING)
         self.supervisor.end_all(Ending(Side.SYSTEM, EndCause.SHUTDOWN, 503))
@@ -159,6 +178,7 @@ class House:
             async with asyncio.timeout(GO_DOWN_PATIENCE):
                 await self.supervisor.empty()
         self.dispatcher.settle()
+        self.queue_board.close()
         self.stream.append(SwitchStopped(reason))
         self.registrar.close()
         await self.user_agent.close()
@@ -173,7 +193,8 @@ class House:
                 self.stream.append(draft.body, draft.call_id)
 
     def _invited(self, leg: Leg) -> None:
-        self.front_door.take(leg)
+        if not self.feature_codes.take(leg):
+            self.front_door.take(leg)
 
     def _phone_of(self, agent: str) -> Binding | None:
         return next(iter(self.registrar.bindings(agent)), None)
@@ -193,6 +214,28 @@ class House:
     def _publish_state(self, fact: Fact) -> None:
         if isinstance(fact.body, AgentStateChanged):
             self.edges.publisher.set_state(topics.agent_state(fact.body.agent), payloads.agent_state_of(fact))
+
+    def _publish_queue(self, queue: QueueSettings, status: QueueStatus | None) -> None:
+        topic = topics.queue_state(queue.id)
+        if status is None:
+            self.edges.publisher.set_state(topic, None)
+            return
+        state = payloads.queue_state(
+            queue.id,
+            client=queue.client,
+            waiting=status.waiting,
+            longest_since=status.longest_since,
+            ready=status.ready,
+            signed_in=status.signed_in,
+            talking=status.talking,
+            service_level=status.service_level,
+            at=self.edges.clock.now(),
+        )
+        self.edges.publisher.set_state(topic, state)
+
+    def _zone_of(self, client: str) -> tzinfo:
+        found = self.services.settings.clients.get(client)
+        return (found.zone if found is not None else None) or UTC
 
 
 @contextlib.asynccontextmanager

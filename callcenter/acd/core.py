@@ -449,7 +449,7 @@ class Acd:
         if came_back and agent.work is Work.IDLE:
             state = replace(state, remaining_ms=0)
             sign_in = self._plan.agents[agent.id].sign_in
-            chose_to_stay_away = agent.intent is Intent.NOT_READY and not agent.forced
+            chose_to_stay_away = agent.intent is not Intent.READY and not agent.forced
             if agent.intent is not Intent.READY and sign_in is not Intent.SIGNED_OUT and not chose_to_stay_away:
                 reason = "" if sign_in is Intent.READY else "signed_in"
                 state = replace(state, intent=sign_in, reason=reason, forced=True, next=sign_in, next_reason=reason)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from callcenter.calls.call import Call, CallerKnown
 from callcenter.calls.flow import run_steps
 from callcenter.calls.heard import watch_caller
+from callcenter.calls.party import Party
 from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
-from callcenter.media.plane import BadDescription, NoCapacity, NotAcceptable
+from callcenter.media.plane import BadDescription, MediaPlane, NoCapacity, NotAcceptable
 from callcenter.model.customer import Match
 from callcenter.model.facts import CallAnswered, CallArrived, CustomerFound
 from callcenter.model.interaction import Ending
@@ -71,11 +73,16 @@ async def inbound(call: Call) -> Ending:
 
 
 async def answer(call: Call) -> Ending | None:
-    """Open the sound and answer; the ending when that cannot be done."""
-    leg, sound = call.caller.leg, call.caller.sound
+    """Open the caller's sound and answer; the ending when that cannot be done."""
     watch_caller(call)
+    return await take_up(call.caller, call.services.plane, call.id, lambda: call.add(CallAnswered()))
+
+
+async def take_up(party: Party, plane: MediaPlane, call_id: str, answered: Callable[[], None]) -> Ending | None:
+    """Open the sound of whoever calls us and answer; the ending when that cannot be done."""
+    leg, sound = party.leg, party.sound
     try:
-        description = await sound.open(call.services.plane, call.id, leg.flow, offer=leg.offer)
+        description = await sound.open(plane, call_id, leg.flow, offer=leg.offer)
     except NoCapacity as error:
         leg.reject(503, headers=(("Retry-After", str(error.retry_after)),))
         return Ending(Side.SYSTEM, EndCause.REJECTED, 503, str(error))
@@ -86,7 +93,7 @@ async def answer(call: Call) -> Ending | None:
         leg.reject(400)
         return Ending(Side.SYSTEM, EndCause.REJECTED, 400, str(error))
     leg.answer(description)
-    call.add(CallAnswered())
+    answered()
     if leg.offer is None:
         # The caller's description comes in the ACK (RFC 3261 13.2.1); without one there is nobody to speak to.
         sdp = await leg.acknowledged

@@ -9,6 +9,7 @@ from pathlib import Path
 from callcenter.runtime.clock import Clock
 from callcenter.storage.customers import Customers
 from callcenter.storage.database import AioDatabase, Database, StorageError
+from callcenter.storage.intents import Intents
 from callcenter.storage.interactions import Interactions
 from callcenter.storage.locations import Locations
 from callcenter.storage.log import FactLog, OnState
@@ -25,6 +26,7 @@ class Storage:
         self.interactions = Interactions(database, log)
         self.customers = Customers(database)
         self.locations = Locations(database, log, clock)
+        self.intents = Intents(database, log)
         self.retained = Retained(database, log)
         self._lock = lock
 
