@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
+from callcenter.acd.matching import why_not
+from callcenter.acd.settings import Plan
 from callcenter.app import House
+from callcenter.calls.queue_status import QueueStatus
 from callcenter.model.facts import (
+    AgentLegEnded,
     AgentStateChanged,
     CallArrived,
+    CallConnected,
     CallEnded,
     CallQueued,
     Fact,
@@ -17,7 +23,7 @@ from callcenter.model.facts import (
     OfferMade,
     QueueLeft,
 )
-from callcenter.model.states import Work
+from callcenter.model.states import Device, Intent, VisitOutcome, Work
 from callcenter.sip.endpoint import Endpoint
 
 # What an agent may be doing with no call on the floor.
@@ -56,6 +62,7 @@ async def look_for_leftovers(house: House, facts: Sequence[Fact], phones: Iterab
         found.expect(not house.acd.waiting(queue), f"tickets in {queue}: {house.acd.waiting(queue)}")
     look_at_agents(house, facts, found)
     look_at_visits(facts, found)
+    look_at_queues(house, facts, found)
     await look_at_records(house, facts, found)
     return found
 
@@ -89,6 +96,77 @@ def look_at_visits(facts: Sequence[Fact], found: Leftovers) -> None:
             case _:
                 pass
     found.expect(not offered, f"offers that never ended: {offered}")
+
+
+def look_at_queues(house: House, facts: Sequence[Fact], found: Leftovers) -> None:
+    """What the floor was told last of each queue is what all facts together say."""
+    clock = house.edges.clock
+    ours = [fact for fact in facts if fact.boot == house.stream.boot]
+    for queue in house.acd.plan.queues:
+        shown = house.queue_board.shown(queue)
+        true = queue_from_facts(queue, ours, house.acd.plan, round(clock.monotonic() * 1000), clock.now())
+        found.expect(shown == true, f"queue {queue} was told as {shown}, the facts say {true}")
+
+
+def queue_from_facts(name: str, facts: Sequence[Fact], plan: Plan, ms: int, now: datetime) -> QueueStatus:
+    """A queue at a moment (of a client in UTC), worked out the long way: from every fact so far, by the definitions."""
+    queue = plan.queues[name]
+    joined: dict[str, Fact] = {}
+    left: dict[str, tuple[int, QueueLeft]] = {}
+    states: dict[str, AgentStateChanged] = {}
+    talks: dict[str, str] = {}
+    for fact in facts:
+        match fact.body:
+            case CallQueued(visit=visit, queue=where) if where == name:
+                joined[visit] = fact
+            case QueueLeft(visit=visit) as body:
+                left[visit] = fact.ms, body
+            case AgentStateChanged(agent=agent) as body:
+                states[agent] = body
+            case CallConnected(visit=visit, offer=offer) if visit in joined:
+                talks[offer] = visit
+            case AgentLegEnded(offer=offer):
+                talks.pop(offer, None)
+            case _:
+                pass
+    waiting = [fact for visit, fact in joined.items() if visit not in left]
+    able = [
+        agent.id
+        for agent in plan.agents.values()
+        if not why_not(agent, queue.client, queue.requirements) and agent.id in states
+    ]
+    today = [fact for fact in joined.values() if fact.at.date() == now.date()]
+    in_time, counted = 0, 0
+    for fact in today:
+        assert isinstance(fact.body, CallQueued)
+        until, end = left.get(fact.body.visit, (ms, None))
+        outcome = end.outcome if end is not None else None
+        in_time += outcome is VisitOutcome.ANSWERED and until - fact.ms <= 20_000
+        counted += not (
+            outcome is VisitOutcome.SHORT_ABANDONED
+            or (outcome is VisitOutcome.REFUSED and end is not None and end.reason == "closed")
+            or (outcome is None and until - fact.ms < 20_000)
+        )
+    return QueueStatus(
+        waiting=len(waiting),
+        longest_since=min((place_since(fact) for fact in waiting), default=None),
+        ready=sum(could_be_offered(states[agent]) for agent in able),
+        signed_in=sum(states[agent].intent is not Intent.SIGNED_OUT for agent in able),
+        talking=len(talks),
+        service_level=round(in_time / counted, 4) if counted else None,
+    )
+
+
+def place_since(fact: Fact) -> datetime:
+    """Since when a caller who joined has a place in line."""
+    assert isinstance(fact.body, CallQueued)
+    return fact.at - timedelta(milliseconds=fact.ms - fact.body.first_joined_ms)
+
+
+def could_be_offered(state: AgentStateChanged) -> bool:
+    """Whether an agent of this state could be offered a caller."""
+    there = (state.intent, state.work, state.device) == (Intent.READY, Work.IDLE, Device.REGISTERED)
+    return there and not state.remaining_ms
 
 
 async def look_at_records(house: House, facts: Sequence[Fact], found: Leftovers) -> None:

@@ -230,3 +230,58 @@ def test_the_topics_are_those_of_the_design() -> None:
     assert topics.agent_state("ana") == "callcenter/v1/agents/ana/state"
     assert topics.agent_pop("ana") == "callcenter/v1/agents/ana/pop"
     assert topics.call_event("cc1-01jd") == "callcenter/v1/calls/cc1-01jd/event"
+
+
+def test_a_queue_s_state_is_counts_and_nothing_of_a_caller() -> None:
+    state = payloads.queue_state(
+        "sales",
+        client="acme",
+        waiting=2,
+        longest_since=NOON - timedelta(seconds=112, milliseconds=430),
+        ready=0,
+        signed_in=7,
+        talking=5,
+        service_level=0.8125,
+        at=NOON,
+    )
+    assert state == {
+        "schema": "queue.v1",
+        "queue": "sales",
+        "client": "acme",
+        "waiting": 2,
+        "longest_s": 112.4,
+        "longest_since": "2026-11-21T11:58:07.674Z",
+        "ready": 0,
+        "signed_in": 7,
+        "talking": 5,
+        "service_level_20s": 0.8125,
+        "at": "2026-11-21T12:00:00.104Z",
+    }
+
+
+def test_an_empty_queue_has_no_longest_wait() -> None:
+    state = payloads.queue_state(
+        "sales",
+        client="acme",
+        waiting=0,
+        longest_since=None,
+        ready=1,
+        signed_in=1,
+        talking=0,
+        service_level=None,
+        at=NOON,
+    )
+    assert (state["longest_s"], state["longest_since"], state["service_level_20s"]) == (0.0, None, None)
+
+
+def test_the_configuration_in_force_is_named_with_who_loaded_it() -> None:
+    assert payloads.config_state("a1b2c3", loaded_at=NOON, by="start") == {
+        "schema": "config.v1",
+        "revision": "a1b2c3",
+        "loaded_at": "2026-11-21T12:00:00.104Z",
+        "by": "start",
+    }
+    assert topics.CONFIG == "callcenter/v1/system/config"
+    assert topics.queue_state("sales") == "callcenter/v1/queues/sales/state"
+    with pytest.raises(ValueError, match="may not stand in a topic"):
+        topics.queue_state("+420777123456")
