@@ -32,12 +32,18 @@ class CallerKnown:
 
 @dataclass(slots=True)
 class Captured:
-    """What the flow has learnt from the caller."""
+    """What the flow has learnt from the caller.
+
+    ``attributes`` are as branches ask for them; ``told``, and ``entered`` by menu and attribute, as agents and records
+    may see them: stars stand there for what is masked.
+    """
 
     language: str
     intent: str = ""
     menus: list[str] = field(default_factory=list)
     entered: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict, repr=False)
+    told: dict[str, str] = field(default_factory=dict)
 
 
 class Call:

@@ -1,28 +1,87 @@
-"""The flow: runs the steps that the configuration names, one after the other."""
+"""The flow: runs the steps that the configuration names, one after the other, until something ends the call."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 from callcenter.calls.call import Call
 from callcenter.calls.queueing import FlowedOut, wait_in_queue
-from callcenter.calls.settings import Choice, Hangup, Menu, Say, Step, ToQueue
-from callcenter.model.facts import DigitsEntered, IntentCaptured, LanguageChosen
+from callcenter.calls.settings import (
+    AskHours,
+    Branch,
+    ChooseLanguage,
+    Collect,
+    GoTo,
+    Hangup,
+    Menu,
+    Say,
+    SetAttributes,
+    Step,
+    SubFlow,
+    ToQueue,
+)
+from callcenter.calls.steps.attributes import note
+from callcenter.calls.steps.branch import choose_case, door
+from callcenter.calls.steps.collect import Collected, collect
+from callcenter.calls.steps.language import customers_language, speak
+from callcenter.calls.steps.menu import ask, choose
+from callcenter.model.facts import FlowEntered
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
 
-
-async def run_steps(call: Call, steps: Sequence[Step]) -> Ending | None:
-    """Run the steps; the ending when one of them ends the call, None when all are through."""
-    for step in steps:
-        ending = await run_step(call, step)
-        if ending is not None:
-            return ending
-    return None
+# A caller who goes round in menus all day, or flows that call each other for ever, end here: a step tells few facts,
+# and a restart reads all those of a call (see app.py).
+MAX_STEPS = 2_000
+MAX_AHEAD = 2_000
 
 
-async def run_step(call: Call, step: Step) -> Ending | None:
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Run these steps, then what stands behind."""
+
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GoAway:
+    """Run these steps in place of all that stands behind. ``why``: what the record says if the call ends after them."""
+
+    steps: tuple[Step, ...]
+    why: str = ""
+
+
+Outcome = Ending | GoOn | GoAway | None
+"""What a step comes to; None: the next one follows."""
+
+
+async def run_flow(call: Call, flow: str) -> Ending:
+    """Run a flow, and wherever it leads to."""
+    return await run_steps(call, call.settings.flows[flow].steps)
+
+
+async def run_steps(call: Call, steps: Sequence[Step]) -> Ending:
+    """Run steps, and wherever they lead to. Behind the last one the call is over."""
+    todo, why = list(reversed(steps)), ""
+    for _ in range(MAX_STEPS):
+        if not todo:
+            return Ending(Side.SYSTEM, EndCause.FLOW_ENDED, 0, why)
+        match await run_step(call, todo.pop()):
+            case Ending() as ending:
+                return ending
+            case GoOn(steps=steps):
+                todo += reversed(steps)
+            case GoAway(steps=steps, why=why):
+                todo = list(reversed(steps))
+            case None:
+                pass
+        if len(todo) > MAX_AHEAD:
+            break
+    return Ending(Side.SYSTEM, EndCause.FLOW_ENDED, 0, "the flow goes round and round")
+
+
+async def run_step(call: Call, step: Step) -> Outcome:
     """Run one step."""
     match step:
         case Say():
@@ -31,17 +90,33 @@ async def run_step(call: Call, step: Step) -> Ending | None:
         case Menu():
             choice = await ask(call, step)
             if choice is None:
-                return await run_steps(call, step.otherwise) or Ending(
-                    Side.SYSTEM, EndCause.FLOW_ENDED, 0, f"no choice at menu {step.id}"
-                )
+                return GoAway(step.otherwise, f"no choice at menu {step.id}")
             choose(call, step, choice)
-            return await run_steps(call, choice.then)
+            return GoOn(choice.then)
+        case Collect():
+            return after_collect(step, await collect(call, step))
+        case SetAttributes():
+            for name, value in step.values.items():
+                note(call, name, value)
+            return None
+        case ChooseLanguage():
+            speak(call, step.language or customers_language(call))
+            return None
+        case Branch():
+            return GoOn(choose_case(call, step))
+        case AskHours():
+            return GoOn(step.then.get(door(call, step.hours), ()))
+        case SubFlow():
+            return GoOn(enter(call, step.flow))
+        case GoTo():
+            return GoAway(enter(call, step.flow))
         case ToQueue():
+            call.caller.sound.listen_for_digits(False)
             match await wait_in_queue(call, step):
                 case Ending() as ending:
                     return ending
                 case FlowedOut(action=action):
-                    return await after_queue(call, step, action)
+                    return after_queue(call, step, action)
         case Hangup():
             if step.prompt is not None:
                 await call.caller.sound.say(call.prompt(step.prompt), barge_in=False)
@@ -50,45 +125,32 @@ async def run_step(call: Call, step: Step) -> Ending | None:
             assert_never(step)
 
 
-async def after_queue(call: Call, step: ToQueue, action: str) -> Ending | None:
+def after_collect(step: Collect, collected: Collected) -> Outcome:
+    """What follows an entry: after the last try the step's own steps, and without any the end of the call."""
+    match collected:
+        case Collected.ENTERED:
+            return None
+        case Collected.NOBODYS if step.not_found:
+            return GoOn(step.not_found)
+        case Collected.NOBODYS | Collected.NOTHING if step.otherwise is not None:
+            return GoOn(step.otherwise)
+        case Collected.NOBODYS | Collected.NOTHING:
+            return GoAway((Hangup(step.goodbye),), f"nothing entered at {step.id}")
+        case _:
+            assert_never(collected)
+
+
+def after_queue(call: Call, step: ToQueue, action: str) -> Outcome:
     """What follows a queue that gave the caller back: the step's own steps, else the queue's ``on_max_wait``.
 
     That names a flow, run in place of the rest; ``continue`` and nothing go on behind the step.
     """
     if step.on_timeout:
-        return await run_steps(call, step.on_timeout)
-    flow = call.settings.flows.get(action)
-    if flow is None:
-        return None
-    return await run_steps(call, flow.steps) or Ending(Side.SYSTEM, EndCause.FLOW_ENDED)
+        return GoOn(step.on_timeout)
+    return GoAway(enter(call, action)) if action in call.settings.flows else None
 
 
-async def ask(call: Call, menu: Menu) -> Choice | None:
-    """Ask until a key of the menu comes; None after the last try."""
-    sound, again = call.caller.sound, None
-    call.stage = f"at menu {menu.id}"
-    for _ in range(menu.retries + 1):
-        if again is not None:
-            await sound.say(call.prompt(again), barge_in=menu.barge_in)
-        await sound.say(call.prompt(menu.prompt), barge_in=menu.barge_in)
-        key = await sound.key(menu.timeout)
-        choice = menu.choices.get(key) if key is not None else None
-        if key is not None:
-            call.add(DigitsEntered(menu.id, key, valid=choice is not None))
-        if choice is not None and key is not None:
-            call.captured.entered[menu.id] = key
-            return choice
-        again = menu.no_input if key is None else menu.invalid
-    return None
-
-
-def choose(call: Call, menu: Menu, choice: Choice) -> None:
-    """Note what the caller chose."""
-    captured = call.captured
-    if choice.language is not None and choice.language != captured.language:
-        captured.language = choice.language
-        call.add(LanguageChosen(choice.language))
-    if choice.intent:
-        captured.intent = choice.intent
-        captured.menus.append(choice.intent)
-        call.add(IntentCaptured(choice.intent, menu.id))
+def enter(call: Call, flow: str) -> tuple[Step, ...]:
+    """The steps of a flow that the call goes on with."""
+    call.add(FlowEntered(flow))
+    return call.settings.flows[flow].steps

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from typing import Any
 
-from callcenter.calls.call import Call, CallerKnown
-from callcenter.calls.flow import run_steps
+from callcenter.calls.call import Call
+from callcenter.calls.flow import run_flow
 from callcenter.calls.heard import watch_caller
+from callcenter.calls.known import look_up_number
 from callcenter.calls.party import Party
 from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
 from callcenter.media.plane import BadDescription, MediaPlane, NoCapacity, NotAcceptable
-from callcenter.model.customer import Match
-from callcenter.model.facts import CallAnswered, CallArrived, CustomerFound
+from callcenter.model.facts import CallAnswered, CallArrived
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
 from callcenter.signaling.leg import Leg
-from callcenter.storage.database import StorageError
 
-# The customer base is asked before the greeting; a slow disk must not keep the caller in silence.
-LOOK_UP_LIMIT = 0.3
-RECENT_INTERACTIONS = 5
 RETRY_AFTER = 5
 
 
@@ -66,10 +60,9 @@ async def inbound(call: Call) -> Ending:
     refused = await answer(call)
     if refused is not None:
         return refused
-    await look_up(call)
+    await look_up_number(call)
     call.stage = "in the flow"
-    ending = await run_steps(call, call.settings.flows[call.number.flow].steps)
-    return ending or Ending(Side.SYSTEM, EndCause.FLOW_ENDED)
+    return await run_flow(call, call.number.flow)
 
 
 async def answer(call: Call) -> Ending | None:
@@ -104,19 +97,3 @@ async def take_up(party: Party, plane: MediaPlane, call_id: str, answered: Calla
         except (NotAcceptable, BadDescription) as error:
             return Ending(Side.SYSTEM, EndCause.MEDIA_FAILED, 0, str(error))
     return None
-
-
-async def look_up(call: Call) -> None:
-    """Ask the customer base who is calling; without an answer in time the caller is unknown."""
-    services, client = call.services, call.client.id
-    recent: list[dict[str, Any]] = []
-    try:
-        async with asyncio.timeout(LOOK_UP_LIMIT):
-            match, found = await services.customers.find(client, call.from_number)
-            if match is Match.SURE:
-                recent = await services.interactions.recent_of_customer(client, found[0].id, RECENT_INTERACTIONS)
-    except (TimeoutError, StorageError):
-        return
-    call.known = CallerKnown(match, tuple(found), tuple(recent))
-    if match is not Match.NONE:
-        call.add(CustomerFound(found[0].id if match is Match.SURE else "", match))

@@ -9,6 +9,7 @@ from callcenter.media.plane import BadDescription, MediaError, NotAcceptable
 from callcenter.model.states import Side
 from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import Leg, Reinvite
+from callcenter.sip.keys import key_of
 
 
 class Party:
@@ -26,6 +27,7 @@ class Party:
         # One re-INVITE may be pending in a dialog (RFC 3261 14.2); a second one is a peer in a hurry.
         self._reoffers = Background(limit=2)
         leg.on_reinvite = self._reoffered
+        leg.on_info = self._informed
 
     def close(self) -> None:
         """Hang up and give the sound back. Never waits; may be called twice."""
@@ -35,6 +37,11 @@ class Party:
 
     def __repr__(self) -> str:
         return f"<Party {self.side} {self.leg!r}{' holds' if self.holds else ''}>"
+
+    def _informed(self, content_type: str, body: bytes) -> None:
+        key = key_of(content_type, body)
+        if key is not None:
+            self.sound.press(key)
 
     def _reoffered(self, reinvite: Reinvite) -> None:
         if not self._reoffers.start(self._answer(reinvite), name=f"re-INVITE of {self.leg.id}"):

@@ -56,6 +56,7 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         waited_s=offer.waited,
         menu=captured.menus,
         entered=captured.entered,
+        attributes=captured.told,
         match=known.match,
         customers=known.customers,
         interactions=known.recent,

@@ -5,24 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
+from callcenter.calls.hours import Door, Hours
 from callcenter.media.plane import Clip
-from callcenter.model.customer import normalise_number
+from callcenter.model.customer import Match, normalise_number
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A company in whose name calls are answered. ``languages``: the first is spoken until another is chosen."""
+    """A company in whose name calls are answered. ``languages``: the first is spoken until another is chosen.
+
+    ``zone`` is where its opening hours are meant, where they name no zone themselves.
+    """
 
     id: str
     name: str
     languages: tuple[str, ...]
     greeting: Mapping[str, str] = field(default_factory=dict)
+    zone: ZoneInfo | None = None
 
     @property
     def language(self) -> str:
         """The language that a call begins in."""
         return self.languages[0]
+
+    def speaks(self, language: str) -> str | None:
+        """Which of our languages serves a customer of this one: itself, else one of its kind (en for en-GB)."""
+        if language in self.languages:
+            return language
+        return next((each for each in self.languages if language and _base(each) == _base(language)), None)
 
     def greeting_for(self, language: str, agent: str) -> str:
         """What the agent named ``agent`` says first; in the client's first language when ``language`` has none."""
@@ -50,11 +62,15 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a key of a menu means. ``language``: speak this from now on; None: stay."""
+    """What a key of a menu means. ``language``: speak this from now on; None: stay.
 
-    intent: str
+    ``repeat``: the menu is played again, and nothing else.
+    """
+
+    intent: str = ""
     language: str | None = None
     then: tuple[Step, ...] = ()
+    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +94,144 @@ class Menu:
 
 
 @dataclass(frozen=True, slots=True)
+class Collect:
+    """Play a prompt and take digits into the attribute ``into``.
+
+    ``shortest`` to ``longest`` digits, ended by the ``terminator``, or by ``between`` seconds without a key; where both
+    are the same, by the last digit. ``*``, unless it is the terminator, begins anew. ``first_digit``: seconds to wait
+    for the first. ``retries``: how often it is asked again, after the prompt ``invalid`` or ``no_input``.
+
+    ``mask``: what is entered is told nowhere, only how many digits it had. ``look_up``: it must be the account of a
+    customer; ``not_found`` are the steps when the last try was nobody's. ``otherwise``: the steps after the last try;
+    None: say ``goodbye`` and hang up. The flow goes on behind both.
+    """
+
+    id: str
+    into: str
+    prompt: str
+    shortest: int = 1
+    longest: int = 32
+    terminator: str | None = "#"
+    first_digit: float = 5.0
+    between: float = 3.0
+    retries: int = 2
+    invalid: str | None = None
+    no_input: str | None = None
+    mask: bool = False
+    look_up: bool = False
+    not_found: tuple[Step, ...] = ()
+    otherwise: tuple[Step, ...] | None = None
+    goodbye: str | None = None
+    barge_in: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetAttributes:
+    """Note attributes of the call: branches ask for them, agents see them, the record keeps them."""
+
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseLanguage:
+    """Speak this language from now on; None: the customer's own, where it is known for sure and the company has it."""
+
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeIs:
+    """An attribute has one of these ``values``, or begins with one of ``prefixes``, or ``there``: has any at all."""
+
+    name: str
+    values: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+    there: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallerIs:
+    """The caller's number is one of ``numbers``, or begins with one of ``prefixes``, or is ``anonymous`` or is not."""
+
+    numbers: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+    anonymous: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerIs:
+    """How sure the customer is; when it is for sure, one of these tiers and languages. What is empty asks nothing."""
+
+    matches: frozenset[Match] = frozenset()
+    tiers: frozenset[str] = frozenset()
+    languages: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageIs:
+    """The caller is served in one of these languages."""
+
+    languages: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class IntentIs:
+    """What the caller chose last is one of these."""
+
+    intents: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class HoursAre:
+    """The opening hours of this name stand so."""
+
+    hours: str
+    doors: frozenset[Door] = frozenset({Door.OPEN})
+
+
+Condition = AttributeIs | CallerIs | CustomerIs | LanguageIs | IntentIs | HoursAre
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Steps, when every condition holds."""
+
+    when: tuple[Condition, ...]
+    then: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The first case that holds, else ``otherwise``; the flow goes on behind it. ``id`` may be empty."""
+
+    id: str
+    cases: tuple[Case, ...]
+    otherwise: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AskHours:
+    """Steps by how the opening hours stand; the flow goes on behind them."""
+
+    hours: str
+    then: Mapping[Door, tuple[Step, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class SubFlow:
+    """Run another flow and come back."""
+
+    flow: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoTo:
+    """Run another flow in place of the rest."""
+
+    flow: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToQueue:
     """Wait in a queue for an agent. ``priority``: None takes the queue's.
 
@@ -97,7 +251,7 @@ class Hangup:
     prompt: str | None = None
 
 
-Step = Say | Menu | ToQueue | Hangup
+Step = Say | Menu | Collect | SetAttributes | ChooseLanguage | Branch | AskHours | SubFlow | GoTo | ToQueue | Hangup
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +313,7 @@ class FeatureCode:
 
 @dataclass(frozen=True, slots=True)
 class CallsSettings:
-    """All that the scripts of calls go by.
+    """All that the scripts of calls go by. ``hours`` by name.
 
     ``reasons`` for being not ready, with what each means in words. ``feature_codes`` by what an agent dials;
     ``agent_languages`` is what each agent hears then.
@@ -171,6 +325,7 @@ class CallsSettings:
     numbers: Mapping[str, Number] = field(default_factory=dict)
     flows: Mapping[str, Flow] = field(default_factory=dict)
     treatments: Mapping[str, QueueTreatment] = field(default_factory=dict)
+    hours: Mapping[str, Hours] = field(default_factory=dict)
     prompts: Prompts = field(default_factory=Prompts)
     reasons: Mapping[str, str] = field(default_factory=dict)
     feature_codes: Mapping[str, FeatureCode] = field(default_factory=dict)
@@ -185,3 +340,7 @@ class CallsSettings:
         if found is not None:
             return found
         return next((each for each in self.numbers.values() if wanted in each.aliases), None)
+
+
+def _base(language: str) -> str:
+    return language.partition("-")[0]

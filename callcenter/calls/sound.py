@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from callcenter.media.plane import (
     Clip,
@@ -23,8 +24,30 @@ from callcenter.sip.flow import Flow
 
 # Keys pressed ahead of the menus they are meant for; more than this is a child at the phone.
 MAX_KEYS_AHEAD = 32
+# Seconds within which the same key by the other way (in the sound, or by SIP INFO) is the same press: some phones tell
+# by INFO when the key is let go, and an INFO that got lost is sent again after 0.5 and 1.5 s (RFC 3261 timer E).
+SAME_PRESS = 2.0
 
 Trouble = MediaSilent | MediaLost
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A press that was told by one way, and may come by the other."""
+
+    key: str
+    by_info: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Swallowing:
+    """What follows an entry that is whole: keys for nobody. ``since``: when the last of them came."""
+
+    terminator: str | None
+    within: float
+    rest: bool
+    since: float
 
 
 class Sound:
@@ -45,7 +68,13 @@ class Sound:
         self.on_first: Callable[[str], None] | None = None
         self.on_missing: Callable[[NoPacket], None] | None = None
         self._session: MediaSession | None = None
+        self.masking = False
+        """Whether what is pressed now is a secret: told nowhere, and not to be recorded."""
+        self._loop = loop
         self._keys: deque[str] = deque()
+        self._unpaired: deque[Press] = deque(maxlen=MAX_KEYS_AHEAD)
+        self._swallowing: Swallowing | None = None
+        self._listens = False
         self._playing: int | None = None
         self._waiter: asyncio.Future[None] | None = None
 
@@ -72,6 +101,7 @@ class Sound:
 
     async def say(self, clips: Sequence[Clip], *, barge_in: bool) -> None:
         """Play clips to their end. With ``barge_in`` a key ends it, or one pressed before keeps it from starting."""
+        self.listen_for_digits(True)
         if barge_in and self._keys:
             return
         with self.playing(clips) as play:
@@ -101,6 +131,7 @@ class Sound:
 
     async def key(self, timeout: float) -> str | None:
         """The next key, also one pressed before; None when none came within ``timeout`` seconds."""
+        self.listen_for_digits(True)
         try:
             async with asyncio.timeout(timeout):
                 while not self._keys:
@@ -113,6 +144,37 @@ class Sound:
         """Keys pressed so far were meant for nobody."""
         self._keys.clear()
 
+    def press(self, key: str) -> None:
+        """A key was told by SIP INFO. The same press may come in the sound too, before or after, and counts once."""
+        self._pressed(key, by_info=True)
+        self._wake()
+
+    def listen_for_digits(self, on: bool) -> None:
+        """Whether keys are wanted: only then tones in the voice are taken for keys. To speak and to ask turn it on."""
+        if self._session is not None and on != self._listens:
+            self._listens = on
+            self._session.listen_for_digits(on)
+
+    @contextmanager
+    def masked(self, on: bool) -> Iterator[None]:
+        """Keys are a secret while the block lasts, when ``on``."""
+        self.masking = on
+        try:
+            yield
+        finally:
+            self.masking = False
+
+    def swallow(self, terminator: str | None, within: float, *, rest: bool) -> None:
+        """The entry is whole before its ``terminator`` came: that key, if it is the next one, is meant for nobody.
+
+        With ``rest`` neither is any other key up to it that is pressed in the same breath, each ``within`` seconds.
+        """
+        self._swallowing = Swallowing(terminator, within, rest, self._loop.time())
+        ahead, self._keys = self._keys, deque()
+        for key in ahead:
+            if not self._swallows(key):
+                self._keys.append(key)
+
     def release(self) -> None:
         """Give the session back. May be called twice, and when none was opened."""
         if self._session is not None:
@@ -121,8 +183,7 @@ class Sound:
     def _take(self, event: MediaEvent) -> None:
         match event:
             case Digit(key=key):
-                if len(self._keys) < MAX_KEYS_AHEAD:
-                    self._keys.append(key)
+                self._pressed(key, by_info=False)
             case PlayEnded(play=play):
                 if self._playing == play:
                     self._playing = None
@@ -137,6 +198,34 @@ class Sound:
             case MediaSilent() | MediaLost():
                 if not self.trouble.done():
                     self.trouble.set_result(event)
+        self._wake()
+
+    def _pressed(self, key: str, *, by_info: bool) -> None:
+        now = self._loop.time()
+        while self._unpaired and now - self._unpaired[0].at > SAME_PRESS:
+            self._unpaired.popleft()
+        for press in self._unpaired:
+            if press.key == key and press.by_info != by_info:
+                self._unpaired.remove(press)
+                return
+        self._unpaired.append(Press(key, by_info, now))
+        if not self._swallows(key) and len(self._keys) < MAX_KEYS_AHEAD:
+            self._keys.append(key)
+
+    def _swallows(self, key: str) -> bool:
+        swallowing, now = self._swallowing, self._loop.time()
+        if swallowing is None:
+            return False
+        self._swallowing = None
+        if now - swallowing.since > swallowing.within:
+            return False
+        if key == swallowing.terminator:
+            return True
+        if swallowing.rest:
+            self._swallowing = replace(swallowing, since=now)
+        return swallowing.rest
+
+    def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

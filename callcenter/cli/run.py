@@ -17,7 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from callcenter import __version__
-from callcenter.calls.settings import Choice, Hangup, Menu, Say, Step, ToQueue
+from callcenter.calls.settings import (
+    AskHours,
+    Branch,
+    Choice,
+    ChooseLanguage,
+    Collect,
+    GoTo,
+    Hangup,
+    Menu,
+    Say,
+    SetAttributes,
+    Step,
+    SubFlow,
+    ToQueue,
+)
 from callcenter.cli.common import add_config_arguments, load_or_tell
 from callcenter.config import Settings, render
 from callcenter.config.problems import many
@@ -205,7 +219,9 @@ def _choice(digit: str, choice: Choice) -> dict[str, Any]:
                 return {**told, "menu": _menu([step])}
             case Hangup():
                 return told
-            case Say():
+            case GoTo() | Branch() | AskHours() | SubFlow():
+                return told  # where it goes shows in the call
+            case Say() | Collect() | SetAttributes() | ChooseLanguage():
                 continue
             case _:
                 assert_never(step)

@@ -12,6 +12,7 @@ from typing import Any
 from callcenter.model.customer import Match
 from callcenter.model.facts import (
     AgentLegEnded,
+    AttributeSet,
     CallAnswered,
     CallArrived,
     CallConnected,
@@ -107,6 +108,7 @@ class Interaction:
     duration_ms: int
     outcome: Outcome | None
     ending: Ending | None
+    attributes: tuple[tuple[str, str], ...] = ()
 
     @property
     def offers(self) -> tuple[tuple[str, OfferResult | None], ...]:
@@ -175,6 +177,7 @@ class Interaction:
         values: dict[str, Any] = {item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(self)}
         for name in ("queue", "agent", "wait_ms", "talk_ms", "hold_ms", "wrap_up_ms"):
             values[name] = getattr(self, name)
+        values["attributes"] = dict(self.attributes)
         return values
 
 
@@ -198,6 +201,7 @@ class _Fold:
     customer: str = ""
     match: Match = Match.NONE
     digits: list[str] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
     visits: dict[str, Visit] = field(default_factory=dict)
     joined_ms: dict[str, int] = field(default_factory=dict)
     told: dict[str, OfferTold] = field(default_factory=dict)
@@ -226,6 +230,8 @@ class _Fold:
                 self.language = language
             case DigitsEntered(digits=digits):
                 self.digits.append(digits)
+            case AttributeSet(name=name, value=value):
+                self.attributes[name] = value
             case IntentCaptured(intent=intent):
                 self.intent = intent
             case CallQueued(visit=visit, queue=queue):
@@ -350,6 +356,7 @@ class _Fold:
             duration_ms=ended_ms - self.arrived_ms,
             outcome=self.outcome(),
             ending=self.ending,
+            attributes=tuple(self.attributes.items()),
         )
 
 

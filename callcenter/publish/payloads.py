@@ -14,6 +14,8 @@ from callcenter.model.facts import (
     AgentMediaStarted,
     AgentRang,
     AgentStateChanged,
+    AttributeSet,
+    BranchTaken,
     CallAnswered,
     CallArrived,
     CallConnected,
@@ -25,6 +27,8 @@ from callcenter.model.facts import (
     CustomerFound,
     DigitsEntered,
     Fact,
+    FlowEntered,
+    HoursChecked,
     IntentCaptured,
     LanguageChosen,
     MediaMissing,
@@ -56,6 +60,10 @@ EVENTS: dict[type[Any], str] = {
     CustomerFound: "customer_found",
     LanguageChosen: "language_chosen",
     DigitsEntered: "digits_entered",
+    AttributeSet: "attribute_set",
+    HoursChecked: "hours_checked",
+    BranchTaken: "branch_taken",
+    FlowEntered: "flow_entered",
     IntentCaptured: "intent_captured",
     CallQueued: "queued",
     OfferMade: "offered",
@@ -103,6 +111,7 @@ class Pop:
     waited_s: float
     menu: Sequence[str] = ()
     entered: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
     match: Match = Match.NONE
     customers: Sequence[Customer] = ()
     interactions: Sequence[Mapping[str, Any]] = ()
@@ -130,6 +139,7 @@ class Pop:
             "waited_s": round(self.waited_s, 1),
             "position_was": self.position_was,
             "ivr": {"language": self.language, "menu": list(self.menu), "entered": dict(self.entered)},
+            "attributes": dict(self.attributes),
             "customer": self._customer(),
             "why": [{"text": text} for text in self.why],
         }

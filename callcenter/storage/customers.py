@@ -95,6 +95,16 @@ class Customers:
         found = await self._select("c.id = ?", (client, storable(customer_id)))
         return found[0] if found else None
 
+    async def find_account(self, client: str, digits: str) -> Customer | None:
+        """The one customer of this client whose account has these digits; its letters cannot be keyed in.
+
+        None also when two have them. Raises StorageError.
+        """
+        if not digits:
+            return None
+        found = await self._select("c.account_digits = ? AND c.account_digits <> ''", (client, storable(digits)))
+        return found[0] if len(found) == 1 else None
+
     async def import_csv(
         self, source: Path | str, now: datetime, *, name: str = "", clients: Iterable[str] | None = None
     ) -> ImportReport:
@@ -289,14 +299,16 @@ async def _save(transaction: Transaction, customer: Customer, now: datetime, rep
     else:
         report.changed += 1
     await transaction.execute(
-        "INSERT INTO customers (client, id, name, account, tier, language, since, notes, changed_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client, id) DO UPDATE SET name = excluded.name,"
-        " account = excluded.account, tier = excluded.tier, language = excluded.language, since = excluded.since,"
+        "INSERT INTO customers (client, id, name, account, account_digits, tier, language, since, notes, changed_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client, id) DO UPDATE SET name = excluded.name,"
+        " account = excluded.account, account_digits = excluded.account_digits, tier = excluded.tier,"
+        " language = excluded.language, since = excluded.since,"
         " notes = excluded.notes, changed_at = excluded.changed_at",
         (
             *key,
             customer.name,
             customer.account,
+            "".join(letter for letter in customer.account if letter in "0123456789"),
             customer.tier,
             customer.language,
             customer.since,
