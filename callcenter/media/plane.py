@@ -194,9 +194,10 @@ class MediaSession(Protocol):
         """End the relay, on both sides. Does nothing when there is none."""
         ...
 
-    def play(self, clips: Sequence[Clip], *, loop: bool = False) -> int:
+    def play(self, clips: Sequence[Clip], *, loop: bool = False, start: float = 0.0) -> int:
         """Play the clips one after the other to the peer; replaces what plays now. Returns the number of the play.
 
+        ``start``: begin so many seconds into them, as if they had been playing; with ``loop`` round and round.
         Never waits: PlayEnded tells the end.
         """
         ...
@@ -258,6 +259,10 @@ class MediaPlane(Protocol):
 
     def status(self) -> PlaneStatus:
         """What the plane carries now."""
+        ...
+
+    def worker_of(self, call_id: str) -> int | None:
+        """The index of the worker that carries a call; None when it has no sound."""
         ...
 
     async def close(self) -> None:

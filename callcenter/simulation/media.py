@@ -488,7 +488,7 @@ class SimMediaSession:
             self._world.changed(self)
             self._world.changed(other)
 
-    def play(self, clips: Sequence[Clip], *, loop: bool = False) -> int:
+    def play(self, clips: Sequence[Clip], *, loop: bool = False, start: float = 0.0) -> int:
         """Play the clips to the peer; PlayEnded tells the end."""
         number = next(self._numbers)
         if self._released:
@@ -499,7 +499,7 @@ class SimMediaSession:
             self._loop.call_soon(self.tell, PlayEnded(self.id, number, not unreadable))
         else:
             self._play, self._clips, self._playing, self._repeats = number, tuple(clips), 0, loop
-            self._play_timer = self._loop.call_later(clips[0].seconds, self._next_clip)
+            self._begin(start % (sum(clip.seconds for clip in clips) or 1.0) if loop else start)
         self._world.changed(self)
         return number
 
@@ -588,6 +588,14 @@ class SimMediaSession:
     def _silent(self) -> None:
         # The timer stays set: silence is told once, until something is heard again.
         self.tell(MediaSilent(self.id, self._silence_timeout))
+
+    def _begin(self, start: float) -> None:
+        """Begin so many seconds into the clips."""
+        while self._playing < len(self._clips) - 1 and start >= self._clips[self._playing].seconds:
+            start -= self._clips[self._playing].seconds
+            self._playing += 1
+        left = max(0.0, self._clips[self._playing].seconds - start)
+        self._play_timer = self._loop.call_later(left, self._next_clip)
 
     def _next_clip(self) -> None:
         self._playing += 1
@@ -716,6 +724,10 @@ class SimMediaPlane:
             for index in range(workers)
         )
         return PlaneStatus(each, len(self._sessions), self._capacity)
+
+    def worker_of(self, call_id: str) -> int | None:
+        """The index of the worker that carries a call; None when it has no sound."""
+        return self._workers.get(call_id)
 
     async def close(self) -> None:
         """Release everything. May be called twice."""

@@ -20,7 +20,7 @@ REQUESTS: Final = frozenset((OPEN, PREPARE, BRIDGE, STATS))
 # Down: not answered.
 REMOTE: Final = "remote"  # session, Remote
 UNBRIDGE: Final = "unbridge"  # session
-PLAY: Final = "play"  # session, play, paths, loop
+PLAY: Final = "play"  # session, play, paths, loop, seconds into them to begin at
 STOP: Final = "stop"  # session
 LISTEN: Final = "listen"  # session, whether tones in the sound are keys
 RELEASE: Final = "release"  # session

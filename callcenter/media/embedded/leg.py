@@ -62,16 +62,21 @@ class House(Protocol):
 
 
 class Play:
-    """What is played: clips one after the other, frame by frame."""
+    """What is played: clips one after the other, frame by frame; from ``start`` seconds into them on."""
 
     __slots__ = ("_at", "_clips", "_index", "_loop", "number")
 
-    def __init__(self, number: int, clips: list[LoadedClip], loop: bool) -> None:
+    def __init__(self, number: int, clips: list[LoadedClip], loop: bool, start: float = 0.0) -> None:
         self.number = number
         self._clips = clips
         self._loop = loop
         self._index = 0
-        self._at = 0
+        self._at = round(start * 50)
+        if loop:
+            self._at %= sum(clip.frames for clip in clips) or 1
+        while self._index < len(clips) and self._at >= clips[self._index].frames:
+            self._at -= clips[self._index].frames
+            self._index += 1
 
     def next_frame(self, codec: str | None) -> bytes | None:
         """The next 20 ms, empty without a codec; None at the end."""

@@ -134,12 +134,12 @@ class EmbeddedSession:
         if not self._released:
             self.worker.send([control.UNBRIDGE, self.number])
 
-    def play(self, clips: Sequence[Clip], *, loop: bool = False) -> int:
+    def play(self, clips: Sequence[Clip], *, loop: bool = False, start: float = 0.0) -> int:
         """Play the clips to the peer; PlayEnded tells the end."""
         assert len(clips) <= _MOST_CLIPS, "too many clips"
         number = next(self._plays)
         if not self._released:
-            self.worker.send([control.PLAY, self.number, number, [clip.path for clip in clips], loop])
+            self.worker.send([control.PLAY, self.number, number, [clip.path for clip in clips], loop, start])
         return number
 
     def stop(self) -> None:
@@ -333,6 +333,11 @@ class EmbeddedPlane:
             for worker in self._workers
         )
         return PlaneStatus(workers, len(self._sessions), self._most_sessions())
+
+    def worker_of(self, call_id: str) -> int | None:
+        """The index of the worker that carries a call; None when it has no sound."""
+        call = self._calls.get(call_id)
+        return call.worker.index if call is not None else None
 
     async def close(self) -> None:
         """Release everything and end the workers. May be called twice."""

@@ -164,16 +164,16 @@ class Worker(asyncio.Protocol):
     async def _prepare(self, path: str) -> float:
         return (await self._clips.load(path)).frames * 0.02
 
-    def _play(self, leg: Leg, number: int, paths: list[str], loop: bool) -> None:
+    def _play(self, leg: Leg, number: int, paths: list[str], loop: bool, start: float) -> None:
         clips = [self._clips.get(path) for path in paths]
         if None not in clips:
-            leg.play(Play(number, cast("list[LoadedClip]", clips), loop))
+            leg.play(Play(number, cast("list[LoadedClip]", clips), loop, start))
             return
         leg.stop()
         leg.waiting_play = number
-        self._start(self._load_and_play(leg, number, paths, loop))
+        self._start(self._load_and_play(leg, number, paths, loop, start))
 
-    async def _load_and_play(self, leg: Leg, number: int, paths: list[str], loop: bool) -> None:
+    async def _load_and_play(self, leg: Leg, number: int, paths: list[str], loop: bool, start: float) -> None:
         try:
             clips = [await self._clips.load(path) for path in paths]
         except MediaError as error:
@@ -183,7 +183,7 @@ class Worker(asyncio.Protocol):
             return
         if leg.waiting_play == number:
             leg.waiting_play = 0
-            leg.play(Play(number, clips, loop))
+            leg.play(Play(number, clips, loop, start))
 
     def _release(self, leg: Leg) -> None:
         del self._legs[leg.number]

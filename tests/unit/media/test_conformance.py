@@ -167,6 +167,24 @@ async def test_a_new_play_replaces_the_old(house: House) -> None:
     assert call.of(PlayEnded) == [PlayEnded(session.id, first, False), PlayEnded(session.id, second, True)]
 
 
+async def test_a_play_may_begin_in_the_middle(house: House) -> None:
+    """Where the music was when it was interrupted; behind its end a piece that goes round begins anew."""
+    call = Call(house)
+    amy = house.peer("amy")
+    session = await call.incoming(amy)
+    clips = [house.clip("greeting", 2.0), house.clip("menu", 0.3), house.clip("music", 2.0)]
+    await house.plane.prepare(clips)
+    session.play(clips, loop=True, start=4.3 + 2.1)
+    await until(lambda: amy.hears is not None, "something")
+    assert amy.hears == "menu"
+    await until(lambda: amy.hears == "music", "what comes behind it")
+    number = session.play(clips[:2], start=2.1)
+    await until(lambda: amy.hears == "menu", "the end of the second")
+    await until(lambda: call.of(PlayEnded)[-1:] == [PlayEnded(session.id, number, complete=True)], "its end")
+    number = session.play(clips[:2], start=60.0)
+    await until(lambda: call.of(PlayEnded)[-1:] == [PlayEnded(session.id, number, complete=True)], "an end at once")
+
+
 async def test_a_play_of_nothing_ends_at_once(house: House) -> None:
     call = Call(house)
     session = await call.incoming(house.peer("amy"))
