@@ -124,7 +124,7 @@ class Sound:
         self._slots: list[set[Voice]] = [set() for _ in range(SLOTS)]
         self._next_slot = itertools.cycle(range(SLOTS))
         self._at = 0
-        self._due = self._loop.time()
+        self._due = time.monotonic()
         self._timer = self._loop.call_later(PACKET / SLOTS, self._turn)
 
     def new(self) -> Voice:
@@ -161,13 +161,13 @@ class Sound:
             voice.heard += 1
 
     def _turn(self) -> None:
-        now = self._loop.time()
+        now = time.monotonic()
         while self._due <= now:
             for voice in self._slots[self._at]:
                 voice.tick()
             self._at = (self._at + 1) % SLOTS
             self._due += PACKET / SLOTS
-        self._timer = self._loop.call_later(max(0.0, self._due - self._loop.time()), self._turn)
+        self._timer = self._loop.call_later(max(0.0, self._due - time.monotonic()), self._turn)
 
 
 class Repeats:
@@ -184,7 +184,7 @@ class Repeats:
 
     def send(self, key: str, data: bytes, on_failure: Callable[[], None]) -> None:
         """Send, until ``done`` is told."""
-        self._waiting[key] = (self._loop.time(), data, 0, on_failure)
+        self._waiting[key] = (time.monotonic(), data, 0, on_failure)
         self._socket.send_to(data, self._server)
 
     def done(self, key: str) -> bool:
@@ -196,7 +196,7 @@ class Repeats:
         self._timer.cancel()
 
     def _sweep(self) -> None:
-        now = self._loop.time()
+        now = time.monotonic()
         due = []
         for key, entry in self._waiting.items():
             if now - entry[0] < T1:
@@ -264,7 +264,7 @@ class Callers:
             call.voice = self._sound.new()
             port = call.voice.port
         body = wire.sdp(port)
-        call.answered_at = self._loop.time()  # for the time being, when it was dialled
+        call.answered_at = time.monotonic()  # for the time being, when it was dialled
         self.tally.started += 1
         invite = (
             f"INVITE sip:{NUMBER}@{self._where} SIP/2.0\r\n"
@@ -279,7 +279,7 @@ class Callers:
     def press(self, call: Caller, key: int) -> None:
         """Press a key."""
         if call.voice is not None and call.voice.to is not None:
-            call.pressed_at = self._loop.time()
+            call.pressed_at = time.monotonic()
             call.voice.press(key)
 
     def hang_up(self, call: Caller) -> None:
@@ -323,7 +323,7 @@ class Callers:
             self._fail(call, f"refused with {status}")
 
     def _answered(self, call: Caller, data: bytes) -> None:
-        now = self._loop.time()
+        now = time.monotonic()
         self.answer_seconds.append(now - call.answered_at)
         call.answered_at = now
         call.to = wire.header(data, b"To")
@@ -461,7 +461,7 @@ class Agents:
     def _invited(self, data: bytes, call_id: str) -> None:
         agent = data[11 : data.find(b"@")].decode()  # INVITE sip:AGENT@...
         caller = wire.header(data, b"From").partition("sip:")[2].partition("@")[0]
-        call = AgentCall(agent, call_id, caller, data, self._loop.time(), self._sound.new())
+        call = AgentCall(agent, call_id, caller, data, time.monotonic(), self._sound.new())
         self.calls[call_id] = call
         self.on_invite(call)
         if self._pick_up_after:
