@@ -487,6 +487,15 @@ class ListPublisher(LinkedPublisher):
         self._why_dead = ""
         self._died = asyncio.Event()
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether the broker is gone."""
+        return bool(self._why_dead)
+
+    def take_over(self, before: ListPublisher) -> None:
+        """Be a new client of the broker that another publisher had: with what was published there, and is retained."""
+        self.messages, self.retained, self.delay = before.messages, before.retained, before.delay
+
     def command(self, agent: str, command: Mapping[str, Any] | bytes) -> Any:
         """What the program of ``agent`` reads as the answer to its command; None when the broker is dead, or silent."""
         if self._why_dead:

@@ -9,7 +9,7 @@ from callcenter.storage.database import InlineDatabase, Row, StorageError, Trans
 
 
 class SimDatabase(InlineDatabase):
-    """A database in memory. While ``away`` says why, every statement fails."""
+    """A database in memory, on a disk that outlives the switch. While ``away`` says why, every statement fails."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,6 +26,13 @@ class SimDatabase(InlineDatabase):
         self._check()
         async with super().transaction() as transaction:
             yield transaction
+
+    async def close(self) -> None:
+        """The switch closes it; what is in it stays for the next one, until :meth:`destroy`."""
+
+    def destroy(self) -> None:
+        """The world ends."""
+        self._connection.close()
 
     def _check(self) -> None:
         if self.away:

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ from callcenter.simulation.network import SimHost, SimNetwork, Weather
 from callcenter.simulation.phone import Phone, PhoneCall
 from callcenter.sip.digest import Credentials
 from callcenter.sip.flow import Address, Transport
+from callcenter.storage.database import StorageError
 from callcenter.storage.store import Storage
 
 SWITCH = "10.0.0.1"
@@ -133,7 +135,12 @@ class World:
         self.database: SimDatabase
         self.storage: Storage
         self.publisher: ListPublisher
+        self.crashed_at: list[float] = []
         self._broker_dead = broker_dead
+        self._before: ListPublisher | None = None
+        self._group: asyncio.TaskGroup
+        self._served: asyncio.Task[None]
+        self._stop: asyncio.Event
         self._names: dict[tuple[str, int], str] = {}
         self._addresses = (f"10.0.1.{number}" for number in itertools.count(1))
 
@@ -141,21 +148,66 @@ class World:
     async def open(self) -> AsyncIterator[World]:
         """A floor that runs while the block lasts."""
         self.database = SimDatabase()
-        self.storage = await Storage.over(self.database, clock=self.clock)
-        self.publisher = ListPublisher(self.storage.log, self.clock, dead=self._broker_dead, random=self.random)
-        await self.publisher.start()
-        network = self.network.host(SWITCH, PORT)
-        edges = Edges(self.clock, self.random, network, self.as_plane(), self.storage, self.publisher)
         try:
-            async with open_house(self.settings, self.secrets, edges) as self.house:
-                self.house.stream.subscribe(self.facts.append)
+            async with asyncio.TaskGroup() as self._group:
+                await self._start()
                 yield self
+                self._stop.set()
         finally:
             for phone in self.phones:
                 await phone.close()
-            await self.publisher.close()
             await self.plane.close()
-            await self.storage.close()
+            self.database.destroy()
+
+    async def restart(self, *, down: float = 1.0, crash: bool = False) -> None:
+        """The switch goes down in good order, or with ``crash`` as if its power failed; it is back after ``down``.
+
+        The database stays, and what the broker has; a crash loses what was not written.
+        """
+        away, self._before, self._broker_dead = self.database.away, self.publisher, self.publisher.is_dead
+        if crash:
+            self.hosts[SWITCH].vanish()
+            self.database.away = "the power failed"
+            self.publisher.die("the power failed")
+            self.crashed_at.append(self.clock.monotonic())
+        self._stop.set()
+        await self._served
+        self.database.away = away
+        await asyncio.sleep(down)
+        await self._start()
+
+    async def _start(self) -> None:
+        """Have a switch that runs, in a task of its own."""
+        self._stop = asyncio.Event()
+        ready: asyncio.Future[None] = self.loop.create_future()
+        self._served = self._group.create_task(self._serve(ready, self._stop), name="the switch")
+        await asyncio.wait((ready, self._served), return_when=asyncio.FIRST_COMPLETED)
+
+    async def _serve(self, ready: asyncio.Future[None], stop: asyncio.Event) -> None:
+        """Be the switch's process."""
+        async with contextlib.AsyncExitStack() as process:
+            self.storage = await Storage.over(self.database, clock=self.clock)
+            process.push_async_callback(self._close_storage, self.storage)
+            self.publisher = ListPublisher(self.storage.log, self.clock, dead=self._broker_dead, random=self.random)
+            if self._before is not None:
+                self.publisher.take_over(self._before)
+            process.push_async_callback(self.publisher.close)
+            await self.publisher.start()
+            network = self.hosts[SWITCH] = self.network.host(SWITCH, PORT)
+            edges = Edges(self.clock, self.random, network, self.as_plane(), self.storage, self.publisher)
+            settings = replace(self.settings, plan=self.plan)
+            self.house = await process.enter_async_context(open_house(settings, self.secrets, edges))
+            self.house.stream.subscribe(self.facts.append)
+            ready.set_result(None)
+            await stop.wait()
+
+    async def _close_storage(self, storage: Storage) -> None:
+        """What a crash leaves unwritten is lost; nothing else may be."""
+        try:
+            await storage.close()
+        except StorageError:
+            if not self.database.away:
+                raise
 
     def as_plane(self) -> MediaPlane:
         """The simulated plane, as the switch knows it."""
