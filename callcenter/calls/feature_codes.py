@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import assert_never
 
 import structlog
@@ -15,6 +14,7 @@ from callcenter.acd.events import DeviceChanged
 from callcenter.calls.commands import Choose, CommandDesk, ExtendWrapUp, FinishWrapUp, Order, Result
 from callcenter.calls.inbound import RETRY_AFTER, take_up
 from callcenter.calls.party import Party
+from callcenter.calls.phrases import Phrase, reason_prompt
 from callcenter.calls.services import Services
 from callcenter.calls.settings import CodeAction, FeatureCode
 from callcenter.calls.sound import Sound
@@ -32,28 +32,6 @@ LONGEST = 30.0
 BY = "agent's phone"
 
 log = structlog.get_logger()
-
-
-class Phrase(StrEnum):
-    """What an agent may hear: the name of a prompt."""
-
-    READY = "agent-ready"
-    READY_NEXT = "agent-ready-next"
-    NOT_READY = "agent-not-ready"
-    NOT_READY_NEXT = "agent-not-ready-next"
-    SIGNED_OUT = "agent-signed-out"
-    SIGNED_OUT_NEXT = "agent-signed-out-next"
-    MISSED = "agent-missed"
-    UNREACHED = "agent-unreached"
-    NO_PHONE = "agent-no-phone"
-    IN_A_CALL = "agent-in-a-call"
-    IN_WRAP_UP = "agent-in-wrap-up"
-    WRAPPED_UP = "agent-wrapped-up"
-    EXTENDED = "agent-extended"
-    NOTHING_TO_WRAP_UP = "agent-nothing-to-wrap-up"
-    NEEDS_DISPOSITION = "agent-needs-disposition"
-    NOT_EXTENDABLE = "agent-not-extendable"
-    EXTENDED_BEFORE = "agent-extended-before"
 
 
 NOW: Mapping[Intent, Phrase] = {
@@ -80,11 +58,6 @@ REFUSED: Mapping[Result, Phrase] = {
     Result.NOT_EXTENDABLE: Phrase.NOT_EXTENDABLE,
     Result.EXTENDED_BEFORE: Phrase.EXTENDED_BEFORE,
 }
-
-
-def reason_prompt(reason: str) -> str:
-    """The name of the prompt that says a reason for being not ready."""
-    return f"reason-{reason}"
 
 
 class FeatureCodes:
@@ -228,10 +201,3 @@ def state_phrases(view: AgentView, *, told_why: bool) -> Iterator[str]:
             yield reason_prompt(view.next_reason)
     if view.device is Device.UNREACHABLE:
         yield Phrase.NO_PHONE
-
-
-def needed_prompts(codes: Mapping[str, FeatureCode], reasons: Mapping[str, str]) -> Iterator[str]:
-    """The prompts that must be there when there are codes: what anybody may hear, whoever chose it, and how."""
-    if codes:
-        yield from Phrase
-        yield from map(reason_prompt, reasons)

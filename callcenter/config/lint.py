@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from callcenter.calls.phrases import needed_prompts
+from callcenter.calls.settings import CodeAction
 from callcenter.config import schema
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.problems import Code, Problems
@@ -20,8 +22,11 @@ class Things:
     clients: dict[str, schema.Client] = field(default_factory=dict)
     numbers: dict[str, schema.Number] = field(default_factory=dict)
     flows: dict[str, schema.Flow] = field(default_factory=dict)
+    hours: dict[str, schema.Hours] = field(default_factory=dict)
     queues: dict[str, schema.Queue] = field(default_factory=dict)
     agents: dict[str, schema.Agent] = field(default_factory=dict)
+    feature_codes: dict[str, schema.FeatureCode] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
     prompts: dict[str, schema.Prompt] = field(default_factory=dict)
     music: dict[str, schema.Music] = field(default_factory=dict)
     broken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -57,6 +62,7 @@ class _Lint:
 
     def run(self) -> None:
         self._numbers()
+        self._codes()
         self._menus()
         self._languages()
         self._queues()
@@ -99,6 +105,61 @@ class _Lint:
                     self._add(Code.SAME_NUMBER, path, f"`{alias}` reaches {owner} already", "take another, or one away")
                 elif alias in number.aliases[:at]:
                     self._add(Code.SAME_NUMBER, path, f"`{alias}` stands here twice", "take one away")
+
+    def _codes(self) -> None:
+        """Codes must be told from each other and from numbers, and whoever dials one must hear an answer."""
+        things = self._things
+        owners = {number.lstrip("+"): number for number in things.numbers}
+        owners |= {alias: name for name, number in things.numbers.items() for alias in number.aliases}
+        for code, about in things.feature_codes.items():
+            path: KeyPath = ("feature_codes", code)
+            if code in owners:
+                message, hint = f"`{code}` reaches {owners[code]} already", "take another, or one away"
+                self._add(Code.SAME_NUMBER, path, message, hint, key=True)
+                continue
+            for other in (*owners, *things.feature_codes):
+                short, long = sorted((code, other), key=len)
+                # Of two codes the longer one is told of, once.
+                if short != long and long.startswith(short) and (other in owners or code == long):
+                    self._add(
+                        Code.SAME_NUMBER,
+                        path,
+                        f"`{short}` is how `{long}` begins: a phone that dials as one types never comes to the longer",
+                        "take another, that none begins with",
+                        key=True,
+                    )
+            if about.action is CodeAction.NOT_READY and not about.not_ready and things.reasons:
+                listed = ", ".join(things.reasons)
+                self._add(
+                    Code.MISSING, path, "the reason is missing", f"write {{not_ready: REASON}} with one of {listed}"
+                )
+        if things.feature_codes:
+            self._phrases(next(iter(things.feature_codes)))
+
+    def _phrases(self, code: str) -> None:
+        things, broken = self._things, self._things.broken["prompts"]
+        needed = list(needed_prompts(things.reasons))
+        missing = [name for name in needed if name not in things.prompts and name not in broken]
+        if missing and "" not in broken:
+            more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+            self._add(
+                Code.MISSING,
+                ("feature_codes", code),
+                f"whoever dials a code must be answered: there is no prompt `{missing[0]}`{more}",
+                "the shipped prompts.yaml has them: " + ", ".join(missing),
+                key=True,
+            )
+        for name, agent in things.agents.items():
+            language = language_of(agent, things)
+            for prompt in needed:
+                if language and prompt in things.prompts and language not in things.prompts[prompt].languages:
+                    self._add(
+                        Code.NO_TRANSLATION,
+                        ("prompts", prompt),
+                        f"it is not there in {language}, which agents hear (agents.{name})",
+                        f"add `{language}: ...`, or give the agent another `language`",
+                        key=True,
+                    )
 
     def _menus(self) -> None:
         for steps in self._steps.values():
@@ -270,6 +331,12 @@ class _Lint:
             for name in found:
                 if name not in used:
                     self._add(Code.UNUSED, (kind, name), why, key=True, warning=True)
+
+
+def language_of(agent: schema.Agent, things: Things) -> str:
+    """What an agent hears: the own language, else the first of the agent's first client; empty when that is broken."""
+    client = things.clients.get(agent.clients[0]) if agent.clients else None
+    return agent.language or (client.languages[0] if client is not None else "")
 
 
 def serves(agent: schema.Agent, queue: schema.Queue) -> bool:

@@ -8,6 +8,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,14 +24,16 @@ from callcenter.acd.settings import (
     WrapUpSettings,
 )
 from callcenter.calls import settings as calls
-from callcenter.config import schema
+from callcenter.calls.hours import Door, Holiday, Hours, Interval
+from callcenter.config import calendar, schema
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
-from callcenter.config.lint import Things, lint
+from callcenter.config.lint import Things, language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
 from callcenter.config.settings import OwnHashes, Settings, Sounds, SwitchSettings
 from callcenter.config.source import Entry, Node, override, read_folder
 from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings
+from callcenter.model.customer import normalise_number
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import Listen, SipSettings
 from callcenter.speech import prompts as speech
@@ -148,6 +151,7 @@ class _Loader:
                         f"no {name.removesuffix('s')} is configured",
                         "the shipped configuration shows how",
                     )
+            things.reasons = acd.reasons if acd is not None else {}
             lint(things, self._root, self._problems)
         data = self._data or (Path(switch.data).expanduser() if switch and switch.data else default_data())
         sounds = self._sounds(things, said or schema.Speech(), data)
@@ -182,12 +186,19 @@ class _Loader:
             "client": "clients",
             "queue": "queues",
             "flow": "flows",
+            "set of hours": "hours",
             "prompt": "prompts",
             "piece of music": "music",
         }
         names = {kind: set(self._entries(section)) for kind, section in kinds.items()}
         names["piece of music"] = names["piece of music"] or {"default"}
+        names["reason"] = {"", *self._reasons()}
         return names
+
+    def _reasons(self) -> list[str]:
+        acd = self._root.child("acd")
+        reasons = acd.node.child("reasons") if acd is not None else None
+        return list(reasons.node.value) if reasons is not None and isinstance(reasons.node.value, dict) else []
 
     def _entries(self, section: str) -> dict[str, Entry]:
         found = self._root.child(section)
@@ -215,8 +226,10 @@ class _Loader:
         things.clients = self._each("clients", schema.Client, names, things)
         things.numbers = self._each("numbers", schema.Number, names, things)
         things.flows = self._each("flows", schema.Flow, names, things, within="steps")
+        things.hours = self._each("hours", schema.Hours, names, things)
         things.queues = self._each("queues", schema.Queue, names, things)
         things.agents = self._each("agents", schema.Agent, names, things)
+        things.feature_codes = self._each("feature_codes", schema.FeatureCode, names, things)
         things.prompts = self._each("prompts", schema.Prompt, names, things, within="languages")
         things.music = self._each("music", schema.Music, names, things)
         return things
@@ -396,7 +409,13 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds) -
     music = common.music or next(iter(sounds.music), "")
     return calls.CallsSettings(
         clients={
-            name: calls.Client(name, client.name, client.languages, client.greeting)
+            name: calls.Client(
+                name,
+                client.name,
+                client.languages,
+                client.greeting,
+                calendar.zone(client.time_zone) if client.time_zone else None,
+            )
             for name, client in things.clients.items()
         },
         numbers={
@@ -404,11 +423,38 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds) -
             for name, number in things.numbers.items()
         },
         flows={name: calls.Flow(name, _steps(flow.steps, common)) for name, flow in things.flows.items()},
+        hours={name: _hours(name, hours) for name, hours in things.hours.items()},
         treatments={name: calls.QueueTreatment(name, queue.music or music) for name, queue in things.queues.items()},
         prompts=_prompts(sounds),
+        reasons=things.reasons,
+        feature_codes={
+            code: calls.FeatureCode(each.action, each.not_ready or "", each.wrap_up_done or "")
+            for code, each in things.feature_codes.items()
+        },
+        agent_languages={name: language_of(agent, things) for name, agent in things.agents.items()},
         pop_wait=mqtt.pop_wait,
         max_calls=sip.max_calls,
     )
+
+
+def _hours(name: str, hours: schema.Hours) -> Hours:
+    week: list[tuple[Interval, ...]] = [()] * 7
+    for line, spans in hours.open.items():
+        for day in calendar.days(line):
+            week[day] = _intervals(spans)
+    days = {calendar.day_of_calendar(day): about for day, about in hours.holidays.items()}
+    holidays = {day: Holiday(about.name, _intervals(about.open)) for day, about in days.items()}
+    return Hours(
+        id=name,
+        week=tuple(week),
+        dates={day: holiday for day, holiday in holidays.items() if isinstance(day, date)},
+        yearly={day: holiday for day, holiday in holidays.items() if isinstance(day, tuple)},
+        zone=calendar.zone(hours.time_zone) if hours.time_zone else None,
+    )
+
+
+def _intervals(spans: Iterable[str]) -> tuple[Interval, ...]:
+    return tuple(calendar.interval(span) for span in spans)
 
 
 def _steps(steps: Iterable[schema.Step], common: schema.Calls) -> tuple[calls.Step, ...]:
@@ -424,7 +470,7 @@ def _step(step: schema.Step, common: schema.Calls) -> calls.Step:
                 id=menu.id or menu.prompt,
                 prompt=menu.prompt,
                 choices={
-                    key: calls.Choice(choice.intent, choice.language, _steps(choice.then, common))
+                    key: calls.Choice(choice.intent or "", choice.language, _steps(choice.then, common), choice.repeat)
                     for key, choice in menu.choices.items()
                 },
                 timeout=menu.timeout or common.timeout,
@@ -434,10 +480,74 @@ def _step(step: schema.Step, common: schema.Calls) -> calls.Step:
                 otherwise=_steps(menu.otherwise, common) or (calls.Hangup(common.goodbye),),
                 barge_in=menu.barge_in,
             )
+        case schema.Step(collect=schema.CollectStep() as collect):
+            return _collect(collect, common)
+        case schema.Step(set=dict() as values):
+            return calls.SetAttributes(values)
+        case schema.Step(branch=schema.BranchStep() as branch):
+            cases = [case for case in branch.cases if case.when is not None]
+            return calls.Branch(
+                id=branch.id or "",
+                cases=tuple(calls.Case(_conditions(case.when), _steps(case.then, common)) for case in cases),
+                otherwise=_steps(branch.cases[-1].otherwise or (), common),
+            )
+        case schema.Step(hours=schema.HoursStep() as hours):
+            closed = _steps(hours.closed, common)
+            holiday = closed if hours.holiday is None else _steps(hours.holiday, common)
+            doors = {Door.OPEN: _steps(hours.open, common), Door.CLOSED: closed, Door.HOLIDAY: holiday}
+            return calls.AskHours(hours.name, doors)
+        case schema.Step(language=str() as language):
+            return calls.ChooseLanguage(None if language == "customer" else language)
+        case schema.Step(flow=str() as flow):
+            return calls.SubFlow(flow)
+        case schema.Step(goto=str() as flow):
+            return calls.GoTo(flow)
         case schema.Step(queue=schema.QueueStep() as queue):
             return calls.ToQueue(queue.to, queue.priority, _steps(queue.on_timeout, common))
         case _:
             return calls.Hangup(step.hangup.prompt if step.hangup is not None else None)
+
+
+def _collect(collect: schema.CollectStep, common: schema.Calls) -> calls.Collect:
+    return calls.Collect(
+        id=collect.id or collect.into,
+        into=collect.into,
+        prompt=collect.prompt,
+        shortest=collect.min,
+        longest=collect.max,
+        terminator=collect.terminator,
+        first_digit=collect.first_digit or common.timeout,
+        between=collect.between,
+        retries=common.retries if collect.retries is None else collect.retries,
+        invalid=collect.invalid or common.invalid,
+        no_input=collect.no_input or common.no_input,
+        mask=collect.mask,
+        look_up=collect.look_up is not None,
+        not_found=_steps(collect.not_found, common),
+        otherwise=None if collect.otherwise is None else _steps(collect.otherwise, common),
+        goodbye=common.goodbye,
+        barge_in=collect.barge_in,
+    )
+
+
+def _conditions(when: schema.When | None) -> tuple[calls.Condition, ...]:
+    assert when is not None
+    found: list[calls.Condition] = [
+        calls.AttributeIs(name, frozenset(test.is_), test.prefix, test.set) for name, test in when.attribute.items()
+    ]
+    if (caller := when.caller) is not None:
+        numbers = frozenset(normalise_number(number) for number in caller.number)
+        found.append(calls.CallerIs(numbers, tuple(normalise_number(each) for each in caller.prefix), caller.anonymous))
+    if (customer := when.customer) is not None:
+        found.append(
+            calls.CustomerIs(frozenset(customer.match), frozenset(customer.tier), frozenset(customer.language))
+        )
+    if when.language:
+        found.append(calls.LanguageIs(frozenset(when.language)))
+    if when.intent:
+        found.append(calls.IntentIs(frozenset(when.intent)))
+    found += [calls.HoursAre(name, frozenset(doors)) for name, doors in when.hours.items()]
+    return tuple(found)
 
 
 def _prompts(sounds: Sounds) -> calls.Prompts:

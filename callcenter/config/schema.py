@@ -22,8 +22,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from callcenter.acd.settings import Strategy, WrapUpMode
+from callcenter.calls.hours import Door
+from callcenter.calls.settings import CodeAction
+from callcenter.config import calendar
+from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.problems import Code, did_you_mean
 from callcenter.media.settings import CODECS
+from callcenter.model.customer import Match
 from callcenter.model.ids import is_slug
 from callcenter.model.states import Intent
 from callcenter.publish.settings import Role
@@ -205,6 +210,37 @@ def _none_for(word: str) -> BeforeValidator:
     return BeforeValidator(lambda value: None if value == word else value)
 
 
+def _written_so(parse: Callable[[str], object]) -> AfterValidator:
+    """A text that a parser of ours can read; it is kept as it is written."""
+
+    def check(value: str) -> str:
+        try:
+            parse(value)
+        except NotWrittenSo as error:
+            raise mistake(Code.FORM, str(error), error.hint) from None
+        return value
+
+    return AfterValidator(check)
+
+
+def _each_day_once(value: dict[str, Any]) -> dict[str, Any]:
+    lines: dict[int, str] = {}
+    for line in value:
+        for day in calendar.days(line):
+            if day in lines:
+                name = calendar.DAYS[day]
+                raise mistake(Code.FORM, f"`{name}` stands in `{lines[day]}` and in `{line}`", "write each day once")
+            lines[day] = line
+    return value
+
+
+def _text_of(value: Any) -> Any:
+    """Words, numbers and truth as one text: an attribute is text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
@@ -222,12 +258,22 @@ AgentSlug = Annotated[Slug, AfterValidator(_check_agent)]
 Level = Annotated[int, Field(ge=1, le=5)]
 Skill = Annotated[str, _form(r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a skill", "write lower case, as in `english`")]
 Language = Annotated[str, _form(r"[a-z]{2,3}(-[A-Z]{2})?", "the tag of a language", _language_hint)]
+SpeakWord = Annotated[str, _form(r"customer|[a-z]{2,3}(-[A-Z]{2})?", "the tag of a language", _language_hint)]
 E164 = Annotated[str, _form(r"\+[1-9]\d{6,14}", "a number in E.164", _number_hint)]
 Alias = Annotated[str, _form(r"[a-z0-9*#._-]{1,32}", "a short number or word to dial", "write e.g. 1000 or welcome")]
+CodeKey = Annotated[str, _form(r"[0-9*#]{2,8}", "a code to dial", 'write 2 to 8 of 0 to 9, * and #, in quotes: "*21"')]
 Key = Annotated[str, _form(r"[0-9*#]", "a key of a telephone", 'write one of 0 to 9, "*" or "#"')]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=80)]
+Digits = Annotated[str, _form(r"\+?\d{1,15}", "the beginning of a number", 'write digits, as in "+1" or "0800"')]
+Value = Annotated[str, Field(max_length=200), BeforeValidator(_text_of)]
+Days = Annotated[str, _written_so(calendar.days)]
+Span = Annotated[str, _written_so(calendar.interval)]
+Spans = Annotated[tuple[Span, ...], BeforeValidator(_as_list)]
+CalendarDay = Annotated[str, _written_so(calendar.day_of_calendar)]
+TimeZone = Annotated[str, _written_so(calendar.zone)]
 ClientName = Annotated[str, _known("client")]
+HoursName = Annotated[str, _known("set of hours", prefix="hours")]
 QueueName = Annotated[str, _known("queue")]
 FlowName = Annotated[str, _known("flow")]
 PromptName = Annotated[str, _known("prompt")]
@@ -392,6 +438,7 @@ class Acd(Shape):
     declined: Miss = _miss("10s", 3)
     unreachable: Miss = _miss("30s", 3)
     offer_grace: Positive = 5.0
+    reasons: Annotated[dict[Slug, Name], _some(50)] = {}
 
 
 class Calls(Shape):
@@ -420,6 +467,7 @@ class Client(Shape):
     name: Name
     languages: Annotated[tuple[Language, ...], _some(20)]
     greeting: dict[Language, Text] = {}
+    time_zone: TimeZone | None = None
 
 
 class Number(Shape):
@@ -428,6 +476,21 @@ class Number(Shape):
     client: ClientName
     flow: FlowName
     aliases: tuple[Alias, ...] = ()
+
+
+class Holiday(Shape):
+    """A day that is not as the week says; open in some hours of its own, or not at all."""
+
+    name: Name
+    open: Spans = ()
+
+
+class Hours(Shape):
+    """Opening hours: a week, and the days that are not like it."""
+
+    open: Annotated[dict[Days, Spans], AfterValidator(_each_day_once)]
+    holidays: Annotated[dict[CalendarDay, Annotated[Holiday, _word_as("name")]], _some(1000)] = {}
+    time_zone: TimeZone | None = None
 
 
 class Queue(Shape):
@@ -452,6 +515,7 @@ class Agent(Shape):
     name: Name
     skills: dict[Skill, Level] = {}
     clients: Annotated[tuple[ClientName, ...], _some(1000)]
+    language: Language | None = None
     sign_in: Intent | None = None
     sip_md5: HexMd5 | None = None
     sip_sha256: HexSha256 | None = None
@@ -464,6 +528,42 @@ class Agent(Shape):
                 Code.MISSING, "`sip_md5` and `sip_sha256` belong together", "make both with: callcenter password USER"
             )
         return self
+
+
+class Nothing(Shape):
+    """A word that says everything."""
+
+
+CODE_WORDS = tuple(action.value for action in CodeAction)
+
+
+class FeatureCode(Shape):
+    """What an agent orders who dials a code: one word, or one word with the reason, or the disposition."""
+
+    ready: Nothing | None = None
+    not_ready: Annotated[str, _known("reason", prefix="acd.reasons")] | None = None
+    sign_out: Nothing | None = None
+    wrap_up_done: Annotated[str, Field(max_length=64)] | None = None
+    wrap_up_extend: Nothing | None = None
+    state: Nothing | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value not in CODE_WORDS:
+                hint = did_you_mean(value, CODE_WORDS)
+                raise mistake(Code.CHOICE, f"`{value}` is nothing that a code can order", hint)
+            with_more = value in (CodeAction.NOT_READY, CodeAction.WRAP_UP_DONE)
+            return {value: "" if with_more else {}}
+        if not isinstance(value, dict) or len(value) != 1:
+            raise mistake(Code.FORM, "a code orders one thing", "write e.g. ready, or {not_ready: lunch}")
+        return value
+
+    @property
+    def action(self) -> CodeAction:
+        """What it orders."""
+        return next(action for action in CodeAction if getattr(self, action.value) is not None)
 
 
 class Spoken(Shape):
@@ -533,11 +633,30 @@ class HangupStep(Shape):
 
 
 class MenuChoice(Shape):
-    """What a key means."""
+    """What a key means; ``repeat`` alone: the menu once more."""
 
-    intent: Slug
+    intent: Slug | None = None
     language: Language | None = None
     then: tuple[Step, ...] = ()
+    repeat: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        if value == "repeat":
+            return {"repeat": True}
+        if isinstance(value, str):
+            hint = "write repeat, or {intent: NAME, then: [STEPS]}"
+            raise mistake(Code.CHOICE, f"`{value}` is not what a key means", hint)
+        return value
+
+    @model_validator(mode="after")
+    def _means_something(self) -> MenuChoice:
+        if not (self.intent or self.language or self.then or self.repeat):
+            raise mistake(Code.MISSING, "this key does nothing", "add `intent: NAME` or `then: [STEPS]`")
+        if self.repeat and (self.intent or self.language or self.then):
+            raise mistake(Code.FORM, "a key that repeats the menu does nothing else", "write `repeat` alone")
+        return self
 
 
 class MenuStep(Shape):
@@ -554,7 +673,152 @@ class MenuStep(Shape):
     barge_in: bool = True
 
 
-STEPS = ("say", "menu", "queue", "hangup")
+def _longest(value: int, info: ValidationInfo) -> int:
+    shortest = info.data.get("min", 0)
+    if value < shortest:
+        raise mistake(Code.FORM, f"at most {value} digits are less than the {shortest} of `min`", "write max >= min")
+    return value
+
+
+StepsOrContinue = Annotated["tuple[Step, ...]", BeforeValidator(lambda value: [] if value == "continue" else value)]
+
+
+class CollectStep(Shape):
+    """``collect``."""
+
+    id: Slug | None = None
+    into: Slug
+    prompt: PromptName
+    min: Annotated[int, Field(ge=0, le=32)] = 1
+    max: Annotated[int, Field(ge=1, le=32), AfterValidator(_longest)]
+    terminator: Annotated[
+        Annotated[str, _form(r"[*#]", "a key that ends an entry", 'write "#", "*" or none')] | None, _none_for("none")
+    ] = "#"
+    first_digit: Positive | None = None
+    between: Positive = 3.0
+    retries: Annotated[int, Field(ge=0, le=10)] | None = None
+    invalid: PromptName | None = None
+    no_input: PromptName | None = None
+    mask: bool = False
+    look_up: Literal["customer"] | None = None
+    not_found: tuple[Step, ...] = ()
+    otherwise: StepsOrContinue | None = None
+    barge_in: bool = True
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> CollectStep:
+        if self.not_found and self.look_up is None:
+            raise mistake(Code.MISSING, "`not_found` needs a `look_up`", "add look_up: customer")
+        return self
+
+
+class AttributeTest(Shape):
+    """What an attribute must be; a lone value, or a list of which it must be one, stands for ``is``."""
+
+    is_: Annotated[tuple[Value, ...], _some(100), BeforeValidator(_as_list)] = Field(default=(), alias="is")
+    prefix: Annotated[tuple[Value, ...], _some(100), BeforeValidator(_as_list)] = ()
+    set: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"is": value} if isinstance(value, str | int | float | list) else value
+
+
+class CallerTest(Shape):
+    """What the caller's number must be."""
+
+    number: Annotated[tuple[Digits, ...], _some(100), BeforeValidator(_as_list)] = ()
+    prefix: Annotated[tuple[Digits, ...], _some(100), BeforeValidator(_as_list)] = ()
+    anonymous: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"anonymous": True} if value == "anonymous" else value
+
+
+class CustomerTest(Shape):
+    """What the customer must be; a lone word stands for ``match``."""
+
+    match: Annotated[tuple[Match, ...], _some(3), BeforeValidator(_as_list)] = ()
+    tier: Annotated[tuple[Name, ...], _some(100), BeforeValidator(_as_list)] = ()
+    language: Annotated[tuple[Language, ...], _some(100), BeforeValidator(_as_list)] = ()
+
+
+class When(Shape):
+    """Conditions; all must hold. A list is true when one of it is."""
+
+    attribute: Annotated[dict[Slug, AttributeTest], _some(20)] = {}
+    caller: CallerTest | None = None
+    customer: Annotated[CustomerTest, _word_as("match")] | None = None
+    language: Annotated[tuple[Language, ...], _some(20), BeforeValidator(_as_list)] = ()
+    intent: Annotated[tuple[Slug, ...], _some(100), BeforeValidator(_as_list)] = ()
+    hours: Annotated[
+        dict[HoursName, Annotated[tuple[Door, ...], _some(3), BeforeValidator(_as_list)]],
+        _some(10),
+        BeforeValidator(lambda value: {value: "open"} if isinstance(value, str) else value),
+    ] = {}
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> When:
+        if not (self.attribute or self.caller or self.customer or self.language or self.intent or self.hours):
+            hint = "write one of: attribute, caller, customer, language, intent, hours"
+            raise mistake(Code.MISSING, "it asks nothing, and would always hold", hint)
+        return self
+
+
+class CaseShape(Shape):
+    """One case of a branch: ``when`` and ``then``; or, as the last one, ``otherwise``."""
+
+    when: When | None = None
+    then: tuple[Step, ...] = ()
+    otherwise: tuple[Step, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> CaseShape:
+        if (self.when is None) == (self.otherwise is None) or (self.otherwise is not None and self.then):
+            raise mistake(
+                Code.FORM, "a case is `when` with `then`, or `otherwise`", "begin each case with its own dash"
+            )
+        return self
+
+
+def _otherwise_last(cases: tuple[CaseShape, ...]) -> tuple[CaseShape, ...]:
+    if any(case.otherwise is not None for case in cases[:-1]):
+        raise mistake(Code.FORM, "what stands behind `otherwise` is never reached", "write `otherwise` last, and once")
+    return cases
+
+
+class BranchStep(Shape):
+    """``branch``; a list alone is its cases."""
+
+    id: Slug | None = None
+    cases: Annotated[tuple[CaseShape, ...], _some(100), AfterValidator(_otherwise_last)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"cases": value} if isinstance(value, list) else value
+
+
+class HoursStep(Shape):
+    """``hours``. On a holiday, the steps of ``closed`` where there are none of its own."""
+
+    name: HoursName
+    open: tuple[Step, ...] = ()
+    closed: tuple[Step, ...] = ()
+    holiday: tuple[Step, ...] | None = None
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> HoursStep:
+        if not (self.open or self.closed or self.holiday):
+            hint = "add `open: [STEPS]`, `closed: [STEPS]` or `holiday: [STEPS]`"
+            raise mistake(Code.MISSING, "it leads nowhere", hint)
+        return self
+
+
+STEPS = ("say", "menu", "collect", "set", "branch", "hours", "language", "flow", "goto", "queue", "hangup")
 
 
 class Step(BaseModel):
@@ -564,6 +828,13 @@ class Step(BaseModel):
 
     say: Annotated[SayStep, _word_as("prompt")] | None = None
     menu: MenuStep | None = None
+    collect: CollectStep | None = None
+    set: Annotated[dict[Slug, Value], _some(20)] | None = None
+    branch: BranchStep | None = None
+    hours: HoursStep | None = None
+    language: SpeakWord | None = None
+    flow: FlowName | None = None
+    goto: FlowName | None = None
     queue: Annotated[QueueStep, _word_as("to")] | None = None
     hangup: Annotated[HangupStep, _word_as("prompt")] | None = None
 
@@ -579,10 +850,10 @@ class Step(BaseModel):
             words = [key for key in value if key in STEPS]
             if len(value) != 1 and len(words) != 1:
                 raise mistake(
-                    Code.FORM, "a step has one word: say, menu, queue or hangup", "begin each with its own dash"
+                    Code.FORM, "a step has one word: say, menu, queue, hangup ...", "begin each with its own dash"
                 )
             if words and value[words[0]] is None:
-                return {**value, words[0]: {}}
+                return {**value, words[0]: "" if words[0] in ("language", "flow", "goto") else {}}
         return value
 
 
@@ -595,7 +866,11 @@ class Flow(BaseModel):
 
 
 SLUG_KEY: TypeAdapter[str] = TypeAdapter(Slug)
-KEYS: dict[str, TypeAdapter[str]] = {"numbers": TypeAdapter(E164), "agents": TypeAdapter(AgentSlug)}
+KEYS: dict[str, TypeAdapter[str]] = {
+    "numbers": TypeAdapter(E164),
+    "agents": TypeAdapter(AgentSlug),
+    "feature_codes": TypeAdapter(CodeKey),
+}
 """What a thing may be named: by a slug, where its section says nothing else here."""
 
 SECTIONS: dict[str, type[Shape]] = {
@@ -609,5 +884,5 @@ SECTIONS: dict[str, type[Shape]] = {
 }
 """Sections that are one thing each."""
 
-THINGS = ("clients", "numbers", "flows", "queues", "agents", "prompts", "music")
+THINGS = ("clients", "numbers", "flows", "hours", "queues", "agents", "feature_codes", "prompts", "music")
 """Sections of named things."""
