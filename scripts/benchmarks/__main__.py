@@ -100,7 +100,7 @@ def table(measured: Sequence[Measured], facts: dict[str, Any], *, quick: bool) -
             notes = [f"{figure.details[key]} {words}" for key, words in NOTES.items() if key in figure.details]
             rows.append((figure.name, f"{figure.value:g} {figure.unit}", goal, met, "; ".join(notes)))
         if each.error:
-            rows.append((each.part.name, "-", "", "failed", each.error.splitlines()[0][:80]))
+            rows.append((each.part.name, "-", "", "failed", each.error.splitlines()[-1][:80]))
     widths = [max(len(row[at]) for row in rows) for at in range(4)]
     lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
              for row in rows]  # fmt: skip

@@ -18,6 +18,8 @@ CLOSE = 1.12
 # Work that is left so long after the last call was due to be over: the rate is too high. Of a short attempt it is the
 # tenth part.
 LATE = 0.25
+# How long a flood may take to run off.
+CALM = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,11 @@ class Watch:
     async def finish(self, done: Callable[[], bool], *, last: float, within: float, count: int) -> dict[str, Detail]:
         """Wait for the end. ``last``: how long the last of ``count`` calls takes by itself."""
         paced = time.monotonic()
-        await settled(done, within)
+        whole = await settled(done, within)
         ended = time.monotonic()
         spent = machine.cost(self._switch.pid).since(self._before)
+        if not whole:
+            await settled(done, CALM)  # the next attempt is not to find what this one has left
         return {
             **spent.per(count),
             "seconds": round(paced - self._began, 1),

@@ -104,10 +104,7 @@ class Voice:
         else:
             self._timestamp = self._timestamp + 160 & 0xFFFFFFFF
             packet = _RTP.pack(0x80, 0, self._sequence, self._timestamp, self._ssrc) + self.voice
-        try:
-            self.socket.send_to(packet, self.to)
-        except OSError:
-            pass  # the switch has closed that port: the call is over
+        self.socket.send_to(packet, self.to)
 
 
 class Sound:

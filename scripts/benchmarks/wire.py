@@ -39,10 +39,16 @@ class Udp:
             self._socket.setsockopt(socket.SOL_SOCKET, 33, RECEIVE_BUFFER)
         self._socket.bind((HOST, 0))
         self.port: int = self._socket.getsockname()[1]
-        self.send_to = self._socket.sendto
         self._on_datagram = on_datagram
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._readable)
+
+    def send_to(self, data: bytes, address: Address) -> None:
+        """Send; to a port that is closed already, or when we are, is lost as datagrams are."""
+        try:
+            self._socket.sendto(data, address)
+        except OSError:
+            pass
 
     def close(self) -> None:
         """Close."""
