@@ -46,6 +46,14 @@ class Captured:
     told: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Line:
+    """The caller's place in line: since when (monotonic), and the last position that they were told of it."""
+
+    first_joined: float
+    told: int | None = None
+
+
 class Call:
     """One inbound call. Its script acquires; :meth:`close` gives everything back without waiting.
 
@@ -61,8 +69,20 @@ class Call:
         self.caller = Party(Side.CALLER, leg, Sound())
         self.captured = Captured(client.language)
         self.known = CallerKnown()
+        self.line: Line | None = None
         self.ending: Ending | None = None
+        self.since = services.clock.monotonic()
         self.stage = "arriving"
+
+    @property
+    def stage(self) -> str:
+        """Where the call is in its story, in words."""
+        return self._stage
+
+    @stage.setter
+    def stage(self, words: str) -> None:
+        self._stage = words
+        self.stage_since = self.services.clock.monotonic()
 
     @property
     def from_number(self) -> str:

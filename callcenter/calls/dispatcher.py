@@ -48,6 +48,13 @@ class HowLeft:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LeftByKey:
+    """The caller pressed a key that leads out of the queue; the place is given up."""
+
+    key: str
+
+
 class OfferInHand:
     """An offer that a call script works on. ``withdrawn`` is done when the ACD takes it back."""
 
@@ -62,11 +69,11 @@ class Waiting:
     def __init__(self, ticket: Ticket, tell: Callable[[AcdEvent], None]) -> None:
         self.ticket = ticket
         self._tell = tell
-        self._news: asyncio.Queue[OfferInHand | TicketExpired | TicketRefused] = asyncio.Queue()
+        self._news: asyncio.Queue[OfferInHand | TicketExpired | TicketRefused | LeftByKey] = asyncio.Queue()
         self._in_hand: OfferInHand | None = None
         self._taken: Offer | None = None
 
-    async def next(self) -> OfferInHand | TicketExpired | TicketRefused:
+    async def next(self) -> OfferInHand | TicketExpired | TicketRefused | LeftByKey:
         """The next thing that happens to the place: an offer, or its end."""
         return await self._news.get()
 
@@ -100,6 +107,11 @@ class Waiting:
     def too_late(self) -> None:
         """The ACD took the offer back in the moment of the pick-up: its word counts, the caller keeps the place."""
         self.talk_ended(Side.SYSTEM, EndCause.CANCELLED)
+
+    def leave_by_key(self, key: str) -> None:
+        """The caller would rather have what a key stands for. An agent's phone that rings for them stops."""
+        self.leave(VisitOutcome.FLOWED_OUT, "key")
+        self._news.put_nowait(LeftByKey(key))
 
     def leave(self, outcome: VisitOutcome, reason: str = "") -> None:
         """Give the place up. Never waits; may be called twice.

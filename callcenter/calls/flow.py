@@ -115,8 +115,10 @@ async def run_step(call: Call, step: Step) -> Outcome:
             match await wait_in_queue(call, step):
                 case Ending() as ending:
                     return ending
-                case FlowedOut(action=action):
+                case FlowedOut(action=action, key=""):
                     return after_queue(call, step, action)
+                case FlowedOut(key=key):
+                    return GoOn(step.keys[key])
         case Hangup():
             if step.prompt is not None:
                 await call.caller.sound.say(call.prompt(step.prompt), barge_in=False)

@@ -236,12 +236,15 @@ class ToQueue:
     """Wait in a queue for an agent. ``priority``: None takes the queue's.
 
     ``on_timeout``: the steps after the queue's longest wait, or when the queue refuses the caller; empty: the steps
-    behind this one.
+    behind this one. ``keys``: the steps after a key pressed while waiting; the place is given up. ``keep_place``: the
+    place in line is that of the visit before, as if the caller had waited here all the time.
     """
 
     queue: str
     priority: int | None = None
     on_timeout: tuple[Step, ...] = ()
+    keys: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    keep_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,11 +266,33 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class Announce:
+    """What a waiting caller is told, ``first`` seconds after joining and then ``every`` so many.
+
+    ``position``: the prompt of the place in line, which there is once for each of 1 to ``most``; ``beyond`` is said in
+    its place to those further back. ``prompts`` are said in turn when there is no news of the place.
+    """
+
+    position: str | None = None
+    first: float = 15.0
+    every: float = 30.0
+    most: int = 10
+    beyond: str | None = None
+    prompts: tuple[str, ...] = ()
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is ever said."""
+        return self.position is None and not self.prompts
+
+
+@dataclass(frozen=True, slots=True)
 class QueueTreatment:
     """What a caller hears in a queue, and from an agent who holds: ``music`` is the id of a piece."""
 
     queue: str
     music: str
+    announce: Announce | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +305,10 @@ class Prompts:
     def prompt(self, id: str, language: str) -> tuple[Clip, ...]:
         """The clips of a prompt. Raises KeyError for one that the configuration does not have."""
         return self.texts[id, language]
+
+    def position(self, id: str, language: str, position: int) -> tuple[Clip, ...]:
+        """The clips of a prompt with ``{position}`` in it, for one position. Raises KeyError."""
+        return self.texts[position_of(id, position), language]
 
     def music(self, id: str) -> tuple[Clip, ...]:
         """The clips of a piece of music, to be looped. Raises KeyError."""
@@ -340,6 +369,11 @@ class CallsSettings:
         if found is not None:
             return found
         return next((each for each in self.numbers.values() if wanted in each.aliases), None)
+
+
+def position_of(id: str, position: int) -> str:
+    """Under which id a prompt stands for one position; no prompt of the configuration may be named so."""
+    return f"{id}/{position}"
 
 
 def _base(language: str) -> str:

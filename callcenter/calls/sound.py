@@ -67,6 +67,8 @@ class Sound:
         """The host of the party's signalling."""
         self.on_first: Callable[[str], None] | None = None
         self.on_missing: Callable[[NoPacket], None] | None = None
+        self.on_change: Callable[[], None] | None = None
+        """Told of every key and of every end of a play, where no script waits on this sound."""
         self._session: MediaSession | None = None
         self.masking = False
         """Whether what is pressed now is a secret: told nowhere, and not to be recorded."""
@@ -118,10 +120,14 @@ class Sound:
             if self._playing == play:
                 self.stop()
 
-    def start(self, clips: Sequence[Clip], *, loop: bool = False) -> int:
-        """Play from now on, in place of what plays; returns the number of the play."""
-        self._playing = self.session.play(clips, loop=loop)
+    def start(self, clips: Sequence[Clip], *, loop: bool = False, at: float = 0.0) -> int:
+        """Play from now on, in place of what plays, from ``at`` seconds into it; returns the number of the play."""
+        self._playing = self.session.play(clips, loop=loop, start=at)
         return self._playing
+
+    def is_playing(self, play: int) -> bool:
+        """Whether this play is still on."""
+        return self._playing == play
 
     def stop(self) -> None:
         """Stop what plays. Does nothing when nothing does."""
@@ -139,6 +145,10 @@ class Sound:
         except TimeoutError:
             return None
         return self._keys.popleft()
+
+    def take_key(self) -> str | None:
+        """The next key that was pressed, if there is one: for who looks when ``on_change`` is told."""
+        return self._keys.popleft() if self._keys else None
 
     def forget_keys(self) -> None:
         """Keys pressed so far were meant for nobody."""
@@ -226,6 +236,8 @@ class Sound:
         return swallowing.rest
 
     def _wake(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -171,6 +171,14 @@ class CallQueued:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionAnnounced:
+    """A waiting caller was told their place in line (the announcement began)."""
+
+    visit: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class OfferMade:
     """A waiting caller was offered to an agent, who is reserved from now until ``lease_ms`` have passed."""
 
@@ -370,6 +378,7 @@ Body = (
     | FlowEntered
     | IntentCaptured
     | CallQueued
+    | PositionAnnounced
     | OfferMade
     | ScreenPopSent
     | AgentRang

@@ -27,6 +27,7 @@ from callcenter.model.facts import (
     LanguageChosen,
     OfferEnded,
     OfferMade,
+    PositionAnnounced,
     QueueLeft,
     ScreenPopSent,
     WrapUpEnded,
@@ -47,13 +48,17 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One visit to a queue. ``outcome`` is None while it lasts."""
+    """One visit to a queue. ``outcome`` is None while it lasts.
+
+    ``positions``: the places in line that the caller was told, each once: they only get better.
+    """
 
     id: str
     queue: str
     wait_ms: int = 0
     outcome: VisitOutcome | None = None
     reason: str = ""
+    positions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +242,10 @@ class _Fold:
             case CallQueued(visit=visit, queue=queue):
                 self.visits[visit] = Visit(visit, queue)
                 self.joined_ms[visit] = now
+            case PositionAnnounced(visit=visit, position=position) if visit in self.visits:
+                known = self.visits[visit]
+                if position not in known.positions:
+                    self.visits[visit] = dataclasses.replace(known, positions=(*known.positions, position))
             case OfferMade(offer=offer, agent=agent):
                 self.told[offer] = OfferTold(offer, agent)
             case ScreenPopSent(offer=offer, acknowledged=acknowledged) if offer in self.told:
