@@ -9,6 +9,7 @@ import math
 import os
 import socket
 import ssl
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,18 +18,32 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiomqtt
+from paho.mqtt.client import MQTTMessage
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from callcenter.publish import topics
-from callcenter.publish.publisher import RECEIVE_MAXIMUM, Link, LinkedPublisher, LinkLost, OnState, Outbox, Status
+from callcenter.publish import payloads, topics
+from callcenter.publish.publisher import Heard, Link, LinkedPublisher, LinkLost, OnState, Outbox, Refused, Status
+from callcenter.publish.reasons import CLOSED_FIRST, refusal, why_lost, why_not_connected
 from callcenter.publish.settings import MqttSettings
 from callcenter.runtime.clock import Clock
 
 # A broker that has gone silent is noticed by a missing acknowledgement first, else by the missing ping.
 ACKNOWLEDGED_WITHIN = 5.0
 CONNECTED_WITHIN = 5.0
-KEEPALIVE_S = 15
+# A broker to which nothing was to be said is asked for a sign of life after this, and left after twice this.
+KEEPALIVE_S = 10
+# Unacknowledged messages that gain nothing more, whatever a broker allows; half is for facts.
+MAX_WINDOW = 100
+# What may come to us at once, unacknowledged, and how large: agents' commands, which are small.
+INCOMING = 20
+MAX_INCOMING = 64 * 1024
+MAX_CORRELATION = 256
+# Of a PUBLISH: header, packet identifier, properties.
+OVERHEAD = 400
 # What is left of a connection attempt when the switch stops: it hangs in the system's connect().
 ABANDONED_WITHIN = 1.0
 
@@ -36,6 +51,10 @@ ABANDONED_WITHIN = 1.0
 _SILENT = logging.getLogger("callcenter.mqtt")
 _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
+
+
+# Topic, payload, whether it is retained, and what MQTT 5 adds.
+_Message = tuple[str, bytes, bool, Properties | None]
 
 
 class BrokerError(Exception):
@@ -52,7 +71,9 @@ class BrokerAddress:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
-    receive_maximum: int = RECEIVE_MAXIMUM
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    receive_maximum: int = MAX_WINDOW
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -87,6 +108,8 @@ def broker_address(settings: MqttSettings, environment: Mapping[str, str] = os.e
         user=settings.user or parts.username,
         password=_password(settings, environment),
         ca_file=settings.ca_file,
+        cert_file=settings.cert_file,
+        key_file=settings.key_file,
     )
 
 
@@ -108,17 +131,22 @@ class MqttPublisher(LinkedPublisher):
         self._address = address
         # A second client of the same id ends the first: ours cannot be guessed, and a restart never meets itself.
         self._client_id = f"{client_id}-{chance.getrandbits(64):016x}"
-        self._tls: ssl.SSLContext | None = None
 
     @contextlib.asynccontextmanager
     async def _link(self) -> AsyncIterator[Link]:
         address = self._address() if callable(self._address) else self._address
-        client = self._client(address)
+        # Read anew each time, for certificates are renewed; in a thread, for a whole machine's authorities are a file
+        # of some size.
+        tls = await asyncio.to_thread(_tls, address) if address.tls else None
+        client = _Client(address, self._client_id, tls)
         try:
             await _enter(client)
         except aiomqtt.MqttError as error:
             client.abandon()
-            raise LinkLost(f"{address}: {_reason(error)}") from error
+            why = why_not_connected(
+                error, tls=address.tls, ca_file=address.ca_file, client_certificate=address.cert_file is not None
+            )
+            raise LinkLost(f"{address}: {why}") from error
         try:
             yield _MqttLink(client, address)
         finally:
@@ -126,35 +154,97 @@ class MqttPublisher(LinkedPublisher):
             with contextlib.suppress(aiomqtt.MqttError):
                 await client.__aexit__(None, None, None)
 
-    def _client(self, address: BrokerAddress) -> _Client:
-        if address.tls and self._tls is None:
-            try:
-                self._tls = ssl.create_default_context(cafile=address.ca_file)
-            except (OSError, ssl.SSLError) as error:
-                raise LinkLost(f"{address}: the CA file {address.ca_file} cannot be read: {error}") from error
-        client = _Client(
+
+class _Client(aiomqtt.Client):
+    """aiomqtt's client, with its own way to publish: no task and no timer for each message, and what the broker says.
+
+    aiomqtt's passes over the reason codes of MQTT 5, and costs three times as much.
+    """
+
+    def __init__(self, address: BrokerAddress, client_id: str, tls: ssl.SSLContext | None) -> None:
+        incoming = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        incoming.ReceiveMaximum = INCOMING
+        incoming.MaximumPacketSize = MAX_INCOMING
+        super().__init__(
             address.host,
             address.port,
             protocol=aiomqtt.ProtocolVersion.V5,
-            identifier=self._client_id,
+            identifier=client_id,
             username=address.user,
             password=address.password,
+            # A session that outlives the link would bring the commands of an hour ago.
             clean_start=True,
             keepalive=KEEPALIVE_S,
             timeout=CONNECTED_WITHIN,
             will=aiomqtt.Will(topics.STATUS, Status.OFFLINE.value.encode(), qos=1, retain=True),
-            max_inflight_messages=address.receive_maximum,
-            tls_context=self._tls if address.tls else None,
+            max_inflight_messages=0,  # no limit in there: we keep the broker's ourselves
+            tls_context=tls,
             socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
             logger=_SILENT,
+            properties=incoming,
         )
-        client.pending_calls_threshold = 1 << 30
-        return client
+        self.heard: Callable[[Heard], None] | None = None
+        self.receive_maximum = address.receive_maximum
+        self.max_packet = payloads.MAX_PAYLOAD * 2
+        self._given_up = False
+        # By packet identifier, the oldest first: the future that waits for the answer, and since when.
+        self._unanswered: dict[int, tuple[asyncio.Future[Refused | None], float]] = {}
+        self._queued: deque[tuple[_Message, asyncio.Future[Refused | None]]] = deque()
 
+    def send(self, message: _Message) -> asyncio.Future[Refused | None]:
+        """Send with QoS 1, as soon as the broker's window allows."""
+        answer: asyncio.Future[Refused | None] = self._loop.create_future()
+        if len(self._unanswered) < self.receive_maximum:
+            self._put(message, answer)
+        else:
+            self._queued.append((message, answer))
+        return answer
 
-class _Client(aiomqtt.Client):
+    def _put(self, message: _Message, answer: asyncio.Future[Refused | None]) -> None:
+        topic, payload, retain, properties = message
+        # paho only puts it on its list here; the loop writes the whole list when the socket takes it.
+        sent = self._client.publish(topic, payload, 1, retain, properties)
+        if sent.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self._unanswered[sent.mid] = (answer, self._loop.time())
+
+    def _put_queued(self) -> None:
+        while self._queued and len(self._unanswered) < self.receive_maximum:
+            message, answer = self._queued.popleft()
+            if not answer.done():
+                self._put(message, answer)
+
+    def forget(self, topic: str) -> None:
+        """Be sent no more of ``topic``; nobody waits for the broker's word on that."""
+        self._client.unsubscribe(topic)
+
+    def _on_unsubscribe(
+        self, client: Any, userdata: Any, mid: int, reason_codes: list[ReasonCode], properties: Any = None
+    ) -> None:
+        pass
+
+    async def gone(self) -> str:
+        """Until the connection is lost, or the broker leaves a message unanswered for too long; returns why."""
+        silence = asyncio.ensure_future(self._silence())
+        try:
+            await asyncio.wait({self._disconnected, silence}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            silence.cancel()
+        if not self._disconnected.done():
+            return f"no acknowledgement within {ACKNOWLEDGED_WITHIN:g} s"
+        error = self._disconnected.exception()
+        return "disconnected" if error is None else why_lost(error)
+
+    async def _silence(self) -> None:
+        while True:
+            since = next((since for _, since in self._unanswered.values()), self._loop.time())
+            left = since + ACKNOWLEDGED_WITHIN - self._loop.time()
+            if left <= 0:
+                return
+            await asyncio.sleep(left)
+
     def abandon(self) -> None:
         """Leave no socket behind of an attempt that failed half-way."""
+        self._given_up = True
         self._client.disconnect()
         left = self._client.socket()
         if isinstance(left, socket.socket):
@@ -162,46 +252,127 @@ class _Client(aiomqtt.Client):
             # would watch one that is closed.
             self._loop.call_soon(self._close, left)
 
-    def _on_socket_unregister_write(self, client: Any, userdata: Any, sock: Any) -> None:
-        # paho says this of an abandoned socket too, when it is collected.
-        if sock.fileno() >= 0:
-            super()._on_socket_unregister_write(client, userdata, sock)
-
     def _close(self, left: socket.socket) -> None:
         self._loop.remove_reader(left)
         self._loop.remove_writer(left)
         left.close()
 
+    # What paho tells.
+
+    def _on_connect(
+        self, client: Any, userdata: Any, flags: Any, reason_code: ReasonCode, properties: Properties | None = None
+    ) -> None:
+        told = vars(properties) if properties is not None else {}
+        # Absent: 65,535 messages (MQTT 5, 3.2.2.3.3). More than this gains nothing.
+        self.receive_maximum = min(told.get("ReceiveMaximum", MAX_WINDOW), self.receive_maximum)
+        self.max_packet = told.get("MaximumPacketSize", self.max_packet)
+        if told.get("MaximumQoS", 1) < 1 and not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError("the broker takes no messages of QoS 1, which we need"))
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_disconnect(
+        self, client: Any, userdata: Any, flags: Any, reason_code: ReasonCode, properties: Properties | None = None
+    ) -> None:
+        # aiomqtt would wait for its time-out.
+        if not self._connected.done() and not self._given_up:
+            self._connected.set_exception(aiomqtt.MqttError(CLOSED_FIRST))
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+    def _on_publish(
+        self, client: Any, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
+    ) -> None:
+        answer, _ = self._unanswered.pop(mid, (None, 0.0))
+        if answer is not None and not answer.done():
+            answer.set_result(refusal(reason_code))
+        if self._queued:
+            self._loop.call_soon(self._put_queued)
+
+    def _on_message(self, client: Any, userdata: Any, message: MQTTMessage) -> None:
+        if self.heard is None:
+            return  # What a broker sends unasked is dropped.
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return
+        correlation = getattr(message.properties, "CorrelationData", None)
+        if correlation is not None and len(correlation) > MAX_CORRELATION:
+            correlation = None
+        self.heard(Heard(topic, bytes(message.payload), message.retain, correlation))
+
+    def _on_socket_unregister_write(self, client: Any, userdata: Any, sock: Any) -> None:
+        # paho says this of an abandoned socket too, when it is collected.
+        if sock.fileno() >= 0:
+            super()._on_socket_unregister_write(client, userdata, sock)
+
 
 class _MqttLink:
-    def __init__(self, client: aiomqtt.Client, address: BrokerAddress) -> None:
-        self.receive_maximum = address.receive_maximum
+    def __init__(self, client: _Client, address: BrokerAddress) -> None:
+        self.receive_maximum = client.receive_maximum
         self._client = client
         self._address = address
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, expires_s: int | None = None) -> None:
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        expires_s: int | None = None,
+        correlation: bytes | None = None,
+    ) -> asyncio.Future[Refused | None]:
         properties = None
-        if expires_s is not None:
+        if expires_s is not None or correlation is not None:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.MessageExpiryInterval = expires_s
+            if expires_s is not None:
+                properties.MessageExpiryInterval = expires_s
+            if correlation is not None:
+                properties.CorrelationData = correlation
+        size = len(payload) + len(topic) + OVERHEAD
+        if size > self._client.max_packet:
+            # Sent, it would cost the connection, and be sent again over the next one.
+            answer: asyncio.Future[Refused | None] = asyncio.get_running_loop().create_future()
+            answer.set_result(
+                Refused(f"it has {size} bytes, the broker takes {self._client.max_packet}", for_ever=True)
+            )
+            return answer
+        return self._client.send((topic, payload, retain, properties))
+
+    async def subscribe(self, topic: str, heard: Callable[[Heard], None]) -> str:
+        self._client.heard = heard
+        # Nothing retained before; and what is sent with the flag keeps it, so that it can be told from the rest.
+        options = SubscribeOptions(
+            qos=1, noLocal=True, retainAsPublished=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND
+        )
         try:
-            # The client's own time-out is asyncio.wait_for, which up to Python 3.11 may swallow a cancellation.
             async with asyncio.timeout(ACKNOWLEDGED_WITHIN):
-                await self._client.publish(
-                    topic, payload, qos=1, retain=retain, properties=properties, timeout=math.inf
-                )
+                codes = await self._client.subscribe(topic, options=options, timeout=math.inf)
         except TimeoutError as error:
             raise LinkLost(f"{self._address}: no acknowledgement within {ACKNOWLEDGED_WITHIN:g} s") from error
         except aiomqtt.MqttError as error:
-            raise LinkLost(f"{self._address}: {_reason(error)}") from error
+            raise LinkLost(f"{self._address}: {why_lost(error)}") from error
+        return next((str(code) for code in codes if isinstance(code, ReasonCode) and code.is_failure), "")
+
+    def unsubscribe(self, topic: str) -> None:
+        self._client.heard = None
+        self._client.forget(topic)
 
     async def lost(self) -> str:
+        return f"{self._address}: {await self._client.gone()}"
+
+
+def _tls(address: BrokerAddress) -> ssl.SSLContext:
+    """What a connection by TLS is checked with. Raises LinkLost."""
+    try:
+        context = ssl.create_default_context(cafile=address.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise LinkLost(f"{address}: the CA file {address.ca_file} cannot be read: {error}") from error
+    if address.cert_file is not None:
         try:
-            async for _ in self._client.messages:
-                pass  # Nothing is subscribed to; what a broker sends unasked is dropped.
-        except aiomqtt.MqttError as error:
-            return f"{self._address}: {_reason(error)}"
-        return f"{self._address}: disconnected"
+            # A key that asks for a passphrase would ask the terminal.
+            context.load_cert_chain(address.cert_file, address.key_file, password="")
+        except (OSError, ssl.SSLError) as error:
+            raise LinkLost(f"{address}: the certificate {address.cert_file} cannot be used: {error}") from error
+    return context
 
 
 async def _enter(client: _Client) -> None:
@@ -217,13 +388,6 @@ async def _enter(client: _Client) -> None:
             entering.exception()
         client.abandon()
         raise
-
-
-def _reason(error: aiomqtt.MqttError) -> str:
-    cause = error.__cause__
-    text = str(cause) if isinstance(cause, aiomqtt.MqttError) else str(error)
-    # paho's word for a peer that is simply gone is "[code:128] Unspecified error".
-    return "connection lost" if "Unspecified error" in text else " ".join(text.split()) or type(error).__name__
 
 
 def _password(settings: MqttSettings, environment: Mapping[str, str]) -> str | None:

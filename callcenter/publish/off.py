@@ -21,6 +21,10 @@ class NoPublisher:
     async def start(self) -> None:
         """Nothing to connect to."""
 
+    async def ready(self, within: float) -> bool:
+        """Never, and at once."""
+        return False
+
     def publish_pop(self, agent: str, payload: Mapping[str, Any], expires_s: float) -> asyncio.Future[bool]:
         """No pop: False at once."""
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

@@ -7,7 +7,7 @@ import contextlib
 import json
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -34,6 +34,15 @@ FIRST_RETRY = 0.2
 LAST_RETRY = 10.0
 # A link that held this long was a good one: the next failure is met with the shortest wait again.
 HELD_WELL = 1.0
+# A broker that refuses events is asked again with the first of them after this.
+REFUSED_RETRY = 10.0
+# How long a committed fact waits for others: on a busy floor some thirty then share a write and its acknowledgement.
+GATHER = 0.02
+# How long commands are not heard after a flood of them, doubled while it goes on.
+FIRST_PAUSE = 5.0
+LAST_PAUSE = 60.0
+# Who does not read the answer within this has given up on it.
+REPLY_EXPIRES_S = 60
 # The log is asked again after this when it could not be read.
 LOG_RETRY = 1.0
 # What close() waits for the last facts to be acknowledged.
@@ -79,6 +88,24 @@ class Outbox(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The broker did not take a message, and why; ``for_ever``: this very one it will never take."""
+
+    reason: str
+    for_ever: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message that came to us; ``retained``: its sender wants every later subscriber to get it too."""
+
+    topic: str
+    payload: bytes
+    retained: bool = False
+    correlation: bytes | None = None
+
+
 class Link(Protocol):
     """One connection to a broker, which takes ``receive_maximum`` messages before it has acknowledged any."""
 
@@ -87,8 +114,28 @@ class Link(Protocol):
         """How many messages may be unacknowledged (MQTT 5, 3.2.2.3.3)."""
         ...
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, expires_s: int | None = None) -> None:
-        """Send with QoS 1 and wait for the acknowledgement; what is called first is sent first. Raises LinkLost."""
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        expires_s: int | None = None,
+        correlation: bytes | None = None,
+    ) -> asyncio.Future[Refused | None]:
+        """Send with QoS 1; what is called first is sent first. Never waits.
+
+        The future is the broker's word: None when it took the message. When the link is lost it has none: ``lost``
+        tells, and who waits for the future is to be cancelled.
+        """
+        ...
+
+    async def subscribe(self, topic: str, heard: Callable[[Heard], None]) -> str:
+        """Hear what is published to ``topic`` from now on, nothing retained before; returns why not, or nothing."""
+        ...
+
+    def unsubscribe(self, topic: str) -> None:
+        """Hear no more of it."""
         ...
 
     async def lost(self) -> str:
@@ -107,7 +154,9 @@ class PublisherStatus:
     pops_waiting: int
 
     def __str__(self) -> str:
-        state = "connected" if self.connected else f"not connected: {self.detail}"
+        state = "connected" if self.connected else "not connected"
+        if self.detail:
+            state += f": {self.detail}"
         return f"mqtt {state}, {self.waiting} facts waiting, {self.pops_sent} pops sent"
 
 
@@ -123,6 +172,10 @@ class Publisher(Protocol):
 
     async def start(self) -> None:
         """Begin to connect; returns at once, whatever the broker does."""
+        ...
+
+    async def ready(self, within: float) -> bool:
+        """Until the broker has our states and our status, ``within`` seconds at most; whether it has."""
         ...
 
     def publish_pop(self, agent: str, payload: Mapping[str, Any], expires_s: float) -> asyncio.Future[bool]:
@@ -159,9 +212,10 @@ class _Closed(Exception):
 
 
 class LinkedPublisher:
-    """A publisher over links that come and go. After each new link: states, status, waiting pops, then the facts.
+    """A publisher over links that come and go. After each new link: pops, states, status, then the facts.
 
-    ``connect`` gives a link or raises LinkLost. ``on_state(connected, detail)`` is told of each change.
+    ``connect`` gives a link or raises LinkLost. ``on_state(connected, detail)`` is told of each change: of the link,
+    and of what the broker refuses while the link is well.
     """
 
     def __init__(
@@ -179,16 +233,17 @@ class LinkedPublisher:
         self._outbox = outbox
         self._clock = clock
         self._random = random
-        self._connected = False
-        self._detail = "not started"
+        self._live: Link | None = None
+        self._online = asyncio.Event()
+        self._why_down = "not started"
+        self._troubles: dict[str, str] = {}
+        self._told_troubles = ""
         self._status = Status.ONLINE
         self._states: dict[str, bytes] = {}
         self._dirty: dict[str, None] = {}
         self._cleared: set[str] = set()
         self._changed = asyncio.Event()
         self._pops: dict[_Pop, None] = {}
-        self._new_pops: deque[_Pop] = deque()
-        self._popped = asyncio.Event()
         self._pops_sent = 0
         self._progress = asyncio.Event()
         self._closing = asyncio.Event()
@@ -212,26 +267,35 @@ class LinkedPublisher:
         # The publisher outlives the calls' task group: it publishes their last facts in close().
         self._task = asyncio.get_running_loop().create_task(self._run(), name="publisher")
 
+    async def ready(self, within: float) -> bool:
+        """Until the broker has our states and our status, ``within`` seconds at most; whether it has."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._online.wait()
+        return self._online.is_set()
+
     def publish_pop(self, agent: str, payload: Mapping[str, Any], expires_s: float) -> asyncio.Future[bool]:
         """Send a pop to ``agent``, numbered within the agent's topic. Never waits.
 
-        The future is True with the broker's acknowledgement, and False at once when there is no broker or it is lost;
-        it may be cancelled. A pop that was not acknowledged is sent again when the broker is back before it expires.
+        The future is True with the broker's acknowledgement, and False at once when there is no broker, it is lost, or
+        it refuses; it may be cancelled. A pop that was not acknowledged is sent again when the broker is back before it
+        expires.
         """
         topic, name = topics.agent_pop(agent), f"pop/{agent}"
         seq = self._outbox.cursor(name) + 1
         self._outbox.move_cursor(name, seq)
-        acknowledged: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        acknowledged: asyncio.Future[bool] = loop.create_future()
         data = payloads.encode({**payload, "seq": seq})
         pop = _Pop(topic, data, self._clock.monotonic() + expires_s, acknowledged)
         while len(self._pops) >= MAX_POPS:
             self._forget(next(iter(self._pops)))
         self._pops[pop] = None
-        if self._connected:
-            self._new_pops.append(pop)
-            self._popped.set()
-        else:
+        if self._live is None:
             acknowledged.set_result(False)
+        else:
+            # Not from here: a mistake in a message is the publisher's and must not end a call.
+            loop.call_soon(self._send_pop, self._live, pop)
         return acknowledged
 
     def set_state(self, topic: str, payload: Mapping[str, Any] | None) -> None:
@@ -258,8 +322,8 @@ class LinkedPublisher:
     def status(self) -> PublisherStatus:
         """How publishing goes."""
         return PublisherStatus(
-            connected=self._connected,
-            detail=self._detail,
+            connected=self._live is not None,
+            detail=self._why_down if self._live is None else "; ".join(self._troubles.values()),
             waiting=max(0, self._outbox.last_seq - self._outbox.cursor(CURSOR)),
             pops_sent=self._pops_sent,
             pops_waiting=len(self._pops),
@@ -270,13 +334,15 @@ class LinkedPublisher:
         if self._task is None:
             return
         self._closing.set()
-        if self._connected:
+        if self._live is not None:
             await asyncio.wait({self._task}, timeout=CLOSE_PATIENCE * 2)
         self._task.cancel()
         await asyncio.wait({self._task})
         self._task = None
         for pop in list(self._pops):
             self._forget(pop)
+
+    # The link.
 
     async def _run(self) -> None:
         retry = FIRST_RETRY
@@ -287,7 +353,7 @@ class LinkedPublisher:
                     up_at = self._clock.monotonic()
                     await self._serve(link)
             except* _Closed:
-                self._detail = "closed"
+                self._why_down = "closed"
             except* LinkLost as lost:
                 self._down(str(first_error(lost)))
             except* Exception as broken:  # noqa: BLE001 - a mistake of ours in one message must not end publishing
@@ -303,19 +369,23 @@ class LinkedPublisher:
     async def _serve(self, link: Link) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._connected = True
+                self._troubles.clear()
+                self._live = link
                 tasks.create_task(self._watch(link))
-                tasks.create_task(self._send_pops(link, tasks))
+                for pop in list(self._pops):
+                    self._send_pop(link, pop)
+                await self._listen(link)
                 # Facts and states leave room in the broker's window, so that a pop never queues behind them.
                 window = asyncio.Semaphore(max(1, link.receive_maximum // 5))
-                await self._publish_states(link, tasks, window)
+                await self._publish_states(link, window)
                 self._up()
-                tasks.create_task(self._keep_states(link, tasks, window))
-                tasks.create_task(self._send_facts(link, tasks, max(1, link.receive_maximum // 2)))
+                tasks.create_task(self._look_away(link))
+                tasks.create_task(self._keep_states(link, window))
+                tasks.create_task(self._send_facts(link, max(1, link.receive_maximum // 2)))
                 tasks.create_task(self._finish(link))
         finally:
-            self._connected = False
-            self._new_pops.clear()
+            self._live = None
+            self._online.clear()
             for pop in self._pops:
                 if not pop.acknowledged.done():
                     pop.acknowledged.set_result(False)
@@ -323,19 +393,56 @@ class LinkedPublisher:
     async def _watch(self, link: Link) -> None:
         raise LinkLost(await link.lost())
 
-    async def _publish_states(self, link: Link, tasks: asyncio.TaskGroup, window: asyncio.Semaphore) -> None:
+    def _up(self) -> None:
+        self._online.set()
+        self._why_down = ""
+        self._told_troubles = "; ".join(self._troubles.values())
+        if self.on_state is not None:
+            self.on_state(True, self._told_troubles)
+
+    def _down(self, why: str) -> None:
+        if why != self._why_down:
+            self._why_down = why
+            if self.on_state is not None:
+                self.on_state(False, why)
+
+    def _trouble(self, about: str, words: str) -> None:
+        """What is not well over a link that holds, by what it is about; told when it changes. No words: it is over."""
+        if words:
+            self._troubles[about] = words
+        else:
+            self._troubles.pop(about, None)
+        told = "; ".join(self._troubles.values())
+        if self._online.is_set() and told != self._told_troubles:
+            self._told_troubles = told
+            if self.on_state is not None:
+                self.on_state(True, told)
+
+    def _accepted(self, about: str, answer: asyncio.Future[Refused | None]) -> bool:
+        """Whether the broker took what it answers to; a refusal is told once."""
+        refused = answer.result()
+        if refused is not None:
+            self._trouble(about, f"the broker refuses {about}: {refused.reason}")
+        elif self._troubles:
+            self._trouble(about, "")
+        return refused is None
+
+    # States: the latest of each, retained.
+
+    async def _publish_states(self, link: Link, window: asyncio.Semaphore) -> None:
         """Everything that is retained, then our own status: who reads ``online`` may trust the states."""
         self._dirty.clear()
         self._changed.clear()
         sent = []
         for topic in [*self._cleared, *self._states]:
             await window.acquire()
-            sent.append(tasks.create_task(self._send_state(link, topic, window)))
-        for task in sent:
-            await task
-        await link.publish(topics.STATUS, self._status.value.encode(), retain=True)
+            sent.append(self._send_state(link, topic, window))
+        for answer in sent:
+            await answer
+        await window.acquire()
+        await self._send_state(link, topics.STATUS, window)
 
-    async def _keep_states(self, link: Link, tasks: asyncio.TaskGroup, window: asyncio.Semaphore) -> None:
+    async def _keep_states(self, link: Link, window: asyncio.Semaphore) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -343,77 +450,154 @@ class LinkedPublisher:
                 await window.acquire()
                 topic = next(iter(self._dirty))
                 del self._dirty[topic]
-                tasks.create_task(self._send_state(link, topic, window))
+                _ = self._send_state(link, topic, window)
             self._progress.set()
 
-    async def _send_state(self, link: Link, topic: str, window: asyncio.Semaphore) -> None:
-        try:
-            if topic == topics.STATUS:
-                data = self._status.value.encode()
-            else:
-                data = self._states.get(topic, b"")
-            await link.publish(topic, data, retain=True)
+    def _send_state(self, link: Link, topic: str, window: asyncio.Semaphore) -> asyncio.Future[Refused | None]:
+        data = self._status.value.encode() if topic == topics.STATUS else self._states.get(topic, b"")
+
+        def answered(answer: asyncio.Future[Refused | None]) -> None:
+            window.release()
+            if answer.cancelled() or not self._accepted("states", answer):
+                return
             if not data and topic not in self._states:
                 self._cleared.discard(topic)
-        finally:
-            window.release()
 
-    async def _send_pops(self, link: Link, tasks: asyncio.TaskGroup) -> None:
-        for pop in list(self._pops):
-            if pop not in self._new_pops:
-                tasks.create_task(self._send_pop(link, pop))
-        while True:
-            while self._new_pops:
-                tasks.create_task(self._send_pop(link, self._new_pops.popleft()))
-            self._popped.clear()
-            await self._popped.wait()
+        answer = link.publish(topic, data, retain=True)
+        answer.add_done_callback(answered)
+        return answer
 
-    async def _send_pop(self, link: Link, pop: _Pop) -> None:
+    # Pops: at once, and before everything else.
+
+    def _send_pop(self, link: Link, pop: _Pop) -> None:
         left = pop.expires_at - self._clock.monotonic()
-        if left > 0:
-            await link.publish(pop.topic, pop.payload, expires_s=max(1, round(left)))
-            self._pops_sent += 1
-            if not pop.acknowledged.done():
-                pop.acknowledged.set_result(True)
-        self._forget(pop)
+        if left <= 0:
+            self._forget(pop)
+        elif pop in self._pops and link is self._live:
 
-    async def _send_facts(self, link: Link, tasks: asyncio.TaskGroup, window: int) -> None:
+            def answered(answer: asyncio.Future[Refused | None]) -> None:
+                if answer.cancelled():
+                    return
+                if self._accepted("pops", answer):
+                    self._pops_sent += 1
+                    if not pop.acknowledged.done():
+                        pop.acknowledged.set_result(True)
+                self._forget(pop)
+
+            link.publish(pop.topic, pop.payload, expires_s=max(1, round(left))).add_done_callback(answered)
+
+    def _forget(self, pop: _Pop) -> None:
+        self._pops.pop(pop, None)
+        if not pop.acknowledged.done():
+            pop.acknowledged.set_result(False)
+
+    # Facts: in order, none left out.
+
+    async def _send_facts(self, link: Link, window: int) -> None:
         """Facts in order from the cursor on; the cursor moves over what is acknowledged, and never over a gap."""
-        sent: deque[tuple[int, asyncio.Task[None] | None]] = deque()
         position = self._outbox.cursor(CURSOR)
+        probing = False
         while True:
             try:
                 last = await self._outbox.beyond(position)
+                if last - position < window:
+                    # Facts come in twos and threes, of many calls: sent together they cost a fraction.
+                    await asyncio.sleep(GATHER)
                 began = self._clock.monotonic()
                 facts = await self._outbox.read(position, READ)
-                self._detail = ""
+                self._troubles.pop("log", None)
             except Exception as error:  # noqa: BLE001 - the log is another layer's: whatever it raises, pops go on
-                self._detail = f"the log cannot be read: {error}"
+                self._troubles["log"] = f"the log cannot be read: {error}"
                 await asyncio.sleep(LOG_RETRY)
                 continue
             if not facts:  # Kinds that this program does not know.
                 position = last
                 self._outbox.move_cursor(CURSOR, last)
                 self._progress.set()
-            for fact in facts:
-                position = fact.seq
-                message = _message(fact)
-                task = None if message is None else tasks.create_task(link.publish(*message))
-                sent.append((fact.seq, task))
-                while len(sent) >= window:
-                    await self._settle(sent)
-            while sent:
-                await self._settle(sent)
+                continue
+            probing = not await self._send(link, facts, 1 if probing else window)
+            if probing:
+                # What is refused today may be allowed tomorrow: nothing is passed over in silence.
+                position = self._outbox.cursor(CURSOR)
+                await asyncio.sleep(REFUSED_RETRY)
+                continue
+            position = facts[-1].seq
             if position < self._outbox.last_seq:
                 # Much has gathered: catching up takes half of the loop's time at most, calls have the rest.
                 await asyncio.sleep(min(self._clock.monotonic() - began, LOG_RETRY))
 
-    async def _settle(self, sent: deque[tuple[int, asyncio.Task[None] | None]]) -> None:
-        seq, task = sent.popleft()
-        if task is not None:
-            await task
-        self._outbox.move_cursor(CURSOR, seq)
+    async def _send(self, link: Link, facts: Sequence[Fact], window: int) -> bool:
+        """Send these and wait for the answers; False as soon as the broker refuses one of them."""
+        sent: deque[tuple[int, asyncio.Future[Refused | None] | None]] = deque()
+        for fact in facts:
+            message = _message(fact)
+            sent.append((fact.seq, None if message is None else link.publish(*message)))
+            while len(sent) >= window:
+                if not await self._settle(sent):
+                    return False
+        while sent:
+            if not await self._settle(sent):
+                return False
+        return True
+
+    async def _settle(self, sent: deque[tuple[int, asyncio.Future[Refused | None] | None]]) -> bool:
+        """Wait for the first answer, and move the cursor over all that are there; False when one is a refusal."""
+        first = sent[0][1]
+        if first is not None and not first.done():
+            await first
+        seq = self._outbox.cursor(CURSOR)
+        well = True
+        while sent and well:
+            number, answer = sent[0]
+            if answer is not None:
+                if not answer.done():
+                    break
+                refused = answer.result()
+                if refused is not None and refused.for_ever:
+                    self._trouble("an event", f"an event was passed over: {refused.reason}")
+                else:
+                    well = self._accepted("events", answer)
+            if well:
+                seq = number
+                sent.popleft()
+        if seq > self._outbox.cursor(CURSOR):
+            self._outbox.move_cursor(CURSOR, seq)
         self._progress.set()
+        return well
+
+    # Commands of agents.
+
+    async def _listen(self, link: Link) -> None:
+        """Hear the agents' commands. What came while we were away is lost: an old ``ready`` is nobody's wish."""
+        self._commands.flooded.clear()
+        refused = await link.subscribe(topics.COMMANDS, lambda heard: self._heard(link, heard))
+        self._trouble("commands", f"the broker does not let us hear agents' commands: {refused}" if refused else "")
+
+    async def _look_away(self, link: Link) -> None:
+        """While commands flood in, hear none for a while: the calls' time is not theirs to take."""
+        pause = FIRST_PAUSE
+        while True:
+            since = self._clock.monotonic()
+            await self._commands.flooded.wait()
+            if self._clock.monotonic() - since > LAST_PAUSE:
+                pause = FIRST_PAUSE
+            link.unsubscribe(topics.COMMANDS)
+            self._trouble("commands", "agents' commands are not heard for a while: far too many came")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LAST_PAUSE)
+            await self._listen(link)
+
+    def _heard(self, link: Link, heard: Heard) -> None:
+        agent = topics.agent_of_command(heard.topic)
+        if agent is None:
+            return
+        reply = self._commands.answer(agent, heard.payload, retained=heard.retained)
+        if reply is not None:
+            # At the agent's own topic and nowhere else: we may write everywhere, and a response topic of the agent's
+            # choice would lend it our pen.
+            link.publish(
+                topics.agent_reply(agent), reply, expires_s=REPLY_EXPIRES_S, correlation=heard.correlation
+            ).add_done_callback(lambda answer: answer.cancelled() or self._accepted("replies", answer))
 
     async def _finish(self, link: Link) -> None:
         """When closing: the last facts and states, then offline, and the session is over."""
@@ -425,22 +609,6 @@ class LinkedPublisher:
                     await self._progress.wait()
         await link.publish(topics.STATUS, Status.OFFLINE.value.encode(), retain=True)
         raise _Closed
-
-    def _up(self) -> None:
-        self._detail = ""
-        if self.on_state is not None:
-            self.on_state(True, "")
-
-    def _down(self, detail: str) -> None:
-        if detail != self._detail:
-            self._detail = detail
-            if self.on_state is not None:
-                self.on_state(False, detail)
-
-    def _forget(self, pop: _Pop) -> None:
-        self._pops.pop(pop, None)
-        if not pop.acknowledged.done():
-            pop.acknowledged.set_result(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,6 +641,14 @@ class ListPublisher(LinkedPublisher):
         self.delay = delay
         self._why_dead = "the broker is dead" if dead else ""
         self._died = asyncio.Event()
+        self._refuses: dict[str, Refused] = {}
+        self._hears: Callable[[Heard], None] | None = None
+
+    def refuse(self, ending: str, reason: str = "Not authorized", *, for_ever: bool = False) -> None:
+        """From now on the broker takes nothing whose topic ends so; without a reason it takes it again."""
+        self._refuses.pop(ending, None)
+        if reason:
+            self._refuses[ending] = Refused(reason, for_ever)
 
     def die(self, why: str = "the broker died") -> None:
         """The broker is gone: what is unacknowledged is lost with the link, and the last will is published."""
@@ -495,17 +671,20 @@ class ListPublisher(LinkedPublisher):
     def take_over(self, before: ListPublisher) -> None:
         """Be a new client of the broker that another publisher had: with what was published there, and is retained."""
         self.messages, self.retained, self.delay = before.messages, before.retained, before.delay
+        self._refuses = before._refuses
 
-    def command(self, agent: str, command: Mapping[str, Any] | bytes) -> Any:
-        """What the program of ``agent`` reads as the answer to its command; None when the broker is dead, or silent."""
-        if self._why_dead:
+    def command(self, agent: str, command: Mapping[str, Any] | bytes, *, retained: bool = False) -> Any:
+        """What the program of ``agent`` reads as the answer to its command; None when there is none.
+
+        So it is while the broker is dead: what is sent then is lost.
+        """
+        if self._hears is None:
             return None
         payload = command if isinstance(command, bytes) else payloads.encode(command)
-        reply = self._commands.answer(agent, payload)
-        if reply is None:
-            return None
-        self._record(topics.agent_reply(agent), reply, retain=False, expires_s=None)
-        return self.messages[-1].payload
+        before = len(self.messages)
+        self._hears(Heard(topics.agent_command(agent), payload, retained))
+        replies = [each for each in self.messages[before:] if each.topic == topics.agent_reply(agent)]
+        return replies[-1].payload if replies else None
 
     def of_topic(self, topic: str) -> list[Any]:
         """The payloads that were published to ``topic``, in order."""
@@ -519,7 +698,13 @@ class ListPublisher(LinkedPublisher):
     async def _link(self) -> AsyncIterator[Link]:
         if self._why_dead:
             raise LinkLost(self._why_dead)
-        yield _ListLink(self, self._died)
+        try:
+            yield _ListLink(self, self._died)
+        finally:
+            self._hears = None
+
+    def _answer(self, topic: str) -> Refused | None:
+        return next((refused for ending, refused in self._refuses.items() if topic.endswith(ending)), None)
 
     def _record(self, topic: str, payload: bytes, *, retain: bool, expires_s: int | None) -> None:
         value = payload.decode() if topic == topics.STATUS else json.loads(payload or b"null")
@@ -537,18 +722,39 @@ class _ListLink:
         self._publisher = publisher
         self._died = died
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, expires_s: int | None = None) -> None:
-        if self._died.is_set():
-            raise LinkLost("the broker died")
-        self._publisher._record(topic, payload, retain=retain, expires_s=expires_s)  # noqa: SLF001 - its other half
-        if self._publisher.delay > 0:
-            await asyncio.sleep(self._publisher.delay)
-            if self._died.is_set():
-                raise LinkLost("the broker died")
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        expires_s: int | None = None,
+        correlation: bytes | None = None,
+    ) -> asyncio.Future[Refused | None]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Refused | None] = loop.create_future()
+        if not self._died.is_set():
+            refused = self._publisher._answer(topic)  # noqa: SLF001 - its other half
+            if refused is None:
+                self._publisher._record(topic, payload, retain=retain, expires_s=expires_s)  # noqa: SLF001
+            loop.call_later(self._publisher.delay, self._acknowledge, answer, refused)
+        return answer
+
+    async def subscribe(self, topic: str, heard: Callable[[Heard], None]) -> str:
+        refused = self._publisher._answer(topic)  # noqa: SLF001
+        self._publisher._hears = None if refused else heard  # noqa: SLF001
+        return refused.reason if refused else ""
+
+    def unsubscribe(self, topic: str) -> None:
+        self._publisher._hears = None  # noqa: SLF001
 
     async def lost(self) -> str:
         await self._died.wait()
         return "the broker died"
+
+    def _acknowledge(self, answer: asyncio.Future[Refused | None], refused: Refused | None) -> None:
+        if not self._died.is_set() and not answer.done():
+            answer.set_result(refused)
 
 
 def _message(fact: Fact) -> tuple[str, bytes] | None:

@@ -39,7 +39,8 @@ class MqttSettings:
 
     ``port``: of the embedded broker on loopback, 0 takes a free one. ``url``: ``mqtt://host[:port]`` or
     ``mqtts://...``. The password of ``user`` comes from the environment variable ``password_env`` or the file
-    ``password_file``, and is never kept here. ``monitor``: whether the embedded broker has a login that reads the
+    ``password_file``, and is never kept here. ``cert_file`` (and ``key_file``, where the key is not in it) is our own
+    certificate, for brokers that ask for one. ``monitor``: whether the embedded broker has a login that reads the
     states and events of the whole floor.
     """
 
@@ -52,4 +53,6 @@ class MqttSettings:
     password_env: str | None = None
     password_file: Path | None = None
     ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
     client_id: str = "callcenter"
