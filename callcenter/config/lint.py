@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 from callcenter.calls.phrases import needed_prompts
 from callcenter.calls.settings import CodeAction
-from callcenter.config import schema
+from callcenter.config import calendar, schema
 from callcenter.config.explain import KeyPath, dotted
-from callcenter.config.problems import Code, Problems
+from callcenter.config.paths import Paths, Reach, Stop
+from callcenter.config.problems import Code, Problems, did_you_mean
 from callcenter.config.source import Node
 
 
@@ -32,40 +34,29 @@ class Things:
     broken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
-def lint(things: Things, root: Node, problems: Problems) -> None:
+def lint(things: Things, root: Node, problems: Problems, today: date) -> None:
     """Note everything that is wrong between the things."""
-    _Lint(things, root, problems).run()
-
-
-def walk(
-    steps: Sequence[schema.Step], path: KeyPath, *, chosen: bool = False
-) -> Iterator[tuple[KeyPath, schema.Step, bool]]:
-    """Every step with its path; ``chosen`` when a caller comes there only by a key."""
-    for at, step in enumerate(steps):
-        here = (*path, at)
-        yield here, step, chosen
-        if step.menu is not None:
-            for key, choice in step.menu.choices.items():
-                yield from walk(choice.then, (*here, "menu", "choices", key, "then"), chosen=True)
-            yield from walk(step.menu.otherwise, (*here, "menu", "otherwise"), chosen=chosen)
-        if step.queue is not None:
-            yield from walk(step.queue.on_timeout, (*here, "queue", "on_timeout"), chosen=chosen)
+    _Lint(things, root, problems, today).run()
 
 
 class _Lint:
-    def __init__(self, things: Things, root: Node, problems: Problems) -> None:
+    def __init__(self, things: Things, root: Node, problems: Problems, today: date) -> None:
         self._things = things
         self._root = root
         self._problems = problems
-        self._steps = {name: list(walk(flow.steps, ("flows", name))) for name, flow in things.flows.items()}
+        self._today = today
+        self._paths = Paths(things.flows, things.queues)
+        self._steps = self._paths.stops
         self._clients = self._clients_of_flows()
 
     def run(self) -> None:
         self._numbers()
         self._codes()
         self._menus()
+        self._branches()
         self._languages()
         self._queues()
+        self._hours()
         self._endless()
         if not self._problems.fatal:  # else what is unused may be so by a mistake that is told already
             self._unused()
@@ -76,15 +67,6 @@ class _Lint:
     ) -> None:
         self._problems.add(code, self._root.place_of(path, key=key), dotted(path), message, hint, warning=warning)
 
-    def _onward(self, name: str, *, silent: bool = False) -> Iterator[tuple[str, str]]:
-        """Queue and flow that follow a flow when a queue gives the caller back; ``silent``: without any key."""
-        for _, step, chosen in self._steps.get(name, ()):
-            if step.queue is None or step.queue.on_timeout or (silent and chosen):
-                continue
-            queue = self._things.queues.get(step.queue.to)
-            if queue is not None and queue.on_max_wait != "continue":
-                yield step.queue.to, queue.on_max_wait
-
     def _clients_of_flows(self) -> dict[str, set[str]]:
         clients: dict[str, set[str]] = defaultdict(set)
         todo = [(number.flow, number.client) for number in self._things.numbers.values()]
@@ -92,7 +74,7 @@ class _Lint:
             flow, client = todo.pop()
             if client not in clients[flow]:
                 clients[flow].add(client)
-                todo += [(target, client) for _, target in self._onward(flow)]
+                todo += [(onward.target, client) for onward in self._paths.onward(flow)]
         return clients
 
     def _numbers(self) -> None:
@@ -164,7 +146,7 @@ class _Lint:
     def _menus(self) -> None:
         for steps in self._steps.values():
             seen: dict[str, KeyPath] = {}
-            for path, step, _ in steps:
+            for path, step in _placed(steps):
                 if step.menu is None:
                     continue
                 name = step.menu.id or step.menu.prompt
@@ -181,7 +163,7 @@ class _Lint:
         calls = self._things.calls
         for name, steps in self._steps.items():
             used: list[tuple[str, KeyPath]] = []
-            for path, step, _ in steps:
+            for path, step in _placed(steps):
                 match step:
                     case schema.Step(say=schema.SayStep() as say):
                         used.append((say.prompt, (*path, "say")))
@@ -191,7 +173,15 @@ class _Lint:
                         around = [menu.invalid or calls.invalid, menu.no_input or calls.no_input]
                         around += [] if menu.otherwise else [calls.goodbye]
                         used += [(each, (*path, "menu")) for each in (menu.prompt, *around) if each is not None]
-                        self._choices(menu, path, self._clients[name])
+                        for key, choice in menu.choices.items():
+                            if choice.language is not None:
+                                self._spoken(choice.language, (*path, "menu", "choices", key, "language"), name)
+                    case schema.Step(collect=schema.CollectStep() as collect):
+                        asked = [collect.prompt, collect.invalid or calls.invalid, collect.no_input or calls.no_input]
+                        asked += [calls.goodbye] if collect.otherwise is None else []
+                        used += [(each, (*path, "collect")) for each in asked if each is not None]
+                    case schema.Step(language=str() as language) if language != "customer":
+                        self._spoken(language, (*path, "language"), name)
                     case _:
                         pass
             for client in sorted(self._clients[name]):
@@ -209,17 +199,17 @@ class _Lint:
                     key=True,
                 )
 
-    def _choices(self, menu: schema.MenuStep, path: KeyPath, clients: set[str]) -> None:
-        for key, choice in menu.choices.items():
-            for client in sorted(clients & self._things.clients.keys()):
-                languages = self._things.clients[client].languages
-                if choice.language is not None and choice.language not in languages:
-                    self._add(
-                        Code.NO_TRANSLATION,
-                        (*path, "menu", "choices", key, "language"),
-                        f"{client} is not served in `{choice.language}`",
-                        f"write one of {', '.join(languages)}, or add it to clients.{client}.languages",
-                    )
+    def _spoken(self, language: str, path: KeyPath, flow: str) -> None:
+        """A language that a flow changes to must be one of the companies' that it serves."""
+        for client in sorted(self._clients[flow] & self._things.clients.keys()):
+            languages = self._things.clients[client].languages
+            if language not in languages:
+                self._add(
+                    Code.NO_TRANSLATION,
+                    path,
+                    f"{client} is not served in `{language}`",
+                    f"write one of {', '.join(languages)}, or add it to clients.{client}.languages",
+                )
 
     def _translations(self, client: str, prompt: str, path: KeyPath) -> None:
         there = self._things.prompts.get(prompt)
@@ -238,7 +228,7 @@ class _Lint:
 
     def _queues(self) -> None:
         for name, steps in self._steps.items():
-            for path, step, _ in steps:
+            for path, step in _placed(steps):
                 queue = self._things.queues.get(step.queue.to) if step.queue is not None else None
                 if queue is None:
                     continue
@@ -292,30 +282,102 @@ class _Lint:
     def _endless(self) -> None:
         """A caller who presses nothing must come to an end: no flow may lead back to itself by queues alone."""
         for name in self._steps:
-            for queue, target in self._onward(name, silent=True):
-                way = self._way(target, name)
+            for onward in self._paths.onward(name):
+                way = self._paths.round(onward.target, name) if onward.reach is Reach.SILENT else None
                 if way is not None:
                     self._add(
                         Code.ENDLESS,
-                        ("queues", queue, "on_max_wait"),
+                        onward.path,
                         f"a caller who presses nothing goes round for ever: {' → '.join([name, *way])}",
                         "let one of them end with hangup",
                     )
+        for path in self._paths.unreached:
+            self._add(
+                Code.UNREACHED,
+                path,
+                "no call comes to this step: what stands before it ends the call, or leads elsewhere",
+                "take it away, or look at the step before it",
+                warning=True,
+            )
 
-    def _way(self, start: str, goal: str) -> list[str] | None:
-        ways, seen = [[start]], {start}
-        while ways:
-            way = ways.pop(0)
-            if way[-1] == goal:
-                return way
-            for _, target in self._onward(way[-1], silent=True):
-                if target not in seen:
-                    seen.add(target)
-                    ways.append([*way, target])
-        return None
+    def _branches(self) -> None:
+        """What a branch asks for must be something that a flow can have noted."""
+        if self._things.broken["flows"]:
+            return
+        steps = [step for stops in self._steps.values() for _, step in _placed(stops)]
+        attributes = {name for step in steps for name in step.set or ()}
+        attributes |= {step.collect.into for step in steps if step.collect is not None}
+        intents = {choice.intent for step in steps if step.menu for choice in step.menu.choices.values()} - {None}
+        for flow, stops in self._steps.items():
+            for path, when in _conditions(stops):
+                for name in when.attribute.keys() - attributes:
+                    self._add(
+                        Code.NAMES_NOTHING,
+                        (*path, "attribute", name),
+                        f"no step sets the attribute `{name}`",
+                        did_you_mean(name, attributes, otherwise="`set` and `collect` do"),
+                        key=True,
+                    )
+                for at, intent in enumerate(when.intent):
+                    if intent not in intents:
+                        self._add(
+                            Code.NAMES_NOTHING,
+                            (*path, "intent", at),
+                            f"no menu has the intent `{intent}`",
+                            did_you_mean(
+                                intent, filter(None, intents), otherwise="the choices of a menu have `intent`"
+                            ),
+                        )
+                clients = self._clients[flow] & self._things.clients.keys()
+                spoken = {language for client in clients for language in self._things.clients[client].languages}
+                for at, language in enumerate(when.language):
+                    if clients and language not in spoken:
+                        self._add(
+                            Code.NO_TRANSLATION,
+                            (*path, "language", at),
+                            f"no company of this flow is served in `{language}`",
+                            f"write one of {', '.join(sorted(spoken))}",
+                        )
+
+    def _hours(self) -> None:
+        for name, hours in self._things.hours.items():
+            holidays = [calendar.day_of_calendar(day) for day in hours.holidays]
+            if not any(hours.open.values()) and not any(each.open for each in hours.holidays.values()):
+                self._add(
+                    Code.HOURS,
+                    ("hours", name, "open"),
+                    "it is never open",
+                    'write days and hours, e.g. mon-fri: ["09:00-18:00"]',
+                    key=True,
+                    warning=True,
+                )
+            if holidays and all(isinstance(day, date) and day < self._today for day in holidays):
+                self._add(
+                    Code.HOURS,
+                    ("hours", name, "holidays"),
+                    "all of these holidays are over",
+                    "add those to come; 12-25 without a year is every year's",
+                    key=True,
+                    warning=True,
+                )
+        for flow, stops in self._steps.items():
+            for name, path in _hours_asked(stops):
+                hours_there = self._things.hours.get(name)
+                if hours_there is None or hours_there.time_zone is not None:
+                    continue
+                for client in sorted(self._clients[flow] & self._things.clients.keys()):
+                    if self._things.clients[client].time_zone is None:
+                        self._add(
+                            Code.MISSING,
+                            ("hours", name),
+                            f"it has no time zone, nor has {client}, who is served by it ({dotted(path)})",
+                            f"add `time_zone: ...` to it or to clients.{client}, e.g. Europe/Madrid",
+                            key=True,
+                        )
 
     def _unused(self) -> None:
-        queues = {step.queue.to for name in self._clients for _, step, _ in self._steps.get(name, ()) if step.queue}
+        stops = [stop for name in self._clients for stop in self._steps.get(name, ())]
+        queues = {step.queue.to for _, step in _placed(stops) if step.queue}
         called = {number.client for number in self._things.numbers.values()}
         for kind, there, used, why in (
             (
@@ -325,6 +387,12 @@ class _Lint:
                 "no number leads to this flow",
             ),
             ("queues", self._things.queues, queues, "no flow that is used leads to this queue"),
+            (
+                "hours",
+                self._things.hours,
+                {name for name, _ in _hours_asked(stops)},
+                "no flow that is used asks for these hours",
+            ),
             ("clients", self._things.clients, called, "no number belongs to this client"),
         ):
             found: Mapping[str, object] = there
@@ -337,6 +405,28 @@ def language_of(agent: schema.Agent, things: Things) -> str:
     """What an agent hears: the own language, else the first of the agent's first client; empty when that is broken."""
     client = things.clients.get(agent.clients[0]) if agent.clients else None
     return agent.language or (client.languages[0] if client is not None else "")
+
+
+def _placed(stops: Iterable[Stop]) -> Iterator[tuple[KeyPath, schema.Step]]:
+    return ((stop.path, stop.step) for stop in stops)
+
+
+def _conditions(stops: Iterable[Stop]) -> Iterator[tuple[KeyPath, schema.When]]:
+    """What the branches among these steps ask."""
+    for path, step in _placed(stops):
+        for at, case in enumerate(step.branch.cases if step.branch is not None else ()):
+            if case.when is not None:
+                yield (*path, "branch", "cases", at, "when"), case.when
+
+
+def _hours_asked(stops: Iterable[Stop]) -> Iterator[tuple[str, KeyPath]]:
+    """Each set of hours that these steps ask for, and where."""
+    stops = list(stops)
+    for path, step in _placed(stops):
+        if step.hours is not None:
+            yield step.hours.name, (*path, "hours")
+    for path, when in _conditions(stops):
+        yield from ((name, (*path, "hours")) for name in when.hours)
 
 
 def serves(agent: schema.Agent, queue: schema.Queue) -> bool:

@@ -8,7 +8,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,17 +55,24 @@ Section = TypeVar("Section", bound=schema.Shape)
 Thing = TypeVar("Thing", bound=BaseModel)
 
 
-def load(folder: Path | None = None, overrides: Sequence[str] = (), *, data: Path | None = None) -> Settings:
+def load(
+    folder: Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    data: Path | None = None,
+    today: date | None = None,
+) -> Settings:
     """The settings of a folder of YAML files; of the shipped one when ``folder`` is None.
 
-    ``overrides`` are ``path=value``. ``data`` wins over ``switch.data``. Raises ConfigError with every mistake.
+    ``overrides`` are ``path=value``. ``data`` wins over ``switch.data``. ``today``, of which holidays are over, is that
+    of the clock. Raises ConfigError with every mistake.
     """
     problems = Problems()
     folder = DEFAULT_FOLDER if folder is None else folder.expanduser().resolve()
     root = read_folder(folder, problems)
     for argument in overrides:
         override(root, argument, problems)
-    settings = _Loader(root, folder, data, problems).settings()
+    settings = _Loader(root, folder, data, problems, today or datetime.now(UTC).date()).settings()
     if settings is None:
         raise ConfigError(problems.all())
     return dataclasses.replace(settings, warnings=problems.all())
@@ -114,11 +121,12 @@ def default_data() -> Path:
 
 
 class _Loader:
-    def __init__(self, root: Node, folder: Path, data: Path | None, problems: Problems) -> None:
+    def __init__(self, root: Node, folder: Path, data: Path | None, problems: Problems, today: date) -> None:
         self._root = root
         self._folder = folder
         self._data = data
         self._problems = problems
+        self._today = today
 
     def settings(self) -> Settings | None:
         """Everything checked and composed; None when there are mistakes."""
@@ -152,7 +160,7 @@ class _Loader:
                         "the shipped configuration shows how",
                     )
             things.reasons = acd.reasons if acd is not None else {}
-            lint(things, self._root, self._problems)
+            lint(things, self._root, self._problems, self._today)
         data = self._data or (Path(switch.data).expanduser() if switch and switch.data else default_data())
         sounds = self._sounds(things, said or schema.Speech(), data)
         mqtt_settings = self._mqtt(mqtt) if mqtt else None
