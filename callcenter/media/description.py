@@ -54,7 +54,7 @@ class Description:
     @property
     def tones_are_keys(self) -> bool:
         """Whether keys can come as tones in the sound alone: the peer has no telephone events."""
-        return self.negotiated is not None and self.negotiated.receive_telephone_event is None
+        return self.negotiated is not None and self.negotiated.telephone_event is None
 
     def check(self, offer: bytes) -> None:
         """Whether the offer could be answered. Raises BadDescription, NotAcceptable."""

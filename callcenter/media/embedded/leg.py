@@ -33,6 +33,7 @@ from callcenter.rtp.g711 import ALAW_TO_ULAW, FRAME_SAMPLES, ULAW_TO_ALAW
 from callcenter.rtp.outgoing import MAX_DROPOUT, Outgoing
 from callcenter.rtp.packet import HEADER, HEADER_SIZE, MAX_PACKET, RtpError, payload_bounds, sequence_step
 from callcenter.rtp.statistics import Reception
+from callcenter.rtp.tones import ToneReceiver
 
 # Sound comes at 50 packets a second, 100 from some phones. What is more is not taken: legs whose peers' addresses
 # make a ring would otherwise send to each other without end.
@@ -131,7 +132,7 @@ class Leg(asyncio.DatagramProtocol):
         self._reception = Reception(0, 0)
         self._events = EventReceiver()
         self._pressed_for: Leg | None = None
-        self._listens = False
+        self._tones: ToneReceiver | None = None
         self._heard_at = 0.0
         self._told_silent = False
         self._budget = MAX_RATE
@@ -213,6 +214,10 @@ class Leg(asyncio.DatagramProtocol):
                 return
         else:
             self._reception.receive(sequence, timestamp, now)
+            if self._tones is not None:
+                start, end = payload_bounds(data)
+                for key in self._tones.receive(data[start:end], kind, sequence, timestamp):
+                    self._house.report([DIGIT, self.number, key])
         if self.target is not None:
             self.target.hear(self._reception, data, kind, now)
 
@@ -262,6 +267,8 @@ class Leg(asyncio.DatagramProtocol):
             self._ssrc = ssrc
             self._reception = Reception(ssrc, sequence)
             self._events = EventReceiver()
+            if self._tones is not None:
+                self._tones = ToneReceiver()
             self._last_report = 0
         return True
 
@@ -293,7 +300,7 @@ class Leg(asyncio.DatagramProtocol):
 
     def listen(self, on: bool) -> None:
         """Whether tones in the peer's sound are keys."""
-        self._listens = on
+        self._tones = ToneReceiver() if on else None
 
     # Bridging
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import wave
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +34,7 @@ from callcenter.simulation.media import (
 from callcenter.sip.sdp import (
     PCMA,
     PCMU,
+    TELEPHONE_EVENT_TYPE,
     Codec,
     Direction,
     Negotiated,
@@ -75,6 +78,17 @@ def _is_free(host: str, port: int) -> bool:
         return True
 
 
+def tones_of(key: str, samples: int, amplitude: int = 8000) -> list[bytes]:
+    """The frames of a key's two tones (ITU-T Q.23), 16 bit."""
+    row = next(row for row, keys in enumerate(("123A", "456B", "789C", "*0#D")) if key in keys)
+    column = ("123A", "456B", "789C", "*0#D")[row].index(key)
+    pair = (697, 770, 852, 941)[row], (1209, 1336, 1477, 1633)[column]
+    pcm = array(
+        "h", (round(sum(amplitude * math.sin(math.tau * hz * at / 8000) for hz in pair)) for at in range(samples))
+    )
+    return [pcm[at : at + 160].tobytes() for at in range(0, samples, 160)]
+
+
 def write_clip(folder: Path, name: str, seconds: float, level: int | None = None) -> Clip:
     """A WAV file of a constant sound."""
     path = folder / f"{name}.wav"
@@ -112,7 +126,9 @@ class House(Protocol):
     @property
     def plane(self) -> MediaPlane: ...
 
-    def peer(self, name: str, *, host: str = "127.0.0.1", codecs: Sequence[Codec] = (PCMU, PCMA)) -> Peer: ...
+    def peer(
+        self, name: str, *, host: str = "127.0.0.1", codecs: Sequence[Codec] = (PCMU, PCMA), events: bool = True
+    ) -> Peer: ...
     def clip(self, name: str, seconds: float) -> Clip: ...
     def missing_clip(self) -> Clip: ...
     def kill_worker_of(self, session: MediaSession) -> None: ...
@@ -121,10 +137,11 @@ class House(Protocol):
 class RealPeer(asyncio.DatagramProtocol):
     """A phone with real sockets that says one level all the time."""
 
-    def __init__(self, name: str, host: str, codecs: Sequence[Codec] = (PCMU, PCMA)) -> None:
+    def __init__(self, name: str, host: str, codecs: Sequence[Codec] = (PCMU, PCMA), *, events: bool = True) -> None:
         self.name = name
         self.host = host
         self.codecs = tuple(codecs)
+        self.events = events
         self.digits = ""
         self.received: deque[tuple[float, Packet]] = deque(maxlen=5000)
         self.control: list[bytes] = []
@@ -137,6 +154,7 @@ class RealPeer(asyncio.DatagramProtocol):
         self._ours: SessionDescription | None = None
         self._events = EventReceiver()
         self._pressing: deque[bytes] = deque()
+        self._saying: deque[bytes] = deque()
         self._event_timestamp = 0
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.rtp = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -170,13 +188,23 @@ class RealPeer(asyncio.DatagramProtocol):
 
     def offer(self) -> bytes:
         self._ours = make_offer(
-            self.codecs, host=self.host, port=self.port, session_id=1, direction=self._wish, previous=self._ours
+            self.codecs,
+            host=self.host,
+            port=self.port,
+            session_id=1,
+            direction=self._wish,
+            telephone_event=TELEPHONE_EVENT_TYPE if self.events else None,
+            previous=self._ours,
         )
         return self._ours.to_bytes()
 
     def answer(self, offer: bytes) -> bytes:
+        described = SessionDescription.parse(offer)
+        if not self.events:
+            media = tuple(replace(each, formats=each.formats[:-1]) for each in described.media)
+            described = replace(described, media=media)
         self.negotiated = negotiate(
-            SessionDescription.parse(offer),
+            described,
             self.codecs,
             host=self.host,
             port=self.port,
@@ -200,8 +228,11 @@ class RealPeer(asyncio.DatagramProtocol):
         return self.offer()
 
     def press(self, keys: str) -> None:
-        """Five packets a key, the last three of them its end."""
+        """Five packets a key, the last three of them its end; or 80 ms of its tones and as much silence."""
         for key in keys:
+            if not self.events:
+                self._saying.extend(tones_of(key, 640) + [b""] * 4)
+                continue
             for step, end in ((1, False), (2, False), (3, True), (3, True), (3, True)):
                 self._pressing.append(event_payload(key, 160 * step, end=end))
 
@@ -218,6 +249,8 @@ class RealPeer(asyncio.DatagramProtocol):
 
     def frame(self, codec: Codec) -> bytes:
         pcm = array("h", [LEVELS[self.name]] * 160).tobytes()
+        if self._saying:
+            pcm = self._saying.popleft() or bytes(320)
         return encode_ulaw(pcm) if codec.name == "PCMU" else encode_alaw(pcm)
 
     def send(
@@ -280,8 +313,10 @@ class RealHouse:
         self.peers: list[RealPeer] = []
         self.plane = EmbeddedPlane(MediaSettings(**{"ports": free_ports(24), "workers": 2, **settings}))
 
-    def peer(self, name: str, *, host: str = "127.0.0.1", codecs: Sequence[Codec] = (PCMU, PCMA)) -> RealPeer:
-        peer = RealPeer(name, host, codecs)
+    def peer(
+        self, name: str, *, host: str = "127.0.0.1", codecs: Sequence[Codec] = (PCMU, PCMA), events: bool = True
+    ) -> RealPeer:
+        peer = RealPeer(name, host, codecs, events=events)
         self.peers.append(peer)
         return peer
 
@@ -304,9 +339,9 @@ class RealHouse:
 class SimPeer:
     """A simulated phone, as the suite sees one."""
 
-    def __init__(self, house: SimHouse, name: str, host: str, codecs: Sequence[Codec]) -> None:
+    def __init__(self, house: SimHouse, name: str, host: str, codecs: Sequence[Codec], *, events: bool) -> None:
         self.name = name
-        self.media = SimEndpointMedia(house.world, host, codecs=codecs)
+        self.media = SimEndpointMedia(house.world, host, codecs=codecs, events=events)
         self._house = house
 
     @property
@@ -361,8 +396,10 @@ class SimHouse:
         self.world = SimMediaWorld()
         self.plane = SimMediaPlane(self.world, MediaSettings(**{"ports": (20000, 20047), "workers": 2, **settings}))
 
-    def peer(self, name: str, *, host: str = "127.0.0.1", codecs: Sequence[Codec] = (PCMU, PCMA)) -> SimPeer:
-        peer = SimPeer(self, name, host, codecs)
+    def peer(
+        self, name: str, *, host: str = "127.0.0.1", codecs: Sequence[Codec] = (PCMU, PCMA), events: bool = True
+    ) -> SimPeer:
+        peer = SimPeer(self, name, host, codecs, events=events)
         self.peers.append(peer)
         return peer
 

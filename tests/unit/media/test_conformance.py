@@ -362,6 +362,49 @@ async def test_digits_by_another_payload_type(house: House) -> None:
     await until(lambda: call.of(Digit) == [Digit(session.id, "5")], "the digit")
 
 
+@pytest.mark.parametrize("codec", [PCMU, PCMA])
+async def test_tones_are_keys_while_they_are_wanted_also_while_we_play(house: House, codec: Codec) -> None:
+    call = Call(house)
+    amy = house.peer("amy", codecs=[codec], events=False)
+    session = await call.incoming(amy)
+    assert audio(session.sdp).formats == (str(codec.payload_type),)
+    session.play([house.clip("menu", 5.0)])
+    await until(lambda: amy.hears == "menu" and bool(call.of(FirstPacket)), "the menu")
+    session.listen_for_digits(True)
+    amy.press("144#")
+    await until(lambda: len(call.of(Digit)) == 4, "the keys")
+    assert [digit.key for digit in call.of(Digit)] == ["1", "4", "4", "#"]
+    session.listen_for_digits(False)
+    await session.stats()  # answered behind it
+    amy.press("5")
+    await asyncio.sleep(0.4)
+    assert len(call.of(Digit)) == 4
+
+
+async def test_tones_of_an_agent_who_answered_without_events_are_keys_too(house: House) -> None:
+    call = Call(house)
+    bob = house.peer("bob", events=False)
+    session = await call.outgoing(bob)
+    session.listen_for_digits(True)
+    session.listen_for_digits(True)
+    await until(lambda: bool(call.of(FirstPacket)), "the first packet")
+    bob.press("7")
+    await until(lambda: call.of(Digit) == [Digit(session.id, "7")], "the key")
+
+
+async def test_a_phone_that_learns_events_is_not_listened_to_for_tones(house: House) -> None:
+    """After a re-INVITE its keys come as events, and only as these."""
+    call = Call(house)
+    amy, other = house.peer("amy", events=False), house.peer("bob")
+    session = await call.incoming(amy)
+    session.listen_for_digits(True)
+    await until(lambda: bool(call.of(FirstPacket)), "the first packet")
+    amy.vanish()
+    other.take_answer(await session.reoffer(other.offer()))
+    other.press("3")
+    await until(lambda: call.of(Digit) == [Digit(session.id, "3")], "the key")
+
+
 async def test_the_codec_of_the_other_leg_comes_first(house: House) -> None:
     call = Call(house)
     first = await call.incoming(house.peer("amy", codecs=[PCMA]))
