@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
+from random import Random
 from typing import Final
 
 # Expedited forwarding (RFC 3246), the class of telephone sound.
@@ -22,10 +23,14 @@ class PortsExhausted(Exception):
 class Ports:
     """The pairs of one worker; the one that was given back longest ago is used first, so that late packets of an
     ended call hit nobody.
+
+    The first is drawn by ``random``: two switches on one machine, or a worker and the one that follows it when it has
+    died, do not begin with the same.
     """
 
-    def __init__(self, pairs: Iterable[int]) -> None:
+    def __init__(self, pairs: Sequence[int], random: Random) -> None:
         self._free = deque(pairs)
+        self._free.rotate(-random.randrange(len(pairs)))
 
     def open(self, host: str) -> tuple[int, socket.socket, socket.socket]:
         """A free pair bound on ``host``: RTP port, RTP socket, RTCP socket. Raises PortsExhausted, OSError."""

@@ -16,6 +16,7 @@ import resource  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
 import sys  # noqa: E402
+from random import SystemRandom  # noqa: E402
 from typing import Any, cast  # noqa: E402
 
 import uvloop  # noqa: E402
@@ -49,7 +50,8 @@ class Worker(asyncio.Protocol):
         timeout = min(settings["silence_timeout"], settings["missing_after"])
         period = min(1.0, timeout / 4, settings["rtcp_interval"] / 2)
         self._upkeep: Wheel[Leg] = Wheel(loop, period / SLOTS, lambda leg, at: leg.upkeep(period))
-        self._ports = Ports(range(settings["first_port"], settings["first_port"] + 2 * settings["pairs"], 2))
+        first = settings["first_port"]
+        self._ports = Ports(range(first, first + 2 * settings["pairs"], 2), SystemRandom())
         self._clips = Clips(tuple(settings["codecs"]))
         self._legs: dict[int, Leg] = {}
         self._tasks: set[asyncio.Task[None]] = set()
