@@ -23,7 +23,7 @@ PERSONAL_KEYS = frozenset({"from_name"})
 LOUD = frozenset(
     {"SwitchStarted", "SwitchStopped", "ConfigReloaded", "DrainBegan", "DrainEnded"}
     | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected"}
-    | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "BrokerStateChanged"}
+    | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from callcenter.model.customer import Customer, Match
@@ -41,6 +41,7 @@ from callcenter.model.facts import (
     body_to_dict,
     utc,
 )
+from callcenter.model.states import Work
 
 POP_SCHEMA = "pop.v1"
 AGENT_SCHEMA = "agent.v1"
@@ -164,42 +165,35 @@ class Pop:
 
 
 def agent_state(
-    agent: str,
-    *,
-    chosen: str,
-    reason: str,
-    work: str,
-    device: str,
-    since: datetime,
-    call: str | None = None,
+    state: AgentStateChanged, *, at: datetime, since: datetime | None = None, call: str | None = None
 ) -> dict[str, Any]:
-    """An agent's retained state (schema agent.v1). It names the call by its id and nothing of the caller."""
+    """An agent's retained state at ``at`` (schema agent.v1). It names the call by its id and nothing of the caller.
+
+    ``since`` is when the agent began to want and to do that, or was lost or found. ``next`` is what holds from the end of the
+    present work on, null when that changes nothing. A wrap-up, or a pause after an offer that failed, ends by itself at
+    ``wrap_up_until`` or ``pause_until``; a wrap-up without that time ends with a disposition.
+    """
+    pending = (state.next, state.next_reason) != (state.intent, state.reason)
+    until = utc(at + timedelta(milliseconds=state.remaining_ms)) if state.remaining_ms else None
+    wraps_up = state.work is Work.WRAP_UP
     return {
         "schema": AGENT_SCHEMA,
-        "agent": agent,
-        "chosen": chosen,
-        "reason": reason,
-        "work": work,
-        "device": device,
-        "since": utc(since),
+        "agent": state.agent,
+        "chosen": state.intent.value,
+        "reason": state.reason,
+        "forced": state.forced,
+        "cause": state.cause,
+        "next": {"chosen": state.next.value, "reason": state.next_reason} if pending else None,
+        "work": state.work.value,
+        "device": state.device.value,
+        "wrap_up_until": until if wraps_up else None,
+        "wrap_up_remaining_s": round(state.remaining_ms / 1000, 1) if wraps_up and until else None,
+        "extension_s": round(state.extension_ms / 1000, 1),
+        "pause_until": None if wraps_up else until,
+        "since": utc(since or at),
+        "at": utc(at),
         "call": call,
     }
-
-
-def agent_state_of(fact: Fact) -> dict[str, Any]:
-    """The retained state that an AgentStateChanged tells. Raises TypeError for another fact."""
-    body = fact.body
-    if not isinstance(body, AgentStateChanged):
-        raise TypeError(f"{fact.kind} is no agent's state")
-    return agent_state(
-        body.agent,
-        chosen=body.intent.value,
-        reason=body.reason,
-        work=body.work.value,
-        device=body.device.value,
-        since=fact.at,
-        call=fact.call_id,
-    )
 
 
 def queue_state(

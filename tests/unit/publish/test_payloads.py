@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import typing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,11 +16,11 @@ from callcenter.model.facts import (
     AgentStateChanged,
     Body,
     BrokerStateChanged,
-    CallConnected,
     CallEnded,
     CallQueued,
     DigitsEntered,
     Fact,
+    FeatureCodeDialled,
     SwitchStarted,
     SwitchStopped,
 )
@@ -162,19 +163,47 @@ def test_a_payload_too_large_for_brokers_says_so() -> None:
 
 
 def test_an_agents_state_names_the_call_and_nothing_of_the_caller() -> None:
-    changed = AgentStateChanged("petra", Intent.NOT_READY, "lunch", Work.TALKING, Device.REGISTERED, "by petra", "o1")
-    assert payloads.agent_state_of(fact(changed)) == {
+    talking = AgentStateChanged(
+        "petra", Intent.READY, "", Work.TALKING, Device.REGISTERED, "picked up", "o1", next=Intent.NOT_READY,
+        next_reason="lunch",
+    )  # fmt: skip
+    assert payloads.agent_state(talking, at=NOON, since=NOON - timedelta(seconds=90), call="cc1-01jd") == {
         "schema": "agent.v1",
         "agent": "petra",
-        "chosen": "not_ready",
-        "reason": "lunch",
+        "chosen": "ready",
+        "reason": "",
+        "forced": False,
+        "cause": "picked up",
+        "next": {"chosen": "not_ready", "reason": "lunch"},
         "work": "talking",
         "device": "registered",
-        "since": "2026-11-21T12:00:00.104Z",
+        "wrap_up_until": None,
+        "wrap_up_remaining_s": None,
+        "extension_s": 0.0,
+        "pause_until": None,
+        "since": "2026-11-21T11:58:30.104Z",
+        "at": "2026-11-21T12:00:00.104Z",
         "call": "cc1-01jd",
     }
-    with pytest.raises(TypeError, match="CallConnected is no agent's state"):
-        payloads.agent_state_of(fact(CallConnected("v", "o", "petra")))
+
+
+def test_an_agents_state_says_until_when_a_wrap_up_or_a_pause_lasts() -> None:
+    wrap_up = AgentStateChanged(
+        "petra", Intent.READY, "", Work.WRAP_UP, Device.REGISTERED, "talk ended", "o1", remaining_ms=20_000,
+        extension_ms=30_000,
+    )  # fmt: skip
+    told = payloads.agent_state(wrap_up, at=NOON)
+    assert (told["wrap_up_until"], told["wrap_up_remaining_s"], told["extension_s"], told["pause_until"]) == (
+        "2026-11-21T12:00:20.104Z",
+        20.0,
+        30.0,
+        None,
+    )
+    assert told["next"] is None
+    mandatory = payloads.agent_state(replace(wrap_up, remaining_ms=0, extension_ms=0), at=NOON)
+    assert (mandatory["work"], mandatory["wrap_up_until"], mandatory["wrap_up_remaining_s"]) == ("wrap_up", None, None)
+    pause = payloads.agent_state(replace(wrap_up, work=Work.IDLE, remaining_ms=10_000), at=NOON)
+    assert (pause["pause_until"], pause["wrap_up_until"]) == ("2026-11-21T12:00:10.104Z", None)
 
 
 def test_a_call_event_carries_its_number_and_its_fact() -> None:
@@ -199,7 +228,7 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
 
 
 def test_every_kind_of_fact_is_a_word_of_the_calls_story_or_left_out_on_purpose() -> None:
-    left_out = {SwitchStarted, SwitchStopped, AgentStateChanged, BrokerStateChanged}
+    left_out = {SwitchStarted, SwitchStopped, AgentStateChanged, FeatureCodeDialled, BrokerStateChanged}
     assert set(payloads.EVENTS) == set(typing.get_args(Body)) - left_out
     assert len(set(payloads.EVENTS.values())) == len(payloads.EVENTS)
     assert payloads.call_event(fact(DigitsEntered("m", "1", True), call_id=None)) is None
