@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
@@ -16,7 +16,7 @@ import uvloop
 
 from callcenter import __version__
 from callcenter.acd.core import Acd
-from callcenter.acd.events import DeviceChanged, IntentChosen
+from callcenter.acd.events import DeviceChanged, IntentChosen, Reconfigured
 from callcenter.acd.settings import QueueSettings
 from callcenter.calls.books import Books, closing_facts
 from callcenter.calls.commands import CommandDesk
@@ -29,14 +29,30 @@ from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
 from callcenter.config.secrets import Secrets
 from callcenter.config.settings import Settings
+from callcenter.control import SOCKET
+from callcenter.control.server import ControlServer
+from callcenter.control.sockets import SocketError
+from callcenter.control.systemd import Notifier
 from callcenter.media.embedded.plane import EmbeddedPlane
 from callcenter.media.plane import MediaError, MediaPlane
-from callcenter.model.facts import AgentStateChanged, BrokerStateChanged, Fact, SwitchStarted, SwitchStopped
+from callcenter.model.facts import (
+    AgentStateChanged,
+    BrokerStateChanged,
+    ConfigReloaded,
+    Fact,
+    SwitchStarted,
+    SwitchStopped,
+)
 from callcenter.model.ids import Ids
 from callcenter.model.interaction import Ending
-from callcenter.model.states import Device, EndCause, Intent, Side, Work
+from callcenter.model.states import Device, EndCause, Side
 from callcenter.observe import FactLogger
+from callcenter.operate.commands import Commands
+from callcenter.operate.life import Life
+from callcenter.operate.reload import Reloader
+from callcenter.operate.signals import Signals
 from callcenter.publish import payloads, topics
+from callcenter.publish.agent_states import AgentStates
 from callcenter.publish.mosquitto import MosquittoBroker
 from callcenter.publish.mqtt import BrokerError, MqttPublisher, broker_address
 from callcenter.publish.off import NoPublisher
@@ -51,7 +67,7 @@ from callcenter.signaling.registrar_shell import RegistrarShell
 from callcenter.signaling.settings import Listen
 from callcenter.signaling.transport import Network, TransportError
 from callcenter.signaling.user_agent import UserAgent
-from callcenter.sip.digest import DigestServer
+from callcenter.sip.digest import Credentials, DigestServer
 from callcenter.sip.endpoint import Endpoint
 from callcenter.sip.flow import Address, Flow
 from callcenter.sip.registrar import Binding, Registrar
@@ -62,6 +78,7 @@ from callcenter.storage.store import Storage
 MAX_FACTS_OF_A_CALL = 10_000
 # How long calls may take to hang up when the switch goes down; what is left is cut.
 GO_DOWN_PATIENCE = 5.0
+LAST_FACTS_PATIENCE = 1.0
 
 log = structlog.get_logger()
 
@@ -87,8 +104,13 @@ class House:
 
     def __init__(self, settings: Settings, secrets: Secrets, edges: Edges, group: asyncio.TaskGroup) -> None:
         self.settings = settings
+        self.secrets = secrets
         self.edges = edges
         clock, random, storage = edges.clock, edges.random, edges.storage
+        self.started_at = self.loaded_at = clock.now()
+        self.loaded_by = "start"
+        # Paths of what was written differently since, and is not in force before the next start.
+        self.at_next_start: tuple[str, ...] = ()
         self.ids = Ids(settings.switch.node, clock.now, random)
         self.stream = FactStream(clock, boot=self.ids.new(), last_seq=storage.log.last_seq, write=storage.log.write)
         self.books = Books(storage.interactions.save)
@@ -107,7 +129,7 @@ class House:
                 default_expires=round(sip.register_default),
             ),
             digest,
-            secrets.credentials.get,
+            self._credentials_of,
             storage.locations,
             clock,
             self._phone_changed,
@@ -130,10 +152,11 @@ class House:
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons)
         self.feature_codes = FeatureCodes(self.services, self.desk)
-        doorkeeper = Doorkeeper(digest, secrets.credentials.get, clock, self.feature_codes.known)
+        doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self.feature_codes.known)
         self.endpoint.screen = doorkeeper.screen
         self.stream.subscribe(self.books.take)
         self.stream.subscribe(FactLogger().take)
+        self.agent_states = AgentStates(edges.publisher.set_state)
         self.stream.subscribe(self._publish_state)
         self.stream.subscribe(storage.intents.take)
         self.queue_board = QueueBoard(lambda: self.acd.plan, self._zone_of, clock, self._publish_queue)
@@ -144,23 +167,12 @@ class House:
     async def start(self) -> None:
         """Close the last run's books, take its registrations up, and listen. Raises TransportError, StorageError."""
         await self._close_books()
-        agents, queues = self.settings.plan.agents, self.settings.plan.queues
-        ours = (*map(topics.agent_state, agents), *map(topics.queue_state, queues), topics.CONFIG)
-        for topic in await self.edges.storage.retained.replace(ours):
+        agents = self.settings.plan.agents
+        for topic in await self.edges.storage.retained.replace(self._retained()):
             self.edges.publisher.set_state(topic, None)
-        for agent in agents:
-            state = payloads.agent_state(
-                agent,
-                chosen=Intent.SIGNED_OUT,
-                reason="",
-                work=Work.IDLE,
-                device=Device.UNREACHABLE,
-                since=self.edges.clock.now(),
-            )
-            self.edges.publisher.set_state(topics.agent_state(agent), state)
+        self._publish_newcomers(agents)
         self.queue_board.refresh()
-        config = payloads.config_state(self.settings.revision, loaded_at=self.edges.clock.now(), by="start")
-        self.edges.publisher.set_state(topics.CONFIG, config)
+        self._publish_config()
         self.stream.append(SwitchStarted(self.settings.switch.node, __version__, self.settings.revision))
         # Before any phone is back: it would sign its agent in.
         for agent, (intent, reason) in (await self.edges.storage.intents.load_all(agents)).items():
@@ -168,8 +180,41 @@ class House:
         await self.user_agent.open()
         await self.registrar.open()
 
+    def reconfigure(self, settings: Settings, secrets: Secrets, by: str, at_next_start: Sequence[str] = ()) -> None:
+        """Put another configuration in force, whose sounds are ready to be played. Never waits.
+
+        For agents and queues it holds at once, for calls from the next one on: one under way keeps what it began with.
+        """
+        before = self.acd.plan.agents
+        self.settings, self.secrets = settings, secrets
+        self.services.settings = settings.calls
+        self.loaded_at, self.loaded_by, self.at_next_start = self.edges.clock.now(), by, tuple(at_next_start)
+        self.dispatcher.tell(Reconfigured(settings.plan))
+        self.dispatcher.decide()
+        for agent in before:
+            self._let_go(agent)
+        self._publish_newcomers(agent for agent in settings.plan.agents if agent not in before)
+        for agent in settings.plan.agents:
+            if agent not in before and (bindings := self.registrar.bindings(agent)):
+                self._phone_changed(agent, bindings)
+        self.queue_board.refresh()
+        self.edges.storage.retained.put(self._retained())
+        self._publish_config()
+        self.stream.append(ConfigReloaded(settings.revision, by))
+
+    def take_calls(self, on: bool) -> None:
+        """Whether new calls are taken; else they hear 503 with Retry-After, and so does who asks how we are (OPTIONS).
+
+        The calls that are go on, and phones register: callers who wait are still served.
+        """
+        self.front_door.draining = not on
+        self.endpoint.healthy = on
+        self.edges.publisher.set_status(Status.ONLINE if on else Status.DRAINING)
+
     async def go_down(self, reason: str) -> None:
-        """End in good order: no new calls, the calls hung up, the last facts told."""
+        """End in good order: no new calls, the calls hung up, the last facts told. Done once, however often asked."""
+        if self.user_agent.draining:
+            return
         self.front_door.draining = self.feature_codes.draining = True
         self.user_agent.drain()
         self.edges.publisher.set_status(Status.DRAINING)
@@ -211,9 +256,32 @@ class House:
     def _broker_changed(self, connected: bool, detail: str) -> None:
         self.stream.append(BrokerStateChanged(connected, detail))
 
+    def _credentials_of(self, user: str) -> Credentials | None:
+        return self.secrets.credentials.get(user)
+
+    def _let_go(self, agent: str) -> bool:
+        """Forget the phone and the state of an agent who is gone from the configuration, when their work is done."""
+        if agent in self.acd.plan.agents or self.acd.agent(agent) is not None:
+            return False
+        self.registrar.forget(agent)
+        self.agent_states.forget(agent)
+        return True
+
+    def _retained(self) -> tuple[str, ...]:
+        """The topics that hold a state of ours; also those of agents who are gone, and still at work."""
+        agents = dict.fromkeys([*self.acd.plan.agents, *(view.id for view in self.acd.agents())])
+        return (*map(topics.agent_state, agents), *map(topics.queue_state, self.acd.plan.queues), topics.CONFIG)
+
+    def _publish_newcomers(self, agents: Iterable[str]) -> None:
+        self.agent_states.begin(agents, self.edges.clock.now())
+
+    def _publish_config(self) -> None:
+        config = payloads.config_state(self.settings.revision, loaded_at=self.loaded_at, by=self.loaded_by)
+        self.edges.publisher.set_state(topics.CONFIG, config)
+
     def _publish_state(self, fact: Fact) -> None:
-        if isinstance(fact.body, AgentStateChanged):
-            self.edges.publisher.set_state(topics.agent_state(fact.body.agent), payloads.agent_state_of(fact))
+        if isinstance(fact.body, AgentStateChanged) and not self._let_go(fact.body.agent):
+            self.agent_states.take(fact)
 
     def _publish_queue(self, queue: QueueSettings, status: QueueStatus | None) -> None:
         topic = topics.queue_state(queue.id)
@@ -261,33 +329,64 @@ def advertised(host: str | None) -> Callable[[Flow], Address] | None:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The switch takes calls: where it listens (with the true ports), and its broker, if it runs one."""
+    """The switch takes calls: where it listens (with the true ports), its broker, if it runs one, and its socket."""
 
     listeners: tuple[Listen, ...]
     broker: tuple[str, int] | None
+    control: Path
 
 
-def run(settings: Settings, secrets: Secrets, *, on_ready: Callable[[Ready], None]) -> None:
-    """Run a switch until SIGINT, SIGTERM or SIGHUP (the terminal closed). Raises StartError when it cannot start."""
-    uvloop.run(serve(settings, secrets, on_ready))
+def run(
+    settings: Settings,
+    secrets: Secrets,
+    *,
+    on_ready: Callable[[Ready], None],
+    load: Callable[[], Settings],
+    hangup_reloads: bool = False,
+) -> None:
+    """Run a switch until it is told to end. Raises StartError when it cannot start.
+
+    ``load`` reads the configuration again, for a reload. SIGINT and SIGTERM drain, and the second one ends. SIGHUP ends
+    (the terminal was closed), or with ``hangup_reloads`` reloads.
+    """
+    uvloop.run(serve(settings, secrets, on_ready, load, hangup_reloads=hangup_reloads))
 
 
-async def serve(settings: Settings, secrets: Secrets, on_ready: Callable[[Ready], None]) -> None:
-    """Open the real edges, the house within them, and wait for a signal."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+async def serve(
+    settings: Settings,
+    secrets: Secrets,
+    on_ready: Callable[[Ready], None],
+    load: Callable[[], Settings],
+    *,
+    hangup_reloads: bool = False,
+) -> None:
+    """Open the real edges, the house within them, the control socket, and live until the end is asked for."""
+    life = Life(Notifier.from_environment())
+    signals = Signals(life)
     refused: BaseException | None = None
     try:
         async with contextlib.AsyncExitStack() as stack:
+            stack.callback(life.close)
             edges, broker = await open_edges(settings, secrets, stack)
             house = await stack.enter_async_context(open_house(settings, secrets, edges))
+            reloader = Reloader(house, life, load, broker)
+            if hangup_reloads:
+                signals.hangup_reloads(reloader)
+            commands = Commands(house, life, reloader)
+            control = ControlServer(settings.switch.data / SOCKET, commands.all(), edges.storage.log)
+            await control.open()
+            stack.push_async_callback(control.close)
+            life.begin(house)
             address = (broker.host, broker.port) if broker is not None and broker.running else None
-            on_ready(Ready(house.user_agent.network.listeners, address))
-            await stop.wait()
-            log.info("going down", calls=len(house.supervisor.calls))
-    except* (StorageError, MediaError, TransportError, BrokerError) as errors:
+            on_ready(Ready(house.user_agent.network.listeners, address, control.path))
+            reason = await life.over()
+            log.info("going down", reason=reason, calls=len(house.supervisor.calls))
+            await house.go_down(reason)
+            # Whoever follows the events hears the last ones too.
+            with contextlib.suppress(StorageError, TimeoutError):
+                async with asyncio.timeout(LAST_FACTS_PATIENCE):
+                    await edges.storage.log.flushed(house.stream.seq)
+    except* (StorageError, MediaError, TransportError, BrokerError, SocketError) as errors:
         # Not raised from here: what an except* raises is a group again, in some versions of Python 3.11.
         refused = first_error(errors)
     if refused is not None:

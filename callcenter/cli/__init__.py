@@ -12,6 +12,10 @@ from callcenter import __version__
 VERBS = {
     "run": "run the switch",
     "check": "look for every mistake in the configuration",
+    "status": "show what the running switch does now",
+    "reload": "have the running switch read its configuration again",
+    "drain": "have the running switch take no new calls",
+    "demo": "show three calls with real phones, from the dialling to the saved record",
     "password": "make the lines for a password of one's own choice",
     "customers": "import customers from a CSV file",
 }

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from callcenter.config import ConfigError, Problem, Settings, load
+from callcenter.config import ConfigError, Problem, Settings, data_folder, load
 from callcenter.config.problems import count
+from callcenter.config.secrets import MONITOR
+from callcenter.control import SOCKET
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +37,46 @@ def load_or_tell(
     except ConfigError as error:
         show(error.problems, sys.stderr)
         return None
+
+
+def add_switch_arguments(parser: argparse.ArgumentParser) -> None:
+    """What names a running switch: its socket, or the configuration that it was started with."""
+    parser.add_argument("--socket", type=Path, metavar="FILE", help="the control socket, as a trial's line tells it")
+    add_config_arguments(parser)
+
+
+def socket_or_tell(options: argparse.Namespace) -> Path | None:
+    """The control socket of the switch that the options name; None after what is wrong was told."""
+    if options.socket is not None:
+        return Path(options.socket)
+    try:
+        return data_folder(options.config, options.overrides, data=options.data) / SOCKET
+    except ConfigError as error:
+        show(error.problems, sys.stderr)
+        return None
+
+
+def password_table(rows: Sequence[tuple[str, str, str, str]], path: str | Path) -> str:
+    """New passwords (user, SIP, MQTT, name), told this once."""
+    told = [("user", "SIP password", "MQTT password", "name")]
+    for user, sip, mqtt, name in rows:
+        if user == MONITOR:
+            told.append((user, "", mqtt, "reads the whole floor"))
+        else:
+            told.append((user, sip or "(own)", mqtt or "(own)", name))
+    head = f"new passwords, shown only now; they are kept in {path}"
+    return "\n".join([head, *(f"  {line}" for line in columns(told))])
+
+
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Rows as lines of aligned columns, those in ``right`` to the right."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(width) if at in right else cell.ljust(width)
+                 for at, (cell, width) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
 def show(problems: Sequence[Problem], out: TextIO) -> None:

@@ -32,8 +32,8 @@ from callcenter.calls.settings import (
     SubFlow,
     ToQueue,
 )
-from callcenter.cli.common import add_config_arguments, load_or_tell
-from callcenter.config import Settings, render
+from callcenter.cli.common import add_config_arguments, load_or_tell, password_table
+from callcenter.config import Settings, load, render
 from callcenter.config.problems import many
 from callcenter.config.secrets import MONITOR, Secrets, SecretsError, open_secrets
 from callcenter.config.settings import OwnHashes
@@ -66,12 +66,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, data: Path | None) -> int:
-    settings = load_or_tell(options, trial_overrides() if options.trial else (), data)
+    overrides = trial_overrides() if options.trial else []
+    settings = load_or_tell(options, overrides, data)
     if settings is None:
         return 1
+
+    def again() -> Settings:
+        """The same once more, for a reload. Raises ConfigError."""
+        loaded = load(options.config, [*overrides, *options.overrides], data=data or options.data)
+        return on_trial(loaded) if options.trial else loaded
+
     if options.trial:
-        # Throw-away passwords for everybody: nobody can log in with the hash of a password that is not known here.
-        settings = dataclasses.replace(settings, hashes=dict.fromkeys(settings.plan.agents, OwnHashes()))
+        settings = on_trial(settings)
     for warning in settings.warnings:
         print(warning, file=sys.stderr)
     try:
@@ -92,7 +98,7 @@ def _run(options: argparse.Namespace, data: Path | None) -> int:
         print(told, flush=True)
 
     try:
-        app.run(settings, secrets, on_ready=ready)
+        app.run(settings, secrets, on_ready=ready, load=again, hangup_reloads=not options.trial and not _has_terminal())
     except app.StartError as error:
         print(f"callcenter: {error}", file=sys.stderr)
         return 1
@@ -113,8 +119,9 @@ def trial_overrides() -> list[str]:
     """What a trial sets before the user's own ``--set``: loopback, free ports, a broker of its own."""
     hosts = ["127.0.0.1", *(["::1"] if _has_ipv6() else [])]
     listen = [{"transport": transport, "host": host, "port": 0} for transport in ("udp", "tcp") for host in hosts]
-    foreign = ("url", "user", "password_env", "password_file", "ca_file")
+    foreign = ("url", "user", "password_env", "password_file", "ca_file", "cert_file", "key_file")
     return [
+        "switch.drain_limit=0s",
         f"sip.listen={json.dumps(listen)}",
         "sip.advertised=~",
         "media.advertised=~",
@@ -141,6 +148,20 @@ def _temporary_data() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def on_trial(settings: Settings) -> Settings:
+    """Throw-away passwords for everybody: nobody can log in with the hash of a password that is not known here."""
+    return dataclasses.replace(settings, hashes=dict.fromkeys(settings.plan.agents, OwnHashes()))
+
+
+def _has_terminal() -> bool:
+    """Whether a terminal controls us, whose closing is a reason to end."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _has_ipv6() -> bool:
@@ -187,6 +208,7 @@ def trial_line(settings: Settings, secrets: Secrets, ready: Ready) -> str:
             "mqtt": _broker(secrets, ready),
             "data": str(settings.switch.data),
             "database": str(settings.storage.path),
+            "control": str(ready.control),
             "revision": settings.revision,
             "pid": os.getpid(),
         },
@@ -250,17 +272,14 @@ def ready_lines(settings: Settings, secrets: Secrets, ready: Ready) -> str:
 
 def new_passwords(settings: Settings, secrets: Secrets) -> str:
     """The passwords that were made just now, told this once."""
-    rows = [("user", "SIP password", "MQTT password", "name")]
+    rows = []
     for user, agent in settings.plan.agents.items():
         if user in secrets.new:
             held = secrets.passwords[user]
-            rows.append((user, held.sip or "(own)", held.mqtt or "(own)", agent.name))
+            rows.append((user, held.sip, held.mqtt, agent.name))
     if MONITOR in secrets.new and secrets.monitor is not None:
-        rows.append((MONITOR, "", secrets.monitor.password, "reads the whole floor"))
-    widths = [max(len(row[at]) for row in rows) for at in range(3)]
-    table = ["  " + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
-             for row in rows]  # fmt: skip
-    return "\n".join([f"new passwords, shown only now; they are kept in {secrets.path}", *table])
+        rows.append((MONITOR, "", secrets.monitor.password, ""))
+    return password_table(rows, secrets.path)
 
 
 def _reachable(listen: Listen) -> str:

@@ -92,6 +92,8 @@ class MosquittoBroker:
         self._program = program
         self._logins = [login for login in logins if login.role is not Role.SWITCH]
         _check(self._logins)
+        self._writing = asyncio.Lock()
+        self._unread = False
         self._password = secrets.token_urlsafe(24)
         self._output: deque[str] = deque(maxlen=OUTPUT_LINES)
         self._process: asyncio.subprocess.Process | None = None
@@ -126,6 +128,34 @@ class MosquittoBroker:
         await self._tried.wait()
         return self.running
 
+    async def set_logins(self, logins: Iterable[MqttLogin]) -> None:
+        """Let these in from now on, and no others; who is connected and not among them is cut off.
+
+        A broker that does not run takes them up when it starts. Raises BrokerError for a login that cannot be, and
+        when the files cannot be written; then all stays as it was.
+        """
+        wanted = [login for login in logins if login.role is not Role.SWITCH]
+        _check(wanted)
+        async with self._writing:
+            before = self._logins, self._hashes
+            kept = {login.user: self._hashes[login.user] for login in self._logins if login.user in self._hashes
+                    and login in wanted}  # fmt: skip
+            switch = {SWITCH: self._hashes[SWITCH]} if SWITCH in self._hashes else {}
+            self._logins, self._hashes = wanted, {**switch, **kept}
+            process = self._process
+            if process is None:
+                return
+            try:
+                await asyncio.to_thread(self._write_files, _user() if os.geteuid() == 0 else None)
+            except (OSError, BrokerError) as error:
+                self._logins, self._hashes = before
+                reason = error.strerror if isinstance(error, OSError) else str(error)
+                raise BrokerError(f"the broker's folder {self.folder} cannot be used: {reason}") from error
+            if self.running:
+                self._read_again(process)
+            else:
+                self._unread = True  # Before it is a broker the signal would end it.
+
     async def close(self) -> None:
         """Stop the broker by its own process id, and wait until it is gone. May be called twice."""
         if self._task is None:
@@ -133,6 +163,12 @@ class MosquittoBroker:
         self._closing.set()
         await asyncio.wait({self._task})
         self._task = None
+
+    def _read_again(self, process: asyncio.subprocess.Process) -> None:
+        """Have it read its files again, and look at who is connected."""
+        self._unread = False
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGHUP)
 
     def _choose_port(self) -> None:
         self.port, self._note = _choose_port(self.host, self._wanted_port)
@@ -168,7 +204,9 @@ class MosquittoBroker:
                 "mosquitto is not installed: apt-get install mosquitto, or name a broker of your own in mqtt.url"
             )
         user = _user() if os.geteuid() == 0 else None
-        await asyncio.to_thread(self._write_files, user)
+        async with self._writing:
+            self._unread = False
+            await asyncio.to_thread(self._write_files, user)
         uid, gid = (user.pw_uid, user.pw_gid) if user is not None else (0, 0)
         self._output.clear()
         self._process = process = await asyncio.create_subprocess_exec(
@@ -188,6 +226,8 @@ class MosquittoBroker:
             _write(self.folder / "mosquitto.pid", f"{process.pid}\n", None)
             await self._accepts(ended)
             self._tell(True, self._note)
+            if self._unread:
+                self._read_again(process)
             self._tried.set()
             await asyncio.wait({ended, closing}, return_when=asyncio.FIRST_COMPLETED)
             if not self._closing.is_set():
@@ -257,10 +297,11 @@ class MosquittoBroker:
         _write(self.folder / "passwd", self._passwords(), gid)
 
     def _passwords(self) -> str:
-        if not self._hashes:
+        if SWITCH not in self._hashes:
             # Ours is chance enough to need no stretching.
-            self._hashes = {SWITCH: mosquitto_hash(self._password, iterations=101)}
-            for login in self._logins:
+            self._hashes[SWITCH] = mosquitto_hash(self._password, iterations=101)
+        for login in self._logins:
+            if login.user not in self._hashes:
                 self._hashes[login.user] = login.hash or mosquitto_hash(login.password)
         return "".join(f"{user}:{hashed}\n" for user, hashed in self._hashes.items())
 

@@ -101,6 +101,12 @@ class RegistrarShell:
         """The user's phones, the one to be called first in front."""
         return self._registrar.bindings(user, self._driver.now())
 
+    def forget(self, user: str) -> None:
+        """Let a user's phones go: they are nobody's any more. Does nothing when there are none."""
+        if self.bindings(user):
+            self._registrar.load(user, ())
+            self._driver.run((user,))
+
     def connection_lost(self, connection: int) -> None:
         """Phones that can be reached over this connection only are gone."""
         self._driver.run(self._registrar.drop_connection(connection))

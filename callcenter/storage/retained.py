@@ -19,7 +19,11 @@ class Retained:
         """From now on these are ours; returns those that were before and are not any more. Raises StorageError."""
         wanted = list(topics)
         before = [row[0] for row in await self._database.fetch_all("SELECT topic FROM retained ORDER BY topic")]
-        self._log.put(
-            ("DELETE FROM retained", ()), *(("INSERT INTO retained (topic) VALUES (?)", (topic,)) for topic in wanted)
-        )
+        self.put(wanted)
         return sorted(set(before) - set(wanted))
+
+    def put(self, topics: Iterable[str]) -> None:
+        """From now on these are ours, and no others. Never waits."""
+        self._log.put(
+            ("DELETE FROM retained", ()), *(("INSERT INTO retained (topic) VALUES (?)", (topic,)) for topic in topics)
+        )

@@ -30,7 +30,8 @@ from callcenter.sip.digest import Algorithm, Credentials, ha1
 from tests.unit.config.floor import GOOD, load_text, write_floor
 
 Running = Callable[[Settings, Secrets], None]
-READY = Ready((Listen("udp", "127.0.0.1", 5072), Listen("tcp", "::1", 5073)), ("127.0.0.1", 1884))
+SOCKET = Path("/nowhere/control.sock")
+READY = Ready((Listen("udp", "127.0.0.1", 5072), Listen("tcp", "::1", 5073)), ("127.0.0.1", 1884), SOCKET)
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def switch(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """In place of the real switch: says that it is ready, and ends. ``seen`` holds what it was started with."""
     held = SimpleNamespace(seen=[], during=lambda settings, secrets: None)
 
-    def run(settings: Settings, secrets: Secrets, *, on_ready: Callable[[Ready], None]) -> None:
+    def run(settings: Settings, secrets: Secrets, *, on_ready: Callable[[Ready], None], **_: object) -> None:
         held.seen.append((settings, secrets))
         on_ready(READY)
         held.during(settings, secrets)
@@ -202,7 +203,7 @@ def test_the_first_start_prints_the_passwords_and_the_second_does_not(
 
 def test_the_ready_line_names_an_address_that_a_phone_can_be_given(tmp_path: Path) -> None:
     settings = load_text(tmp_path)
-    ready = Ready((Listen("udp", "0.0.0.0", 5060),), None)
+    ready = Ready((Listen("udp", "0.0.0.0", 5060),), None, SOCKET)
     told = ready_lines(settings, open_secrets(settings), ready)
     assert ":5060" in told
     assert "no MQTT broker" in told
@@ -286,7 +287,7 @@ def test_a_trial_that_is_told_to_end_before_it_is_ready_leaves_nothing_behind(
 def test_a_switch_that_cannot_start_says_why_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(settings: Settings, secrets: Secrets, *, on_ready: Callable[[Ready], None]) -> None:
+    def run(settings: Settings, secrets: Secrets, **_: object) -> None:
         raise app.StartError("udp 0.0.0.0:5060 is in use")
 
     monkeypatch.setattr(app, "run", run)

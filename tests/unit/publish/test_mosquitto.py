@@ -471,3 +471,35 @@ def test_passwords_are_not_printed() -> None:
     for text in (repr(made), repr(made.address()), str(made.address()), repr(ANA)):
         assert word_of_switch(made) not in text
         assert "ana's word" not in text
+
+
+async def test_logins_change_while_it_runs_and_who_is_gone_from_them_is_cut_off(tmp_path: Path) -> None:
+    carla = MqttLogin("carla", Role.AGENT, password="carla's word")
+    async with started(tmp_path) as made:
+        pid, word = made.pid, word_of_switch(made)
+        async with (
+            reader(made.port, "ana", "ana's word", topics.STATUS) as ana,
+            reader(made.port, "bob", "bob's word", topics.STATUS) as bob,
+        ):
+            await made.set_logins([carla, BOB, MONITOR])
+            await until(lambda: any("disconnected" in line.lower() for line in ana.said) or ana.process.returncode)
+            await publish(made.port, SWITCH, word, topics.STATUS, "after")
+            await until(lambda: bob.of(topics.STATUS) == ["after"])
+            assert ana.of(topics.STATUS) == []
+        async with reader(made.port, "carla", "carla's word", topics.agent_state("carla")) as new:
+            await publish(made.port, SWITCH, word, topics.agent_state("carla"), "hers")
+            await until(lambda: new.of(topics.agent_state("carla")) == ["hers"])
+        assert "not authori" in (await publish(made.port, "ana", "ana's word", topics.STATUS, "x")).lower()
+        assert made.pid == pid, "nobody else lost the broker"
+
+
+async def test_logins_that_change_while_the_broker_is_down_hold_when_it_comes(tmp_path: Path) -> None:
+    carla = MqttLogin("carla", Role.AGENT, password="carla's word")
+    async with broker(tmp_path / "broker") as made:
+        await made.set_logins([carla])
+        with pytest.raises(BrokerError, match="mqtt login 'no slug!'"):
+            await made.set_logins([MqttLogin("no slug!", Role.AGENT, password="x")])
+        assert await made.start(), made.detail
+        async with reader(made.port, "carla", "carla's word", topics.STATUS):
+            pass
+        assert "not authori" in (await publish(made.port, "ana", "ana's word", topics.STATUS, "x")).lower()

@@ -1,0 +1,243 @@
+"""``callcenter status``: what the running switch does now; ``--watch`` keeps it on the screen."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from callcenter.cli.common import add_switch_arguments, columns, socket_or_tell
+from callcenter.config.problems import many
+from callcenter.control.client import ControlClient, ControlError, NoSwitch
+from callcenter.observe import mask_number
+
+EVERY = 1.0
+WIDTH = 80
+# Of a slug or a stage the beginning tells most; longer ones would break the lines of a terminal.
+LONGEST_NAME = 24
+LONGEST_STAGE = 28
+
+Row: TypeAlias = tuple[str, ...]
+State: TypeAlias = Mapping[str, Any]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``status``."""
+    add_switch_arguments(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="everything there is, as one JSON object")
+    form.add_argument("--watch", action="store_true", help="look again each second, until Ctrl-C")
+    parser.add_argument("--numbers", action="store_true", help="callers' numbers in full")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look, and show it; exit status 1 when no switch runs."""
+    path = socket_or_tell(options)
+    if path is None:
+        return 1
+    with ControlClient(path) as client:
+        try:
+            if options.watch:
+                return watch(client, numbers=options.numbers)
+            state = client.ask("status")
+        except ControlError as error:
+            print(f"callcenter: {error}", file=sys.stderr)
+            return 1
+    if options.json:
+        print(json.dumps(masked(state, numbers=options.numbers), ensure_ascii=False))
+    else:
+        print("\n".join(lines(masked(state, numbers=options.numbers))))
+    return 0
+
+
+def watch(client: ControlClient, *, numbers: bool) -> int:
+    """Show it each second, also over a restart of the switch; the first look must find one."""
+    client.ask("health")
+    terminal = sys.stdout.isatty()
+    try:
+        while True:
+            try:
+                shown = lines(masked(client.ask("status"), numbers=numbers))
+            except NoSwitch as error:
+                shown = [f"{error}: waiting for the next one"]
+            frame(shown, terminal=terminal)
+            time.sleep(EVERY)
+    except KeyboardInterrupt:
+        return 0
+
+
+def frame(shown: Sequence[str], *, terminal: bool) -> None:
+    """One picture: on a terminal in place of the one before, and no longer than the screen."""
+    if not terminal:
+        print("\n".join(shown), end="\n\n", flush=True)
+        return
+    size = shutil.get_terminal_size((WIDTH, 24))
+    room = size.lines - 1
+    if len(shown) > room:
+        shown = [*shown[: room - 1], f"... {many(len(shown) - room + 1, 'line')} more: make the window higher"]
+    # From the top, each line up to its end, then all below it: nothing flickers.
+    told = "".join(f"{line[: size.columns]}\x1b[K\n" for line in shown)
+    print(f"\x1b[H{told}\x1b[J", end="", flush=True)
+
+
+def masked(state: State, *, numbers: bool) -> dict[str, Any]:
+    """The state with callers' numbers masked as in the log, unless they are wanted."""
+    if numbers:
+        return dict(state)
+    return {**state, "calls": [{**call, "from": mask_number(call["from"])} for call in state["calls"]]}
+
+
+# ---------------------------------------------------------------------------------------------------------- lines
+
+
+def lines(state: State) -> list[str]:
+    """What an operator reads, in 80 columns where names are of a usual length."""
+    return [*_head(state), *_calls(state), *_queues(state), *_agents(state), *_media(state), *_parts(state)]
+
+
+def _head(state: State) -> Iterator[str]:
+    config, drain = state["config"], state["drain"]
+    yield (
+        f"callcenter {state['version']} {state['node']}: {state['phase']}, up {clock(state['uptime_s'])},"
+        f" config {config['revision']}, pid {state['pid']}"
+    )
+    if drain is not None:
+        end = "then it ends" if drain["then_end"] else "then it stays, and takes no calls"
+        left = "every call has ended" if drain["empty"] else f"{clock(drain['left_s'])} left for the calls that are up"
+        yield f"draining by {drain['by']}: {left}, {end}"
+    if config["at_next_start"]:
+        yield f"in force at the next start only: {_short(', '.join(config['at_next_start']), 46)}"
+
+
+def _calls(state: State) -> Iterator[str]:
+    calls = state["calls"]
+    yield from _title("CALLS", state["calls_up"])
+    if calls:
+        rows: list[Row] = [("CALL", "FROM", "CLIENT", "STAGE", "SINCE", "AGENT", "WORKER")]
+        rows += map(_call, calls)
+        yield from _table(rows, right=(4, 6))
+    if state["calls_up"] > len(calls):
+        yield f"  ... and {state['calls_up'] - len(calls)} more"
+
+
+def _queues(state: State) -> Iterator[str]:
+    queues = state["queues"]
+    yield from _title("QUEUES", len(queues))
+    rows: list[Row] = [("QUEUE", "WAITING", "LONGEST", "TALKING", "READY", "SIGNED IN")]
+    rows += map(_queue, queues)
+    yield from _table(rows, right=(1, 2, 3, 4, 5))
+
+
+def _agents(state: State) -> Iterator[str]:
+    agents = state["agents"]
+    yield from _title("AGENTS", len(agents), f", {sum(agent['available'] for agent in agents)} free")
+    rows: list[Row] = [("AGENT", "CHOSEN", "WORK", "PHONE", "SINCE", "CALL")]
+    rows += map(_agent, agents)
+    yield from _table(rows, right=(4,))
+
+
+def _media(state: State) -> Iterator[str]:
+    media = state["media"]
+    yield from _title("MEDIA WORKERS", len(media["workers"]), f", {media['sessions']} of {media['capacity']} sessions")
+    rows: list[Row] = [("WORKER", "PROCESS", "LOAD", "SESSIONS", "RESTARTS", "LATE")]
+    for worker in media["workers"]:
+        if worker["alive"]:
+            load, late = f"{worker['load']:.0%}", f"{worker['late_ms']:.1f} ms"
+        else:
+            load, late = "is being replaced", "-"
+        sessions, restarts = str(worker["sessions"]), str(worker["restarts"])
+        rows.append((str(worker["worker"]), str(worker["pid"] or "-"), load, sessions, restarts, late))
+    yield from _table(rows, right=(1, 2, 3, 4, 5))
+
+
+def _parts(state: State) -> Iterator[str]:
+    broker, database, sip = state["broker"], state["database"], state["sip"]
+    yield ""
+    link = "connected" if broker["connected"] else f"not connected: {broker['detail']}"
+    yield f"BROKER    {link}; {many(broker['waiting'], 'fact')} waiting, {many(broker['pops_sent'], 'pop')} sent"
+    health = "well" if database["healthy"] else f"fails: {database['detail']}"
+    lost = f", {database['lost']} LOST" if database["lost"] else ""
+    yield f"DATABASE  {health}; {many(database['facts'], 'fact')}, {database['waiting']} waiting{lost}"
+    phones, transactions = many(sip["registrations"], "phone"), many(sip["transactions"], "transaction")
+    yield f"SIP       {phones} registered, {transactions}"
+    yield from textwrap.wrap(", ".join(sip["listeners"]), WIDTH, initial_indent=" " * 10, subsequent_indent=" " * 10)
+
+
+def _call(call: State) -> Row:
+    return (
+        call["id"][-6:],
+        _short(call["from"], 16),
+        _short(call["client"], 16),
+        _short(call["stage"], LONGEST_STAGE),
+        clock(call["since_s"]),
+        _short(call["agent"] or "-", 12),
+        "-" if call["worker"] is None else str(call["worker"]),
+    )
+
+
+def _queue(queue: State) -> Row:
+    return (
+        _short(queue["queue"], LONGEST_NAME),
+        str(queue["waiting"]),
+        "-" if queue["longest_s"] is None else clock(queue["longest_s"]),
+        str(queue["talking"]),
+        str(queue["ready"]),
+        str(queue["signed_in"]),
+    )
+
+
+def _agent(agent: State) -> Row:
+    return (
+        _short(agent["agent"], 16),
+        _short(_chosen(agent), LONGEST_STAGE),
+        _work(agent),
+        _word(agent["device"]),
+        clock(agent["since_s"]),
+        agent["call"][-6:] if agent["call"] else "-",
+    )
+
+
+def _chosen(agent: State) -> str:
+    chosen = _word(agent["chosen"]) + (f": {agent['reason']}" if agent["reason"] else "")
+    if agent["next"] is None:
+        return chosen
+    return f"{chosen} -> {_word(agent['next'])}" + (f": {agent['next_reason']}" if agent["next_reason"] else "")
+
+
+def _work(agent: State) -> str:
+    work = _word(agent["work"])
+    if agent["left_s"] is None:
+        return work
+    return f"{'pausing' if agent['work'] == 'idle' else work}, {clock(agent['left_s'])} left"
+
+
+def _title(name: str, number: int, more: str = "") -> Iterator[str]:
+    yield ""
+    yield f"{name} {number}{more}"
+
+
+def _table(rows: Sequence[Row], right: Sequence[int]) -> Iterator[str]:
+    for line in columns(rows, right):
+        yield f"  {line}"
+
+
+def _word(value: str) -> str:
+    return value.replace("_", " ")
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def clock(seconds: float) -> str:
+    """``0:07``, ``2:41``, ``1:02:41``, ``3d 1:02:41``."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    day = f"{days}d " if days else ""
+    return f"{day}{hour}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -1,0 +1,210 @@
+"""Changes: what differs between two configurations, in the words of their files, and what it means for who is there."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from callcenter.acd.agents import OFFERED, ON_THE_PHONE
+from callcenter.acd.core import Acd
+from callcenter.calls.call import Call
+from callcenter.config.explain import dotted
+from callcenter.config.problems import many
+from callcenter.config.settings import Settings
+from callcenter.model.states import Work
+
+Path = tuple[str | int, ...]
+
+# A value that is longer says less than that it changed.
+LONGEST_VALUE = 40
+# Lines of one reload; of a configuration that is another altogether nobody reads them all.
+MOST_CHANGES = 500
+# What agents' own passwords are made of: that they changed is enough.
+HASHES = frozenset({"sip_md5", "sip_sha256", "mqtt"})
+
+# What is in force only from the next start on; the rest is from the next call on.
+AT_NEXT_START: tuple[str, ...] = ("switch", "sip", "media", "mqtt", "customers")
+AT_ONCE: tuple[Path, ...] = (("switch", "drain_limit"), ("sip", "max_calls"), ("mqtt", "pop_wait"), ("mqtt", "monitor"))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference: ``sign`` is ``~``, ``+`` or ``-``. ``note`` is what it means for calls and agents there are now;
+    ``waits``: it takes effect at the next start only.
+    """
+
+    sign: str
+    path: str
+    before: str = ""
+    after: str = ""
+    note: str = ""
+    waits: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values."""
+        return dataclasses.asdict(self)
+
+
+def changes(old: Settings, new: Settings, acd: Acd, calls: Sequence[Call], now: float) -> list[Change]:
+    """What a reload from ``old`` to ``new`` changes, in the order of the files' sections."""
+    found = []
+    for path, before, after in differences(old.written, new.written):
+        sign = "~"
+        if len(path) == 2 and (before is None or after is None) and not waits(path) and path[0] not in _SINGLE:
+            sign = "+" if before is None else "-"
+        shown = ("", "") if sign != "~" else _values(path, before, after)
+        found.append(Change(sign, dotted(path), *shown, _note(path, old, new, acd, calls, now), waits(path)))
+    return found[:MOST_CHANGES]
+
+
+def differences(old: Any, new: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:
+    """The paths whose values differ, with both; None where there is none."""
+    if old == new:
+        return
+    if not path or (len(path) == 1 and (old is None or new is None)):
+        # A section that is not there is as one that is empty.
+        old, new = old or {}, new or {}
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in dict.fromkeys([*old, *new]):
+            yield from differences(old.get(key), new.get(key), (*path, key))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for at, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from differences(before, after, (*path, at))
+    else:
+        yield path, old, new
+
+
+def waits(path: Path) -> bool:
+    """Whether a change there takes effect only at the next start."""
+    return path[0] in AT_NEXT_START and not any(path[: len(known)] == known for known in AT_ONCE)
+
+
+def in_force(old: Settings, new: Settings) -> Settings:
+    """``new``, but with what cannot change while the switch runs as it is."""
+    written = copy.deepcopy(dict(new.written))
+    for path, before, _ in differences(old.written, new.written):
+        if waits(path):
+            _put(written, path, before)
+    return dataclasses.replace(
+        new,
+        switch=dataclasses.replace(old.switch, drain_limit=new.switch.drain_limit),
+        sip=old.sip,
+        media=old.media,
+        mqtt=dataclasses.replace(old.mqtt, monitor=new.mqtt.monitor),
+        storage=old.storage,
+        customers=old.customers,
+        written=written,
+    )
+
+
+# Sections that are one thing each: what is missing in them has its default, and is not gone.
+_SINGLE = frozenset({"switch", "sip", "media", "mqtt", "acd", "calls", "speech", "customers"})
+
+
+def _put(tree: dict[str, Any], path: Path, value: Any) -> None:
+    node: Any = tree
+    for step in path[:-1]:
+        if isinstance(node, dict) and node.get(str(step)) is None:
+            node[str(step)] = {}
+        node = node[step]
+    if value is None and isinstance(node, dict):
+        node.pop(path[-1], None)
+    else:
+        node[path[-1]] = value
+
+
+def _values(path: Path, before: Any, after: Any) -> tuple[str, str]:
+    if path[-1] in HASHES and path[0] == "agents":
+        return _there(before), _there(after)
+    shown = _shown(before), _shown(after)
+    if max(map(len, shown)) > LONGEST_VALUE:
+        return (_size(before), _size(after)) if _size(before) != _size(after) else ("", "changed")
+    return shown
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "(default)"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False).replace('"', "")
+
+
+def _there(value: Any) -> str:
+    return "(none)" if value is None else "(hash)"
+
+
+def _size(value: Any) -> str:
+    if isinstance(value, list):
+        return many(len(value), "item")
+    if isinstance(value, dict):
+        return many(len(value), "key")
+    return "(default)" if value is None else "text"
+
+
+# What it means for who is there now
+
+
+def _note(path: Path, old: Settings, new: Settings, acd: Acd, calls: Sequence[Call], now: float) -> str:
+    match path:
+        case ("queues", str(name)) if name not in new.plan.queues:
+            gone = len(acd.waiting(name))
+            return f"{_callers(gone)} waiting now: {_go(gone)} on behind the queue at once" if gone else ""
+        case ("queues", str(name), "max_wait"):
+            return _overdue([name], old, new, acd, now)
+        case ("acd", "max_wait"):
+            return _overdue(list(new.plan.queues), old, new, acd, now)
+        case ("agents", str(name)) if name not in new.plan.agents:
+            return _dismissed(name, acd)
+        case ("numbers", str(number)) if number not in new.calls.numbers:
+            return _untouched([call for call in calls if call.number.number == number], "to this number")
+        case ("flows", str(flow), *_):
+            return _untouched([call for call in calls if call.number.flow == flow], "in this flow")
+        case _:
+            return ""
+
+
+def _overdue(names: Sequence[str], old: Settings, new: Settings, acd: Acd, now: float) -> str:
+    """How many wait where the longest wait changes, and how many of them have waited longer already."""
+    waiting = over = 0
+    for name in names:
+        before, after = old.plan.queues.get(name), new.plan.queues.get(name)
+        if before is None or after is None or before.max_wait == after.max_wait:
+            continue
+        for ticket in acd.waiting(name):
+            waiting += 1
+            agent = acd.agent(ticket.agent) if ticket.agent else None
+            answered = agent is not None and agent.work in ON_THE_PHONE
+            over += after.max_wait is not None and now - ticket.joined >= after.max_wait and not answered
+    if not waiting:
+        return ""
+    told = f"{_callers(waiting)} waiting now"
+    if not over:
+        return f"{told}: none has waited longer"
+    verbs = ("has", "overflows") if over == 1 else ("have", "overflow")
+    return f"{told}: {over} {verbs[0]} waited longer and {verbs[1]} at once"
+
+
+def _dismissed(name: str, acd: Acd) -> str:
+    view = acd.agent(name)
+    if view is None:
+        return ""
+    if view.work in OFFERED:
+        return "a call rings there now: its caller goes back to the old place in line"
+    if view.work in ON_THE_PHONE:
+        return "talks now: the call goes on, then signed out"
+    return "in wrap-up now: signed out when it ends" if view.work is Work.WRAP_UP else ""
+
+
+def _untouched(calls: Sequence[Call], where: str) -> str:
+    return f"{many(len(calls), 'call')} {where} now: as they began" if calls else ""
+
+
+def _callers(number: int) -> str:
+    return many(number, "caller")
+
+
+def _go(number: int) -> str:
+    return "goes" if number == 1 else "go"

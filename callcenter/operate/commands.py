@@ -1,0 +1,97 @@
+"""Commands: what the control socket understands, each in its few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from callcenter.config.schema import LONGEST
+from callcenter.control.protocol import Asked, CommandError
+from callcenter.control.server import Command
+from callcenter.operate.life import Life, Phase
+from callcenter.operate.reload import Reloader
+from callcenter.operate.status import health, status
+
+if TYPE_CHECKING:
+    from callcenter.app import House
+
+DEFAULT_LIMIT = 600.0
+# What agents do themselves, done for them: it goes to the same desk.
+FOR_AGENTS = ("state", "wrap_up_done", "wrap_up_extend")
+
+
+class Commands:
+    """The commands of one switch."""
+
+    def __init__(self, house: House, life: Life, reloader: Reloader) -> None:
+        self._house = house
+        self._life = life
+        self._reloader = reloader
+
+    def all(self) -> Mapping[str, Command]:
+        """Every command by its name."""
+        return {
+            "status": Command(self._status, changes=False),
+            "health": Command(self._health, changes=False),
+            "reload": Command(self._reload),
+            "drain": Command(self._drain),
+            **dict.fromkeys(FOR_AGENTS, Command(self._for_agent)),
+        }
+
+    async def _status(self, asked: Asked) -> dict[str, Any]:
+        _only(asked)
+        return status(self._house, self._life)
+
+    async def _health(self, asked: Asked) -> dict[str, Any]:
+        _only(asked)
+        return health(self._house, self._life)
+
+    async def _reload(self, asked: Asked) -> dict[str, Any]:
+        _only(asked, "dry", "revision")
+        dry, revision = asked.fields.get("dry", False), asked.fields.get("revision")
+        if not isinstance(dry, bool):
+            raise CommandError("`dry` is true or false")
+        if not isinstance(revision, str | None):
+            raise CommandError("`revision` is a text: the one that a dry reload told")
+        if self._life.phase is Phase.ENDING:
+            raise CommandError("the switch goes down")
+        if dry:
+            return await self._reloader.look()
+        return await self._reloader.reload(asked.by, revision)
+
+    async def _drain(self, asked: Asked) -> dict[str, Any]:
+        _only(asked, "seconds", "cancel")
+        seconds, cancel = asked.fields.get("seconds"), asked.fields.get("cancel", False)
+        if not isinstance(cancel, bool):
+            raise CommandError("`cancel` is true or false")
+        right = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds <= LONGEST
+        if seconds is not None and not right:
+            raise CommandError(f"`seconds` is a number from 0 to {LONGEST:.0f}")
+        if self._life.phase is Phase.ENDING:
+            raise CommandError("the switch goes down")
+        if not cancel:
+            # Configured to end at once, the switch is not therefore to hang up on who asks for a drain.
+            limit = seconds if seconds is not None else self._house.settings.switch.drain_limit or DEFAULT_LIMIT
+            self._life.begin_drain(asked.by, limit)
+        elif not self._life.cancel_drain(asked.by):
+            ending = self._life.phase is Phase.DRAINING
+            raise CommandError(
+                "the switch was told to end: start it again" if ending else "there is no drain to cancel"
+            )
+        return health(self._house, self._life)
+
+    async def _for_agent(self, asked: Asked) -> dict[str, Any]:
+        command = {**asked.fields, "do": asked.do, "id": asked.id}
+        answer = self._house.desk.take(command, by=f"supervisor {asked.by} (control)")
+        if not answer.pop("ok"):
+            raise CommandError(str(answer["error"]))
+        answer.pop("id", None)
+        return answer
+
+
+def _only(asked: Asked, *known: str) -> None:
+    """Raises CommandError for a field that means nothing here: it may be misspelt."""
+    for name in asked.fields:
+        if name not in known:
+            fields = ", ".join(f"`{each}`" for each in known) or "none"
+            raise CommandError(f"{asked.do} knows no field `{name}`; there are: {fields}")

@@ -1,0 +1,158 @@
+"""Reload: the configuration is read again, what it changes is told, and it is in force from one call to the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import structlog
+
+from callcenter.config import ConfigError, Settings, render
+from callcenter.config.problems import count
+from callcenter.config.secrets import MONITOR, Secrets, SecretsError, open_secrets
+from callcenter.control.protocol import CommandError
+from callcenter.media.plane import MediaError
+from callcenter.operate.changes import Change, changes, in_force
+from callcenter.operate.life import Life
+from callcenter.publish.mqtt import BrokerError
+from callcenter.publish.settings import MqttLogin
+from callcenter.speech.prompts import PromptError
+
+if TYPE_CHECKING:
+    from callcenter.app import House
+
+T = TypeVar("T")
+Aside = Callable[[Callable[[], T]], Awaitable[T]]
+
+log = structlog.get_logger()
+
+
+class Logins(Protocol):
+    """A broker of our own, that is told who may log in."""
+
+    async def set_logins(self, logins: Iterable[MqttLogin]) -> None:
+        """Let these in from now on, and no others. Raises BrokerError; then all stays as it was."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A configuration that was read again: in force, with what it changes."""
+
+    settings: Settings
+    changes: tuple[Change, ...]
+    files: int
+
+
+class Reloader:
+    """Reloads one house, one reload at a time. With mistakes, or when something cannot be made, nothing changes.
+
+    ``load`` reads the configuration as the switch was started with it, and raises ConfigError. ``aside`` runs what
+    takes its time: reading, voices and password hashes must not keep the loop, and with it every call, waiting.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        life: Life,
+        load: Callable[[], Settings],
+        broker: Logins | None = None,
+        aside: Callable[[Callable[[], Any]], Awaitable[Any]] = asyncio.to_thread,
+    ) -> None:
+        self._house = house
+        self._life = life
+        self._load = load
+        self._broker = broker
+        self._aside = aside
+        self._busy = asyncio.Lock()
+
+    async def look(self) -> dict[str, Any]:
+        """What a reload would change now; nothing is done. Raises CommandError with every mistake."""
+        reading = await self._read()
+        return {**self._told(reading), "to_make": [job.name for job in reading.settings.sounds.jobs]}
+
+    async def reload(self, by: str, revision: str | None = None) -> dict[str, Any]:
+        """Put in force what stands in the files. ``revision`` is what was looked at: another one is not loaded.
+
+        Raises CommandError, and nothing has changed.
+        """
+        if self._busy.locked():
+            raise CommandError("a reload is under way: ask again when it is done")
+        async with self._busy:
+            self._life.reloading(True)
+            try:
+                return await self._reload(by, revision)
+            finally:
+                self._life.reloading(False)
+
+    async def _reload(self, by: str, revision: str | None) -> dict[str, Any]:
+        clock = self._house.edges.clock
+        began = clock.monotonic()
+        reading = await self._read()
+        if revision is not None and revision != reading.settings.revision:
+            raise CommandError("the files have changed since they were looked at, nothing is loaded: look again")
+        told = self._told(reading)
+        settings, secrets = await self._made_ready(reading.settings)
+        # From here to the end nothing waits: there is no moment with half of it in force.
+        waiting = [change.path for change in reading.changes if change.waits]
+        self._house.reconfigure(settings, secrets, by, at_next_start=waiting)
+        return {
+            **told,
+            "took_ms": round((clock.monotonic() - began) * 1000),
+            "passwords": _passwords(settings, secrets),
+            "credentials": str(secrets.path),
+        }
+
+    async def _read(self) -> Reading:
+        house = self._house
+        try:
+            settings = await self._aside(self._load)
+        except ConfigError as error:
+            raise CommandError(
+                f"{count(error.problems)}, the running configuration is untouched",
+                problems=[problem.excerpt() for problem in error.problems],
+            ) from None
+        found = changes(
+            house.settings, settings, house.acd, list(house.supervisor.calls.values()), house.edges.clock.monotonic()
+        )
+        names = {path.name for path in settings.folder.glob("*.y*ml")} if settings.folder.is_dir() else set()
+        return Reading(in_force(house.settings, settings), tuple(found), len(names))
+
+    async def _made_ready(self, settings: Settings) -> tuple[Settings, Secrets]:
+        """Everything that can fail or takes its time, done while the old configuration is in force."""
+        house = self._house
+        try:
+            if settings.sounds.jobs:
+                settings = await self._aside(lambda: render(settings))
+            known = {clip.path for clip in house.settings.calls.prompts.clips()}
+            await house.edges.plane.prepare(clip for clip in settings.calls.prompts.clips() if clip.path not in known)
+            secrets = await self._aside(lambda: open_secrets(settings))
+            if self._broker is not None:
+                await self._broker.set_logins(secrets.logins)
+        except (PromptError, MediaError, SecretsError, BrokerError) as error:
+            raise CommandError(f"{error}; the running configuration is untouched") from None
+        return settings, secrets
+
+    def _told(self, reading: Reading) -> dict[str, Any]:
+        return {
+            "before": self._house.settings.revision,
+            "revision": reading.settings.revision,
+            "files": reading.files,
+            "changes": [change.plain() for change in reading.changes],
+            "calls": len(self._house.supervisor.calls),
+            "warnings": [warning.excerpt() for warning in reading.settings.warnings],
+        }
+
+
+def _passwords(settings: Settings, secrets: Secrets) -> list[dict[str, str]]:
+    """The passwords that were made just now, to be told this once."""
+    rows = []
+    for user, agent in settings.plan.agents.items():
+        if user in secrets.new:
+            held = secrets.passwords[user]
+            rows.append({"user": user, "sip": held.sip, "mqtt": held.mqtt, "name": agent.name})
+    if MONITOR in secrets.new and secrets.monitor is not None:
+        rows.append({"user": MONITOR, "sip": "", "mqtt": secrets.monitor.password, "name": ""})
+    return rows

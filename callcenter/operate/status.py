@@ -1,0 +1,204 @@
+"""Status: the switch as it is now, as plain values; and whether it is healthy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from callcenter import __version__
+from callcenter.model.facts import utc
+from callcenter.model.states import Work
+from callcenter.operate.life import Life, Phase
+
+if TYPE_CHECKING:
+    from callcenter.acd.agents import AgentView
+    from callcenter.app import House
+    from callcenter.calls.call import Call
+
+# More rows tell nobody more, and cost the loop its time: what is left out is counted.
+MOST_CALLS = 1_000
+MOST_AGENTS = 5_000
+MOST_QUEUES = 2_000
+
+
+def status(house: House, life: Life) -> dict[str, Any]:
+    """Everything, for ``callcenter status``. Seconds as numbers, numbers of callers in full: the socket is private."""
+    clock = house.edges.clock
+    now, uptime = clock.monotonic(), (clock.now() - house.started_at).total_seconds()
+    agents = house.acd.agents()
+    by_call = {view.call_id: view for view in agents if view.call_id and view.work is not Work.WRAP_UP}
+    calls = house.supervisor.calls
+    return {
+        "version": __version__,
+        "node": house.settings.switch.node,
+        "pid": os.getpid(),
+        "data": str(house.settings.switch.data),
+        "phase": life.phase,
+        "drain": drain(house, life),
+        "started_at": utc(house.started_at),
+        "uptime_s": round(uptime, 1),
+        "config": {
+            "revision": house.settings.revision,
+            "folder": str(house.settings.folder),
+            "loaded_at": utc(house.loaded_at),
+            "by": house.loaded_by,
+            "at_next_start": list(house.at_next_start),
+        },
+        "calls_up": len(calls),
+        "calls": [_call(house, call, by_call.get(call.id), now) for call in _most(calls.values(), MOST_CALLS)],
+        "queues": [_queue(house, name, now) for name in _most(house.acd.plan.queues, MOST_QUEUES)],
+        "agents": [_agent(house, view, now, uptime) for view in _most(agents, MOST_AGENTS)],
+        "media": _media(house),
+        "broker": _broker(house),
+        "database": _database(house),
+        "sip": _sip(house),
+    }
+
+
+def health(house: House, life: Life) -> dict[str, Any]:
+    """Whether it lives (that it answers shows that its loop turns), and whether it should be given calls."""
+    why = []
+    if life.phase is not Phase.RUNNING:
+        why.append(str(life.phase))
+    log = house.edges.storage.log
+    if not log.healthy:
+        why.append(f"the database fails, no agent is rung: {log.detail}")
+    plane = house.edges.plane.status()
+    if not plane.alive:
+        why.append("no media worker is alive")
+    if not house.user_agent.network.listeners:
+        why.append("SIP listens nowhere")
+    return {
+        "live": True,
+        "ready": not why,
+        "draining": life.phase is Phase.DRAINING,
+        "why": why,
+        "calls": len(house.supervisor.calls),
+        "drain": drain(house, life),
+    }
+
+
+def drain(house: House, life: Life) -> dict[str, Any] | None:
+    """The drain that is under way."""
+    if life.drain is None:
+        return None
+    passed = house.edges.clock.monotonic() - life.drain.since
+    return {
+        "by": life.drain.by,
+        "since_s": round(passed, 1),
+        "limit_s": life.drain.limit,
+        "left_s": round(max(0.0, life.drain.limit - passed), 1),
+        "empty": life.drain.empty,
+        "then_end": life.drain.then_end,
+    }
+
+
+def _call(house: House, call: Call, agent: AgentView | None, now: float) -> dict[str, Any]:
+    return {
+        "id": call.id,
+        "from": call.from_number,
+        "to": call.number.number,
+        "client": call.client.id,
+        "stage": call.stage,
+        "since_s": round(now - call.stage_since, 1),
+        "up_s": round(now - call.since, 1),
+        "agent": agent.id if agent is not None else None,
+        "worker": house.edges.plane.worker_of(call.id),
+    }
+
+
+def _queue(house: House, name: str, now: float) -> dict[str, Any]:
+    waiting = house.acd.waiting(name)
+    counts = house.queue_board.status(name)
+    return {
+        "queue": name,
+        "client": house.acd.plan.queues[name].client,
+        "waiting": len(waiting),
+        "longest_s": round(now - min(ticket.first_joined for ticket in waiting), 1) if waiting else None,
+        "ready": counts.ready,
+        "signed_in": counts.signed_in,
+        "talking": counts.talking,
+    }
+
+
+def _agent(house: House, view: AgentView, now: float, uptime: float) -> dict[str, Any]:
+    settings = house.acd.plan.agents.get(view.id)
+    bindings = house.registrar.bindings(view.id)
+    return {
+        "agent": view.id,
+        "name": settings.name if settings is not None else "",
+        "chosen": view.intent,
+        "reason": view.reason,
+        "forced": view.forced,
+        "next": view.next if view.pending else None,
+        "next_reason": view.next_reason if view.pending else "",
+        "work": view.work,
+        "device": view.device,
+        "phone": str(bindings[0].flow.remote) if bindings else None,
+        "user_agent": bindings[0].user_agent if bindings else None,
+        # Who has not moved since the start is as they are since then.
+        "since_s": round(min(now - view.since, uptime), 1),
+        "left_s": round(max(0.0, view.until - now), 1) if view.until is not None else None,
+        "available": view.available,
+        "call": view.call_id or None,
+    }
+
+
+def _media(house: House) -> dict[str, Any]:
+    plane = house.edges.plane.status()
+    return {
+        "sessions": plane.sessions,
+        "capacity": plane.capacity,
+        "workers": [
+            {
+                "worker": worker.index,
+                "pid": worker.pid,
+                "alive": worker.alive,
+                "load": worker.load,
+                "sessions": worker.sessions,
+                "capacity": worker.capacity,
+                "restarts": worker.restarts,
+                "late_ms": worker.late_ms,
+            }
+            for worker in plane.workers
+        ],
+    }
+
+
+def _broker(house: House) -> dict[str, Any]:
+    state = house.edges.publisher.status()
+    return {
+        "connected": state.connected,
+        "detail": state.detail,
+        "waiting": state.waiting,
+        "pops_sent": state.pops_sent,
+        "pops_waiting": state.pops_waiting,
+    }
+
+
+def _database(house: House) -> dict[str, Any]:
+    log = house.edges.storage.log
+    return {
+        "healthy": log.healthy,
+        "detail": log.detail,
+        "path": str(house.settings.storage.path),
+        "facts": log.last_seq,
+        "waiting": log.waiting,
+        "lost": log.lost,
+    }
+
+
+def _sip(house: House) -> dict[str, Any]:
+    state = house.endpoint.status()
+    return {
+        "listeners": [str(listener) for listener in house.user_agent.network.listeners],
+        "registrations": sum(len(house.registrar.bindings(agent)) for agent in house.acd.plan.agents),
+        "transactions": state.transactions,
+        "dialogs": state.dialogs,
+        "sessions": state.sessions,
+    }
+
+
+def _most(things: Iterable[Any], most: int) -> list[Any]:
+    return [thing for _, thing in zip(range(most), things, strict=False)]
