@@ -1,0 +1,70 @@
+"""The demo as a stranger runs it: three calls with real phones, told as they happen, and status 0."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from pathlib import Path
+
+from tests.wire.switch import PYTHON_PATH
+
+UNDER_A_MINUTE = 55.0  # s
+
+
+async def demo(folder: Path, *options: str) -> tuple[int, str]:
+    """Plays it; its status and what it told."""
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "callcenter", "demo", *options,
+        cwd=folder, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT,
+        env={**os.environ, "PYTHONPATH": PYTHON_PATH, "TMPDIR": str(folder)},
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(UNDER_A_MINUTE):
+            told, _ = await running.communicate()
+    finally:
+        if running.returncode is None:
+            running.terminate()
+            await running.wait()
+    assert running.returncode is not None
+    return running.returncode, told.decode()
+
+
+async def test_the_demo_tells_three_calls_from_the_dialling_to_the_record(tmp_path: Path) -> None:
+    status, told = await demo(tmp_path)
+    assert status == 0, told
+    journey = [
+        "the switch is up",
+        "Ana Pérez's softphone (pyVoIP",
+        "Grace Whitfield (+12025550111) dials 1000, The Tech Giant",
+        'Grace presses 1: the switch understands "sales"',
+        "the router offers the call to Ana Pérez",
+        "│ Grace Whitfield · +12025550111 · gold · since 2019",
+        "her phone rings",
+        "they hear each other",
+        "Omar Haddad (+13125550123) dials 1000",
+        "he hears music",
+        "Grace hangs up",
+        "Ana Pérez is available again, and Omar is the next in line",
+        "│ Omar Haddad",
+        "Beatriz Nogueira (+551100000151) dials 2000, Casa Lumina",
+        'its display says "Casa Lumina"',
+        "What is saved",
+    ]
+    told = " ".join(told.split())
+    at = -1
+    for line in journey:
+        found = told.find(line, at + 1)
+        assert found > at, f"{line!r} is missing, or told too early: {told}"
+        at = found
+    saved = told[at:]
+    assert saved.count(" handled ") == 3
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+async def test_a_demo_that_cannot_go_on_says_why_and_ends_with_status_1(tmp_path: Path) -> None:
+    status, told = await demo(tmp_path, "--set", "mqtt.broker=off")
+    assert status == 1
+    assert "the demo ends here: the switch has no broker" in told
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
