@@ -273,6 +273,17 @@ class _Loader:
         return None
 
     def _mqtt(self, mqtt: schema.Mqtt) -> MqttSettings:
+        if mqtt.password_env and not os.environ.get(mqtt.password_env):
+            # The one who checks may not be the one who runs.
+            path: KeyPath = ("mqtt", "password_env")
+            self._problems.add(
+                Code.UNSET,
+                self._root.place_of(path),
+                dotted(path),
+                f"the environment has no {mqtt.password_env}",
+                "without it the switch does not start: set it where the switch is started",
+                warning=True,
+            )
         return MqttSettings(
             broker=Broker.URL if mqtt.url else Broker(mqtt.broker),
             port=mqtt.port,
@@ -282,6 +293,8 @@ class _Loader:
             password_env=mqtt.password_env,
             password_file=self._file(("mqtt", "password_file"), "it"),
             ca_file=self._file(("mqtt", "ca_file"), "it"),
+            cert_file=self._file(("mqtt", "cert_file"), "it"),
+            key_file=self._file(("mqtt", "key_file"), "it"),
             client_id=mqtt.client_id,
         )
 

@@ -386,18 +386,29 @@ class Mqtt(Shape):
     password_env: str | None = None
     password_file: str | None = None
     ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
     client_id: Name = "callcenter"
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Mqtt:
-        if self.url is None and (self.user or self.password_env or self.password_file or self.ca_file):
+        of_url = ("user", "password_env", "password_file", "ca_file", "cert_file", "key_file")
+        if self.url is None and any(getattr(self, name) for name in of_url):
             raise mistake(
                 Code.MISSING,
-                "`user`, `password_env`, `password_file` and `ca_file` need a `url`",
+                "`user`, `password_env`, `password_file`, `ca_file`, `cert_file` and `key_file` need a `url`",
                 "add url: mqtts://HOST:8883, or take them away",
             )
+        if (self.ca_file or self.cert_file) and not str(self.url).startswith("mqtts:"):
+            raise mistake(
+                Code.FORM, "certificates are of use with TLS only", "write url: mqtts://..., or take them away"
+            )
+        if self.key_file and not self.cert_file:
+            raise mistake(Code.MISSING, "`key_file` is the key of a certificate", "add `cert_file`, or take it away")
         if self.password_env and self.password_file:
             raise mistake(Code.FORM, "the password comes from two places", "keep `password_env` or `password_file`")
+        if (self.password_env or self.password_file) and not self.user:
+            raise mistake(Code.MISSING, "a password without a `user`", "add `user`, or take the password away")
         return self
 
 

@@ -168,8 +168,27 @@ def test_what_is_not_said_of_a_broker_of_ones_own_is_refused(tmp_path: Path) -> 
         ("mqtt={url: 'mqtts://u:p@h'}", "no user or password"),
         ("mqtt={url: 'mqtts://h', password_env: X, password_file: y}", "two places"),
         ("mqtt={url: 'mqtts://h', ca_file: nowhere.pem}", "is not there"),
+        ("mqtt={url: 'mqtts://h', cert_file: nowhere.pem}", "is not there"),
+        ("mqtt={url: 'mqtts://h', key_file: client.key}", "add `cert_file`"),
+        ("mqtt={url: 'mqtts://h', password_file: y}", "without a `user`"),
+        ("mqtt={url: 'mqtt://h', ca_file: ca.pem}", "of use with TLS only"),
+        ("mqtt={cert_file: client.pem}", "need a `url`"),
     ):
-        assert words in str(problems_of(tmp_path, GOOD, argument)[0])
+        found = problems_of(tmp_path, GOOD, argument)[0]
+        assert words in f"{found} {found.hint}"
+
+
+def test_a_password_that_the_environment_does_not_have_is_told_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = GOOD + "mqtt: {url: 'mqtts://h', user: u, password_env: BROKER_WORD}\n"
+    monkeypatch.delenv("BROKER_WORD", raising=False)
+    (warning,) = (each for each in load_text(tmp_path, text).warnings if each.code is Code.UNSET)
+    assert (warning.path, warning.warning) == ("mqtt.password_env", True)
+    assert "the environment has no BROKER_WORD" in str(warning)
+    assert "password_env: BROKER_WORD" in warning.excerpt()
+    monkeypatch.setenv("BROKER_WORD", "geheim")
+    assert not [each for each in load_text(tmp_path, text).warnings if each.code is Code.UNSET]
 
 
 def test_settings_do_not_show_secrets_when_printed(tmp_path: Path) -> None:
