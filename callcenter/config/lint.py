@@ -14,6 +14,7 @@ from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.paths import Paths, Reach, Stop
 from callcenter.config.problems import Code, Problems, did_you_mean
 from callcenter.config.source import Node
+from callcenter.config.wording import names_position, positions_asked
 
 
 @dataclass(slots=True)
@@ -55,11 +56,13 @@ class _Lint:
         self._menus()
         self._branches()
         self._languages()
+        self._announcements()
         self._queues()
         self._hours()
         self._endless()
         if not self._problems.fatal:  # else what is unused may be so by a mistake that is told already
             self._unused()
+            self._untold_places()
             self._agents()
 
     def _add(
@@ -188,6 +191,7 @@ class _Lint:
                 # Once for each prompt, wherever it is said.
                 for prompt, path in dict(reversed(used)).items():
                     self._translations(client, prompt, path)
+            self._without_position(used)
         for client, about in self._things.clients.items():
             lacking = [language for language in about.languages if about.greeting and language not in about.greeting]
             if lacking:
@@ -197,6 +201,62 @@ class _Lint:
                     f"the greeting is not there in {_listed(lacking)}",
                     f"add `{lacking[0]}: ...`",
                     key=True,
+                )
+
+    def _announcements(self) -> None:
+        """What waiting callers are told must be there in the languages of the queue's company, and name the place."""
+        things = self._things
+        counting: set[str] = set()
+        for name, queue in things.queues.items():
+            path: KeyPath = ("calls", "announce") if queue.announce is None else ("queues", name, "announce")
+            announce = queue.announce or things.calls.announce
+            if announce is None:
+                continue
+            rest = [(prompt, (*path, "prompts", at)) for at, prompt in enumerate(announce.prompts)]
+            rest += [(announce.beyond, (*path, "beyond"))] if announce.beyond is not None else []
+            place = [(announce.position, (*path, "position"))] if announce.position is not None else []
+            for prompt, where in (*place, *rest):
+                self._translations(queue.client, prompt, where)
+            self._without_position(rest)
+            for prompt, where in place:
+                if prompt not in counting:
+                    self._with_position(prompt, where)
+                counting.add(prompt)
+
+    def _untold_places(self) -> None:
+        things = self._things
+        told = positions_asked(things.calls, things.queues)
+        for prompt, about in things.prompts.items():
+            if prompt not in told and any(names_position(parts) for parts in about.languages.values()):
+                self._add(
+                    Code.POSITION,
+                    ("prompts", prompt),
+                    "nobody is ever told it: `{position}` has a meaning in `announce.position` alone",
+                    "write announce: {position: " + prompt + "} under `calls` or at a queue",
+                    key=True,
+                    warning=True,
+                )
+
+    def _with_position(self, prompt: str, path: KeyPath) -> None:
+        there = self._things.prompts.get(prompt)
+        silent = [] if there is None else [tag for tag, parts in there.languages.items() if not names_position(parts)]
+        if silent:
+            self._add(
+                Code.POSITION,
+                ("prompts", prompt, silent[0]),
+                f"it does not say the place in line, as {dotted(path)} wants",
+                "write {position} where the number belongs, e.g. You are number {position} in line.",
+            )
+
+    def _without_position(self, used: Sequence[tuple[str, KeyPath]]) -> None:
+        for prompt, path in used:
+            there = self._things.prompts.get(prompt)
+            if there is not None and any(names_position(parts) for parts in there.languages.values()):
+                self._add(
+                    Code.POSITION,
+                    path,
+                    f"`{prompt}` names a place in line, and here there is none",
+                    "take a prompt without {position}",
                 )
 
     def _spoken(self, language: str, path: KeyPath, flow: str) -> None:
@@ -229,13 +289,13 @@ class _Lint:
     def _queues(self) -> None:
         for name, steps in self._steps.items():
             for path, step in _placed(steps):
-                queue = self._things.queues.get(step.queue.to) if step.queue is not None else None
-                if queue is None:
+                queue = self._things.queues.get(step.waiting[1].to) if step.waiting is not None else None
+                if queue is None or step.waiting is None:
                     continue
                 for client in sorted(self._clients[name] - {queue.client}):
                     self._add(
                         Code.OTHER_CLIENT,
-                        (*path, "queue"),
+                        (*path, step.waiting[0]),
                         f"callers of {client} would wait in a queue of {queue.client}",
                         f"lead them to a queue of {client}",
                     )
@@ -377,7 +437,7 @@ class _Lint:
 
     def _unused(self) -> None:
         stops = [stop for name in self._clients for stop in self._steps.get(name, ())]
-        queues = {step.queue.to for _, step in _placed(stops) if step.queue}
+        queues = {step.waiting[1].to for _, step in _placed(stops) if step.waiting}
         called = {number.client for number in self._things.numbers.values()}
         for kind, there, used, why in (
             (

@@ -31,6 +31,7 @@ from callcenter.config.lint import Things, language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
 from callcenter.config.settings import OwnHashes, Settings, Sounds, SwitchSettings
 from callcenter.config.source import Entry, Node, override, read_folder
+from callcenter.config.wording import positions_asked, spelled_out
 from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings
 from callcenter.model.customer import normalise_number
@@ -318,16 +319,18 @@ class _Loader:
         shipped = dict.fromkeys((self._folder / "prompts", DEFAULT_FOLDER / "prompts"))
         shelf = Shelf(tuple(shipped), data.absolute() / "prompts")
         texts: dict[tuple[str, str], tuple[Recorded | Job, ...]] = {}
+        asked = positions_asked(things.calls, things.queues)
         for name, prompt in things.prompts.items():
-            for language, parts in prompt.languages.items():
-                sounds = []
-                for number, part in enumerate(parts):
-                    path: KeyPath = ("prompts", name, language, number, "file" if part.file else "text")
-                    if part.file is not None:
-                        sounds.append(self._recording(shelf, name, part.file, path))
-                    else:
-                        sounds.append(self._text(shelf, name, part, part.language or language, said, path))
-                texts[name, language] = tuple(sound for sound in sounds if sound is not None)
+            for language, written in prompt.languages.items():
+                for spelled, file, parts in spelled_out(name, written, asked.get(name, 0)):
+                    sounds = []
+                    for number, part in enumerate(parts):
+                        path: KeyPath = ("prompts", name, language, number, "file" if part.file else "text")
+                        if part.file is not None:
+                            sounds.append(self._recording(shelf, file, part.file, path))
+                        else:
+                            sounds.append(self._text(shelf, file, part, part.language or language, said, path))
+                    texts[spelled, language] = tuple(sound for sound in sounds if sound is not None)
         music: dict[str, tuple[Recorded | Job, ...]] = {}
         for name, piece in things.music.items():
             found = [self._recording(shelf, name, file, ("music", name)) for file in piece.file]
@@ -445,7 +448,10 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds) -
         },
         flows={name: calls.Flow(name, _steps(flow.steps, common)) for name, flow in things.flows.items()},
         hours={name: _hours(name, hours) for name, hours in things.hours.items()},
-        treatments={name: calls.QueueTreatment(name, queue.music or music) for name, queue in things.queues.items()},
+        treatments={
+            name: calls.QueueTreatment(name, queue.music or music, _announce(queue.announce or common.announce))
+            for name, queue in things.queues.items()
+        },
         prompts=_prompts(sounds),
         reasons=things.reasons,
         feature_codes={
@@ -524,9 +530,34 @@ def _step(step: schema.Step, common: schema.Calls) -> calls.Step:
         case schema.Step(goto=str() as flow):
             return calls.GoTo(flow)
         case schema.Step(queue=schema.QueueStep() as queue):
-            return calls.ToQueue(queue.to, queue.priority, _steps(queue.on_timeout, common))
+            return _to_queue(queue, common, keep_place=False)
+        case schema.Step(transfer=schema.QueueStep() as queue):
+            return _to_queue(queue, common, keep_place=True)
         case _:
             return calls.Hangup(step.hangup.prompt if step.hangup is not None else None)
+
+
+def _to_queue(queue: schema.QueueStep, common: schema.Calls, *, keep_place: bool) -> calls.ToQueue:
+    return calls.ToQueue(
+        queue=queue.to,
+        priority=queue.priority,
+        on_timeout=_steps(queue.on_timeout, common),
+        keys={key: _steps(steps, common) for key, steps in (queue.keys or {}).items()},
+        keep_place=keep_place,
+    )
+
+
+def _announce(announce: schema.Announce | None) -> calls.Announce | None:
+    if announce is None:
+        return None
+    return calls.Announce(
+        position=announce.position,
+        first=announce.first,
+        every=announce.every,
+        most=announce.most,
+        beyond=announce.beyond,
+        prompts=announce.prompts,
+    )
 
 
 def _collect(collect: schema.CollectStep, common: schema.Calls) -> calls.Collect:

@@ -65,10 +65,10 @@ class Paths:
                 yield Onward((*stop.path, "flow"), step.flow, stop.reach)
             if step.goto is not None:
                 yield Onward((*stop.path, "goto"), step.goto, stop.reach)
-            queue = self._queues.get(step.queue.to) if step.queue is not None else None
-            if queue is None or step.queue is None or step.queue.on_timeout or queue.on_max_wait == "continue":
+            queue = self._queues.get(step.waiting[1].to) if step.waiting is not None else None
+            if queue is None or step.waiting is None or step.waiting[1].on_timeout or queue.on_max_wait == "continue":
                 continue
-            yield Onward(("queues", step.queue.to, "on_max_wait"), queue.on_max_wait, stop.reach)
+            yield Onward(("queues", step.waiting[1].to, "on_max_wait"), queue.on_max_wait, stop.reach)
 
     def round(self, start: str, goal: str) -> list[str] | None:
         """The shortest way from one flow to another that a caller goes without pressing a key."""
@@ -125,11 +125,18 @@ class Paths:
             if hours.holiday is not None:
                 doors["holiday"] = hours.holiday
             return max(self._walk(inner, (*here, "hours", door), reach, stops) for door, inner in doors.items())
-        if (queue := step.queue) is not None:
-            if queue.on_timeout:
-                return self._walk(queue.on_timeout, (*here, "queue", "on_timeout"), reach, stops)
+        if step.waiting is not None:
+            word, queue = step.waiting
+            outs = [
+                self._walk(inner, (*here, word, "keys", key), by_key, stops)
+                for key, inner in (queue.keys or {}).items()
+            ]
             about = self._queues.get(queue.to)
-            return Reach.NEVER if about is not None and about.on_max_wait != "continue" else reach
+            if queue.on_timeout:
+                outs.append(self._walk(queue.on_timeout, (*here, word, "on_timeout"), reach, stops))
+            elif about is None or about.on_max_wait == "continue":
+                outs.append(reach)
+            return max(outs, default=Reach.NEVER)
         return reach
 
 

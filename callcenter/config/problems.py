@@ -35,6 +35,7 @@ class Code(StrEnum):
     NO_RECORDING = "PRM201"
     UNREADABLE = "PRM202"
     NO_VOICE = "PRM203"
+    POSITION = "PRM204"
 
 
 @dataclass(frozen=True, slots=True)

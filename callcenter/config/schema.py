@@ -452,6 +452,36 @@ class Acd(Shape):
     reasons: Annotated[dict[Slug, Name], _some(50)] = {}
 
 
+# More often than this callers would hear more talk than music.
+MOST_OFTEN = 5.0
+
+
+def _not_too_often(value: float) -> float:
+    if value < MOST_OFTEN:
+        raise mistake(Code.DURATION, "that is too often: nobody wants to be spoken to all the time", "write e.g. 30s")
+    return value
+
+
+class Announce(Shape):
+    """``announce``: what waiting callers are told."""
+
+    position: PromptName | None = None
+    first: Positive = 15.0
+    every: Annotated[float, BeforeValidator(seconds), AfterValidator(_not_too_often)] = 30.0
+    most: Annotated[int, Field(ge=1, le=100)] = 10
+    beyond: PromptName | None = None
+    prompts: Annotated[tuple[PromptName, ...], BeforeValidator(_as_list)] = ()
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Announce:
+        if self.beyond is not None and self.position is None:
+            raise mistake(Code.MISSING, "`beyond` needs `position`", "add position: PROMPT, or take `beyond` away")
+        return self
+
+
+AnnounceOrOff = Annotated[Announce, BeforeValidator(lambda value: {} if value == "off" else value)]
+
+
 class Calls(Shape):
     """``calls``: what holds for every flow that does not say otherwise."""
 
@@ -461,6 +491,7 @@ class Calls(Shape):
     timeout: Positive = 5.0
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     music: MusicName | None = None
+    announce: AnnounceOrOff | None = None
 
 
 class Speech(Shape):
@@ -518,6 +549,7 @@ class Queue(Shape):
     short_abandon: Duration | None = None
     max_waiting: Annotated[int, Field(ge=1, le=10_000)] | None = None
     music: MusicName | None = None
+    announce: AnnounceOrOff | None = None
 
 
 class Agent(Shape):
@@ -630,11 +662,12 @@ class SayStep(Shape):
 
 
 class QueueStep(Shape):
-    """``queue``."""
+    """``queue`` and ``transfer``."""
 
     to: QueueName
     priority: Annotated[int, Field(ge=-100, le=100)] | None = None
     on_timeout: tuple[Step, ...] = ()
+    keys: Annotated[dict[Key, tuple[Step, ...]], _some(12)] | None = None
 
 
 class HangupStep(Shape):
@@ -829,7 +862,7 @@ class HoursStep(Shape):
         return self
 
 
-STEPS = ("say", "menu", "collect", "set", "branch", "hours", "language", "flow", "goto", "queue", "hangup")
+STEPS = ("say", "menu", "collect", "set", "branch", "hours", "language", "flow", "goto", "queue", "transfer", "hangup")
 
 
 class Step(BaseModel):
@@ -847,6 +880,7 @@ class Step(BaseModel):
     flow: FlowName | None = None
     goto: FlowName | None = None
     queue: Annotated[QueueStep, _word_as("to")] | None = None
+    transfer: Annotated[QueueStep, _word_as("to")] | None = None
     hangup: Annotated[HangupStep, _word_as("prompt")] | None = None
 
     @model_validator(mode="before")
@@ -866,6 +900,13 @@ class Step(BaseModel):
             if words and value[words[0]] is None:
                 return {**value, words[0]: "" if words[0] in ("language", "flow", "goto") else {}}
         return value
+
+    @property
+    def waiting(self) -> tuple[str, QueueStep] | None:
+        """The word and what stands behind it, where the step leads to a queue."""
+        if self.queue is not None:
+            return "queue", self.queue
+        return None if self.transfer is None else ("transfer", self.transfer)
 
 
 class Flow(BaseModel):

@@ -54,8 +54,8 @@ MISTAKES: list[tuple[Code, str, str, str, str]] = [
      "two menus of this flow are named `hello`", "another `id`"),
     (Code.NO_RECORDING, "file: hello.wav", "file: «helo.wav»", "`helo.wav` is not there", "looked for from"),
     (Code.UNREADABLE, "file: hello.wav", "file: «floor.yaml»", "it is not a WAV file", "ffmpeg"),
-    (Code.POSITION, "file: hello.wav}}", "file: hello.wav}}\n  place: {en: \"number {position}\"}\ncalls: "
-     "{goodbye: hello, announce: {prompts: [hello, «place»]}}", "names a place in line", "without {position}"),
+    (Code.POSITION, "{en: {file: hello.wav}}", "{en: «hello»}\ncalls: {announce: {position: hello}}",
+     "does not say the place", "write {position}"),
     (Code.NO_VOICE, "en: {file: hello.wav}", "tlh: «nuqneH», en: {file: hello.wav}", "kokoro/klingon is", "recording"),
 ]  # fmt: skip
 
@@ -87,7 +87,7 @@ def test_a_mistake_is_named_with_its_place_and_what_to_write(
 
 
 def test_every_kind_of_mistake_has_its_test() -> None:
-    elsewhere = {Code.SYNTAX, Code.OVERRIDE, Code.UNUSED, Code.UNSET}
+    elsewhere = {Code.SYNTAX, Code.OVERRIDE, Code.UNUSED, Code.UNREACHED, Code.HOURS, Code.UNSET}
     assert {mistake[0] for mistake in MISTAKES} | elsewhere == set(Code)
 
 
