@@ -639,6 +639,7 @@ class ListPublisher(LinkedPublisher):
         self.messages: list[Published] = []
         self.retained: dict[str, Any] = {}
         self.delay = delay
+        self.deaths = 0
         self._why_dead = "the broker is dead" if dead else ""
         self._died = asyncio.Event()
         self._refuses: dict[str, Refused] = {}
@@ -654,6 +655,7 @@ class ListPublisher(LinkedPublisher):
         """The broker is gone: what is unacknowledged is lost with the link, and the last will is published."""
         if not self._why_dead:
             self._why_dead = why
+            self.deaths += 1
             self._died.set()
             if topics.STATUS in self.retained:
                 self._record(topics.STATUS, Status.OFFLINE.value.encode(), retain=True, expires_s=None)
@@ -670,7 +672,8 @@ class ListPublisher(LinkedPublisher):
 
     def take_over(self, before: ListPublisher) -> None:
         """Be a new client of the broker that another publisher had: with what was published there, and is retained."""
-        self.messages, self.retained, self.delay = before.messages, before.retained, before.delay
+        self.messages, self.retained = before.messages, before.retained
+        self.delay, self.deaths = before.delay, before.deaths
         self._refuses = before._refuses
 
     def command(self, agent: str, command: Mapping[str, Any] | bytes, *, retained: bool = False) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from callcenter.acd.matching import why_not
 from callcenter.acd.settings import Plan
@@ -14,6 +15,7 @@ from callcenter.calls.queue_status import QueueStatus
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentStateChanged,
+    CallAnswered,
     CallArrived,
     CallConnected,
     CallEnded,
@@ -23,11 +25,20 @@ from callcenter.model.facts import (
     OfferMade,
     QueueLeft,
 )
-from callcenter.model.states import Device, Intent, VisitOutcome, Work
+from callcenter.model.interaction import Interaction
+from callcenter.model.states import Device, EndCause, Intent, Outcome, Side, VisitOutcome, Work
+from callcenter.publish import topics
+from callcenter.publish.payloads import call_event
+from callcenter.publish.publisher import Published
+from callcenter.simulation.phone import Phone
 from callcenter.sip.endpoint import Endpoint
 
 # What an agent may be doing with no call on the floor.
 AT_REST = frozenset({Work.IDLE, Work.WRAP_UP})
+# What ends a call although nobody hung up.
+FAILURES = frozenset({EndCause.MEDIA_FAILED, EndCause.MEDIA_TIMEOUT, EndCause.NETWORK, EndCause.ERROR})
+# A call that a crash of the switch came upon within so many seconds may be unknown to it, or known twice.
+AROUND_A_CRASH = 45.0
 
 
 @dataclass(slots=True)
@@ -68,8 +79,9 @@ async def look_for_leftovers(house: House, facts: Sequence[Fact], phones: Iterab
 
 
 def look_at_agents(house: House, facts: Sequence[Fact], found: Leftovers) -> None:
-    """Each agent rests, in the state that the facts tell."""
-    told = {fact.body.agent: fact.body for fact in facts if isinstance(fact.body, AgentStateChanged)}
+    """Each agent rests, in the state that the facts of this run of the switch tell."""
+    ours = (fact for fact in facts if fact.boot == house.stream.boot)
+    told = {fact.body.agent: fact.body for fact in ours if isinstance(fact.body, AgentStateChanged)}
     for view in house.acd.agents():
         found.expect(view.work in AT_REST, f"agent {view.id} is {view.work}")
         last = told.get(view.id)
@@ -178,4 +190,64 @@ async def look_at_records(house: House, facts: Sequence[Fact], found: Leftovers)
         record = await house.edges.storage.interactions.by_call(call_id or "")
         found.expect(record is not None, f"call {call_id} was not saved")
         if record is not None:
-            found.expect(record["outcome"] is not None, f"call {call_id} has no outcome")
+            told = [fact for fact in facts if fact.call_id == call_id]
+            found.expect(record == Interaction.from_facts(told).plain(), f"call {call_id}: {record} is not what was")
+            look_at_outcome(record, told, found)
+
+
+def look_at_outcome(record: Mapping[str, Any], facts: Sequence[Fact], found: Leftovers) -> None:
+    """The facts of a call bear its outcome out, and its times fit into it."""
+    outcome = record["outcome"]
+    said = f"call {record['call_id']}: outcome {outcome}"
+    bodies = [fact.body for fact in facts]
+    answered = any(isinstance(body, CallAnswered) for body in bodies)
+    queued = any(isinstance(body, CallQueued) for body in bodies)
+    connected = any(isinstance(body, CallConnected) for body in bodies)
+    (end,) = (body for body in bodies if isinstance(body, CallEnded))
+    found.expect(connected is (outcome == Outcome.HANDLED), f"{said}, connected: {connected}")
+    match outcome:
+        case Outcome.HANDLED:
+            found.expect(answered and queued, f"{said}, and never answered or queued")
+        case Outcome.ABANDONED:
+            found.expect(queued and end.by is Side.CALLER, f"{said}, ended by {end.by}, queued: {queued}")
+        case Outcome.LEFT_IN_MENU:
+            found.expect(not queued and end.by is Side.CALLER, f"{said}, ended by {end.by}, queued: {queued}")
+        case Outcome.SELF_SERVED:
+            found.expect(answered and end.cause is EndCause.FLOW_ENDED, f"{said}, ended with {end.cause}")
+        case Outcome.UNSERVED:
+            flowed_out = any(isinstance(body, QueueLeft) and body.outcome is VisitOutcome.FLOWED_OUT for body in bodies)
+            found.expect(flowed_out, f"{said}, and never left a queue for want of agents")
+        case Outcome.REFUSED:
+            found.expect(end.sip_status >= 400 or queued, f"{said}, ended with {end.sip_status}")
+        case Outcome.LOST:
+            found.expect(end.by is Side.SYSTEM or end.cause in FAILURES, f"{said}, ended by {end.by} with {end.cause}")
+        case _:
+            found.expect(False, f"{said} is none")
+    parts = record["ivr_ms"] + record["wait_ms"] + record["talk_ms"] + record["hold_ms"]
+    found.expect(0 <= parts <= record["duration_ms"], f"{said}: {parts} ms in parts of {record['duration_ms']} ms")
+
+
+def look_at_callers(
+    phones: Iterable[Phone], facts: Sequence[Fact], crashed_at: Iterable[float], found: Leftovers
+) -> None:
+    """Each call that a phone made is one call of the switch, or none when it was refused at the door.
+
+    A crash makes an exception: what was not written is gone, and an INVITE repeated to the next run is a new call.
+    """
+    arrived = Counter(fact.body.sip_call_id for fact in facts if isinstance(fact.body, CallArrived))
+    for phone in phones:
+        for call in phone.calls:
+            if call.leg.incoming or any(abs(call.began - at) < AROUND_A_CRASH for at in crashed_at):
+                continue
+            count = arrived[call.sip_call_id]
+            wanted = (1,) if call.leg.answered else (0, 1)
+            found.expect(count in wanted, f"{call!r} is {count} calls of the switch, not {wanted}")
+
+
+def look_at_events(messages: Iterable[Published], facts: Sequence[Fact], found: Leftovers, *, repeats: bool) -> None:
+    """What was published of calls is what the facts say, in order; with ``repeats`` some of it may come again."""
+    wanted = [(topics.call_event(event["call"]), event["seq"]) for fact in facts if (event := call_event(fact))]
+    told = [(each.topic, each.payload["seq"]) for each in messages if each.topic.endswith("/event")]
+    first = list(dict.fromkeys(told))
+    found.expect(first == wanted, f"events {sorted(set(wanted) ^ set(first)) or 'in another order'}")
+    found.expect(repeats or first == told, f"events that came again: {Counter(told) - Counter(first)}")

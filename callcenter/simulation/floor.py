@@ -7,10 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Requirement, WrapUpMode, WrapUpSettings
+from callcenter.calls.phrases import needed_prompts
 from callcenter.calls.settings import (
     CallsSettings,
     Choice,
     Client,
+    CodeAction,
+    FeatureCode,
     Flow,
     Hangup,
     Menu,
@@ -37,6 +40,18 @@ TECH = Client(
 # Prompts by id, with their length in seconds.
 PROMPTS = {"greeting": 3.0, "menu": 4.0, "invalid": 1.0, "no_input": 1.5, "nobody": 2.0, "goodbye": 1.0}
 MUSIC = Clip("music", 30.0)
+
+REASONS = {"lunch": "Lunch", "break": "Short break"}
+CODES = {
+    "*20": FeatureCode(CodeAction.READY),
+    "*21": FeatureCode(CodeAction.NOT_READY, reason="lunch"),
+    "*22": FeatureCode(CodeAction.NOT_READY, reason="break"),
+    "*29": FeatureCode(CodeAction.SIGN_OUT),
+    "*30": FeatureCode(CodeAction.WRAP_UP_DONE),
+    "*31": FeatureCode(CodeAction.WRAP_UP_EXTEND),
+    "*32": FeatureCode(CodeAction.STATE),
+    "*33": FeatureCode(CodeAction.WRAP_UP_DONE, disposition="solved"),
+}
 
 WRAP_UP = WrapUpSettings(WrapUpMode.TIMED, 30.0, 15.0)
 
@@ -73,12 +88,16 @@ def settings(max_calls: int = 400, *, barge_in: bool = True) -> Settings:
     queues = (queue("sales-english", english=2), queue("sales-spanish", spanish=2))
     clips = {(name, language): (Clip(f"{name}.{language}", seconds),)
              for name, seconds in PROMPTS.items() for language in TECH.languages}  # fmt: skip
+    # Short ones: an agent who dials a code is soon free again.
+    clips |= {(name, "en"): (Clip(f"{name}.en", 0.5),) for name in needed_prompts(REASONS)}
     calls = CallsSettings(
         clients={"tech": TECH},
         numbers={"+18005550100": Number("+18005550100", "tech", "main", ("1000",))},
         flows={"main": Flow("main", (Say("greeting", barge_in), menu)), "sorry": Flow("sorry", (Hangup("nobody"),))},
         treatments={each.id: QueueTreatment(each.id, "default") for each in queues},
         prompts=Prompts(clips, {"default": (MUSIC,)}),
+        reasons=REASONS,
+        feature_codes=CODES,
         max_calls=max_calls,
     )
     nowhere = Path("/nonexistent")

@@ -107,6 +107,7 @@ class PhoneCall:
     number: str
     connected: bool = False
     holds: bool = False
+    began: float = 0.0
 
     @property
     def over(self) -> bool:
@@ -133,9 +134,10 @@ class PhoneCall:
 
 
 class Phone:
-    """A phone with one line. ``name`` is its user; ``number`` what it shows to those it calls.
+    """A phone that takes one call at a time. ``name`` is its user; ``number`` what it shows to those it calls.
 
-    Everything it calls and registers with goes to ``switch``. ``call`` is the call that is, or the last that was.
+    Everything it calls and registers with goes to ``switch``. ``call`` is the call that is, or the last that was;
+    ``beside`` the one that the person made beside it, while it lasts.
     """
 
     def __init__(
@@ -157,6 +159,8 @@ class Phone:
         self.display = display
         self.manner = Manner.RINGS
         self.call: PhoneCall | None = None
+        self.calls: list[PhoneCall] = []
+        self.beside: PhoneCall | None = None
         self.registered_until: float | None = None
         self.log: deque[str] = deque(maxlen=LOG_LENGTH)
         self.endpoint = Endpoint(random=random, timers=timers or SipTimers(), agent_name="phone", accept_methods=())
@@ -233,6 +237,63 @@ class Phone:
         if not call.connected:
             raise self._failure(f"is not connected with {number}: {_end_of(call)}")
         return call
+
+    async def dial_beside(
+        self, number: str, *, shown: str | None = None, user: str | None = None, password: str | None = None
+    ) -> PhoneCall:
+        """Call on a second line, beside the call that is, and prove who calls where that is asked; connected or over.
+
+        With the account that is registered, unless others are named; ``shown`` is the number in From.
+        """
+        known, secret = self._account[:2] if self._account is not None else ("", "")
+        who, password = user or known, secret if password is None else password
+        sound = self._sounds(self.name, self.host.address)
+        local = NameAddr(Uri.parse(f"sip:{shown or who or self.number}@{self._switch}"), self.display)
+        target, call_id = self._uri(number), f"{self._random.getrandbits(64):016x}"
+        authorization: tuple[tuple[str, str], ...] = ()
+        self._note(f"dials {number} on the second line")
+        for cseq in range(1, MAX_CHALLENGES + 1):
+            leg = self.user_agent.dial(
+                target, self._flow(), from_=local, to=NameAddr(target), sdp=sound.offer(), call_id=call_id, cseq=cseq,
+                headers=authorization,
+            )  # fmt: skip
+            self.beside = call = PhoneCall(leg, sound, number)
+            outcome = await leg.outcome()
+            answer = None
+            if leg.refusal is not None and leg.refusal.status == 401 and who:
+                answer = authorize(
+                    leg.refusal.headers.all("WWW-Authenticate"),
+                    method="INVITE",
+                    uri=str(target),
+                    user=who,
+                    password=password,
+                    cnonce=f"{self._random.getrandbits(64):016x}",
+                )
+            if answer is None:
+                break
+            authorization = (("Authorization", answer),)
+        leg.ended.add_done_callback(lambda _: self._second_line_ended(call))
+        if isinstance(outcome, Answered):
+            if outcome.sdp is not None:
+                sound.take_answer(outcome.sdp)
+            call.connected = True
+        self._note(f"second line to {number}: {outcome}")
+        return call
+
+    async def dials_code(self, code: str) -> list[str]:
+        """Dial a code and listen until it hangs up; the clips that were heard, in their order. Fails when refused."""
+        call = await self.dial_beside(code)
+        if not call.connected:
+            raise self._failure(f"dials {code} and is refused: {_end_of(call)}")
+        heard: list[str] = []
+        until = self._clock.monotonic() + DIAL_PATIENCE
+        while not call.over:
+            heard += [clip for clip in call.sound.heard() if clip not in heard[-1:]]
+            if self._clock.monotonic() > until:
+                raise self._failure(f"dials {code} and is never hung up")
+            await asyncio.sleep(LISTEN_EVERY)
+        self._note(f"dialled {code} and heard {', '.join(heard) or 'nothing'}")
+        return heard
 
     async def is_refused(self, *statuses: int, within: float = DIAL_PATIENCE) -> int:
         """The call going out is refused (with one of ``statuses``, if some are named); returns the status."""
@@ -327,6 +388,15 @@ class Phone:
             self._note(f"presses {key}")
             call.sound.press(key)
 
+    async def informs(self, keys: str) -> None:
+        """Press keys on a phone that tells them by SIP INFO."""
+        call = self._this_call()
+        for count, key in enumerate(keys):
+            if count:
+                await asyncio.sleep(BETWEEN_KEYS)
+            self._note(f"presses {key}, by INFO")
+            call.leg.inform("application/dtmf-relay", f"Signal={key}\r\nDuration=160\r\n".encode())
+
     async def hears(self, what: str | Phone, *, after: float = 0.0, within: float = PATIENCE) -> None:
         """Hear a clip whose path has ``what`` in it, or the voice of another phone."""
         wanted = what.name if isinstance(what, Phone) else what
@@ -343,6 +413,10 @@ class Phone:
         if self.call is None or not self.call.connected or self.call.over:
             return ()
         return self.call.sound.heard()
+
+    def registers_no_more(self) -> None:
+        """Let the registration run out."""
+        self._stop_refreshing()
 
     def vanish(self) -> None:
         """The plug is pulled: the phone is gone without a word, and reacts to nothing any more."""
@@ -363,7 +437,7 @@ class Phone:
 
     def _invited(self, leg: Leg) -> None:
         shown = f"{leg.remote_name} {leg.remote_number}".strip()
-        if self.manner is Manner.BUSY or not self.is_free:
+        if self.manner is Manner.BUSY or not self.is_free or self.beside is not None:
             self._note(f"is called by {shown}, and is busy")
             leg.reject(486)
             return
@@ -381,7 +455,9 @@ class Phone:
             self._pick_up(call)
 
     def _take_up(self, call: PhoneCall) -> PhoneCall:
+        call.began = self._clock.monotonic()
         self.call = call
+        self.calls.append(call)
         call.leg.on_reinvite = lambda reinvite: self._reinvited(call, reinvite)
         call.leg.ended.add_done_callback(lambda ended: self._ended(call, ended.result()))
         return call
@@ -441,6 +517,12 @@ class Phone:
     def _ended(self, call: PhoneCall, ended: LegEnded) -> None:
         call.sound.release()
         self._note(f"call is over by {ended.by}: {ended.status} {ended.reason}".rstrip())
+
+    def _second_line_ended(self, call: PhoneCall) -> None:
+        call.sound.release()
+        if self.beside is call:
+            self.beside = None
+        self._note(f"second line is over: {_end_of(call)}")
 
     async def _register(self, expires: float) -> Response | None:
         assert self._account is not None

@@ -4,72 +4,192 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import itertools
+from collections.abc import Coroutine, Iterator
 from random import Random
+from typing import Any
 
+from callcenter.simulation.fate import SECONDS, AgentFate, CallerFate, Fate, Restart, Span
+from callcenter.simulation.network import Weather
 from callcenter.simulation.phone import Manner, Phone, PhoneFailure
-from callcenter.simulation.world import AgentPhone, World
+from callcenter.simulation.world import AgentPhone, World, tell
 
-# What agents do when it rings, by weight.
-MANNERS = {Manner.TAKES: 12, Manner.RINGS: 1, Manner.BUSY: 1, Manner.DECLINES: 1, Manner.IGNORES: 1}
 # What callers press: two queues, a wrong key, nothing.
 KEYS = {"1": 8, "2": 4, "9": 1, "": 1}
+# Phones register often, so that a switch that was restarted soon knows them again.
+REGISTERED_FOR = 90.0
+# Whoever vanished is missed by now, and nobody is left to say goodbye to the switch.
+AFTERWARDS = 200.0
+# Who looks after the floor looks as often as this.
+GLANCE_EVERY = 0.5
 
 
-async def day(world: World, *, callers: int = 8, agents: int = 4, seconds: float = 240.0) -> None:
-    """Callers come and go by chance while agents take, miss, hold, hang up and vanish. All are gone at the end."""
+def live(seed: int) -> World:
+    """Live one seed's day; afterwards nothing may be left over. Returns the floor. Raises with the seed in words."""
+    fate = Fate.of(seed)
+    try:
+        return tell(
+            functools.partial(day, fate=fate),
+            seed=seed,
+            weather=fate.weather,
+            max_calls=fate.max_calls,
+            max_sessions=fate.max_sessions,
+            barge_in=fate.barge_in,
+        )
+    except BaseException as error:
+        error.add_note(f"seed {seed}: {fate}\nthis one alone: ./scripts/simulate {seed}")
+        raise
+
+
+async def day(world: World, fate: Fate) -> None:
+    """Callers come and go, agents take, miss, hold, hang up and vanish, things break and are mended."""
     chance = world.random
+    world.publisher.delay = fate.broker_delay
     async with asyncio.TaskGroup() as people:
-        for number in range(agents):
-            skills = chance.choice(({"english": 4}, {"spanish": 3}, {"english": 3, "spanish": 3}))
-            phone = await world.hire(f"agent-{number}", skills)
-            people.create_task(work(world, phone, chance, seconds))
-        for number in range(callers):
-            caller = await world.phone(f"+1415555{number:04d}")
-            people.create_task(call_once(world, caller, chance, seconds))
-    # Nobody is left to say goodbye to the switch: whoever vanished is missed by now.
-    await world.sleep(200)
+        glance = people.create_task(look_after(world))
+        troubles = [people.create_task(trouble) for trouble in troubles_of(world, fate)]
+        phones = [(each, await world.hire(each.name, each.skills, transport=each.transport)) for each in fate.agents]
+        workers = [people.create_task(work(world, phone, each, chance)) for each, phone in phones]
+        for each in fate.callers:
+            phone = await world.phone(each.number, transport=each.transport)
+            workers.append(people.create_task(call(world, phone, each, chance)))
+        await asyncio.wait((*workers, *troubles))
+        await world.sleep(AFTERWARDS)
+        # Twice: one may have been about to.
+        for _ in range(2):
+            for phone in world.phones:
+                phone.registers_no_more()
+            await world.sleep(AFTERWARDS / 2)
+        glance.cancel()
 
 
-async def work(world: World, phone: AgentPhone, chance: Random, seconds: float) -> None:
-    """One agent's day: sign in when the network lets it, change manners, hold now and then, hang up, maybe vanish."""
-    ends = world.clock.monotonic() + seconds
-    while phone.registered_until is None and world.clock.monotonic() < ends:
-        with contextlib.suppress(PhoneFailure):
-            await phone.register(phone.name, f"secret of {phone.name}")
+def troubles_of(world: World, fate: Fate) -> Iterator[Coroutine[Any, Any, None]]:
+    """What breaks in this day, each to be run."""
+    for at, weather in fate.storms:
+        yield storm(world, at, weather)
+    for span in fate.broker:
+        yield broker_away(world, span)
+    for span in fate.database:
+        yield database_away(world, span)
+    for at in fate.workers:
+        yield worker_dies(world, at)
+    for restart in fate.restarts:
+        yield restarted(world, restart)
+
+
+async def storm(world: World, at: float, weather: Weather) -> None:
+    """The weather changes."""
+    await world.sleep(at)
+    world.network.weather = weather
+
+
+async def broker_away(world: World, span: Span) -> None:
+    """The broker dies and comes back."""
+    await world.sleep(span.begin)
+    await up(world)
+    world.publisher.die()
+    await world.sleep(span.seconds)
+    await up(world)
+    world.publisher.revive()
+
+
+async def database_away(world: World, span: Span) -> None:
+    """The disk is full for a while."""
+    await world.sleep(span.begin)
+    await up(world)
+    world.database.away = "the disk is full"
+    await world.sleep(span.seconds)
+    world.database.away = ""
+
+
+async def restarted(world: World, restart: Restart) -> None:
+    """The switch goes and comes; not while its disk is full, for then it would not come back."""
+    await world.sleep(restart.at)
+    while world.database.away:
+        await world.sleep(GLANCE_EVERY)
+    await world.restart(down=restart.down, crash=restart.crash)
+
+
+async def worker_dies(world: World, at: float) -> None:
+    """A media worker takes its calls with it."""
+    await world.sleep(at)
+    world.plane.kill_worker()
+
+
+async def up(world: World) -> None:
+    """Until the switch runs."""
+    while not world.up:
+        await world.sleep(GLANCE_EVERY)
+
+
+async def look_after(world: World) -> None:
+    """At no moment may a caller wait beside an agent who could take him."""
+    while True:
+        await world.sleep(GLANCE_EVERY)
+        acd = world.house.acd
+        if not world.up or not acd.offering:
+            continue
+        for queue in acd.plan.queues:
+            for ticket in acd.waiting(queue):
+                free = [agent for agent, hindrances in acd.explain(ticket.id).items() if not hindrances]
+                assert ticket.agent or not free, f"{ticket} waits in {queue} beside {free}"
+
+
+async def work(world: World, phone: AgentPhone, fate: AgentFate, chance: Random) -> None:
+    """One agent's day: sign in when the network lets it, change manners, hold, pause, hang up, maybe vanish."""
+    ends = world.clock.monotonic() + SECONDS
+    numbers = itertools.count()
     while world.clock.monotonic() < ends:
-        phone.manner = chance.choices(list(MANNERS), list(MANNERS.values()))[0]
+        if phone.registered_until is None:
+            with contextlib.suppress(PhoneFailure):
+                await phone.register(phone.name, f"secret of {phone.name}", expires=REGISTERED_FOR)
+        phone.manner = chance.choices(list(fate.manners), list(fate.manners.values()))[0]
         await world.sleep(chance.uniform(2, 25))
-        if chance.random() < 0.02:
+        if chance.random() < fate.vanishes:
             world.unplug(phone)
             return
-        if talks(phone) and chance.random() < 0.3:
-            with contextlib.suppress(PhoneFailure):
-                await phone.hold()
-                await world.sleep(chance.uniform(0.1, 5))
-                if talks(phone):
-                    await phone.resume()
-        if chance.random() < 0.3:
+        if chance.random() < fate.pauses:
+            # His program may be away with the broker: then he stays as he is.
+            chosen = chance.choice(("not_ready", "ready", "ready"))
+            world.publisher.command(phone.name, {"id": f"{next(numbers)}", "do": "state", "chosen": chosen})
+        if talks(phone) and chance.random() < fate.holds:
+            await held_for_a_while(world, phone, chance)
+        if chance.random() < fate.hangs_up:
             phone.drops()
     phone.manner = Manner.DECLINES
     phone.drops()
 
 
+async def call(world: World, phone: Phone, fate: CallerFate, chance: Random) -> None:
+    """One caller: dials at some moment, presses something or nothing, hangs up when patience ends, may call again."""
+    await world.sleep(fate.at)
+    for _ in range(fate.calls):
+        dialled = phone.starts_dialling(fate.dials)
+        await world.sleep(chance.choice((0.01, 0.5, 3, 8)))
+        if dialled.leg.answered and not dialled.over:
+            key = chance.choices(list(KEYS), list(KEYS.values()))[0]
+            if key:
+                await phone.press(key)
+            await world.sleep(chance.choice((0.05, 1, 10, 60, 120)))
+            if chance.random() < fate.vanishes:
+                world.unplug(phone)
+                return
+            if talks(phone) and chance.random() < fate.holds:
+                await held_for_a_while(world, phone, chance)
+        phone.drops()
+        await world.sleep(chance.uniform(0.1, 10))
+
+
+async def held_for_a_while(world: World, phone: Phone, chance: Random) -> None:
+    """Put the other side on hold, and take it back if it is still there."""
+    with contextlib.suppress(PhoneFailure):
+        await phone.hold()
+        await world.sleep(chance.uniform(0.1, 5))
+        if talks(phone):
+            await phone.resume()
+
+
 def talks(phone: Phone) -> bool:
     """Whether the phone is in a call that is up."""
     return phone.call is not None and phone.call.leg.answered and not phone.call.over
-
-
-async def call_once(world: World, caller: Phone, chance: Random, seconds: float) -> None:
-    """One caller: dials at some moment, presses something or nothing, and hangs up when patience ends."""
-    await world.sleep(chance.uniform(0, seconds / 2))
-    call = caller.starts_dialling("1000")
-    await world.sleep(chance.choice((0.01, 0.5, 3, 8)))
-    if call.leg.answered and not call.over:
-        key = chance.choices(list(KEYS), list(KEYS.values()))[0]
-        if key:
-            await caller.press(key)
-        await world.sleep(chance.choice((0.05, 1, 10, 60, 120)))
-        if chance.random() < 0.1:
-            world.unplug(caller)
-            return
-    caller.drops()

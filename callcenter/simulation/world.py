@@ -20,7 +20,7 @@ from callcenter.model.facts import CallArrived, Fact
 from callcenter.model.interaction import Interaction
 from callcenter.publish.publisher import ListPublisher
 from callcenter.simulation import floor
-from callcenter.simulation.checks import Leftovers, look_for_leftovers
+from callcenter.simulation.checks import Leftovers, look_at_callers, look_at_events, look_for_leftovers
 from callcenter.simulation.clock import SimClock, run
 from callcenter.simulation.database import SimDatabase
 from callcenter.simulation.media import SimEndpointMedia, SimMediaPlane, SimMediaWorld, VoiceSound
@@ -135,6 +135,7 @@ class World:
         self.database: SimDatabase
         self.storage: Storage
         self.publisher: ListPublisher
+        self.up = False
         self.crashed_at: list[float] = []
         self._broker_dead = broker_dead
         self._before: ListPublisher | None = None
@@ -170,6 +171,7 @@ class World:
             self.database.away = "the power failed"
             self.publisher.die("the power failed")
             self.crashed_at.append(self.clock.monotonic())
+        self.up = False
         self._stop.set()
         await self._served
         self.database.away = away
@@ -198,6 +200,7 @@ class World:
             settings = replace(self.settings, plan=self.plan)
             self.house = await process.enter_async_context(open_house(settings, self.secrets, edges))
             self.house.stream.subscribe(self.facts.append)
+            self.up = True
             ready.set_result(None)
             await stop.wait()
 
@@ -224,13 +227,16 @@ class World:
         await self.settled()
         return phone
 
-    async def hire(self, name: str, skills: Mapping[str, int]) -> AgentPhone:
+    async def hire(self, name: str, skills: Mapping[str, int], *, transport: Transport | None = None) -> AgentPhone:
         """An agent in the configuration, with a phone that is not registered yet."""
         house = self.house
         self.credentials[name] = Credentials.of(name, house.settings.sip.realm, f"secret of {name}")
         self.plan = floor.with_agent(self.plan, floor.agent(name, skills))
         house.dispatcher.tell(Reconfigured(self.plan))
-        phone = await self._phone(AgentPhone, name, name, "", None)
+        languages = {**self.settings.calls.agent_languages, name: "en"}
+        self.settings = replace(self.settings, calls=replace(self.settings.calls, agent_languages=languages))
+        house.services.settings = replace(house.services.settings, agent_languages=languages)
+        phone = await self._phone(AgentPhone, name, name, "", transport)
         phone.pops = functools.partial(self.pops_of, name)
         return phone
 
@@ -289,7 +295,20 @@ class World:
         await asyncio.sleep(AFTERLIFE)
         # A phone that was unplugged cannot know that its call is over.
         plugged = [phone.endpoint for phone in self.phones if not self.hosts[phone.name].gone]
-        return await look_for_leftovers(self.house, self.facts, plugged)
+        facts = await self.logged()
+        found = await look_for_leftovers(self.house, facts, plugged)
+        look_at_callers(self.phones, facts, self.crashed_at, found)
+        if self.publisher.status().connected:
+            repeats = bool(self.crashed_at) or self.publisher.deaths > 0
+            look_at_events(self.publisher.messages, facts, found, repeats=repeats)
+        return found
+
+    async def logged(self) -> list[Fact]:
+        """All facts that are in the database, in order: what is true, also of a switch that crashed."""
+        facts: list[Fact] = []
+        while more := await self.storage.log.read(facts[-1].seq if facts else 0, 10_000):
+            facts += more
+        return facts
 
     async def _phone(self, kind: type[P], name: str, number: str, display: str, transport: Transport | None) -> P:
         address = next(self._addresses)

@@ -1,31 +1,39 @@
-"""Seeded days on a floor with bad weather: nothing is left over, whatever people and networks do."""
+"""Seeded days on a floor where everything breaks: nothing is left over, whatever people, networks and disks do.
+
+Which seeds: those of CALLCENTER_SEEDS ("7", "1..500"); ./scripts/simulate sets it.
+"""
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from callcenter.simulation.network import Weather
-from callcenter.simulation.workload import day
-from callcenter.simulation.world import tell
+from callcenter.simulation.fate import Fate
+from callcenter.simulation.workload import live
 
-SEEDS = range(1, 21)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_day_in_fair_weather(seed: int) -> None:
-    world = tell(day, seed=seed)
-    assert any(fact.kind == "CallConnected" for fact in world.facts), "nobody talked: the day proves nothing"
+FIRST, _, LAST = os.environ.get("CALLCENTER_SEEDS", "1..200").partition("..")
+SEEDS = range(int(FIRST), int(LAST or FIRST) + 1)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_day_in_foul_weather(seed: int) -> None:
-    """One datagram in ten lost, some doubled, some late behind others."""
-    tell(day, seed=seed, weather=Weather(jitter=0.01, loss=0.1, duplicate=0.05, late=0.05))
+def test_a_day(seed: int) -> None:
+    live(seed)
 
 
 def test_the_same_seed_is_the_same_day() -> None:
     """A failure that prints its seed can be seen again."""
-    one, other = (tell(day, seed=7, weather=Weather(loss=0.1)) for _ in range(2))
+    assert Fate.of(7) == Fate.of(7)
+    one, other = live(7), live(7)
     assert [(fact.ms, fact.kind, fact.call_id) for fact in one.facts] == [
         (fact.ms, fact.kind, fact.call_id) for fact in other.facts
     ]
+
+
+def test_days_are_worth_living() -> None:
+    """A hundred days hold all that can break, and people who talk all the same."""
+    fates = [Fate.of(seed) for seed in range(1, 101)]
+    for what in ("storms", "broker", "database", "workers", "restarts", "max_sessions"):
+        assert sum(bool(getattr(fate, what)) for fate in fates) >= 10, what
+    assert any(restart.crash for fate in fates for restart in fate.restarts)
+    assert any(fact.kind == "CallConnected" for seed in range(1, 5) for fact in live(seed).facts)
