@@ -79,6 +79,8 @@ MAX_FACTS_OF_A_CALL = 10_000
 # How long calls may take to hang up when the switch goes down; what is left is cut.
 GO_DOWN_PATIENCE = 5.0
 LAST_FACTS_PATIENCE = 1.0
+# How long the first callers wait for our own broker to take the states: milliseconds, unless something is wrong.
+FIRST_LINK_PATIENCE = 1.0
 
 log = structlog.get_logger()
 
@@ -376,6 +378,9 @@ async def serve(
             control = ControlServer(settings.switch.data / SOCKET, commands.all(), edges.storage.log)
             await control.open()
             stack.push_async_callback(control.close)
+            if broker is not None and broker.running:
+                # So that the first caller has a screen pop; a broker that is slow keeps nobody from calling.
+                await edges.publisher.ready(FIRST_LINK_PATIENCE)
             life.begin(house)
             address = (broker.host, broker.port) if broker is not None and broker.running else None
             on_ready(Ready(house.user_agent.network.listeners, address, control.path))
