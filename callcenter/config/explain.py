@@ -63,6 +63,8 @@ def _note(
     full = path + (loc[1:] if within is not None else loc)
     code, message, hint = _words(detail, siblings)
     missing = full[-1:] if detail["type"] == "missing" else ()
+    # A key that only a short form stands for is pointed at where its word is written: at the value.
+    key = key and root.existing(full)[-1:] == full[-1:]
     place = root.place_of(full, key=key or code is Code.UNKNOWN_KEY or bool(missing))
     problems.add(code, place, dotted(root.existing(full) + missing), message, hint)
 

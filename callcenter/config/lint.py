@@ -68,7 +68,8 @@ class _Lint:
     def _add(
         self, code: Code, path: KeyPath, message: str, hint: str = "", *, key: bool = False, warning: bool = False
     ) -> None:
-        self._problems.add(code, self._root.place_of(path, key=key), dotted(path), message, hint, warning=warning)
+        place, name = self._root.place_of(path, key=key), dotted(self._root.existing(path))
+        self._problems.add(code, place, name, message, hint, warning=warning)
 
     def _clients_of_flows(self) -> dict[str, set[str]]:
         clients: dict[str, set[str]] = defaultdict(set)
@@ -458,7 +459,7 @@ class _Lint:
             found: Mapping[str, object] = there
             for name in found:
                 if name not in used:
-                    self._add(Code.UNUSED, (kind, name), why, key=True, warning=True)
+                    self._add(Code.UNUSED, (kind, name), why, "use it, or take it away", key=True, warning=True)
 
 
 def language_of(agent: schema.Agent, things: Things) -> str:

@@ -212,6 +212,11 @@ class Leg:
         self._driver.run(self._endpoint.reinvite(self.id, sdp, self._driver.now()))
         return await changing.future
 
+    def inform(self, content_type: str, body: bytes) -> None:
+        """Send an INFO, as phones do that tell their keys so. Ignored unless the leg is up."""
+        if self.state is LegState.UP:
+            self._driver.run(self._endpoint.info(self.id, content_type, body, self._driver.now()))
+
     def take(self, event: events.Effect) -> None:
         """What the endpoint tells of this session; called by the UserAgent."""
         match event:

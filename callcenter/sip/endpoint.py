@@ -269,6 +269,12 @@ class Endpoint:
             found.reject_reinvite(status, now)
         return self._core.flush()
 
+    def info(self, session: str, content_type: str, body: bytes, now: float) -> list[Effect]:
+        """Send an INFO within a session that is up."""
+        if (found := self._core.sessions.get(session)) is not None:
+            found.info(content_type, body, now)
+        return self._core.flush()
+
     # -- other requests ----------------------------------------------------------------------------------------------
 
     def respond(

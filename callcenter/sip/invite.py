@@ -244,6 +244,15 @@ class Session:
             self._refuse_pending(status, now)
             self._settle(now)
 
+    def info(self, content_type: str, body: bytes, now: float) -> None:
+        """Tell the peer's application something, while the session is up; the answer says nothing more (RFC 6086)."""
+        if self.dialog is None or self.state is not SessionState.ESTABLISHED:
+            return
+        hop = self.dialog.next_hop()
+        request = self.dialog.request("INFO", self._core.via(hop), body=body)
+        request.headers.add("Content-Type", content_type)
+        self._core.send_request(request, hop, self, now)
+
     def dialog_state(self) -> DialogState | None:
         """The dialog as a value, once it is established."""
         if self.state is not SessionState.ESTABLISHED or self.dialog is None:
