@@ -250,29 +250,35 @@ class Phone:
         sound = self._sounds(self.name, self.host.address)
         local = NameAddr(Uri.parse(f"sip:{shown or who or self.number}@{self._switch}"), self.display)
         target, call_id = self._uri(number), f"{self._random.getrandbits(64):016x}"
-        authorization: tuple[tuple[str, str], ...] = ()
         self._note(f"dials {number} on the second line")
-        for cseq in range(1, MAX_CHALLENGES + 1):
+
+        def invite(cseq: int, *authorization: tuple[str, str]) -> PhoneCall:
             leg = self.user_agent.dial(
                 target, self._flow(), from_=local, to=NameAddr(target), sdp=sound.offer(), call_id=call_id, cseq=cseq,
                 headers=authorization,
             )  # fmt: skip
-            self.beside = call = PhoneCall(leg, sound, number)
-            outcome = await leg.outcome()
-            answer = None
-            if leg.refusal is not None and leg.refusal.status == 401 and who:
-                answer = authorize(
-                    leg.refusal.headers.all("WWW-Authenticate"),
-                    method="INVITE",
-                    uri=str(target),
-                    user=who,
-                    password=password,
-                    cnonce=f"{self._random.getrandbits(64):016x}",
-                )
+            self.beside = PhoneCall(leg, sound, number)
+            return self.beside
+
+        call = invite(1)
+        outcome = await call.leg.outcome()
+        for cseq in range(2, MAX_CHALLENGES + 1):
+            refusal = call.leg.refusal
+            if refusal is None or refusal.status != 401 or not who:
+                break
+            answer = authorize(
+                refusal.headers.all("WWW-Authenticate"),
+                method="INVITE",
+                uri=str(target),
+                user=who,
+                password=password,
+                cnonce=f"{self._random.getrandbits(64):016x}",
+            )
             if answer is None:
                 break
-            authorization = (("Authorization", answer),)
-        leg.ended.add_done_callback(lambda _: self._second_line_ended(call))
+            call = invite(cseq, ("Authorization", answer))
+            outcome = await call.leg.outcome()
+        call.leg.ended.add_done_callback(lambda _: self._second_line_ended(call))
         if isinstance(outcome, Answered):
             if outcome.sdp is not None:
                 sound.take_answer(outcome.sdp)
@@ -290,6 +296,7 @@ class Phone:
         while not call.over:
             heard += [clip for clip in call.sound.heard() if clip not in heard[-1:]]
             if self._clock.monotonic() > until:
+                call.leg.hangup()
                 raise self._failure(f"dials {code} and is never hung up")
             await asyncio.sleep(LISTEN_EVERY)
         self._note(f"dialled {code} and heard {', '.join(heard) or 'nothing'}")

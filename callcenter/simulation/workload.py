@@ -17,6 +17,17 @@ from callcenter.simulation.world import AgentPhone, World, tell
 
 # What callers press: two queues, a wrong key, nothing.
 KEYS = {"1": 8, "2": 4, "9": 1, "": 1}
+# What agents dial on their phones: ready more often than all that keeps callers away.
+CODES = {"*20": 5, "*21": 1, "*22": 1, "*29": 1, "*30": 1, "*31": 1, "*32": 1, "*33": 1}
+COMMANDS: tuple[dict[str, str], ...] = (
+    {"do": "state", "chosen": "ready"},
+    {"do": "state", "chosen": "ready"},
+    {"do": "state", "chosen": "not_ready", "reason": "lunch"},
+    {"do": "state", "chosen": "signed_out"},
+    {"do": "wrap_up_done", "disposition": "solved"},
+    {"do": "wrap_up_extend"},
+    {"do": "state", "chosen": "not_ready", "reason": "none of ours"},
+)
 # Phones register often, so that a switch that was restarted soon knows them again.
 REGISTERED_FOR = 90.0
 # Whoever vanished is missed by now, and nobody is left to say goodbye to the switch.
@@ -150,15 +161,23 @@ async def work(world: World, phone: AgentPhone, fate: AgentFate, chance: Random)
             world.unplug(phone)
             return
         if chance.random() < fate.pauses:
-            # His program may be away with the broker: then he stays as he is.
-            chosen = chance.choice(("not_ready", "ready", "ready"))
-            world.publisher.command(phone.name, {"id": f"{next(numbers)}", "do": "state", "chosen": chosen})
+            await changes_his_mind(world, phone, chance, f"{next(numbers)}")
         if talks(phone) and chance.random() < fate.holds:
             await held_for_a_while(world, phone, chance)
         if chance.random() < fate.hangs_up:
             phone.drops()
     phone.manner = Manner.DECLINES
     phone.drops()
+
+
+async def changes_his_mind(world: World, phone: AgentPhone, chance: Random, number: str) -> None:
+    """Say by code or by command what he wants to be, or that he is through; whatever he is doing."""
+    if chance.random() < 0.5:
+        with contextlib.suppress(PhoneFailure):
+            await phone.dials_code(chance.choices(list(CODES), list(CODES.values()))[0])
+    else:
+        # His program may be away with the broker: then he stays as he is.
+        world.publisher.command(phone.name, {"id": number, **chance.choice(COMMANDS)})
 
 
 async def call(world: World, phone: Phone, fate: CallerFate, chance: Random) -> None:
