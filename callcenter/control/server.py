@@ -78,7 +78,7 @@ class _Client:
     writer: asyncio.StreamWriter
     pid: int
     user: str
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[Any]
     position: int = 0
     streams: Background = field(default_factory=lambda: Background(limit=1))
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -121,19 +121,28 @@ class ControlServer:
                     while client.streams and client.position < self._log.last_seq:
                         client.progress.clear()
                         await client.progress.wait()
+        # What was under way is answered: that the switch goes down.
         self._work.cancel()
-        tasks = [client.task for client in self._clients if client.task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await asyncio.sleep(0)
+        clients = list(self._clients)
+        for client in clients:
+            client.streams.cancel()
+            client.writer.close()
+        # Their tasks end by themselves: cancelled, the streams of Python 3.11 would complain.
+        if clients:
+            _, slow = await asyncio.wait([client.task for client in clients], timeout=self._limits.last_facts)
+            for client in clients:
+                if client.task in slow:
+                    client.writer.transport.abort()
 
     def __repr__(self) -> str:
         return f"<ControlServer {self.path} {len(self._clients)} clients>"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         pid, user = peer(writer.get_extra_info("socket"))
-        client = _Client(writer, pid, user, asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        client = _Client(writer, pid, user, task)
         writer.transport.set_write_buffer_limits(high=self._limits.buffer)
         full = len(self._clients) >= self._limits.clients
         self._clients.add(client)

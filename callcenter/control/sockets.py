@@ -36,7 +36,7 @@ class Listening:
             _make_way(path)
             self.socket.bind(_short(path, self._folder))
             os.chmod(path.name, 0o600, dir_fd=self._folder)
-            self._file = os.stat(path.name, dir_fd=self._folder).st_ino
+            self._file = self._identity()
             # Only from here on can anybody connect.
             self.socket.listen(BACKLOG)
         except OSError as error:
@@ -53,10 +53,15 @@ class Listening:
         if self._folder < 0:
             return
         with contextlib.suppress(OSError):
-            if os.stat(self.path.name, dir_fd=self._folder).st_ino == self._file:
+            if self._identity() == self._file:
                 os.unlink(self.path.name, dir_fd=self._folder)
         os.close(self._folder)
         self._folder = -1
+
+    def _identity(self) -> tuple[int, int, int]:
+        """Which file stands there. Its number alone may be that of one which was taken away."""
+        found = os.stat(self.path.name, dir_fd=self._folder)
+        return found.st_dev, found.st_ino, found.st_ctime_ns
 
 
 def connect(path: Path, timeout: float | None = None) -> socket.socket:
