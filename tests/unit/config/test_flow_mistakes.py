@@ -10,6 +10,7 @@ import pytest
 from callcenter.calls import settings as calls
 from callcenter.calls.hours import Door
 from callcenter.config import Code, Problem, load
+from callcenter.model.customer import Match
 from tests.unit.config.floor import load_text, marked, problems_of, span, write_floor
 
 GOOD = """\
@@ -81,7 +82,8 @@ MISTAKES: list[tuple[Code, str, str, str, str]] = [
     (Code.FORM, 'prefix: "+1"', 'prefix: «"one"»', "not the beginning of a number", '"+1"'),
     (Code.UNKNOWN_KEY, "customer: sure", "«custmer»: sure", "`custmer` is not known", "did you mean `customer`?"),
     (Code.MISSING, "when: {attribute: {plan: gold}, customer: sure}", "when: «{}»", "would always hold", "attribute,"),
-    (Code.FORM, "    - otherwise: [{say: hello}]", "    - «o»therwise: []\n          when: {customer: sure}", "`when` with `then`, or `otherwise`", "own dash"),
+    (Code.FORM, "    - otherwise: [{say: hello}]", "    - «o»therwise: []\n          when: {customer: sure}",
+     "`when` with `then`, or `otherwise`", "own dash"),
     (Code.NAMES_NOTHING, "{flow: promise}", "{flow: «promises»}", "no flow is named", "`promise`"),
     (Code.NAMES_NOTHING, "{goto: welcome}", "{goto: «wellcome»}", "no flow is named", "`welcome`"),
     (Code.CHOICE, '"9": repeat', '"9": «repaet»', "not what a key means", "write repeat"),
@@ -115,7 +117,7 @@ def test_the_good_floor_is_good_and_means_what_it_says(tmp_path: Path) -> None:
     assert (collect.shortest, collect.longest, collect.terminator, collect.otherwise) == (0, 8, "#", None)
     assert isinstance(branch, calls.Branch)
     assert [case.when for case in branch.cases] == [
-        (calls.AttributeIs("plan", frozenset({"gold"})), calls.CustomerIs(frozenset({calls.Match.SURE}))),
+        (calls.AttributeIs("plan", frozenset({"gold"})), calls.CustomerIs(frozenset({Match.SURE}))),
         (
             calls.CallerIs(prefixes=("+1",)),
             calls.IntentIs(frozenset({"sales"})),
