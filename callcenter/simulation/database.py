@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
 
-from callcenter.storage.database import InlineDatabase, Row, StorageError, Transaction, Value
+from callcenter.storage.database import InlineDatabase, Row, StorageError, Transaction, Value, Writing
+
+T = TypeVar("T")
 
 
 class SimDatabase(InlineDatabase):
@@ -26,6 +29,11 @@ class SimDatabase(InlineDatabase):
         self._check()
         async with super().transaction() as transaction:
             yield transaction
+
+    async def write(self, work: Callable[[Writing], T]) -> T:
+        """A writing transaction as one piece of work. Raises StorageError."""
+        self._check()
+        return await super().write(work)
 
     async def close(self) -> None:
         """The switch closes it; what is in it stays for the next one, until :meth:`destroy`."""

@@ -75,20 +75,18 @@ class Customers:
         wanted = storable(normalise_number(number))
         if not wanted:
             return Match.NONE, []
-        exact = await self._by_number("n.number = ?", client, wanted)
-        if exact:
-            return (Match.SURE if len(exact) == 1 else Match.MAYBE), exact
-        if len(_significant(wanted)) < MIN_TAIL:
-            return Match.NONE, []
+        # A number that is the same has the same tail, so one question finds both kinds (one hop to the thread a call).
         rows = await self._database.fetch_all(
             "SELECT DISTINCT customer_id, number FROM customer_numbers WHERE client = ? AND tail = ? ORDER BY 1",
             (client, _tail(wanted)),
         )
-        alike = list(dict.fromkeys(row[0] for row in rows if _alike(wanted, row[1])))[:MAX_FOUND]
-        if not alike:
+        exact = list(dict.fromkeys(row[0] for row in rows if row[1] == wanted))
+        if exact:
+            return (Match.SURE if len(exact) == 1 else Match.MAYBE), await self._by_ids(client, exact)
+        if len(_significant(wanted)) < MIN_TAIL:
             return Match.NONE, []
-        marks = ", ".join("?" * len(alike))
-        return Match.MAYBE, await self._select(f"c.id IN ({marks})", (client, *alike))
+        alike = list(dict.fromkeys(row[0] for row in rows if _alike(wanted, row[1])))
+        return (Match.MAYBE if alike else Match.NONE), await self._by_ids(client, alike)
 
     async def by_id(self, client: str, customer_id: str) -> Customer | None:
         """One customer, or None. Raises StorageError."""
@@ -128,11 +126,11 @@ class Customers:
                     await _save(transaction, customer, now, report)
         return report
 
-    async def _by_number(self, condition: str, client: str, number: str) -> list[Customer]:
-        return await self._select(
-            "c.id IN (SELECT n.customer_id FROM customer_numbers AS n WHERE n.client = c.client AND " + condition + ")",
-            (client, number),
-        )
+    async def _by_ids(self, client: str, ids: Sequence[str]) -> list[Customer]:
+        wanted = ids[:MAX_FOUND]
+        if not wanted:
+            return []
+        return await self._select(f"c.id IN ({', '.join('?' * len(wanted))})", (client, *wanted))
 
     async def _select(self, condition: str, params: Sequence[str]) -> list[Customer]:
         rows = await self._database.fetch_all(

@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol
-
-import aiosqlite
+from queue import SimpleQueue
+from typing import Any, Protocol, TypeVar
 
 Value = str | int | float | bytes | None
 Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Value]]
+T = TypeVar("T")
 
 # How long a statement waits for another program's lock (a backup, an import) before it fails as locked.
 BUSY_TIMEOUT_MS = 2_000
@@ -47,6 +48,18 @@ class Transaction(Protocol):
         ...
 
 
+class Writing(Protocol):
+    """The same on the spot, for :meth:`Database.write`: plain calls, in the database's own thread."""
+
+    def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """Run one statement; the rows are those of a query or of ``RETURNING``."""
+        ...
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Run one statement for each row."""
+        ...
+
+
 class Database(Protocol):
     """Plain SQL with ``?`` for values. Every method raises StorageError."""
 
@@ -62,6 +75,13 @@ class Database(Protocol):
         """A writing transaction, one at a time: committed when the block ends, rolled back when it raises."""
         ...
 
+    async def write(self, work: Callable[[Writing], T]) -> T:
+        """A writing transaction as one piece of ``work``: the database's thread is asked once, not for each statement.
+
+        ``work`` touches nothing but what it is given. It may have been committed although the wait was cancelled.
+        """
+        ...
+
     async def close(self) -> None:
         """Close. May be called twice."""
         ...
@@ -70,20 +90,19 @@ class Database(Protocol):
 class AioDatabase:
     """SQLite in threads of its own: one connection writes, another reads, so that readers never wait."""
 
-    def __init__(self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+    def __init__(self, path: Path, writer: _Thread, reader: _Thread) -> None:
         self.path = path
         self._writer = writer
         self._reader = reader
         self._writing = asyncio.Lock()
-        self._open = True
 
     @classmethod
     async def open(cls, path: Path) -> AioDatabase:
         """Open or create the database file (mode 0600). Raises StorageError with one clear line."""
         _prepare(path)
-        writer = await _connect(path, _SETTINGS)
+        writer = await _Thread.open(path, "writer", _SETTINGS)
         try:
-            reader = await _connect(path, [*_SETTINGS, "PRAGMA query_only = ON"])
+            reader = await _Thread.open(path, "reader", [*_SETTINGS, "PRAGMA query_only = ON"])
         except BaseException:
             await writer.close()
             raise
@@ -91,52 +110,146 @@ class AioDatabase:
 
     async def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """Run one writing statement in a transaction of its own. Raises StorageError."""
-        async with self.transaction() as transaction:
-            return await transaction.execute(sql, params)
+        return await self.write(lambda writing: writing.execute(sql, params))
 
     async def fetch_all(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """The rows of a query, as of the last commit. Raises StorageError."""
-        with _mapped(self.path):
-            return [tuple(row) for row in await self._reader.execute_fetchall(sql, params)]
+        return await self._reader.run(lambda connection: connection.execute(sql, params).fetchall())
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A writing transaction. Raises StorageError."""
         async with self._writing:
             try:
-                with _mapped(self.path):
-                    await self._writer.execute_fetchall("BEGIN IMMEDIATE")
-                yield _AioTransaction(self._writer, self.path)
-                with _mapped(self.path):
-                    await self._writer.commit()
+                await self._writer.run(lambda connection: connection.execute("BEGIN IMMEDIATE"))
+                yield _ThreadTransaction(self._writer)
+                await self._writer.run(sqlite3.Connection.commit)
             except BaseException:
                 # The thread takes its work in order, so the rollback follows whatever a cancelled
                 # await left running; with no transaction open it does nothing.
-                with contextlib.suppress(sqlite3.Error, ValueError):
-                    await asyncio.shield(asyncio.ensure_future(self._writer.rollback()))
+                with contextlib.suppress(StorageError):
+                    await asyncio.shield(asyncio.ensure_future(self._writer.run(sqlite3.Connection.rollback)))
                 raise
+
+    async def write(self, work: Callable[[Writing], T]) -> T:
+        """A writing transaction as one piece of work. Raises StorageError."""
+        async with self._writing:
+            return await self._writer.run(lambda connection: _in_transaction(connection, work))
 
     async def close(self) -> None:
         """Close both connections. May be called twice."""
-        if self._open:
-            self._open = False
-            await self._reader.close()
-            await self._writer.close()
+        await self._reader.close()
+        await self._writer.close()
 
 
-class _AioTransaction:
-    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
-        self._connection = connection
+class _Thread:
+    """One connection and the thread that it lives in: takes work in order, and is asked once for each."""
+
+    def __init__(self, path: Path, name: str) -> None:
         self._path = path
+        self._loop = asyncio.get_running_loop()
+        self._work: SimpleQueue[tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]] | None] = SimpleQueue()
+        self._connection: sqlite3.Connection | None = None
+        self._ended = self._loop.create_future()
+        self._closing = False
+        # A switch that ends by a mistake, with its storage open, must end: the thread does not hold the process.
+        self._thread = threading.Thread(target=self._live, name=f"database {name}", daemon=True)
+
+    @classmethod
+    async def open(cls, path: Path, name: str, pragmas: Sequence[str]) -> _Thread:
+        """A connection with these settings. Raises StorageError."""
+        thread = cls(path, name)
+        thread._thread.start()
+        try:
+            await thread.run(lambda connection: [connection.execute(pragma).fetchall() for pragma in pragmas])
+        except BaseException:
+            await thread.close()
+            raise
+        return thread
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do it in the thread, behind what was asked before. Raises StorageError."""
+        if self._closing:
+            raise StorageError(f"the database {self._path} is closed")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._work.put((work, future))
+        return await future
+
+    async def close(self) -> None:
+        """Close behind what was asked before. May be called twice."""
+        if not self._closing:
+            self._closing = True
+            self._work.put(None)
+        await asyncio.shield(self._ended)
+
+    def _live(self) -> None:
+        while (asked := self._work.get()) is not None:
+            self._do(*asked)
+            del asked  # kept until the next comes, it would keep alive what came of this one
+        if self._connection is not None:
+            self._connection.close()
+        self._tell(_answer, self._ended, None)
+
+    def _do(self, work: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
+        try:
+            with _mapped(self._path):
+                if self._connection is None:
+                    self._connection = sqlite3.connect(self._path, isolation_level=None)
+                result = work(self._connection)
+        except BaseException as error:  # noqa: BLE001  whoever asked hears it
+            self._tell(_refuse, future, error)
+        else:
+            self._tell(_answer, future, result)
+
+    def _tell(self, how: Callable[..., None], future: asyncio.Future[Any], value: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+            self._loop.call_soon_threadsafe(how, future, value)
+
+
+class _ThreadTransaction:
+    def __init__(self, thread: _Thread) -> None:
+        self._thread = thread
 
     async def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
-        with _mapped(self._path):
-            return [tuple(row) for row in await self._connection.execute_fetchall(sql, params)]
+        return await self._thread.run(lambda connection: connection.execute(sql, params).fetchall())
 
     async def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
-        with _mapped(self._path):
-            async with self._connection.executemany(sql, rows):
-                pass
+        await self._thread.run(lambda connection: connection.executemany(sql, rows))
+
+
+class _Spot:
+    """Statements on the spot."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        return self._connection.execute(sql, params).fetchall()
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        self._connection.executemany(sql, rows)
+
+
+def _in_transaction(connection: sqlite3.Connection, work: Callable[[Writing], T]) -> T:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(_Spot(connection))
+        connection.commit()
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.rollback()
+        raise
+    return result
+
+
+def _answer(future: asyncio.Future[Any], value: object) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _refuse(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
 class InlineDatabase:
@@ -182,6 +295,12 @@ class InlineDatabase:
                     self._connection.rollback()
                 raise
 
+    async def write(self, work: Callable[[Writing], T]) -> T:
+        """A writing transaction as one piece of work. Raises StorageError."""
+        async with self._writing:
+            with _mapped(self.path):
+                return _in_transaction(self._connection, work)
+
     async def close(self) -> None:
         """Close. May be called twice."""
         self._connection.close()
@@ -223,23 +342,6 @@ def _prepare(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise StorageError(f"cannot write the database {path}: {(error.strerror or str(error)).lower()}") from error
-
-
-async def _connect(path: Path, pragmas: Sequence[str]) -> aiosqlite.Connection:
-    with _mapped(path):
-        connecting = aiosqlite.connect(path, isolation_level=None)
-        # A switch that ends by a mistake, with its storage open, must end: the thread does not hold the process.
-        # (The connection is the thread itself in older releases.)
-        thread: Any = getattr(connecting, "_thread", connecting)
-        thread.daemon = True
-        connection = await connecting
-        try:
-            for pragma in pragmas:
-                await connection.execute_fetchall(pragma)
-        except BaseException:
-            await connection.close()
-            raise
-        return connection
 
 
 @contextlib.contextmanager

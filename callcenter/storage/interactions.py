@@ -45,7 +45,7 @@ class Interactions:
             record["wrap_up_ms"],
             ending.get("by"),
             ending.get("cause"),
-            json.dumps(record, separators=(",", ":")),
+            _encode(record),
         )
         if record["ended_at"] is None:
             self._log.put((_UPSERT, values))
@@ -76,6 +76,7 @@ class Interactions:
         return [row[0] for row in await self._database.fetch_all("SELECT call_id FROM open_calls ORDER BY seq")]
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _COLUMNS = (
     "call_id, client, customer_id, from_number, to_number, arrived_at, ended_at, outcome, intent, queue, agent, "
     "wait_ms, talk_ms, hold_ms, wrap_up_ms, ended_by, cause, record"

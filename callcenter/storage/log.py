@@ -19,6 +19,7 @@ from callcenter.storage.database import (
     Statement,
     StorageError,
     Value,
+    Writing,
     storable,
 )
 
@@ -29,6 +30,9 @@ Item = Fact | Sequence[Statement]
 MAX_WAITING = 100_000
 # One transaction: large enough that a burst costs one commit, small enough that its first fact waits a few ms.
 MAX_BATCH = 500
+# What nobody waits for gathers so long before it is written: a transaction costs as much as some twenty facts. A crash
+# loses no more than this, and no offer: those are waited for. (Whole calls: 1.6 ms of CPU each in the writer before.)
+GATHER = 0.01
 # Committed facts kept in memory for readers that follow closely, so that they cost no query.
 TAIL = 2_048
 # Stretches of facts that were let go, remembered for who still asks for one.
@@ -72,6 +76,7 @@ class FactLog:
         self._missing: deque[tuple[int, int]] = deque(maxlen=MISSING)
         self._ended: StorageError | None = None
         self._wake = asyncio.Event()
+        self._gathering: asyncio.TimerHandle | None = None
         self._closing = False
         # The log outlives every task group of the switch: it commits their last words when they are gone.
         self._task = asyncio.get_running_loop().create_task(self._run(), name="fact log")
@@ -144,6 +149,7 @@ class FactLog:
         if seq > self._committed:
             waiter = asyncio.get_running_loop().create_future()
             heapq.heappush(self._flushers, (seq, next(self._order), waiter))
+            self._wake.set()
             await waiter
 
     async def drained(self) -> None:
@@ -153,6 +159,7 @@ class FactLog:
                 raise self._ended
             waiter = asyncio.get_running_loop().create_future()
             self._drainers.append((self._taken, waiter))
+            self._wake.set()
             await waiter
 
     async def beyond(self, seq: int) -> int:
@@ -214,6 +221,9 @@ class FactLog:
         while self._ended is None:
             await self._wake.wait()
             self._wake.clear()
+            if self._gathering is not None:
+                self._gathering.cancel()
+                self._gathering = None
             while self._waiting or self._moved:
                 # A batch that failed is tried again as it was: it may be in the database although that said no.
                 batch = list(itertools.islice(self._waiting, 1 if one_by_one else MAX_BATCH))
@@ -242,8 +252,12 @@ class FactLog:
                     self._tell(True, "")
                     self._settle(batch, moved)
                     break
+                if not (one_by_one or self._pressing()):
+                    break
             if self._closing:
                 return
+            if self._waiting:
+                self._gather()
 
     async def _commit(self, batch: Sequence[Item], moved: dict[str, int]) -> None:
         rows: list[Sequence[Value]] = []
@@ -256,24 +270,25 @@ class FactLog:
                     arrived.append((item.call_id, item.seq))
             else:
                 statements.extend(item)
-        async with self._database.transaction() as transaction:
+        epoch, committed, cursors = self.epoch, self._committed, list(moved.items())
+
+        def write(writing: Writing) -> None:
             if rows:
                 head = rows[-1][0]
-                if not await transaction.execute(_ADVANCE, (head, self.epoch, self._committed, self._committed)):
-                    writer = await transaction.execute("SELECT epoch, head FROM writers WHERE log = 'facts'")
-                    if writer == [(self.epoch, head)]:
+                if not writing.execute(_ADVANCE, (head, epoch, committed, committed)):
+                    writer = writing.execute("SELECT epoch, head FROM writers WHERE log = 'facts'")
+                    if writer == [(epoch, head)]:
                         return  # This batch was committed by an attempt that was reported as failed.
                     raise StaleWriter("another switch has taken this database over; this one writes nothing more")
-                if len(rows) == 1:
-                    await transaction.execute(_INSERT, rows[0])
-                else:
-                    await transaction.execute_many(_INSERT, rows)
-            for call in arrived:
-                await transaction.execute(_ARRIVED, call)
+                writing.execute_many(_INSERT, rows)
+            if arrived:
+                writing.execute_many(_ARRIVED, arrived)
             for sql, params in statements:
-                await transaction.execute(sql, params)
-            if moved:
-                await transaction.execute_many(_CURSOR, list(moved.items()))
+                writing.execute(sql, params)
+            if cursors:
+                writing.execute_many(_CURSOR, cursors)
+
+        await self._database.write(write)
 
     def _settle(self, batch: Sequence[Item], moved: dict[str, int]) -> None:
         for item in batch:
@@ -315,8 +330,18 @@ class FactLog:
             return False
         self._waiting.append(item)
         self._taken += 1
-        self._wake.set()
+        self._gather()
         return True
+
+    def _gather(self) -> None:
+        """Write soon, or now when somebody waits for it."""
+        if self._pressing():
+            self._wake.set()
+        elif self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(GATHER, self._wake.set)
+
+    def _pressing(self) -> bool:
+        return self._closing or len(self._waiting) >= MAX_BATCH or bool(self._flushers or self._drainers)
 
     def _lose(self, seq: int) -> None:
         """Remember that a fact is not written, as a stretch from first to last."""
@@ -337,8 +362,9 @@ class FactLog:
 
     def _end(self, error: StorageError) -> None:
         self._ended = error
-        if self._cursor_timer is not None:
-            self._cursor_timer.cancel()
+        for timer in (self._cursor_timer, self._gathering):
+            if timer is not None:
+                timer.cancel()
         self._waiting.clear()
         waiters = [waiter for _, _, waiter in self._flushers]
         waiters += [waiter for _, waiter in self._drainers]
@@ -373,9 +399,13 @@ _ADVANCE = (
 )
 
 
+# json.dumps() would make an encoder for each fact.
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
 def _row(fact: Fact) -> tuple[int, str, str, int, str | None, str, str]:
     # JSON in ASCII carries whatever a peer sent, broken UTF-8 too, and gives it back unchanged.
-    body = json.dumps(body_to_dict(fact.body), separators=(",", ":"))
+    body = _encode(body_to_dict(fact.body))
     call_id = None if fact.call_id is None else storable(fact.call_id)
     return fact.seq, utc(fact.at), fact.boot, fact.ms, call_id, fact.kind, body
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from callcenter.model.facts import Body, CallArrived, DigitsEntered, Fact
-from callcenter.storage.database import Database, Row, StorageError, Transaction, Value
+from callcenter.storage.database import Database, Row, StorageError, Transaction, Value, Writing
+
+T = TypeVar("T")
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -63,6 +66,16 @@ class FailingDatabase:
         if self.fail_after_commit:
             self.fail_after_commit -= 1
             raise StorageError("the disk hiccuped")
+
+    async def write(self, work: Callable[[Writing], T]) -> T:
+        if self.failing is not None:
+            raise StorageError(self.failing)
+        result = await self.inner.write(work)
+        self.transactions += 1
+        if self.fail_after_commit:
+            self.fail_after_commit -= 1
+            raise StorageError("the disk hiccuped")
+        return result
 
     async def close(self) -> None:
         await self.inner.close()
