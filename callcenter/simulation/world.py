@@ -299,7 +299,8 @@ class World:
         found = await look_for_leftovers(self.house, facts, plugged)
         look_at_callers(self.phones, facts, self.crashed_at, found)
         if self.publisher.status().connected:
-            repeats = bool(self.crashed_at) or self.publisher.deaths > 0
+            # What the broker had not acknowledged when the link was lost or the switch stopped is sent again.
+            repeats = self._before is not None or self.publisher.deaths > 0
             look_at_events(self.publisher.messages, facts, found, repeats=repeats)
         return found
 

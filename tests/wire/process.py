@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 ENDS_WITHIN = 10.0  # s after SIGTERM; then SIGKILL
+_given: set[int] = set()
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
@@ -22,14 +23,20 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 def free_range(count: int) -> tuple[int, int]:
-    """The first and the last of ``count`` UDP ports side by side that were free a moment ago, from an even one on."""
+    """The first and the last of ``count`` UDP ports side by side that were free a moment ago, from an even one on.
+
+    None is given twice to one test run: who was given them may not have bound them yet.
+    """
     for low in range(40_000, 60_000, 100):
+        if low in _given:
+            continue
         try:
             with contextlib.ExitStack() as stack:
                 for port in range(low, low + count):
                     stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(("127.0.0.1", port))
         except OSError:
             continue
+        _given.update(range(low, low + count, 100))
         return low, low + count - 1
     raise AssertionError(f"no {count} free ports side by side")
 

@@ -46,13 +46,18 @@ async def call(
     key: str = "1",
     transport: str = "udp",
     seconds: float = 60.0,
+    status: int = 404,
 ) -> Tally:
-    """Runs a scenario of ``scenarios/`` against ``target`` (host:port) and returns when all its calls are over."""
+    """Runs a scenario of ``scenarios/`` against ``target`` (host:port) and returns when all its calls are over.
+
+    ``key`` is what the caller presses, ``talk`` how long he stays then, ``status`` what a refused one must get.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     digit = folder / "digit.pcap"
     digit.write_bytes(tone.pcap_of_digit("0123456789*#".index(key)))
     script = folder / "scenario.xml"
-    script.write_text((SCENARIOS / f"{scenario}.xml").read_text().replace("DIGIT_PCAP", str(digit)))
+    told = (SCENARIOS / f"{scenario}.xml").read_text()
+    script.write_text(told.replace("DIGIT_PCAP", str(digit)).replace("STATUS", str(status)))
     command = [
         *("sipp", target, "-sf", str(script), "-s", number, "-i", "127.0.0.1", "-mi", "127.0.0.1"),
         *(

@@ -82,6 +82,7 @@ class Stub(asyncio.DatagramProtocol):
     """One socket, any number of users. ``async with Stub(("127.0.0.1", port)) as phone``."""
 
     switch: Where
+    at: str = ""  # our own address, when it is not the switch's too
     answers: Callable[[Message], int] = lambda _invite: 200  # 180: rings only; 486 and the like: refuses; 0: is silent
     received: list[Message] = field(default_factory=list)
     transport: asyncio.DatagramTransport | None = None
@@ -91,16 +92,26 @@ class Stub(asyncio.DatagramProtocol):
     _media: asyncio.DatagramTransport | None = None
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _last_answer: dict[str, bytes] = field(default_factory=dict)
+    _acknowledged: set[str] = field(default_factory=set)
 
     @property
     def host(self) -> str:
-        """Our address, which is the switch's too, as it stands in a URI."""
+        """Our address, as it stands in a URI."""
+        return f"[{self.own}]" if ":" in self.own else self.own
+
+    @property
+    def _switch_host(self) -> str:
         return f"[{self.switch[0]}]" if ":" in self.switch[0] else self.switch[0]
+
+    @property
+    def own(self) -> str:
+        """Our address."""
+        return self.at or self.switch[0]
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        await loop.create_datagram_endpoint(lambda: self, local_addr=(self.switch[0], 0))
-        self._media, _ = await loop.create_datagram_endpoint(lambda: _Media(self.media), local_addr=(self.switch[0], 0))
+        await loop.create_datagram_endpoint(lambda: self, local_addr=(self.own, 0))
+        self._media, _ = await loop.create_datagram_endpoint(lambda: _Media(self.media), local_addr=(self.own, 0))
         self.media_port = self._media.get_extra_info("sockname")[1]
         return self
 
@@ -122,6 +133,8 @@ class Stub(asyncio.DatagramProtocol):
         match message.method:
             case "INVITE":
                 self._invited(message)
+            case "ACK":
+                self._acknowledged.add(message.call_id)
             case "BYE" | "OPTIONS" | "CANCEL":
                 self.reply(message, 200)
                 if message.method == "CANCEL":
@@ -141,6 +154,19 @@ class Stub(asyncio.DatagramProtocol):
             self.reply(invite, 180)
         if status:
             self.reply(invite, status, self.sdp() if status == 200 else "")
+        if status == 200:
+            self._repeat(invite, 0.5)
+
+    def _repeat(self, invite: Message, after: float, waited: float = 0.0) -> None:
+        """The 200 is repeated until its ACK comes, for 32 s at most (RFC 3261 13.3.1.4)."""
+
+        def once_more() -> None:
+            gone = self.transport is None or self.transport.is_closing()
+            if not gone and waited < 32 and invite.call_id not in self._acknowledged:
+                self.send(self._last_answer[invite.header("Via")], invite.source)
+                self._repeat(invite, min(2 * after, 4.0), waited + after)
+
+        asyncio.get_running_loop().call_later(after, once_more)
 
     def send(self, data: bytes | str, to: Where | None = None) -> None:
         """Sends a datagram, to the switch unless told otherwise."""
@@ -149,7 +175,7 @@ class Stub(asyncio.DatagramProtocol):
 
     def sdp(self, direction: str = "sendrecv", codecs: str = "0 101") -> str:
         """A session description with a port that listens and says nothing."""
-        address = f"IN IP{6 if ':' in self.switch[0] else 4} {self.switch[0]}"
+        address = f"IN IP{6 if ':' in self.own else 4} {self.own}"
         return "\r\n".join(
             [
                 "v=0",
@@ -295,7 +321,7 @@ class Stub(asyncio.DatagramProtocol):
         """An INVITE to a number of the switch."""
         return self.compose(
             "INVITE",
-            f"sip:{number}@{self.host}:{self.switch[1]}",
+            f"sip:{number}@{self._switch_host}:{self.switch[1]}",
             user=user,
             body=self.sdp() if body is None else body,
         )
@@ -320,7 +346,7 @@ class Stub(asyncio.DatagramProtocol):
 
         ``as_user``: the address of record, when it is not the user's own.
         """
-        uri = f"sip:{self.host}:{self.switch[1]}"
+        uri = f"sip:{self._switch_host}:{self.switch[1]}"
         call_id, tag = secrets.token_hex(8), secrets.token_hex(4)
         expiry = f"Expires: {expires}"
         aor = f"<sip:{as_user or user}@{self.host}>"

@@ -1,0 +1,65 @@
+"""One datagram in ten is lost, either way: every call is set up or refused all the same, and none twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.wire import sipp
+from tests.wire.floor import TECH
+from tests.wire.relay import Relay
+from tests.wire.stub import Stub
+from tests.wire.switch import Switch
+from tests.wire.wait import until
+
+LOSS = 0.1
+SEED = 4475
+TALKERS, LEAVERS, WRONG = 60, 30, 10
+
+
+@pytest.mark.timeout(180)
+async def test_a_hundred_calls_over_a_line_that_loses_one_datagram_in_ten(switch: Switch, tmp_path: Path) -> None:
+    if not sipp.can_press_keys():
+        pytest.skip("sipp sends captured digits by a raw socket, which needs root")
+    async with (
+        Relay(switch.where, LOSS, SEED) as relay,
+        Stub(relay.where, at="127.0.0.1") as phones,
+    ):
+        for agent in switch.ready["agents"]:
+            assert (await phones.register(agent["user"], agent["password"])).status == 200
+        talkers, leavers, wrong = await asyncio.gather(
+            sipp.call(
+                tmp_path / "talkers", "caller", relay.address, TECH.alias,
+                calls=TALKERS, rate=6, talk=5.0, key=TECH.key, seconds=120,
+            ),
+            sipp.call(
+                tmp_path / "leavers", "leaver", relay.address, TECH.alias,
+                calls=LEAVERS, rate=3, talk=1.0, seconds=120,
+            ),
+            sipp.call(
+                tmp_path / "wrong", "refused", relay.address, "+19995550000",
+                calls=WRONG, rate=1, status=404, seconds=120,
+            ),
+        )  # fmt: skip
+        for tally, count in ((talkers, TALKERS), (leavers, LEAVERS), (wrong, WRONG)):
+            assert tally.succeeded == count, (tally, relay.counted())
+        saved = await switch.interactions(TALKERS + LEAVERS)
+        assert len(saved) == len({row["call_id"] for row in saved}) == TALKERS + LEAVERS, "each call once"
+        arrived = switch.query("SELECT json_extract(body, '$.sip_call_id') AS id FROM facts WHERE kind = 'CallArrived'")
+        assert len({row["id"] for row in arrived}) == len(arrived) == TALKERS + LEAVERS
+        outcomes = Counter(row["outcome"] for row in saved)
+        assert outcomes["left_in_menu"] == LEAVERS, outcomes
+        assert outcomes["handled"] > 0, outcomes
+        assert outcomes["handled"] + outcomes["abandoned"] == TALKERS, outcomes
+        assert Counter(row["ended_by"] for row in saved) == {"caller": TALKERS + LEAVERS}
+        assert Counter(row["intent"] for row in saved if row["outcome"] != "left_in_menu") == {TECH.intent: TALKERS}
+        assert not switch.query("SELECT 1 FROM open_calls")
+        # Every agent's phone that rang was hung up, and said so.
+        await until(lambda: phones.dialogs() == 0, "every agent's phone was hung up")
+        await until(lambda: not relay.unanswered("BYE"), lambda: f"BYEs without answer: {relay.unanswered('BYE')}", 40)
+        offers = switch.query("SELECT json_extract(body, '$.result') AS result FROM facts WHERE kind = 'OfferEnded'")
+        assert Counter(row["result"] for row in offers)["accepted"] == outcomes["handled"]
+        assert relay.lost > 0.07 * len(relay.seen), "the line was as bad as it should be"
