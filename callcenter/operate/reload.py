@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -22,9 +22,6 @@ from callcenter.speech.prompts import PromptError
 
 if TYPE_CHECKING:
     from callcenter.app import House
-
-T = TypeVar("T")
-Aside = Callable[[Callable[[], T]], Awaitable[T]]
 
 log = structlog.get_logger()
 
@@ -49,8 +46,9 @@ class Reading:
 class Reloader:
     """Reloads one house, one reload at a time. With mistakes, or when something cannot be made, nothing changes.
 
-    ``load`` reads the configuration as the switch was started with it, and raises ConfigError. ``aside`` runs what
-    takes its time: reading, voices and password hashes must not keep the loop, and with it every call, waiting.
+    ``load`` reads the configuration as the switch was started with it, and raises ConfigError; ``accounts`` reads the
+    passwords, and makes those that are missing. ``aside`` runs what takes its time: files, voices and password hashes
+    must not keep the loop, and with it every call, waiting.
     """
 
     def __init__(
@@ -59,12 +57,15 @@ class Reloader:
         life: Life,
         load: Callable[[], Settings],
         broker: Logins | None = None,
+        *,
+        accounts: Callable[[Settings], Secrets] = open_secrets,
         aside: Callable[[Callable[[], Any]], Awaitable[Any]] = asyncio.to_thread,
     ) -> None:
         self._house = house
         self._life = life
         self._load = load
         self._broker = broker
+        self._accounts = accounts
         self._aside = aside
         self._busy = asyncio.Lock()
 
@@ -114,6 +115,7 @@ class Reloader:
                 f"{count(error.problems)}, the running configuration is untouched",
                 problems=[problem.excerpt() for problem in error.problems],
             ) from None
+        house.dispatcher.decide()  # who joined or left a queue this moment is counted rightly
         found = changes(
             house.settings, settings, house.acd, list(house.supervisor.calls.values()), house.edges.clock.monotonic()
         )
@@ -128,7 +130,7 @@ class Reloader:
                 settings = await self._aside(lambda: render(settings))
             known = {clip.path for clip in house.settings.calls.prompts.clips()}
             await house.edges.plane.prepare(clip for clip in settings.calls.prompts.clips() if clip.path not in known)
-            secrets = await self._aside(lambda: open_secrets(settings))
+            secrets = await self._aside(lambda: self._accounts(settings))
             if self._broker is not None:
                 await self._broker.set_logins(secrets.logins)
         except (PromptError, MediaError, SecretsError, BrokerError) as error:
