@@ -186,9 +186,9 @@ def read_choice(command: Mapping[str, Any], reasons: Mapping[str, str]) -> Choos
             raise BadCommand(f"`reason` goes with not_ready alone: leave it out, with {intent}")
         return Choose(intent)
     if reason not in reasons and (reason or reasons):
-        there = ", ".join(reasons) or "none: leave it out"
+        there = f"the reasons are {', '.join(reasons)}" if reasons else "no reasons are configured: leave it out"
         what = f"no reason is named `{reason}`{_near(reason, reasons)}" if reason else "`reason` is missing"
-        raise BadCommand(f"{what}; the reasons are {there}")
+        raise BadCommand(f"{what}; {there}")
     return Choose(intent, reason)
 
 

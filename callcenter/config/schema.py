@@ -593,6 +593,8 @@ class FeatureCode(Shape):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) == 1 and None in value.values():
+            value = next(iter(value))
         if isinstance(value, str):
             if value not in CODE_WORDS:
                 hint = did_you_mean(value, CODE_WORDS)
