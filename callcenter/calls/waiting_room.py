@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -38,7 +37,7 @@ class WaitingRoom:
         self._keys = keys
         self._on_key = on_key
         self._loop = asyncio.get_running_loop()
-        self._came_at = self._loop.time()
+        self._next = self._loop.time() + self._announce.first
         self._ringing = False
         self._timer: asyncio.TimerHandle | None = None
         # Where the music is: when it would have begun, had it never been interrupted; None while it does not play.
@@ -81,15 +80,15 @@ class WaitingRoom:
 
     def _arm(self) -> None:
         """The next announcement: ``first`` after coming in, then ``every`` so long, whether or not one was made."""
-        announce, now = self._announce, self._loop.time()
-        if announce.silent:
+        if self._announce.silent:
             return
-        first = self._came_at + announce.first
-        rounds = max(0, math.floor((now - first) / announce.every) + 1)
-        self._timer = self._loop.call_at(first + rounds * announce.every, self._due)
+        while self._next <= self._loop.time():
+            self._next += self._announce.every
+        self._timer = self._loop.call_at(self._next, self._due)
 
     def _due(self) -> None:
         call = self._call
+        self._next += self._announce.every
         # Who holds does not hear it: it would count as told.
         if not self._ringing and self._speech is None and not call.caller.holds:
             clips = self._next_words()
