@@ -20,7 +20,7 @@ EVERY = 1.0
 WIDTH = 80
 # Of a slug or a stage the beginning tells most; longer ones would break the lines of a terminal.
 LONGEST_NAME = 24
-LONGEST_STAGE = 28
+LONGEST_STAGE = 29
 
 Row: TypeAlias = tuple[str, ...]
 State: TypeAlias = Mapping[str, Any]
@@ -107,9 +107,9 @@ def _head(state: State) -> Iterator[str]:
         f" config {config['revision']}, pid {state['pid']}"
     )
     if drain is not None:
-        end = "then it ends" if drain["then_end"] else "then it stays, and takes no calls"
-        left = "every call has ended" if drain["empty"] else f"{clock(drain['left_s'])} left for the calls that are up"
-        yield f"draining by {drain['by']}: {left}, {end}"
+        left = "every call has ended" if drain["empty"] else f"{clock(drain['left_s'])} left"
+        then = "then the switch ends" if drain["then_end"] else "callcenter drain --cancel takes calls again"
+        yield f"draining by {drain['by']}, {left}; {then}"
     if config["at_next_start"]:
         yield f"in force at the next start only: {_short(', '.join(config['at_next_start']), 46)}"
 
@@ -118,9 +118,9 @@ def _calls(state: State) -> Iterator[str]:
     calls = state["calls"]
     yield from _title("CALLS", state["calls_up"])
     if calls:
-        rows: list[Row] = [("CALL", "FROM", "CLIENT", "STAGE", "SINCE", "AGENT", "WORKER")]
+        rows: list[Row] = [("CALL", "FROM", "CLIENT", "STAGE", "SINCE", "W")]
         rows += map(_call, calls)
-        yield from _table(rows, right=(4, 6))
+        yield from _table(rows, right=(4,))
     if state["calls_up"] > len(calls):
         yield f"  ... and {state['calls_up'] - len(calls)} more"
 
@@ -158,24 +158,33 @@ def _media(state: State) -> Iterator[str]:
 def _parts(state: State) -> Iterator[str]:
     broker, database, sip = state["broker"], state["database"], state["sip"]
     yield ""
-    link = "connected" if broker["connected"] else f"not connected: {broker['detail']}"
+    link = "connected" if broker["connected"] else "not connected"
     yield f"BROKER    {link}; {many(broker['waiting'], 'fact')} waiting, {many(broker['pops_sent'], 'pop')} sent"
-    health = "well" if database["healthy"] else f"fails: {database['detail']}"
-    lost = f", {database['lost']} LOST" if database["lost"] else ""
+    if not broker["connected"]:
+        yield from _more(broker["detail"])
+    health, lost = "well" if database["healthy"] else "FAILS", f", {database['lost']} LOST" if database["lost"] else ""
     yield f"DATABASE  {health}; {many(database['facts'], 'fact')}, {database['waiting']} waiting{lost}"
+    if not database["healthy"]:
+        yield from _more(database["detail"])
     phones, transactions = many(sip["registrations"], "phone"), many(sip["transactions"], "transaction")
     yield f"SIP       {phones} registered, {transactions}"
-    yield from textwrap.wrap(", ".join(sip["listeners"]), WIDTH, initial_indent=" " * 10, subsequent_indent=" " * 10)
+    yield from _more(", ".join(sip["listeners"]))
+
+
+def _more(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=" " * 10, subsequent_indent=" " * 10)
 
 
 def _call(call: State) -> Row:
+    stage = call["stage"]
+    if call["agent"] is not None and call["agent"] not in stage.split():
+        stage = f"{stage.split()[0]}, rings {call['agent']}"
     return (
         call["id"][-6:],
         _short(call["from"], 16),
-        _short(call["client"], 16),
-        _short(call["stage"], LONGEST_STAGE),
+        _short(call["client"], 14),
+        _short(stage, LONGEST_STAGE),
         clock(call["since_s"]),
-        _short(call["agent"] or "-", 12),
         "-" if call["worker"] is None else str(call["worker"]),
     )
 
@@ -213,7 +222,7 @@ def _work(agent: State) -> str:
     work = _word(agent["work"])
     if agent["left_s"] is None:
         return work
-    return f"{'pausing' if agent['work'] == 'idle' else work}, {clock(agent['left_s'])} left"
+    return f"{'pausing' if agent['work'] == 'idle' else work} {clock(agent['left_s'])}"
 
 
 def _title(name: str, number: int, more: str = "") -> Iterator[str]:

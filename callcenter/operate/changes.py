@@ -65,9 +65,10 @@ def differences(old: Any, new: Any, path: Path = ()) -> Iterator[tuple[Path, Any
     """The paths whose values differ, with both; None where there is none."""
     if old == new:
         return
-    if not path or (len(path) == 1 and (old is None or new is None)):
+    if len(path) <= 1:
         # A section that is not there is as one that is empty.
-        old, new = old or {}, new or {}
+        old, new = ({} if old is None and isinstance(new, Mapping) else old,
+                    {} if new is None and isinstance(old, Mapping) else new)  # fmt: skip
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in dict.fromkeys([*old, *new]):
             yield from differences(old.get(key), new.get(key), (*path, key))

@@ -1,0 +1,128 @@
+"""What a reload says that it changes, in the words of the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from callcenter.acd.core import Acd
+from callcenter.config import Settings
+from callcenter.operate.changes import Change, changes, differences, in_force, waits
+from tests.unit.config.floor import GOOD, load_text
+
+
+def between(folder: Path, old: str, new: str, *overrides: str) -> tuple[list[Change], Settings, Settings]:
+    before = load_text(folder / "old", old)
+    after = load_text(folder / "new", new, *overrides)
+    return changes(before, after, Acd(before.plan), [], 0.0), before, after
+
+
+def lines(found: list[Change]) -> list[tuple[str, str, str, str, bool]]:
+    return [(each.sign, each.path, each.before, each.after, each.waits) for each in found]
+
+
+def test_what_is_written_alike_changes_nothing_however_it_is_spread_and_commented(tmp_path: Path) -> None:
+    found, before, after = between(tmp_path, GOOD, "# Other words.\n" + GOOD.replace("name: Ana", 'name: "Ana"'))
+    assert found == []
+    assert before.revision == after.revision
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("english: 3", "english: 4", ("~", "queues.sales.requirements.english", "3", "4", False)),
+        ("name: Ana", "name: Anna", ("~", "agents.ana.name", "Ana", "Anna", False)),
+        (
+            "{client: acme, requirements",
+            "{client: acme, max_wait: 5m, requirements",
+            ("~", "queues.sales.max_wait", "(default)", "5m", False),
+        ),
+        (
+            "agents:\n",
+            "agents:\n  bob: {name: Bob, skills: {english: 3}, clients: [acme]}\n",
+            ("+", "agents.bob", "", "", False),
+        ),
+        ("queues:\n", "acd: {ring_for: 30s}\nqueues:\n", ("~", "acd.ring_for", "(default)", "30s", False)),
+        ("prompt: hello\n", "prompt: hello\n        retries: 1\n",
+         ("~", "flows.welcome.1.menu.retries", "(default)", "1", False)),
+        ("    - say: hello\n", "", ("~", "flows.welcome", "3 items", "2 items", False)),
+        ("queues:\n", "sip: {max_calls: 7}\nqueues:\n", ("~", "sip.max_calls", "(default)", "7", False)),
+        ("queues:\n", "sip: {realm: other}\nqueues:\n", ("~", "sip.realm", "(default)", "other", True)),
+        ("queues:\n", "mqtt: {port: 1999}\nqueues:\n", ("~", "mqtt.port", "(default)", "1999", True)),
+        ("queues:\n", "mqtt: {pop_wait: 99ms}\nqueues:\n", ("~", "mqtt.pop_wait", "(default)", "99ms", False)),
+        ("queues:\n", "switch: {drain_limit: 1m}\nqueues:\n", ("~", "switch.drain_limit", "(default)", "1m", False)),
+        ("queues:\n", "switch: {node: cc2}\nqueues:\n", ("~", "switch.node", "(default)", "cc2", True)),
+        ("queues:\n", "media: {workers: 1}\nqueues:\n", ("~", "media.workers", "(default)", "1", True)),
+    ],
+)  # fmt: skip
+def test_each_difference_is_one_line(tmp_path: Path, old: str, new: str, line: tuple[str, str, str, str, bool]) -> None:
+    assert old in GOOD
+    there, _, _ = between(tmp_path / "there", GOOD, GOOD.replace(old, new, 1))
+    assert lines(there) == [line]
+
+
+def test_what_is_gone_is_told_as_gone(tmp_path: Path) -> None:
+    more = GOOD.replace("agents:\n", "agents:\n  bob: {name: Bob, skills: {english: 3}, clients: [acme]}\n")
+    found, _, _ = between(tmp_path, more, GOOD)
+    assert lines(found) == [("-", "agents.bob", "", "", False)]
+
+
+def test_hashes_of_passwords_are_not_shown(tmp_path: Path) -> None:
+    own = f", sip_md5: {'a' * 32}, sip_sha256: {'b' * 64}"
+    found, _, _ = between(tmp_path, GOOD, GOOD.replace("clients: [acme]}", f"clients: [acme]{own}}}"))
+    assert lines(found) == [
+        ("~", "agents.ana.sip_md5", "(none)", "(hash)", False),
+        ("~", "agents.ana.sip_sha256", "(none)", "(hash)", False),
+    ]
+
+
+def test_a_long_text_is_not_shown_whole(tmp_path: Path) -> None:
+    greeting = "Thank you for calling Acme, this is {agent}. How can I help you today?"
+    text = GOOD.replace("languages: [en]}", f'languages: [en], greeting: {{en: "{greeting}"}}}}')
+    found, _, _ = between(tmp_path, text, text.replace("today", "this evening"))
+    assert lines(found) == [("~", "clients.acme.greeting.en", "", "changed", False)]
+
+
+def test_an_argument_is_a_change_like_a_file(tmp_path: Path) -> None:
+    found, _, _ = between(tmp_path, GOOD, GOOD, "queues.sales.priority=5")
+    assert lines(found) == [("~", "queues.sales.priority", "(default)", "5", False)]
+
+
+def test_what_waits_for_the_next_start_stays_as_it_is_and_is_told_at_every_reload(tmp_path: Path) -> None:
+    new = GOOD.replace("queues:\n", "sip: {realm: other, max_calls: 7}\nqueues:\n").replace("english: 3", "english: 4")
+    found, before, after = between(tmp_path, GOOD, new)
+    running = in_force(before, after)
+    assert (running.sip.realm, running.calls.max_calls) == ("callcenter", 7)
+    assert running.storage == before.storage
+    assert running.plan == after.plan
+    assert running.revision == after.revision
+    again = changes(running, after, Acd(running.plan), [], 0.0)
+    assert lines(again) == [("~", "sip.realm", "(default)", "other", True)]
+    assert [each.path for each in found if each.waits] == ["sip.realm"]
+
+
+def test_a_list_of_another_length_waits_as_a_whole(tmp_path: Path) -> None:
+    def listens(*ports: int) -> str:
+        hosts = [f"{{transport: udp, host: 127.0.0.1, port: {port}}}" for port in ports]
+        return GOOD.replace("queues:\n", f"sip: {{listen: [{', '.join(hosts)}]}}\nqueues:\n")
+
+    found, before, after = between(tmp_path, listens(5060), listens(5060, 5070))
+    assert lines(found) == [("~", "sip.listen", "1 item", "2 items", True)]
+    assert in_force(before, after).sip == before.sip
+    longer, before, after = between(tmp_path / "port", listens(5060), listens(5080))
+    assert lines(longer) == [("~", "sip.listen.0.port", "5060", "5080", True)]
+    assert changes(in_force(before, after), after, Acd(before.plan), [], 0.0) == longer
+
+
+def test_every_section_that_waits_is_known_by_its_name() -> None:
+    assert waits(("sip", "listen", 0, "port"))
+    assert waits(("customers",))
+    assert not waits(("sip", "max_calls"))
+    assert not waits(("hours", "always"))
+
+
+def test_differences_of_nothing_are_none() -> None:
+    assert list(differences({}, {"queues": {}})) == []
+    assert list(differences({"a": {"b": 1}}, {"a": {"b": 1}})) == []
+    assert list(differences({}, {"customers": "new.csv"})) == [(("customers",), None, "new.csv")]
