@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import assert_never
@@ -28,6 +29,9 @@ from callcenter.signaling.leg import Leg
 MOST_AT_ONCE = 200
 # No confirmation is longer. It ends also what a media worker forgot to tell the end of.
 LONGEST = 30.0
+
+# An ACK that is lost, or of a phone that sends none, keeps nobody from hearing the answer.
+ACK_PATIENCE = 0.5
 
 BY = "agent's phone"
 
@@ -121,7 +125,9 @@ class FeatureCodes:
         refused = await take_up(party, self._services.plane, self._services.ids.new(), obey)
         if refused is None:
             # A phone that has not acknowledged may not play yet, and the first word says it all.
-            await party.leg.acknowledged
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ACK_PATIENCE):
+                    await party.leg.acknowledged
             language, texts = settings.agent_languages.get(agent, ""), settings.prompts.texts
             # A reason that was chosen before a reload took it away has no words any more.
             clips = [clip for name in heard for clip in texts.get((name, language), ())]

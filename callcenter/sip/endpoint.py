@@ -275,6 +275,12 @@ class Endpoint:
             found.info(content_type, body, now)
         return self._core.flush()
 
+    def ask(self, session: str, now: float) -> list[Effect]:
+        """Ask the peer of a session that is up whether it is there; SessionEnded tells when it is not."""
+        if (found := self._core.sessions.get(session)) is not None:
+            found.ask(now)
+        return self._core.flush()
+
     # -- other requests ----------------------------------------------------------------------------------------------
 
     def respond(
@@ -396,7 +402,9 @@ class Endpoint:
         session = core.dialogs.get((request.call_id, request.to_tag or "", request.from_tag or ""))
         dialog = session.dialog_with(request.from_tag or "") if session is not None else None
         if session is None or dialog is None:
-            if method in CORE_METHODS or method in self._accepted or method in DIALOG_METHODS:
+            if method == "ACK":
+                self._odd_ack(request, now)
+            elif method in CORE_METHODS or method in self._accepted or method in DIALOG_METHODS:
                 core.refuse(request, flow, 481)
             else:
                 core.refuse(request, flow, 405, [core.allow])
@@ -426,6 +434,15 @@ class Endpoint:
                 self._options(request, flow)
             case _:
                 core.refuse(request, flow, 405, [core.allow])
+
+    def _odd_ack(self, request: Request, now: float) -> None:
+        """An ACK to a 2xx with a To tag of its own and the branch of the INVITE: pyVoIP means that INVITE."""
+        invite = self._core.servers.get(server_key(request, "INVITE"))
+        if not isinstance(invite, ServerInvite) or invite.request.call_id != request.call_id:
+            return
+        session = invite.user
+        if isinstance(session, Session) and session.server is invite:
+            session.on_ack(request, now)
 
     def _outside_dialog(self, request: Request, flow: Flow, now: float) -> None:
         """8.2: what a request must be before it is looked at, in the order of the RFC."""

@@ -866,3 +866,16 @@ def test_every_live_thing_prints_itself() -> None:
     assert repr(it) == "<Endpoint 1 sessions, 1 transactions>"
     assert repr(it._core.sessions[session]) == f"<Session {session} <sip:ana@192.0.2.2>;tag=a established>"
     assert "accepted" in repr(next(iter(it._core.servers.values())))
+
+
+def test_an_ack_with_an_invented_to_tag_and_the_branch_of_its_invite_is_taken() -> None:
+    """The complaint would be: pyVoIP calls, hears everything, and is hung up half a minute too late."""
+    it = endpoint()
+    (invited,) = [effect for effect in it.receive(invite(), UDP, 0.0) if isinstance(effect, InviteReceived)]
+    it.answer(invited.session, ANSWER, 0.1)
+    assert it.receive(text("ACK", to="<sip:1000@192.0.2.1>;tag=mine", call_id="other", cseq="1 ACK"), UDP, 0.2) == []
+    odd = text("ACK", to="<sip:1000@192.0.2.1>;tag=mine", cseq="1 ACK")
+    assert it.receive(odd, UDP, 0.2) == [Acknowledged(invited.session, None)]
+    assert it.receive(odd, UDP, 0.3) == []
+    (bye,) = sent(it.hangup(invited.session, 1.0))
+    assert bye.method == "BYE"
