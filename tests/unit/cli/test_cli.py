@@ -59,7 +59,7 @@ def test_check_of_what_ships_is_clean_and_quick_enough_for_an_editor(tmp_path: P
     )  # fmt: skip
     after = os.times()
     assert (done.returncode, done.stderr) == (0, "")
-    assert "no problem; 2 numbers, 3 flows, 6 queues, 6 agents" in done.stdout
+    assert "no problem; 3 numbers, 5 flows, 6 queues, 6 agents" in done.stdout
     # The processor's time, not the wall's: others may share this machine.
     took = after.children_user + after.children_system - before.children_user - before.children_system
     assert took < 0.5
