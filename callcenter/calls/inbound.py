@@ -96,4 +96,5 @@ async def take_up(party: Party, plane: MediaPlane, call_id: str, answered: Calla
             await sound.session.set_answer(sdp)
         except (NotAcceptable, BadDescription) as error:
             return Ending(Side.SYSTEM, EndCause.MEDIA_FAILED, 0, str(error))
+    party.opened()
     return None

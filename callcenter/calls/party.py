@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from callcenter.calls.sound import Sound
@@ -11,11 +12,15 @@ from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import Leg, Reinvite
 from callcenter.sip.keys import key_of
 
+# Who holds need not send sound, so that its silence tells nothing: the phone is asked so often whether it is there.
+ASK_EVERY = 15.0
+
 
 class Party:
     """The caller, or an agent, in one call.
 
-    ``on_hold`` is told when this party begins or ends to hold the other.
+    ``on_hold`` is told when this party begins or ends to hold the other. A caller's phone that holds is asked now and
+    then whether it is there; when it is not, the leg ends.
     """
 
     def __init__(self, side: Side, leg: Leg, sound: Sound) -> None:
@@ -26,12 +31,18 @@ class Party:
         self.on_hold: Callable[[Party], None] | None = None
         # One re-INVITE may be pending in a dialog (RFC 3261 14.2); a second one is a peer in a hurry.
         self._reoffers = Background(limit=2)
+        self._asking: asyncio.TimerHandle | None = None
         leg.on_reinvite = self._reoffered
         leg.on_info = self._informed
+
+    def opened(self) -> None:
+        """The sound is open: a phone may hold from the first moment on, in its INVITE."""
+        self._tell_hold(self.sound.session.remote_holds)
 
     def close(self) -> None:
         """Hang up and give the sound back. Never waits; may be called twice."""
         self._reoffers.cancel()
+        self._ask_no_more()
         self.leg.hangup()
         self.sound.release()
 
@@ -70,5 +81,22 @@ class Party:
     def _tell_hold(self, holds: bool) -> None:
         if holds != self.holds:
             self.holds = holds
+            self._ask_no_more()
+            if holds:
+                self._ask_later()
             if self.on_hold is not None:
                 self.on_hold(self)
+
+    def _ask_later(self) -> None:
+        # An agent's is asked where it is registered, which also finds one that has come back by another connection.
+        if self.side is Side.CALLER:
+            self._asking = asyncio.get_running_loop().call_later(ASK_EVERY, self._ask)
+
+    def _ask(self) -> None:
+        self.leg.ask()
+        self._ask_later()
+
+    def _ask_no_more(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None

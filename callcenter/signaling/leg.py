@@ -212,6 +212,11 @@ class Leg:
         self._driver.run(self._endpoint.reinvite(self.id, sdp, self._driver.now()))
         return await changing.future
 
+    def ask(self) -> None:
+        """Ask the peer whether it is still there. Never waits: the leg ends when no answer comes, else nothing does."""
+        if self.state is LegState.UP:
+            self._driver.run(self._endpoint.ask(self.id, self._driver.now()))
+
     def inform(self, content_type: str, body: bytes) -> None:
         """Send an INFO, as phones do that tell their keys so. Ignored unless the leg is up."""
         if self.state is LegState.UP:

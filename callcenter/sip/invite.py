@@ -89,6 +89,7 @@ class Session:
         "_progress",
         "_remote_sdp",
         "_target",
+        "_unreached",
         "_wanted",
         "client",
         "connections",
@@ -122,6 +123,7 @@ class Session:
         self._wanted: bytes | None = None
         self._offered: bytes | None = None
         self._glares = 0
+        self._unreached = 0
         self._parting: tuple[tuple[str, str], ...] = ()
         self._local_sdp: bytes | None = None
         self._remote_sdp: bytes | None = None
@@ -253,6 +255,13 @@ class Session:
         request.headers.add("Content-Type", content_type)
         self._core.send_request(request, hop, self, now)
 
+    def ask(self, now: float) -> None:
+        """Ask the peer whether it still has the dialog: an OPTIONS within it. If not, the session ends (12.2.1.2)."""
+        if self.dialog is None or self.state is not SessionState.ESTABLISHED:
+            return
+        hop = self.dialog.next_hop()
+        self._core.send_request(self.dialog.request("OPTIONS", self._core.via(hop)), hop, self, now)
+
     def dialog_state(self) -> DialogState | None:
         """The dialog as a value, once it is established."""
         if self.state is not SessionState.ESTABLISHED or self.dialog is None:
@@ -365,6 +374,8 @@ class Session:
                 self._on_reinvite_response(transaction, response, now)
         elif transaction.request.method == "BYE" and response.status >= 200 and self.state is SessionState.CLOSING:
             self._forget(now)
+        elif transaction.request.method == "OPTIONS" and response.status >= 200:
+            self._on_answer_to_ask(response, now)
         # The answer to a CANCEL says nothing: the INVITE's own answer does (9.1).
 
     def on_failure(self, transaction: ClientInvite | ClientRequest, cause: EndedBy, now: float) -> None:
@@ -387,10 +398,16 @@ class Session:
                 else:
                     self._core.emit(ReinviteRejected(self.id, status))
                     self._settle(now)
+            case SessionState.ESTABLISHED, "OPTIONS":
+                # A connection may have been lost, and be made anew: the peer is gone when that happens twice.
+                self._unreached += 1
+                if cause is EndedBy.TIMEOUT or self._unreached > 1:
+                    self._end(cause, status, REASONS[status])
+                    self._bye(now)
             case SessionState.CLOSING, "BYE":
                 self._forget(now)
             case _:
-                # A CANCEL: the INVITE gives up by itself. A re-INVITE that was under way when we hung up.
+                # A CANCEL: the INVITE gives up by itself. What was under way when we hung up. An INFO.
                 pass
 
     def on_server_failure(self, transaction: ServerInvite, now: float) -> None:
@@ -500,6 +517,20 @@ class Session:
             case status:
                 self._core.emit(ReinviteRejected(self.id, status))
         self._settle(now)
+
+    def _on_answer_to_ask(self, response: Response, now: float) -> None:
+        if self.state is not SessionState.ESTABLISHED:
+            return
+        self._unreached = 0
+        match response.status:
+            case 481:
+                self._end(EndedBy.PEER, 481, response.reason or REASONS[481])
+                self._forget(now)
+            case 408:
+                self._end(EndedBy.PEER, 408, response.reason or REASONS[408])
+                self._bye(now)
+            case _:
+                pass  # whatever it says, somebody is there
 
     # -- timers ------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from callcenter.acd.events import Reconfigured
 from callcenter.calls.settings import Announce, Flow, Hangup, QueueTreatment, Say, Step, ToQueue
 from callcenter.media.plane import Clip
 from callcenter.model.facts import PositionAnnounced
-from callcenter.model.states import OfferResult, Outcome, VisitOutcome, Work
+from callcenter.model.states import EndCause, OfferResult, Outcome, Side, VisitOutcome, Work
 from callcenter.simulation import floor
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import World, story, tell
@@ -396,6 +396,56 @@ def test_a_key_and_a_pick_up_at_the_same_moment_are_one_or_the_other(after: floa
         assert world.house.acd.available("amy")
 
     tell(both)
+
+
+# Who is not there any more
+
+
+@story()
+async def test_a_caller_whose_phone_dies_while_waiting_is_missed_by_the_silence(world: World) -> None:
+    """A phone that sends sound and ceases to is missed after a minute, long before the longest wait."""
+    furnish(world)
+    phone = await caller(world, 1)
+    world.unplug(phone)
+    await world.sleep(62)
+    assert not world.house.acd.waiting(SALES)
+    assert phone.call is not None
+    saved = await world.interaction(phone.call)
+    assert saved.ending is not None
+    assert (saved.ending.by, saved.ending.cause) == (Side.SYSTEM, EndCause.MEDIA_TIMEOUT)
+
+
+@story()
+async def test_a_caller_who_holds_while_waiting_and_dies_is_missed_too(world: World) -> None:
+    """Who holds need not send sound: the phone is asked every 15 s, and is gone when it owes an answer for 32 s."""
+    furnish(world)
+    phone = await caller(world, 1)
+    await phone.hold()
+    await world.sleep(120)
+    assert len(world.house.acd.waiting(SALES)) == 1
+    world.unplug(phone)
+    await world.sleep(49)
+    assert not world.house.acd.waiting(SALES)
+    assert phone.call is not None
+    saved = await world.interaction(phone.call)
+    assert saved.ending is not None
+    assert (saved.ending.by, saved.ending.cause) == (Side.SYSTEM, EndCause.NETWORK)
+    assert saved.visits[-1].outcome is VisitOutcome.LOST
+
+
+@story()
+async def test_a_caller_who_holds_in_a_talk_and_dies_is_missed_too(world: World) -> None:
+    furnish(world)
+    phone = await caller(world, 1)
+    amy = await world.agent("amy", english=5)
+    await amy.rings()
+    await amy.answers()
+    await phone.hears(amy)
+    await phone.hold()
+    world.unplug(phone)
+    await amy.is_hung_up(within=50)
+    await world.sleep(40)
+    assert world.house.acd.available("amy")
 
 
 # Another queue

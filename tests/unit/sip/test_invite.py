@@ -919,6 +919,79 @@ def test_info_is_answered_and_told_once_however_often_it_is_repeated() -> None:
     hang_up(wire, bob, bob.session)
 
 
+@pytest.mark.parametrize("who", ["caller", "called"])
+def test_a_peer_that_is_asked_and_there_changes_nothing(who: str) -> None:
+    """Both sides may ask; the question is answered within the dialog, and nobody is told anything."""
+    wire, ana, bob, session = talking()
+    asker, asked, asking = (ana, bob, session) if who == "caller" else (bob, ana, bob.session)
+    told = len(ana.told), len(bob.told)
+    for _ in range(3):
+        asker.do("ask", asking)
+        wire.run(20)
+    assert len(asked.sent_of("OPTIONS", 200)) == 3
+    assert (len(ana.told), len(bob.told)) == told
+    hang_up(wire, ana, session)
+
+
+def test_a_peer_that_is_asked_and_gone_ends_the_session() -> None:
+    """No answer in 32 s: the dialog is over (12.2.1.2), and a BYE says so to whoever may still hear it."""
+    wire, ana, bob, session = talking()
+    wire.fate = lambda _index, _data: []
+    ana.do("ask", session)
+    wire.run(31)
+    assert not ana.heard(SessionEnded)
+    wire.run(2)
+    assert ended(ana) == (EndedBy.TIMEOUT, 408)
+    wire.fate = lambda _index, _data: [0.01]
+    bob.do("hangup", bob.session)
+    wire.settle()
+    wire.nothing_is_left()
+
+
+def test_a_peer_that_does_not_know_the_dialog_any_more_has_hung_up() -> None:
+    wire, ana, bob, session = talking(lambda _index, data: [] if first_line(data).startswith("BYE") else [0.01])
+    bob.do("hangup", bob.session)
+    wire.run(40)
+    ana.do("ask", session)
+    wire.run(1)
+    assert ended(ana) == (EndedBy.PEER, 481)
+    wire.settle()
+    wire.nothing_is_left()
+
+
+@pytest.mark.parametrize("status", [200, 405, 486, 501, 503])
+def test_whatever_a_peer_answers_it_is_there(status: int) -> None:
+    """A phone that does not know OPTIONS, or is busy, is a phone that is there."""
+    wire, ana, bob, session = talking()
+
+    def another(_index: int, data: bytes) -> list[float]:
+        return [] if data.startswith(b"SIP/2.0 200") and b"OPTIONS" in data else [0.01]
+
+    wire.fate = another
+    ana.do("ask", session)
+    wire.run(0.2)
+    [(_, answer)] = bob.sent_of("OPTIONS", 200)[:1]
+    data = answer.to_bytes().replace(b"SIP/2.0 200 OK", b"SIP/2.0 %d Whatever" % status)
+    wire.deliver(ana, data, ana.flow_to(bob))
+    wire.run(60)
+    assert not ana.heard(SessionEnded)
+    hang_up(wire, ana, session)
+
+
+def test_nobody_is_asked_before_the_session_is_up_nor_after_its_end() -> None:
+    wire = Wire()
+    ana, bob = wire.pair()
+    session = ana.call(bob)
+    wire.run(1)
+    ana.do("ask", session)
+    ana.do("hangup", session)
+    wire.settle()
+    ana.do("ask", session)
+    wire.settle()
+    assert not ana.sent_of("OPTIONS")
+    wire.nothing_is_left()
+
+
 def test_bye_in_an_early_dialog_takes_the_invite_back() -> None:
     """A called phone must not do that; if one does, the call is over all the same."""
     wire = Wire()
@@ -988,7 +1061,20 @@ def test_session_adopted_by_another_process_goes_on() -> None:
 
 # -- any order, any loss -------------------------------------------------------------------------------------------
 
-DEEDS = ("ring", "early", "answer", "reject", "hangup", "reinvite", "accept", "refuse", "wait", "linger", "patience")
+DEEDS = (
+    "ring",
+    "early",
+    "answer",
+    "reject",
+    "hangup",
+    "reinvite",
+    "accept",
+    "refuse",
+    "ask",
+    "wait",
+    "linger",
+    "patience",
+)
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -1029,6 +1115,8 @@ def test_whatever_happens_each_session_ends_once_and_nothing_is_left(
                 phone.do("accept_reinvite", session, ANSWER)
             case "refuse":
                 phone.do("reject_reinvite", session, 488)
+            case "ask":
+                phone.do("ask", session)
             case "wait":
                 wire.run(0.02)
             case "linger":
