@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from callcenter.rtp.g711 import FRAME_SAMPLES, SAMPLE_RATE
-from callcenter.rtp.packet import HEADER, HEADER_SIZE, MARKER, VERSION_2, sequence_step
+from callcenter.rtp.packet import HEADER, HEADER_SIZE, MARKER, VERSION_2, Header, payload_bounds, sequence_step
 
 # A feed whose sequence number jumps further than this numbers anew (RFC 3550 A.1).
 MAX_DROPOUT: Final = 3000
@@ -59,39 +59,51 @@ class Outgoing:
         return HEADER.pack(VERSION_2, second, self.sequence, self.timestamp, self.ssrc) + payload
 
     def relay(
-        self, feed: object, data: bytes, payload_type: int, table: bytes | None, event: bool, now: float
-    ) -> bytes | None:
-        """The packet ``data`` of another stream (``feed``) renumbered; None when it is older than the feed's first.
+        self,
+        feed: object,
+        packet: bytearray,
+        size: int,
+        header: Header,
+        payload_type: int,
+        table: bytes | None,
+        event: bool,
+        now: float,
+    ) -> bool:
+        """Renumber the first ``size`` octets of ``packet``, which come from another stream (``feed``), where they are.
 
+        False when they are older than the feed's first: not to be sent. ``header`` is what HEADER reads there;
         ``table`` translates the payload; an ``event`` (RFC 4733) says nothing about the time of the sound.
         """
-        first, second, sequence, timestamp, _ = HEADER.unpack_from(data)
+        first, second, number, timestamp, _ = header
         marker = second & MARKER
-        step = sequence_step(sequence + self._sequence_shift, self.sequence)
-        if self._feed is not feed or not -MAX_DROPOUT < step < MAX_DROPOUT:
-            # Another feed, or one that numbers anew.
-            self._feed = feed
-            self._first = (self.sequence + 1) & 0xFFFF
-            self._sequence_shift = self._first - sequence
-            self._timestamp_shift = self.timestamp_at(now, FRAME_SAMPLES) - timestamp
-            marker, step = MARKER, 1
-        sequence = (sequence + self._sequence_shift) & 0xFFFF
+        sequence = (number + self._sequence_shift) & 0xFFFF
+        step = sequence - self.sequence
+        if step != 1 or self._feed is not feed:  # hardly ever
+            step = sequence_step(sequence, self.sequence)
+            if self._feed is not feed or not -MAX_DROPOUT < step < MAX_DROPOUT:
+                # Another feed, or one that numbers anew.
+                self._feed = feed
+                self._first = sequence = (self.sequence + 1) & 0xFFFF
+                self._sequence_shift = sequence - number
+                self._timestamp_shift = self.timestamp_at(now, FRAME_SAMPLES) - timestamp
+                marker, step = MARKER, 1
         timestamp = (timestamp + self._timestamp_shift) & 0xFFFFFFFF
         if step > 0:
             self.sequence = sequence
-            if (sequence - self._first) & 0xFFFF > 2 * MAX_DROPOUT:
+            # Looked at now and then: the feed's first must not be half the numbers away.
+            if (step != 1 or not sequence & 0xFFF) and (sequence - self._first) & 0xFFFF > 2 * MAX_DROPOUT:
                 self._first = (sequence - MAX_DROPOUT) & 0xFFFF
             if not event:
                 self.timestamp = timestamp
                 self._sent_at = now
         elif (sequence - self._first) & 0x8000:
-            return None
+            return False
         self.packets += 1
-        self.octets += len(data) - HEADER_SIZE
-        rest = data[HEADER_SIZE:]
+        self.octets += size - HEADER_SIZE
         if table is not None:
-            rest = _translate(data, first, table)
-        return HEADER.pack(first, marker | payload_type, sequence, timestamp, self.ssrc) + rest
+            _translate(packet, size, first, table)
+        HEADER.pack_into(packet, 0, first, marker | payload_type, sequence, timestamp, self.ssrc)
+        return True
 
     def omit(self, feed: object) -> None:
         """A packet of the feed is not passed on: what follows closes up, so that the peer counts no loss."""
@@ -106,13 +118,9 @@ class Outgoing:
         return (self.timestamp + max(at_least, elapsed)) & 0xFFFFFFFF
 
 
-def _translate(data: bytes, first: int, table: bytes) -> bytes:
+def _translate(packet: bytearray, size: int, first: int, table: bytes) -> None:
     # CSRC list, header extension and padding stay as they are.
-    start, end = HEADER_SIZE, len(data)
+    start, end = HEADER_SIZE, size
     if first & 0x3F:
-        start += 4 * (first & 0x0F)
-        if first & 0x10:
-            start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4], "big")
-        if first & 0x20:
-            end -= data[-1]
-    return data[HEADER_SIZE:start] + data[start:end].translate(table) + data[end:]
+        start, end = payload_bounds(packet[:size])
+    packet[start:end] = packet[start:end].translate(table)

@@ -8,6 +8,7 @@ from typing import Final
 
 # First byte (version, padding, extension, CSRC count), second byte (marker, payload type), sequence, timestamp, SSRC.
 HEADER: Final = struct.Struct("!BBHII")
+Header = tuple[int, int, int, int, int]
 HEADER_SIZE: Final = 12
 VERSION_MASK: Final = 0xC0
 VERSION_2: Final = 0x80
@@ -45,7 +46,7 @@ class Packet:
         return HEADER.pack(VERSION_2, second, self.sequence, self.timestamp, self.ssrc) + self.payload
 
 
-def payload_bounds(data: bytes) -> tuple[int, int]:
+def payload_bounds(data: bytes | bytearray) -> tuple[int, int]:
     """Start and end of the payload within a datagram. Raises RtpError."""
     if len(data) < HEADER_SIZE or data[0] & VERSION_MASK != VERSION_2:
         raise RtpError("not RTP version 2")

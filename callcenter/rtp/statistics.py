@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from callcenter.rtp.g711 import SAMPLE_RATE
-from callcenter.rtp.packet import timestamp_step
 from callcenter.rtp.rtcp import ReportBlock
 
 # What is further ahead or behind is a sender that numbers anew, or a stray (RFC 3550 A.1).
@@ -32,13 +31,11 @@ class Reception:
         "_timestamp",
         "_transits",
         "jitter",
-        "received",
         "ssrc",
     )
 
     def __init__(self, ssrc: int, sequence: int) -> None:
         self.ssrc = ssrc
-        self.received = 0
         self.jitter = 0.0
         """Interarrival jitter in timestamp units."""
         self._earlier = 0  # lost before the last restart of the numbering
@@ -54,7 +51,6 @@ class Reception:
 
     def count(self, sequence: int) -> None:
         """A packet came that says nothing about jitter (a telephone event keeps its first timestamp)."""
-        self.received += 1
         step = (sequence - self._highest) & 0xFFFF
         if step < MAX_DROPOUT:
             if sequence < self._highest:
@@ -75,10 +71,14 @@ class Reception:
 
     def receive(self, sequence: int, timestamp: int, arrival: float) -> None:
         """A packet of sound came at ``arrival`` (seconds of a steady clock)."""
-        self.count(sequence)
+        if sequence - self._highest == 1:  # nearly always: written out for speed
+            self._highest = sequence
+            self._received += 1
+        else:
+            self.count(sequence)
         if self._transits:
-            late = abs((arrival - self._arrival) * SAMPLE_RATE - timestamp_step(timestamp, self._timestamp))
-            if late < _MAX_JUMP:
+            late = abs((arrival - self._arrival) * SAMPLE_RATE - (timestamp - self._timestamp))
+            if late < _MAX_JUMP:  # and not the moment, once in six days, in which the timestamp wraps
                 self.jitter += (late - self.jitter) / 16.0
         self._transits = True
         self._arrival = arrival

@@ -24,6 +24,7 @@ import uvloop  # noqa: E402
 from callcenter.media.embedded import control  # noqa: E402
 from callcenter.media.embedded.clips import Clips, LoadedClip  # noqa: E402
 from callcenter.media.embedded.leg import Leg, Play  # noqa: E402
+from callcenter.media.embedded.poll import Poll  # noqa: E402
 from callcenter.media.embedded.ports import Ports, PortsExhausted  # noqa: E402
 from callcenter.media.embedded.wheel import SLOTS, Wheel  # noqa: E402
 from callcenter.media.plane import MediaError  # noqa: E402
@@ -43,6 +44,7 @@ class Worker(asyncio.Protocol):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: control.WorkerSettings, capacity: int) -> None:
         self.ended = loop.create_future()
+        self.poll = Poll(loop)
         self.playout: Wheel[Leg] = Wheel(loop, 0.001, Leg.play_frame)
         self._loop = loop
         self._settings = settings
@@ -92,7 +94,7 @@ class Worker(asyncio.Protocol):
     def _obey(self, message: control.Message) -> None:
         op, number, *rest = message
         if op == control.OPEN:
-            self._answer(number, self._open(*rest))
+            self._open(number, *rest)
         elif op == control.PREPARE:
             self._answer(number, self._prepare(*rest))
         elif op == control.BRIDGE:
@@ -126,8 +128,6 @@ class Worker(asyncio.Protocol):
         async def answer() -> None:
             try:
                 result = await work
-            except PortsExhausted as error:
-                self.report([control.FAILED, request, control.CAPACITY, str(error)])
             except MediaError as error:
                 self.report([control.FAILED, request, control.MEDIA, str(error)])
             except Exception as error:  # noqa: BLE001 - whoever asked must not wait for ever
@@ -145,23 +145,18 @@ class Worker(asyncio.Protocol):
 
     # The commands
 
-    async def _open(self, number: int, host: str) -> int:
+    def _open(self, request: int, number: int, host: str) -> None:
         try:
             port, rtp, rtcp = self._ports.open(host)
+        except PortsExhausted as error:
+            self.report([control.FAILED, request, control.CAPACITY, str(error)])
         except OSError as error:
-            raise PortsExhausted(f"no port of {host} can be opened: {error.strerror}") from error
-        leg = Leg(number, port, self, self._settings)
-        try:
-            await leg.open(self._loop, rtp, rtcp)
-        except BaseException:
-            leg.close()
-            rtp.close()
-            rtcp.close()
-            self._ports.give_back(port)
-            raise
-        self._legs[number] = leg
-        self._upkeep.add(leg)
-        return port
+            detail = f"no port of {host} can be opened: {error.strerror}"
+            self.report([control.FAILED, request, control.CAPACITY, detail])
+        else:
+            leg = self._legs[number] = Leg(number, port, rtp, rtcp, self, self._settings)
+            self._upkeep.add(leg)
+            self.report([control.OK, request, port])
 
     async def _prepare(self, path: str) -> float:
         return (await self._clips.load(path)).frames * 0.02
@@ -191,8 +186,7 @@ class Worker(asyncio.Protocol):
         del self._legs[leg.number]
         self._upkeep.remove(leg)
         leg.close()
-        # uvloop closes the sockets in the next round; until then they could not be bound again.
-        self._loop.call_soon(self._ports.give_back, leg.port)
+        self._ports.give_back(leg.port)
 
     def _report_load(self) -> None:
         cpu, wall = time.process_time(), time.monotonic()
@@ -228,7 +222,7 @@ async def _run(settings: control.WorkerSettings) -> None:
     worker = Worker(loop, settings, _allow_files(settings["pairs"]))
     transport, _ = await loop.create_unix_connection(lambda: worker, sock=socket.socket(fileno=settings["control"]))
     await worker.ended
-    await asyncio.sleep(0)  # the sockets close
+    worker.poll.close()
     transport.close()
 
 

@@ -21,7 +21,6 @@ def test_loss_is_counted_over_the_wrap(first: int, lost: set[int]) -> None:
     reception = Reception(1, first)
     receive(reception, numbers)
     assert reception.lost == len(lost)
-    assert reception.received == len(numbers)
     assert reception.jitter_ms == pytest.approx(0, abs=0.01)
 
 
