@@ -13,7 +13,7 @@ from callcenter.model.customer import Match
 from callcenter.storage import customers as customers_module
 from callcenter.storage.customers import Customers, ImportReport, _rows
 from callcenter.storage.database import InlineDatabase, StorageError
-from callcenter.storage.migrate import migrate
+from callcenter.storage.migrate import migrate, shipped
 from tests.unit.storage.support import NOON
 
 
@@ -166,3 +166,49 @@ async def test_a_large_import_goes_in_pieces_and_the_report_stays_bounded(
 def test_no_text_makes_the_reader_of_csv_fail(text: str) -> None:
     for each in (text, "client,name,number\n" + text):
         _rows(each, "text", ImportReport(), None)
+
+
+ACCOUNTS = """\
+client,id,name,numbers,account
+acme,c-1,Jana,+420777123456,A-4711
+acme,c-2,Petr,+420777999888,B/47 12
+acme,c-3,Petra,+420777999887,X-55
+acme,c-4,Pavel,+420777999886,Y-55
+acme,c-5,Without,+420777999885,
+acme,c-6,Letters,+420777999884,ABC
+globex,g-1,Hans,+420777123456,G-9
+"""
+
+
+@pytest.mark.parametrize(
+    ("digits", "customer"),
+    [("4711", "c-1"), ("4712", "c-2"), ("471", None), ("55", None), ("9", None), ("", None), ("' OR 1=1", None)],
+)
+async def test_an_account_is_found_by_the_digits_that_a_telephone_can_send(
+    digits: str, customer: str | None, customers: Customers
+) -> None:
+    """Of this client only, and only where there is no doubt."""
+    await customers.import_csv(ACCOUNTS, NOON)
+    found = await customers.find_account("acme", digits)
+    assert (found.id if found is not None else None) == customer
+
+
+async def test_an_account_that_changed_is_found_by_the_new_one_alone(customers: Customers) -> None:
+    await customers.import_csv(ACCOUNTS, NOON)
+    await customers.import_csv(ACCOUNTS.replace("A-4711", "A-4799"), NOON)
+    assert await customers.find_account("acme", "4711") is None
+    assert (await customers.find_account("acme", "4799")) is not None
+
+
+async def test_accounts_of_an_older_database_can_be_keyed_in_too() -> None:
+    """Those who were imported before accounts had digits, and never change."""
+    database = InlineDatabase()
+    await migrate(database, NOON, shipped()[:6])
+    for number, account in enumerate(("TG-48213", "", "Ä7-ß8", "no digits")):
+        await database.execute(
+            "INSERT INTO customers VALUES ('acme', ?, 'Name', ?, '', '', '', '', '')", (f"c-{number}", account)
+        )
+    await migrate(database, NOON)
+    rows = await database.fetch_all("SELECT account_digits FROM customers ORDER BY id")
+    assert [row[0] for row in rows] == ["48213", "", "78", ""]
+    await database.close()
