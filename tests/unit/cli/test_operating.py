@@ -98,7 +98,7 @@ def test_status_tells_everything_in_eighty_columns() -> None:
     assert told[0] == "callcenter 0.1.0 cc1: draining, up 2:14:01, config 9eb24f895cb8, pid 4711"
     assert told[1] == "draining by olga, 9:00 left; callcenter drain --cancel takes calls again"
     for words in (
-        r"g9e1j5j?\s+\+1415555\*\*\*\*\s+the-tech-giant\s+talking to ana\s+0:41\s+0",
+        r"9e1j5j\s+\+1415555\*\*\*\*\s+the-tech-giant\s+talking to ana\s+0:41\s+0",
         r"\+551195555\*\*\*\*\s+casa-lumina\s+waiting lumina-sales\s+1:02:05\s+-",
         r"lumina-sales\s+1\s+0:31\s+0\s+0\s+0",
         r"ana\s+ready -> not ready: lunch\s+talking\s+registered\s+0:41",
