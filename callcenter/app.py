@@ -217,13 +217,15 @@ class House:
         """End in good order: no new calls, the calls hung up, the last facts told. Done once, however often asked."""
         if self.user_agent.draining:
             return
-        self.front_door.draining = self.feature_codes.draining = True
+        self.front_door.draining = True
+        self.feature_codes.close()
         self.user_agent.drain()
         self.edges.publisher.set_status(Status.DRAINING)
         self.supervisor.end_all(Ending(Side.SYSTEM, EndCause.SHUTDOWN, 503))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GO_DOWN_PATIENCE):
                 await self.supervisor.empty()
+                await self.feature_codes.empty()
         self.dispatcher.settle()
         self.queue_board.close()
         self.stream.append(SwitchStopped(reason))

@@ -72,10 +72,12 @@ class FeatureCodes:
     """
 
     def __init__(self, services: Services, desk: CommandDesk) -> None:
-        self.draining = False
         self._services = services
         self._desk = desk
+        self._closed = False
         self._dialling: set[str] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._calls = Background(MOST_AT_ONCE)
 
     def __len__(self) -> int:
@@ -95,9 +97,18 @@ class FeatureCodes:
             leg.reject(403)
         elif agent in self._dialling:
             leg.reject(486)
-        elif self.draining or not self._calls.start(self._serve(leg, agent, code), name=f"code of {agent}"):
+        elif self._closed or not self._calls.start(self._serve(leg, agent, code), name=f"code of {agent}"):
             leg.reject(503, headers=(("Retry-After", str(RETRY_AFTER)),))
         return True
+
+    async def empty(self) -> None:
+        """Wait until nobody hears an answer."""
+        await self._empty.wait()
+
+    def close(self) -> None:
+        """Hang up and take no more codes: the switch goes down. Never waits; :meth:`empty` tells when all are gone."""
+        self._closed = True
+        self._calls.cancel()
 
     async def _serve(self, leg: Leg, agent: str, code: FeatureCode) -> None:
         party = Party(Side.AGENT, leg, Sound())
@@ -158,12 +169,15 @@ class FeatureCodes:
         dispatcher = self._services.dispatcher
         view = dispatcher.acd.agent(agent)
         self._dialling.add(agent)
+        self._empty.clear()
         if view is not None and view.device is Device.REGISTERED:
             dispatcher.tell(DeviceChanged(agent, Device.BUSY_ELSEWHERE, "dials a code"))
         try:
             yield
         finally:
             self._dialling.discard(agent)
+            if not self._dialling:
+                self._empty.set()
             dispatcher.decide()
             view = dispatcher.acd.agent(agent)
             if view is not None and view.device is Device.BUSY_ELSEWHERE:

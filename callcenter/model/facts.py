@@ -346,7 +346,7 @@ class WrapUpEnded:
 
 @dataclass(frozen=True, slots=True)
 class FeatureCodeDialled:
-    """An agent dialled a code from the own phone; ``result`` says in words what came of it. It is no customer's call."""
+    """An agent dialled a code, which is no customer's call; ``result`` says in words what came of it."""
 
     agent: str
     code: str

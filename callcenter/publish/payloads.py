@@ -169,9 +169,9 @@ def agent_state(
 ) -> dict[str, Any]:
     """An agent's retained state at ``at`` (schema agent.v1). It names the call by its id and nothing of the caller.
 
-    ``since`` is when the agent began to want and to do that, or was lost or found. ``next`` is what holds from the end of the
-    present work on, null when that changes nothing. A wrap-up, or a pause after an offer that failed, ends by itself at
-    ``wrap_up_until`` or ``pause_until``; a wrap-up without that time ends with a disposition.
+    ``since`` is when the agent began to want and to do that, or was lost or found. ``next`` is what holds from the end
+    of the present work on, null when that changes nothing. A wrap-up, or a pause after an offer that failed, ends by
+    itself at ``wrap_up_until`` or ``pause_until``; a wrap-up without that time ends with a disposition.
     """
     pending = (state.next, state.next_reason) != (state.intent, state.reason)
     until = utc(at + timedelta(milliseconds=state.remaining_ms)) if state.remaining_ms else None

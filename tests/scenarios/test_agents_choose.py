@@ -468,3 +468,47 @@ async def test_what_agents_chose_survives_a_restart_and_what_was_chosen_for_them
     assert (view.device, view.forced, view.work) == (Device.REGISTERED, False, Work.IDLE)
     for phone in (*phones.values(), caller, unlucky):
         phone.drops()
+
+
+@story()
+async def test_a_switch_that_goes_down_hangs_up_on_who_dials_a_code_and_keeps_what_was_chosen(world: World) -> None:
+    """The end of the day in the middle of a word: the last fact is the last."""
+    amy = await world.agent("amy", english=5)
+    call = await amy.dial_beside("*21")
+    assert call.connected
+    await world.restart()
+    assert call.over
+    boot = world.facts[0].boot
+    assert [fact.kind for fact in world.facts if fact.boot == boot][-1] == "SwitchStopped"
+    await world.settled()
+    assert chosen(world, "amy") == (Intent.NOT_READY, "lunch")
+    assert await amy.dials_code("*20") == ["agent-ready.en"]
+
+
+@story()
+async def test_the_second_of_two_codes_at_once_is_busy(world: World) -> None:
+    """A phone that sends twice what was dialled once."""
+    amy = await world.agent("amy", english=5)
+    first = await amy.dial_beside("*21")
+    second = await amy.dial_beside("*20")
+    assert first.connected
+    assert second.leg.ending is not None
+    assert second.leg.ending.status == 486
+    await world.sleep(5)
+    assert chosen(world, "amy") == (Intent.NOT_READY, "lunch")
+
+
+@story(max_sessions=2)
+async def test_without_room_for_sound_a_code_is_refused_and_changes_nothing(world: World) -> None:
+    """Whoever hears no confirmation may trust that nothing was done."""
+    amy = await world.agent("amy", english=5)
+    caller = await world.phone("+14155550100")
+    await world.connect(caller, amy)
+    call = await amy.dial_beside("*29")
+    assert call.leg.ending is not None
+    assert call.leg.ending.status == 503
+    view = world.house.acd.agent("amy")
+    assert view is not None
+    assert (view.next, view.device, view.work) == (Intent.READY, Device.REGISTERED, Work.TALKING)
+    assert dialled(world) == []
+    await caller.hangs_up()

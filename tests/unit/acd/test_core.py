@@ -786,6 +786,36 @@ def test_a_flickering_phone_does_not_call_an_agent_back_from_lunch(amy_alone: Fl
     assert amy_alone.agent("amy").reason == "lunch"
 
 
+def test_a_flickering_phone_does_not_sign_an_agent_in_who_signed_out(amy_alone: Floor) -> None:
+    amy_alone.choose("amy", Intent.SIGNED_OUT)
+    amy_alone.phone("amy", Device.UNREACHABLE)
+    amy_alone.phone("amy", Device.REGISTERED)
+    assert amy_alone.agent("amy").intent is Intent.SIGNED_OUT
+    amy_alone.choose("amy", Intent.READY)
+    assert amy_alone.agent("amy").available
+
+
+def test_a_choice_known_from_before_the_start_is_not_undone_by_the_phone_that_comes() -> None:
+    floor = Floor(plan())
+    floor.choose("amy", Intent.NOT_READY, "lunch")
+    floor.choose("bob", Intent.READY)
+    for name in ("amy", "bob"):
+        floor.phone(name, Device.REGISTERED)
+    states = [(view.intent, view.reason, view.forced) for view in floor.acd.agents()]
+    assert states == [(Intent.NOT_READY, "lunch", False), (Intent.READY, "", False)]
+
+
+def test_who_ended_or_extended_a_wrap_up_is_told_with_the_state(amy_alone: Floor) -> None:
+    floor = amy_alone
+    floor.tell(Reconfigured(plan(replace(SALES, wrap_up=WrapUpSettings(extend_once=10.0)), AMY)))
+    floor.join("v1")
+    floor.part(floor.answer("v1"))
+    floor.tell(WrapUpExtended("amy", "the supervisor"))
+    floor.tell(WrapUpDone("amy", "solved", "agent's phone"))
+    causes = [fact.body.cause for fact in floor.facts if isinstance(fact.body, AgentStateChanged)]
+    assert causes[-2:] == ["wrap-up extended by the supervisor", "wrap-up done by agent's phone"]
+
+
 def test_an_agent_who_makes_the_forced_not_ready_his_own_stays_there(amy_alone: Floor) -> None:
     floor = amy_alone
     floor.join("v1")

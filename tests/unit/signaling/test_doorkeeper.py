@@ -132,7 +132,7 @@ def test_who_answers_the_challenge_is_let_in_by_name() -> None:
 
 
 def test_a_phone_that_repeats_the_branch_of_what_was_challenged_is_let_in() -> None:
-    """So does pyVoIP: it counts the CSeq up and keeps the branch: to a transaction that was kept it would be a repetition."""
+    """So does pyVoIP: to a transaction that was kept it would be a repetition."""
     door = Door()
     answer = credentials(door.challenge(branch="z9hG4bKsame"))
     assert [each.status for each in door.dial("*21", answer, branch="z9hG4bKsame")] == [100]
