@@ -12,7 +12,9 @@ from callcenter.media.plane import Clip
 from callcenter.model.facts import PositionAnnounced
 from callcenter.model.states import EndCause, OfferResult, Outcome, Side, VisitOutcome, Work
 from callcenter.simulation import floor
+from callcenter.simulation.fate import Fate
 from callcenter.simulation.phone import Phone
+from callcenter.simulation.workload import day
 from callcenter.simulation.world import World, story, tell
 
 SALES, HELP = "sales-english", "help"
@@ -286,6 +288,34 @@ def test_a_caller_may_hang_up_at_any_moment_of_it(moment: float) -> None:
         phone.drops()
 
     tell(hangs_up)
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_a_day_on_which_everybody_is_told_their_place(seed: int) -> None:
+    """Much talk, keys that lead elsewhere and back, bad weather: no place is ever told worse, and nothing is left."""
+
+    async def told(world: World) -> None:
+        detour = ToQueue("sales-spanish", keep_place=True, on_timeout=(Hangup("nobody"),))
+        keys: dict[str, tuple[Step, ...]] = {"1": (Say("wish"), detour), "2": (Hangup("wish"),)}
+        furnish(
+            world,
+            ToQueue(SALES, keys=keys, on_timeout=(detour,)),
+            announce=replace(TOLD, first=1.0, every=5.0),
+            max_wait=40.0,
+        )
+        await day(world, fate)
+
+    fate = Fate.of(seed)
+    fate = replace(fate, restarts=(), agents=fate.agents[:1], max_calls=400, max_sessions=None)
+    world = tell(told, seed=seed, weather=fate.weather)
+    by_call: dict[str | None, list[int]] = {}
+    for fact in world.facts:
+        if isinstance(fact.body, PositionAnnounced):
+            by_call.setdefault(fact.call_id, []).append(fact.body.position)
+    assert by_call, "nobody was told anything: the day proves nothing"
+    for places in by_call.values():
+        assert places == sorted(places, reverse=True)
+        assert places.count(1) <= 1
 
 
 # Keys
