@@ -19,7 +19,7 @@ MAX_COMMAND = 4 * 1024
 BURST = 20
 RATE = 10.0
 # Of all agents together: a thousand who come back at one moment, and what costs the switch two hundredths of a core.
-BURST_OF_ALL = 2_000
+BURST_OF_ALL = 1_000
 RATE_OF_ALL = 200.0
 # Names that come from the network; an external broker may let anybody invent them.
 MAX_AGENTS = 20_000
@@ -58,7 +58,7 @@ class Commands:
         if len(payload) > MAX_COMMAND:
             return _no(None, f"the command has {len(payload)} bytes: {MAX_COMMAND} at most")
         try:
-            command = json.loads(payload, parse_constant=_refuse_constant)
+            command = json.loads(payload.decode(), parse_constant=_refuse_constant)
         except UnicodeDecodeError:
             return _no(None, "the command is not UTF-8")
         except (ValueError, RecursionError):

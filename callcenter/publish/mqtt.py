@@ -9,6 +9,8 @@ import math
 import os
 import socket
 import ssl
+import traceback
+import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -146,6 +148,7 @@ class MqttPublisher(LinkedPublisher):
             why = why_not_connected(
                 error, tls=address.tls, ca_file=address.ca_file, client_certificate=address.cert_file is not None
             )
+            _let_go(error.__context__)
             raise LinkLost(f"{address}: {why}") from error
         try:
             yield _MqttLink(client, address)
@@ -373,6 +376,13 @@ def _tls(address: BrokerAddress) -> ssl.SSLContext:
         except (OSError, ssl.SSLError) as error:
             raise LinkLost(f"{address}: the certificate {address.cert_file} cannot be used: {error}") from error
     return context
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Let go of the socket of a failed handshake, which paho leaves open in the frames of the error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        traceback.clear_frames(error.__traceback__ if error is not None else None)
 
 
 async def _enter(client: _Client) -> None:

@@ -27,7 +27,13 @@ class Reader:
 
 @contextlib.asynccontextmanager
 async def reader(
-    port: int, user: str, password: str, *topics: str, version: str = "mqttv5", options: tuple[str, ...] = ()
+    port: int,
+    user: str,
+    password: str,
+    *topics: str,
+    version: str = "mqttv5",
+    options: tuple[str, ...] = (),
+    form: str = "GOT %r %t %p",
 ) -> AsyncIterator[Reader]:
     """A subscriber; the block begins when the broker has acknowledged its subscription."""
     program = shutil.which("mosquitto_sub")
@@ -52,7 +58,7 @@ async def reader(
             "-q",
             "1",
         ),
-        *("-F", "GOT %r %t %p", *options),
+        *("-F", form, *options),
         *(part for topic in topics for part in ("-t", topic)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -79,14 +85,22 @@ async def _read(found: Reader) -> None:
             found.said.append(line)
 
 
-async def publish(port: int, user: str | None, password: str, topic: str, payload: str, version: str = "mqttv5") -> str:
+async def publish(
+    port: int,
+    user: str | None,
+    password: str,
+    topic: str,
+    payload: str,
+    version: str = "mqttv5",
+    options: tuple[str, ...] = (),
+) -> str:
     """One message with QoS 1, as an agent's CRM would send it; returns what the program said."""
     login = () if user is None else ("-u", user, "-P", password)
     program = shutil.which("mosquitto_pub")
     assert program is not None, "these tests need mosquitto_pub: apt-get install mosquitto-clients"
     process = await asyncio.create_subprocess_exec(
         *(program, "-h", "127.0.0.1", "-p", str(port), *login, "-V", version, "-q", "1"),
-        *("-t", topic, "-m", payload),
+        *("-t", topic, "-m", payload, *options),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -372,8 +372,6 @@ async def test_the_last_will_of_a_killed_switch_says_offline(broker: MosquittoBr
             await until(lambda: late.got == [(True, topics.STATUS, "offline")])
 
 
-# paho leaves the socket of a failed handshake to the collector.
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 async def test_tls_is_checked_against_the_named_authority(tmp_path: Path, broker: MosquittoBroker) -> None:
     for name in ("ours", "theirs"):
         process = await asyncio.create_subprocess_exec(
