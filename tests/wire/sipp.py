@@ -15,18 +15,19 @@ SCENARIOS = Path(__file__).parent / "scenarios"
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What sipp counted, and what it complained of."""
+    """What sipp counted, and what it complained of; ``refused``: by a switch that is full."""
 
     status: int
     succeeded: int
+    refused: int
     failed: int
     retransmissions: int
     errors: str
 
     @property
     def clean(self) -> bool:
-        """Every call as the scenario tells it."""
-        return self.status == 0 and self.failed == 0
+        """Every call as the scenario tells it, to its end."""
+        return self.status == 0 and self.failed == 0 and self.refused == 0
 
 
 def can_press_keys() -> bool:
@@ -47,17 +48,20 @@ async def call(
     transport: str = "udp",
     seconds: float = 60.0,
     status: int = 404,
+    name: str = "sipp",
 ) -> Tally:
     """Runs a scenario of ``scenarios/`` against ``target`` (host:port) and returns when all its calls are over.
 
-    ``key`` is what the caller presses, ``talk`` how long he stays then, ``status`` what a refused one must get.
+    ``key`` is what the caller presses, ``talk`` how long he stays then, ``status`` what a refused one must get,
+    ``name`` what the switch is told of who calls.
     """
     folder.mkdir(parents=True, exist_ok=True)
     digit = folder / "digit.pcap"
     digit.write_bytes(tone.pcap_of_digit("0123456789*#".index(key)))
     script = folder / "scenario.xml"
     told = (SCENARIOS / f"{scenario}.xml").read_text()
-    script.write_text(told.replace("DIGIT_PCAP", str(digit)).replace("STATUS", str(status)))
+    told = told.replace("DIGIT_PCAP", str(digit)).replace("STATUS", str(status)).replace('"sipp [', f'"{name} [')
+    script.write_text(told)
     command = [
         *("sipp", target, "-sf", str(script), "-s", number, "-i", "127.0.0.1", "-mi", "127.0.0.1"),
         *(
@@ -91,11 +95,13 @@ def _tally(status: int, folder: Path) -> Tally:
     counted = folder / "stat.csv"
     rows = list(csv.DictReader(counted.read_text().splitlines(), delimiter=";")) if counted.exists() else []
     if not rows:
-        return Tally(status or 255, 0, 0, 0, said + (folder / "stderr.log").read_text(errors="replace")[-2000:])
+        return Tally(status or 255, 0, 0, 0, 0, said + (folder / "stderr.log").read_text(errors="replace")[-2000:])
     last = rows[-1]
+    refused = int(last.get("refused(C)") or 0)
     return Tally(
         status,
-        int(last["SuccessfulCall(C)"]),
+        int(last["SuccessfulCall(C)"]) - refused,
+        refused,
         int(last["FailedCall(C)"]),
         int(last["Retransmissions(C)"]),
         said,

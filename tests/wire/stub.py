@@ -339,6 +339,10 @@ class Stub(asyncio.DatagramProtocol):
         rang = {m.call_id for m in self.received if m.method == "INVITE"}
         return len(rang - {m.call_id for m in self.received if m.method in {"BYE", "CANCEL"}})
 
+    def talked(self) -> int:
+        """How many calls were taken here: answered with 200, and acknowledged."""
+        return len({m.call_id for m in self.received if m.method == "INVITE"} & self._acknowledged)
+
     async def register(
         self, user: str, password: str, *, expires: int = 300, algorithm: str = "MD5", as_user: str | None = None
     ) -> Message:
