@@ -476,8 +476,10 @@ async def test_a_switch_that_goes_down_hangs_up_on_who_dials_a_code_and_keeps_wh
     amy = await world.agent("amy", english=5)
     call = await amy.dial_beside("*21")
     assert call.connected
-    await world.restart()
+    asked = world.clock.monotonic()
+    await world.restart(down=1.0)
     assert call.over
+    assert world.clock.monotonic() - asked < 1.3, "nobody is heard out"
     boot = world.facts[0].boot
     assert [fact.kind for fact in world.facts if fact.boot == boot][-1] == "SwitchStopped"
     await world.settled()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callcenter.acd.core import Acd
@@ -186,6 +186,7 @@ WORDS = st.sampled_from(["state", "wrap_up_done", "wrap_up_extend", "ready", "no
 FIELDS = st.sampled_from(["id", "do", "agent", "chosen", "reason", "disposition", "more"])
 
 
+@settings(deadline=None)  # each day begins with a loop of its own
 @given(st.lists(st.dictionaries(FIELDS, WORDS | JSON, max_size=6), max_size=8))
 def test_whatever_is_sent_is_answered_and_never_raises(sent: list[dict[str, Any]]) -> None:
     def told(room: Room) -> None:
