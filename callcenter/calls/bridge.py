@@ -34,7 +34,6 @@ async def talk(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand,
     """Bridge both parties until the agent's side ends. The caller's hang-up leaves this block from outside."""
     caller, offer = call.caller, in_hand.offer
     caller.sound.stop()
-    caller.sound.listen_for_digits(False)
     await caller.sound.session.bridge(agent.sound.session)
     if agent.leg.ending is not None:
         return TalkEnd.NEVER_BEGAN

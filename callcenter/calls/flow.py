@@ -111,7 +111,6 @@ async def run_step(call: Call, step: Step) -> Outcome:
         case GoTo():
             return GoAway(enter(call, step.flow))
         case ToQueue():
-            call.caller.sound.listen_for_digits(False)
             match await wait_in_queue(call, step):
                 case Ending() as ending:
                     return ending

@@ -384,6 +384,21 @@ def test_a_press_that_comes_in_the_sound_and_by_info_counts_once(later: float) -
 
 
 @story()
+async def test_the_same_key_pressed_again_is_another_press(world: World) -> None:
+    """Also when only one of its two ways comes through."""
+    flow(world, ACCOUNT, NEXT)
+    caller = await world.phone("+14155550100")
+    await caller.dial("1000")
+    for by_sound, by_info in (("4", "4"), ("", "4"), ("", "4"), ("7", ""), ("7", ""), ("7", "7"), ("", "#")):
+        await caller.press(by_sound)
+        await caller.informs(by_info)
+        await world.sleep(0.3)
+    await caller.hears("menu.en")
+    assert told(world, DigitsEntered) == [DigitsEntered("account", "444777", valid=True)]
+    await caller.hangs_up()
+
+
+@story()
 async def test_an_info_about_something_else_is_answered_and_changes_nothing(world: World) -> None:
     flow(world, replace(ACCOUNT, retries=0))
     caller = await world.phone("+14155550100")
@@ -846,6 +861,8 @@ async def test_tones_are_listened_for_while_keys_are_wanted_and_not_while_people
     await caller.hears("account.en", after=3)
     assert [each.wants_digits for each in world.plane.sessions] == [True]
     await caller.press("1#")
+    await caller.hears("music")
+    assert not any(each.wants_digits for each in world.plane.sessions)
     await amy.rings()
     await amy.answers()
     await caller.hears(amy)

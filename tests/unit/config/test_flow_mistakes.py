@@ -164,6 +164,35 @@ def test_what_is_useless_is_a_warning_and_the_switch_starts(
     assert path in [problem.path for problem in found if problem.code is code] or not path, [*map(str, found)]
 
 
+@pytest.mark.parametrize(
+    ("step", "unreached"),
+    [
+        ("branch: [{when: {customer: sure}, then: [hangup]}, {otherwise: [hangup]}]", True),
+        ("branch: [{when: {customer: sure}, then: [hangup]}, {otherwise: [{say: hello}]}]", False),
+        ("branch: [{when: {customer: sure}, then: [hangup]}]", False),
+        ("hours: {name: office, open: [hangup], closed: [hangup]}", True),
+        ("hours: {name: office, open: [hangup], closed: [hangup], holiday: [{say: hello}]}", False),
+        ("hours: {name: office, open: [hangup]}", False),
+        (
+            "menu: {id: m, prompt: hello, choices: {'1': {then: [hangup]}, '9': repeat}, otherwise: [{say: hello}]}",
+            True,
+        ),
+        ("menu: {id: m, prompt: hello, choices: {'1': {then: [hangup]}, '2': {intent: sales}}}", False),
+        ("collect: {into: x, prompt: hello, max: 4}", False),
+        ("queue: sales", False),
+        ("queue: {to: sales, on_timeout: [hangup]}", True),
+        ("flow: last", True),
+        ("say: hello", False),
+    ],
+)
+def test_what_stands_behind_a_step_is_reached_when_a_call_can_come_out_of_it(
+    step: str, unreached: bool, tmp_path: Path
+) -> None:
+    text = broken("    - say: hello\nqueues:", f"    - {step}\n    - say: hello\n  last:\n    - hangup\nqueues:")
+    found = [each.path for each in load_text(tmp_path, text).warnings if each.code is Code.UNREACHED]
+    assert (found == ["flows.promise.1"]) is unreached, found
+
+
 def test_the_last_holiday_counts_until_its_day_is_over(tmp_path: Path) -> None:
     folder = write_floor(tmp_path / "config", broken("{12-25: Christmas}", "{2026-11-21: Today}"))
 
