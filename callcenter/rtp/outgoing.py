@@ -14,6 +14,9 @@ from callcenter.rtp.packet import HEADER, HEADER_SIZE, MARKER, VERSION_2, Header
 # A feed whose sequence number jumps further than this numbers anew (RFC 3550 A.1).
 MAX_DROPOUT: Final = 3000
 
+# Octets of a packet of 20 ms.
+_USUAL: Final = HEADER_SIZE + FRAME_SAMPLES
+
 
 class Outgoing:
     """Numbers what is sent. ``now`` is seconds of a steady clock."""
@@ -21,10 +24,10 @@ class Outgoing:
     __slots__ = (
         "_feed",
         "_first",
+        "_more_octets",
         "_sent_at",
         "_sequence_shift",
         "_timestamp_shift",
-        "octets",
         "packets",
         "sequence",
         "ssrc",
@@ -38,12 +41,17 @@ class Outgoing:
         self.timestamp = timestamp
         """Of the latest packet of sound."""
         self.packets = 0
-        self.octets = 0
         self._sent_at: float | None = None
         self._feed: object = None
         self._first = 0
+        self._more_octets = 0  # beside those of 20 ms a packet
         self._sequence_shift = 0
         self._timestamp_shift = 0
+
+    @property
+    def octets(self) -> int:
+        """Octets of payload so far."""
+        return self.packets * FRAME_SAMPLES + self._more_octets
 
     def frame(self, feed: object, payload_type: int, payload: bytes, now: float) -> bytes:
         """A packet with a frame of our own; ``feed`` is who it comes from, the marker is set on the first of a feed."""
@@ -55,7 +63,7 @@ class Outgoing:
         self.timestamp = self.timestamp_at(now, FRAME_SAMPLES)
         self._sent_at = now
         self.packets += 1
-        self.octets += len(payload)
+        self._more_octets += len(payload) - FRAME_SAMPLES
         return HEADER.pack(VERSION_2, second, self.sequence, self.timestamp, self.ssrc) + payload
 
     def relay(
@@ -99,7 +107,8 @@ class Outgoing:
         elif (sequence - self._first) & 0x8000:
             return False
         self.packets += 1
-        self.octets += size - HEADER_SIZE
+        if size != _USUAL:
+            self._more_octets += size - _USUAL
         if table is not None:
             _translate(packet, size, first, table)
         HEADER.pack_into(packet, 0, first, marker | payload_type, sequence, timestamp, self.ssrc)

@@ -90,6 +90,11 @@ class Reception:
         return self._highest
 
     @property
+    def arrival(self) -> float:
+        """When the latest packet of sound came; 0.0 before the first."""
+        return self._arrival
+
+    @property
     def lost(self) -> int:
         """Packets lost so far; never negative, although duplicates may have come."""
         return self._earlier + max(0, self._expected - self._received)

@@ -63,6 +63,9 @@ _TABLES: Final = {("PCMU", "PCMA"): ULAW_TO_ALAW, ("PCMA", "PCMU"): ALAW_TO_ULAW
 # NTP time of the steady clock's zero: reports must not jump when the wall clock is set.
 _EPOCH: Final = time.time() - time.monotonic()
 
+# Octets of a packet of 20 ms.
+_USUAL: Final = HEADER_SIZE + FRAME_SAMPLES
+
 # The datagram at hand. It is dealt with before the next one is read.
 _PACKET: Final = bytearray(MAX_PACKET + 1)
 _VIEW: Final = memoryview(_PACKET)
@@ -125,6 +128,7 @@ class Leg:
     # With so many attributes slots are faster than a dictionary, and 2 kB smaller.
     __slots__ = (
         "_accepts",
+        "_allowance",
         "_budget",
         "_cname",
         "_destination",
@@ -140,8 +144,8 @@ class Leg:
         "_last_report_at",
         "_lost_before",
         "_missing_after",
+        "_more_octets",
         "_next_report",
-        "_octets_received",
         "_outgoing",
         "_packets_received",
         "_play",
@@ -219,9 +223,10 @@ class Leg:
         self._tones: ToneReceiver | None = None
         self._heard_at = 0.0
         self._told_silent = False
-        self._budget = MAX_RATE
+        # Counted down, and what was used added up now and then; octets beside those of 20 ms a packet.
+        self._budget = self._allowance = MAX_RATE
         self._packets_received = 0
-        self._octets_received = 0
+        self._more_octets = 0
         self._lost_before = 0
         # What we send.
         self._play: Play | None = None
@@ -287,14 +292,15 @@ class Leg:
             return
         if (addr != self._source or ssrc != self._ssrc) and not self._admit(addr, ssrc, sequence):
             return
-        self._budget -= 1
-        if self._budget < 0:
+        budget = self._budget - 1
+        if budget < 0:
             return
+        self._budget = budget
+        if size != _USUAL:
+            self._more_octets += size - _USUAL
         now = time.monotonic()
-        self._heard_at = now
-        self._packets_received += 1
-        self._octets_received += size - HEADER_SIZE
         if kind == _EVENT_KIND:
+            self._heard_at = now
             self._reception.count(sequence)
             if not self._event(bytes(_VIEW[:size]), timestamp, bool(second & 0x80)):
                 return
@@ -450,8 +456,9 @@ class Leg:
     def upkeep(self, period: float) -> None:
         """Once every ``period`` seconds: notice silence, send a report when one is due."""
         now = time.monotonic()
-        self._budget = int(MAX_RATE * period) + 50
-        silent = now - self._heard_at
+        self._packets_received += self._allowance - self._budget
+        self._budget = self._allowance = int(MAX_RATE * period) + 50
+        silent = now - max(self._heard_at, self._reception.arrival)
         if not self._due or silent < self._silence_timeout:
             self._told_silent = False
         elif not self._told_silent:
@@ -521,10 +528,11 @@ class Leg:
     def counters(self) -> list[float]:
         """The fields of MediaStats, in their order."""
         heard = self._ssrc >= 0
+        received = self._packets_received + self._allowance - self._budget
         return [
-            self._packets_received,
+            received,
             self._outgoing.packets,
-            self._octets_received,
+            received * FRAME_SAMPLES + self._more_octets,
             self._outgoing.octets,
             self._lost_before + (self._reception.lost if heard else 0),
             round(self._reception.jitter_ms, 3),

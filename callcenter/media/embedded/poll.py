@@ -22,18 +22,23 @@ class Poll:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._epoll = select.epoll()
-        self._reads: dict[int, Callable[[], None]] = {}
+        self._reads: list[Callable[[], None] | None] = []
+        """By number of the socket's file; the kernel gives out the smallest that is free."""
         loop.add_reader(self._epoll.fileno(), self._turn)
 
     def add(self, sock: socket.socket, read: Callable[[], None]) -> None:
         """Read this socket too."""
-        self._reads[sock.fileno()] = read
-        self._epoll.register(sock.fileno(), select.EPOLLIN)
+        number = sock.fileno()
+        self._reads += [None] * (number + 1 - len(self._reads))
+        self._reads[number] = read
+        self._epoll.register(number, select.EPOLLIN)
 
     def remove(self, sock: socket.socket) -> None:
         """No more; before the socket is closed. Does nothing when it is not read."""
-        if self._reads.pop(sock.fileno(), None) is not None:
-            self._epoll.unregister(sock.fileno())
+        number = sock.fileno()
+        if number >= 0 and self._reads[number] is not None:
+            self._reads[number] = None
+            self._epoll.unregister(number)
 
     def close(self) -> None:
         """Read nothing any more."""
@@ -43,5 +48,6 @@ class Poll:
     def _turn(self) -> None:
         reads = self._reads
         for number, _ in self._epoll.poll(0, _AT_ONCE):
-            if number in reads:  # else an earlier one's datagram has ended it
-                reads[number]()
+            read = reads[number]
+            if read is not None:  # else an earlier one's datagram has ended it
+                read()
