@@ -49,11 +49,12 @@ async def call(
     seconds: float = 60.0,
     status: int = 404,
     name: str = "sipp",
+    info: tuple[str, str] = ("", ""),
 ) -> Tally:
     """Runs a scenario of ``scenarios/`` against ``target`` (host:port) and returns when all its calls are over.
 
     ``key`` is what the caller presses, ``talk`` how long he stays then, ``status`` what a refused one must get,
-    ``name`` what the switch is told of who calls.
+    ``name`` what the switch is told of who calls, ``info`` the type and the body of an INFO.
     """
     folder.mkdir(parents=True, exist_ok=True)
     digit = folder / "digit.pcap"
@@ -61,7 +62,7 @@ async def call(
     script = folder / "scenario.xml"
     told = (SCENARIOS / f"{scenario}.xml").read_text()
     told = told.replace("DIGIT_PCAP", str(digit)).replace("STATUS", str(status)).replace('"sipp [', f'"{name} [')
-    script.write_text(told)
+    script.write_text(told.replace("INFO_TYPE", info[0]).replace("INFO_BODY", info[1]))
     command = [
         *("sipp", target, "-sf", str(script), "-s", number, "-i", "127.0.0.1", "-mi", "127.0.0.1"),
         *(

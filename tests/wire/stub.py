@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import re
 import secrets
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -328,11 +329,24 @@ class Stub(asyncio.DatagramProtocol):
 
     def press(self, answer: Message, key: str) -> None:
         """Sends one key (RFC 4733) to where a 2xx said that it wants its sound."""
-        line = re.search(r"m=audio (\d+)", answer.body)
-        assert line is not None
         assert self._media is not None
         for packet in tone.rtp_of_digit("0123456789*#".index(key)):
-            self._media.sendto(packet, (self.switch[0], int(line[1])))
+            self._media.sendto(packet, self._ear(answer))
+
+    async def speak(self, answer: Message, samples: tone.Samples) -> None:
+        """Sends sound (PCMU) to where a 2xx said that it wants its sound, as fast as it is spoken."""
+        assert self._media is not None
+        loop, coded = asyncio.get_running_loop(), tone.mu_law(samples)
+        begin = loop.time()
+        for number, at in enumerate(range(0, len(coded), 160)):
+            header = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, at, 0x5EEDCAFE)
+            self._media.sendto(header + coded[at : at + 160], self._ear(answer))
+            await asyncio.sleep(max(0.0, begin + 0.02 * (number + 1) - loop.time()))
+
+    def _ear(self, answer: Message) -> Where:
+        line = re.search(r"m=audio (\d+)", answer.body)
+        assert line is not None
+        return self.switch[0], int(line[1])
 
     def dialogs(self) -> int:
         """How many calls that rang here were neither cancelled nor ended by the switch."""

@@ -22,6 +22,18 @@ def tone(hz: float, seconds: float, amplitude: int = 9000) -> Samples:
     return (numpy.sin(2 * numpy.pi * hz * at) * amplitude).astype(numpy.int16)
 
 
+def key_tone(key: str, seconds: float) -> Samples:
+    """The two tones of a key (ITU-T Q.23)."""
+    row, column = divmod("123A456B789C*0#D".index(key), 4)
+    low, high = (697, 770, 852, 941)[row], (1209, 1336, 1477, 1633)[column]
+    return tone(low, seconds, 6000) + tone(high, seconds, 6000)
+
+
+def silence(seconds: float) -> Samples:
+    """Nothing."""
+    return numpy.zeros(int(seconds * RATE), dtype=numpy.int16)
+
+
 def write_wav(path: Path, samples: Samples) -> Path:
     """Writes 8 kHz mono 16 bit."""
     with wave.open(str(path), "wb") as out:
