@@ -170,6 +170,20 @@ async def test_who_stands_too_far_back_is_told_so_without_a_number(world: World)
 
 
 @story()
+async def test_who_was_told_a_number_never_hears_that_they_stand_too_far_back(world: World) -> None:
+    """Told to be second; then others come in before, and the place is beyond what is counted."""
+    furnish(world, announce=Announce("position", most=2, beyond="beyond"))
+    _, second = [await caller(world, number) for number in range(2)]
+    await second.hears("position/2", after=15)
+    await second.hears("music")
+    furnish(world, ToQueue(SALES, priority=50))
+    await caller(world, 3)
+    assert await listen(world, second, 100) == []
+    for phone in world.phones:
+        await phone.hangs_up()
+
+
+@story()
 async def test_announcements_are_in_the_language_of_the_caller(world: World) -> None:
     furnish(world, language="es")
     phone = await caller(world, 1)
@@ -351,6 +365,18 @@ async def test_a_key_that_means_nothing_is_ignored(world: World) -> None:
     await phone.hangs_up()
     assert phone.call is not None
     assert (await world.interaction(phone.call)).digits == ()
+
+
+@story()
+async def test_of_two_keys_pressed_at_once_the_first_one_counts(world: World) -> None:
+    furnish(world, ToQueue(SALES, keys={"1": (Hangup("wish"),), "2": (Hangup("busy"),)}))
+    phone = await caller(world, 1)
+    assert phone.call is not None
+    for key in "12":
+        phone.call.sound.press(key)
+    await phone.hears("wish")
+    await phone.is_hung_up()
+    assert (await world.interaction(phone.call)).digits == ("1",)
 
 
 @story()
