@@ -67,6 +67,7 @@ def pop(match: Match = Match.SURE, customers: tuple[Customer, ...] = (JANA,), gr
         waited_s=112.4321,
         menu=["billing", "refund"],
         entered={"order": "1881"},
+        attributes={"order": "1881", "pin": "****"},
         match=match,
         customers=customers,
         interactions=[RECORD],
@@ -99,6 +100,7 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
         "waited_s": 112.4,
         "position_was": 3,
         "ivr": {"language": "cs", "menu": ["billing", "refund"], "entered": {"order": "1881"}},
+        "attributes": {"order": "1881", "pin": "****"},
         "customer": {
             "id": "c-4711",
             "name": "Jana Nováková",
