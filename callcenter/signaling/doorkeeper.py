@@ -62,7 +62,7 @@ class Doorkeeper:
                 self._wrong.pop(host, None)
                 return user
             case Verified(user=user):
-                return self._refuse(host, f"{user} calls as {str(request.from_.uri.user)[:64]}")
+                return self._refuse(host, f"{user} calls in another's name")
             case Refused():
                 return self._refuse(host, "wrong user or password")
 
