@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Self
 
@@ -57,7 +57,7 @@ class ControlClient:
                 raise NoSwitch("the switch has ended") from None
         return _result(answer)
 
-    def events(self, after: int | None = None) -> Iterator[dict[str, Any]]:
+    def events(self, after: int | None = None) -> Generator[dict[str, Any], None, None]:
         """The facts behind number ``after``, in order, as they come (None: from now on); ends with the switch.
 
         Raises ControlError when we read too slowly and were cut: ask again after the last one that came.

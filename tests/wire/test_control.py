@@ -260,7 +260,7 @@ async def test_events_have_no_gap_and_nothing_twice_over_many_connections(switch
                     ended += fact["kind"] == "CallEnded"
                     if len(seen) % 7 == 0 or ended == calls:
                         break
-                events.close()  # type: ignore[attr-defined]
+                events.close()
         return seen
 
     async def call(phone: Stub) -> None:

@@ -1,0 +1,44 @@
+"""Commands that are asked wrongly are refused with what to write instead, and nothing is done."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from callcenter.control.protocol import Asked, CommandError
+from callcenter.operate.commands import Commands
+from callcenter.operate.life import Life
+
+
+@pytest.mark.parametrize(
+    ("do", "fields", "error"),
+    [
+        ("status", {"numbers": True}, "status knows no field `numbers`; there are: none"),
+        ("reload", {"dry-run": True}, "reload knows no field `dry-run`; there are: `dry`, `revision`"),
+        ("reload", {"dry": "yes"}, "`dry` is true or false"),
+        ("reload", {"revision": 7}, "`revision` is a text"),
+        ("drain", {"limit": 7}, "drain knows no field `limit`; there are: `seconds`, `cancel`"),
+        ("drain", {"seconds": -1}, "`seconds` is a number from 0 to 604800"),
+        ("drain", {"seconds": True}, "`seconds` is a number"),
+        ("drain", {"seconds": float("nan")}, "`seconds` is a number"),
+        ("drain", {"seconds": 10**9}, "`seconds` is a number"),
+        ("drain", {"cancel": 1}, "`cancel` is true or false"),
+        ("drain", {"cancel": True}, "there is no drain to cancel"),
+    ],
+)
+async def test_what_is_asked_wrongly_is_refused(do: str, fields: dict[str, Any], error: str) -> None:
+    nobody = cast("Any", None)
+    commands = Commands(nobody, Life(), nobody).all()
+    with pytest.raises(CommandError) as caught:
+        await commands[do].run(Asked(do, "olga", "1", fields))
+    assert error in str(caught.value)
+
+
+async def test_a_switch_that_goes_down_is_neither_reloaded_nor_drained() -> None:
+    nobody, life = cast("Any", None), Life()
+    life.end("SIGTERM")
+    commands = Commands(nobody, life, nobody).all()
+    for do in ("reload", "drain"):
+        with pytest.raises(CommandError, match="the switch goes down"):
+            await commands[do].run(Asked(do, "olga"))
