@@ -12,7 +12,7 @@ from callcenter.sip.dialog import Dialog, DialogState, caller_of, routed
 from callcenter.sip.errors import SipParseError
 from callcenter.sip.events import Effect, EndedBy, InviteReceived, RequestReceived, ResponseReceived
 from callcenter.sip.flow import Address, Flow
-from callcenter.sip.headers import Headers, Via
+from callcenter.sip.headers import Headers
 from callcenter.sip.invite import Session
 from callcenter.sip.message import Request, Response
 from callcenter.sip.parser import answerable, check, parse
@@ -594,18 +594,10 @@ class _Asked:
 def _seen_from(request: Request, flow: Flow) -> Request:
     """Note in the top Via where the request came from (RFC 3261 18.2.1, RFC 3581 4); returns the request."""
     via = request.via
-    seen = _noted(via, flow.remote)
+    seen = via.seen_from(flow.remote.host, flow.remote.port)
     if seen is not via:
-        request.headers.replace_first("Via", str(seen))
+        request.note_via(seen)
     return request
-
-
-def _noted(via: Via, source: Address) -> Via:
-    if via.rport == 0:
-        return via.with_param("received", source.host).with_param("rport", str(source.port))
-    if via.host != source.host:
-        return via.with_param("received", source.host)
-    return via
 
 
 def _own_address(flow: Flow) -> Address:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from callcenter.sip.errors import SipParseError
-from callcenter.sip.uri import Params, Uri, read_ipv6
+from callcenter.sip.uri import Params, Uri, read_ipv6, split_params
 
 # CSeq numbers are below 2**31 (RFC 3261 8.1.1.5).
 MAX_CSEQ = 2**31 - 1
@@ -15,6 +16,10 @@ MAX_CSEQ = 2**31 - 1
 MAX_VALUES = 256
 # Parameters of one value.
 MAX_PARAMS = 64
+# Names and URIs come again and again: with each message of a call, and for each call to one number. The last so many
+# of usual length are remembered, a megabyte (an answered leg costs 10 % less).
+REMEMBERED = 1024
+MAX_REMEMBERED = 160
 
 COMPACT = {
     "a": "accept-contact",
@@ -97,6 +102,12 @@ _PARAM = re.compile(
     r'[ \t]*;[ \t]*([^\s\x00-\x20\x7f;,="<>]+)[ \t]*(?:=[ \t]*(' + _QUOTED + r'|[^\s\x00-\x20\x7f;,"<>]*)[ \t]*)?',
     re.DOTALL,
 )
+# What phones really send, tried first: a class of ASCII characters matches five times as fast as one of exclusions.
+_USUAL_PARAMS = re.compile(r"(?:;[A-Za-z0-9.\-+*!%'_~]+(?:=[A-Za-z0-9.\-+*!%'_~]*)?)*")
+_USUAL_VIA = re.compile(
+    r"SIP/2\.0/([A-Z]{3,4}) ([A-Za-z0-9._-]+)(?::([0-9]{1,5}))?"
+    r"((?:;[A-Za-z0-9.\-+*!%'_~]+(?:=[A-Za-z0-9.\-+*!%'_~]*)?)*)"
+)
 _PLAIN_PARAMS = re.compile(r'(?:;[^\s\x00-\x20\x7f;,="<>]+(?:=[^\s\x00-\x20\x7f;,"<>]*)?)*')
 # A token, or an IPv6 address: in brackets as a host, bare as the value of ``received`` (RFC 3261 25.1, RFC 5118 4.5).
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*")
@@ -157,13 +168,9 @@ def parse_params(text: str) -> Params:
         return ()
     if text.count(";") > MAX_PARAMS:
         raise SipParseError("Too many parameters")
-    if _PLAIN_PARAMS.fullmatch(text):
-        pairs: list[tuple[str, str | None]] = []
-        for part in text[1:].split(";"):
-            name, equals, value = part.partition("=")
-            pairs.append((name, value if equals else None))
-        return tuple(pairs)
-    pairs = []
+    if _USUAL_PARAMS.fullmatch(text) or _PLAIN_PARAMS.fullmatch(text):
+        return split_params(text)
+    pairs: list[tuple[str, str | None]] = []
     at, end = 0, len(text)
     while at < end:
         found = _PARAM.match(text, at)
@@ -240,17 +247,7 @@ class NameAddr:
     @classmethod
     def parse(cls, text: str) -> NameAddr:
         """Read a name-addr or addr-spec with its parameters. Raises SipParseError."""
-        found = _NAME_ADDR.fullmatch(text)
-        if found is not None:
-            quoted, words, uri, params = found.groups()
-            display = unquote_string(quoted) if quoted is not None else words.strip(" \t")
-            return cls(Uri.parse(uri), display, parse_params(params) if params else ())
-        # Without angle brackets the parameters belong to the header, and the URI holds no "," and "?" (RFC 3261 20).
-        spec, semicolon, rest = text.partition(";")
-        spec = spec.rstrip(" \t")
-        if "?" in spec or "," in spec:
-            raise SipParseError("URI needs angle brackets")
-        return cls(Uri.parse(spec), "", parse_params(semicolon + rest))
+        return _known_name_addr(text) if len(text) <= MAX_REMEMBERED else _read_name_addr(text)
 
     def __str__(self) -> str:
         display = quote_string(self.display) + " " if self.display else ""
@@ -283,6 +280,23 @@ class NameAddr:
         return replace(self, params=())
 
 
+def _read_name_addr(text: str) -> NameAddr:
+    found = _NAME_ADDR.fullmatch(text)
+    if found is not None:
+        quoted, words, uri, params = found.groups()
+        display = unquote_string(quoted) if quoted is not None else words.strip(" \t")
+        return NameAddr(Uri.parse(uri), display, parse_params(params) if params else ())
+    # Without angle brackets the parameters belong to the header, and the URI holds no "," and "?" (RFC 3261 20).
+    spec, semicolon, rest = text.partition(";")
+    spec = spec.rstrip(" \t")
+    if "?" in spec or "," in spec:
+        raise SipParseError("URI needs angle brackets")
+    return NameAddr(Uri.parse(spec), "", parse_params(semicolon + rest))
+
+
+_known_name_addr = lru_cache(REMEMBERED)(_read_name_addr)
+
+
 def parse_name_addr_list(text: str) -> list[NameAddr]:
     """The elements of a Contact, Route, Record-Route or Path value. Raises SipParseError."""
     return [NameAddr.parse(part) for part in split_list(text)]
@@ -301,6 +315,11 @@ class Via:
     @classmethod
     def parse(cls, text: str) -> Via:
         """Read one Via value. Raises SipParseError."""
+        usual = _USUAL_VIA.fullmatch(text)
+        if usual is not None and text.count(";") <= MAX_PARAMS:
+            transport, host, port, params = usual.groups()
+            if port is None or len(port) < 5 or int(port) <= 65535:
+                return cls(transport, host, None if port is None else int(port), split_params(params))
         found = _VIA.fullmatch(text)
         if found is None:
             raise SipParseError("Bad Via")
@@ -362,6 +381,26 @@ class Via:
         """The value of a parameter, unquoted; ``""`` for one without value, None when it is not there."""
         return find_param(self.params, name)
 
+    def seen_from(self, host: str, port: int) -> Via:
+        """The same with where it came from noted, if it is asked for or differs (RFC 3261 18.2.1, RFC 3581 4)."""
+        asked = self.rport == 0
+        if not asked and self.host == host:
+            return self
+        wanted: dict[str, str | None] = {"received": param_value(host)}
+        if asked:
+            wanted["rport"] = str(port)
+        params: list[tuple[str, str | None]] = []
+        told = set()
+        for name, value in self.params:
+            key = name.lower()
+            if key not in wanted:
+                params.append((name, value))
+            elif key not in told:
+                told.add(key)
+                params.append((name, wanted[key]))
+        params += [(key, value) for key, value in wanted.items() if key not in told]
+        return Via(self.transport, self.host, self.port, tuple(params), self.protocol)
+
     def with_param(self, name: str, value: str | None) -> Via:
         """The same with a parameter set."""
         return replace(self, params=set_param(self.params, name, value))
@@ -397,7 +436,7 @@ class Headers:
     ``version`` grows with every change, so that values read from here can be cached.
     """
 
-    __slots__ = ("_items", "version")
+    __slots__ = ("_index", "_items", "version")
 
     def __init__(
         self, items: Iterable[tuple[str, str]] = (), *, checked: list[tuple[str, str, str]] | None = None
@@ -408,24 +447,30 @@ class Headers:
         """
         self._items = [_item(name, value) for name, value in items] if checked is None else checked
         self.version = 0
+        # The first value by its key, made when it is first asked for: some ten are, of each message that comes.
+        self._index: dict[str, str] | None = None
 
     def get(self, name: str) -> str | None:
         """The value of the first line of that name, None when there is none."""
-        key = header_key(name)
-        for each, _, value in self._items:
-            if each == key:
-                return value
-        return None
+        key = KEYS.get(name)
+        if key is None:
+            key = header_key(name)
+        index = self._index
+        if index is None:
+            index = self._index = {each: value for each, _, value in reversed(self._items)}
+        return index.get(key)
 
     def all(self, name: str) -> list[str]:
         """The value of every line of that name."""
         key = header_key(name)
+        if self.get(key) is None:
+            return []
         return [value for each, _, value in self._items if each == key]
 
     def values(self, name: str) -> list[str]:
         """The values of that name: of a list header every element of every line, of others every line."""
+        lines = self.all(name)
         key = header_key(name)
-        lines = [value for each, _, value in self._items if each == key]
         if key not in LISTS:
             return lines
         values = [value for line in lines for value in split_list(line)]
@@ -436,14 +481,14 @@ class Headers:
     def add(self, name: str, value: str) -> None:
         """Put a line at the end. Raises ValueError when name or value would break the message."""
         self._items.append(_item(name, value))
-        self.version += 1
+        self._changed()
 
     def prepend(self, name: str, value: str) -> None:
         """Put a line before the others of that name (at the top when there are none): the new top Via or Route."""
         item = _item(name, value)
         at = next((index for index, (key, _, _) in enumerate(self._items) if key == item[0]), 0)
         self._items.insert(at, item)
-        self.version += 1
+        self._changed()
 
     def set(self, name: str, value: str) -> None:
         """Make this the only line of that name, where the first one stood or at the end."""
@@ -451,13 +496,13 @@ class Headers:
         at = next((index for index, (key, _, _) in enumerate(self._items) if key == item[0]), len(self._items))
         self._items[at : at + 1] = [item]
         self._items[at + 1 :] = [each for each in self._items[at + 1 :] if each[0] != item[0]]
-        self.version += 1
+        self._changed()
 
     def remove(self, name: str) -> None:
         """Take every line of that name away."""
         key = header_key(name)
         self._items = [item for item in self._items if item[0] != key]
-        self.version += 1
+        self._changed()
 
     def replace_first(self, name: str, value: str) -> None:
         """Put ``value`` in place of the first element of a list header (the top Via with ``received`` added)."""
@@ -467,13 +512,17 @@ class Headers:
         """Take the first element of a list header away (the top Via or Route that was ours)."""
         self._splice_first(name, [])
 
+    def _changed(self) -> None:
+        self.version += 1
+        self._index = None
+
     def _splice_first(self, name: str, first: list[str]) -> None:
         key = header_key(name)
         for index, (each, spelled, value) in enumerate(self._items):
             if each == key:
                 values = first + (split_list(value)[1:] if key in LISTS else [])
                 self._items[index : index + 1] = [_item(spelled, ", ".join(values))] if values else []
-                self.version += 1
+                self._changed()
                 return
 
     def items(self) -> list[tuple[str, str]]:
@@ -489,8 +538,7 @@ class Headers:
         return Headers(checked=list(self._items))
 
     def __contains__(self, name: str) -> bool:
-        key = header_key(name)
-        return any(each == key for each, _, _ in self._items)
+        return self.get(name) is not None
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.items())

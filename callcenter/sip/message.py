@@ -117,6 +117,15 @@ class _Message(ABC):
             value = self._cache[name] = read(self.headers)
         return value
 
+    def note_via(self, via: Via) -> None:
+        """Put ``via`` in place of the top Via; what else was read stays known."""
+        self._read("via", _via)
+        self.headers.replace_first("Via", str(via))
+        self._cache.pop("vias", None)
+        self._cache["via"] = via
+        self._wire = None
+        self._version = self.headers.version
+
     def _forget(self) -> None:
         self._cache.clear()
         self._wire = None
@@ -135,7 +144,8 @@ class _Message(ABC):
     @property
     def vias(self) -> tuple[Via, ...]:
         """Every Via value, the top one first; at least one."""
-        return self._read("vias", _vias)
+        top = self.via
+        return self._read("vias", lambda headers: _vias(headers, top))
 
     @property
     def via(self) -> Via:
@@ -331,11 +341,8 @@ def _cseq(headers: Headers) -> CSeq:
     return CSeq.parse(_needed(headers, "CSeq"))
 
 
-def _vias(headers: Headers) -> tuple[Via, ...]:
-    values = headers.values("Via")
-    if not values:
-        raise SipParseError("Missing Via")
-    return tuple([Via.parse(value) for value in values])
+def _vias(headers: Headers, top: Via) -> tuple[Via, ...]:
+    return (top, *[Via.parse(value) for value in headers.values("Via")[1:]])
 
 
 def _via(headers: Headers) -> Via:

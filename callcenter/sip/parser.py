@@ -154,12 +154,10 @@ def check(message: Message) -> None:
 
 
 def _check(message: Message) -> None:
-    seen = set()
-    for key, _, _ in message.headers.triples():
-        if key in _SINGLE:
-            if key in seen:
-                raise SipParseError(f"More than one {key}")
-            seen.add(key)
+    single = [key for key, _, _ in message.headers.triples() if key in _SINGLE]
+    if len(set(single)) < len(single):
+        twice = next(key for at, key in enumerate(single) if key in single[:at])
+        raise SipParseError(f"More than one {twice}")
     cseq = message.cseq
     message.vias, message.call_id, message.from_, message.to  # noqa: B018  reading them is the check
     message.contacts, message.routes, message.record_routes, message.max_forwards  # noqa: B018

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from typing import TYPE_CHECKING
 
 from callcenter.sip.events import EndedBy, Send
@@ -27,8 +27,11 @@ class State(Enum):
     TERMINATED = auto()
 
 
-class Input(Enum):
-    """What can happen to a transaction: messages by what they mean to it, its timers, and the transport."""
+class Input(IntEnum):
+    """What can happen to a transaction: messages by what they mean to it, its timers, and the transport.
+
+    Of whole numbers, because timers are keyed by it: an Enum's own hash is a call in Python.
+    """
 
     START = auto()
     REQUEST = auto()
