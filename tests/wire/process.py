@@ -47,16 +47,17 @@ async def start(
     folder: Path,
     stdout: int | IO[bytes] = PIPE,
     stderr: int | IO[bytes] | None = None,
+    stdin: int = asyncio.subprocess.DEVNULL,
     environment: Mapping[str, str] | None = None,
 ) -> Process:
-    """Starts a program without standard input; its errors go to ``folder/stderr.log`` unless told otherwise."""
+    """Starts a program; without ``stdin`` it reads nothing, without ``stderr`` that goes to ``folder/stderr.log``."""
     if stderr is not None:
         return await asyncio.create_subprocess_exec(
-            *command, cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=environment
+            *command, cwd=folder, stdin=stdin, stdout=stdout, stderr=stderr, env=environment
         )
     with (folder / "stderr.log").open("ab") as log:
         return await asyncio.create_subprocess_exec(
-            *command, cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=stdout, stderr=log, env=environment
+            *command, cwd=folder, stdin=stdin, stdout=stdout, stderr=log, env=environment
         )
 
 
