@@ -40,7 +40,7 @@ class Commands:
 
     async def _status(self, asked: Asked) -> dict[str, Any]:
         _only(asked)
-        return status(self._house, self._life)
+        return await status(self._house, self._life)
 
     async def _health(self, asked: Asked) -> dict[str, Any]:
         _only(asked)

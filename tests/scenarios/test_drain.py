@@ -140,7 +140,7 @@ async def test_another_limit_counts_from_when_it_was_given(world: World) -> None
     life.begin_drain("olga", 600.0)
     await world.sleep(100)
     life.begin_drain("olga", 20.0)
-    state = status(world.house, life)["drain"]
+    state = (await status(world.house, life))["drain"]
     assert (state["limit_s"], state["left_s"]) == (20.0, 20.0)
     await caller.is_hung_up(within=21)
     life.close()
