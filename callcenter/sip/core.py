@@ -137,6 +137,7 @@ class Core:
         key = server_key(request, "INVITE")
         server = ServerInvite(key, request, answer_flow(request.via, flow), self.timers)
         server.user = user
+        server.tag = user.id if user is not None else None
         self._open(server)
         self.respond(server, 100, now)
         return server
@@ -197,6 +198,16 @@ class Core:
         response = request.response(status, reason, to_tag=tag, headers=headers)
         self._name_server(response)
         self._out.append(Send(answer_flow(request.via, flow), response.to_bytes(), ""))
+
+    def challenge(self, server: ServerRequest, headers: HeaderLines, reason: str | None) -> None:
+        """Answer 401 and keep nothing: a repeated request is challenged again (8.2.7, 22.1).
+
+        Who has shown no password gets no memory of ours for half a minute.
+        """
+        server.abandon()
+        self._drop(server)
+        self._deadlines.watch(server)
+        self.refuse(server.request, server.flow, 401, headers, reason)
 
     def _name_server(self, response: Response) -> None:
         if self._agent_name and response.status > 100:

@@ -632,7 +632,7 @@ class Session:
 
     def _acknowledged(self) -> None:
         """Our 2xx needs to be repeated no longer."""
-        self.server = None
+        self._shed()
         self._due.pop(Timer.REPEAT_OK, None)
         self._due.pop(Timer.NO_ACK, None)
         self._core.watch(self)
@@ -642,6 +642,7 @@ class Session:
         assert self.server is not None
         server, self.server = self.server, None
         self._core.respond(server, status, now, to_tag=self.id)
+        server.shed()
 
     def _settle(self, now: float) -> None:
         """Send the re-INVITE that is wanted, if no INVITE is under way either way (14.1)."""
@@ -738,10 +739,15 @@ class Session:
         if self._asked:
             # 15.1.2: what is pending is answered 487.
             self._refuse_pending(487, now)
-        self.server = None
+        self._shed()
         if self.client is not None:
             self._core.give_up(self.client, now)
             self.client = None
+
+    def _shed(self) -> None:
+        if self.server is not None:
+            self.server.shed()
+            self.server = None
 
     def _end(self, by: EndedBy, status: int, reason: str) -> None:
         """Tell the end, once: every caller leaves the states in which the session is alive."""

@@ -93,6 +93,9 @@ REASONS: dict[int, str] = {
 # Methods whose answer makes a dialog and therefore carries the Record-Route (RFC 3261 12.1.1, RFC 6665, RFC 3515).
 _DIALOG_MAKING = frozenset(("INVITE", "SUBSCRIBE", "NOTIFY", "REFER"))
 
+# Where an answer goes, and to what.
+_NAMING = frozenset(("via", "call-id", "cseq"))
+
 _T = TypeVar("_T")
 
 
@@ -273,6 +276,10 @@ class Request(_Message):
         if content_type is not None:
             answer.set("Content-Type", content_type)
         return Response(status, REASONS.get(status, "") if reason is None else reason, answer, body)
+
+    def essence(self) -> Request:
+        """As much of it as names it: what is kept of a request that has its answer, a quarter of the memory."""
+        return Request(self.method, self.uri, Headers(checked=[i for i in self.headers.triples() if i[0] in _NAMING]))
 
     def _tagged(self, item: tuple[str, str, str], tag: str) -> tuple[str, str, str]:
         try:

@@ -373,6 +373,20 @@ def test_challenged_request_repeated_without_counting_up_is_no_loop() -> None:
     assert isinstance(event, RequestReceived)
 
 
+def test_who_has_shown_no_password_gets_no_memory_and_one_and_the_same_tag() -> None:
+    it = endpoint()
+    tags = set()
+    for _ in range(2):
+        (event,) = it.receive(text("REGISTER"), UDP, 0.0)
+        assert isinstance(event, RequestReceived)
+        answer = only(it.respond(event.transaction, 401, 0.0, headers=[("WWW-Authenticate", "Digest x")]))
+        assert (answer.status, answer.headers.get("WWW-Authenticate")) == (401, "Digest x")
+        tags.add(answer.to_tag)
+        assert it.status() == NOTHING
+    assert len(tags) == 1
+    assert run_out(it) == []
+
+
 def test_request_is_told_once_answered_and_its_answer_repeated() -> None:
     it = endpoint()
     data = text("REGISTER")
