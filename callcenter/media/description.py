@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 
 from callcenter.media.plane import BadDescription, NotAcceptable, host_port
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
 from callcenter.sip.sdp import PCMA, PCMU, Negotiated, SessionDescription, make_offer, negotiate, read_answer
+
+# "Discard": our port until the real one is known.
+_UNKNOWN = 9
 
 _CODECS = {codec.name: codec for codec in (PCMU, PCMA)}
 
@@ -21,13 +25,14 @@ class Description:
 
     def __init__(self, host: str, codecs: Sequence[str], session_id: int, *, prefer: str | None = None) -> None:
         self.host = host
-        self.port = 9  # "discard", until the real one is known
+        self.port = _UNKNOWN
         self.codecs = tuple(codecs)
         self.negotiated: Negotiated | None = None
         """What the latest offer and answer agree on."""
         self._session_id = session_id
         self._prefer = _CODECS[prefer] if prefer is not None else None
         self._ours: SessionDescription | None = None
+        self._checked: tuple[bytes, Negotiated] | None = None
 
     @property
     def sdp(self) -> bytes:
@@ -57,12 +62,16 @@ class Description:
         return self.negotiated is not None and self.negotiated.telephone_event is None
 
     def check(self, offer: bytes) -> None:
-        """Whether the offer could be answered. Raises BadDescription, NotAcceptable."""
-        self._negotiate(offer)
+        """Whether the offer could be answered, once our port is known. Raises BadDescription, NotAcceptable."""
+        self._checked = (offer, self._negotiate(offer))
 
     def answer(self, offer: bytes) -> bytes:
         """Take the peer's offer; returns our answer. Raises BadDescription, NotAcceptable."""
-        self.negotiated = self._negotiate(offer)
+        checked, self._checked = self._checked, None
+        if checked is not None and checked[0] == offer:
+            self.negotiated = _at_port(checked[1], self.port)  # read and negotiated once, not twice
+        else:
+            self.negotiated = self._negotiate(offer)
         self._ours = self.negotiated.description
         return self.sdp
 
@@ -116,6 +125,13 @@ class Description:
             if (":" in host) != (":" in self.host):
                 raise NotAcceptable("sound can be sent to an address of the signalling's family only")
         return negotiated
+
+
+def _at_port(negotiated: Negotiated, port: int) -> Negotiated:
+    """What was negotiated before our port was known."""
+    description = negotiated.description
+    media = tuple(replace(line, port=port) if line.port == _UNKNOWN else line for line in description.media)
+    return replace(negotiated, description=replace(description, media=media))
 
 
 def numeric_host(host: str) -> str:

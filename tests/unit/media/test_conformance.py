@@ -549,6 +549,31 @@ async def test_the_counters_grow(house: House) -> None:
     assert stats.lost == 0
 
 
+@with_settings(workers=3)
+async def test_calls_are_spread_evenly_over_the_workers(house: House) -> None:
+    sessions: list[list[MediaSession]] = []
+
+    def shares() -> list[int]:
+        return [worker.sessions for worker in house.plane.status().workers]
+
+    for name in ("amy", "bob", "carol", "dave", "amy", "bob", "carol", "dave"):
+        call = Call(house)
+        first = await call.incoming(house.peer(name))
+        sessions.append([first, await call.outgoing(house.peer("bob"), beside=first)])
+        assert max(shares()) - min(shares()) <= 2, "both legs of a call are on one worker"
+    assert sorted(shares()) == [4, 6, 6]
+    # Where calls have ended there is room for the next.
+    for session in (each for legs in sessions[:6] for each in legs):
+        session.release()
+    assert sum(shares()) == 4
+    for name in ("amy", "bob", "carol"):
+        await Call(house).incoming(house.peer(name))
+    status = house.plane.status()
+    assert min(worker.sessions for worker in status.workers) >= 1
+    assert (status.alive, [worker.index for worker in status.workers]) == (3, [0, 1, 2])
+    assert len({worker.pid for worker in status.workers}) == 3
+
+
 @with_settings(max_sessions=4)
 async def test_a_full_plane_refuses_calls_but_not_the_second_leg_of_one(house: House) -> None:
     call, other, third = Call(house), Call(house), Call(house)
@@ -606,6 +631,7 @@ async def test_a_dead_worker_takes_only_its_own_calls_and_is_replaced(house: Hou
     await until(lambda: carol.hears == "music", "music")
     assert house.plane.status().sessions == 1
     await until(lambda: house.plane.status().alive == 2, "the new worker")
+    assert sorted(worker.restarts for worker in house.plane.status().workers) == [0, 1]
     again = [Call(house) for _ in range(4)]
     peers = [house.peer("dave") for _ in again]
     for call, peer in zip(again, peers, strict=True):
