@@ -13,6 +13,9 @@ from callcenter.config.problems import count
 from callcenter.config.secrets import MONITOR
 from callcenter.control import SOCKET
 
+# What a terminal shows in a line, at the least.
+WIDTH = 80
+
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """``--config``, ``--data``, ``--set``."""

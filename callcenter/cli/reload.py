@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from callcenter.cli.common import add_switch_arguments, columns, password_table, socket_or_tell
+from callcenter.cli.common import WIDTH, add_switch_arguments, columns, password_table, socket_or_tell
 from callcenter.config.problems import many
 from callcenter.control.client import ControlClient, ControlError
 
@@ -59,11 +60,15 @@ def told(seen: Mapping[str, Any]) -> Iterator[str]:
     if not changes:
         yield f"configuration {seen['revision']}: nothing is written differently"
         return
-    yield f"configuration {seen['before']} → {seen['revision']}, {many(seen['files'], 'file')}"
-    rows = []
+    yield f"configuration {seen['before']} → {seen['revision']}, {many(seen['files'], 'file')} read"
+    rows, notes = [], []
     for change in changes:
         values = change["after"] if not change["before"] else f"{change['before']} → {change['after']}"
-        note = "takes effect at the next start" if change["waits"] else change["note"]
-        rows.append((f"{change['sign']} {change['path']}", values, note))
-    for line in columns(rows):
-        yield f"  {line}"
+        rows.append((f"{change['sign']} {change['path']}", values))
+        notes.append("takes effect at the next start" if change["waits"] else change["note"])
+    for line, note in zip(columns(rows), notes, strict=True):
+        if len(line) + len(note) + 6 <= WIDTH:
+            yield f"  {line}    {note}".rstrip()
+        else:
+            yield f"  {line}"
+            yield from textwrap.wrap(note, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)

@@ -11,13 +11,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from callcenter.cli.common import add_switch_arguments, columns, socket_or_tell
+from callcenter.cli.common import WIDTH, add_switch_arguments, columns, socket_or_tell
 from callcenter.config.problems import many
 from callcenter.control.client import ControlClient, ControlError, NoSwitch
 from callcenter.observe import mask_number
 
 EVERY = 1.0
-WIDTH = 80
 # Of a slug or a stage the beginning tells most; longer ones would break the lines of a terminal.
 LONGEST_NAME = 24
 LONGEST_STAGE = 29
@@ -168,7 +167,9 @@ def _parts(state: State) -> Iterator[str]:
         yield from _more(database["detail"])
     phones, transactions = many(sip["registrations"], "phone"), many(sip["transactions"], "transaction")
     yield f"SIP       {phones} registered, {transactions}"
-    yield from _more(", ".join(sip["listeners"]))
+    # Broken between the listeners, not within one.
+    listeners = ", ".join(listener.replace(" ", "\N{NO-BREAK SPACE}") for listener in sip["listeners"])
+    yield from (line.replace("\N{NO-BREAK SPACE}", " ") for line in _more(listeners))
 
 
 def _more(text: str) -> list[str]:

@@ -213,7 +213,7 @@ async def test_a_reload_with_mistakes_lists_them_and_changes_nothing(tmp_path: P
         rewrite(config / "switch.yaml", "realm: callcenter", "realm: elsewhere")
         status, out, _ = await callcenter(tmp_path, "reload", "--socket", str(control_of(switch)))
         assert status == 0
-        assert re.search(r"~ sip\.realm +callcenter → elsewhere +takes effect at the next start\n", out), out
+        assert re.search(r"~ sip\.realm +callcenter → elsewhere\s+takes effect at the next start\n", out), out
         assert (await ask(switch, "status"))["config"]["at_next_start"] == ["sip.realm"]
         line = switch.agent(TECH.agent)
         assert (await caller.register(line["user"], line["password"])).status == 200, "still in the old realm"

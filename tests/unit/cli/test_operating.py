@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from callcenter.cli import main
-from callcenter.cli.status import WIDTH, clock, frame, lines, masked
+from callcenter.cli.common import WIDTH
+from callcenter.cli.status import clock, frame, lines, masked
 from callcenter.control.sockets import Listening
 from tests.unit.config.floor import GOOD, write_floor
 
@@ -105,6 +106,7 @@ def test_status_tells_everything_in_eighty_columns() -> None:
         r"bruno\s+ready\s+wrap up 0:15\s+registered",
         r"1\s+-\s+is being replaced",
         r"BROKER    not connected; 12 facts waiting, 1 pop sent\n {10}mqtt://127.0.0.1:1883: connection lost",
+        r"\n {10}udp 0.0.0.0:5060, udp \[::\]:5060, tcp 0.0.0.0:5060, tcp \[::\]:5060",
         r"in force at the next start only: sip.realm",
     ):
         assert re.search(words, text), f"{words}\n{text}"
@@ -173,12 +175,13 @@ def change(sign: str, path: str, before: str = "", after: str = "", note: str = 
     return {"sign": sign, "path": path, "before": before, "after": after, "note": note, "waits": waits}
 
 
+NOTE = "4 callers waiting now: 1 has waited longer and overflows at once"
 SEEN = {
     "before": "aaaa", "revision": "bbbb", "files": 6, "calls": 17, "warnings": [], "to_make": [],
     "changes": [
-        change("~", "queues.support.max_wait", "600s", "300s", "4 callers waiting now: 1 has waited longer"),
+        change("~", "queues.support.max_wait", "600s", "300s", NOTE),
         change("+", "clients.globex"),
-        change("~", "sip.realm", "callcenter", "other", waits=True),
+        change("~", "sip.realm", "here", "there", waits=True),
     ],
 }  # fmt: skip
 
@@ -186,28 +189,30 @@ SEEN = {
 def test_reload_says_what_changes_before_it_does_it_and_shows_new_passwords_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[Mapping[str, Any]] = []
+    asked: list[tuple[Mapping[str, Any], str]] = []
 
     def answer(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        asked.append(request)
-        if request.get("dry"):
-            assert capsys.readouterr().out == ""
-            return {"result": SEEN}
-        before = capsys.readouterr().out
-        assert before.splitlines()[0] == "configuration aaaa → bbbb, 6 files"
-        assert re.search(r"~ queues\.support\.max_wait +600s → 300s +4 callers waiting now: 1 has waited", before)
-        assert re.search(r"\+ clients\.globex\n", before)
-        assert re.search(r"~ sip\.realm +callcenter → other +takes effect at the next start", before)
+        asked.append((request, capsys.readouterr().out))
         rows = [{"user": "eva", "sip": "word-1", "mqtt": "word-2", "name": "Eva"}]
-        return {"result": {**SEEN, "took_ms": 38, "passwords": rows, "credentials": "/data/credentials.yaml"}}
+        done = {"took_ms": 38, "passwords": rows, "credentials": "/data/credentials.yaml"}
+        return {"result": SEEN if request.get("dry") else {**SEEN, **done}}
 
     with switch(tmp_path, answer) as socket:
         assert main(["reload", "--socket", str(socket)]) == 0
     told = capsys.readouterr().out
+    [(look, nothing), (do, before)] = asked
+    assert (look["dry"], nothing) == (True, "")
+    assert do["revision"] == "bbbb", "what was shown is what is loaded"
+    assert before.splitlines() == [
+        "configuration aaaa → bbbb, 6 files read",
+        "  ~ queues.support.max_wait  600s → 300s",
+        "      4 callers waiting now: 1 has waited longer and overflows at once",
+        "  + clients.globex",
+        "  ~ sip.realm                here → there    takes effect at the next start",
+    ]
     assert re.match(r"  = 17 calls up, none touched +reloaded in 38 ms\n", told)
     assert "new passwords, shown only now; they are kept in /data/credentials.yaml" in told
     assert re.search(r"eva +word-1 +word-2 +Eva", told)
-    assert asked[1]["revision"] == "bbbb", "what was shown is what is loaded"
 
 
 def test_a_dry_run_only_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
