@@ -109,6 +109,11 @@ def new_password() -> str:
     return "".join(choice(ALPHABET) for _ in range(LENGTH))
 
 
+def _looks_made(password: str) -> bool:
+    """Whether :func:`new_password` may have made it; one that people chose is nearly always of another form."""
+    return len(password) == LENGTH and set(password) <= set(ALPHABET) and any(char.isdigit() for char in password)
+
+
 def _secrets(settings: Settings, file: _File, new: frozenset[str], path: Path) -> Secrets:
     credentials, logins, passwords = {}, [], {}
     for agent in settings.plan.agents:
@@ -119,10 +124,10 @@ def _secrets(settings: Settings, file: _File, new: frozenset[str], path: Path) -
             credentials[agent] = Credentials(agent, own.sip_md5, own.sip_sha256)
         else:
             credentials[agent] = Credentials.of(agent, settings.sip.realm, sip)
-        logins.append(MqttLogin(agent, Role.AGENT, mqtt, own.mqtt))
+        logins.append(MqttLogin(agent, Role.AGENT, mqtt, own.mqtt, random=_looks_made(mqtt)))
         passwords[agent] = Password(agent, sip, mqtt)
     if settings.mqtt.monitor and settings.mqtt.broker is Broker.EMBEDDED:
-        logins.append(MqttLogin(MONITOR, Role.MONITOR, file.monitor))
+        logins.append(MqttLogin(MONITOR, Role.MONITOR, file.monitor, random=_looks_made(file.monitor)))
     return Secrets(credentials, tuple(logins), bytes.fromhex(file.nonce_key), passwords, new, path)
 
 

@@ -302,7 +302,8 @@ class MosquittoBroker:
             self._hashes[SWITCH] = mosquitto_hash(self._password, iterations=101)
         for login in self._logins:
             if login.user not in self._hashes:
-                self._hashes[login.user] = login.hash or mosquitto_hash(login.password)
+                iterations = 101 if login.random else ITERATIONS
+                self._hashes[login.user] = login.hash or mosquitto_hash(login.password, iterations=iterations)
         return "".join(f"{user}:{hashed}\n" for user, hashed in self._hashes.items())
 
     def _tell(self, running: bool, detail: str) -> None:

@@ -25,12 +25,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MqttLogin:
-    """A user of the embedded broker, with a password in the clear or Mosquitto's ``$7$`` hash of it (which wins)."""
+    """A user of the embedded broker, with a password in the clear or Mosquitto's ``$7$`` hash of it (which wins).
+
+    A ``random`` password is chance enough to need no stretching (5 ms each, at every start and every log-in).
+    """
 
     user: str
     role: Role
     password: str = field(default="", repr=False)
     hash: str = field(default="", repr=False)
+    random: bool = False
 
 
 @dataclass(frozen=True, slots=True)

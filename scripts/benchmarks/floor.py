@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NUMBER = "+18005550199"
-PASSWORD = "bench-password"
+# As the switch would make one: letters and digits by chance.
+PASSWORD = "k7wq2mzt9xpc4r"
 RATE = 8000
 # Long enough for callers who press at once and for those who listen first.
 PROMPT_SECONDS = 4.0
