@@ -24,6 +24,11 @@ class Company:
     queue: str
     agent: str
 
+    @property
+    def keys(self) -> str:
+        """What an impatient caller presses: the key, and one more, that cuts the announcement short."""
+        return self.key + "#"
+
 
 TECH = Company("the-tech-giant", "The Tech Giant", "1000", "1", "sales", "tech-giant-sales-en", "ana")
 LUMINA = Company("casa-lumina", "Casa Lumina", "2000", "1", "sales", "lumina-sales", "carla")
@@ -83,7 +88,7 @@ async def talk(caller: Baresip, agent: Baresip, company: Company) -> None:
     await agent.registered()
     await caller.dial(company.alias)
     await caller.event("CALL_ESTABLISHED")
-    await caller.press(company.key)
+    await caller.press(company.keys)
     await agent.event("CALL_INCOMING")
     await agent.accept()
     await agent.event("CALL_ESTABLISHED")

@@ -106,7 +106,7 @@ async def test_caller_who_hangs_up_while_it_rings_frees_the_agent(switch: Switch
         await agent.registered()
         await caller.dial(TECH.alias)
         await caller.event("CALL_ESTABLISHED")
-        await caller.press(TECH.key)
+        await caller.press(TECH.keys)
         await agent.event("CALL_INCOMING")
         await caller.hangup()
         await agent.event("CALL_CLOSED")
@@ -117,7 +117,7 @@ async def test_caller_who_hangs_up_while_it_rings_frees_the_agent(switch: Switch
         before, told = len(agent.events), len(caller.events)
         await caller.dial(TECH.alias)
         await caller.event("CALL_ESTABLISHED", after=told)
-        await caller.press(TECH.key)
+        await caller.press(TECH.keys)
         await agent.event("CALL_INCOMING", after=before)
 
 
@@ -129,7 +129,7 @@ async def test_agent_who_declines_is_left_alone_and_the_caller_keeps_waiting(swi
         await agent.registered()
         await caller.dial(TECH.alias)
         await caller.event("CALL_ESTABLISHED")
-        await caller.press(TECH.key)
+        await caller.press(TECH.keys)
         await agent.event("CALL_INCOMING")
         await agent.hangup()
         await agent.event("CALL_CLOSED")
@@ -156,7 +156,7 @@ async def test_two_calls_to_two_companies_do_not_hear_each_other(switch: Switch,
             await caller.dial(company.alias)
         for caller, agent, (company, _, _) in zip(callers, agents, pairs, strict=True):
             await caller.event("CALL_ESTABLISHED")
-            await caller.press(company.key)
+            await caller.press(company.keys)
             await agent.event("CALL_INCOMING")
             assert company.name in agent.log()
             await agent.accept()
@@ -189,7 +189,7 @@ async def test_caller_waits_to_music_until_an_agent_comes(switch: Switch, tmp_pa
     async with caller_phone(switch, tmp_path, hz=CALLER_HZ) as caller:
         await caller.dial(TECH.alias)
         await caller.event("CALL_ESTABLISHED")
-        await caller.press(TECH.key)
+        await caller.press(TECH.keys)
         await until(lambda: switch.query("SELECT 1 FROM facts WHERE kind = 'CallQueued'"), "the caller is in line")
         await until(lambda: caller.loudness() > MUSIC_AT_LEAST, "the caller hears music")
         async with agent_phone(switch, tmp_path, TECH, hz=AGENT_HZ) as agent:

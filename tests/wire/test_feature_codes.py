@@ -41,7 +41,7 @@ async def test_an_agent_at_lunch_is_not_rung_and_one_who_is_back_is(switch: Swit
         told = len(agent.events)
         await caller.dial(TECH.alias)
         await caller.event("CALL_ESTABLISHED")
-        await caller.press(TECH.key)
+        await caller.press(TECH.keys)
         await until(lambda: switch.query("SELECT 1 FROM facts WHERE kind = 'CallQueued'"), "the caller waits")
         await stays(lambda: agent.seen("CALL_INCOMING", told) is None, "who is at lunch is not rung", 1.0)
         await agent.dial(READY)

@@ -72,7 +72,7 @@ async def test_the_odd_phone_registers_answers_and_is_heard(switch: Switch, tmp_
     ):
         await caller.dial(TECH.alias)
         await caller.event("CALL_ESTABLISHED")
-        await caller.press(TECH.key)
+        await caller.press(TECH.keys)
         await odd.told("ringing")
         await caller.heard(880.0)
         await odd.told("heard 440")
@@ -92,7 +92,7 @@ async def test_the_odd_phone_goes_to_lunch_comes_back_takes_a_call_and_hangs_up(
         await odd.told("ended")
         await caller.dial(TECH.alias)
         await caller.event("CALL_ESTABLISHED")
-        await caller.press(TECH.key)
+        await caller.press(TECH.keys)
         await until(lambda: switch.query("SELECT 1 FROM facts WHERE kind = 'CallQueued'"), "the caller waits")
         await stays(lambda: "ringing" not in odd.lines, "who is at lunch is not rung", 1.0)
         odd.tell("dial *20")

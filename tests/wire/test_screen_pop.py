@@ -44,7 +44,7 @@ async def test_the_pop_is_there_before_the_phone_rings_and_tells_all(
         await agent.registered()
         await caller.dial(TECH.alias)
         await caller.event("CALL_ESTABLISHED")
-        await caller.press(TECH.key)
+        await caller.press(TECH.keys)
         ringing = await agent.event("CALL_INCOMING")
         message = await pops.message(topic)
         assert message.at < ringing.at + READERS_NOISE, f"the pop came {message.at - ringing.at:.3f} s after the ring"
@@ -90,7 +90,7 @@ async def test_every_pop_comes_before_its_invite_on_one_clock(switch: Switch, tm
             seen, told = len(phone.received), len(caller.events)
             await caller.dial(TECH.alias)
             await caller.event("CALL_ESTABLISHED", after=told)
-            await caller.press(TECH.key)
+            await caller.press(TECH.keys)
             invite = await phone.request("INVITE", after=seen)
             pop = await pops.message(topic, after=number)
             ahead.append(invite.at - pop.at)
@@ -124,7 +124,7 @@ async def test_a_known_caller_is_shown_with_the_last_calls(switch: Switch, tmp_p
             seen, told = len(phone.received), len(caller.events)
             await caller.dial(TECH.alias)
             await caller.event("CALL_ESTABLISHED", after=told)
-            await caller.press(TECH.key)
+            await caller.press(TECH.keys)
             await phone.request("INVITE", after=seen)
             pop = (await pops.message(topic, after=calls - 1)).json
             assert (pop["customer"]["name"], pop["customer"]["match"]) == (name, "sure")
