@@ -432,7 +432,8 @@ class Endpoint:
             case "INFO":
                 session.on_info(request, flow, now)
             case "OPTIONS":
-                self._options(request, flow)
+                # 11.2: a call that is goes on, also while no new one would be taken.
+                core.refuse(request, flow, 200, self._abilities())
             case _:
                 core.refuse(request, flow, 405, [core.allow])
 
@@ -495,12 +496,14 @@ class Endpoint:
 
     def _options(self, request: Request, flow: Flow) -> None:
         """11.2: what we can do, and whether we can do it now."""
-        core = self._core
-        headers = [core.allow, core.supported, ACCEPT]
+        core, headers = self._core, self._abilities()
         if self.healthy:
             core.refuse(request, flow, 200, headers)
         else:
             core.refuse(request, flow, 503, [*headers, ("Retry-After", str(self._limits.retry_after))])
+
+    def _abilities(self) -> list[tuple[str, str]]:
+        return [self._core.allow, self._core.supported, ACCEPT]
 
     def _requires_unknown(self, request: Request, flow: Flow) -> bool:
         """8.2.2.3: whether the peer insists on something we do not have; then it is answered 420."""

@@ -77,6 +77,7 @@ class Session:
 
     __slots__ = (
         "_ack_carries_answer",
+        "_asking",
         "_contact",
         "_core",
         "_due",
@@ -124,6 +125,8 @@ class Session:
         self._offered: bytes | None = None
         self._glares = 0
         self._unreached = 0
+        # While we ask the peer whether it is there: the number of its last request before that.
+        self._asking: int | None = None
         self._parting: tuple[tuple[str, str], ...] = ()
         self._local_sdp: bytes | None = None
         self._remote_sdp: bytes | None = None
@@ -257,8 +260,9 @@ class Session:
 
     def ask(self, now: float) -> None:
         """Ask the peer whether it still has the dialog: an OPTIONS within it. If not, the session ends (12.2.1.2)."""
-        if self.dialog is None or self.state is not SessionState.ESTABLISHED:
+        if self.dialog is None or self.state is not SessionState.ESTABLISHED or self._asking is not None:
             return
+        self._asking = self.dialog.remote_cseq or 0
         hop = self.dialog.next_hop()
         self._core.send_request(self.dialog.request("OPTIONS", self._core.via(hop)), hop, self, now)
 
@@ -399,6 +403,12 @@ class Session:
                     self._core.emit(ReinviteRejected(self.id, status))
                     self._settle(now)
             case SessionState.ESTABLISHED, "OPTIONS":
+                assert self.dialog is not None
+                asking, self._asking = self._asking, None
+                if (self.dialog.remote_cseq or 0) != asking:
+                    # It does not answer, and says something else instead: somebody is there.
+                    self._unreached = 0
+                    return
                 # A connection may have been lost, and be made anew: the peer is gone when that happens twice.
                 self._unreached += 1
                 if cause is EndedBy.TIMEOUT or self._unreached > 1:
@@ -521,7 +531,7 @@ class Session:
     def _on_answer_to_ask(self, response: Response, now: float) -> None:
         if self.state is not SessionState.ESTABLISHED:
             return
-        self._unreached = 0
+        self._unreached, self._asking = 0, None
         match response.status:
             case 481:
                 self._end(EndedBy.PEER, 481, response.reason or REASONS[481])

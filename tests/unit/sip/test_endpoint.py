@@ -517,6 +517,16 @@ def test_what_we_cannot_do_is_refused_within_a_dialog_too() -> None:
     assert only(it.receive(reinvite, UDP, 1.0)).status == 415
 
 
+def test_a_call_that_is_up_is_told_to_be_well_while_no_new_ones_are_taken() -> None:
+    """11.2: an OPTIONS within a dialog asks for that dialog; a peer that heard 503 there might let its call go."""
+    it = endpoint()
+    session = established(it)
+    it.healthy = False
+    answer = only(it.receive(within("OPTIONS", session, cseq=2), UDP, 1.0))
+    assert (answer.status, answer.headers.get("Retry-After")) == (200, None)
+    assert answer.headers.get("Allow")
+
+
 def test_ack_with_the_branch_of_its_invite_is_taken() -> None:
     """Some phones use the INVITE's branch for the ACK to a 200."""
     it = endpoint()

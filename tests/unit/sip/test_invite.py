@@ -948,6 +948,24 @@ def test_a_peer_that_is_asked_and_gone_ends_the_session() -> None:
     wire.nothing_is_left()
 
 
+@pytest.mark.parametrize("speaks_at", [0.0, 15.0, 31.0])
+def test_a_peer_that_answers_no_question_and_says_something_else_is_there(speaks_at: float) -> None:
+    """It takes us back from hold before the question times out: that is an answer too, and the call goes on."""
+    wire, ana, bob, session = talking()
+    wire.fate = lambda _index, data: [] if data.startswith(b"SIP/2.0") and b" OPTIONS\r\n" in data else [0.01]
+    ana.on[ReinviteReceived] = lambda event: ana.do("accept_reinvite", event.session, ANSWER)
+    ana.do("ask", session)
+    wire.run(speaks_at)
+    bob.do("reinvite", bob.session, HOLD)
+    wire.run(60)
+    assert not ana.heard(SessionEnded)
+    ana.do("ask", session)
+    wire.run(40)
+    assert ended(ana) == (EndedBy.TIMEOUT, 408)
+    wire.settle()
+    wire.nothing_is_left()
+
+
 def test_a_peer_that_does_not_know_the_dialog_any_more_has_hung_up() -> None:
     wire, ana, bob, session = talking(lambda _index, data: [] if first_line(data).startswith("BYE") else [0.01])
     bob.do("hangup", bob.session)
