@@ -47,6 +47,7 @@ class Baresip:
     answers: str = "manual"  # or "auto"
     codec: str = "PCMU"
     listen: int = 0  # its SIP port
+    own_address: str = ""  # that of its sound, where it would not guess right
     events: list[Event] = field(default_factory=list)
     _process: Process | None = None
     _reader: asyncio.Task[None] | None = None
@@ -80,6 +81,7 @@ class Baresip:
         lines = [
             f"sip_listen 127.0.0.1:{self.listen}",
             f"audio_source aufile,{speech}",
+            *([f"net_interface {self.own_address}"] if self.own_address else []),
             "audio_player aubridge,nowhere",  # the one of aufile brings baresip 1.1 down when a call is held
             "audio_srate 8000",
             "audio_channels 1",

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.wire import sipp
-from tests.wire.floor import TECH
+from tests.wire.baresip import Baresip
+from tests.wire.floor import CALLER, TECH
 from tests.wire.relay import Relay
 from tests.wire.stub import Stub
 from tests.wire.switch import Switch
@@ -63,3 +64,42 @@ async def test_a_hundred_calls_over_a_line_that_loses_one_datagram_in_ten(switch
         offers = switch.query("SELECT json_extract(body, '$.result') AS result FROM facts WHERE kind = 'OfferEnded'")
         assert Counter(row["result"] for row in offers)["accepted"] == outcomes["handled"]
         assert relay.lost > 0.07 * len(relay.seen), "the line was as bad as it should be"
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_two_telephones_talk_hold_and_hang_up_over_such_a_line(switch: Switch, tmp_path: Path, seed: int) -> None:
+    """What one side does reaches the other, if a little later."""
+    patience = 40.0
+    line = switch.agent(TECH.agent)
+    async with (
+        Relay(switch.where, LOSS, seed) as relay,
+        Baresip(
+            tmp_path / "agent",
+            line["user"],
+            relay.address,
+            password=line["password"],
+            hz=880.0,
+            own_address="127.0.0.1",
+        ) as agent,
+        Baresip(tmp_path / "caller", CALLER, relay.address, hz=440.0, own_address="127.0.0.1") as caller,
+    ):
+        await agent.registered(patience)
+        await caller.dial(TECH.alias)
+        await caller.event("CALL_ESTABLISHED", seconds=patience)
+        await caller.press(TECH.keys)
+        await agent.event("CALL_INCOMING", seconds=patience)
+        await agent.accept()
+        await caller.heard(agent.hz, patience)
+        await agent.heard(caller.hz, patience)
+        await agent.hold()
+        await until(lambda: not caller.hears(agent.hz), "the held caller hears music", patience)
+        await agent.resume()
+        await caller.heard(agent.hz, patience)
+        await caller.hangup()
+        await agent.event("CALL_CLOSED", seconds=patience)
+        saved = await switch.interaction()
+        assert (saved["outcome"], saved["ended_by"], saved["agent"]) == ("handled", "caller", TECH.agent)
+        assert saved["hold_ms"] > 0
+        assert len(switch.query("SELECT 1 FROM facts WHERE kind = 'CallArrived'")) == 1
+        await until(lambda: not relay.unanswered("BYE"), lambda: f"BYEs without answer: {relay.unanswered('BYE')}", 40)
