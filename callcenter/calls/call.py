@@ -12,7 +12,7 @@ from callcenter.calls.settings import Client, Number
 from callcenter.calls.sound import Sound, Trouble
 from callcenter.media.plane import Clip, MediaLost
 from callcenter.model.customer import Customer, Match
-from callcenter.model.facts import Body, CallEnded
+from callcenter.model.facts import Body, CallEnded, LanguageChosen
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
@@ -57,7 +57,8 @@ class Line:
 class Call:
     """One inbound call. Its script acquires; :meth:`close` gives everything back without waiting.
 
-    ``settings`` are those in force when the call arrived: a reload does not change a call under way.
+    ``settings`` are those in force when the call arrived: a reload does not change a call under way, unless a queue sends
+    the caller where only the new ones lead (:meth:`renew`).
     """
 
     def __init__(self, call_id: str, client: Client, number: Number, leg: Leg, services: Services) -> None:
@@ -96,6 +97,17 @@ class Call:
     def prompt(self, name: str) -> tuple[Clip, ...]:
         """The clips of a prompt in the caller's language."""
         return self.settings.prompts.prompt(name, self.captured.language)
+
+    def renew(self) -> bool:
+        """Go on by the settings in force now; False, and nothing changes, when they have no such company any more."""
+        client = self.services.settings.clients.get(self.client.id)
+        if client is None:
+            return False
+        self.settings, self.client = self.services.settings, client
+        if self.captured.language not in client.languages:
+            self.captured.language = client.language
+            self.add(LanguageChosen(client.language))
+        return True
 
     def end(self, ending: Ending) -> None:
         """Note who ended the call and why; the first word counts."""

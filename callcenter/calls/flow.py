@@ -144,11 +144,13 @@ def after_collect(step: Collect, collected: Collected) -> Outcome:
 def after_queue(call: Call, step: ToQueue, action: str) -> Outcome:
     """What follows a queue that gave the caller back: the step's own steps, else the queue's ``on_max_wait``.
 
-    That names a flow, run in place of the rest; ``continue`` and nothing go on behind the step.
+    That names a flow, run in place of the rest; ``continue`` and nothing go on behind the step. The queue is as the
+    configuration has it now: a flow that is newer than the call is run with all that it was written with.
     """
     if step.on_timeout:
         return GoOn(step.on_timeout)
-    return GoAway(enter(call, action)) if action in call.settings.flows else None
+    known = action in call.settings.flows or (action in call.services.settings.flows and call.renew())
+    return GoAway(enter(call, action)) if known else None
 
 
 def enter(call: Call, flow: str) -> tuple[Step, ...]:

@@ -195,6 +195,35 @@ async def test_a_shorter_longest_wait_holds_for_those_who_wait_and_says_whom_it_
 
 
 @story()
+async def test_who_waited_too_long_hears_the_flow_that_a_reload_put_there_meanwhile(world: World) -> None:
+    """In a storm the overflow gets a flow and a prompt of its own: also who waits already is not let go without a word.
+
+    One of them was served in a language that the company has no more.
+    """
+    first, second = await world.phone("+14155550100"), await world.phone("+14155550101")
+    for phone, key in ((first, "1"), (second, "2")):
+        await phone.dial("1000")
+        await phone.press(key)
+        await phone.hears("music", within=20)
+    queues = {name: replace(queue, on_max_wait="storm") for name, queue in world.plan.queues.items()}
+    calls = world.house.settings.calls
+    texts = {key: clips for key, clips in calls.prompts.texts.items() if key[1] == "en"}
+    texts["storm", "en"] = (Clip("storm.en", 2.0),)
+    new = present(
+        world,
+        replace(world.plan, queues=queues),
+        clients={"tech": replace(calls.clients["tech"], languages=("en",))},
+        flows={**calls.flows, "storm": Flow("storm", (Hangup("storm"),))},
+        prompts=replace(calls.prompts, texts=texts),
+    )
+    await reload(world, new)
+    await first.hears("storm.en", after=300)
+    await second.hears("storm.en")
+    for phone in (first, second):
+        await phone.is_hung_up()
+
+
+@story()
 async def test_an_agent_who_is_removed_in_a_talk_talks_on_also_with_the_caller_on_hold(world: World) -> None:
     amy = await world.agent("amy", english=5)
     caller = await world.phone("+14155550100")
