@@ -9,13 +9,15 @@ from __future__ import annotations
 from typing import Final
 
 from callcenter.rtp.g711 import FRAME_SAMPLES, SAMPLE_RATE
-from callcenter.rtp.packet import HEADER, HEADER_SIZE, MARKER, VERSION_2, Header, payload_bounds, sequence_step
+from callcenter.rtp.packet import HEADER, HEADER_SIZE, LEAD, MARKER, VERSION_2, Header, payload_bounds, sequence_step
 
 # A feed whose sequence number jumps further than this numbers anew (RFC 3550 A.1).
 MAX_DROPOUT: Final = 3000
 
 # Octets of a packet of 20 ms.
 _USUAL: Final = HEADER_SIZE + FRAME_SAMPLES
+
+_pack_lead: Final = LEAD.pack_into
 
 
 class Outgoing:
@@ -24,6 +26,7 @@ class Outgoing:
     __slots__ = (
         "_feed",
         "_first",
+        "_lead",
         "_more_octets",
         "_sent_at",
         "_sequence_shift",
@@ -44,6 +47,7 @@ class Outgoing:
         self._sent_at: float | None = None
         self._feed: object = None
         self._first = 0
+        self._lead = VERSION_2 << 8
         self._more_octets = 0  # beside those of 20 ms a packet
         self._sequence_shift = 0
         self._timestamp_shift = 0
@@ -106,6 +110,8 @@ class Outgoing:
                 self._sent_at = now
         elif (sequence - self._first) & 0x8000:
             return False
+        if not event:
+            self._lead = VERSION_2 << 8 | payload_type
         self.packets += 1
         if size != _USUAL:
             self._more_octets += size - _USUAL
@@ -113,6 +119,19 @@ class Outgoing:
             _translate(packet, size, first, table)
         HEADER.pack_into(packet, 0, first, marker | payload_type, sequence, timestamp, self.ssrc)
         return True
+
+    def go_on(self, packet: bytearray, number: int, timestamp: int, now: float) -> None:
+        """Renumber the next packet of the feed that was relayed last: 20 ms of sound with a plain header.
+
+        It has the payload type of the one before and follows it; otherwise it is :meth:`relay` that knows what to do.
+        """
+        self.sequence = sequence = (number + self._sequence_shift) & 0xFFFF
+        self.timestamp = timestamp = (timestamp + self._timestamp_shift) & 0xFFFFFFFF
+        if not sequence & 0xFFF and (sequence - self._first) & 0xFFFF > 2 * MAX_DROPOUT:
+            self._first = (sequence - MAX_DROPOUT) & 0xFFFF
+        self._sent_at = now
+        self.packets += 1
+        _pack_lead(packet, 0, self._lead, sequence, timestamp, self.ssrc)
 
     def omit(self, feed: object) -> None:
         """A packet of the feed is not passed on: what follows closes up, so that the peer counts no loss."""

@@ -8,6 +8,8 @@ from typing import Final
 
 # First byte (version, padding, extension, CSRC count), second byte (marker, payload type), sequence, timestamp, SSRC.
 HEADER: Final = struct.Struct("!BBHII")
+LEAD: Final = struct.Struct("!HHII")
+"""The same with the first two bytes as one number."""
 Header = tuple[int, int, int, int, int]
 HEADER_SIZE: Final = 12
 VERSION_MASK: Final = 0xC0

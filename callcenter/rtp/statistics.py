@@ -25,11 +25,11 @@ class Reception:
         "_cycles",
         "_earlier",
         "_expected_prior",
-        "_highest",
         "_received",
         "_received_prior",
         "_timestamp",
         "_transits",
+        "highest",
         "jitter",
         "ssrc",
     )
@@ -43,7 +43,9 @@ class Reception:
         self._arrival = 0.0
         self._timestamp = 0
         self._transits = False
-        self._base = self._highest = sequence
+        self._base = sequence
+        self.highest = sequence
+        """The highest sequence number so far (16 bits)."""
         self._cycles = 0
         self._received = 0
         self._expected_prior = 0
@@ -51,18 +53,18 @@ class Reception:
 
     def count(self, sequence: int) -> None:
         """A packet came that says nothing about jitter (a telephone event keeps its first timestamp)."""
-        step = (sequence - self._highest) & 0xFFFF
+        step = (sequence - self.highest) & 0xFFFF
         if step < MAX_DROPOUT:
-            if sequence < self._highest:
+            if sequence < self.highest:
                 self._cycles += 0x10000
-            self._highest = sequence
+            self.highest = sequence
         elif step <= 0x10000 - MAX_MISORDER:
             # A jump: two in a row mean that the sender has started its numbers anew (A.1).
             if sequence != self._bad:
                 self._bad = (sequence + 1) & 0xFFFF
                 return
             self._earlier = self.lost
-            self._base, self._highest = (sequence - 1) & 0xFFFF, sequence
+            self._base, self.highest = (sequence - 1) & 0xFFFF, sequence
             self._cycles = 0x10000 if sequence == 0 else 0
             self._received = 1
             self._expected_prior = self._received_prior = 0
@@ -71,8 +73,8 @@ class Reception:
 
     def receive(self, sequence: int, timestamp: int, arrival: float) -> None:
         """A packet of sound came at ``arrival`` (seconds of a steady clock)."""
-        if sequence - self._highest == 1:  # nearly always: written out for speed
-            self._highest = sequence
+        if sequence - self.highest == 1:  # nearly always: written out for speed
+            self.highest = sequence
             self._received += 1
         else:
             self.count(sequence)
@@ -83,11 +85,6 @@ class Reception:
         self._transits = True
         self._arrival = arrival
         self._timestamp = timestamp
-
-    @property
-    def highest(self) -> int:
-        """The highest sequence number so far (16 bits)."""
-        return self._highest
 
     @property
     def arrival(self) -> float:
@@ -106,7 +103,7 @@ class Reception:
 
     @property
     def _expected(self) -> int:
-        return self._cycles + self._highest - self._base + 1
+        return self._cycles + self.highest - self._base + 1
 
     def report(self, last_report: int = 0, delay: float = 0.0) -> ReportBlock:
         """The block for the next RTCP report: the loss since the last one, and all in all.
@@ -120,7 +117,7 @@ class Reception:
             ssrc=self.ssrc,
             fraction_lost=min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0,
             cumulative_lost=min(self.lost, 0x7FFFFF),
-            highest_sequence=(self._cycles + self._highest) & 0xFFFFFFFF,
+            highest_sequence=(self._cycles + self.highest) & 0xFFFFFFFF,
             jitter=int(self.jitter) & 0xFFFFFFFF,
             last_report=last_report,
             delay=int(delay * 65536) & 0xFFFFFFFF if last_report else 0,

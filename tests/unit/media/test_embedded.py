@@ -24,7 +24,7 @@ from callcenter.media.embedded.control import Frames, frame
 from callcenter.media.embedded.plane import EmbeddedPlane, EmbeddedSession
 from callcenter.media.plane import Digit, FirstPacket, MediaError, MediaLost, NoCapacity, NoPacket, PlayEnded
 from callcenter.media.settings import MediaSettings
-from callcenter.rtp.g711 import encode_alaw, encode_ulaw
+from callcenter.rtp.g711 import ALAW_TO_ULAW, encode_alaw, encode_ulaw
 from callcenter.rtp.packet import Packet, sequence_step, timestamp_step
 from callcenter.rtp.rtcp import (
     Goodbye,
@@ -250,6 +250,25 @@ async def test_the_relayed_sound_is_untouched_or_translated_once(house: RealHous
     await until(lambda: len(bob.received) > 10, "sound")
     assert {bytes(packet.payload[:1]) for _, packet in amy.received} <= {encode_ulaw(pcm)[:1]}
     assert len(encode_alaw(pcm)) == len(bob.received[0][1].payload)
+
+
+async def test_a_phone_that_changes_its_codec_from_packet_to_packet_is_understood(house: RealHouse) -> None:
+    """It may: both were agreed on. What comes untranslated now may need translation in the next packet."""
+    call, amy, bob = Call(house), house.peer("amy"), house.peer("bob", codecs=[PCMU])
+    first = await call.incoming(amy)
+    second = await call.outgoing(bob, beside=first)
+    await first.bridge(second)
+    amy.vanish()
+    pcm = array("h", [LEVELS["amy"]] * 160).tobytes()
+    for codec in (PCMU, PCMU, PCMU, PCMA, PCMA, PCMA, PCMU, PCMU, PCMA, PCMU):
+        amy.timestamp = (amy.timestamp + 160) & 0xFFFFFFFF
+        amy.send(encode_ulaw(pcm) if codec is PCMU else encode_alaw(pcm), codec.payload_type)
+    await until(lambda: len(bob.received) == 10, "the packets")
+    packets = [packet for _, packet in bob.received]
+    assert {packet.payload_type for packet in packets} == {0}
+    for packet in packets:
+        assert set(packet.payload) <= {encode_ulaw(pcm)[0], ALAW_TO_ULAW[encode_alaw(pcm)[0]]}
+    assert [sequence_step(b.sequence, a.sequence) for a, b in pairwise(packets)] == [1] * 9
 
 
 async def test_losses_of_one_phone_are_seen_by_the_other(house: RealHouse) -> None:

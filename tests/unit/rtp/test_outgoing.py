@@ -129,3 +129,35 @@ def test_a_translated_packet_keeps_its_odd_header() -> None:
     assert packet[12:24] == odd[12:24]
     assert packet[-3:] == b"\0\0\3"
     assert Packet.parse(packet).payload == SOUND.translate(ULAW_TO_ALAW)
+
+
+@given(
+    st.integers(0, 0xFFFF),
+    st.integers(0, 0xFFFF),
+    st.lists(st.sampled_from(["next", "next", "next", "lost", "omitted", "frame"]), min_size=5, max_size=60),
+)
+def test_the_short_way_does_what_the_long_one_does(first: int, sequence: int, turns: list[str]) -> None:
+    """A next packet goes on the short way, all others on the long: the peer sees no difference."""
+    short, long = Outgoing(1, first, 5), Outgoing(1, first, 5)
+    now, usual = 10.0, False
+    for turn in turns:
+        sequence = (sequence + (3 if turn == "lost" else 1)) & 0xFFFF
+        now += 0.02
+        data = source(sequence, 160 * sequence)
+        if turn == "omitted":
+            short.omit("amy")
+            long.omit("amy")
+        elif turn == "frame":
+            assert frame(short, "play", now) == frame(long, "play", now)
+            usual = False
+        else:
+            expected = passed_on(long, "amy", data, 8, None, False, now)
+            if usual and turn == "next":
+                packet = bytearray(data)
+                short.go_on(packet, sequence, 160 * sequence & 0xFFFFFFFF, now)
+                assert bytes(packet) == expected
+            else:
+                assert passed_on(short, "amy", data, 8, None, False, now) == expected
+            usual = True
+    assert (short.packets, short.octets, short.sequence) == (long.packets, long.octets, long.sequence)
+    assert short.timestamp_at(now + 1) == long.timestamp_at(now + 1)
