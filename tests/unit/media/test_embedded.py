@@ -243,6 +243,18 @@ async def test_the_peer_hears_one_stream_through_play_and_relay(house: RealHouse
     assert told == pytest.approx(arrived[-1] - arrived[0], abs=0.1)
 
 
+async def test_nothing_of_the_other_phone_is_mixed_into_a_play(house: RealHouse) -> None:
+    call, amy, bob = Call(house), house.peer("amy"), house.peer("bob")
+    first, _ = await bridged(house, call, amy, bob)
+    menu = house.clip("menu", 5.0)
+    await house.plane.prepare([menu])
+    first.play([menu])
+    await until(lambda: amy.hears == "menu", "the menu")
+    before = len(amy.received)
+    await until(lambda: len(amy.received) > before + 15, "sound")
+    assert {amy.name_of(packet) for _, packet in list(amy.received)[before:]} == {"menu"}
+
+
 async def test_the_relayed_sound_is_untouched_or_translated_once(house: RealHouse) -> None:
     call, amy, bob = Call(house), house.peer("amy", codecs=[PCMU]), house.peer("bob", codecs=[PCMA])
     await bridged(house, call, amy, bob)

@@ -96,6 +96,15 @@ def test_long_after_a_change_late_packets_are_passed_on() -> None:
     assert passed_on(outgoing, "amy", source(40_000, 0), 0, None, False, 800.0) is not None
 
 
+def test_long_on_the_short_way_late_packets_are_still_passed_on() -> None:
+    outgoing = Outgoing(1, 0, 0)
+    relay(outgoing, "amy", source(0, 0), 0.0)
+    for number in range(1, 40_001):
+        outgoing.go_on(bytearray(source(number, 160 * number)), number, 160 * number, number / 50)
+    passed_on(outgoing, "amy", source(40_002, 0), 0, None, False, 800.0)
+    assert passed_on(outgoing, "amy", source(40_001, 0), 0, None, False, 800.0) is not None
+
+
 def test_a_feed_that_numbers_anew_goes_on_without_a_gap() -> None:
     outgoing = Outgoing(1, 100, 0)
     first = relay(outgoing, "amy", source(50, 0), 1.0)
