@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from callcenter.config.problems import Code, Place, Problems, did_you_mean
-from callcenter.config.source import Node
+from callcenter.config.tree import Node
 
 Model = TypeVar("Model", bound=BaseModel)
 KeyPath = tuple[str | int, ...]

@@ -13,7 +13,7 @@ from callcenter.config import calendar, schema
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.paths import Paths, Reach, Stop
 from callcenter.config.problems import Code, Problems, did_you_mean
-from callcenter.config.source import Node
+from callcenter.config.tree import Node
 from callcenter.config.wording import names_position, positions_asked
 
 

@@ -30,7 +30,8 @@ from callcenter.config.explain import KeyPath, Names, check_key, dotted, validat
 from callcenter.config.lint import Things, language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
 from callcenter.config.settings import OwnHashes, Settings, Sounds, SwitchSettings
-from callcenter.config.source import Entry, Node, override, read_folder
+from callcenter.config.source import override, read_folder
+from callcenter.config.tree import Entry, Node
 from callcenter.config.wording import positions_asked, spelled_out
 from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings

@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import choice, token_hex
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from callcenter.config import plain
+from callcenter.config.problems import Source
 from callcenter.config.settings import Settings
 from callcenter.publish.settings import Broker, MqttLogin, Role
 from callcenter.sip.digest import Credentials
@@ -145,7 +148,9 @@ def _read(path: Path) -> _File | None:
     except OSError as error:
         raise SecretsError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        held = YAML(typ="safe", pure=True).load(text) or {}
+        # As we wrote it, it is plain; as people change it, it may be any YAML.
+        plainly = plain.read(text, Source(path.name, ()))
+        held: Any = plainly.plain() if plainly is not None else YAML(typ="safe", pure=True).load(text) or {}
         agents = held.get("agents") or {}
         file = _File(
             str(held.get("nonce_key") or ""),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
+from callcenter.config import plain
 from callcenter.config.problems import Code, Place, Problems, Source
+from callcenter.config.tree import Entry, Node
 
 MAX_FILE = 1 << 20
 """Bytes of one file; a floor of a thousand agents takes a tenth of it."""
@@ -20,67 +21,6 @@ MAX_VALUES = 200_000
 """Values of one file with its aliases written out: aliases of aliases grow without end."""
 
 MAX_DEPTH = 40
-
-Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
-
-
-@dataclass(slots=True)
-class Entry:
-    """A key with its value; ``place`` is the key's."""
-
-    place: Place
-    node: Node
-
-
-@dataclass(slots=True)
-class Node:
-    """A value with its place. A mapping keeps its keys as they are written, numbers too."""
-
-    place: Place
-    value: bool | int | float | str | list[Node] | dict[str, Entry] | None
-
-    def plain(self) -> Plain:
-        """The value without places."""
-        match self.value:
-            case dict():
-                return {key: entry.node.plain() for key, entry in self.value.items()}
-            case list():
-                return [item.plain() for item in self.value]
-            case _:
-                return self.value
-
-    def child(self, step: str | int) -> Entry | None:
-        """What stands under a key or an index."""
-        match self.value, step:
-            case dict(), str():
-                return self.value.get(step)
-            case list(), int() if 0 <= step < len(self.value):
-                return Entry(self.value[step].place, self.value[step])
-            case _:
-                return None
-
-    def existing(self, path: Sequence[str | int]) -> tuple[str | int, ...]:
-        """The steps of a path that stand in the source: short forms leave some of them out."""
-        node, steps = self, []
-        for step in path:
-            entry = node.child(step)
-            if entry is not None:
-                steps.append(step)
-                node = entry.node
-        return tuple(steps)
-
-    def place_of(self, path: Sequence[str | int], *, key: bool = False) -> Place:
-        """The place of the value at ``path`` (of its key with ``key``), or of what is nearest to it."""
-        node, place = self, self.place
-        steps = self.existing(path)
-        for number, step in enumerate(steps, 1):
-            entry = node.child(step)
-            assert entry is not None
-            # What is spread over lines is best pointed at by its key.
-            by_key = entry.node.place.line > entry.place.line or (key and number == len(steps))
-            place = entry.place if by_key else entry.node.place
-            node = entry.node
-        return place
 
 
 def read_folder(folder: Path, problems: Problems) -> Node:
@@ -196,7 +136,7 @@ def _read_file(path: Path, root: Node, problems: Problems) -> None:
         problems.add(Code.FILE, whole, "", f"the file is larger than {MAX_FILE >> 10} kB", "spread it over files")
         return
     source = Source(path.name, tuple(text.splitlines()))
-    node = _compose(text, source, problems)
+    node = plain.read(text, source) or _compose(text, source, problems)
     if node is None or node.value is None:
         return
     if not isinstance(node.value, dict):
