@@ -404,10 +404,12 @@ class Acd:
         settings = (queue and queue.wrap_up) or NO_WRAP_UP
         timed = settings.mode is WrapUpMode.TIMED
         seconds = settings.seconds if timed else 0.0
-        if settings.mode is WrapUpMode.NONE or (timed and round(seconds * 1000) == 0):
+        agent = engagement.agent
+        # Who is gone from the configuration can say nothing any more, and would owe the disposition for ever.
+        owed_for_ever = settings.mode is WrapUpMode.MANDATORY and not self._employed(agent)
+        if settings.mode is WrapUpMode.NONE or owed_for_ever or (timed and round(seconds * 1000) == 0):
             self._free(engagement, Move.RELEASE, "talk ended")
             return
-        agent = engagement.agent
         state = replace(
             agent.state("talk ended", self._now),
             work=MOVES[agent.work, Move.WRAP_UP],
@@ -545,6 +547,8 @@ class Acd:
                 continue
             if agent.work in OFFERED:
                 self._take_back(self._engagements[agent.offer], OfferResult.UNREACHABLE, REMOVED)
+            elif agent.work is Work.WRAP_UP and agent.until is None:
+                self._finish(agent, "", REMOVED)
             elif agent.work is Work.IDLE:
                 state = agent.state(REMOVED, self._now)
                 if dismissed(state) != state:

@@ -57,8 +57,8 @@ class Line:
 class Call:
     """One inbound call. Its script acquires; :meth:`close` gives everything back without waiting.
 
-    ``settings`` are those in force when the call arrived: a reload does not change a call under way, unless a queue sends
-    the caller where only the new ones lead (:meth:`renew`).
+    ``settings`` are those in force when the call arrived: a reload does not change a call under way, unless a queue
+    sends the caller where only the new ones lead (:meth:`renew`).
     """
 
     def __init__(self, call_id: str, client: Client, number: Number, leg: Leg, services: Services) -> None:

@@ -936,6 +936,27 @@ def test_an_idle_agent_who_is_gone_is_signed_out_at_once(floor: Floor) -> None:
     check_refold(floor)
 
 
+@pytest.mark.parametrize("removed_in", [Work.TALKING, Work.WRAP_UP])
+def test_an_agent_who_is_gone_does_not_owe_a_disposition_for_ever(removed_in: Work) -> None:
+    """The phone and the program of who is gone are not let in any more: nobody could end that wrap-up."""
+    queue = replace(SALES, wrap_up=WrapUpSettings(WrapUpMode.MANDATORY))
+    floor = Floor(plan(queue, AMY), ready=("amy",))
+    floor.join("v1")
+    talk = floor.answer("v1")
+    if removed_in is Work.WRAP_UP:
+        floor.part(talk)
+    assert floor.agent("amy").work is removed_in
+    floor.tell(Reconfigured(plan(queue)))
+    if removed_in is Work.TALKING:
+        assert floor.agent("amy").work is Work.TALKING
+        floor.part(talk)
+    assert floor.acd.agents() == ()
+    last = floor.bodies(AgentStateChanged)[-1]
+    assert (last.intent, last.work, last.device) == (Intent.SIGNED_OUT, Work.IDLE, Device.UNREACHABLE)
+    assert [body.disposition for body in floor.bodies(WrapUpEnded)] == ([""] if removed_in is Work.WRAP_UP else [])
+    check_refold(floor)
+
+
 def test_an_agent_who_returns_to_the_configuration_during_his_talk_stays_ready(amy_alone: Floor) -> None:
     floor = amy_alone
     floor.join("v1")
