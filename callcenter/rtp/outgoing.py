@@ -102,8 +102,8 @@ class Outgoing:
         timestamp = (timestamp + self._timestamp_shift) & 0xFFFFFFFF
         if step > 0:
             self.sequence = sequence
-            # Looked at now and then: the feed's first must not be half the numbers away.
-            if (step != 1 or not sequence & 0xFFF) and (sequence - self._first) & 0xFFFF > 2 * MAX_DROPOUT:
+            # A late packet leaves a gap before it comes: then the feed's first must not be half the numbers away.
+            if step != 1 and (sequence - self._first) & 0xFFFF > 2 * MAX_DROPOUT:
                 self._first = (sequence - MAX_DROPOUT) & 0xFFFF
             if not event:
                 self.timestamp = timestamp
@@ -127,8 +127,6 @@ class Outgoing:
         """
         self.sequence = sequence = (number + self._sequence_shift) & 0xFFFF
         self.timestamp = timestamp = (timestamp + self._timestamp_shift) & 0xFFFFFFFF
-        if not sequence & 0xFFF and (sequence - self._first) & 0xFFFF > 2 * MAX_DROPOUT:
-            self._first = (sequence - MAX_DROPOUT) & 0xFFFF
         self._sent_at = now
         self.packets += 1
         _pack_lead(packet, 0, self._lead, sequence, timestamp, self.ssrc)
