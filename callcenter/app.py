@@ -250,7 +250,8 @@ class House:
 
     def _phone_changed(self, agent: str, bindings: tuple[Binding, ...]) -> None:
         if bindings:
-            self.dispatcher.tell(DeviceChanged(agent, Device.REGISTERED, "phone registered"))
+            device = Device.BUSY_ELSEWHERE if self.feature_codes.occupies(agent) else Device.REGISTERED
+            self.dispatcher.tell(DeviceChanged(agent, device, "phone registered"))
         else:
             self.dispatcher.tell(DeviceChanged(agent, Device.UNREACHABLE, "no phone registered any more"))
 

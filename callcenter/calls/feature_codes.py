@@ -87,6 +87,10 @@ class FeatureCodes:
         """Whether a number that was dialled is a code."""
         return dialled in self._services.settings.feature_codes
 
+    def occupies(self, agent: str) -> bool:
+        """Whether an agent hears the answer to a code now."""
+        return agent in self._dialling
+
     def take(self, leg: Leg) -> bool:
         """Serve ``leg`` if it dialled a code; False when it is a caller like any other."""
         code = self._services.settings.feature_codes.get(leg.dialled)
@@ -111,6 +115,9 @@ class FeatureCodes:
         self._calls.cancel()
 
     async def _serve(self, leg: Leg, agent: str, code: FeatureCode) -> None:
+        if agent in self._dialling:
+            leg.reject(486)  # both came in the same moment
+            return
         party = Party(Side.AGENT, leg, Sound())
         with self._line_taken(agent):
             try:
@@ -149,7 +156,7 @@ class FeatureCodes:
         order = order_of(code)
         result = self._desk.obey(agent, order, by=BY) if order is not None else Result.DONE
         view = self._services.dispatcher.acd.agent(agent)
-        if view is None:
+        if view is None or result is Result.NO_SUCH_AGENT:
             return str(Result.NO_SUCH_AGENT), []
         if not result.good:
             return str(result), [REFUSED[result]]

@@ -86,7 +86,8 @@ async def take_up(party: Party, plane: MediaPlane, call_id: str, answered: Calla
         leg.reject(400)
         return Ending(Side.SYSTEM, EndCause.REJECTED, 400, str(error))
     leg.answer(description)
-    answered()
+    if leg.answered:  # or taken back in this very moment: then whoever waits for us is woken next, to go
+        answered()
     if leg.offer is None:
         # The caller's description comes in the ACK (RFC 3261 13.2.1); without one there is nobody to speak to.
         sdp = await leg.acknowledged

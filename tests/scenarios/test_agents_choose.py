@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 from callcenter.acd.events import Reconfigured
 from callcenter.acd.settings import WrapUpMode, WrapUpSettings
-from callcenter.model.facts import AgentStateChanged, CallArrived, FeatureCodeDialled, OfferEnded, WrapUpEnded
-from callcenter.model.states import Device, Intent, OfferResult, Outcome, Work
+from callcenter.media.plane import MediaSession
+from callcenter.model.facts import (
+    AgentStateChanged,
+    CallAnswered,
+    CallArrived,
+    FeatureCodeDialled,
+    OfferEnded,
+    WrapUpEnded,
+)
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Outcome, Side, Work
 from callcenter.signaling.doorkeeper import MAX_WRONG
 from callcenter.simulation.network import Weather
 from callcenter.simulation.world import AgentPhone, World, story
-from callcenter.sip.flow import Transport
+from callcenter.sip.flow import Flow, Transport
 
 WRAP_UP = 30.0
 EXTENSION = 15.0
@@ -317,6 +326,103 @@ async def test_a_phone_that_dies_with_a_code_in_its_ear_leaves_nothing(world: Wo
     assert view is not None
     assert (view.device, view.intent) == (Device.UNREACHABLE, Intent.NOT_READY)
     assert len(world.house.feature_codes) == 0
+
+
+@story()
+async def test_a_phone_that_refreshes_its_registration_while_it_is_told_so_is_not_rung(world: World) -> None:
+    """That it registers does not make its line free: the caller would be refused, and the agent pay for it."""
+    amy = await world.agent("amy", english=5)
+    await amy.dials_code("*21")
+    caller = await world.phone("+14155550100")
+    await caller.dial("1000")
+    await caller.press("1")
+    await world.settled()
+    await amy.dial_beside("*20")
+    await amy.register("amy", "secret of amy")
+    await amy.rings()
+    await amy.answers()
+    await caller.hears(amy)
+    await caller.hangs_up()
+    results = [fact.body.result for fact in world.facts if isinstance(fact.body, OfferEnded)]
+    assert results == [OfferResult.ACCEPTED]
+
+
+@story()
+async def test_of_two_codes_dialled_in_one_moment_one_is_served(world: World) -> None:
+    """Two devices of one agent, or a key that bounces: the other one is told busy, and both are free afterwards."""
+    amy = await world.agent("amy", english=5)
+    calls = await asyncio.gather(amy.dial_beside("*21"), amy.dial_beside("*29"))
+    assert sorted(call.connected for call in calls) == [False, True]
+    await world.sleep(5)
+    [(_, code, _)] = dialled(world)
+    assert chosen(world, "amy") == {"*21": (Intent.NOT_READY, "lunch"), "*29": (Intent.SIGNED_OUT, "")}[code]
+    assert shown(world, "amy")["device"] == "registered"
+
+
+class Gate:
+    """A media plane that opens nothing before it is told to."""
+
+    def __init__(self, world: World) -> None:
+        self.open_now = asyncio.Event()
+        self._plane = world.plane
+        world.house.services.plane = self  # type: ignore[assignment]
+
+    async def open(self, *arguments: Any, **named: Any) -> MediaSession:
+        session = await self._plane.open(*arguments, **named)
+        await self.open_now.wait()
+        return session
+
+
+@story()
+async def test_an_agent_who_is_removed_in_the_moment_of_a_code_hears_nothing_and_breaks_nothing(world: World) -> None:
+    amy = await world.agent("amy", english=5)
+    await wraps_up(world, amy)
+    failed: list[dict[str, Any]] = []
+    world.loop.set_exception_handler(lambda _, what: failed.append(what))
+    gate = Gate(world)
+    dialling = world.loop.create_task(amy.dial_beside("*30"))
+    await world.settled()
+    agents = {name: agent for name, agent in world.plan.agents.items() if name != "amy"}
+    world.plan = replace(world.plan, agents=agents)
+    world.house.dispatcher.tell(Reconfigured(world.plan))
+    gate.open_now.set()
+    await dialling
+    await world.sleep(1)
+    assert dialled(world) == [("amy", "*30", "no such agent")]
+    assert not failed
+
+
+@story()
+async def test_who_takes_the_call_back_in_the_moment_of_the_answer_was_not_answered(world: World) -> None:
+    """Neither is a caller, in the books, nor has an agent chosen anything."""
+    amy = await world.agent("amy", english=5)
+    caller = await world.phone("+14155550100")
+    gate, user_agent = Gate(world), world.house.user_agent
+    take = user_agent.datagram
+
+    def at_once(data: bytes, flow: Flow) -> None:
+        if data.startswith(b"CANCEL"):
+            gate.open_now.set()
+        take(data, flow)
+
+    user_agent.datagram = at_once  # type: ignore[method-assign]
+    call = caller.starts_dialling("1000")
+    await world.settled()
+    await caller.hangs_up()
+    await world.settled()
+    saved = await world.interaction(call)
+    assert saved.ending is not None
+    assert (saved.ending.by, saved.ending.cause) == (Side.CALLER, EndCause.CANCELLED)
+    assert not [fact for fact in world.facts if isinstance(fact.body, CallAnswered)]
+
+    gate.open_now.clear()
+    dialling = world.loop.create_task(amy.dial_beside("*21"))
+    await world.settled()
+    assert amy.beside is not None
+    amy.beside.leg.hangup()
+    await dialling
+    await world.settled()
+    assert (dialled(world), chosen(world, "amy")) == ([], (Intent.READY, ""))
 
 
 @story()
