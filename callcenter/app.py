@@ -58,6 +58,7 @@ from callcenter.publish.mqtt import BrokerError, MqttPublisher, broker_address
 from callcenter.publish.off import NoPublisher
 from callcenter.publish.publisher import Publisher, Status
 from callcenter.publish.settings import Broker, MqttSettings
+from callcenter.runtime import memory
 from callcenter.runtime.clock import Clock, SystemClock
 from callcenter.runtime.errors import first_error
 from callcenter.signaling.doorkeeper import Doorkeeper
@@ -386,6 +387,7 @@ async def serve(
                 await edges.publisher.ready(FIRST_LINK_PATIENCE)
             life.begin(house)
             address = (broker.host, broker.port) if broker is not None and broker.running else None
+            memory.settle()
             on_ready(Ready(house.user_agent.network.listeners, address, control.path))
             reason = await life.over()
             log.info("going down", reason=reason, calls=len(house.supervisor.calls))
@@ -414,8 +416,6 @@ async def open_edges(
             log.warning("customer left out", row=str(row))
     plane = EmbeddedPlane(settings.media)
     stack.push_async_callback(plane.close)
-    await plane.start()
-    await plane.prepare(settings.calls.prompts.clips())
     broker = None
     if settings.mqtt.broker is Broker.EMBEDDED:
         broker = MosquittoBroker(
@@ -426,7 +426,12 @@ async def open_edges(
             on_state=broker_changed,
         )
         stack.push_async_callback(broker.close)
-        await broker.start()
+    # Both start programs, and wait for them: together.
+    async with asyncio.TaskGroup() as starting:
+        starting.create_task(plane.start(), name="start media workers")
+        if broker is not None:
+            starting.create_task(broker.start(), name="start the broker")
+    await plane.prepare(settings.calls.prompts.clips())
     publisher = make_publisher(settings.mqtt, broker, storage, clock)
     stack.push_async_callback(publisher.close)
     await publisher.start()

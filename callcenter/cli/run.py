@@ -38,6 +38,7 @@ from callcenter.config.problems import many
 from callcenter.config.secrets import MONITOR, Secrets, SecretsError, open_secrets
 from callcenter.config.settings import OwnHashes
 from callcenter.publish.settings import Broker
+from callcenter.runtime import memory
 from callcenter.signaling.settings import Listen
 from callcenter.speech.prompts import PromptError
 
@@ -61,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Load, check, make what is missing, and run."""
-    with _temporary_data() if options.trial else contextlib.nullcontext() as data:
+    with memory.loading(), _temporary_data() if options.trial else contextlib.nullcontext() as data:
         return _run(options, data)
 
 
