@@ -27,7 +27,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from callcenter.publish import payloads, topics
+from callcenter.publish import payloads, topics, wire
 from callcenter.publish.publisher import Heard, Link, LinkedPublisher, LinkLost, OnState, Outbox, Refused, Status
 from callcenter.publish.reasons import CLOSED_FIRST, refusal, why_lost, why_not_connected
 from callcenter.publish.settings import MqttSettings
@@ -55,8 +55,8 @@ _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
 
 
-# Topic, payload, whether it is retained, and what MQTT 5 adds.
-_Message = tuple[str, bytes, bool, Properties | None]
+# Topic, payload, whether it is retained, seconds until it expires, and what its sender knows it by.
+_Message = tuple[str, bytes, bool, int | None, bytes | None]
 
 
 class BrokerError(Exception):
@@ -150,6 +150,7 @@ class MqttPublisher(LinkedPublisher):
             )
             _let_go(error.__context__)
             raise LinkLost(f"{address}: {why}") from error
+        client.take_over()
         try:
             yield _MqttLink(client, address)
         finally:
@@ -159,9 +160,9 @@ class MqttPublisher(LinkedPublisher):
 
 
 class _Client(aiomqtt.Client):
-    """aiomqtt's client, with its own way to publish: no task and no timer for each message, and what the broker says.
+    """aiomqtt's client, with its own lane for what is published: see :mod:`callcenter.publish.wire`.
 
-    aiomqtt's passes over the reason codes of MQTT 5, and costs three times as much.
+    No task and no timer for each message, and the broker's word on it, which aiomqtt passes over.
     """
 
     def __init__(self, address: BrokerAddress, client_id: str, tls: ssl.SSLContext | None) -> None:
@@ -180,7 +181,6 @@ class _Client(aiomqtt.Client):
             keepalive=KEEPALIVE_S,
             timeout=CONNECTED_WITHIN,
             will=aiomqtt.Will(topics.STATUS, Status.OFFLINE.value.encode(), qos=1, retain=True),
-            max_inflight_messages=0,  # no limit in there: we keep the broker's ourselves
             tls_context=tls,
             socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
             logger=_SILENT,
@@ -193,6 +193,18 @@ class _Client(aiomqtt.Client):
         # By packet identifier, the oldest first: the future that waits for the answer, and since when.
         self._unanswered: dict[int, tuple[asyncio.Future[Refused | None], float]] = {}
         self._queued: deque[tuple[_Message, asyncio.Future[Refused | None]]] = deque()
+        self._last_id = wire.FIRST - 1
+        self._wire: wire.Wire | None = None
+
+    def take_over(self) -> None:
+        """Now that we are connected, put our wire between paho and its socket."""
+        found = self._client.socket()
+        if not isinstance(found, socket.socket):
+            return  # Lost already: aiomqtt knows.
+        self._wire = wire.Wire(found, self._loop, self._answered, self._paho_reads, MAX_INCOMING)
+        self._client._sock = self._wire  # type: ignore[assignment]  # noqa: SLF001 - paho has no door for this
+        taken: object = self._client.socket()
+        assert taken is self._wire, "this paho keeps its socket elsewhere"
 
     def send(self, message: _Message) -> asyncio.Future[Refused | None]:
         """Send with QoS 1, as soon as the broker's window allows."""
@@ -204,11 +216,24 @@ class _Client(aiomqtt.Client):
         return answer
 
     def _put(self, message: _Message, answer: asyncio.Future[Refused | None]) -> None:
-        topic, payload, retain, properties = message
-        # paho only puts it on its list here; the loop writes the whole list when the socket takes it.
-        sent = self._client.publish(topic, payload, 1, retain, properties)
-        if sent.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
-            self._unanswered[sent.mid] = (answer, self._loop.time())
+        if self._wire is None:
+            return
+        topic, payload, retain, expires_s, correlation = message
+        number = self._last_id
+        while True:
+            number = number + 1 if number < wire.LAST else wire.FIRST
+            if number not in self._unanswered:
+                break
+        self._last_id = number
+        self._unanswered[number] = (answer, self._loop.time())
+        self._wire.write(wire.publish_packet(topic, payload, number, retain, expires_s, correlation))
+
+    def _answered(self, number: int, code: int) -> None:
+        answer, _ = self._unanswered.pop(number, (None, 0.0))
+        if answer is not None and not answer.done():
+            answer.set_result(refusal(code))
+        if self._queued:
+            self._put_queued()
 
     def _put_queued(self) -> None:
         while self._queued and len(self._unanswered) < self.receive_maximum:
@@ -281,15 +306,6 @@ class _Client(aiomqtt.Client):
             self._connected.set_exception(aiomqtt.MqttError(CLOSED_FIRST))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
 
-    def _on_publish(
-        self, client: Any, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
-    ) -> None:
-        answer, _ = self._unanswered.pop(mid, (None, 0.0))
-        if answer is not None and not answer.done():
-            answer.set_result(refusal(reason_code))
-        if self._queued:
-            self._loop.call_soon(self._put_queued)
-
     def _on_message(self, client: Any, userdata: Any, message: MQTTMessage) -> None:
         if self.heard is None:
             return  # What a broker sends unasked is dropped.
@@ -302,9 +318,32 @@ class _Client(aiomqtt.Client):
             correlation = None
         self.heard(Heard(topic, bytes(message.payload), message.retain, correlation))
 
+    def _paho_reads(self) -> None:
+        """Let paho read what is not ours, packet by packet."""
+        try:
+            while self._wire is not None and self._wire.has_more:
+                if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    return
+        except Exception as error:  # noqa: BLE001 - as aiomqtt does: whatever it is, the connection is of no use now
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
+
+    def _paho_writes(self) -> None:
+        try:
+            self._client.loop_write()
+        except Exception as error:  # noqa: BLE001 - the same
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
+
+    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
+        if self._wire is None:
+            super()._on_socket_register_write(client, userdata, sock)
+        else:
+            self._loop.call_soon(self._paho_writes)
+
     def _on_socket_unregister_write(self, client: Any, userdata: Any, sock: Any) -> None:
         # paho says this of an abandoned socket too, when it is collected.
-        if sock.fileno() >= 0:
+        if self._wire is None and sock.fileno() >= 0:
             super()._on_socket_unregister_write(client, userdata, sock)
 
 
@@ -323,13 +362,6 @@ class _MqttLink:
         expires_s: int | None = None,
         correlation: bytes | None = None,
     ) -> asyncio.Future[Refused | None]:
-        properties = None
-        if expires_s is not None or correlation is not None:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            if expires_s is not None:
-                properties.MessageExpiryInterval = expires_s
-            if correlation is not None:
-                properties.CorrelationData = correlation
         size = len(payload) + len(topic) + OVERHEAD
         if size > self._client.max_packet:
             # Sent, it would cost the connection, and be sent again over the next one.
@@ -338,7 +370,7 @@ class _MqttLink:
                 Refused(f"it has {size} bytes, the broker takes {self._client.max_packet}", for_ever=True)
             )
             return answer
-        return self._client.send((topic, payload, retain, properties))
+        return self._client.send((topic, payload, retain, expires_s, correlation))
 
     async def subscribe(self, topic: str, heard: Callable[[Heard], None]) -> str:
         self._client.heard = heard

@@ -38,6 +38,7 @@ HELD_WELL = 1.0
 REFUSED_RETRY = 10.0
 # How long a committed fact waits for others: on a busy floor some thirty then share a write and its acknowledgement.
 GATHER = 0.02
+GATHER_STATES = 0.01
 # How long commands are not heard after a flood of them, doubled while it goes on.
 FIRST_PAUSE = 5.0
 LAST_PAUSE = 60.0
@@ -445,6 +446,8 @@ class LinkedPublisher:
     async def _keep_states(self, link: Link, window: asyncio.Semaphore) -> None:
         while True:
             await self._changed.wait()
+            # One change brings another: reserved, and ringing a moment later. Of both the reader wants the second.
+            await asyncio.sleep(GATHER_STATES)
             self._changed.clear()
             while self._dirty:
                 await window.acquire()
@@ -623,7 +626,10 @@ class Published:
 
 
 class ListPublisher(LinkedPublisher):
-    """A publisher to a list, in virtual time: its broker can be slow, die, and come back."""
+    """A publisher to a list, in virtual time: its broker can be slow, die, and come back.
+
+    A message is ``transit`` under way to the broker, and acknowledged after ``delay``, all told.
+    """
 
     def __init__(
         self,
@@ -639,6 +645,7 @@ class ListPublisher(LinkedPublisher):
         self.messages: list[Published] = []
         self.retained: dict[str, Any] = {}
         self.delay = delay
+        self.transit = 0.0
         self.deaths = 0
         self._why_dead = "the broker is dead" if dead else ""
         self._died = asyncio.Event()
@@ -673,7 +680,7 @@ class ListPublisher(LinkedPublisher):
     def take_over(self, before: ListPublisher) -> None:
         """Be a new client of the broker that another publisher had: with what was published there, and is retained."""
         self.messages, self.retained = before.messages, before.retained
-        self.delay, self.deaths = before.delay, before.deaths
+        self.delay, self.transit, self.deaths = before.delay, before.transit, before.deaths
         self._refuses = before._refuses
 
     def command(self, agent: str, command: Mapping[str, Any] | bytes, *, retained: bool = False) -> Any:
@@ -724,6 +731,7 @@ class _ListLink:
     def __init__(self, publisher: ListPublisher, died: asyncio.Event) -> None:
         self._publisher = publisher
         self._died = died
+        self._on_the_way: deque[tuple[str, bytes, bool, int | None]] = deque()
 
     def publish(
         self,
@@ -739,7 +747,11 @@ class _ListLink:
         if not self._died.is_set():
             refused = self._publisher._answer(topic)  # noqa: SLF001 - its other half
             if refused is None:
-                self._publisher._record(topic, payload, retain=retain, expires_s=expires_s)  # noqa: SLF001
+                self._on_the_way.append((topic, payload, retain, expires_s))
+                if self._publisher.transit > 0:
+                    loop.call_later(self._publisher.transit, self._arrive)
+                else:
+                    self._arrive()
             loop.call_later(self._publisher.delay, self._acknowledge, answer, refused)
         return answer
 
@@ -754,6 +766,11 @@ class _ListLink:
     async def lost(self) -> str:
         await self._died.wait()
         return "the broker died"
+
+    def _arrive(self) -> None:
+        topic, payload, retain, expires_s = self._on_the_way.popleft()
+        if not self._died.is_set():
+            self._publisher._record(topic, payload, retain=retain, expires_s=expires_s)  # noqa: SLF001
 
     def _acknowledge(self, answer: asyncio.Future[Refused | None], refused: Refused | None) -> None:
         if not self._died.is_set() and not answer.done():

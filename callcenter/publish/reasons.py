@@ -6,6 +6,7 @@ import socket
 import ssl
 
 import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from callcenter.publish.publisher import Refused
@@ -17,21 +18,23 @@ BAD_LOGIN = frozenset({0x86, 0x87})
 NOT_AUTHORIZED = 0x87
 TOPIC_INVALID = 0x90
 FORMAT_INVALID = 0x99
-QUOTA = 0x97
 
 # OpenSSL's numbers (X509_V_ERR_...) of what may be wrong with a certificate.
 NOT_YET_VALID, EXPIRED = 9, 10
 OTHER_NAME, OTHER_ADDRESS = 62, 64
 
 
-def refusal(code: ReasonCode) -> Refused | None:
+def refusal(code: int) -> Refused | None:
     """What a PUBACK says (MQTT 5, 3.4.2.1); None: the broker took the message."""
-    if code.value < REFUSAL:
+    if code < REFUSAL:
         return None
-    words = str(code)
-    if code.value == NOT_AUTHORIZED:
+    try:
+        words = str(ReasonCode(PacketTypes.PUBACK, identifier=code))
+    except KeyError:
+        words = f"reason code {code:#x}"
+    if code == NOT_AUTHORIZED:
         words = f"{words}: the login of mqtt.user may not write there"
-    return Refused(words, for_ever=code.value in (TOPIC_INVALID, FORMAT_INVALID))
+    return Refused(words, for_ever=code in (TOPIC_INVALID, FORMAT_INVALID))
 
 
 def why_not_connected(error: aiomqtt.MqttError, *, tls: bool, ca_file: object, client_certificate: bool) -> str:

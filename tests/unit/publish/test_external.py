@@ -127,6 +127,21 @@ async def test_a_broker_that_wants_our_certificate_gets_it(tmp_path: Path, autho
                 assert await made.publisher.publish_pop("ana", {}, 60.0)
 
 
+@pytest.mark.parametrize("tls", [False, True])
+async def test_much_at_once_gets_through(tmp_path: Path, authority: Authority, tls: bool) -> None:
+    """More than a socket takes, in both directions: the broker's answers come in crowds."""
+    port, log = free_port(), Log()
+    log.add(3000)
+    certificate = authority.issue("much") if tls else None
+    values = {"tls": True, "ca_file": authority.certificate} if tls else {}
+    async with External(tmp_path / "broker", port, certificate), Told(address(port, **values), log) as made:
+        assert await made.publisher.ready(10)
+        pops = [made.publisher.publish_pop("ana", {"note": "x" * 50_000}, 60.0) for _ in range(300)]
+        assert all(await asyncio.gather(*pops))
+        await until(lambda: log.cursor(CURSOR) == 3000)
+        assert made.states == [(True, "")]
+
+
 async def test_a_certificate_that_is_renewed_is_taken_up_without_a_restart(
     tmp_path: Path, authority: Authority, stranger: Authority
 ) -> None:

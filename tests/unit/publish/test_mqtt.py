@@ -335,7 +335,7 @@ async def test_a_pop_has_an_expiry_and_the_socket_no_delay(broker: MosquittoBrok
             assert (message.qos, message.retain) == (1, False)
     address = broker.address()
     async with made._link() as link:
-        connection = link._client._client.socket()  # type: ignore[attr-defined]
+        connection = link._client._wire._sock  # type: ignore[attr-defined]
         assert connection.getpeername()[1] == address.port
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
