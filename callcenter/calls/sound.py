@@ -46,7 +46,7 @@ class Swallowing:
 
     terminator: str | None
     within: float
-    rest: bool
+    breath: float | None
     since: float
 
 
@@ -174,12 +174,13 @@ class Sound:
         finally:
             self.masking = False
 
-    def swallow(self, terminator: str | None, within: float, *, rest: bool) -> None:
+    def swallow(self, terminator: str | None, within: float, *, breath: float | None) -> None:
         """The entry is whole before its ``terminator`` came: that key, if it is the next one, is meant for nobody.
 
-        With ``rest`` neither is any other key up to it that is pressed in the same breath, each ``within`` seconds.
+        It counts as such for ``within`` seconds. With a ``breath`` neither is any other key up to it that is pressed in
+        the same breath, each within so many seconds of the one before.
         """
-        self._swallowing = Swallowing(terminator, within, rest, self._loop.time())
+        self._swallowing = Swallowing(terminator, within, breath, self._loop.time())
         ahead, self._keys = self._keys, deque()
         for key in ahead:
             if not self._swallows(key):
@@ -227,13 +228,13 @@ class Sound:
         if swallowing is None:
             return False
         self._swallowing = None
-        if now - swallowing.since > swallowing.within:
-            return False
-        if key == swallowing.terminator:
+        pause = now - swallowing.since
+        if key == swallowing.terminator and pause <= swallowing.within:
             return True
-        if swallowing.rest:
-            self._swallowing = replace(swallowing, since=now)
-        return swallowing.rest
+        if swallowing.breath is None or pause > swallowing.breath:
+            return False
+        self._swallowing = replace(swallowing, since=now)
+        return True
 
     def _wake(self) -> None:
         if self.on_change is not None:

@@ -489,6 +489,28 @@ def test_digits_that_are_masked_are_found_nowhere(keys: str, by: str) -> None:
     assert log.lines
 
 
+@pytest.mark.parametrize(("pace", "thinks", "counts"), [(0.2, 1.5, True), (0.2, 0.6, False), (1.2, 1.5, False)])
+def test_a_key_behind_a_secret_is_part_of_it_only_in_its_rhythm(pace: float, thinks: float, counts: bool) -> None:
+    """Who keyed the PIN in and then answers the menu is heard; a fifth digit in the rhythm of four is told nobody."""
+
+    async def entered(world: World) -> None:
+        flow(world, PIN, NEXT)
+        caller = await world.phone("+14155550100")
+        await caller.dial("1000")
+        for key in "4711":
+            await caller.press(key)
+            await world.sleep(pace)
+        await caller.hears("menu.en")
+        await world.sleep(thinks - pace)
+        await caller.press("1")
+        await world.sleep(0.1)
+        assert caller.heard_now() == (("music",) if counts else ("menu.en",))
+        assert [each.digits for each in told(world, DigitsEntered)] == (["****", "1"] if counts else ["****"])
+        await caller.hangs_up()
+
+    tell(entered)
+
+
 @story()
 async def test_while_a_secret_is_entered_the_sound_says_so(world: World) -> None:
     """What records calls reads it; it holds from the prompt on, and no longer than the entry."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from enum import Enum
 
@@ -13,6 +14,9 @@ from callcenter.calls.steps.attributes import note, stars
 from callcenter.model.facts import DigitsEntered
 
 DIGITS = frozenset("0123456789")
+# Digits that follow a secret that is whole are part of it as long as they come in its rhythm: within twice the caller's
+# own longest pause, and at least so many seconds. What comes later is an answer to what is asked next.
+BREATH = 1.0
 
 
 class Collected(Enum):
@@ -63,9 +67,13 @@ async def take_digits(sound: Sound, step: Collect) -> Entry:
     ``*`` begins anew. A lone terminator, and nothing at all, are entries without digits.
     """
     digits, pressed, patience = "", False, step.first_digit
+    clock = asyncio.get_running_loop().time
+    last, longest_pause = clock(), 0.0
     fixed = step.terminator is None or step.shortest == step.longest
     while (key := await sound.key(patience)) is not None:
-        pressed, patience = True, step.between
+        if pressed:
+            longest_pause = max(longest_pause, clock() - last)
+        last, pressed, patience = clock(), True, step.between
         if key == step.terminator:
             break
         if key == "*":
@@ -76,7 +84,8 @@ async def take_digits(sound: Sound, step: Collect) -> Entry:
         elif key in DIGITS:
             digits += key
             if fixed and len(digits) == step.longest:
-                sound.swallow(step.terminator, step.between, rest=step.mask)
+                breath = min(step.between, max(BREATH, 2 * longest_pause))
+                sound.swallow(step.terminator, step.between, breath=breath if step.mask else None)
                 break
     return Entry(digits, pressed)
 
