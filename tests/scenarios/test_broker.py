@@ -51,8 +51,9 @@ async def test_ten_minutes_without_a_broker_and_all_of_it_follows_in_order(world
     await a_minute_of_calls(world, 99)
     assert events(world) == await story_of_calls(world), "each once, in the order of the log"
     pops = world.pops_of("amy")
-    assert len(pops) == 3, "of the first call, of the one a minute before the broker came back, and of the last"
-    assert [pop["seq"] for pop in pops] == [1, number + 1, number + 2], "the numbers show how many were missed"
+    numbers = [pop["seq"] for pop in pops]
+    assert (numbers[0], numbers[-1]) == (1, number + 2), "the numbers show how many were missed"
+    assert len(numbers) == len(set(numbers)) <= 3, "of the outage at most the last one, which was not a minute old"
     assert world.publisher.retained[topics.agent_state("amy")]["work"] == "idle"
     assert world.publisher.status().waiting == 0
 
