@@ -227,7 +227,7 @@ class House:
             async with asyncio.timeout(GO_DOWN_PATIENCE):
                 await self.supervisor.empty()
                 await self.feature_codes.empty()
-        self.dispatcher.settle()
+        self.dispatcher.close()
         self.queue_board.close()
         self.stream.append(SwitchStopped(reason))
         self.registrar.close()

@@ -108,6 +108,8 @@ class CommandDesk:
             return {"id": None, "ok": False, "error": sentence}
         key = (by, agent or "", name)
         answer = self._answered.get(key)
+        if answer is None and self._dispatcher.closed:
+            return {"id": name, "ok": False, "error": "the switch is going down: send it again when it is back"}
         if answer is None:
             answer = self._answered[key] = {"id": name, **self._obey(command, by, agent)}
             if len(self._answered) > REMEMBERED:

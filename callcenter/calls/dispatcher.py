@@ -143,6 +143,7 @@ class Dispatcher:
 
     def __init__(self, acd: Acd, stream: FactStream, clock: Clock, flushed: Callable[[int], Awaitable[None]]) -> None:
         self.acd = acd
+        self.closed = False
         self._stream = stream
         self._clock = clock
         self._flushed = flushed
@@ -154,12 +155,16 @@ class Dispatcher:
         self._made = asyncio.Event()
 
     def tell(self, event: AcdEvent) -> None:
-        """Give the ACD an event. Never waits."""
+        """Give the ACD an event. Never waits. Nothing is taken in any more once all is :attr:`closed`."""
+        if self.closed:
+            return
         self._inbox.append((event, self._clock.monotonic()))
         self._wake.set()
 
     def note(self, body: Body, call_id: str) -> None:
         """Tell a fact that must stand behind everything told to the ACD so far. Never waits."""
+        if self.closed:
+            return
         self._inbox.append((Draft(body, call_id), self._clock.monotonic()))
         self._wake.set()
 
@@ -191,12 +196,13 @@ class Dispatcher:
         """Decide what was told, and perform it, here and now: for whoever must answer with what came of it."""
         self._perform_all(self._decide())
 
-    def settle(self) -> None:
+    def close(self) -> None:
         """Decide what was told and is not decided yet, without performing: the last facts of a switch going down."""
         self._decide()
+        self.closed = True
 
     async def _dispatch(self) -> None:
-        while True:
+        while not self.closed:
             effects = self._decide()
             self._perform_all(effects)
             if not effects and not self._inbox:
@@ -243,6 +249,8 @@ class Dispatcher:
         self._offer_again()
 
     def _offer_again(self) -> None:
+        if self.closed:
+            return
         self.acd.offering = True
         effects = self._decide()  # what was told before comes before
         now = self._clock.monotonic()
@@ -251,6 +259,8 @@ class Dispatcher:
 
     def _decide(self) -> list[AcdEffect]:
         effects: list[AcdEffect] = []
+        if self.closed:
+            return effects
         while self._inbox:
             entry, at = self._inbox.popleft()
             if isinstance(entry, Draft):

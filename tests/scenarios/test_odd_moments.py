@@ -444,3 +444,34 @@ def test_a_phone_that_was_just_called_does_not_ring_for_a_switch_that_went_down(
             await world.sleep(0.0005)
 
     goes_down(told)
+
+
+@story()
+async def test_who_speaks_while_the_switch_goes_down_comes_too_late_and_is_told_so(world: World) -> None:
+    """A phone owes its answer to the BYE, so that the end takes a second: in it nothing happens to agents any more.
+
+    Not by a command, nor because a phone is gone or a wrap-up has run out.
+    """
+    amy = await world.agent("amy", english=5)
+    bob = await world.agent("bob", english=4)
+    first, second = await world.phone("+14155550101"), await world.phone("+14155550102")
+    await world.connect(first, amy)
+    await first.hangs_up()
+    await world.settled()
+    wrap_up = world.house.acd.agent("amy")
+    assert wrap_up is not None
+    assert wrap_up.until is not None
+    await world.connect(second, bob)
+    world.unplug(second)
+    await world.sleep(wrap_up.until - world.clock.monotonic() - 0.5)
+    going = world.loop.create_task(world.house.go_down("stopped"))
+    await world.sleep(0.2)
+    order = {"id": "late", "do": "state", "chosen": "not_ready", "reason": "lunch"}
+    answer = world.publisher.command("amy", order)
+    assert answer == {"id": "late", "ok": False, "error": "the switch is going down: send it again when it is back"}
+    world.house.registrar.forget("bob")
+    await world.sleep(0.6)
+    assert not going.done()
+    await going
+    assert world.facts[-1].kind == "SwitchStopped"
+    await world.restart()
