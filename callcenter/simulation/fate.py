@@ -96,16 +96,16 @@ class Fate:
             broker=_spans(chance, (0, 0, 1, 2), 60.0),
             broker_delay=chance.choice((0.0, 0.0, 0.02, 0.4)),
             database=_spans(chance, (0, 0, 0, 1, 2), 20.0),
-            restarts=tuple(
-                Restart(chance.uniform(5, SECONDS), chance.uniform(0.5, 40), chance.random() < 0.5)
-                for _ in range(chance.choice((0, 0, 0, 1)))
-            ),
             workers=tuple(chance.uniform(0, SECONDS) for _ in range(chance.choice((0, 0, 0, 1)))),
             agents=tuple(_agent(chance, number, transport) for number in range(chance.randint(1, 6))),
             callers=tuple(_caller(chance, number, transport) for number in range(chance.randint(3, 12))),
             max_calls=chance.choice((400, 400, 400, 3)),
             max_sessions=chance.choice((None, None, None, 6)),
             barge_in=chance.random() < 0.7,
+            restarts=tuple(
+                Restart(chance.uniform(5, SECONDS), chance.uniform(0.5, 40), chance.random() < 0.5)
+                for _ in range(chance.choice((0, 0, 1)))
+            ),
         )
 
     def __str__(self) -> str:

@@ -56,7 +56,7 @@ def live(seed: int) -> World:
 async def day(world: World, fate: Fate) -> None:
     """Callers come and go, agents take, miss, hold, hang up and vanish, things break and are mended."""
     chance = world.random
-    world.publisher.delay = fate.broker_delay
+    world.publisher.delay, world.publisher.transit = fate.broker_delay, fate.broker_delay / 2
     async with asyncio.TaskGroup() as people:
         glance = people.create_task(look_after(world))
         troubles = [people.create_task(trouble) for trouble in troubles_of(world, fate)]
