@@ -247,9 +247,9 @@ async def test_what_was_retained_is_not_obeyed_at_the_next_link(broker: Mosquitt
     desk = Desk()
     found = MqttPublisher(broker.address, Log(), SystemClock())
     found.on_command = desk.take
-    await found.start()
-    assert await found.ready(10)
     async with reader(broker.port, "ana", "ana", REPLY) as ana:
+        await found.start()
+        assert await found.ready(10)
         await publish(broker.port, "ana", "ana", COMMAND, json.dumps({**READY, "id": "2"}), options=("-r",))
         await publish(broker.port, "ana", "ana", COMMAND, json.dumps({**READY, "id": "3"}))
         await until(lambda: len(ana.of(REPLY)) == 2)
