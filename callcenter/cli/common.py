@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,7 +62,9 @@ def socket_or_tell(options: argparse.Namespace) -> Path | None:
 
 
 def password_table(rows: Sequence[tuple[str, str, str, str]], path: str | Path) -> str:
-    """New passwords (user, SIP, MQTT, name), told this once."""
+    """New passwords (user, SIP, MQTT, name), told this once; where the journal would keep them, where they are."""
+    if _to_the_journal(sys.stdout):
+        return f"new passwords of {', '.join(row[0] for row in rows)}: in {path}, and not in the journal"
     told = [("user", "SIP password", "MQTT password", "name")]
     for user, sip, mqtt, name in rows:
         if user == MONITOR:
@@ -69,6 +73,14 @@ def password_table(rows: Sequence[tuple[str, str, str, str]], path: str | Path) 
             told.append((user, sip or "(own)", mqtt or "(own)", name))
     head = f"new passwords, shown only now; they are kept in {path}"
     return "\n".join([head, *(f"  {line}" for line in columns(told))])
+
+
+def _to_the_journal(out: TextIO) -> bool:
+    """Whether the service manager logs what is said (JOURNAL_STREAM in systemd.exec(5))."""
+    try:
+        return "JOURNAL_STREAM" in os.environ and stat.S_ISSOCK(os.fstat(out.fileno()).st_mode)
+    except (OSError, ValueError):  # no file behind it
+        return False
 
 
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from socket import socketpair
 from typing import Any
 
 import pytest
@@ -213,6 +214,20 @@ def test_reload_says_what_changes_before_it_does_it_and_shows_new_passwords_once
     assert re.match(r"  = 17 calls up, none touched +reloaded in 38 ms\n", told)
     assert "new passwords, shown only now; they are kept in /data/credentials.yaml" in told
     assert re.search(r"eva +word-1 +word-2 +Eva", told)
+
+
+def test_new_passwords_do_not_go_to_the_journal_of_a_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"user": "eva", "sip": "word-1", "mqtt": "word-2", "name": "Eva"}]
+    done = {**SEEN, "took_ms": 38, "passwords": rows, "credentials": "/data/credentials.yaml"}
+    monkeypatch.setenv("JOURNAL_STREAM", "8:4711")
+    ours, journal = socketpair()
+    with ours, journal, ours.makefile("w") as out, switch(tmp_path, lambda asked: {"result": done}) as path:
+        monkeypatch.setattr("sys.stdout", out)
+        assert main(["reload", "--socket", str(path)]) == 0
+        out.flush()
+        told = journal.recv(65536).decode()
+    assert told.endswith("\nnew passwords of eva: in /data/credentials.yaml, and not in the journal\n")
+    assert "word-" not in told
 
 
 def test_a_dry_run_only_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
