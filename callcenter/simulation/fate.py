@@ -94,7 +94,7 @@ class Fate:
             weather=_weather(chance),
             storms=tuple((chance.uniform(0, SECONDS), _weather(chance)) for _ in range(chance.choice((0, 0, 1, 2)))),
             broker=_spans(chance, (0, 0, 1, 2), 60.0),
-            broker_delay=chance.choice((0.0, 0.0, 0.02, 0.4)),
+            broker_delay=chance.choice((0.0, 0.02, 0.1, 0.8)),
             database=_spans(chance, (0, 0, 0, 1, 2), 20.0),
             workers=tuple(chance.uniform(0, SECONDS) for _ in range(chance.choice((0, 0, 0, 1)))),
             agents=tuple(_agent(chance, number, transport) for number in range(chance.randint(1, 6))),

@@ -96,8 +96,12 @@ async def storm(world: World, at: float, weather: Weather) -> None:
 
 
 async def broker_away(world: World, span: Span) -> None:
-    """The broker dies and comes back."""
+    """The broker dies, with something on its way if it can be had, and comes back."""
     await world.sleep(span.begin)
+    for _ in range(200):
+        if world.up and world.publisher.status().waiting:
+            break
+        await world.sleep(GLANCE_EVERY / 5)
     await up(world)
     world.publisher.die()
     await world.sleep(span.seconds)
