@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
+from structlog.typing import ExcInfo
 
 from callcenter.model.facts import Fact, body_to_dict
 
@@ -35,7 +37,7 @@ def set_up(style: str = "text", level: str = "info") -> None:
     if style == "text":
         # Not the renderer's own traceback, which shows local variables: numbers, passwords, keys that were pressed.
         render = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
+            colors=sys.stderr.isatty(), pad_event_to=24, exception_formatter=_traceback
         )
     structlog.configure(
         processors=[
@@ -43,7 +45,7 @@ def set_up(style: str = "text", level: str = "info") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp" if style == "text" else "ts"),
             mask,
-            structlog.processors.format_exc_info if style == "json" else _keep,
+            structlog.processors.format_exc_info if style == "json" else _printable,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -66,6 +68,13 @@ def mask(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
 def mask_number(number: str) -> str:
     """``+14155550100`` as ``+1415555****``; what is no number, or too short to tell anybody, is kept."""
     return re.sub(r"(?<=\d{3})\d{4}\Z", "****", number)
+
+
+def printable(text: str) -> str:
+    """``text`` with nothing in it that a terminal obeys: what comes from the network may hold escape sequences."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 class FactLogger:
@@ -109,5 +118,14 @@ def _fallback(value: object) -> str:
 _encode = json.JSONEncoder(default=_fallback).encode
 
 
-def _keep(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _printable(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = printable(value)
     return event
+
+
+def _traceback(out: TextIO, info: ExcInfo) -> None:
+    told = io.StringIO()
+    structlog.dev.plain_traceback(told, info)
+    out.write("\n".join(map(printable, told.getvalue().split("\n"))))

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from callcenter.cli.common import WIDTH, add_switch_arguments, columns, socket_or_tell
 from callcenter.config.problems import many
 from callcenter.control.client import ControlClient, ControlError, NoSwitch
-from callcenter.observe import mask_number
+from callcenter.observe import mask_number, printable
 
 EVERY = 1.0
 # Of a slug or a stage the beginning tells most; longer ones would break the lines of a terminal.
@@ -96,7 +96,8 @@ def masked(state: State, *, numbers: bool) -> dict[str, Any]:
 
 def lines(state: State) -> list[str]:
     """What an operator reads, in 80 columns where names are of a usual length."""
-    return [*_head(state), *_calls(state), *_queues(state), *_agents(state), *_media(state), *_parts(state)]
+    parts = (_head, _calls, _queues, _agents, _media, _parts)
+    return [printable(line) for part in parts for line in part(state)]
 
 
 def _head(state: State) -> Iterator[str]:

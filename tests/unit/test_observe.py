@@ -68,3 +68,22 @@ def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().err
     assert "call arrived" in text
     assert "+1415555****" in text
+
+
+def test_what_a_caller_sends_cannot_command_the_operators_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    observe.set_up("text")
+    structlog.get_logger().info("call arrived", from_number="\x1b]0;owned\x07", contact="\x9b31m\u202e", said="a\nb")
+    text = capsys.readouterr().err
+    assert "]0;owned" in text
+    assert all(char.isprintable() for char in text.rstrip("\n")), repr(text)
+
+
+def test_a_traceback_keeps_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    observe.set_up("text")
+    try:
+        raise ValueError("ours\x1b[31m")
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    text = capsys.readouterr().err
+    assert text.count("\n") > 3
+    assert "\x1b" not in text

@@ -113,6 +113,14 @@ def test_status_tells_everything_in_eighty_columns() -> None:
         assert re.search(words, text), f"{words}\n{text}"
 
 
+def test_what_a_caller_sends_cannot_command_the_operators_terminal() -> None:
+    evil = {**STATE["calls"][0], "from": "\x1b]0;owned\x07\x9b31m"}
+    for numbers in (True, False):
+        told = "\n".join(lines(masked({**STATE, "calls": [evil]}, numbers=numbers)))
+        assert "]0;owned" in told
+        assert all(char.isprintable() or char == "\n" for char in told), repr(told)
+
+
 def test_callers_numbers_are_shown_when_they_are_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with switch(tmp_path, lambda asked: {"result": STATE}) as socket:
         assert main(["status", "--socket", str(socket), "--numbers"]) == 0
