@@ -123,9 +123,10 @@ class QueueCounts:
         """Another plan: who may serve which queue is worked out anew, and every queue counts as changed."""
         self.plan = plan
         self._bits = {agent: 1 << number for number, agent in enumerate(plan.agents)}
-        self._states = {agent: state for agent, state in self._states.items() if agent in self._bits}
-        self._ready = sum(self._bits[agent] for agent, (ready, _) in self._states.items() if ready)
-        self._signed_in = sum(self._bits[agent] for agent, (_, signed_in) in self._states.items() if signed_in)
+        # Also of those who are gone: whoever is back before the talk is over is what they were.
+        states = [(self._bits[agent], state) for agent, state in self._states.items() if agent in self._bits]
+        self._ready = sum(bit for bit, (ready, _) in states if ready)
+        self._signed_in = sum(bit for bit, (_, signed_in) in states if signed_in)
         self._servers: dict[str, int] = dict(_servers(plan, self._bits))
         self._calendars.clear()
         self._all_changed = True
@@ -243,9 +244,7 @@ class QueueCounts:
             visit.day.young -= 1
 
     def _take_agent(self, body: AgentStateChanged) -> None:
-        bit = self._bits.get(body.agent)
-        if bit is None:
-            return
+        bit = self._bits.get(body.agent, 0)
         signed_in = body.intent is not Intent.SIGNED_OUT
         ready = (
             body.intent is Intent.READY
@@ -253,8 +252,13 @@ class QueueCounts:
             and body.device is Device.REGISTERED
             and not body.remaining_ms
         )
-        if self._states.get(body.agent, (False, False)) != (ready, signed_in):
+        if self._states.get(body.agent, (False, False)) == (ready, signed_in):
+            return
+        if ready or signed_in:
             self._states[body.agent] = (ready, signed_in)
+        else:
+            del self._states[body.agent]
+        if bit:
             self._ready = self._ready | bit if ready else self._ready & ~bit
             self._signed_in = self._signed_in | bit if signed_in else self._signed_in & ~bit
             self._all_changed = True

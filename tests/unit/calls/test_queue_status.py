@@ -290,6 +290,23 @@ async def test_an_agent_who_joins_with_a_reload_is_counted_from_the_first_fact_o
 
 
 @told
+async def test_an_agent_who_is_back_in_the_plan_before_the_talk_is_over_never_counted_as_signed_out() -> None:
+    """Taken out by mistake and put back by the next reload, while they talked on."""
+    floor = Floor()
+    floor.tell(state("amy", work=Work.TALKING), state("bob"))
+    for plan in (replace(PLAN, agents={"bob": BOB, "cat": CAT}), PLAN):
+        floor.plan = plan
+        floor.board.refresh()
+    assert (floor.last().ready, floor.last().signed_in) == (1, 2)
+    assert floor.last() == floor.true()
+    floor.plan = replace(PLAN, agents={"amy": AMY, "cat": CAT})
+    floor.tell(state("bob", Intent.SIGNED_OUT, device=Device.UNREACHABLE))
+    floor.plan = PLAN
+    await asyncio.sleep(2)
+    assert (floor.last().ready, floor.last().signed_in) == (0, 1)
+
+
+@told
 async def test_the_facts_of_an_earlier_boot_change_nothing() -> None:
     """A restart tells the end of visits, offers and talks that this boot never saw begin."""
     floor = Floor()
