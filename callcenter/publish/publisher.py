@@ -38,7 +38,6 @@ HELD_WELL = 1.0
 REFUSED_RETRY = 10.0
 # How long a committed fact waits for others: on a busy floor some thirty then share a write and its acknowledgement.
 GATHER = 0.02
-GATHER_STATES = 0.01
 # How long commands are not heard after a flood of them, doubled while it goes on.
 FIRST_PAUSE = 5.0
 LAST_PAUSE = 60.0
@@ -446,8 +445,6 @@ class LinkedPublisher:
     async def _keep_states(self, link: Link, window: asyncio.Semaphore) -> None:
         while True:
             await self._changed.wait()
-            # One change brings another: reserved, and ringing a moment later. Of both the reader wants the second.
-            await asyncio.sleep(GATHER_STATES)
             self._changed.clear()
             while self._dirty:
                 await window.acquire()
