@@ -7,6 +7,8 @@ from callcenter.model.ids import is_slug
 PREFIX = "callcenter/v1"
 STATUS = f"{PREFIX}/status"
 EVERYTHING = f"{PREFIX}/#"
+# Retained: which configuration is in force.
+CONFIG = f"{PREFIX}/system/config"
 COMMANDS = f"{PREFIX}/agents/+/cmd"
 
 
@@ -34,6 +36,11 @@ def agent_of_command(topic: str) -> str | None:
     """The agent whose commands come by ``topic``; None when it is no such topic."""
     agent = topic.removeprefix(f"{PREFIX}/agents/").removesuffix("/cmd")
     return agent if is_slug(agent) and topic == agent_command(agent) else None
+
+
+def queue_state(queue: str) -> str:
+    """Retained: how many wait in a queue and who is there for them; counts only, nothing of a caller."""
+    return f"{PREFIX}/queues/{_slug(queue)}/state"
 
 
 def call_event(call: str) -> str:
