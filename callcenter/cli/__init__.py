@@ -16,7 +16,6 @@ VERBS = {
     "reload": "have the running switch read its configuration again",
     "drain": "have the running switch take no new calls",
     "demo": "show three calls with real phones, from the dialling to the saved record",
-    "demo": "show three calls with real phones, from the dialling to the saved record",
     "password": "make the lines for a password of one's own choice",
     "customers": "import customers from a CSV file",
 }
