@@ -93,6 +93,9 @@ class ControlClient:
         try:
             self._lines.send(request)
             return self._lines.next()
+        except ValueError:
+            self.close()
+            raise ControlError(f"what answers on {self.path} is no callcenter") from None
         except TimeoutError:
             self.close()
             raise ControlError(f"the switch did not answer within {limit:g} s") from None
@@ -119,11 +122,13 @@ class _Lines:
         self.connection.sendall(data)
 
     def next(self) -> dict[str, Any]:
-        """The next message. Raises EOFError, ConnectionError, TimeoutError."""
+        """The next message. Raises EOFError, ConnectionError, TimeoutError; ValueError when it is none of ours."""
         text = self._file.readline()
         if not text.endswith(b"\n"):
             raise EOFError
         message: dict[str, Any] = json.loads(text)
+        if not isinstance(message, dict) or not {"result", "error", "fact"} & message.keys():
+            raise ValueError(message)
         return message
 
     def close(self) -> None:

@@ -70,6 +70,8 @@ class Commands:
         if self._life.phase is Phase.ENDING:
             raise CommandError("the switch goes down")
         if not cancel:
+            if self._life.phase is Phase.STARTING:
+                raise CommandError("the switch is starting: ask again in a moment")
             # Configured to end at once, the switch is not therefore to hang up on who asks for a drain.
             limit = seconds if seconds is not None else self._house.settings.switch.drain_limit or DEFAULT_LIMIT
             self._life.begin_drain(asked.by, limit)

@@ -71,6 +71,7 @@ class Life:
         self._house: House | None = None
         self._over: Once[str] = Once()
         self._drained = asyncio.Event()
+        self._told_reloading = False
         self._draining = Background(limit=1)
         self._beating = Background(limit=1)
 
@@ -159,11 +160,14 @@ class Life:
 
     def reloading(self, on: bool) -> None:
         """Tell the service manager that the configuration is being loaded, or that this is over."""
-        if self._house is not None and self.phase is Phase.RUNNING:
-            if on:
-                now = self._house.edges.clock.monotonic()
-                self._notifier.tell(RELOADING=1, MONOTONIC_USEC=round(now * 1e6))
-            else:
+        if on and self._house is not None and self.phase is Phase.RUNNING:
+            self._told_reloading = True
+            now = self._house.edges.clock.monotonic()
+            self._notifier.tell(RELOADING=1, MONOTONIC_USEC=round(now * 1e6))
+        elif not on and self._told_reloading:
+            # Also when a drain has begun meanwhile: it would wait for this word. Who stops is not ready again.
+            self._told_reloading = False
+            if self.phase is not Phase.ENDING and not (self.drain is not None and self.drain.then_end):
                 self._notifier.tell(READY=1, STATUS=self.words())
 
     def close(self) -> None:

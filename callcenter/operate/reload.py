@@ -15,7 +15,7 @@ from callcenter.config.secrets import MONITOR, Secrets, SecretsError, open_secre
 from callcenter.control.protocol import CommandError
 from callcenter.media.plane import MediaError
 from callcenter.operate.changes import Change, changes, in_force
-from callcenter.operate.life import Life
+from callcenter.operate.life import Life, Phase
 from callcenter.publish.mqtt import BrokerError
 from callcenter.publish.settings import MqttLogin
 from callcenter.speech.prompts import PromptError
@@ -96,6 +96,9 @@ class Reloader:
             raise CommandError("the files have changed since they were looked at, nothing is loaded: look again")
         told = self._told(reading)
         settings, secrets = await self._made_ready(reading.settings)
+        if self._life.phase is Phase.ENDING:
+            # Its last word is said, and perhaps its log closed.
+            raise CommandError("the switch goes down: nothing is loaded")
         # From here to the end nothing waits: there is no moment with half of it in force.
         waiting = [change.path for change in reading.changes if change.waits]
         self._house.reconfigure(settings, secrets, by, at_next_start=waiting)

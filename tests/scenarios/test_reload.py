@@ -15,6 +15,7 @@ from callcenter.config.problems import Code, Place, Problem, Source
 from callcenter.config.secrets import Secrets
 from callcenter.config.settings import OwnHashes
 from callcenter.control.protocol import CommandError
+from callcenter.control.systemd import Notifier
 from callcenter.media.plane import Clip
 from callcenter.model.facts import ConfigReloaded, OfferEnded, QueueLeft
 from callcenter.model.states import Device, EndCause, Intent, OfferResult, Outcome, Side, VisitOutcome, Work
@@ -367,6 +368,57 @@ async def test_two_reloads_at_once_are_one(world: World) -> None:
         await slow.reload("pavel")
     waiting.set_result(None)
     assert (await first)["revision"] == "simulation+"
+
+
+@story()
+async def test_a_reload_that_is_overtaken_by_the_end_changes_nothing(world: World) -> None:
+    waiting, life = world.loop.create_future(), Life()
+
+    async def slowly(work: Callable[[], Any]) -> Any:
+        await waiting
+        return work()
+
+    slow = Reloader(world.house, life, lambda: present(world), accounts=lambda _: world.secrets, aside=slowly)
+    reloading = world.loop.create_task(slow.reload("olga"))
+    await world.settled()
+    life.end("SIGTERM")
+    waiting.set_result(None)
+    with pytest.raises(CommandError, match="the switch goes down: nothing is loaded"):
+        await reloading
+    assert not [fact for fact in world.facts if isinstance(fact.body, ConfigReloaded)]
+
+
+@story()
+async def test_the_service_manager_hears_the_end_of_a_reload_also_when_a_drain_begins_meanwhile(world: World) -> None:
+    waiting, manager = world.loop.create_future(), Manager()
+    life = Life(manager)
+    life.begin(world.house)
+
+    async def slowly(work: Callable[[], Any]) -> Any:
+        await waiting
+        return work()
+
+    slow = Reloader(world.house, life, lambda: present(world), accounts=lambda _: world.secrets, aside=slowly)
+    reloading = world.loop.create_task(slow.reload("olga"))
+    await world.settled()
+    life.begin_drain("olga", 600.0)
+    waiting.set_result(None)
+    await reloading
+    assert [name for name in manager.told if name != "STATUS"][-3:] == ["RELOADING", "MONOTONIC_USEC", "READY"]
+    life.cancel_drain("olga")
+    life.close()
+
+
+class Manager(Notifier):
+    """A service manager that notes what it is told of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def tell(self, **state: str | int) -> None:
+        """Note it."""
+        self.told += state
 
 
 @story()

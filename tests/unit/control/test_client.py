@@ -77,11 +77,13 @@ def server(path: Path, serve: Serve) -> Iterator[list[dict[str, Any]]]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    yield asked
-    listening.socket.shutdown(socket.SHUT_RDWR)
-    thread.join()
-    listening.socket.close()
-    listening.close()
+    try:
+        yield asked
+    finally:
+        listening.socket.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        listening.socket.close()
+        listening.close()
 
 
 def test_a_connection_that_is_lost_in_the_middle_is_asked_the_same_again(tmp_path: Path) -> None:
@@ -109,3 +111,13 @@ def test_a_switch_that_does_not_answer_is_not_waited_for_without_end(tmp_path: P
         with pytest.raises(ControlError, match=r"did not answer within 0\.05 s"):
             ControlClient(tmp_path / "s").ask("status", timeout=0.05)
         gate.set()
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n", b"[]\n", b'{"ok":true}\n', b"\xff\n"])
+def test_a_socket_of_another_program_is_told_in_one_line(tmp_path: Path, said: bytes) -> None:
+    with (
+        server(tmp_path / "s", lambda connection, number: connection.sendall(said)),
+        ControlClient(tmp_path / "s") as client,
+        pytest.raises(ControlError, match=r"^what answers on .*/s is no callcenter$"),
+    ):
+        client.ask("status")

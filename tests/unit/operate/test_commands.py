@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -42,3 +43,11 @@ async def test_a_switch_that_goes_down_is_neither_reloaded_nor_drained() -> None
     for do in ("reload", "drain"):
         with pytest.raises(CommandError, match="the switch goes down"):
             await commands[do].run(Asked(do, "olga"))
+
+
+async def test_a_drain_is_not_lost_on_a_switch_that_is_not_ready_yet() -> None:
+    nobody = cast("Any", None)
+    settings = SimpleNamespace(switch=SimpleNamespace(drain_limit=600.0))
+    commands = Commands(cast("Any", SimpleNamespace(settings=settings)), Life(), nobody).all()
+    with pytest.raises(CommandError, match="the switch is starting: ask again in a moment"):
+        await commands["drain"].run(Asked("drain", "olga"))
