@@ -57,8 +57,8 @@ class Remote(TypedDict):
     port: int
     rtcp_host: str
     rtcp_port: int
-    also_from: str
-    """A second host from which sound may come: where the signalling comes from. Empty: none."""
+    also_from: list[str]
+    """Other hosts from which sound may come: where the signalling comes from, and loopback for who is here anyway."""
     codec: str
     payload_type: int
     event_type: int

@@ -275,7 +275,7 @@ class Leg(_Hot):
         former = self._remote
         self._remote = remote
         self._accepts = _kinds(tuple((number, name) for number, name in remote["accepts"]))
-        self._hosts = frozenset(filter(None, (remote["host"], remote["also_from"])))
+        self._hosts = frozenset(filter(None, (remote["host"], *remote["also_from"])))
         if former is None or (former["host"], former["port"]) != (remote["host"], remote["port"]):
             self._signalled = (remote["host"], remote["port"]) if remote["host"] else None
             self._former = self.destination if self._source is not None else None

@@ -54,6 +54,9 @@ _MOST_PREPARED: Final = 5000
 # Clips that a play may name: more is a mistake.
 _MOST_CLIPS: Final = 200
 
+# Where only this machine sends from.
+_LOOPBACK: Final = ("127.0.0.1", "::1")
+
 
 class EmbeddedSession:
     """The sound of one leg, carried by a worker. Made by ``EmbeddedPlane.open``."""
@@ -66,7 +69,7 @@ class EmbeddedSession:
         call_id: str,
         description: Description,
         on_event: OnMediaEvent,
-        peer: str,
+        peers: list[str],
     ) -> None:
         self.worker = worker
         self.number = number
@@ -77,7 +80,7 @@ class EmbeddedSession:
         """Offer and answer of this leg."""
         self._plane = plane
         self._on_event = on_event
-        self._peer = peer
+        self._peers = peers
         self._plays = itertools.count(1)
         self._wants_digits = False
         self._listens = False
@@ -167,7 +170,7 @@ class EmbeddedSession:
     def tell_remote(self) -> None:
         """Tell the worker what is agreed on with the peer."""
         if self.description.negotiated is not None:
-            self.worker.send([control.REMOTE, self.number, _remote(self.description, self._peer)])
+            self.worker.send([control.REMOTE, self.number, _remote(self.description, self._peers)])
             self._tell_listen()
 
     def _tell_listen(self) -> None:
@@ -294,7 +297,9 @@ class EmbeddedPlane:
             description.check(offer)
         call = self._place(call_id, beside)
         number = next(self._numbers)
-        session = EmbeddedSession(self, call.worker, number, call.id, description, on_event, numeric_host(peer or ""))
+        # Who reaches us by loopback is on this machine, and sends to us from loopback, whatever address it describes.
+        peers = [numeric_host(peer or ""), *([local] if local in _LOOPBACK else [])]
+        session = EmbeddedSession(self, call.worker, number, call.id, description, on_event, peers)
         # Entered before the worker answers: what comes at the same time must count this leg.
         self._sessions[number] = session
         call.add()
@@ -484,8 +489,8 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _remote(description: Description, peer: str) -> control.Remote:
-    """What the worker must know of the peer. ``peer``: a second host that its sound may come from."""
+def _remote(description: Description, peers: list[str]) -> control.Remote:
+    """What the worker must know of the peer. ``peers``: further hosts that its sound may come from."""
     negotiated = description.negotiated
     assert negotiated is not None
     host, port = negotiated.remote or ("", 0)
@@ -502,7 +507,7 @@ def _remote(description: Description, peer: str) -> control.Remote:
         "port": port,
         "rtcp_host": numeric_host(rtcp_host),
         "rtcp_port": rtcp_port,
-        "also_from": peer,
+        "also_from": peers,
         "codec": codec,
         "payload_type": negotiated.payload_type,
         "event_type": -1 if negotiated.telephone_event is None else negotiated.telephone_event,

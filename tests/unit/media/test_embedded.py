@@ -161,6 +161,20 @@ async def test_the_host_of_the_signalling_may_begin(house: RealHouse) -> None:
         assert (await asyncio.wait_for(asyncio.get_running_loop().sock_recv(nat, 2048), 2))[:1] == b"\x80"
 
 
+async def test_a_phone_on_this_machine_may_describe_its_address_in_the_network(house: RealHouse) -> None:
+    """Some phones write the first address they find, and send from the one by which they reach us."""
+    call, amy = Call(house), house.peer("amy")
+    amy.vanish()
+    offer = amy.offer().replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 192.0.2.10")
+    session = await house.plane.open(
+        call.id, local="127.0.0.1", on_event=call.events.append, offer=offer, peer="192.0.2.10"
+    )
+    amy.take_answer(session.sdp)
+    with another_socket() as phone:
+        amy.send(silence(amy), 0, sock=phone)
+        await until(lambda: bool(call.of(FirstPacket)), "the first packet")
+
+
 async def test_the_same_stream_from_a_moved_port_is_followed(house: RealHouse) -> None:
     call, amy, bob = Call(house), house.peer("amy"), house.peer("bob")
     await bridged(house, call, amy, bob)
