@@ -80,7 +80,7 @@ def measure(part: Part, cores: Cores, options: argparse.Namespace) -> Measured:
             _say(f"   round {at + 1} of {rounds}")
         try:
             with tempfile.TemporaryDirectory(prefix="callcenter-bench-") as folder:
-                result.rounds.append(run_part(Run(options.quick, Path(folder), cores, options.tiny)))
+                result.rounds.append(run_part(Run(options.quick or options.tiny, Path(folder), cores, options.tiny)))
         except BenchError as error:
             result.error = str(error)
             _say(f"   {part.name} could not be measured: {error}")

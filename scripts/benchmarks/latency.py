@@ -39,9 +39,9 @@ async def _measure(run: Run, switch: Switch, people: Floor) -> list[Figure]:
         # The few who serve the line of the second wait sign in first: who is not there is not called.
         serving = people.agents[: round(run.pick(SERVING, SERVING, 2))]
         await stage.agents.sign_in(serving, floor.PASSWORD)
-        free = await stage.free_to_invite(round(run.pick(200, 60, 6)))
+        free = await stage.free_to_invite(round(run.pick(200, 40, 6)))
         await stage.agents.sign_in(people.agents, floor.PASSWORD)
-        digit = await stage.digit_to_invite(run.pick(20.0, 5.0, 0.5))
+        digit = await stage.digit_to_invite(run.pick(20.0, 3.0, 0.5))
     finally:
         stage.close()
     for figure in (digit, free):

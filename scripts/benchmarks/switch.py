@@ -17,7 +17,7 @@ from scripts.benchmarks.floor import Floor
 from scripts.benchmarks.part import BenchError, Run
 
 READY_WITHIN = 60.0
-STOP_WITHIN = 20.0
+STOP_WITHIN = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,15 @@ def running(run: Run, floor: Floor, *options: str) -> Iterator[Switch]:
         if process.poll() is not None:
             raise BenchError(f"the switch ended with {process.returncode}: {_tail(log)}")
     finally:
-        process.terminate()
-        try:
-            process.communicate(timeout=STOP_WITHIN)
-        except subprocess.TimeoutExpired:
+        # The first word lets calls go on for a while, the second ends them.
+        for patience in (0.3, STOP_WITHIN):
+            process.terminate()
+            try:
+                process.communicate(timeout=patience)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        else:
             process.kill()
             process.communicate()
 

@@ -18,6 +18,8 @@ AGENTS = 200
 # A caller listens so long before the key, an agent lets it ring so long, and so long they talk. A digit at the very
 # moment of the answer is nobody's habit, and costs some switches dearly.
 LISTEN, RING, TALK = 0.5, 0.1, 1.0
+# So many agents serve no more.
+MOST = 175
 SETTLE = 8.0
 
 
@@ -43,7 +45,7 @@ async def _measure(run: Run, switch: Switch, people: Floor) -> list[Figure]:
         if run.tiny:
             best = await attempt(5, 0.4)
         else:
-            best = await climb(run, attempt, start=run.pick(50, 56, 0), seconds=run.pick(8, 3, 0), most=160)
+            best = await climb(run, attempt, start=run.pick(50, 54, 0), seconds=run.pick(8, 2, 0), most=MOST)
         if not run.quick:
             best = await hold(run, attempt, best)
     finally:
@@ -87,6 +89,6 @@ async def try_rate(switch: Switch, agents: Agents, sound: Sound, rate: float, se
         )
     finally:
         callers.close()
-    clean = tally.clean and tally.talked == tally.started and kept_up(details)
+    clean = tally.clean and tally.talked == tally.started and kept_up(rate, details)
     told = f"{tally}, {tally.talked} talked; {details['cpu_ms_each']} ms CPU a call, {details['late_s']} s late"
     return Attempt(rate, clean, told, details)
