@@ -166,13 +166,16 @@ class House:
         self.stream.subscribe(self.queue_board.take)
         edges.publisher.on_state = self._broker_changed
         edges.publisher.on_command = self._commanded
+        edges.publisher.on_cleared = storage.retained.forget
 
     async def start(self) -> None:
         """Close the last run's books, take its registrations up, and listen. Raises TransportError, StorageError."""
         await self._close_books()
         agents = self.settings.plan.agents
-        for topic in await self.edges.storage.retained.replace(self._retained()):
+        retained = self._retained()
+        for topic in await self.edges.storage.retained.others(retained):
             self.edges.publisher.set_state(topic, None)
+        self.edges.storage.retained.put(retained)
         self._publish_newcomers(agents)
         self.queue_board.refresh()
         self._publish_config()
@@ -274,9 +277,12 @@ class House:
         return True
 
     def _retained(self) -> tuple[str, ...]:
-        """The topics that hold a state of ours; also those of agents who are gone, and still at work."""
-        agents = dict.fromkeys([*self.acd.plan.agents, *(view.id for view in self.acd.agents())])
-        return (*map(topics.agent_state, agents), *map(topics.queue_state, self.acd.plan.queues), topics.CONFIG)
+        """The topics that hold a state of ours."""
+        return (
+            *map(topics.agent_state, self.acd.plan.agents),
+            *map(topics.queue_state, self.acd.plan.queues),
+            topics.CONFIG,
+        )
 
     def _publish_newcomers(self, agents: Iterable[str]) -> None:
         self.agent_states.begin(agents, self.edges.clock.now())

@@ -126,9 +126,10 @@ class _Lines:
         text = self._file.readline()
         if not text.endswith(b"\n"):
             raise EOFError
-        message: dict[str, Any] = json.loads(text)
-        if not isinstance(message, dict) or not {"result", "error", "fact"} & message.keys():
-            raise ValueError(message)
+        found: Any = json.loads(text)
+        if not isinstance(found, dict) or not {"result", "error", "fact"} & found.keys():
+            raise ValueError(found)
+        message: dict[str, Any] = found
         return message
 
     def close(self) -> None:

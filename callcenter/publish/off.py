@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from callcenter.publish.commands import OnCommand
-from callcenter.publish.publisher import CURSOR, OnState, Outbox, PublisherStatus, Status
+from callcenter.publish.publisher import CURSOR, OnCleared, OnState, Outbox, PublisherStatus, Status
 
 
 class NoPublisher:
@@ -16,6 +16,7 @@ class NoPublisher:
     def __init__(self, outbox: Outbox) -> None:
         self.on_state: OnState | None = None
         self.on_command: OnCommand | None = None
+        self.on_cleared: OnCleared | None = None
         self._outbox = outbox
 
     async def start(self) -> None:

@@ -21,6 +21,7 @@ from callcenter.runtime.clock import Clock
 from callcenter.runtime.errors import first_error
 
 OnState = Callable[[bool, str], None]
+OnCleared = Callable[[str], None]
 
 # The reader of the log that we are: facts up to this cursor were acknowledged by the broker.
 CURSOR = "mqtt"
@@ -164,11 +165,13 @@ class Publisher(Protocol):
     """What the switch publishes through, and where agents' commands come in.
 
     ``on_state(connected, detail)``, when set, is told of the broker. ``on_command(agent, command)``, when set, obeys
-    and gives the answer, which is published at the agent's reply topic.
+    and gives the answer, which is published at the agent's reply topic. ``on_cleared(topic)``, when set, is told that
+    the broker retains nothing there any more.
     """
 
     on_state: OnState | None
     on_command: OnCommand | None
+    on_cleared: OnCleared | None
 
     async def start(self) -> None:
         """Begin to connect; returns at once, whatever the broker does."""
@@ -228,6 +231,7 @@ class LinkedPublisher:
         on_state: OnState | None = None,
     ) -> None:
         self.on_state = on_state
+        self.on_cleared: OnCleared | None = None
         self._commands = Commands(clock)
         self._connect = connect
         self._outbox = outbox
@@ -460,8 +464,10 @@ class LinkedPublisher:
             window.release()
             if answer.cancelled() or not self._accepted("states", answer):
                 return
-            if not data and topic not in self._states:
+            if not data and topic in self._cleared:
                 self._cleared.discard(topic)
+                if self.on_cleared is not None:
+                    self.on_cleared(topic)
 
         answer = link.publish(topic, data, retain=True)
         answer.add_done_callback(answered)

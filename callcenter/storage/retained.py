@@ -15,15 +15,16 @@ class Retained:
         self._database = database
         self._log = log
 
-    async def replace(self, topics: Iterable[str]) -> list[str]:
-        """From now on these are ours; returns those that were before and are not any more. Raises StorageError."""
-        wanted = list(topics)
-        before = [row[0] for row in await self._database.fetch_all("SELECT topic FROM retained ORDER BY topic")]
-        self.put(wanted)
-        return sorted(set(before) - set(wanted))
+    async def others(self, topics: Iterable[str]) -> list[str]:
+        """Those that may hold a message of ours and are not among these. Raises StorageError."""
+        kept = [row[0] for row in await self._database.fetch_all("SELECT topic FROM retained ORDER BY topic")]
+        return sorted(set(kept) - set(topics))
 
     def put(self, topics: Iterable[str]) -> None:
-        """From now on these are ours, and no others. Never waits."""
-        self._log.put(
-            ("DELETE FROM retained", ()), *(("INSERT INTO retained (topic) VALUES (?)", (topic,)) for topic in topics)
-        )
+        """These will hold a message of ours, until the broker has cleared them. Never waits."""
+        insert = "INSERT INTO retained (topic) VALUES (?) ON CONFLICT (topic) DO NOTHING"
+        self._log.put(*((insert, (topic,)) for topic in topics))
+
+    def forget(self, topic: str) -> None:
+        """The broker has cleared it. Never waits."""
+        self._log.put(("DELETE FROM retained WHERE topic = ?", (topic,)))

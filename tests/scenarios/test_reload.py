@@ -303,6 +303,28 @@ async def test_a_reload_is_a_fact_and_retained_for_the_floor(world: World) -> No
     assert world.house.at_next_start == ()
 
 
+@story()
+async def test_what_is_gone_is_cleared_also_by_the_next_run_when_the_broker_was_away(world: World) -> None:
+    amy = await world.agent("amy", english=5)
+    await amy.close()
+    await reload(world, present(world))  # the floor's agents come without one
+    await world.settled()
+    gone = {topics.agent_state("amy"), topics.queue_state("sales-english")}
+    assert gone <= world.publisher.retained.keys()
+    world.publisher.die()
+    await reload(world, present(world, without_queue(without_agents(world.plan, "amy"), "sales-english")))
+    await world.restart()
+    await world.restart(crash=True)
+    world.publisher.revive()
+    await world.sleep(30)
+    assert not gone & world.publisher.retained.keys()
+    # And what was cleared is not cleared again by every run.
+    before = len(world.publisher.messages)
+    await world.restart()
+    await world.sleep(30)
+    assert not gone & {message.topic for message in world.publisher.messages[before:]}
+
+
 MISTAKE = Problem(
     Code.NAMES_NOTHING,
     Place(Source("queues.yaml", ("queues:", "  sales: {client: acme}")), 2, 19, 23),
