@@ -305,8 +305,7 @@ async def test_a_reload_is_a_fact_and_retained_for_the_floor(world: World) -> No
 
 @story()
 async def test_what_is_gone_is_cleared_also_by_the_next_run_when_the_broker_was_away(world: World) -> None:
-    amy = await world.agent("amy", english=5)
-    await amy.close()
+    await world.agent("amy", english=5)
     await reload(world, present(world))  # the floor's agents come without one
     await world.settled()
     gone = {topics.agent_state("amy"), topics.queue_state("sales-english")}
