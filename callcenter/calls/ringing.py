@@ -9,7 +9,7 @@ from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.heard import watch_agent
 from callcenter.calls.party import Party
-from callcenter.calls.screen_pop import send_pop
+from callcenter.calls.screen_pop import SentPop
 from callcenter.calls.sound import Sound
 from callcenter.media.plane import BadDescription, NoCapacity, NotAcceptable
 from callcenter.model.states import OfferResult, Side
@@ -48,8 +48,10 @@ async def ring_agent(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Part
         watch_agent(call, offer, sound)
         undo.callback(sound.release)
         try:
+            pop = SentPop(call, offer)
+            undo.callback(pop.close)
             description = await sound.open(services.plane, call.id, binding.flow, offer=None, beside=call.caller.sound)
-            await send_pop(call, offer)
+            await pop.confirmed()
             if in_hand.withdrawn.done():
                 return None
             party = Party(Side.AGENT, dial(call, offer.agent_id, binding, description), sound)

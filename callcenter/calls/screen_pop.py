@@ -14,19 +14,40 @@ from callcenter.publish.payloads import Pop
 POP_EXPIRES = 60.0
 
 
-async def send_pop(call: Call, offer: Offer) -> None:
-    """Publish the pop and wait for the broker's word, ``pop_wait`` seconds at most; then the phone rings anyway."""
-    services = call.services
-    began = services.clock.monotonic()
-    pop = screen_pop(call, offer)
-    acknowledged = False
-    try:
-        async with asyncio.timeout(call.settings.pop_wait):
-            acknowledged = await services.publisher.publish_pop(pop.agent, pop.payload(), POP_EXPIRES)
-    except TimeoutError:
-        pass  # the broker is slow: the caller does not wait for it
-    took = round((services.clock.monotonic() - began) * 1000)
-    call.add(ScreenPopSent(offer.id, offer.agent_id, pop.id, acknowledged, took))
+class SentPop:
+    """A pop on its way to the broker: sent when made, and told as a fact once, at the latest by :meth:`close`.
+
+    What else the phone needs is made ready while the broker answers (a third of a millisecond of the three from the
+    caller's key to the INVITE).
+    """
+
+    def __init__(self, call: Call, offer: Offer) -> None:
+        self._call = call
+        self._offer = offer
+        self._began = call.services.clock.monotonic()
+        self._pop = screen_pop(call, offer)
+        self._acknowledged = call.services.publisher.publish_pop(self._pop.agent, self._pop.payload(), POP_EXPIRES)
+        self._told = False
+
+    async def confirmed(self) -> None:
+        """Until the broker has it, ``pop_wait`` seconds from the sending at most; then the phone rings anyway."""
+        left = self._began + self._call.settings.pop_wait - self._call.services.clock.monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, left)):
+                await asyncio.shield(self._acknowledged)
+        except TimeoutError:
+            pass  # the broker is slow: the caller does not wait for it
+        self.close()
+
+    def close(self) -> None:
+        """Tell what became of it. May be called twice."""
+        if self._told:
+            return
+        self._told = True
+        sent = self._acknowledged
+        acknowledged = sent.done() and not sent.cancelled() and sent.result()
+        took = round((self._call.services.clock.monotonic() - self._began) * 1000)
+        self._call.add(ScreenPopSent(self._offer.id, self._offer.agent_id, self._pop.id, acknowledged, took))
 
 
 def screen_pop(call: Call, offer: Offer) -> Pop:
