@@ -204,21 +204,22 @@ class MosquittoBroker:
                 "mosquitto is not installed: apt-get install mosquitto, or name a broker of your own in mqtt.url"
             )
         user = _user() if os.geteuid() == 0 else None
+        uid, gid = (user.pw_uid, user.pw_gid) if user is not None else (0, 0)
+        self._output.clear()
+        # Until it is there: logins that change meanwhile would stand in no file and be told to nobody.
         async with self._writing:
             self._unread = False
             await asyncio.to_thread(self._write_files, user)
-        uid, gid = (user.pw_uid, user.pw_gid) if user is not None else (0, 0)
-        self._output.clear()
-        self._process = process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), str(uid), str(gid)),
-            *(program, "-c", "mosquitto.conf"),
-            cwd=self.folder,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            # Ctrl-C on the terminal is ours to answer: the broker goes last.
-            start_new_session=True,
-        )
+            self._process = process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), str(uid), str(gid)),
+                *(program, "-c", "mosquitto.conf"),
+                cwd=self.folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                # Ctrl-C on the terminal is ours to answer: the broker goes last.
+                start_new_session=True,
+            )
         ended = asyncio.ensure_future(process.wait())
         reading = asyncio.ensure_future(self._read_output(process))
         closing = asyncio.ensure_future(self._closing.wait())

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -503,3 +504,28 @@ async def test_logins_that_change_while_the_broker_is_down_hold_when_it_comes(tm
         async with reader(made.port, "carla", "carla's word", topics.STATUS):
             pass
         assert "not authori" in (await publish(made.port, "ana", "ana's word", topics.STATUS, "x")).lower()
+
+
+async def test_logins_that_change_just_as_the_broker_begins_hold_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carla = MqttLogin("carla", Role.AGENT, password="carla's word")
+    begin = asyncio.create_subprocess_exec
+    changing: list[asyncio.Task[None]] = []
+
+    async def slowly(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        if not changing:
+            changing.append(asyncio.create_task(made.set_logins([carla])))
+            for _ in range(5):
+                await asyncio.sleep(0)
+        return await begin(*command, **options)
+
+    async with broker(tmp_path / "broker") as made:
+        monkeypatch.setattr("asyncio.create_subprocess_exec", slowly)
+        assert await made.start(), made.detail
+        monkeypatch.undo()
+        await changing[0]
+        async with reader(made.port, "carla", "carla's word", topics.STATUS) as new:
+            assert any(line.startswith("Subscribed") for line in new.said), new.said
+        async with reader(made.port, "ana", "ana's word", topics.STATUS) as gone:
+            assert any("not authori" in line.lower() for line in gone.said), gone.said
