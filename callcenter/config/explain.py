@@ -49,7 +49,7 @@ def check_key(adapter: TypeAdapter[str], name: str, place: Place, section: str, 
     try:
         adapter.validate_python(name)
     except ValidationError as error:
-        code, message, hint = _words(error.errors(include_url=False)[0], set())
+        code, message, hint = _words(error.errors(include_url=False)[0], set(), set())
         problems.add(code, place, dotted((section, name)), message, hint)
 
 
@@ -61,7 +61,7 @@ def _note(
     loc = loc[:-1] if key else loc
     siblings = known_keys(model, loc[:-1])
     full = path + (loc[1:] if within is not None else loc)
-    code, message, hint = _words(detail, siblings)
+    code, message, hint = _words(detail, siblings, known_keys(model, loc))
     missing = full[-1:] if detail["type"] == "missing" else ()
     # A key that only a short form stands for is pointed at where its word is written: at the value.
     key = key and root.existing(full)[-1:] == full[-1:]
@@ -74,7 +74,8 @@ def dotted(path: Sequence[str | int]) -> str:
     return ".".join(f'"{step}"' if "." in str(step) else str(step) for step in path)
 
 
-def _words(detail: ErrorDetails, siblings: set[str]) -> tuple[Code, str, str]:
+def _words(detail: ErrorDetails, siblings: set[str], inner: set[str]) -> tuple[Code, str, str]:
+    """What to say of an error: ``siblings`` are the keys known beside its place, ``inner`` those known within."""
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     shown = f"`{value}`" if isinstance(value, str | int | float) else "this"
     match kind:
@@ -99,7 +100,7 @@ def _words(detail: ErrorDetails, siblings: set[str]) -> tuple[Code, str, str]:
         case "string_type":
             return Code.TYPE, "a text belongs here", "put it into quotes when it holds `: ` or begins with a sign"
         case "dict_type" | "model_type" | "model_attributes_type":
-            return Code.TYPE, f"{shown} stands where `key: value` pairs belong", _keys_hint(siblings)
+            return Code.TYPE, f"{shown} stands where `key: value` pairs belong", _pairs_hint(inner)
         case "tuple_type" | "list_type":
             return Code.TYPE, f"{shown} stands where a list belongs", "write [one, two], or begin each line with a dash"
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
@@ -114,8 +115,9 @@ def _words(detail: ErrorDetails, siblings: set[str]) -> tuple[Code, str, str]:
             return Code.TYPE, str(detail["msg"]), ""
 
 
-def _keys_hint(siblings: set[str]) -> str:
-    return f"keys here: {', '.join(sorted(siblings))}" if 0 < len(siblings) <= 8 else ""
+def _pairs_hint(keys: set[str]) -> str:
+    known = f"; known here: {', '.join(sorted(keys))}" if keys else ""
+    return f"write {{key: value, ...}}, or each on a line of its own beneath{known}"
 
 
 def known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> set[str]:

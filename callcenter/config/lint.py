@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from callcenter.calls.phrases import needed_prompts
+from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
 from callcenter.config import calendar, schema
 from callcenter.config.explain import KeyPath, dotted
@@ -126,7 +126,17 @@ class _Lint:
         things, broken = self._things, self._things.broken["prompts"]
         needed = list(needed_prompts(things.reasons))
         missing = [name for name in needed if name not in things.prompts and name not in broken]
-        if missing and "" not in broken:
+        unsaid = {reason_prompt(reason): reason for reason in things.reasons}
+        if missing and unsaid.keys() >= set(missing) and "" not in broken:
+            for prompt in missing:
+                self._add(
+                    Code.MISSING,
+                    ("acd", "reasons", unsaid[prompt]),
+                    f"an agent who dials a code hears the reason, and there is no prompt `{prompt}`",
+                    f'add it to `prompts`, e.g. {prompt}: {{en: "{things.reasons[unsaid[prompt]]}"}}',
+                    key=True,
+                )
+        elif missing and "" not in broken:
             more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
             self._add(
                 Code.MISSING,

@@ -576,6 +576,13 @@ class Agent(Shape):
 class Nothing(Shape):
     """A word that says everything."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _alone(cls, value: Any) -> Any:
+        if value is not None and not isinstance(value, dict):
+            raise mistake(Code.FORM, "this word says everything", f"take `{value}` away")
+        return value
+
 
 CODE_WORDS = tuple(action.value for action in CodeAction)
 

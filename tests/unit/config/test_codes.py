@@ -62,5 +62,13 @@ def test_not_ready_without_a_reason_is_a_mistake_where_reasons_are_configured(tm
     assert calls.feature_codes == {"*21": FeatureCode(CodeAction.NOT_READY)}
 
 
+def test_a_reason_that_no_prompt_says_is_told_at_the_reason(tmp_path: Path) -> None:
+    reasons = REASONS.replace("lunch: Lunch", "lunch: Lunch, nap: A nap")
+    (problem,) = problems_of(tmp_path, reasons + CODES + GOOD + spoken("en"))
+    assert (problem.code, problem.path) == (Code.MISSING, "acd.reasons.nap")
+    assert "there is no prompt `reason-nap`" in problem.message
+    assert problem.hint == 'add it to `prompts`, e.g. reason-nap: {en: "A nap"}'
+
+
 def test_without_codes_no_prompts_are_asked_for(tmp_path: Path) -> None:
     assert load_text(tmp_path, REASONS + GOOD).calls.feature_codes == {}
