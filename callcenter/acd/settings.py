@@ -9,7 +9,6 @@ from enum import StrEnum
 from callcenter.model.states import Intent, OfferResult
 
 LOWEST_LEVEL = 1
-HIGHEST_LEVEL = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,4 +83,5 @@ def _duration(text: str) -> float:
     try:
         return seconds(text)
     except PydanticCustomError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        hint = (error.context or {}).get("hint", "")
+        raise argparse.ArgumentTypeError(f"{error}: {hint}") from None

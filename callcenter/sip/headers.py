@@ -483,13 +483,6 @@ class Headers:
         self._items.append(_item(name, value))
         self._changed()
 
-    def prepend(self, name: str, value: str) -> None:
-        """Put a line before the others of that name (at the top when there are none): the new top Via or Route."""
-        item = _item(name, value)
-        at = next((index for index, (key, _, _) in enumerate(self._items) if key == item[0]), 0)
-        self._items.insert(at, item)
-        self._changed()
-
     def set(self, name: str, value: str) -> None:
         """Make this the only line of that name, where the first one stood or at the end."""
         item = _item(name, value)
@@ -506,24 +499,17 @@ class Headers:
 
     def replace_first(self, name: str, value: str) -> None:
         """Put ``value`` in place of the first element of a list header (the top Via with ``received`` added)."""
-        self._splice_first(name, [value])
-
-    def remove_first(self, name: str) -> None:
-        """Take the first element of a list header away (the top Via or Route that was ours)."""
-        self._splice_first(name, [])
+        key = header_key(name)
+        for index, (each, spelled, line) in enumerate(self._items):
+            if each == key:
+                rest = split_list(line)[1:] if key in LISTS else []
+                self._items[index] = _item(spelled, ", ".join([value, *rest]))
+                self._changed()
+                return
 
     def _changed(self) -> None:
         self.version += 1
         self._index = None
-
-    def _splice_first(self, name: str, first: list[str]) -> None:
-        key = header_key(name)
-        for index, (each, spelled, value) in enumerate(self._items):
-            if each == key:
-                values = first + (split_list(value)[1:] if key in LISTS else [])
-                self._items[index : index + 1] = [_item(spelled, ", ".join(values))] if values else []
-                self._changed()
-                return
 
     def items(self) -> list[tuple[str, str]]:
         """Every line as (name, value), in order."""

@@ -156,12 +156,6 @@ class Uri:
         """Whether the parameter is there, with a value or without."""
         return self.param(name) is not None
 
-    def with_params(self, *params: tuple[str, str | None]) -> Uri:
-        """The URI with parameters set: those of the same name replaced, the others kept."""
-        names = {name.lower() for name, _ in params}
-        kept = tuple(param for param in self.params if param[0].lower() not in names)
-        return replace(self, params=kept + params, raw="")
-
     def without_params(self, *names: str) -> Uri:
         """The URI without the parameters named."""
         gone = {name.lower() for name in names}

@@ -88,11 +88,6 @@ class Customers:
         alike = list(dict.fromkeys(row[0] for row in rows if _alike(wanted, row[1])))
         return (Match.MAYBE if alike else Match.NONE), await self._by_ids(client, alike)
 
-    async def by_id(self, client: str, customer_id: str) -> Customer | None:
-        """One customer, or None. Raises StorageError."""
-        found = await self._select("c.id = ?", (client, storable(customer_id)))
-        return found[0] if found else None
-
     async def find_account(self, client: str, digits: str) -> Customer | None:
         """The one customer of this client whose account has these digits; its letters cannot be keyed in.
 

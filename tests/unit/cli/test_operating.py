@@ -316,4 +316,4 @@ def test_a_limit_that_is_no_duration_is_refused_before_anything_is_asked(capsys:
     with pytest.raises(SystemExit) as caught:
         main(["drain", "--limit", "10"])
     assert caught.value.code == 2
-    assert "`10` is not a duration" in capsys.readouterr().err
+    assert "`10` is not a duration: write a duration as 20s," in capsys.readouterr().err

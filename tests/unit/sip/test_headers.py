@@ -74,9 +74,8 @@ def test_names_are_found_in_any_case_and_by_their_compact_form() -> None:
 def test_lines_keep_their_order_and_spelling() -> None:
     headers = Headers([("via", "1"), ("To", "x"), ("VIA", "2")])
     headers.add("Via", "3")
-    headers.prepend("Via", "0")
-    assert headers.items() == [("Via", "0"), ("via", "1"), ("To", "x"), ("VIA", "2"), ("Via", "3")]
-    assert headers.all("Via") == ["0", "1", "2", "3"]
+    assert headers.items() == [("via", "1"), ("To", "x"), ("VIA", "2"), ("Via", "3")]
+    assert headers.all("Via") == ["1", "2", "3"]
 
 
 def test_setting_leaves_one_line_in_the_old_place() -> None:
@@ -92,14 +91,6 @@ def test_the_first_element_of_a_list_is_replaced_alone() -> None:
     headers = Headers([("Via", "SIP/2.0/UDP a;rport, SIP/2.0/UDP b"), ("Via", "SIP/2.0/UDP c")])
     headers.replace_first("Via", "SIP/2.0/UDP a;rport=5;received=1.2.3.4")
     assert headers.values("Via") == ["SIP/2.0/UDP a;rport=5;received=1.2.3.4", "SIP/2.0/UDP b", "SIP/2.0/UDP c"]
-    headers.remove_first("Via")
-    headers.remove_first("Via")
-    assert headers.items() == [("Via", "SIP/2.0/UDP c")]
-    headers.remove_first("Via")
-    assert len(headers) == 0
-    routes = Headers([("Route", "<sip:a;lr>, <sip:b;lr>")])
-    routes.remove_first("Route")
-    assert routes.items() == [("Route", "<sip:b;lr>")]
 
 
 def test_a_copy_is_independent() -> None:
