@@ -33,9 +33,6 @@ MAX_BATCH = 500
 # What nobody waits for gathers so long before it is written: a transaction costs as much as some twenty facts. A crash
 # loses no more than this, and no offer: those are waited for. (Whole calls: 1.6 ms of CPU each in the writer before.)
 GATHER = 0.01
-# Readers that follow hear of a commit this much later: first the agent's phone rings, whose offer was in it (a
-# millisecond of the two and a half from a caller's key to the INVITE).
-FOLLOW_DELAY = 0.005
 # Committed facts kept in memory for readers that follow closely, so that they cost no query.
 TAIL = 2_048
 # Stretches of facts that were let go, remembered for who still asks for one.
@@ -80,7 +77,6 @@ class FactLog:
         self._ended: StorageError | None = None
         self._wake = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
-        self._telling: asyncio.TimerHandle | None = None
         self._closing = False
         # The log outlives every task group of the switch: it commits their last words when they are gone.
         self._task = asyncio.get_running_loop().create_task(self._run(), name="fact log")
@@ -313,11 +309,6 @@ class FactLog:
             _resolve(heapq.heappop(self._flushers)[2])
         while self._drainers and self._drainers[0][0] <= self._done:
             _resolve(self._drainers.popleft()[1])
-        if self._followers and self._telling is None:
-            self._telling = asyncio.get_running_loop().call_later(FOLLOW_DELAY, self._tell_followers)
-
-    def _tell_followers(self) -> None:
-        self._telling = None
         for follower in self._followers:
             _resolve(follower)
 
@@ -371,7 +362,7 @@ class FactLog:
 
     def _end(self, error: StorageError) -> None:
         self._ended = error
-        for timer in (self._cursor_timer, self._gathering, self._telling):
+        for timer in (self._cursor_timer, self._gathering):
             if timer is not None:
                 timer.cancel()
         self._waiting.clear()
