@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from callcenter.__main__ import main
+from callcenter.cli import main
 
 
 def test_without_its_phones_one_line_says_what_to_install(
