@@ -1,7 +1,8 @@
 """An agent's softphone: pyVoIP, a program of its own (it lives on threads, and its licence is not ours).
 
-``python -m callcenter.demo.agent HOST PORT USER PASSWORD HEARS SPEAKS``: the two tones in Hz. Each line that it prints
-is an event, as JSON: registered, ringing, answered, heard, ended. Each line that it reads is a command: hangup, stop.
+``python -m callcenter.demo.agent HOST PORT USER HEARS SPEAKS``: the two tones in Hz. Each line that it prints is an
+event, as JSON: registered, ringing, answered, heard, ended. The first line that it reads is the password, for arguments
+are read by everybody; each one behind it is a command: hangup, stop.
 """
 
 from __future__ import annotations
@@ -107,7 +108,8 @@ def free_ports(count: int) -> int:
 
 def main() -> None:
     """Read the arguments and work."""
-    host, port, user, password, hears_hz, speaks_hz = sys.argv[1:]
+    host, port, user, hears_hz, speaks_hz = sys.argv[1:]
+    password = sys.stdin.readline().strip()
     Agent(host, int(port), user, password, float(hears_hz), float(speaks_hz)).work()
 
 

@@ -120,11 +120,10 @@ class Stage:
                 line = self.switch.agent(user)
                 wanted = (topics.agent_pop(user), topics.agent_state(user), topics.agent_reply(user))
                 self.desks[user] = await stack.enter_async_context(screen(line["name"], ready, line["mqtt"], *wanted))
-                self.phones[user] = Person(
-                    line["name"], "callcenter.demo.agent", host, port, user, line["password"], CALLER_HZ, AGENT_HZ
-                )
+                self.phones[user] = Person(line["name"], "callcenter.demo.agent", host, port, user, CALLER_HZ, AGENT_HZ)
                 stack.push_async_callback(self.phones[user].leave)
                 await self.phones[user].start(self._complaints)
+                self.phones[user].told(line["password"])
             stack.push_async_callback(self._send_callers_home)
             for user, phone in self.phones.items():
                 await phone.does("registered", f"{phone.name}'s softphone registers")
