@@ -417,8 +417,8 @@ async def open_edges(
     storage = await Storage.open(settings.storage.path, clock=clock, on_state=storage_changed)
     stack.push_async_callback(close_storage, storage)
     if settings.customers is not None:
-        report = await storage.customers.import_csv(settings.customers, now=clock.now(), clients=settings.calls.clients)
-        for row in report.rejected:
+        report = await storage.customers.import_changed(settings.customers, clock.now(), settings.calls.clients)
+        for row in report.rejected if report is not None else ():
             log.warning("customer left out", row=str(row))
     plane = EmbeddedPlane(settings.media)
     stack.push_async_callback(plane.close)

@@ -8,12 +8,13 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from callcenter.model.customer import Customer, Match, normalise_number
 from callcenter.model.facts import utc
 from callcenter.model.ids import is_slug
-from callcenter.storage.database import Database, Row, StorageError, Transaction, storable
+from callcenter.storage.database import Database, Row, StorageError, Writing, storable
 
 # A screen pop shows candidates side by side; more than this is no help to anyone.
 MAX_FOUND = 5
@@ -115,10 +116,25 @@ class Customers:
         text = _read(source) if isinstance(source, Path) else source
         report = ImportReport()
         customers = list(_rows(text, file, report, None if clients is None else frozenset(clients)).values())
+        # Whatever is imported now, the file that is imported at every start has its word at the next one.
+        await self._database.execute("DELETE FROM imports")
         for start in range(0, len(customers), CHUNK):
-            async with self._database.transaction() as transaction:
-                for customer in customers[start : start + CHUNK]:
-                    await _save(transaction, customer, now, report)
+            await self._database.write(partial(_save_all, customers[start : start + CHUNK], now, report))
+        return report
+
+    async def import_changed(self, path: Path, now: datetime, clients: Iterable[str]) -> ImportReport | None:
+        """Import a file as :meth:`import_csv` does; None, and nothing is done, when it was imported last and whole.
+
+        Raises StorageError as that does.
+        """
+        wanted = sorted(clients)
+        digest = hashlib.sha256("\0".join((_read(path), *wanted)).encode("utf-8", "replace")).hexdigest()
+        if await self._database.fetch_all("SELECT 1 FROM imports WHERE file = ? AND digest = ?", (str(path), digest)):
+            return None
+        report = await self.import_csv(path, now, clients=wanted)
+        if not report.refused:
+            # What was left out is told at every start, until it is mended.
+            await self._database.execute("INSERT INTO imports (file, digest) VALUES (?, ?)", (str(path), digest))
         return report
 
     async def _by_ids(self, client: str, ids: Sequence[str]) -> list[Customer]:
@@ -278,10 +294,15 @@ def _read_customer(row: dict[str, str]) -> Customer:
     )
 
 
-async def _save(transaction: Transaction, customer: Customer, now: datetime, report: ImportReport) -> None:
+def _save_all(customers: Sequence[Customer], now: datetime, report: ImportReport, writing: Writing) -> None:
+    for customer in customers:
+        _save(writing, customer, now, report)
+
+
+def _save(writing: Writing, customer: Customer, now: datetime, report: ImportReport) -> None:
     key = (customer.client, customer.id)
-    rows = await transaction.execute(f"{_SELECT} WHERE c.client = ? AND c.id = ?", key)
-    numbers = await transaction.execute(
+    rows = writing.execute(f"{_SELECT} WHERE c.client = ? AND c.id = ?", key)
+    numbers = writing.execute(
         "SELECT number FROM customer_numbers WHERE client = ? AND customer_id = ? ORDER BY place", key
     )
     if not rows:
@@ -291,7 +312,7 @@ async def _save(transaction: Transaction, customer: Customer, now: datetime, rep
         return
     else:
         report.changed += 1
-    await transaction.execute(
+    writing.execute(
         "INSERT INTO customers (client, id, name, account, account_digits, tier, language, since, notes, changed_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client, id) DO UPDATE SET name = excluded.name,"
         " account = excluded.account, account_digits = excluded.account_digits, tier = excluded.tier,"
@@ -309,8 +330,8 @@ async def _save(transaction: Transaction, customer: Customer, now: datetime, rep
             utc(now),
         ),
     )
-    await transaction.execute("DELETE FROM customer_numbers WHERE client = ? AND customer_id = ?", key)
-    await transaction.execute_many(
+    writing.execute("DELETE FROM customer_numbers WHERE client = ? AND customer_id = ?", key)
+    writing.execute_many(
         "INSERT INTO customer_numbers (client, customer_id, place, number, tail) VALUES (?, ?, ?, ?, ?)",
         [(*key, place, number, _tail(number)) for place, number in enumerate(customer.numbers)],
     )

@@ -210,3 +210,44 @@ async def test_accounts_of_an_older_database_can_be_keyed_in_too() -> None:
     rows = await database.fetch_all("SELECT account_digits FROM customers ORDER BY id")
     assert [row[0] for row in rows] == ["48213", "", "78", ""]
     await database.close()
+
+
+async def test_a_file_that_was_imported_whole_is_not_read_into_the_base_again(
+    customers: Customers, tmp_path: Path
+) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text("client,name,number\nacme,Jana,+420777123456\n")
+    first = await customers.import_changed(path, NOON, ["acme"])
+    assert first is not None
+    assert first.added == 1
+    assert await customers.import_changed(path, NOON, ["acme"]) is None
+    path.write_text("client,name,number\nacme,Jana Nova,+420777123456\n")
+    changed = await customers.import_changed(path, NOON, ["acme"])
+    assert changed is not None
+    assert changed.changed == 1
+
+
+async def test_the_file_of_every_start_has_the_last_word_after_another_import(
+    customers: Customers, tmp_path: Path
+) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text("client,name,number\nacme,Jana,+420777123456\n")
+    await customers.import_changed(path, NOON, ["acme"])
+    await customers.import_csv("client,name,number\nacme,Somebody,+420777123456\n", NOON)
+    await customers.import_changed(path, NOON, ["acme"])
+    _, [jana] = await customers.find("acme", "+420777123456")
+    assert jana.name == "Jana"
+
+
+async def test_rows_that_are_left_out_are_told_at_every_start_and_other_clients_are_another_file(
+    customers: Customers, tmp_path: Path
+) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text("client,name,number\nglobex,Hans,+420777000115\n")
+    for _ in range(2):
+        report = await customers.import_changed(path, NOON, ["acme"])
+        assert report is not None
+        assert report.refused == 1
+    report = await customers.import_changed(path, NOON, ["acme", "globex"])
+    assert report is not None
+    assert report.added == 1
