@@ -51,6 +51,7 @@ def test_shell_scripts_parse() -> None:
     for script in (
         ROOT / "scripts" / "run",
         ROOT / "scripts" / "test",
+        ROOT / "scripts" / "bench",
         ROOT / "scripts" / "prepare.sh",
         ROOT / ".ci" / "run",
     ):

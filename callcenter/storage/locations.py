@@ -33,7 +33,7 @@ class Locations:
         for binding in bindings:
             expires_at = now + timedelta(seconds=binding.expires_at - elapsed)
             row = (aor, storable(str(binding.contact)), storable(binding.instance or ""), utc(expires_at))
-            statements.append((_INSERT, (*row, json.dumps(_plain(binding), separators=(",", ":")))))
+            statements.append((_INSERT, (*row, _encode(_plain(binding)))))
         self._log.put(*statements)
 
     async def load_all(self) -> dict[str, list[Binding]]:
@@ -57,6 +57,7 @@ class Locations:
         return found
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _INSERT = (
     "INSERT INTO locations (aor, contact, instance, expires_at, binding) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT (aor, contact, instance) DO UPDATE SET expires_at = excluded.expires_at, binding = excluded.binding"
