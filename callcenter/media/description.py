@@ -5,10 +5,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from callcenter.media.plane import BadDescription, NotAcceptable, host_port
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
 from callcenter.sip.sdp import PCMA, PCMU, Negotiated, SessionDescription, make_offer, negotiate, read_answer
+
+# An IPv6 address in text has 45 characters at most.
+_LONGEST_ADDRESS = 45
 
 # "Discard": our port until the real one is known.
 _UNKNOWN = 9
@@ -136,6 +140,12 @@ def _at_port(negotiated: Negotiated, port: int) -> Negotiated:
 
 def numeric_host(host: str) -> str:
     """An IP address as the kernel spells it; empty when it is none."""
+    return _numeric_host(host) if len(host) <= _LONGEST_ADDRESS else ""
+
+
+# The same few come with every call.
+@lru_cache(256)
+def _numeric_host(host: str) -> str:
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             return socket.inet_ntop(family, socket.inet_pton(family, host))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import pairwise
 
@@ -16,6 +17,8 @@ MAX_LINES = 1_000
 # Media lines of one description, and formats of one media line.
 MAX_MEDIA = 32
 MAX_FORMATS = 64
+# An IPv6 address in text has 45 characters at most, and perhaps the name of an interface behind it.
+MAX_ADDRESS = 64
 # Version and session id are 64-bit numbers in earnest.
 MAX_DIGITS = 20
 
@@ -673,6 +676,12 @@ def _is_nowhere(address: str | None) -> bool:
 
 
 def _is_unicast(address: str) -> bool:
+    # A name is not looked at; the same few addresses come with every call.
+    return len(address) > MAX_ADDRESS or _known_unicast(address)
+
+
+@lru_cache(256)
+def _known_unicast(address: str) -> bool:
     try:
         parsed = ip_address(address)
     except ValueError:
