@@ -292,6 +292,8 @@ class World:
 
     async def leftovers(self) -> Leftovers:
         """What is left over when every call is over and every transaction has had its time."""
+        for phone in self.phones:
+            phone.registers_no_more()
         await asyncio.sleep(AFTERLIFE)
         # A phone that was unplugged cannot know that its call is over.
         plugged = [phone.endpoint for phone in self.phones if not self.hosts[phone.name].gone]
