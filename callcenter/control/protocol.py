@@ -43,6 +43,13 @@ class Asked:
     def __str__(self) -> str:
         return f"{self.do} by {self.by}"
 
+    def only(self, *known: str) -> None:
+        """Raises CommandError for a field that means nothing here: it may be misspelt."""
+        for name in self.fields:
+            if name not in known:
+                fields = ", ".join(f"`{each}`" for each in known) or "none"
+                raise CommandError(f"{self.do} knows no field `{name}`; there are: {fields}")
+
 
 def read(line: bytes, by: str) -> Asked:
     """A line as a command. Raises CommandError."""

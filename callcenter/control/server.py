@@ -217,6 +217,7 @@ class ControlServer:
     # Events
 
     async def _begin_to_tell(self, asked: Asked, client: _Client) -> None:
+        asked.only("after")
         after, last = asked.fields.get("after"), self._log.last_seq
         if after is None:
             after = last

@@ -39,15 +39,15 @@ class Commands:
         }
 
     async def _status(self, asked: Asked) -> dict[str, Any]:
-        _only(asked)
+        asked.only()
         return await status(self._house, self._life)
 
     async def _health(self, asked: Asked) -> dict[str, Any]:
-        _only(asked)
+        asked.only()
         return health(self._house, self._life)
 
     async def _reload(self, asked: Asked) -> dict[str, Any]:
-        _only(asked, "dry", "revision")
+        asked.only("dry", "revision")
         dry, revision = asked.fields.get("dry", False), asked.fields.get("revision")
         if not isinstance(dry, bool):
             raise CommandError("`dry` is true or false")
@@ -60,7 +60,7 @@ class Commands:
         return await self._reloader.reload(asked.by, revision)
 
     async def _drain(self, asked: Asked) -> dict[str, Any]:
-        _only(asked, "seconds", "cancel")
+        asked.only("seconds", "cancel")
         seconds, cancel = asked.fields.get("seconds"), asked.fields.get("cancel", False)
         if not isinstance(cancel, bool):
             raise CommandError("`cancel` is true or false")
@@ -89,11 +89,3 @@ class Commands:
             raise CommandError(str(answer["error"]))
         answer.pop("id", None)
         return answer
-
-
-def _only(asked: Asked, *known: str) -> None:
-    """Raises CommandError for a field that means nothing here: it may be misspelt."""
-    for name in asked.fields:
-        if name not in known:
-            fields = ", ".join(f"`{each}`" for each in known) or "none"
-            raise CommandError(f"{asked.do} knows no field `{name}`; there are: {fields}")

@@ -157,6 +157,12 @@ async def test_a_number_that_is_none_is_refused(tmp_path: Path, after: Any) -> N
         assert "`after` is the number of the last fact" in (await one.ask({"do": "events", "after": after}))["error"]
 
 
+async def test_a_misspelt_number_does_not_begin_now(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, facts=3) as desk, caller(desk) as one:
+        error = (await one.ask({"do": "events", "since": 1}))["error"]
+        assert error == "events knows no field `since`; there are: `after`"
+
+
 async def test_a_number_of_another_log_is_refused(tmp_path: Path) -> None:
     async with open_desk(tmp_path, facts=3) as desk, caller(desk) as one:
         assert "fact 4 is not written yet" in (await one.ask({"do": "events", "after": 4}))["error"]
