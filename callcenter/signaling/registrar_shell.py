@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 from callcenter.runtime.clock import Clock
 from callcenter.runtime.driver import Driver
 from callcenter.signaling.reply import Reply
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
 
 # Stands for every connection of the time before a restart.
 LOST = -1
+
+# Refusals that are logged within so many seconds: one of each user and address, and not more than so many of all.
+TOLD_WITHIN = 60.0
+MOST_TOLD = 50
+# Characters of a user's name that are logged.
+_MOST_OF_A_NAME = 64
+
+log = structlog.get_logger()
 
 OnChange = Callable[[str, tuple[Binding, ...]], None]
 
@@ -58,6 +68,9 @@ class RegistrarShell:
         self._clock = clock
         self._on_change = on_change
         self._driver: Driver[str] = Driver(registrar, self._changed, clock)
+        # Since when refusals are counted, and whose were logged.
+        self._told_since = 0.0
+        self._told: set[tuple[str, str]] = set()
 
     async def open(self) -> None:
         """Take up what was registered before the restart. Raises what the store raises."""
@@ -85,11 +98,13 @@ class RegistrarShell:
                 return Reply(401, tuple(("WWW-Authenticate", value) for value in challenges))
             case Refused():
                 # One answer for an unknown user and a wrong password; a new challenge would only invite another try.
-                return Reply(403)
+                named = request.to.uri.user or ""
+                why = "wrong password, or wrong user for it" if self._credentials(named) else "there is no such agent"
+                return self._refuse(named, event.flow.remote.host, why)
             case Verified(user=user):
                 try:
-                    if request.to.uri.user != user:
-                        return Reply(403)
+                    if (named := request.to.uri.user or "") != user:
+                        return self._refuse(named, event.flow.remote.host, f"the password is that of {user}")
                     answer = self._registrar.register(user, request, event.flow, self._driver.now())
                 except SipError as error:
                     return Reply(error.status)
@@ -114,6 +129,17 @@ class RegistrarShell:
     def close(self) -> None:
         """Let nothing expire any more. May be called twice."""
         self._driver.close()
+
+    def _refuse(self, named: str, host: str, why: str) -> Reply:
+        """Say no, and why only here. Phones try again and again, and so do who guess: not every time is logged."""
+        now, who = self._clock.monotonic(), (named[:_MOST_OF_A_NAME], host)
+        if now - self._told_since > TOLD_WITHIN:
+            self._told_since = now
+            self._told.clear()
+        if who not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(who)
+            log.warning("registration refused", user=who[0], source=host, why=why)
+        return Reply(403)
 
     def __repr__(self) -> str:
         return f"<RegistrarShell {self._digest.realm}>"

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from callcenter.runtime.clock import SystemClock
 from callcenter.signaling.network import SipNetwork
-from callcenter.signaling.registrar_shell import RegistrarShell
+from callcenter.signaling.registrar_shell import MOST_TOLD, TOLD_WITHIN, RegistrarShell
 from callcenter.signaling.settings import Listen
 from callcenter.signaling.user_agent import UserAgent
 from callcenter.simulation.clock import SimClock, run
@@ -204,6 +205,55 @@ async def test_unknown_user_and_wrong_password_get_the_same_answer(switch: Switc
     assert first.status == 403
     assert switch.changes == []
     assert switch.shell.bindings("ana") == switch.shell.bindings("nobody") == ()
+
+
+async def test_the_log_says_why_a_phone_was_refused_and_says_it_once_a_minute(switch: Switch) -> None:
+    with (
+        capture_logs() as logged,
+        Softphone(switch, "ana", "wrong") as wrong,
+        Softphone(switch, "nobody", "wrong") as unknown,
+        Softphone(switch, "ana", "secret of ana") as another,
+    ):
+        for _ in range(3):
+            await wrong.register()
+        await unknown.register()
+        await another.register(to="bea")
+    assert [(each["event"], each["user"], each["source"], each["why"]) for each in logged] == [
+        ("registration refused", "ana", "127.0.0.1", "wrong password, or wrong user for it"),
+        ("registration refused", "nobody", "127.0.0.1", "there is no such agent"),
+        ("registration refused", "bea", "127.0.0.1", "the password is that of ana"),
+    ]
+
+
+def test_who_guesses_does_not_fill_the_log() -> None:
+    async def main() -> None:
+        clock = SimClock(asyncio.get_running_loop())
+        digest = DigestServer(REALM, b"a key of the nonces")
+        shell = RegistrarShell(Registrar(), digest, ACCOUNTS.get, Store(), clock, lambda *_: None)
+
+        def guess(user: str, host: str) -> None:
+            challenge = digest.challenges(clock.now().timestamp())
+            answer = authorize(challenge, method="REGISTER", uri="sip:x", user=user, password="wrong", cnonce="c")
+            text = (
+                f"REGISTER sip:x SIP/2.0\r\nVia: SIP/2.0/UDP {host};branch=z9hG4bK1\r\n"
+                f"From: <sip:{user}@x>;tag=1\r\nTo: <sip:{user}@x>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n"
+                f"Authorization: {answer}\r\nContent-Length: 0\r\n\r\n"
+            )
+            request = parse(text.encode())
+            assert isinstance(request, Request)
+            assert shell.answer(RequestReceived("t", request, Flow(Transport.UDP, Address("1", 1), Address(host, 2))))
+
+        with capture_logs() as logged:
+            for number in range(MOST_TOLD * 2):
+                guess(f"user{number}", f"192.0.2.{number}")
+            assert len(logged) == MOST_TOLD
+            await asyncio.sleep(TOLD_WITHIN + 1)
+            guess("a" * 100, "192.0.2.1")
+            assert len(logged) == MOST_TOLD + 1
+            assert logged[-1]["user"] == "a" * 64
+        shell.close()
+
+    run(main())
 
 
 def test_unknown_user_and_wrong_password_take_the_same_time() -> None:
