@@ -30,6 +30,9 @@ LOUD = frozenset(
     | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
 )
 
+# Those that tell of something that is the matter stand at ``warning``.
+WORRYING = frozenset({"MediaMissing"})
+
 
 def set_up(style: str = "text", level: str = "info") -> None:
     """Set structlog up: ``style`` is ``text`` (a terminal) or ``json`` (an object a line), ``level`` is logging's."""
@@ -94,7 +97,8 @@ class FactLogger:
         values = {name: value for name, value in body_to_dict(fact.body).items() if value not in _EMPTY}
         if fact.call_id is not None:
             values["call_id"] = fact.call_id
-        (self._log.info if loud else self._log.debug)(words(fact.kind), seq=fact.seq, **values)
+        at = self._log.warning if fact.kind in WORRYING else self._log.info if loud else self._log.debug
+        at(words(fact.kind), seq=fact.seq, **values)
 
 
 _EMPTY: tuple[Any, ...] = ("", [])

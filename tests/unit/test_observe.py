@@ -10,7 +10,8 @@ import pytest
 import structlog
 
 from callcenter import observe
-from callcenter.model.facts import AgentRang, CallArrived, Fact
+from callcenter.model.facts import AgentRang, CallArrived, Fact, MediaMissing
+from callcenter.model.states import Side
 
 ARRIVED = CallArrived("tech", "main", "+14155550100", "Jo Doe", "+18005550100", "UDP", "10.0.0.9:5060", "x@y")
 
@@ -22,7 +23,7 @@ def as_before() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def told(body: CallArrived | AgentRang, capsys: pytest.CaptureFixture[str], level: str = "info") -> str:
+def told(body: CallArrived | AgentRang | MediaMissing, capsys: pytest.CaptureFixture[str], level: str = "info") -> str:
     observe.set_up("json", level)
     observe.FactLogger().take(Fact(7, datetime(2026, 11, 21, tzinfo=UTC), "b", 1, "cc1-x", body))
     return capsys.readouterr().err
@@ -55,6 +56,11 @@ def test_credentials_never_reach_the_log(capsys: pytest.CaptureFixture[str]) -> 
 def test_quiet_facts_are_for_debugging(capsys: pytest.CaptureFixture[str]) -> None:
     assert told(AgentRang("o1", "amy"), capsys) == ""
     assert "agent rang" in told(AgentRang("o1", "amy"), capsys, "debug")
+
+
+def test_sound_that_does_not_come_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    line = json.loads(told(MediaMissing(Side.CALLER, "nothing is heard from the caller"), capsys, "warning"))
+    assert (line["event"], line["level"]) == ("media missing", "warning")
 
 
 @pytest.mark.parametrize(("number", "masked"), [("+14155550100", "+1415555****"), ("ana", "ana"), ("1000", "1000")])
