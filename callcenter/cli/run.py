@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
+import struct
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from callcenter.app import Ready
 
 LEVELS = ("debug", "info", "warning", "error")
+
+_SIOCGIFADDR = 0x8915  # netdevice(7): the IPv4 address of an interface
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -284,7 +288,7 @@ def new_passwords(settings: Settings, secrets: Secrets) -> str:
 
 
 def _reachable(listen: Listen) -> str:
-    """An address to type into a phone: of a socket that listens everywhere, the one that others see."""
+    """An address to type into a phone: of a socket that listens everywhere, one that others see."""
     if listen.host not in ("0.0.0.0", "::"):
         return _address(listen.host, listen.port)
     family, elsewhere = (socket.AF_INET6, "2001:db8::1") if listen.host == "::" else (socket.AF_INET, "192.0.2.1")
@@ -292,8 +296,22 @@ def _reachable(listen: Listen) -> str:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((elsewhere, 9))  # sends nothing: it asks the routing table
             return _address(str(probe.getsockname()[0]), listen.port)
-    except OSError:  # no way out of this machine
-        return _address("::1" if listen.host == "::" else "127.0.0.1", listen.port)
+    except OSError:  # no way out of this network
+        return _address(_in_the_network() if listen.host == "0.0.0.0" else "::1", listen.port)
+
+
+def _in_the_network() -> str:
+    """The first address of this machine that others may reach; loopback where there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, interface in socket.if_nameindex():
+            try:
+                answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", interface.encode()))
+            except OSError:  # it has none
+                continue
+            address = socket.inet_ntoa(answer[20:24])
+            if not address.startswith("127."):
+                return address
+    return "127.0.0.1"
 
 
 def _address(host: str, port: int) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import errno
+import fcntl
 import hashlib
 import io
 import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -207,6 +210,29 @@ def test_the_ready_line_names_an_address_that_a_phone_can_be_given(tmp_path: Pat
     told = ready_lines(settings, open_secrets(settings), ready)
     assert ":5060" in told
     assert "no MQTT broker" in told
+
+
+def test_the_ready_line_names_it_also_in_a_network_that_leads_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(self: socket.socket, address: object) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    def ioctl(probe: socket.socket, request: int, asked: bytes) -> bytes:
+        address = {b"lo": "127.0.0.1", b"eth1": "10.1.2.3"}.get(asked.rstrip(b"\0"))
+        if address is None:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return asked[:20] + socket.inet_aton(address) + asked[24:]
+
+    monkeypatch.setattr(socket, "socket", type("Socket", (socket.socket,), {"connect": connect}))
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "eth0"), (3, "eth1")])
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    settings = load_text(tmp_path)
+    secrets = open_secrets(settings)
+    ready = Ready((Listen("udp", "0.0.0.0", 5060), Listen("udp", "::", 5060)), None, SOCKET)
+    assert ready_lines(settings, secrets, ready).startswith("ready: SIP udp 10.1.2.3:5060, udp [::1]:5060;")
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo")])
+    assert ready_lines(settings, secrets, ready).startswith("ready: SIP udp 127.0.0.1:5060, udp [::1]:5060;")
 
 
 def test_a_trial_tells_all_in_one_line_of_json_and_leaves_nothing_behind(
