@@ -45,6 +45,8 @@ class Party:
         self._ask_no_more()
         self.leg.hangup()
         self.sound.release()
+        # Whoever is called back holds on to us, and we to them: let go, so that all of it is gone at once.
+        self.on_hold = self.leg.on_reinvite = self.leg.on_info = None
 
     def __repr__(self) -> str:
         return f"<Party {self.side} {self.leg!r}{' holds' if self.holds else ''}>"

@@ -190,6 +190,7 @@ class Sound:
         """Give the session back. May be called twice, and when none was opened."""
         if self._session is not None:
             self._session.release()
+        self.on_first = self.on_missing = self.on_change = None
 
     def _take(self, event: MediaEvent) -> None:
         match event:

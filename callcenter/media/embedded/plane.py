@@ -164,6 +164,7 @@ class EmbeddedSession:
         """Give the ports back. May be called twice."""
         if not self._released:
             self._released = True
+            self._on_event = _nobody  # its owner holds us
             self.worker.send([control.RELEASE, self.number])
             self._plane.forget(self)
 
@@ -194,6 +195,10 @@ class EmbeddedSession:
         """Raises MediaGone when the session is released or its worker dead."""
         if self._released or not self.worker.alive:
             raise MediaGone(f"media session {self.id} is gone")
+
+
+def _nobody(_: MediaEvent) -> None:
+    """Nobody wants to hear of it any more."""
 
 
 class _Call:
