@@ -6,8 +6,8 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-# A call that is over holds on to nothing in a ring (tests/wire/test_bench.py), so that the collector finds nothing: it need
-# not look every 700 objects. Rings cost pauses of half a second at 400 calls a second before.
+# A call that is over holds on to nothing in a ring (tests/scenarios/test_gone_at_once.py), so that the collector finds
+# nothing: it need not look every 700 objects. Rings cost pauses of half a second at 400 calls a second before.
 THRESHOLDS = (10_000, 20, 20)
 
 
