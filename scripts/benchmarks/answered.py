@@ -54,10 +54,10 @@ async def try_rate(switch: Switch, rate: float, seconds: float) -> Attempt:
     try:
         watch = Watch(switch)
         await pace(rate, seconds, callers.dial)
-        details = await watch.finish(lambda: not callers.calls, last=TALK, within=SETTLE, count=tally.started)
+        details = await watch.finish(lambda: len(callers.calls), last=TALK, within=SETTLE, count=tally.started)
     finally:
         callers.close()
     slow = sorted(callers.answer_seconds)
     details["answer_ms_p99"] = round(slow[int(len(slow) * 0.99)] * 1000, 2) if slow else 0.0
     told = f"{tally}; {details['cpu_ms_each']} ms CPU a call, answered in {details['answer_ms_p99']} ms (p99)"
-    return Attempt(rate, tally.clean and kept_up(rate, details), f"{told}, {details['late_s']} s late", details)
+    return Attempt(rate, tally.clean and kept_up(details), f"{told}, {details['late_s']} s late", details)

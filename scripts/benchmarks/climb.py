@@ -15,8 +15,7 @@ UP, DOWN = 1.25, 0.6
 MOST_DOWN = 4
 # Two rates that lie closer than this are one on a machine that is not ours alone.
 CLOSE = 1.12
-# Work that is left so long after the last call was due to be over: the rate is too high. Of a short attempt it is the
-# tenth part.
+# So many seconds' work stored up, or left when the last call was due to be over: the rate is too high.
 LATE = 0.25
 # How long a flood may take to run off.
 CALM = 10.0
@@ -101,25 +100,30 @@ class Watch:
         self._generator = time.process_time()
         self._began = time.monotonic()
 
-    async def finish(self, done: Callable[[], bool], *, last: float, within: float, count: int) -> dict[str, Detail]:
+    async def finish(
+        self, under_way: Callable[[], int], *, last: float, within: float, count: int
+    ) -> dict[str, Detail]:
         """Wait for the end. ``last``: how long the last of ``count`` calls takes by itself."""
         paced = time.monotonic()
-        whole = await settled(done, within)
+        rate = count / (paced - self._began)
+        # With calls that take ``last`` seconds, so many seconds' worth are under way; what is more is stored up.
+        behind = under_way() / rate - last
+        whole = await settled(lambda: not under_way(), within)
         ended = time.monotonic()
         spent = machine.cost(self._switch.pid).since(self._before)
         if not whole:
-            await settled(done, CALM)  # the next attempt is not to find what this one has left
+            await settled(lambda: not under_way(), CALM)  # the next attempt is not to find what this one has left
         return {
             **spent.per(count),
             "seconds": round(paced - self._began, 1),
-            "late_s": round(max(0.0, ended - paced - last), 3),
+            "late_s": round(max(0.0, behind, ended - paced - last), 3),
             "generator_percent": round(100 * (time.process_time() - self._generator) / (ended - self._began)),
         }
 
 
-def kept_up(rate: float, details: Mapping[str, Detail]) -> bool:
-    """Whether the rate was sustained: nothing was late, and it asks for no more than the core has."""
-    return float(details["late_s"]) <= LATE and rate * float(details["cpu_ms_each"]) <= 1000
+def kept_up(details: Mapping[str, Detail]) -> bool:
+    """Whether the rate was sustained."""
+    return float(details["late_s"]) <= LATE
 
 
 async def settled(done: Callable[[], bool], within: float) -> bool:

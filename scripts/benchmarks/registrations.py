@@ -36,13 +36,13 @@ async def _measure(run: Run, switch: Switch, people: Floor) -> list[Figure]:
             watch = Watch(switch)
             await pace(rate, seconds, lambda: registering.register(next(users), CONTACT_PORT))
             count = registering.tally.started
-            details = await watch.finish(lambda: not registering.open, last=0.0, within=SETTLE, count=count)
+            details = await watch.finish(lambda: registering.open, last=0.0, within=SETTLE, count=count)
         finally:
             registering.close()
         tally = registering.tally
         told = f"{tally.ended} of {tally.started} registered, {tally.repeated} repetitions"
         told += f"; {details['cpu_ms_each']} ms CPU each, {details['late_s']} s late"
-        return Attempt(rate, tally.clean and kept_up(rate, details), told, details)
+        return Attempt(rate, tally.clean and kept_up(details), told, details)
 
     # Everybody once: from then on each is a refresh, as on a running floor.
     await attempt(run.pick(200, 200, 20), len(people.agents) / run.pick(200, 200, 20))
