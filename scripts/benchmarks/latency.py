@@ -22,7 +22,7 @@ AGENTS = 40
 RATE = 12.0
 LISTEN, TALK = 0.3, 0.25
 # Agents who serve a line of waiting callers, each for a moment.
-SERVING, SERVED_FOR = 5, 0.3
+SERVING, SERVED_FOR, IN_LINE = 5, 0.3, 40
 SETTLE = 10.0
 
 
@@ -96,7 +96,10 @@ class Stage:
 
         self.agents.on_invite, self.agents.on_up, self.agents.on_end = rings, up, _nothing
         try:
-            await pace(50.0, calls / 50.0, callers.dial)
+            # A short line, kept short: the sound of hundreds who wait would be what is measured.
+            first = min(calls, IN_LINE)
+            await pace(50.0, first / 50.0, callers.dial)
+            await pace(SERVING / SERVED_FOR * 0.8, (calls - first) / (SERVING / SERVED_FOR * 0.8), callers.dial)
             await settled(lambda: not callers.calls, SETTLE + calls * SERVED_FOR)
         finally:
             callers.close()
