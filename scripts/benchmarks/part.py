@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -95,9 +97,14 @@ class Run:
         own = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {self.cores.switch})  # inherited by the child; we are single-threaded here
         try:
-            return subprocess.Popen(command, cwd=ROOT, **options)
+            return subprocess.Popen(command, cwd=ROOT, preexec_fn=_end_with_us, **options)  # noqa: PLW1509  one thread
         finally:
             os.sched_setaffinity(0, own)
+
+
+def _end_with_us() -> None:
+    """In the child: be killed when the measuring process is gone, however that ended (prctl, PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 Measure = Callable[[Run], list[Figure]]
