@@ -1,17 +1,18 @@
-"""Database: plain SQL behind a small interface, served by SQLite with a thread or on the spot."""
+"""Database: plain SQL behind a small interface, served by SQLite in threads (aiosqlite) or on the spot."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import sqlite3
-import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
+
+import aiosqlite
 
 Value = str | int | float | bytes | None
 Row = tuple[Any, ...]
@@ -100,9 +101,9 @@ class AioDatabase:
     async def open(cls, path: Path) -> AioDatabase:
         """Open or create the database file (mode 0600). Raises StorageError with one clear line."""
         _prepare(path)
-        writer = await _Thread.open(path, "writer", _SETTINGS)
+        writer = await _Thread.open(path, _SETTINGS)
         try:
-            reader = await _Thread.open(path, "reader", [*_SETTINGS, "PRAGMA query_only = ON"])
+            reader = await _Thread.open(path, [*_SETTINGS, "PRAGMA query_only = ON"])
         except BaseException:
             await writer.close()
             raise
@@ -142,26 +143,37 @@ class AioDatabase:
         await self._writer.close()
 
 
-class _Thread:
-    """One connection and the thread that it lives in: takes work in order, and is asked once for each."""
+class _Connection(aiosqlite.Connection):
+    """aiosqlite's connection, which takes a whole piece of work too: its thread is asked once, not for each statement."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do it in the thread, behind what was asked before."""
+        execute: Any = self._execute  # what each of its own methods calls; it has no types
+        result: T = await execute(lambda: work(self._conn))
+        return result
+
+
+class _Thread:
+    """One connection and the thread that it lives in."""
+
+    def __init__(self, path: Path, connection: _Connection) -> None:
         self._path = path
-        self._loop = asyncio.get_running_loop()
-        self._work: SimpleQueue[tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]] | None] = SimpleQueue()
-        self._connection: sqlite3.Connection | None = None
-        self._ended = self._loop.create_future()
-        self._closing = False
-        # A switch that ends by a mistake, with its storage open, must end: the thread does not hold the process.
-        self._thread = threading.Thread(target=self._live, name=f"database {name}", daemon=True)
+        self._connection = connection
+        self._open = True
 
     @classmethod
-    async def open(cls, path: Path, name: str, pragmas: Sequence[str]) -> _Thread:
+    async def open(cls, path: Path, pragmas: Sequence[str]) -> _Thread:
         """A connection with these settings. Raises StorageError."""
-        thread = cls(path, name)
-        thread._thread.start()
+        connection = _Connection(functools.partial(sqlite3.connect, path, isolation_level=None), iter_chunk_size=64)
+        # A switch that ends by a mistake, with its storage open, must end: the thread does not hold the process.
+        # (The connection is the thread itself in older releases.)
+        living: Any = getattr(connection, "_thread", connection)
+        living.daemon = True
+        with _mapped(path):
+            _ = await connection
+        thread = cls(path, connection)
         try:
-            await thread.run(lambda connection: [connection.execute(pragma).fetchall() for pragma in pragmas])
+            await thread.run(lambda opened: [opened.execute(pragma).fetchall() for pragma in pragmas])
         except BaseException:
             await thread.close()
             raise
@@ -169,41 +181,14 @@ class _Thread:
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do it in the thread, behind what was asked before. Raises StorageError."""
-        if self._closing:
-            raise StorageError(f"the database {self._path} is closed")
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._work.put((work, future))
-        return await future
+        with _mapped(self._path):
+            return await self._connection.run(work)
 
     async def close(self) -> None:
         """Close behind what was asked before. May be called twice."""
-        if not self._closing:
-            self._closing = True
-            self._work.put(None)
-        await asyncio.shield(self._ended)
-
-    def _live(self) -> None:
-        while (asked := self._work.get()) is not None:
-            self._do(*asked)
-            del asked  # kept until the next comes, it would keep alive what came of this one
-        if self._connection is not None:
-            self._connection.close()
-        self._tell(_answer, self._ended, None)
-
-    def _do(self, work: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
-        try:
-            with _mapped(self._path):
-                if self._connection is None:
-                    self._connection = sqlite3.connect(self._path, isolation_level=None)
-                result = work(self._connection)
-        except BaseException as error:  # noqa: BLE001  whoever asked hears it
-            self._tell(_refuse, future, error)
-        else:
-            self._tell(_answer, future, result)
-
-    def _tell(self, how: Callable[..., None], future: asyncio.Future[Any], value: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
-            self._loop.call_soon_threadsafe(how, future, value)
+        if self._open:
+            self._open = False
+            await self._connection.close()
 
 
 class _ThreadTransaction:
@@ -240,16 +225,6 @@ def _in_transaction(connection: sqlite3.Connection, work: Callable[[Writing], T]
             connection.rollback()
         raise
     return result
-
-
-def _answer(future: asyncio.Future[Any], value: object) -> None:
-    if not future.done():
-        future.set_result(value)
-
-
-def _refuse(future: asyncio.Future[Any], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
 
 
 class InlineDatabase:
