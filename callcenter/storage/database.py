@@ -144,7 +144,7 @@ class AioDatabase:
 
 
 class _Connection(aiosqlite.Connection):
-    """aiosqlite's connection, which takes a whole piece of work too: its thread is asked once, not for each statement."""
+    """aiosqlite's connection, which takes a whole piece of work too: its thread is asked once for all statements."""
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do it in the thread, behind what was asked before."""
