@@ -127,5 +127,6 @@ PARTS = (
     Part("relay", "bridged calls of one media worker", "relay"),
     Part("latency", "digit to the agent's INVITE; agent free to the next offer", "latency"),
     Part("memory", "memory of a call", "memory"),
+    Part("growth", "growth of memory over 100,000 answered calls", "growth", rounds=1),
     Part("startup", "start with 1,000 agents", "startup"),
 )

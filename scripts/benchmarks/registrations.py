@@ -13,7 +13,7 @@ from scripts.benchmarks.part import Figure, Run, at_least
 from scripts.benchmarks.phones import Registering
 from scripts.benchmarks.switch import Switch, running
 
-AIM = 1000
+AIM = 2500
 AGENTS = 1000
 SETTLE = 3.0
 # Where the phones say that they take calls; nobody calls.
