@@ -50,12 +50,12 @@ SCHEMES = frozenset(("sip", "sips", "tel"))
 class Limits:
     """Bounds on what peers can make us keep; past them a request is answered 503 with Retry-After, statelessly.
 
-    A transaction lives 32 s, most of it with nothing left but its answer, in some 2.5 KiB: the bound is 1,800 new ones
-    a second, and 150 MiB. Requests within dialogs may take half as many again, so that calls can end while new ones
-    are refused.
+    A transaction lives 32 s, most of it with nothing left but its answer, in some 2.5 KiB: the bound is 3,100 new ones
+    a second, two of them a call, and 250 MiB. Requests within dialogs may take half as many again, so that calls can
+    end while new ones are refused.
     """
 
-    transactions: int = 60_000
+    transactions: int = 100_000
     sessions: int = 5_000
     retry_after: int = 5
 

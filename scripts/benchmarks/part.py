@@ -121,6 +121,7 @@ class Part:
 
 
 PARTS = (
+    Part("signalling", "legs answered a second by the SIP layers alone, and the CPU of one", "signalling"),
     Part("answered", "answered calls a second, sustained clean", "answered"),
     Part("whole", "whole calls a second: dial, prompt, digit, queue, agent, bridge, BYE", "whole"),
     Part("registrations", "registrations a second, with digest", "registrations"),

@@ -9,7 +9,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,13 @@ def running(run: Run, floor: Floor, *options: str) -> Iterator[Switch]:
     """``callcenter run`` on ``floor`` while the block lasts. Raises BenchError when it does not start."""
     command = [sys.executable, "-m", "callcenter", "run", "--log", "json", *options]
     command += ["--config", str(floor.config), "--data", str(floor.data)]
+    with started(run, command) as switch:
+        yield switch
+
+
+@contextlib.contextmanager
+def started(run: Run, command: Sequence[str]) -> Iterator[Switch]:
+    """A program that tells where it takes calls as the switch does, while the block lasts."""
     log = run.folder / "switch.log"
     with log.open("ab") as errors:
         began = time.monotonic()
