@@ -133,6 +133,8 @@ class MqttPublisher(LinkedPublisher):
         self._address = address
         # A second client of the same id ends the first: ours cannot be guessed, and a restart never meets itself.
         self._client_id = f"{client_id}-{chance.getrandbits(64):016x}"
+        # Where a broker has spoken with us: when it then closes without a word it is going, and wants nothing else.
+        self._met: BrokerAddress | None = None
 
     @contextlib.asynccontextmanager
     async def _link(self) -> AsyncIterator[Link]:
@@ -146,10 +148,15 @@ class MqttPublisher(LinkedPublisher):
         except aiomqtt.MqttError as error:
             client.abandon()
             why = why_not_connected(
-                error, tls=address.tls, ca_file=address.ca_file, client_certificate=address.cert_file is not None
+                error,
+                tls=address.tls,
+                ca_file=address.ca_file,
+                client_certificate=address.cert_file is not None,
+                met=address == self._met,
             )
             _let_go(error.__context__)
             raise LinkLost(f"{address}: {why}") from error
+        self._met = address
         client.take_over()
         try:
             yield _MqttLink(client, address)

@@ -37,8 +37,10 @@ def refusal(code: int) -> Refused | None:
     return Refused(words, for_ever=code in (TOPIC_INVALID, FORMAT_INVALID))
 
 
-def why_not_connected(error: aiomqtt.MqttError, *, tls: bool, ca_file: object, client_certificate: bool) -> str:
-    """Why a connection did not come up."""
+def why_not_connected(
+    error: aiomqtt.MqttError, *, tls: bool, ca_file: object, client_certificate: bool, met: bool
+) -> str:
+    """Why a connection did not come up; ``met``: by this very address the broker has taken us before."""
     code = getattr(error, "rc", None)
     if isinstance(code, ReasonCode):
         return _refused_connection(code)
@@ -59,7 +61,7 @@ def why_not_connected(error: aiomqtt.MqttError, *, tls: bool, ca_file: object, c
         case _:
             pass
     text = why_lost(error)
-    if text == CLOSED_FIRST:
+    if text == CLOSED_FIRST and not met:
         if not tls:
             return f"{text}: does this port want TLS? Then write mqtts://"
         if not client_certificate:

@@ -7,6 +7,7 @@ is seen at the relay's address with the phone's own port. Sound goes directly.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
@@ -77,6 +78,15 @@ class Relay:
         }
         return [each.message.call_id for key, each in asked.items() if key not in answered]
 
+    def told_of(self, call_id: str) -> str:
+        """What passed here of one call, a line for each datagram: who spoke, when, what, and whether it was lost."""
+        seen = [each for each in self.seen if each.message.call_id == call_id]
+        return "\n".join(
+            f"{each.message.at - seen[0].message.at:7.3f} {'->' if each.to_switch else '<-'} "
+            f"{each.message.method or each.message.status} ({each.message.header('CSeq')}){' LOST' * each.lost}"
+            for each in seen
+        )
+
     def counted(self) -> Counter[str]:
         """How many of what came, for messages."""
         return Counter(each.message.method or f"{each.message.status}" for each in self.seen)
@@ -105,7 +115,7 @@ class Relay:
     def _passes(self, data: bytes, source: Where, *, to_switch: bool) -> bool:
         lost = self._chance.random() < self.loss
         assert len(self.seen) < MAX_SEEN, "the relay has seen more than a test of it needs"
-        message = Message(0.0, data.decode(errors="replace"), source)
+        message = Message(time.time(), data.decode(errors="replace"), source)
         if message.text.strip():  # a keep-alive is no message
             self.seen.append(Passed(to_switch, lost, message))
         return not lost

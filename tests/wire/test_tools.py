@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.wire import mosquitto, process, sipp, tone
 from tests.wire.baresip import Baresip
 from tests.wire.mosquitto import Subscriber
-from tests.wire.stub import Stub
+from tests.wire.stub import Message, Stub, Where
 from tests.wire.wait import until
 
 
@@ -47,7 +48,8 @@ async def test_sipp_calls_a_stub_presses_its_key_and_hangs_up(tmp_path: Path) ->
     async with Stub(("127.0.0.1", 9)) as phone:
         tally = await sipp.call(tmp_path, "caller", f"127.0.0.1:{phone.port}", "1000", calls=3, talk=0.5, key="7")
         assert tally.clean, tally
-        assert (tally.succeeded, tally.retransmissions) == (3, 0)
+        came = Counter(message.text for message in phone.received)
+        assert (tally.succeeded, tally.retransmissions) == (3, came.total() - len(came)), "a slow stub is asked twice"
         events = [packet[12:16] for packet in phone.media if packet[1] & 0x7F == 101]
         ends = [event for event in events if event[1] & 0x80]
         assert len(ends) == 9, "each key's end is sent three times"
@@ -59,6 +61,30 @@ async def test_sipp_that_is_refused_says_so(tmp_path: Path) -> None:
         tally = await sipp.call(tmp_path, "caller", f"127.0.0.1:{phone.port}", "1000", talk=0.1)
         assert not tally.clean
         assert tally.failed == 1
+
+
+class Inattentive(Stub):
+    """Does not hear the first ACK and the first BYE of a call."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 9))
+        self.missed: set[tuple[str, str]] = set()
+
+    def datagram_received(self, data: bytes, addr: Where) -> None:
+        message = Message(0.0, data.decode(), addr)
+        missed = message.method or "", message.call_id
+        if message.method not in {"ACK", "BYE"} or missed in self.missed:
+            super().datagram_received(data, addr)
+        else:
+            self.missed.add(missed)
+
+
+async def test_sipp_whose_ack_and_bye_are_lost_hangs_up_all_the_same(tmp_path: Path) -> None:
+    """The 200 of the INVITE that comes again ends no BYE: the other side would talk on to nobody."""
+    async with Inattentive() as phone:
+        tally = await sipp.call(tmp_path, "leaver", f"127.0.0.1:{phone.port}", "1000", calls=3, talk=0.2)
+        assert (tally.clean, tally.succeeded) == (True, 3), tally
+        assert (phone.talked(), phone.dialogs(), len(phone.missed)) == (3, 0, 6)
 
 
 async def test_stub_calls_stub() -> None:

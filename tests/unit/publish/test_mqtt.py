@@ -187,9 +187,8 @@ async def test_a_link_that_is_cut_again_and_again_loses_no_fact(tmp_path: Path, 
 
 
 async def test_a_broker_killed_and_restarted_while_facts_flow_gets_them_all_in_order(
-    tmp_path: Path, broker: MosquittoBroker, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, broker: MosquittoBroker
 ) -> None:
-    monkeypatch.setattr(mqtt, "CONNECTED_WITHIN", 0.3)
     storage = await Storage.open(tmp_path / "switch.db", clock=CLOCK)
     watcher = Watcher(broker)
     async with Proxy(broker.port) as proxy:
@@ -199,16 +198,17 @@ async def test_a_broker_killed_and_restarted_while_facts_flow_gets_them_all_in_o
             made.set_state(topics.agent_state("ana"), {"work": "idle"})
             await until(lambda: told and watcher.subscribed)
             writing = asyncio.create_task(write(storage, 1, 2000))
-            for _ in range(2):
-                await until(lambda: made.status().connected)
+            for kills in range(2):
+                await until(lambda: told.count((True, "")) > kills, within=30)  # noqa: B023
                 await asyncio.sleep(0.1)
                 proxy.open = False
                 pid = broker.pid
                 assert pid is not None
                 os.kill(pid, signal.SIGKILL)
-                await until(lambda: broker.running and broker.pid != pid and watcher.subscribed)  # noqa: B023
+                await until(lambda: broker.running and broker.pid != pid and watcher.subscribed, within=30)  # noqa: B023
                 proxy.open = True
             await writing
+            await until(lambda: told.count((True, "")) == 3, within=30)
             await until(lambda: not made.status().waiting, within=30)
         await until(lambda: watcher.first_times() == list(range(1, 2001)))
     await watcher.close()
@@ -216,6 +216,22 @@ async def test_a_broker_killed_and_restarted_while_facts_flow_gets_them_all_in_o
     assert (told[0], told[-1], told.count((True, ""))) == ((True, ""), (True, ""), 3)
     assert told[1] == (False, f"{through(proxy, broker)}: connection lost")
     await storage.close()
+
+
+async def test_a_broker_that_was_met_and_closes_without_a_word_is_not_told_to_want_tls(broker: MosquittoBroker) -> None:
+    """While it ends it may take a connection and drop it; where nobody was met before, the port may be another's."""
+    closed = "the broker closed the connection before it said a word"
+    async with Proxy(broker.port) as proxy:
+        address = through(proxy, broker)
+        async with publisher(address, Log()) as met:
+            await until(lambda: met.status().connected)
+            proxy.open = False
+            proxy.cut()
+            await until(lambda: closed in met.status().detail)
+            assert met.status().detail == f"{address}: {closed}"
+        async with publisher(address, Log()) as stranger:
+            await until(lambda: closed in stranger.status().detail)
+            assert stranger.status().detail == f"{address}: {closed}: does this port want TLS? Then write mqtts://"
 
 
 async def test_a_dead_broker_from_the_start_delays_nobody(tmp_path: Path) -> None:
