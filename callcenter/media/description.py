@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from callcenter.media.plane import BadDescription, NotAcceptable, host_port
+from callcenter.media.settings import MediaSettings
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
 from callcenter.sip.sdp import PCMA, PCMU, Negotiated, SessionDescription, make_offer, negotiate, read_answer
 
@@ -34,7 +35,7 @@ class Description:
         self.negotiated: Negotiated | None = None
         """What the latest offer and answer agree on."""
         self._session_id = session_id
-        self._prefer = _CODECS[prefer] if prefer is not None else None
+        self._prefer = _CODECS[prefer] if prefer in self.codecs else None
         self._ours: SessionDescription | None = None
         self._checked: tuple[bytes, Negotiated] | None = None
 
@@ -136,6 +137,19 @@ def _at_port(negotiated: Negotiated, port: int) -> Negotiated:
     description = negotiated.description
     media = tuple(replace(line, port=port) if line.port == _UNKNOWN else line for line in description.media)
     return replace(negotiated, description=replace(description, media=media))
+
+
+def chosen_codecs(settings: MediaSettings, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Those ``wanted`` for one leg that the plane speaks, in their order; all of them when nobody wants any.
+
+    Raises NotAcceptable when none is left.
+    """
+    if wanted is None:
+        return settings.codecs
+    chosen = tuple(dict.fromkeys(name for name in wanted if name in settings.codecs))
+    if not chosen:
+        raise NotAcceptable(f"none of the codecs {', '.join(wanted)} is spoken here")
+    return chosen
 
 
 def numeric_host(host: str) -> str:

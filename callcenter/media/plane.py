@@ -244,6 +244,7 @@ class MediaPlane(Protocol):
         offer: bytes | None = None,
         beside: MediaSession | None = None,
         peer: str | None = None,
+        codecs: Sequence[str] | None = None,
     ) -> MediaSession:
         """A session for one leg of ``call_id``.
 
@@ -251,7 +252,7 @@ class MediaPlane(Protocol):
         advertises another. With ``offer`` the session's ``sdp`` is the answer, without it our offer. ``beside`` is the
         session it may be bridged to: it shares its worker, and its codec comes first in our offer. ``peer`` is the
         host that the signalling comes from: sound is taken from there too, since a phone behind a NAT describes an
-        address of its own network.
+        address of its own network. ``codecs`` are the only ones for this leg, in this order; None: all that are set.
 
         Raises NoCapacity, NotAcceptable, BadDescription.
         """

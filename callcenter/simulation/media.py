@@ -15,7 +15,7 @@ from pathlib import PurePath
 from random import Random
 from typing import Final
 
-from callcenter.media.description import Description, numeric_host
+from callcenter.media.description import Description, chosen_codecs, numeric_host
 from callcenter.media.plane import (
     Clip,
     Digit,
@@ -669,6 +669,7 @@ class SimMediaPlane:
         offer: bytes | None = None,
         beside: MediaSession | None = None,
         peer: str | None = None,
+        codecs: Sequence[str] | None = None,
     ) -> SimMediaSession:
         """A session for one leg. Raises NoCapacity, NotAcceptable, BadDescription."""
         assert beside is None or isinstance(beside, SimMediaSession), "sessions of one plane stand beside each other"
@@ -676,7 +677,7 @@ class SimMediaPlane:
         host = advertised if advertised is not None and (":" in advertised) == (":" in local) else local
         description = Description(
             host,
-            self.settings.codecs,
+            chosen_codecs(self.settings, codecs),
             self._random.getrandbits(48),
             prefer=beside.description.codec if beside is not None else None,
         )

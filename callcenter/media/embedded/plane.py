@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from callcenter.media.description import Description, numeric_host
+from callcenter.media.description import Description, chosen_codecs, numeric_host
 from callcenter.media.embedded import control
 from callcenter.media.embedded.process import WorkerProcess
 from callcenter.media.plane import (
@@ -291,12 +291,13 @@ class EmbeddedPlane:
         offer: bytes | None = None,
         beside: MediaSession | None = None,
         peer: str | None = None,
+        codecs: Sequence[str] | None = None,
     ) -> EmbeddedSession:
         """A session for one leg of ``call_id``. Raises NoCapacity, NotAcceptable, BadDescription."""
         assert beside is None or isinstance(beside, EmbeddedSession), "sessions of one plane stand beside each other"
         codec = beside.description.codec if beside is not None else None
         description = Description(
-            self._advertised(local), self._settings.codecs, self._random.getrandbits(48), prefer=codec
+            self._advertised(local), chosen_codecs(self._settings, codecs), self._random.getrandbits(48), prefer=codec
         )
         if offer is not None:
             description.check(offer)

@@ -73,6 +73,25 @@ async def test_our_offer_names_all_codecs_and_digits(house: House) -> None:
     session.release()
 
 
+async def test_a_leg_may_be_kept_to_some_codecs(house: House) -> None:
+    """A trunk that takes one codec only is offered no other, and gets no other in an answer."""
+    call = Call(house)
+    session = await house.plane.open(call.id, local="127.0.0.1", on_event=call.events.append, codecs=["PCMA"])
+    assert audio(session.sdp).formats == ("8", "101")
+    amy, bob = house.peer("amy"), house.peer("bob")
+    first = await call.incoming(amy, codecs=["PCMA", "G729"])
+    assert audio(first.sdp).formats == ("8", "101")
+    with pytest.raises(NotAcceptable):
+        await call.incoming(house.peer("carol", codecs=[PCMU]), codecs=["PCMA"])
+    with pytest.raises(NotAcceptable):
+        await call.incoming(house.peer("dave"), codecs=["G729"])
+    # Beside a leg of the other codec, too.
+    second = await call.outgoing(bob, beside=first, codecs=["PCMU"])
+    assert audio(second.sdp).formats == ("0", "101")
+    await first.bridge(second)
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other")
+
+
 async def test_every_leg_has_ports_of_its_own(house: House) -> None:
     call = Call(house)
     sessions = [await call.incoming(house.peer("amy")) for _ in range(4)]
