@@ -15,7 +15,7 @@ from pathlib import PurePath
 from random import Random
 from typing import Final
 
-from callcenter.media.description import Description, chosen_codecs, numeric_host
+from callcenter.media.description import Description, chosen_codecs, numeric_host, security_of
 from callcenter.media.plane import (
     Clip,
     Digit,
@@ -439,6 +439,11 @@ class SimMediaSession:
         return self.description.sdp
 
     @property
+    def secure(self) -> str:
+        """The crypto-suite of SRTP agreed on; empty for plain RTP."""
+        return self.description.secure
+
+    @property
     def remote_holds(self) -> bool:
         """Whether the peer's last description put us on hold."""
         return self.description.remote_holds
@@ -670,6 +675,8 @@ class SimMediaPlane:
         beside: MediaSession | None = None,
         peer: str | None = None,
         codecs: Sequence[str] | None = None,
+        private: bool = False,
+        insists: bool = False,
     ) -> SimMediaSession:
         """A session for one leg. Raises NoCapacity, NotAcceptable, BadDescription."""
         assert beside is None or isinstance(beside, SimMediaSession), "sessions of one plane stand beside each other"
@@ -680,6 +687,7 @@ class SimMediaPlane:
             chosen_codecs(self.settings, codecs),
             self._random.getrandbits(48),
             prefer=beside.description.codec if beside is not None else None,
+            security=security_of(self.settings, self._random, private=private, insists=insists),
         )
         if offer is not None:
             description.check(offer)
