@@ -6,8 +6,11 @@ import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from random import Random
 
 from callcenter.media.plane import BadDescription, NotAcceptable, host_port
+from callcenter.media.settings import MediaSettings, Srtp
+from callcenter.sip.crypto import Security
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
 from callcenter.sip.sdp import PCMA, PCMU, Negotiated, SessionDescription, make_offer, negotiate, read_answer
 
@@ -24,17 +27,26 @@ class Description:
     """The description of one leg at ``host`` and, once it is known, ``port``; ``codecs`` in the order we like them.
 
     An answer takes ``prefer`` if it is offered, else the peer's first. A description that cannot be taken leaves
-    everything as it was.
+    everything as it was. With ``security`` it speaks of SRTP.
     """
 
-    def __init__(self, host: str, codecs: Sequence[str], session_id: int, *, prefer: str | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        codecs: Sequence[str],
+        session_id: int,
+        *,
+        prefer: str | None = None,
+        security: Security | None = None,
+    ) -> None:
         self.host = host
         self.port = _UNKNOWN
         self.codecs = tuple(codecs)
         self.negotiated: Negotiated | None = None
         """What the latest offer and answer agree on."""
         self._session_id = session_id
-        self._prefer = _CODECS[prefer] if prefer is not None else None
+        self._security = security
+        self._prefer = _CODECS[prefer] if prefer in self.codecs else None
         self._ours: SessionDescription | None = None
         self._checked: tuple[bytes, Negotiated] | None = None
 
@@ -48,6 +60,12 @@ class Description:
     def codec(self) -> str | None:
         """The codec agreed on."""
         return self.negotiated.codec.name if self.negotiated is not None else None
+
+    @property
+    def secure(self) -> str:
+        """The suite of SRTP agreed on; empty for plain RTP."""
+        keys = self.negotiated.keys if self.negotiated is not None else None
+        return keys.suite.value if keys is not None else ""
 
     @property
     def remote_holds(self) -> bool:
@@ -89,6 +107,7 @@ class Description:
             port=self.port,
             session_id=self._session_id,
             previous=self._ours,
+            security=self._security,
         )
         return self.sdp
 
@@ -96,7 +115,7 @@ class Description:
         """Take the peer's answer to our latest offer. Raises BadDescription, NotAcceptable."""
         assert self._ours is not None, "an answer without an offer"
         try:
-            self.negotiated = self._reachable(read_answer(self._ours, SessionDescription.parse(answer)))
+            self.negotiated = self._reachable(read_answer(self._ours, SessionDescription.parse(answer), self._security))
         except SdpNotAcceptable as error:
             raise NotAcceptable(str(error)) from error
         except SdpError as error:
@@ -113,6 +132,7 @@ class Description:
                     session_id=self._session_id,
                     prefer=self.negotiated.codec if self.negotiated is not None else self._prefer,
                     previous=self._ours,
+                    security=self._security,
                 )
             )
         except SdpNotAcceptable as error:
@@ -136,6 +156,33 @@ def _at_port(negotiated: Negotiated, port: int) -> Negotiated:
     description = negotiated.description
     media = tuple(replace(line, port=port) if line.port == _UNKNOWN else line for line in description.media)
     return replace(negotiated, description=replace(description, media=media))
+
+
+def chosen_codecs(settings: MediaSettings, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Those ``wanted`` for one leg that the plane speaks, in their order; all of them when nobody wants any.
+
+    Raises NotAcceptable when none is left.
+    """
+    if wanted is None:
+        return settings.codecs
+    chosen = tuple(dict.fromkeys(name for name in wanted if name in settings.codecs))
+    if not chosen:
+        raise NotAcceptable(f"none of the codecs {', '.join(wanted)} is spoken here")
+    return chosen
+
+
+def security_of(settings: MediaSettings, random: Random, *, private: bool, insists: bool) -> Security | None:
+    """What a leg may do of SRTP: nothing, where its signalling is not ``private`` and that is not allowed for.
+
+    Raises NotAcceptable when SRTP is required and its keys could be read on the way.
+    """
+    if settings.srtp is Srtp.OFF:
+        return None
+    if private or settings.srtp_without_tls:
+        return Security(random.randbytes, required=settings.srtp is Srtp.REQUIRED, insists=insists)
+    if settings.srtp is Srtp.REQUIRED:
+        raise NotAcceptable("SRTP is required here (media.srtp), and its keys are given by TLS only")
+    return None
 
 
 def numeric_host(host: str) -> str:

@@ -117,6 +117,8 @@ class MediaStats:
     remote_lost: int = 0
     remote_jitter_ms: float = 0.0
     round_trip_ms: float = 0.0
+    unauthentic: int = 0
+    """Packets thrown away because the peer's key has not signed them, or had sent them before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,11 @@ class MediaSession(Protocol):
     @property
     def sdp(self) -> bytes:
         """Our present description: the answer to the peer's offer, or our own offer."""
+        ...
+
+    @property
+    def secure(self) -> str:
+        """The crypto-suite of SRTP agreed on with the peer; empty for plain RTP."""
         ...
 
     @property
@@ -244,6 +251,9 @@ class MediaPlane(Protocol):
         offer: bytes | None = None,
         beside: MediaSession | None = None,
         peer: str | None = None,
+        codecs: Sequence[str] | None = None,
+        private: bool = False,
+        insists: bool = False,
     ) -> MediaSession:
         """A session for one leg of ``call_id``.
 
@@ -251,7 +261,9 @@ class MediaPlane(Protocol):
         advertises another. With ``offer`` the session's ``sdp`` is the answer, without it our offer. ``beside`` is the
         session it may be bridged to: it shares its worker, and its codec comes first in our offer. ``peer`` is the
         host that the signalling comes from: sound is taken from there too, since a phone behind a NAT describes an
-        address of its own network.
+        address of its own network. ``codecs`` are the only ones for this leg, in this order; None: all that are set.
+        ``private``: nobody but the peer reads the descriptions, so that keys for SRTP may stand in them. Our own offer
+        can then be taken with SRTP or without, unless it ``insists`` on SRTP.
 
         Raises NoCapacity, NotAcceptable, BadDescription.
         """

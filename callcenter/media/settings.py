@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import ip_address
 
 CODECS = ("PCMU", "PCMA")
 """What the embedded plane speaks."""
+
+
+class Srtp(StrEnum):
+    """Whether sound is encrypted: never, for whoever can, or always."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,12 @@ class MediaSettings:
 
     codecs: tuple[str, ...] = CODECS
     """Codecs in the order of our preference."""
+
+    srtp: Srtp = Srtp.OPTIONAL
+    """Whether sound is encrypted by keys in the descriptions (RFC 4568)."""
+
+    srtp_without_tls: bool = False
+    """Whether such keys are taken and given by UDP and TCP too, where everybody on the way reads them."""
 
     def __post_init__(self) -> None:
         low, high = self.ports

@@ -15,7 +15,7 @@ from pathlib import PurePath
 from random import Random
 from typing import Final
 
-from callcenter.media.description import Description, numeric_host
+from callcenter.media.description import Description, chosen_codecs, numeric_host, security_of
 from callcenter.media.plane import (
     Clip,
     Digit,
@@ -36,6 +36,7 @@ from callcenter.media.plane import (
     host_port,
 )
 from callcenter.media.settings import MediaSettings
+from callcenter.sip.crypto import Keys, Security
 from callcenter.sip.sdp import (
     PCMA,
     PCMU,
@@ -111,9 +112,11 @@ class SimMediaWorld:
             return None
         session = self.sessions.get(endpoint.remote)
         if session is not None:
-            return session.sound if session.sends_to == address else None
+            return session.sound if session.sends_to == address and _fit(session.keys, endpoint.keys) else None
         other = self.endpoints.get(endpoint.remote)
-        return VoiceSound(other.address) if other is not None and other.speaks_to == address else None
+        if other is None or other.speaks_to != address or not _fit(other.keys, endpoint.keys):
+            return None
+        return VoiceSound(other.address)
 
     def hear_each_other(self, one: SimEndpointMedia, other: SimEndpointMedia) -> bool:
         """Whether both hear the other's voice now."""
@@ -157,10 +160,10 @@ class SimMediaWorld:
         session = self.sessions.get(speaks_to)
         if endpoint.digits_type is None:
             # A tone in the voice.
-            if session is not None and session.remote == endpoint.address and session.listens_for_tones:
+            if session is not None and session.understands(endpoint) and session.listens_for_tones:
                 session.tell(Digit(session.id, key))
             return
-        if session is not None and session.remote == endpoint.address:
+        if session is not None and session.understands(endpoint):
             session.tell(Digit(session.id, key))
             target = session.target
             if target is not None and not target.plays and target.sends_to is not None:
@@ -178,9 +181,17 @@ class SimEndpointMedia:
     """The sound side of a simulated phone on ``host``: offers, answers, hears, presses keys."""
 
     def __init__(
-        self, world: SimMediaWorld, host: str, *, codecs: Sequence[Codec] = (PCMU, PCMA), events: bool = True
+        self,
+        world: SimMediaWorld,
+        host: str,
+        *,
+        codecs: Sequence[Codec] = (PCMU, PCMA),
+        events: bool = True,
+        security: Security | None = None,
     ) -> None:
         self.world = world
+        self.security = security
+        """Whether it speaks SRTP, and insists on it."""
         self.events = events
         """Whether keys are sent as telephone events; else as tones in the voice."""
         self.mute = False
@@ -207,6 +218,11 @@ class SimEndpointMedia:
     def hears(self) -> Sound:
         """What is heard now."""
         return self.world.heard_by(self.address)
+
+    @property
+    def keys(self) -> Keys | None:
+        """The keys of SRTP agreed on; None for plain RTP."""
+        return self._negotiated.keys if self._negotiated is not None else None
 
     @property
     def holds(self) -> bool:
@@ -250,6 +266,7 @@ class SimEndpointMedia:
             direction=self._wish,
             telephone_event=TELEPHONE_EVENT_TYPE if self.events else None,
             previous=self._ours,
+            security=self.security,
         )
         return self._ours.to_bytes()
 
@@ -264,6 +281,7 @@ class SimEndpointMedia:
             session_id=self.address[1],
             direction=self._wish,
             previous=self._ours,
+            security=self.security,
         )
         self._ours = negotiated.description
         self._agree(negotiated)
@@ -272,7 +290,12 @@ class SimEndpointMedia:
     def take_answer(self, answer: bytes) -> None:
         """Take the answer to our offer. Raises SdpError, SdpNotAcceptable."""
         assert self._ours is not None, "an answer without an offer"
-        self._agree(read_answer(self._ours, SessionDescription.parse(answer)))
+        self._agree(read_answer(self._ours, SessionDescription.parse(answer), self.security))
+
+    def says(self, sdp: bytes) -> bytes:
+        """Our own description is this one from now on, whatever it says; returned for the message that carries it."""
+        self._ours = SessionDescription.parse(sdp)
+        return sdp
 
     def hold(self) -> bytes:
         """The offer that puts the other side on hold; it counts when the answer is taken."""
@@ -404,6 +427,11 @@ class SimMediaSession:
         return numeric_host(negotiated.remote[0]), negotiated.remote[1]
 
     @property
+    def keys(self) -> Keys | None:
+        """The keys of SRTP agreed on; None for plain RTP."""
+        return self.description.negotiated.keys if self.description.negotiated is not None else None
+
+    @property
     def sends_to(self) -> Address | None:
         """Where sound goes, if the peer wants to hear any."""
         negotiated = self.description.negotiated
@@ -413,7 +441,9 @@ class SimMediaSession:
     def speaker(self) -> SimEndpointMedia | None:
         """The phone whose voice comes in now."""
         endpoint = self._world.endpoints.get(self.remote) if self.remote is not None else None
-        return endpoint if endpoint is not None and endpoint.speaks_to == self.address else None
+        if endpoint is None or endpoint.speaks_to != self.address or not self.understands(endpoint):
+            return None
+        return endpoint
 
     @property
     def listens_for_tones(self) -> bool:
@@ -437,6 +467,11 @@ class SimMediaSession:
     def sdp(self) -> bytes:
         """Our present description."""
         return self.description.sdp
+
+    @property
+    def secure(self) -> str:
+        """The crypto-suite of SRTP agreed on; empty for plain RTP."""
+        return self.description.secure
 
     @property
     def remote_holds(self) -> bool:
@@ -537,6 +572,10 @@ class SimMediaSession:
         """The worker dies."""
         self.tell(MediaLost(self.id, detail))
         self.release()
+
+    def understands(self, endpoint: SimEndpointMedia) -> bool:
+        """Whether what comes from this phone is taken: it is the peer, and holds the keys that were agreed on."""
+        return self.remote == endpoint.address and _fit(self.keys, endpoint.keys)
 
     def check(self) -> None:
         """Raises MediaGone when the session is released or its worker dead."""
@@ -669,6 +708,9 @@ class SimMediaPlane:
         offer: bytes | None = None,
         beside: MediaSession | None = None,
         peer: str | None = None,
+        codecs: Sequence[str] | None = None,
+        private: bool = False,
+        insists: bool = False,
     ) -> SimMediaSession:
         """A session for one leg. Raises NoCapacity, NotAcceptable, BadDescription."""
         assert beside is None or isinstance(beside, SimMediaSession), "sessions of one plane stand beside each other"
@@ -676,9 +718,10 @@ class SimMediaPlane:
         host = advertised if advertised is not None and (":" in advertised) == (":" in local) else local
         description = Description(
             host,
-            self.settings.codecs,
+            chosen_codecs(self.settings, codecs),
             self._random.getrandbits(48),
             prefer=beside.description.codec if beside is not None else None,
+            security=security_of(self.settings, self._random, private=private, insists=insists),
         )
         if offer is not None:
             description.check(offer)
@@ -796,6 +839,13 @@ class _Meter:
         elif not on and self._since is not None:
             self._seconds += self._loop.time() - self._since
             self._since = None
+
+
+def _fit(one: Keys | None, other: Keys | None) -> bool:
+    """Whether one end opens what the other seals."""
+    if one is None or other is None:
+        return one is other
+    return (one.suite, one.ours, one.theirs) == (other.suite, other.theirs, other.ours)
 
 
 def _without_events(offer: SessionDescription) -> SessionDescription:

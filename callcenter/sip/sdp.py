@@ -9,6 +9,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from itertools import pairwise
 
+from callcenter.sip.crypto import MAX_CRYPTO, OFFERED, Crypto, Keys, Security, Suite
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
 
 # A browser's offer has some 6 KiB and 200 lines, a phone's below 1 KiB.
@@ -29,6 +30,10 @@ DEFAULT_PTIME = 20
 """Milliseconds of sound in a packet when nobody says otherwise (RFC 3551 4.2)."""
 
 Attributes = tuple[tuple[str, str | None], ...]
+
+# The profiles of RTP that we speak, with feedback (RFC 4585) or without: plain, and by SRTP (RFC 3711, 5124).
+_PLAIN = ("RTP/AVP", "RTP/AVPF")
+_SECURE = ("RTP/SAVP", "RTP/SAVPF")
 
 
 class Direction(StrEnum):
@@ -133,6 +138,10 @@ class MediaDescription:
     port_count: int = 1
     others: tuple[tuple[str, str], ...] = ()
 
+    def __repr__(self) -> str:
+        shown = _without_keys(self.attributes)
+        return f"<m={self.kind} {self.port} {self.protocol} {self.formats} {self.connection} {shown}>"
+
     def attribute(self, name: str) -> str | None:
         """The value of the first attribute of that name; ``""`` for one without value, None when it is not there."""
         return _attribute(self.attributes, name)
@@ -184,6 +193,11 @@ class MediaDescription:
                 return codec.payload_type
         return None
 
+    def cryptos(self) -> list[Crypto]:
+        """The crypto lines that we can use, in the describer's order."""
+        values = [value for name, value in self.attributes if name.lower() == "crypto" and value is not None]
+        return [crypto for crypto in map(Crypto.parse, values[:MAX_CRYPTO]) if crypto is not None]
+
     def refused(self) -> MediaDescription:
         """The answer to this line that says no (RFC 3264 6): port 0, the formats repeated."""
         return MediaDescription(self.kind, 0, self.protocol, self.formats)
@@ -210,6 +224,9 @@ class SessionDescription:
     name: str = "-"
     times: tuple[str, ...] = ("0 0",)
     others: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<SessionDescription {self.origin} {self.connection} {_without_keys(self.attributes)} {self.media}>"
 
     @classmethod
     def parse(cls, data: bytes) -> SessionDescription:
@@ -267,6 +284,7 @@ class Negotiated:
     ``description`` is ours: the answer to send, or the offer that was answered. Packets that we send carry
     ``payload_type`` (digits ``telephone_event``) and go to ``remote``; those that we receive carry the ``receive_``
     ones. ``remote`` and ``rtcp`` are None while the peer takes nothing (address 0.0.0.0). ``direction`` is our side.
+    With ``keys`` all of it is SRTP, without it is plain RTP.
     """
 
     description: SessionDescription
@@ -280,6 +298,7 @@ class Negotiated:
     direction: Direction
     remote_holds: bool
     ptime: int
+    keys: Keys | None = None
 
 
 def negotiate(
@@ -294,6 +313,7 @@ def negotiate(
     prefer: Codec | None = None,
     rtcp_port: int | None = None,
     previous: SessionDescription | None = None,
+    security: Security | None = None,
 ) -> Negotiated:
     """Answer an offer (RFC 3264 6): the first audio line that we can serve is taken, every other one refused.
 
@@ -301,13 +321,15 @@ def negotiate(
     taken by whatever payload type they are offered. ``host`` and ``port`` are where we receive, ``direction`` is what
     we wish. With ``previous``, our last description of this session, the answer follows on it (session id, version).
 
+    With ``security`` the first crypto line that we speak is taken, whatever the profile (RFC 4568 5.1.2, RFC 8643),
+    and answered with our own key: the one that we had for this suite, else a new one. Without it, or without such a
+    line, RTP/SAVP is refused and RTP/AVP answered in plain, which ``security.required`` refuses as well.
+
     Raises SdpNotAcceptable (488) when no line can be served, SdpError (400) when the offer makes no sense.
     """
-    chosen = _first_served(offer, supported)
-    if chosen is None:
-        raise SdpNotAcceptable("no audio line with a codec that we have")
-    index, common = chosen
+    index, common, crypto = _first_served(offer, supported, security)
     theirs = offer.media[index]
+    own = _own_crypto(crypto, previous, security)
     codec = next((each for each in common if prefer is not None and each.same_as(prefer)), common[0])
     events = theirs.telephone_event(codec.rate)
     peer = _peer_direction(offer, theirs)
@@ -316,7 +338,10 @@ def negotiate(
         port,
         theirs.protocol,
         (str(codec.payload_type), *(() if events is None else (str(events),))),
-        attributes=_audio_attributes([codec], events, peer.answered_by(direction), _rtcp_attribute(port, rtcp_port)),
+        attributes=(
+            *_crypto_attributes(own),
+            *_audio_attributes([codec], events, peer.answered_by(direction), _rtcp_attribute(port, rtcp_port)),
+        ),
     )
     answer = SessionDescription(
         Origin(session_id, version, host),
@@ -336,6 +361,7 @@ def negotiate(
         direction=peer.answered_by(direction),
         remote_holds=not peer.receives,
         ptime=_packet_time(theirs),
+        keys=None if crypto is None else Keys(crypto.suite, own[0].key, crypto.key),
     )
 
 
@@ -350,26 +376,35 @@ def make_offer(
     telephone_event: int | None = TELEPHONE_EVENT_TYPE,
     rtcp_port: int | None = None,
     previous: SessionDescription | None = None,
+    security: Security | None = None,
 ) -> SessionDescription:
     """An offer of one audio line, the codecs in order of preference.
 
     With ``previous``, our last description of this session, the offer follows on it (RFC 3264 8): its session id, the
-    version raised by one if anything changed, its media lines kept in place, its payload types kept.
+    version raised by one if anything changed, its media lines kept in place, its payload types, profile and keys kept.
+    With ``security`` keys are offered, the suite in use first; see there for the profile.
     """
+    protocol = "RTP/SAVP" if security is not None and (security.required or security.insists) else "RTP/AVP"
     line = None if previous is None else _audio_line(previous)
     if previous is not None and line is not None:
         before = previous.media[line]
         codecs = [next((old for old in before.codecs() if old.same_as(codec)), codec) for codec in codecs]
         if telephone_event is not None:
             telephone_event = before.telephone_event(8000) or telephone_event
+        if before.port:
+            protocol = before.protocol
     formats = [str(codec.payload_type) for codec in codecs]
     if telephone_event is not None:
         formats.append(str(telephone_event))
     audio = MediaDescription(
         "audio",
         port,
-        formats=tuple(formats),
-        attributes=_audio_attributes(codecs, telephone_event, direction, _rtcp_attribute(port, rtcp_port)),
+        protocol,
+        tuple(formats),
+        attributes=(
+            *_crypto_attributes(_offered_cryptos(previous, security)),
+            *_audio_attributes(codecs, telephone_event, direction, _rtcp_attribute(port, rtcp_port)),
+        ),
     )
     media = [] if previous is None else [each.refused() for each in previous.media]
     if line is None:
@@ -380,10 +415,11 @@ def make_offer(
     return offer if previous is None else offer.after(previous)
 
 
-def read_answer(offer: SessionDescription, answer: SessionDescription) -> Negotiated:
+def read_answer(offer: SessionDescription, answer: SessionDescription, security: Security | None = None) -> Negotiated:
     """What the peer's answer to our offer leaves (RFC 3264 7).
 
-    Raises SdpNotAcceptable when our audio line was refused, SdpError when the answer does not fit the offer.
+    Raises SdpNotAcceptable when our audio line was refused, or would be plain where ``security`` requires SRTP;
+    SdpError when the answer does not fit the offer.
     """
     if len(answer.media) != len(offer.media):
         raise SdpError("the answer has not as many media lines as the offer")
@@ -395,8 +431,12 @@ def read_answer(offer: SessionDescription, answer: SessionDescription) -> Negoti
         raise SdpError("the answer changes the kind of a media line")
     if theirs.port == 0:
         raise SdpNotAcceptable("the audio line was refused")
-    if theirs.protocol.upper() != ours.protocol:
+    keys = _agreed_keys(ours, theirs)
+    if theirs.protocol.upper() != ours.protocol.upper() and not (keys and theirs.protocol.upper() in _SECURE):
+        # Some answer RTP/SAVP to RTP/AVP with keys.
         raise SdpError("the answer changes the protocol of a media line")
+    if keys is None and (ours.protocol.upper() in _SECURE or (security is not None and security.required)):
+        raise SdpNotAcceptable("the answer takes no key of the offer")
     found = _answered_codec(ours, theirs)
     if found is None:
         raise SdpNotAcceptable("the answer takes no codec of the offer")
@@ -417,13 +457,30 @@ def read_answer(offer: SessionDescription, answer: SessionDescription) -> Negoti
         direction=peer.answered_by(offer.direction_of(ours)),
         remote_holds=not peer.receives,
         ptime=_packet_time(theirs),
+        keys=keys,
     )
 
 
-def _first_served(offer: SessionDescription, supported: Sequence[Codec]) -> tuple[int, list[Codec]] | None:
-    """The first audio line that we can serve, with the codecs of it that we have."""
+def _first_served(
+    offer: SessionDescription, supported: Sequence[Codec], security: Security | None
+) -> tuple[int, list[Codec], Crypto | None]:
+    """The first audio line that we can serve, with the codecs of it that we have, and the crypto line that we take.
+
+    Raises SdpNotAcceptable when there is none.
+    """
+    missing = "no audio line with a codec that we have"
     for index, media in enumerate(offer.media):
-        if media.kind.lower() != "audio" or media.protocol.upper() != "RTP/AVP" or media.port == 0:
+        protocol = media.protocol.upper()
+        if media.kind.lower() != "audio" or protocol not in _PLAIN + _SECURE or media.port == 0:
+            continue
+        crypto = next(iter(media.cryptos()), None) if security is not None else None
+        if crypto is None and protocol in _SECURE:
+            missing = (
+                "SRTP is offered by no key that we take" if security else "SRTP is offered where keys are not safe"
+            )
+            continue
+        if crypto is None and security is not None and security.required:
+            missing = "SRTP is required here, and plain RTP is offered"
             continue
         address = offer.address_of(media)
         if address is None:
@@ -433,7 +490,50 @@ def _first_served(offer: SessionDescription, supported: Sequence[Codec]) -> tupl
             continue
         common = [codec for codec in media.codecs() if any(codec.same_as(each) for each in supported)]
         if common:
-            return index, common
+            return index, common, crypto
+    raise SdpNotAcceptable(missing)
+
+
+def _own_crypto(
+    crypto: Crypto | None, previous: SessionDescription | None, security: Security | None
+) -> tuple[Crypto, ...]:
+    """Our answer to a crypto line: its tag and suite, and our own key (RFC 4568 5.1.2)."""
+    if crypto is None or security is None:
+        return ()
+    return (Crypto(crypto.tag, crypto.suite, _key(crypto.suite, _cryptos_in_use(previous), security)),)
+
+
+def _offered_cryptos(previous: SessionDescription | None, security: Security | None) -> tuple[Crypto, ...]:
+    """The crypto lines of an offer: what is in use stays as it is and comes first, tags count from 1."""
+    if security is None:
+        return ()
+    used = _cryptos_in_use(previous)
+    suites = dict.fromkeys((*(crypto.suite for crypto in used), *OFFERED))
+    return tuple(Crypto(tag, suite, _key(suite, used, security)) for tag, suite in enumerate(suites, 1))
+
+
+def _cryptos_in_use(previous: SessionDescription | None) -> list[Crypto]:
+    """The crypto lines of our last description."""
+    line = _audio_line(previous) if previous is not None else None
+    return previous.media[line].cryptos() if previous is not None and line is not None else []
+
+
+def _key(suite: Suite, used: Iterable[Crypto], security: Security) -> bytes:
+    """Our key for a suite: a new one only where we had none, since another key begins the packets' count anew."""
+    return next((crypto.key for crypto in used if crypto.suite is suite), None) or security.new_key(suite.key_size)
+
+
+def _crypto_attributes(cryptos: Iterable[Crypto]) -> Attributes:
+    return tuple(("crypto", str(crypto)) for crypto in cryptos)
+
+
+def _agreed_keys(ours: MediaDescription, theirs: MediaDescription) -> Keys | None:
+    """The keys by which the answer takes one of our crypto lines: its tag and suite tell which (RFC 4568 5.1.3)."""
+    offered = {(crypto.tag, crypto.suite): crypto.key for crypto in ours.cryptos()}
+    for crypto in theirs.cryptos():
+        key = offered.get((crypto.tag, crypto.suite))
+        if key is not None:
+            return Keys(crypto.suite, key, crypto.key)
     return None
 
 
@@ -633,6 +733,11 @@ def _attribute(attributes: Attributes, name: str) -> str | None:
         if key == name:
             return "" if value is None else value
     return None
+
+
+def _without_keys(attributes: Attributes) -> Attributes:
+    """The attributes as they may be printed."""
+    return tuple((name, "***" if name.lower() == "crypto" else value) for name, value in attributes)
 
 
 def _direction(attributes: Attributes) -> Direction | None:

@@ -49,6 +49,14 @@ _MAX_FRAME: Final = 8 << 20
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
+class RemoteKeys(TypedDict):
+    """SRTP: the crypto-suite, and the master keys with their salts, in hexadecimal digits. Never to be printed."""
+
+    suite: str
+    ours: str
+    theirs: str
+
+
 class Remote(TypedDict):
     """What a worker must know of a peer, from its session description."""
 
@@ -69,6 +77,8 @@ class Remote(TypedDict):
     """Whether the peer wants to hear."""
     due: bool
     """Whether the peer should send."""
+    keys: RemoteKeys | None
+    """How what goes and comes is encrypted; None: it is plain RTP."""
 
 
 class WorkerSettings(TypedDict):
@@ -82,6 +92,8 @@ class WorkerSettings(TypedDict):
     silence_timeout: float
     missing_after: float
     rtcp_interval: float
+    srtp: bool
+    """Whether there may be SRTP."""
 
 
 def frame(message: Message) -> bytes:

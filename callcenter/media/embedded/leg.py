@@ -12,7 +12,7 @@ import random
 import socket
 import sys
 import time
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from callcenter.media.embedded.clips import LoadedClip
 from callcenter.media.embedded.control import (
@@ -24,6 +24,7 @@ from callcenter.media.embedded.control import (
     SILENT,
     Message,
     Remote,
+    RemoteKeys,
     WorkerSettings,
 )
 from callcenter.media.embedded.poll import Poll
@@ -47,6 +48,9 @@ from callcenter.rtp.packet import (
 )
 from callcenter.rtp.statistics import Reception
 from callcenter.rtp.tones import ToneReceiver
+
+if TYPE_CHECKING:
+    from callcenter.media.embedded.srtp import Opener, Sealer
 
 # Sound comes at 50 packets a second, 100 from some phones. What is more is not taken: legs whose peers' addresses
 # make a ring would otherwise send to each other without end.
@@ -136,8 +140,10 @@ class _Hot:
     __slots__ = (
         "_accepts",
         "_budget",
+        "_opener",
         "_play",
         "_reception",
+        "_sealer",
         "_sends_to",
         "_source",
         "_ssrc",
@@ -191,6 +197,7 @@ class Leg(_Hot):
         "_told_first",
         "_told_missing",
         "_told_silent",
+        "_unauthentic_before",
         "number",
         "port",
         "waiting_play",
@@ -222,6 +229,10 @@ class Leg(_Hot):
         self._accepts = _kinds(())
         self._sends_to = False
         self._due = False
+        # How what comes is opened, and what goes is sealed; None: it is plain RTP.
+        self._opener: Opener | None = None
+        self._sealer: Sealer | None = None
+        self._unauthentic_before = 0
         # The peer, as it is.
         self._source: tuple[object, ...] | None = None
         self._former: Address | None = None
@@ -247,7 +258,9 @@ class Leg(_Hot):
         self._lost_before = 0
         # What we send.
         self._play: Play | None = None
-        self.outgoing = Outgoing(random.getrandbits(32), random.getrandbits(16), random.getrandbits(32))
+        # The number begins in the lower half: with SRTP a peer that misses the first packets would take a wrap soon
+        # after for none, and open nothing from there on (RFC 3711 3.3.1).
+        self.outgoing = Outgoing(random.getrandbits(32), random.getrandbits(15), random.getrandbits(32))
         self._cname = f"{random.getrandbits(64):016x}"
         self._ways: Ways = (None,) * len(_KINDS)
         # RTCP.
@@ -289,6 +302,23 @@ class Leg(_Hot):
             self._heard_at, self._due_since, self._told_silent = now, now, False
         self._due = remote["due"]
         self._ways = _ways_to(remote["codec"], remote["payload_type"], remote["event_type"])
+        if remote["keys"] is not None or self._sealer is not None:
+            self._set_keys(remote["keys"])
+
+    def _set_keys(self, keys: RemoteKeys | None) -> None:
+        """SRTP with these keys from now on. A key that stays goes on with its count of packets (RFC 3711 3.2.1)."""
+        if keys is None:
+            self._unauthentic_before += self._opener.unauthentic if self._opener is not None else 0
+            self._opener = self._sealer = None
+            return
+        from callcenter.media.embedded.srtp import Opener, Sealer
+
+        suite, ours, theirs = keys["suite"], keys["ours"], keys["theirs"]
+        if self._sealer is None or self._sealer.key != (suite, ours):
+            self._sealer = Sealer(suite, ours)
+        if self._opener is None or self._opener.key != (suite, theirs):
+            self._unauthentic_before += self._opener.unauthentic if self._opener is not None else 0
+            self._opener = Opener(suite, theirs)
 
     def readable(self) -> None:
         """A datagram waits on the RTP port."""
@@ -326,6 +356,10 @@ class Leg(_Hot):
         """Take the datagram at hand, whatever it is."""
         if not HEADER_SIZE <= size <= MAX_PACKET:
             return
+        if self._opener is not None:
+            size = self._open(self._opener, size, addr)
+            if not size:
+                return
         header = first, second, sequence, timestamp, ssrc = _unpack(_PACKET)
         if first != VERSION_2 and not (first & 0xC0 == VERSION_2 and _well_formed(_PACKET[:size])):
             return
@@ -349,7 +383,8 @@ class Leg(_Hot):
                 return
         else:
             self._reception.receive(sequence, timestamp, now)
-            self._usual = second | VERSION_2 << 8 if self._tones is None and not second & MARKER else -1
+            plain = self._tones is None and self._opener is None
+            self._usual = second | VERSION_2 << 8 if plain and not second & MARKER else -1
             if self._tones is not None:
                 start, end = payload_bounds(_PACKET[:size])
                 for key in self._tones.receive(bytes(_VIEW[start:end]), _KINDS[kind], sequence, timestamp):
@@ -366,12 +401,40 @@ class Leg(_Hot):
         if way is None:
             self.outgoing.omit(feed)
             return
-        self.fed_by = feed if way[1] is None and kind != _EVENT_KIND else None
+        self.fed_by = feed if way[1] is None and kind != _EVENT_KIND and self._sealer is None else None
         if self.outgoing.relay(feed, _PACKET, size, header, way[0], way[1], kind == _EVENT_KIND, now):
+            if self._sealer is not None:
+                self._seal_and_send(self._sealer, bytes(_VIEW[:size]))
+                return
             try:
                 self.rtp.sendto(_VIEW[:size], self.destination)
             except OSError:
                 pass  # as above
+
+    def _seal_and_send(self, sealer: Sealer, packet: bytes) -> None:
+        """Send the peer a packet by SRTP."""
+        sealed = sealer.seal(packet)
+        if sealed is not None:
+            try:
+                self.rtp.sendto(sealed, self.destination)
+            except OSError:
+                pass  # as above
+
+    def _open(self, opener: Opener, size: int, addr: tuple[object, ...]) -> int:
+        """Open the sealed datagram at hand where it is; returns its new size, 0 when it is not the peer's."""
+        # Ciphers are for hosts that were signalled: others would cost us time.
+        if str(addr[0]) not in self._hosts:
+            self._refused = host_port(str(addr[0]), int(str(addr[1])))
+            return 0
+        if 200 <= _PACKET[1] <= 204:
+            self.rtcp_received(bytes(_VIEW[:size]), addr, False)  # RTCP on the wrong port
+            return 0
+        opened = opener.open(bytes(_VIEW[:size]))
+        if opened is None:
+            return 0
+        size = len(opened)
+        _VIEW[:size] = opened
+        return size
 
     def omit(self, feed: Reception) -> None:
         """A packet of the other leg is not for the peer."""
@@ -485,6 +548,9 @@ class Leg(_Hot):
             self._end_play(complete=True)
         elif self._sends_to and self._remote is not None:
             packet = self.outgoing.frame(play, self._remote["payload_type"], payload, at)
+            if self._sealer is not None:
+                self._seal_and_send(self._sealer, packet)
+                return
             try:
                 self.rtp.sendto(packet, self.destination)
             except OSError:
@@ -530,6 +596,11 @@ class Leg(_Hot):
         host = str(addr[0])
         if host not in self._hosts:
             return
+        if self._opener is not None:
+            opened = self._opener.open_report(data)
+            if opened is None:
+                return
+            data = opened
         try:
             packets = rtcp.parse_compound(data)
         except rtcp.RtcpError:
@@ -567,8 +638,12 @@ class Leg(_Hot):
         if goodbye:
             packets.append(rtcp.Goodbye((outgoing.ssrc,)))
         self._reported = True
-        with contextlib.suppress(OSError):
-            self._rtcp.sendto(rtcp.build_compound(packets), self._rtcp_destination)
+        compound: bytes | None = rtcp.build_compound(packets)
+        if self._sealer is not None:
+            compound = self._sealer.seal_report(rtcp.build_compound(packets))
+        if compound is not None:
+            with contextlib.suppress(OSError):
+                self._rtcp.sendto(compound, self._rtcp_destination)
 
     def counters(self) -> list[float]:
         """The fields of MediaStats, in their order."""
@@ -584,6 +659,7 @@ class Leg(_Hot):
             self._remote_lost,
             round(self._remote_jitter, 3),
             round(self._round_trip * 1000, 3),
+            self._unauthentic_before + (self._opener.unauthentic if self._opener is not None else 0),
         ]
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from callcenter.media.description import Description, numeric_host
+from callcenter.media.description import Description, chosen_codecs, numeric_host, security_of
 from callcenter.media.embedded import control
 from callcenter.media.embedded.process import WorkerProcess
 from callcenter.media.plane import (
@@ -34,7 +34,8 @@ from callcenter.media.plane import (
     PlayEnded,
     WorkerStatus,
 )
-from callcenter.media.settings import MediaSettings
+from callcenter.media.settings import MediaSettings, Srtp
+from callcenter.sip.crypto import Keys
 from callcenter.sip.sdp import PCMA, PCMU
 
 log = structlog.get_logger(__name__)
@@ -99,6 +100,11 @@ class EmbeddedSession:
     def sdp(self) -> bytes:
         """Our present description."""
         return self.description.sdp
+
+    @property
+    def secure(self) -> str:
+        """The crypto-suite of SRTP agreed on; empty for plain RTP."""
+        return self.description.secure
 
     @property
     def remote_holds(self) -> bool:
@@ -291,12 +297,19 @@ class EmbeddedPlane:
         offer: bytes | None = None,
         beside: MediaSession | None = None,
         peer: str | None = None,
+        codecs: Sequence[str] | None = None,
+        private: bool = False,
+        insists: bool = False,
     ) -> EmbeddedSession:
         """A session for one leg of ``call_id``. Raises NoCapacity, NotAcceptable, BadDescription."""
         assert beside is None or isinstance(beside, EmbeddedSession), "sessions of one plane stand beside each other"
         codec = beside.description.codec if beside is not None else None
         description = Description(
-            self._advertised(local), self._settings.codecs, self._random.getrandbits(48), prefer=codec
+            self._advertised(local),
+            chosen_codecs(self._settings, codecs),
+            self._random.getrandbits(48),
+            prefer=codec,
+            security=security_of(self._settings, self._random, private=private, insists=insists),
         )
         if offer is not None:
             description.check(offer)
@@ -419,6 +432,7 @@ class EmbeddedPlane:
                 "silence_timeout": self._settings.silence_timeout,
                 "missing_after": self._settings.missing_after,
                 "rtcp_interval": self._settings.rtcp_interval,
+                "srtp": self._settings.srtp is not Srtp.OFF,
             },
             self._take,
         )
@@ -494,6 +508,12 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _keys(keys: Keys | None) -> control.RemoteKeys | None:
+    if keys is None:
+        return None
+    return {"suite": keys.suite.value, "ours": keys.ours.hex(), "theirs": keys.theirs.hex()}
+
+
 def _remote(description: Description, peers: list[str]) -> control.Remote:
     """What the worker must know of the peer. ``peers``: further hosts that its sound may come from."""
     negotiated = description.negotiated
@@ -519,4 +539,5 @@ def _remote(description: Description, peers: list[str]) -> control.Remote:
         "accepts": list(accepts.items()),
         "sends_to": negotiated.direction.sends and negotiated.remote is not None,
         "due": negotiated.direction.receives and not negotiated.remote_holds,
+        "keys": _keys(negotiated.keys),
     }

@@ -11,6 +11,7 @@ _BEGAN = time.monotonic()
 
 import asyncio  # noqa: E402 - the time that the imports take is told to the plane
 import gc  # noqa: E402
+import importlib  # noqa: E402
 import json  # noqa: E402
 import resource  # noqa: E402
 import signal  # noqa: E402
@@ -68,6 +69,8 @@ class Worker(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self.report([control.READY, self._capacity, round(_IMPORTED - _BEGAN, 4)])
         self._loop.call_later(_LOAD_PERIOD, self._report_load)
+        if self._settings["srtp"]:
+            self._start(self._load_srtp())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The switch is gone."""
@@ -79,7 +82,8 @@ class Worker(asyncio.Protocol):
             try:
                 self._obey(message)
             except Exception as error:  # noqa: BLE001 - a mistake about one leg is not every leg's
-                self._loop.call_exception_handler({"message": f"{message} was not obeyed", "exception": error})
+                # The rest of the message may hold keys.
+                self._loop.call_exception_handler({"message": f"{message[:2]} was not obeyed", "exception": error})
                 if message[0] in control.REQUESTS:
                     self.report([control.FAILED, message[1], control.MEDIA, repr(error)])
 
@@ -104,7 +108,7 @@ class Worker(asyncio.Protocol):
             self.report([control.OK, number, None])
         elif op == control.STATS:
             leg = self._legs.get(rest[0])
-            self.report([control.OK, number, leg.counters() if leg is not None else [0] * 9])
+            self.report([control.OK, number, leg.counters() if leg is not None else [0] * 10])
         elif op == control.QUIT:
             self._end()
         elif (leg := self._legs.get(number)) is None:
@@ -157,6 +161,10 @@ class Worker(asyncio.Protocol):
             leg = self._legs[number] = Leg(number, port, rtp, rtcp, self, self._settings)
             self._upkeep.add(leg)
             self.report([control.OK, request, port])
+
+    async def _load_srtp(self) -> None:
+        """Load the ciphers beside the loop: else the first call with SRTP would stop the sound of all others."""
+        await self._loop.run_in_executor(None, importlib.import_module, "callcenter.media.embedded.srtp")
 
     async def _prepare(self, path: str) -> float:
         return (await self._clips.load(path)).frames * 0.02

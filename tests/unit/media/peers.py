@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from pylibsrtp import Error, Policy, Session
+
 from callcenter.media.embedded.plane import EmbeddedPlane, EmbeddedSession
 from callcenter.media.plane import Clip, MediaEvent, MediaPlane, MediaSession
 from callcenter.media.settings import MediaSettings
@@ -31,6 +33,7 @@ from callcenter.simulation.media import (
     SimMediaWorld,
     VoiceSound,
 )
+from callcenter.sip.crypto import Keys, Security, Suite
 from callcenter.sip.sdp import (
     PCMA,
     PCMU,
@@ -47,6 +50,18 @@ from callcenter.sip.sdp import (
 # Whoever is heard is known by the level of a constant sound.
 LEVELS = {"greeting": 2000, "menu": 3000, "music": 4000, "amy": 8000, "bob": 12000, "carol": 16000, "dave": 24000}
 PATIENCE = 15.0
+
+PROFILES = {
+    Suite.AES_CM_128_HMAC_SHA1_80: Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+    Suite.AES_CM_128_HMAC_SHA1_32: Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
+    Suite.AEAD_AES_128_GCM: Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
+    Suite.AEAD_AES_256_GCM: Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
+}
+
+CAN = Security(os.urandom)
+"""A phone that speaks SRTP where the other side does."""
+MUST = Security(os.urandom, required=True)
+"""One that speaks nothing else."""
 
 
 async def until(test: Callable[[], bool], what: str = "it") -> None:
@@ -109,6 +124,11 @@ class Peer(Protocol):
         ...
 
     digits: str
+    security: Security | None
+
+    def says(self, sdp: bytes) -> bytes:
+        """This is the phone's own description from now on."""
+        ...
 
     def offer(self) -> bytes: ...
     def answer(self, offer: bytes) -> bytes: ...
@@ -127,7 +147,13 @@ class House(Protocol):
     def plane(self) -> MediaPlane: ...
 
     def peer(
-        self, name: str, *, host: str = "127.0.0.1", codecs: Sequence[Codec] = (PCMU, PCMA), events: bool = True
+        self,
+        name: str,
+        *,
+        host: str = "127.0.0.1",
+        codecs: Sequence[Codec] = (PCMU, PCMA),
+        events: bool = True,
+        security: Security | None = None,
     ) -> Peer: ...
     def clip(self, name: str, seconds: float) -> Clip: ...
     def missing_clip(self) -> Clip: ...
@@ -137,8 +163,21 @@ class House(Protocol):
 class RealPeer(asyncio.DatagramProtocol):
     """A phone with real sockets that says one level all the time."""
 
-    def __init__(self, name: str, host: str, codecs: Sequence[Codec] = (PCMU, PCMA), *, events: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        codecs: Sequence[Codec] = (PCMU, PCMA),
+        *,
+        events: bool = True,
+        security: Security | None = None,
+    ) -> None:
         self.name = name
+        self.security = security
+        self.unreadable = 0
+        self._keys: Keys | None = None
+        self._seal: Session | None = None
+        self._open: Session | None = None
         self.host = host
         self.codecs = tuple(codecs)
         self.events = events
@@ -195,6 +234,7 @@ class RealPeer(asyncio.DatagramProtocol):
             direction=self._wish,
             telephone_event=TELEPHONE_EVENT_TYPE if self.events else None,
             previous=self._ours,
+            security=self.security,
         )
         return self._ours.to_bytes()
 
@@ -211,13 +251,48 @@ class RealPeer(asyncio.DatagramProtocol):
             session_id=1,
             direction=self._wish,
             previous=self._ours,
+            security=self.security,
         )
         self._ours = self.negotiated.description
+        self._set_keys(self.negotiated.keys)
         return self._ours.to_bytes()
+
+    def says(self, sdp: bytes) -> bytes:
+        self._ours = SessionDescription.parse(sdp)
+        return sdp
 
     def take_answer(self, answer: bytes) -> None:
         assert self._ours is not None
-        self.negotiated = read_answer(self._ours, SessionDescription.parse(answer))
+        self.negotiated = read_answer(self._ours, SessionDescription.parse(answer), self.security)
+        self._set_keys(self.negotiated.keys)
+
+    def _set_keys(self, keys: Keys | None) -> None:
+        """A key that stays keeps its context."""
+        former, self._keys = self._keys, keys
+        if keys is None:
+            self._seal = self._open = None
+            return
+        profile = PROFILES[keys.suite]
+        if former is None or (former.suite, former.ours) != (keys.suite, keys.ours):
+            self._seal = Session(Policy(keys.ours, Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile))
+        if former is None or (former.suite, former.theirs) != (keys.suite, keys.theirs):
+            self._open = Session(Policy(keys.theirs, Policy.SSRC_ANY_INBOUND, srtp_profile=profile))
+
+    def seal(self, packet: bytes, *, report: bool = False) -> bytes:
+        """The packet as it goes out now."""
+        if self._seal is None:
+            return packet
+        return self._seal.protect_rtcp(packet) if report else self._seal.protect(packet)
+
+    def open(self, data: bytes, *, report: bool = False) -> bytes:
+        """What came, opened; empty when it cannot be."""
+        if self._open is None:
+            return data
+        try:
+            return self._open.unprotect_rtcp(data) if report else self._open.unprotect(data)
+        except Error:
+            self.unreadable += 1
+            return b""
 
     def hold(self) -> bytes:
         self._wish = Direction.SENDONLY
@@ -261,7 +336,7 @@ class RealPeer(asyncio.DatagramProtocol):
         assert self.negotiated.remote is not None
         packet = Packet(payload_type, self.sequence, self.timestamp, self.ssrc, payload, marker)
         self.sequence = (self.sequence + 1) & 0xFFFF
-        (sock or self.rtp).sendto(packet.to_bytes(), self.negotiated.remote)
+        (sock or self.rtp).sendto(self.seal(packet.to_bytes()), self.negotiated.remote)
 
     def _speak(self) -> None:
         self._next += 0.02
@@ -286,7 +361,7 @@ class RealPeer(asyncio.DatagramProtocol):
     def _read(self) -> None:
         while True:
             try:
-                data = self.rtp.recv(2048)
+                data = self.open(self.rtp.recv(2048))
             except BlockingIOError:
                 return
             try:
@@ -300,7 +375,7 @@ class RealPeer(asyncio.DatagramProtocol):
     def _read_control(self) -> None:
         while True:
             try:
-                self.control.append(self.rtcp.recv(2048))
+                self.control.append(self.open(self.rtcp.recv(2048), report=True))
             except BlockingIOError:
                 return
 
@@ -314,9 +389,15 @@ class RealHouse:
         self.plane = EmbeddedPlane(MediaSettings(**{"ports": free_ports(24), "workers": 2, **settings}))
 
     def peer(
-        self, name: str, *, host: str = "127.0.0.1", codecs: Sequence[Codec] = (PCMU, PCMA), events: bool = True
+        self,
+        name: str,
+        *,
+        host: str = "127.0.0.1",
+        codecs: Sequence[Codec] = (PCMU, PCMA),
+        events: bool = True,
+        security: Security | None = None,
     ) -> RealPeer:
-        peer = RealPeer(name, host, codecs, events=events)
+        peer = RealPeer(name, host, codecs, events=events, security=security)
         self.peers.append(peer)
         return peer
 
@@ -339,9 +420,18 @@ class RealHouse:
 class SimPeer:
     """A simulated phone, as the suite sees one."""
 
-    def __init__(self, house: SimHouse, name: str, host: str, codecs: Sequence[Codec], *, events: bool) -> None:
+    def __init__(
+        self,
+        house: SimHouse,
+        name: str,
+        host: str,
+        codecs: Sequence[Codec],
+        *,
+        events: bool,
+        security: Security | None,
+    ) -> None:
         self.name = name
-        self.media = SimEndpointMedia(house.world, host, codecs=codecs, events=events)
+        self.media = SimEndpointMedia(house.world, host, codecs=codecs, events=events, security=security)
         self._house = house
 
     @property
@@ -361,6 +451,17 @@ class SimPeer:
     @digits.setter
     def digits(self, value: str) -> None:
         self.media.digits = value
+
+    @property
+    def security(self) -> Security | None:
+        return self.media.security
+
+    @security.setter
+    def security(self, value: Security | None) -> None:
+        self.media.security = value
+
+    def says(self, sdp: bytes) -> bytes:
+        return self.media.says(sdp)
 
     def offer(self) -> bytes:
         return self.media.offer()
@@ -397,9 +498,15 @@ class SimHouse:
         self.plane = SimMediaPlane(self.world, MediaSettings(**{"ports": (20000, 20047), "workers": 2, **settings}))
 
     def peer(
-        self, name: str, *, host: str = "127.0.0.1", codecs: Sequence[Codec] = (PCMU, PCMA), events: bool = True
+        self,
+        name: str,
+        *,
+        host: str = "127.0.0.1",
+        codecs: Sequence[Codec] = (PCMU, PCMA),
+        events: bool = True,
+        security: Security | None = None,
     ) -> SimPeer:
-        peer = SimPeer(self, name, host, codecs, events=events)
+        peer = SimPeer(self, name, host, codecs, events=events, security=security)
         self.peers.append(peer)
         return peer
 

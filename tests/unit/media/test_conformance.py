@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,8 +25,10 @@ from callcenter.media.plane import (
     NotAcceptable,
     PlayEnded,
 )
+from callcenter.media.settings import Srtp
+from callcenter.sip.crypto import Crypto, Security, Suite
 from callcenter.sip.sdp import PCMA, PCMU, Codec, Direction, SessionDescription
-from tests.unit.media.peers import Call, House, RealHouse, SimHouse, until
+from tests.unit.media.peers import CAN, MUST, Call, House, RealHouse, SimHouse, until
 
 Test = TypeVar("Test", bound=Callable[..., Any])
 
@@ -57,6 +61,15 @@ def audio(sdp: bytes) -> Any:
     return SessionDescription.parse(sdp).media[0]
 
 
+def by_key(sdp: bytes, suite: Suite) -> bytes:
+    """The description with one key, a new one."""
+    described = SessionDescription.parse(sdp)
+    crypto = Crypto(7, suite, os.urandom(suite.key_size))
+    rest = [each for each in described.media[0].attributes if each[0] != "crypto"]
+    media = replace(described.media[0], attributes=(("crypto", str(crypto)), *rest))
+    return replace(described, media=(media,)).to_bytes()
+
+
 async def test_an_offer_is_answered_with_an_even_port_and_one_codec(house: House) -> None:
     session = await Call(house).incoming(house.peer("amy"))
     description = SessionDescription.parse(session.sdp)
@@ -71,6 +84,25 @@ async def test_our_offer_names_all_codecs_and_digits(house: House) -> None:
     session = await call.house.plane.open(call.id, local="127.0.0.1", on_event=call.events.append)
     assert audio(session.sdp).formats == ("0", "8", "101")
     session.release()
+
+
+async def test_a_leg_may_be_kept_to_some_codecs(house: House) -> None:
+    """A trunk that takes one codec only is offered no other, and gets no other in an answer."""
+    call = Call(house)
+    session = await house.plane.open(call.id, local="127.0.0.1", on_event=call.events.append, codecs=["PCMA"])
+    assert audio(session.sdp).formats == ("8", "101")
+    amy, bob = house.peer("amy"), house.peer("bob")
+    first = await call.incoming(amy, codecs=["PCMA", "G729"])
+    assert audio(first.sdp).formats == ("8", "101")
+    with pytest.raises(NotAcceptable):
+        await call.incoming(house.peer("carol", codecs=[PCMU]), codecs=["PCMA"])
+    with pytest.raises(NotAcceptable):
+        await call.incoming(house.peer("dave"), codecs=["G729"])
+    # Beside a leg of the other codec, too.
+    second = await call.outgoing(bob, beside=first, codecs=["PCMU"])
+    assert audio(second.sdp).formats == ("0", "101")
+    await first.bridge(second)
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other")
 
 
 async def test_every_leg_has_ports_of_its_own(house: House) -> None:
@@ -667,3 +699,177 @@ async def test_a_closed_plane_takes_no_calls(house: House) -> None:
     assert house.plane.status().sessions == 0
     with pytest.raises(NoCapacity):
         await Call(house).incoming(house.peer("bob"))
+
+
+# SRTP
+
+
+@pytest.mark.parametrize("security", [CAN, MUST])
+async def test_a_private_phone_and_a_plain_one_hear_each_other(house: House, security: Security) -> None:
+    """The plane seals what goes to one, and hands it to the other as it is."""
+    call = Call(house)
+    amy, bob = house.peer("amy", security=security), house.peer("bob")
+    first = await call.incoming(amy, private=True)
+    second = await call.outgoing(bob, beside=first)
+    assert (first.secure, second.secure) == (Suite.AES_CM_128_HMAC_SHA1_80, "")
+    await first.bridge(second)
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other")
+    amy.press("12#")
+    await until(lambda: bob.digits == "12#", "the digits at the plain phone")
+    bob.press("34*")
+    await until(lambda: amy.digits == "34*", "the digits at the private phone")
+    assert [digit.key for digit in call.of(Digit, first)] == ["1", "2", "#"]
+
+
+@pytest.mark.parametrize("insists", [False, True])
+async def test_two_private_phones_hear_each_other_by_keys_of_their_own(house: House, insists: bool) -> None:
+    call = Call(house)
+    amy, bob = house.peer("amy", codecs=[PCMU], security=MUST), house.peer("bob", codecs=[PCMA], security=CAN)
+    first = await call.incoming(amy, private=True)
+    second = await call.outgoing(bob, beside=first, private=True, insists=insists)
+    assert audio(second.sdp).protocol == ("RTP/SAVP" if insists else "RTP/AVP")
+    assert second.secure == Suite.AES_CM_128_HMAC_SHA1_80
+    await first.bridge(second)
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other")
+    assert {crypto.key for crypto in audio(first.sdp).cryptos()}.isdisjoint(
+        crypto.key for crypto in audio(second.sdp).cryptos()
+    )
+
+
+async def test_a_private_phone_hears_prompts_and_is_heard_pressing_keys(house: House) -> None:
+    call = Call(house)
+    amy = house.peer("amy", security=MUST)
+    session = await call.incoming(amy, private=True)
+    session.play([house.clip("greeting", 0.3), house.clip("menu", 5.0)])
+    await until(lambda: amy.hears == "menu", "the menu")
+    amy.press("5")
+    await until(lambda: call.of(Digit) == [Digit(session.id, "5")], "the digit")
+    assert call.of(FirstPacket)
+    assert (await session.stats()).unauthentic == 0
+
+
+async def test_tones_of_a_private_phone_are_keys(house: House) -> None:
+    call = Call(house)
+    amy = house.peer("amy", events=False, security=MUST)
+    session = await call.incoming(amy, private=True)
+    session.listen_for_digits(True)
+    amy.press("73")
+    await until(lambda: [digit.key for digit in call.of(Digit)] == ["7", "3"], "the digits")
+
+
+async def test_a_private_phone_stays_so_through_hold_and_resume(house: House) -> None:
+    """The count of its packets goes on: neither side begins anew."""
+    call = Call(house)
+    amy, bob = house.peer("amy", security=MUST), house.peer("bob")
+    first = await call.incoming(amy, private=True)
+    second = await call.outgoing(bob, beside=first)
+    await first.bridge(second)
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other")
+    keys = audio(first.sdp).cryptos()
+    answer = await first.reoffer(amy.hold())
+    assert audio(answer).cryptos() == keys
+    assert holds(first)
+    amy.take_answer(answer)
+    await until(lambda: amy.hears is None and bob.hears is None, "silence")
+    amy.take_answer(await first.reoffer(amy.resume()))
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other again")
+    # And so does an offer of ours, as an answer to a re-INVITE without one.
+    offer = await first.offer_again()
+    assert audio(offer).protocol == "RTP/SAVP"
+    await first.set_answer(amy.answer(offer))
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other after all that")
+    assert (await first.stats()).unauthentic == 0
+
+
+async def test_a_phone_that_renews_its_key_is_understood(house: House) -> None:
+    call = Call(house)
+    amy, bob = house.peer("amy", security=MUST), house.peer("bob")
+    first = await call.incoming(amy, private=True)
+    await first.bridge(await call.outgoing(bob, beside=first))
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other")
+    answer = await first.reoffer(amy.says(by_key(amy.offer(), Suite.AES_CM_128_HMAC_SHA1_80)))
+    assert audio(answer).cryptos()[0].key == audio(first.sdp).cryptos()[0].key, "ours stays"
+    amy.take_answer(answer)
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other by new keys")
+
+
+async def test_a_phone_may_turn_private_and_plain_again(house: House) -> None:
+    call = Call(house)
+    amy, bob = house.peer("amy"), house.peer("bob")
+    first = await call.incoming(amy, private=True)
+    assert first.secure == ""
+    await first.bridge(await call.outgoing(bob, beside=first))
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other")
+    for security in (CAN, None, CAN):
+        amy.security = security
+        amy.take_answer(await first.reoffer(amy.offer()))
+        assert bool(first.secure) is bool(security)
+        await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other")
+
+
+async def test_keys_cross_private_signalling_only(house: House) -> None:
+    """By UDP or TCP a phone that insists on SRTP is refused, and one that need not is answered plainly."""
+    call = Call(house)
+    with pytest.raises(NotAcceptable):
+        await call.incoming(house.peer("amy", security=MUST))
+    session = await call.incoming(house.peer("bob", security=CAN))
+    assert (session.secure, audio(session.sdp).cryptos()) == ("", [])
+    offering = await house.plane.open(call.id, local="127.0.0.1", on_event=call.events.append, insists=True)
+    assert (audio(offering.sdp).protocol, audio(offering.sdp).cryptos()) == ("RTP/AVP", [])
+    assert len(house.plane.status().workers) == 2
+    offering.release()
+
+
+@with_settings(srtp_without_tls=True)
+async def test_keys_cross_open_signalling_where_that_is_allowed(house: House) -> None:
+    amy = house.peer("amy", security=MUST)
+    session = await Call(house).incoming(amy)
+    assert session.secure
+    session.play([house.clip("menu", 5.0)])
+    await until(lambda: amy.hears == "menu", "the menu")
+
+
+@with_settings(srtp=Srtp.OFF)
+async def test_srtp_that_is_off_is_refused_and_never_offered(house: House) -> None:
+    call = Call(house)
+    with pytest.raises(NotAcceptable):
+        await call.incoming(house.peer("amy", security=MUST), private=True)
+    session = await call.incoming(house.peer("bob", security=CAN), private=True)
+    assert session.secure == ""
+    offering = await house.plane.open(call.id, local="127.0.0.1", on_event=call.events.append, private=True)
+    assert (audio(offering.sdp).protocol, audio(offering.sdp).cryptos()) == ("RTP/AVP", [])
+
+
+@with_settings(srtp=Srtp.REQUIRED)
+async def test_without_srtp_there_is_no_sound_where_it_is_required(house: House) -> None:
+    call = Call(house)
+    for private, security in ((True, None), (False, CAN), (False, None), (False, MUST)):
+        with pytest.raises(NotAcceptable):
+            await call.incoming(house.peer("amy", security=security), private=private)
+    with pytest.raises(NotAcceptable):
+        await house.plane.open(call.id, local="127.0.0.1", on_event=call.events.append)
+    assert house.plane.status().sessions == 0
+    amy = house.peer("amy", security=CAN)
+    session = await call.incoming(amy, private=True)
+    assert session.secure
+    amy.security = None
+    with pytest.raises(NotAcceptable):
+        await session.reoffer(amy.offer())
+    assert session.secure, "what was agreed on stays in force"
+    bob = house.peer("bob", security=CAN)
+    second = await house.plane.open(call.id, local="127.0.0.1", on_event=call.events.append, private=True)
+    assert audio(second.sdp).protocol == "RTP/SAVP"
+    await second.set_answer(bob.answer(second.sdp))
+    assert second.secure
+
+
+@pytest.mark.parametrize("suite", Suite)
+async def test_every_suite_carries_sound(house: House, suite: Suite) -> None:
+    call = Call(house)
+    amy, bob = house.peer("amy", security=MUST), house.peer("bob")
+    offer = amy.says(by_key(amy.offer(), suite))
+    session = await house.plane.open(call.id, local="127.0.0.1", on_event=call.events.append, offer=offer, private=True)
+    amy.take_answer(session.sdp)
+    assert session.secure == suite
+    await session.bridge(await call.outgoing(bob, beside=session))
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other")
