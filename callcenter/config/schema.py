@@ -262,6 +262,11 @@ SpeakWord = Annotated[str, _form(r"customer|[a-z]{2,3}(-[A-Z]{2})?", "the tag of
 E164 = Annotated[str, _form(r"\+[1-9]\d{6,14}", "a number in E.164", _number_hint)]
 Alias = Annotated[str, _form(r"[a-z0-9*#._-]{1,32}", "a short number or word to dial", "write e.g. 1000 or welcome")]
 CodeKey = Annotated[str, _form(r"[0-9*#]{2,8}", "a code to dial", 'write 2 to 8 of 0 to 9, * and #, in quotes: "*21"')]
+TlsVersion = Annotated[
+    str,
+    BeforeValidator(str),
+    _form(r"1\.[23]", "a version of TLS that is safe", 'write "1.2" or "1.3"; older ones are broken (RFC 8996)'),
+]
 Key = Annotated[str, _form(r"[0-9*#]", "a key of a telephone", 'write one of 0 to 9, "*" or "#"')]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=80)]
@@ -317,9 +322,9 @@ class Switch(Shape):
 class ListenOn(Shape):
     """One address that SIP listens on."""
 
-    transport: Literal["udp", "tcp"]
+    transport: Literal["udp", "tcp", "tls"]
     host: Annotated[str, AfterValidator(_address)]
-    port: Annotated[int, Field(ge=0, le=65535)] = 5060
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
 
 
 class Register(Shape):
@@ -343,13 +348,44 @@ ALL_ADDRESSES = (
     ListenOn(transport="udp", host="::", port=5060),
     ListenOn(transport="tcp", host="0.0.0.0", port=5060),
     ListenOn(transport="tcp", host="::", port=5060),
+    ListenOn(transport="tls", host="0.0.0.0", port=5061),
+    ListenOn(transport="tls", host="::", port=5061),
 )
+
+
+class CertificateOf(Shape):
+    """A certificate that we show, and its key."""
+
+    cert: str
+    key: str | None = None
+
+
+class Tls(Shape):
+    """``sip.tls``: how TLS proves who is who."""
+
+    certificates: Annotated[tuple[CertificateOf, ...], Field(max_length=64)] = ()
+    min_version: TlsVersion = "1.2"
+    client_ca: str | None = None
+    client_certificate: Literal["optional", "required"] = "optional"
+    ca_file: str | None = None
+    verify: bool = True
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Tls:
+        if self.client_certificate == "required" and self.client_ca is None:
+            raise mistake(
+                Code.MISSING,
+                "nobody is named who signs the certificates that are required",
+                "add `client_ca`, the file of their authority",
+            )
+        return self
 
 
 class Sip(Shape):
     """``sip``: signalling."""
 
     listen: Annotated[tuple[ListenOn, ...], _some(32)] = ALL_ADDRESSES
+    tls: Tls = Tls()
     advertised: Annotated[str, AfterValidator(_host)] | None = None
     realm: Annotated[str, _form(r'[^"\\\x00-\x1f]{1,64}', "a realm", "write a plain word, e.g. callcenter")] = (
         "callcenter"

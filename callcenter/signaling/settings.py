@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 
 from callcenter.sip.digest import Algorithm
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """One socket: ``transport`` is ``udp`` or ``tcp``; port 0 takes a free one."""
+    """One socket: ``transport`` is ``udp``, ``tcp`` or ``tls``; port 0 takes a free one."""
 
     transport: str
     host: str
@@ -18,6 +20,51 @@ class Listen:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.transport} {host}:{self.port}"
+
+
+class ClientCertificate(StrEnum):
+    """Whether who connects by TLS must show a certificate of ``client_ca``."""
+
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """A certificate with its chain, and its key, both PEM; without ``key`` it stands in ``cert``."""
+
+    cert: Path
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """TLS as configured.
+
+    ``certificates``: ours, chosen by the server name that the peer wants, the first for the rest; none: a self-made
+    one. ``client_ca``: who signs the certificates of peers that call us; None: none is asked for. ``ca_file``: who
+    signs those of servers that we call; None: who the system trusts. ``verify``: whether such a server must prove who
+    it is.
+    """
+
+    certificates: tuple[CertificateFiles, ...] = ()
+    min_version: str = "1.2"
+    client_ca: Path | None = None
+    client_certificate: ClientCertificate = ClientCertificate.OPTIONAL
+    ca_file: Path | None = None
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TlsPeer:
+    """A server that we call by TLS: the name that its certificate must hold (RFC 5922), empty for its address.
+
+    ``ca_file`` and ``verify`` stand in place of those of the settings.
+    """
+
+    name: str = ""
+    ca_file: Path | None = None
+    verify: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +82,10 @@ class SipSettings:
         Listen("udp", "::", 5060),
         Listen("tcp", "0.0.0.0", 5060),
         Listen("tcp", "::", 5060),
+        Listen("tls", "0.0.0.0", 5061),
+        Listen("tls", "::", 5061),
     )
+    tls: TlsSettings = TlsSettings()
     advertised: str | None = None
     realm: str = "callcenter"
     digest: tuple[Algorithm, ...] = (Algorithm.MD5,)
