@@ -25,8 +25,11 @@ from callcenter.sip import events
 from callcenter.sip.events import EndedBy
 
 if TYPE_CHECKING:
+    from callcenter.signaling.referral import Referral
+    from callcenter.sip.diversion import Diverted
     from callcenter.sip.endpoint import Endpoint
     from callcenter.sip.flow import Flow
+    from callcenter.sip.headers import NameAddr
     from callcenter.sip.message import Request, Response
 
 __all__ = [
@@ -89,6 +92,10 @@ class Leg:
     ``ringing`` when the peer's phone rings (a 18x came), or took the call without saying so. ``on_reinvite`` and
     ``on_info`` are called on the spot; without ``on_reinvite`` a repeated offer gets the old answer and a new one 488.
     ``user`` is who a caller proved to be, where a password was asked; ``refusal`` the answer that refused our INVITE.
+    ``on_refer`` is called on the spot too; without it nobody may refer us anywhere (403). ``on_notified`` hears the
+    answer to our :meth:`refer` and what follows, as statuses. ``replaces`` is the leg that an incoming one wants to
+    take the place of, which is for the one who takes it to allow. ``asserted_number`` is a caller's number as a trusted
+    network vouches for it, when ``withheld`` for nobody to see. ``diverted``: who sent the call on, the last one first.
     """
 
     def __init__(
@@ -124,6 +131,12 @@ class Leg:
         self.ringing = asyncio.Event()
         self.on_reinvite: Callable[[Reinvite], None] | None = None
         self.on_info: Callable[[str, bytes], None] | None = None
+        self.on_refer: Callable[[Referral], None] | None = None
+        self.on_notified: Callable[[int], None] | None = None
+        self.replaces: Leg | None = None
+        self.asserted_number = ""
+        self.withheld = False
+        self.diverted: tuple[Diverted, ...] = ()
         self._endpoint = endpoint
         self._driver = driver
         self._local_sdp = local_sdp
@@ -222,6 +235,23 @@ class Leg:
         if self.state is LegState.UP:
             self._driver.run(self._endpoint.info(self.id, content_type, body, self._driver.now()))
 
+    def refer(self, target: NameAddr, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Ask the peer to call somebody else (RFC 3515). Ignored unless the leg is up."""
+        if self.state is LegState.UP:
+            _, effects = self._endpoint.refer(self.id, target, self._driver.now(), headers=headers)
+            self._driver.run(effects)
+
+    def take_referral(self, referral: Referral) -> None:
+        """The peer asks us to call somebody else; called by the UserAgent."""
+        if self.on_refer is None:
+            referral.reject(403)
+            return
+        try:
+            self.on_refer(referral)
+        except Exception:
+            referral.reject(500)
+            raise
+
     def take(self, event: events.Effect) -> None:
         """What the endpoint tells of this session; called by the UserAgent."""
         match event:
@@ -257,6 +287,9 @@ class Leg:
             case events.InfoReceived(content_type=content_type, body=body):
                 if self.on_info is not None:
                     self.on_info(content_type or "", body)
+            case events.ReferAnswered(status=status) | events.Notified(status=status):
+                if self.on_notified is not None:
+                    self.on_notified(status)
             case events.SessionEnded(by=by, status=status, reason=reason):
                 self._take_end(LegEnded(by, status, reason))
             case _:

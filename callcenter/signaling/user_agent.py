@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 from callcenter.runtime.clock import Clock
 from callcenter.runtime.driver import Driver
 from callcenter.signaling.leg import Leg
+from callcenter.signaling.referral import Referral
 from callcenter.signaling.reply import Reply
 from callcenter.signaling.transport import Network
+from callcenter.sip.diversion import diversions_of
 from callcenter.sip.events import (
     Acknowledged,
     Answered,
     Effect,
     InfoReceived,
     InviteReceived,
+    Notified,
     Progressed,
+    ReferAnswered,
+    ReferReceived,
     ReinviteAnswered,
     ReinviteReceived,
     ReinviteRejected,
@@ -28,6 +33,7 @@ from callcenter.sip.events import (
     SessionEnded,
     Trying,
 )
+from callcenter.sip.identity import identity_of
 
 if TYPE_CHECKING:
     from callcenter.sip.endpoint import Endpoint
@@ -48,7 +54,8 @@ class UserAgent:
     ``legs`` holds every session that is not over. ``on_invite`` and ``on_request`` are called on the spot and never
     wait; if they raise, the peer gets 500. ``on_request`` returns the answer, or None and calls :meth:`respond` later.
     ``trace``, when set, sees each message: ``trace(sent, flow, data)``.
-    ``on_connection_lost`` is told the number of each connection that went.
+    ``on_connection_lost`` is told the number of each connection that went. ``trusted`` says whose word counts on who
+    calls (P-Asserted-Identity, RFC 3325): nobody's, unless it is set.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class UserAgent:
         self.draining = False
         self.trace: Callable[[bool, Flow, bytes], None] | None = None
         self.on_connection_lost: Callable[[int], None] | None = None
+        self.trusted: Callable[[Flow], bool] = lambda _: False
         self._endpoint = endpoint
         self._driver: Driver[Effect] = Driver(endpoint, self._perform, clock)
         self._on_invite = on_invite
@@ -238,6 +246,8 @@ class UserAgent:
                 leg = self.legs.pop(session, None)
                 if leg is not None:
                     leg.take(effect)
+            case ReferReceived():
+                self._referred(effect)
             case RequestReceived():
                 self._requested(effect)
             case ResponseReceived(request_id=request_id, response=response):
@@ -254,6 +264,8 @@ class UserAgent:
                 | ReinviteAnswered(session=session)
                 | ReinviteRejected(session=session)
                 | InfoReceived(session=session)
+                | ReferAnswered(session=session)
+                | Notified(session=session)
             ):
                 # Without a leg it is a session that was refused at the door.
                 leg = self.legs.get(session)
@@ -266,7 +278,7 @@ class UserAgent:
             retry = (("Retry-After", str(DRAIN_RETRY_AFTER)),)
             self._driver.run(self._endpoint.reject(session, 503, self._driver.now(), headers=retry))
             return
-        caller = request.from_
+        caller = identity_of(request, trusted=self.trusted(event.flow))
         leg = Leg(
             session,
             event.flow,
@@ -274,17 +286,37 @@ class UserAgent:
             self._driver,
             request=request,
             offer=event.offer,
-            remote_number=caller.uri.number_or_user,
-            remote_name=caller.label,
+            remote_number=caller.number,
+            remote_name=caller.name,
             dialled=request.uri.number_or_user,
             user=event.user,
         )
+        leg.asserted_number, leg.withheld = caller.asserted, caller.withheld
+        leg.diverted = diversions_of(request.headers)
+        leg.replaces = self.legs.get(event.replaces)
         self.legs[session] = leg
         try:
             self._on_invite(leg)
         except Exception:
             leg.hangup(status=500)
             raise
+
+    def _referred(self, event: ReferReceived) -> None:
+        referral = Referral(
+            event.session,
+            event.number,
+            self._endpoint,
+            self._driver,
+            target=event.refer.target,
+            replaces=self.legs.get(event.replaces),
+            referred_by=event.refer.referred_by,
+        )
+        leg = self.legs.get(event.session)
+        if leg is None or (event.replaces and referral.replaces is None):
+            # A session that was refused at the door is nobody's to be referred by, or to be replaced.
+            referral.reject(403)
+        else:
+            leg.take_referral(referral)
 
     def _requested(self, event: RequestReceived) -> None:
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from callcenter.sip.events import Effect, Send
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.invite import Session
+from callcenter.sip.refer import Reference
 from callcenter.sip.timers import Deadlines, SipTimers
 from callcenter.sip.transaction import Deliver, Failed, Output, State
 from callcenter.sip.transaction_client import ClientInvite, ClientRequest, ClientUser, client_key
@@ -46,11 +47,14 @@ class Core:
         self.merges: dict[MergeKey, str] = {}
         self.dialogs: dict[DialogKey, Session] = {}
         self.sessions: dict[str, Session] = {}
+        # By session and number: REFERs of peers, and the numbers of those that we sent.
+        self.references: dict[str, dict[int, Reference]] = {}
+        self.asked: dict[str, set[int]] = {}
         self.allow = ("Allow", ", ".join(methods))
         self.supported = ("Supported", ", ".join(supported))
         self._agent_name = agent_name
         self._advertised = advertised
-        self._deadlines: Deadlines[AnyTransaction | Session] = Deadlines()
+        self._deadlines: Deadlines[AnyTransaction | Session | Reference] = Deadlines()
         self._by_connection: dict[int, set[AnyTransaction | Session]] = {}
         self._secret = random.getrandbits(128).to_bytes(16, "big")
         self._out: list[Effect] = []
@@ -221,7 +225,7 @@ class Core:
 
     # -- tables ------------------------------------------------------------------------------------------------------
 
-    def watch(self, machine: AnyTransaction | Session) -> None:
+    def watch(self, machine: AnyTransaction | Session | Reference) -> None:
         """The machine's deadline may have changed."""
         self._deadlines.watch(machine)
 
@@ -243,6 +247,7 @@ class Core:
     def forget(self, session: Session) -> None:
         """The session has ended."""
         self.sessions.pop(session.id, None)
+        self.asked.pop(session.id, None)
         for dialog in session.dialogs():
             self.leave(dialog)
         for connection in session.connections:
@@ -302,7 +307,7 @@ class Core:
     def expire(self, now: float) -> None:
         """Let every machine that is due at ``now`` do its work."""
         while (machine := self._deadlines.pop_due(now)) is not None:
-            if isinstance(machine, Session):
+            if isinstance(machine, Session | Reference):
                 machine.expire(now)
                 self._deadlines.watch(machine)
             else:

@@ -59,6 +59,7 @@ class Dialog:
         "local",
         "local_cseq",
         "local_tag",
+        "referred",
         "remote",
         "remote_cseq",
         "remote_tag",
@@ -96,6 +97,8 @@ class Dialog:
         self.bound = bound
         self.incoming = incoming
         self.contact = contact
+        # Whether the peer ever sent a REFER in it: then the next ones need an id (RFC 3515 2.4.6).
+        self.referred = False
 
     @classmethod
     def of_request(cls, request: Request, local_tag: str, flow: Flow, contact: str) -> Dialog:

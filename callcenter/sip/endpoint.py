@@ -13,9 +13,11 @@ from callcenter.sip.errors import SipParseError
 from callcenter.sip.events import Effect, EndedBy, InviteReceived, RequestReceived, ResponseReceived
 from callcenter.sip.flow import Address, Flow
 from callcenter.sip.headers import Headers
-from callcenter.sip.invite import Session
+from callcenter.sip.invite import Session, SessionState
 from callcenter.sip.message import Request, Response
 from callcenter.sip.parser import answerable, check, parse
+from callcenter.sip.refer import send_refer, take_notify, take_refer, take_subscribe
+from callcenter.sip.replaces import replaces_of
 from callcenter.sip.timers import RFC_TIMERS, SipTimers
 from callcenter.sip.transaction import State
 from callcenter.sip.transaction_client import ClientInvite, ClientRequest, client_key
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 HeaderLines = Iterable[tuple[str, str]]
 
 # What is understood here; what the application understands is named to the constructor.
-CORE_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO")
+CORE_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "REFER", "NOTIFY", "SUBSCRIBE")
 
 # Methods that mean nothing outside a dialog: there the answer is 481, not 405 (RFC 3261 12.2.2).
 DIALOG_METHODS = frozenset(("BYE", "INFO", "UPDATE", "PRACK"))
@@ -102,7 +104,7 @@ class Endpoint:
         agent_name: str = "callcenter",
         advertised: Callable[[Flow], Address] | None = None,
         accept_methods: Sequence[str] = ("REGISTER",),
-        supported: Sequence[str] = ("path",),
+        supported: Sequence[str] = ("path", "replaces", "norefersub"),
         limits: Limits = Limits(),
     ) -> None:
         self.healthy = True
@@ -282,6 +284,40 @@ class Endpoint:
             found.ask(now)
         return self._core.flush()
 
+    # -- references --------------------------------------------------------------------------------------------------
+
+    def accept_refer(self, session: str, number: int, now: float) -> list[Effect]:
+        """Do as the peer's REFER of this number asks: 202, and a NOTIFY at once."""
+        if (found := self._core.references.get(session, {}).get(number)) is not None:
+            found.accept(now)
+        return self._core.flush()
+
+    def reject_refer(self, session: str, number: int, status: int, now: float) -> list[Effect]:
+        """Refuse it (300-699)."""
+        if (found := self._core.references.get(session, {}).get(number)) is not None:
+            found.reject(status, now)
+        return self._core.flush()
+
+    def notify_refer(
+        self, session: str, number: int, status: int, now: float, *, reason: str | None = None
+    ) -> list[Effect]:
+        """Tell the peer how the call that it asked for goes; from 200 on that is the last word."""
+        if (found := self._core.references.get(session, {}).get(number)) is not None:
+            found.progress(status, reason, now)
+        return self._core.flush()
+
+    def refer(
+        self, session: str, target: NameAddr, now: float, *, headers: HeaderLines = ()
+    ) -> tuple[int, list[Effect]]:
+        """Ask the peer of an established session to call ``target``; returns the number of what follows: ReferAnswered
+        and Notified. 0, and nothing follows, when the session is not up.
+        """
+        found = self._core.sessions.get(session)
+        if found is None or found.state is not SessionState.ESTABLISHED:
+            return 0, []
+        number = send_refer(self._core, found, target, headers, now)
+        return number, self._core.flush()
+
     # -- other requests ----------------------------------------------------------------------------------------------
 
     def respond(
@@ -367,7 +403,8 @@ class Endpoint:
     def status(self) -> EndpointStatus:
         """How much is kept: all zero when every session is over and the timers have run out."""
         core = self._core
-        return EndpointStatus(len(core.clients) + len(core.servers), len(core.dialogs), len(core.sessions))
+        usages = len(core.dialogs) + len(core.references)
+        return EndpointStatus(len(core.clients) + len(core.servers), usages, len(core.sessions))
 
     # -- requests of peers -------------------------------------------------------------------------------------------
 
@@ -379,6 +416,8 @@ class Endpoint:
             return
         _seen_from(request, flow)
         check(request)
+        if method != "INVITE" and "Replaces" in request.headers:
+            raise SipParseError("Replaces Is For INVITE")  # RFC 3891 3
         if method == "CANCEL":
             self._cancel(request, flow, now)
         elif request.to_tag is not None:
@@ -431,6 +470,12 @@ class Endpoint:
                     session.on_reinvite(request, flow, now)
             case "INFO":
                 session.on_info(request, flow, now)
+            case "REFER":
+                take_refer(core, session, dialog, request, flow, now)
+            case "NOTIFY":
+                take_notify(core, session, request, flow, now)
+            case "SUBSCRIBE":
+                take_subscribe(core, session, request, flow, now)
             case "OPTIONS":
                 # 11.2: a call that is goes on, also while no new one would be taken.
                 core.refuse(request, flow, 200, self._abilities())
@@ -465,6 +510,13 @@ class Endpoint:
             pass
         elif method == "OPTIONS":
             self._options(request, flow)
+        elif method == "REFER":
+            # No stranger makes us call anybody: who may is known within a call alone.
+            core.refuse(request, flow, 403)
+        elif method == "NOTIFY":
+            take_notify(core, None, request, flow, now)
+        elif method == "SUBSCRIBE":
+            take_subscribe(core, None, request, flow, now)
         elif len(core.servers) >= self._limits.transactions:
             self._refuse_for_load(request, flow)
         elif method == "INVITE":
@@ -485,13 +537,34 @@ class Endpoint:
             if isinstance(user, Refusal):
                 core.refuse(request, flow, user.status, user.headers)
                 return
+            replaced = self._replaced(request, flow)
+            if replaced is None:
+                return
             tag = core.tag()
             server = core.accept_invite(request, flow, None, now)
             contact = core.contact(flow, request.uri.user, _scheme_of_contact(request, peer))
             session = Session.incoming(core, tag, server, contact, flow, now)
             server.user, server.tag = session, tag
             core.sessions[tag] = session
-            core.emit(InviteReceived(tag, request, flow, sdp_of(request), user))
+            core.emit(InviteReceived(tag, request, flow, sdp_of(request), user, replaced))
+
+    def _replaced(self, request: Request, flow: Flow) -> str | None:
+        """RFC 3891 3: the session that an INVITE is to replace, empty without one; None: it was refused."""
+        replaces = replaces_of(request.headers)
+        if replaces is None:
+            return ""
+        core = self._core
+        session = core.dialogs.get(replaces.key)
+        if session is None or session.state is SessionState.INCOMING:
+            # Of early dialogs only those that we began can be replaced.
+            core.refuse(request, flow, 481)
+        elif session.over:
+            core.refuse(request, flow, 603)
+        elif replaces.early_only and session.state not in (SessionState.CALLING, SessionState.PROCEEDING):
+            core.refuse(request, flow, 486)
+        else:
+            return session.id
+        return None
 
     def _options(self, request: Request, flow: Flow) -> None:
         """11.2: what we can do, and whether we can do it now."""

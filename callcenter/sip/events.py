@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from callcenter.sip.flow import Flow
     from callcenter.sip.message import Request, Response
+    from callcenter.sip.refer import Refer
 
 
 class EndedBy(StrEnum):
@@ -33,7 +34,8 @@ class Send:
 class InviteReceived:
     """A peer calls: ring, answer or reject. ``offer`` is the SDP of the INVITE; None when the peer wants ours.
 
-    ``user`` is who the peer proved to be, where the endpoint's screen asked; empty: nobody asked.
+    ``user`` is who the peer proved to be, where the endpoint's screen asked; empty: nobody asked. ``replaces`` is the
+    session that the call wants to take the place of (RFC 3891), which is for the application to allow.
     """
 
     session: str
@@ -41,6 +43,7 @@ class InviteReceived:
     flow: Flow
     offer: bytes | None
     user: str = ""
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +130,44 @@ class InfoReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferReceived:
+    """The peer asks us to call somebody (RFC 3515); answer with accept_refer or reject_refer, by ``number``.
+
+    ``replaces`` is the session of ours that the call would replace; empty when the REFER names none.
+    """
+
+    session: str
+    number: int
+    refer: Refer
+    replaces: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferAnswered:
+    """Our REFER was accepted (2xx), or refused, or not answered at all (408, 503)."""
+
+    session: str
+    number: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """The peer tells how the call goes that we asked for; with ``last`` nothing more is told."""
+
+    session: str
+    number: int
+    status: int
+    reason: str
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SessionEnded:
     """The session is over: told exactly once, and nothing of the session is told afterwards.
 
     ``status``: 200 after a BYE, 487 after a CANCEL, the status of a refusal, 408 when time ran out, 503 when nothing
-    could be sent. ``reason``: the peer's Reason header (RFC 3326) or the words that go with the status.
+    could be sent. ``reason``: the peer's Reason header (RFC 3326) in words, or those that go with the status.
     """
 
     session: str
@@ -169,6 +205,9 @@ Effect = (
     | ReinviteAnswered
     | ReinviteRejected
     | InfoReceived
+    | ReferReceived
+    | ReferAnswered
+    | Notified
     | SessionEnded
     | RequestReceived
     | ResponseReceived

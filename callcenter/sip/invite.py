@@ -23,6 +23,7 @@ from callcenter.sip.events import (
 )
 from callcenter.sip.headers import quote_string
 from callcenter.sip.message import REASONS
+from callcenter.sip.reason import in_words
 from callcenter.sip.transaction import Input, State, input_of
 from callcenter.sip.transaction_client import ClientInvite, cancel_of
 
@@ -315,7 +316,7 @@ class Session:
         match self.state:
             case SessionState.INCOMING:
                 self._refuse_pending(487, now)
-                self._end(EndedBy.PEER, 487, request.headers.get("Reason") or REASONS[487])
+                self._end(EndedBy.PEER, 487, in_words(request.headers) or REASONS[487])
                 self._forget(now)
             case _:
                 # A re-INVITE: the session goes on as it was.
@@ -325,7 +326,7 @@ class Session:
     def on_bye(self, request: Request, dialog: Dialog, flow: Flow, now: float) -> None:
         """The peer hangs up (15.1.2)."""
         self._core.respond(self._core.accept_request(request, flow, now), 200, now)
-        reason = request.headers.get("Reason") or REASONS[200]
+        reason = in_words(request.headers) or REASONS[200]
         match self.state:
             case SessionState.INCOMING | SessionState.ANSWERED | SessionState.ESTABLISHED:
                 self._end(EndedBy.PEER, 200, reason)
@@ -463,7 +464,7 @@ class Session:
             case SessionState.CALLING | SessionState.PROCEEDING, Input.FAILURE:
                 reason = response.reason or REASONS.get(response.status, "")
                 self._core.emit(Rejected(self.id, response.status, reason, response))
-                self._end(EndedBy.PEER, response.status, response.headers.get("Reason") or reason)
+                self._end(EndedBy.PEER, response.status, in_words(response.headers) or reason)
                 self._forget(now)
             case SessionState.ABANDONED | SessionState.CANCELLED, Input.FAILURE:
                 self._forget(now)
