@@ -10,6 +10,7 @@ from callcenter.sip.events import Effect, Send
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.invite import Session
 from callcenter.sip.refer import Reference
+from callcenter.sip.strangers import Strangers, fit
 from callcenter.sip.timers import Deadlines, SipTimers
 from callcenter.sip.transaction import Deliver, Failed, Output, State
 from callcenter.sip.transaction_client import ClientInvite, ClientRequest, ClientUser, client_key
@@ -50,6 +51,7 @@ class Core:
         # By session and number: REFERs of peers, and the numbers of those that we sent.
         self.references: dict[str, dict[int, Reference]] = {}
         self.asked: dict[str, set[int]] = {}
+        self.strangers = Strangers()
         self.allow = ("Allow", ", ".join(methods))
         self.supported = ("Supported", ", ".join(supported))
         self._agent_name = agent_name
@@ -108,6 +110,11 @@ class Core:
         """Send another request; ``user`` hears what becomes of it, if anybody wants to know."""
         self._name_client(request)
         self._start(ClientRequest(client_key(_branch(request), request.method), request, flow, self.timers, user), now)
+
+    def send_once(self, request: Request, flow: Flow) -> None:
+        """Send a request whose answer nobody waits for, to a peer who may not be there at all."""
+        self._name_client(request)
+        self._out.append(Send(flow, request.to_bytes(), ""))
 
     def send_ack(self, request: Request, flow: Flow) -> Send:
         """Send an ACK to a 2xx; returns it, to be sent again. If it is lost, the repeated 2xx asks for it."""
@@ -202,7 +209,9 @@ class Core:
         tag = blake2b(seed.encode(), digest_size=8, key=self._secret).hexdigest()
         response = request.response(status, reason, to_tag=tag, headers=headers)
         self._name_server(response)
-        self._out.append(Send(answer_flow(request.via, flow), response.to_bytes(), ""))
+        data = fit(response, request.octets) if request.octets else response.to_bytes()
+        if data is not None:
+            self._out.append(Send(answer_flow(request.via, flow), data, ""))
 
     def challenge(self, server: ServerRequest, headers: HeaderLines, reason: str | None) -> None:
         """Answer 401 and keep nothing: a repeated request is challenged again (8.2.7, 22.1).
@@ -248,6 +257,7 @@ class Core:
         """The session has ended."""
         self.sessions.pop(session.id, None)
         self.asked.pop(session.id, None)
+        self.strangers.forget(session.id)
         for dialog in session.dialogs():
             self.leave(dialog)
         for connection in session.connections:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import md5, sha256
 
+from callcenter.sip.guard import source_name
 from callcenter.sip.headers import quote_string, unquote_string
 from callcenter.sip.message import Request
 
@@ -35,6 +36,9 @@ class Algorithm(StrEnum):
 
     MD5 = "MD5"
     SHA256 = "SHA-256"
+
+
+_HA1_LENGTH = {Algorithm.MD5: 32, Algorithm.SHA256: 64}
 
 
 def digest_hash(algorithm: Algorithm, text: str) -> str:
@@ -119,9 +123,12 @@ class DigestServer:
         # Nonces issued before this were forgotten to keep the bound, and may have been used.
         self._forgotten_until = 0
 
-    def challenges(self, now: float, *, stale: bool = False) -> list[str]:
-        """The values of WWW-Authenticate, one per algorithm, all with the same new nonce (RFC 8760 2.4)."""
-        nonce = self._new_nonce(now)
+    def challenges(self, now: float, *, stale: bool = False, source: str = "") -> list[str]:
+        """The values of WWW-Authenticate, one per algorithm, all with the same new nonce (RFC 8760 2.4).
+
+        The nonce is good for ``source`` alone, the host that it is sent to.
+        """
+        nonce = self._new_nonce(now, source)
         tail = ", stale=true" if stale else ""
         realm = quote_string(self.realm)
         return [
@@ -136,61 +143,71 @@ class DigestServer:
         now: float,
         *,
         header: str = "Authorization",
+        source: str = "",
     ) -> Verdict:
-        """Whether the request carries credentials of a user that ``lookup`` knows.
+        """Whether the request, which came from the host ``source``, carries credentials of a user ``lookup`` knows.
 
         The digest-uri is taken as the peer wrote it: phones and proxies write it in many ways, and each nonce count
         is good for one request only. An unknown user takes the same work and gets the same answer as a wrong password.
+        Refused is only who answered a nonce that was sent to ``source`` not long ago, and so is there in truth; who
+        guesses by another nonce is challenged, and learns nothing by that.
         """
         for value in request.headers.all(header)[:MAX_CREDENTIALS]:
             answer = _Answer.read(value)
             if answer is not None and answer.realm == self.realm and answer.algorithm in self._algorithms:
-                return self._judge(answer, request.method, lookup, now)
+                return self._judge(answer, request.method, lookup, now, source)
         return Challenge(stale=False)
 
-    def _judge(self, answer: _Answer, method: str, lookup: Callable[[str], Credentials | None], now: float) -> Verdict:
+    def _judge(
+        self, answer: _Answer, method: str, lookup: Callable[[str], Credentials | None], now: float, source: str
+    ) -> Verdict:
+        issued = self._issued_at(answer.nonce, source)
         known = lookup(answer.user)
         secret = known.ha1(answer.algorithm) if known is not None else ""
-        # The same steps are gone whether there is such a user or not.
+        # The same steps are gone, over texts of the same length, whether there is such a user or not.
         nobody = hmac.new(self._key, answer.user.encode("utf-8", "replace"), sha256).hexdigest()
-        expected = answer.digest(secret or nobody, method)
+        expected = answer.digest(secret or nobody[: _HA1_LENGTH[answer.algorithm]], method)
         right = hmac.compare_digest(expected.encode(), answer.response.lower().encode("utf-8", "replace"))
-        if not right or known is None:
-            return Refused()
+        # What hangs on the nonce alone is told of before what hangs on the password.
         if answer.qop is None and not self._allow_rfc2069:
             return Challenge(stale=False)
-        if not self._use(answer, now):
+        if issued is None or not self._is_fresh(issued, now):
+            return Challenge(stale=True)
+        if not right or known is None:
+            return Refused()
+        if not self._use(answer, issued, now):
             return Challenge(stale=True)
         return Verified(known.user)
 
-    def _new_nonce(self, now: float) -> str:
-        # Time and a running number make it unique, the signature makes it ours.
+    def _new_nonce(self, now: float, source: str) -> str:
+        # Time and a running number make it unique, the signature makes it ours, and its source's.
         self._issued = (self._issued + 1) % 2**24
-        return self._sign(max(0, int(now * 1000)).to_bytes(7, "big") + self._issued.to_bytes(3, "big"))
+        return self._sign(max(0, int(now * 1000)).to_bytes(7, "big") + self._issued.to_bytes(3, "big"), source)
 
-    def _sign(self, stamp: bytes) -> str:
-        mac = hmac.new(self._key, stamp + self.realm.encode(), sha256).digest()[:_MAC]
+    def _sign(self, stamp: bytes, source: str) -> str:
+        signed = stamp + f"{source_name(source)}\0{self.realm}".encode()
+        mac = hmac.new(self._key, signed, sha256).digest()[:_MAC]
         return urlsafe_b64encode(stamp + mac).decode().rstrip("=")
 
-    def _issued_at(self, nonce: str) -> int | None:
-        """The Unix milliseconds at which we issued a nonce; None when it is none of ours."""
+    def _issued_at(self, nonce: str, source: str) -> int | None:
+        """The Unix milliseconds at which we issued a nonce to ``source``; None when it is none of those."""
         try:
             stamp = urlsafe_b64decode(nonce.encode() + b"==")[:10]
         except ValueError:
             return None
-        if len(stamp) != 10 or not hmac.compare_digest(self._sign(stamp).encode(), nonce.encode()):
+        if len(stamp) != 10 or not hmac.compare_digest(self._sign(stamp, source).encode(), nonce.encode()):
             return None
         return int.from_bytes(stamp[:7], "big")
 
-    def _use(self, answer: _Answer, now: float) -> bool:
-        """Note that a nonce is used; False when it is not ours, too old, or was used with this count before."""
-        issued = self._issued_at(answer.nonce)
-        if issued is None or issued <= self._forgotten_until:
-            return False
+    def _is_fresh(self, issued: int, now: float) -> bool:
+        """Whether a nonce of this time is still good, and not among those that were forgotten."""
         now_ms = int(now * 1000)
-        if not issued - 1000 <= now_ms <= issued + int(self._nonce_life * 1000):
-            return False
-        self._forget_old(now_ms)
+        in_time = issued - 1000 <= now_ms <= issued + int(self._nonce_life * 1000)
+        return in_time and issued > self._forgotten_until
+
+    def _use(self, answer: _Answer, issued: int, now: float) -> bool:
+        """Note that a nonce is used; False when it was used with this count before."""
+        self._forget_old(int(now * 1000))
         use = self._used.get(answer.nonce)
         if use is None:
             if len(self._used) >= self._max_nonces:

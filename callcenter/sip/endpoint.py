@@ -94,6 +94,9 @@ class Endpoint:
     ``screen``, when set, is asked of each new INVITE before a transaction is made for it. So a challenge goes out
     without a 100 before it, which simple phones take for the answer to read, and whoever has no password makes us keep
     nothing.
+
+    ``stranger`` gives the source of who is known by nothing, and empty for all others: over UDP they are answered
+    little until they have shown that they are there (see sip/strangers.py).
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class Endpoint:
     ) -> None:
         self.healthy = True
         self.screen: Screen | None = None
+        self.stranger: Callable[[Flow], str] = _nobody
         self._limits = limits
         self._accepted = frozenset(accept_methods)
         self._supported = frozenset(supported)
@@ -450,12 +454,14 @@ class Endpoint:
                 core.refuse(request, flow, 405, [core.allow])
             return
         if method == "ACK":
+            core.strangers.heard(session.id)
             session.on_ack(request, now)
             return
         if not dialog.in_order(request.cseq.number):
             core.refuse(request, flow, 500)
             return
         dialog.heard(request, flow)
+        core.strangers.heard(session.id)
         core.follow(flow, session)
         if self._requires_unknown(request, flow):
             return
@@ -483,12 +489,15 @@ class Endpoint:
                 core.refuse(request, flow, 405, [core.allow])
 
     def _odd_ack(self, request: Request, now: float) -> None:
-        """An ACK to a 2xx with a To tag of its own and the branch of the INVITE: pyVoIP means that INVITE."""
+        """An ACK to a 2xx with a To tag of its own and the branch of the INVITE: pyVoIP means that INVITE.
+
+        A stranger's shows nothing: whoever forged the INVITE knows its branch.
+        """
         invite = self._core.servers.get(server_key(request, "INVITE"))
         if not isinstance(invite, ServerInvite) or invite.request.call_id != request.call_id:
             return
         session = invite.user
-        if isinstance(session, Session) and session.server is invite:
+        if isinstance(session, Session) and session.server is invite and not self._core.strangers.unheard(session.id):
             session.on_ack(request, now)
 
     def _outside_dialog(self, request: Request, flow: Flow, now: float) -> None:
@@ -540,12 +549,18 @@ class Endpoint:
             replaced = self._replaced(request, flow)
             if replaced is None:
                 return
+            source = self.stranger(flow) if not flow.reliable else ""
+            if source and not core.strangers.room(source):
+                self._refuse_for_load(request, flow)
+                return
             tag = core.tag()
             server = core.accept_invite(request, flow, None, now)
             contact = core.contact(flow, request.uri.user, _scheme_of_contact(request, peer))
             session = Session.incoming(core, tag, server, contact, flow, now)
             server.user, server.tag = session, tag
             core.sessions[tag] = session
+            if source:
+                core.strangers.began(tag, source, server)
             core.emit(InviteReceived(tag, request, flow, sdp_of(request), user, replaced))
 
     def _replaced(self, request: Request, flow: Flow) -> str | None:
@@ -681,6 +696,10 @@ def _scheme_of_contact(request: Request, peer: NameAddr) -> str:
     routes = request.record_routes
     uris = (request.uri, routes[0].uri if routes else peer.uri)
     return "sips" if any(uri.scheme == "sips" for uri in uris) else "sip"
+
+
+def _nobody(_: Flow) -> str:
+    return ""
 
 
 def _own_address(flow: Flow) -> Address:

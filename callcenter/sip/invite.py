@@ -740,6 +740,11 @@ class Session:
         request = self.dialog.request("BYE", self._core.via(hop))
         for name, value in self._parting:
             request.headers.add(name, value)
+        if self._core.strangers.unheard(self.id):
+            # Nothing tells that anybody is there: one word is enough.
+            self._core.send_once(request, hop)
+            self._forget(now)
+            return
         self._core.send_request(request, hop, self, now)
 
     def _close(self, now: float) -> None:

@@ -102,9 +102,11 @@ _T = TypeVar("_T")
 class _Message(ABC):
     """What requests and responses share. Headers may be changed, the rest is fixed."""
 
-    __slots__ = ("_cache", "_version", "_wire", "body", "headers")
+    __slots__ = ("_cache", "_version", "_wire", "body", "headers", "octets")
 
     def __init__(self, headers: Headers, body: bytes) -> None:
+        # How long the datagram was that it came in; 0: it came in none.
+        self.octets = 0
         self.headers: Final = headers
         self.body: Final = body
         self._cache: dict[str, Any] = {}

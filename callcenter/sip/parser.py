@@ -41,6 +41,17 @@ def parse(data: bytes) -> Message:
 
     Raises SipParseError: 400, 414 (URI), 505 (version), 513 (size); with ``partial`` when it can be answered.
     """
+    try:
+        message = _parse(data)
+    except SipParseError as error:
+        if error.partial is not None:
+            error.partial.octets = len(data)
+        raise
+    message.octets = len(data)
+    return message
+
+
+def _parse(data: bytes) -> Message:
     if len(data) > MAX_MESSAGE:
         raise SipParseError("Message too large", status=513)
     start = 0
@@ -193,7 +204,9 @@ def _with_salvaged_via(request: Request) -> Request | None:
                 items[index] = key, name, str(Via.salvage(value))
             except SipParseError:
                 return None
-            return Request(request.method, request.uri, Headers(checked=items), request.body)
+            salvaged = Request(request.method, request.uri, Headers(checked=items), request.body)
+            salvaged.octets = request.octets
+            return salvaged
     return None
 
 

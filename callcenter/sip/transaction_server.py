@@ -50,7 +50,7 @@ class ServerInvite(Transaction):
     A 2xx is repeated by its user, through ``respond``.
     """
 
-    __slots__ = ("_last", "merge_key", "request", "tag", "user")
+    __slots__ = ("_last", "left", "merge_key", "request", "tag", "user")
 
     def __init__(self, key: str, request: Request, flow: Flow, timers: SipTimers) -> None:
         super().__init__(key, flow, timers, State.PROCEEDING)
@@ -59,6 +59,8 @@ class ServerInvite(Transaction):
         # The To tag of its answers, which the answer to a CANCEL has too.
         self.tag: str | None = None
         self.merge_key: MergeKey | None = None
+        # Messages that may still be sent to a stranger; None: no bound (see sip/strangers.py).
+        self.left: int | None = None
         self._last = b""
 
     def receive(self, method: str, now: float) -> list[Output]:
@@ -137,6 +139,10 @@ class ServerInvite(Transaction):
                 return []
 
     def _send(self) -> list[Output]:
+        if self.left is not None:
+            if not self.left:
+                return []
+            self.left -= 1
         return [Send(self.flow, self._last, self.key)]
 
 

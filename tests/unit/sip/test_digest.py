@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given
 
+from callcenter.sip import digest
 from callcenter.sip.digest import (
     MAX_NONCES,
     Algorithm,
@@ -200,10 +203,58 @@ def test_wrong_password_and_unknown_user_are_the_same() -> None:
     assert verify(one, old_form(challenges[0], password="wrong")) == Refused()
     # Also with nonces that are not ours or too old: nothing tells whether there is such a user.
     foreign = ['Digest realm="callcenter.example", nonce="x", qop="auth"']
-    for nonces in (foreign, challenges):
-        for at in (NOW, NOW + 10_000):
-            assert verify(one, answer(nonces, user="nobody"), now=at) == Refused()
-            assert verify(one, answer(nonces, password="wrong"), now=at) == Refused()
+    for nonces, at in ((foreign, NOW), (foreign, NOW + 10_000), (challenges, NOW + 10_000)):
+        assert verify(one, answer(nonces, user="nobody"), now=at) == Challenge(stale=True)
+        assert verify(one, answer(nonces, password="wrong"), now=at) == Challenge(stale=True)
+        assert verify(one, answer(nonces), now=at) == Challenge(stale=True), "nor whether the password is right"
+
+
+def test_a_nonce_is_good_for_the_source_that_it_was_sent_to() -> None:
+    """Who forges an address sees no nonce that was sent there, and so fails no login in its name."""
+    one = server()
+    mine = one.challenges(NOW, source="192.0.2.2")
+
+    def verdict(source: str, **named: Any) -> Verdict:
+        return one.verify(register(answer(mine, **named)), lookup, NOW, source=source)
+
+    assert verdict("192.0.2.3", password="wrong") == Challenge(stale=True)
+    assert verdict("192.0.2.3") == Challenge(stale=True)
+    assert verdict("192.0.2.2", password="wrong") == Refused()
+    assert verdict("::ffff:192.0.2.2") == Verified("ana")
+
+
+def test_a_phone_that_changes_its_ipv6_address_within_its_network_keeps_its_nonce() -> None:
+    one = server()
+    mine = one.challenges(NOW, source="2001:db8::1")
+    right = one.verify(register(answer(mine)), lookup, NOW, source="2001:db8::abcd")
+    assert right == Verified("ana")
+    assert one.verify(register(answer(mine, nc=2)), lookup, NOW, source="2001:db8:0:1::1") == Challenge(stale=True)
+
+
+def test_an_unknown_user_costs_the_same_work_as_a_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted, not timed: the same hashes of the same lengths, and no step more."""
+    work: list[tuple[str, int]] = []
+    hashed, mac = digest.digest_hash, hmac.new
+
+    def counted(algorithm: Algorithm, text: str) -> str:
+        work.append((algorithm, len(text)))
+        return hashed(algorithm, text)
+
+    def signed(key: bytes, message: bytes, how: Any) -> Any:
+        work.append(("hmac", len(message)))
+        return mac(key, message, how)
+
+    one = server()
+    answers = [answer(one.challenges(NOW), user=user, password="wrong") for user in ("ana", "eve")]
+    monkeypatch.setattr(digest, "digest_hash", counted)
+    monkeypatch.setattr(hmac, "new", signed)
+    done = []
+    for value in answers:
+        work.clear()
+        assert verify(one, value) == Refused()
+        done.append(list(work))
+    assert done[0] == done[1]
+    assert len(done[0]) == 4, "the nonce, what stands for nobody's secret, and two hashes of the answer"
 
 
 def test_nobody_gets_in_without_a_secret() -> None:
@@ -324,7 +375,7 @@ def test_old_nonces_are_forgotten() -> None:
 def test_strangers_fill_no_memory() -> None:
     one = server()
     for step in range(20):
-        assert verify(one, answer(one.challenges(NOW + step), password="wrong"), now=NOW) == Refused()
+        assert verify(one, answer(one.challenges(NOW + step), password="wrong"), now=NOW + step) == Refused()
     assert " 0 nonces" in repr(one)
     assert MAX_NONCES >= 10_000
 
