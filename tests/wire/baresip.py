@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.wire import process, tone
-from tests.wire.wait import until
+from tests.wire.wait import PATIENCE, until
 
-STARTS_WITHIN = 10.0  # s
-ANSWERS_WITHIN = 5.0  # s, for a command on the control port
 REGISTERED = re.compile(r"\} 200 .*\[\d+ bindings?\]")
 SPEAKS_FOR = 180.0  # s of tone: baresip hangs up when its file ends, so longer than any test
 MODULES = next((str(path) for path in Path("/usr/lib").glob("**/baresip/modules") if path.is_dir()), "")
@@ -113,7 +111,7 @@ class Baresip:
         return f"<sip:{self.user}@{self.registrar};transport={self.transport}>;" + ";".join(params)
 
     async def _connect(self, port: int) -> None:
-        deadline = time.monotonic() + STARTS_WITHIN
+        deadline = time.monotonic() + PATIENCE
         while True:
             assert self._process is not None
             assert self._process.returncode is None, f"baresip ended: {self.log()}"
@@ -147,6 +145,9 @@ class Baresip:
                     )
                 elif (waiting := self._replies.pop(str(message.get("token", "")), None)) and not waiting.done():
                     waiting.set_result(message)
+        for waiting in self._replies.values():
+            if not waiting.done():
+                waiting.set_exception(ConnectionResetError(f"baresip ended: {self.log()}"))
 
     async def command(self, name: str, params: str = "") -> dict[str, Any]:
         """Gives a command and returns the reply."""
@@ -156,14 +157,14 @@ class Baresip:
         body = json.dumps({"command": name, "params": params, "token": token}).encode()
         self._writer.write(b"%d:%s," % (len(body), body))
         try:
-            return await asyncio.wait_for(reply, ANSWERS_WITHIN)
+            return await asyncio.wait_for(reply, PATIENCE)
         except TimeoutError as error:
             reading = "reads on" if self._reader is None or not self._reader.done() else f"stopped: {self._reader}"
             raise AssertionError(
                 f"baresip did not answer {name}; it told {self.events[-5:]}; the reader {reading}; {self.log()}"
             ) from error
 
-    async def registered(self, seconds: float = 10.0) -> None:
+    async def registered(self, seconds: float = PATIENCE) -> None:
         """Waits for the registrar's 200; it may come before the control port takes a reader, so baresip's log tells."""
         await until(lambda: REGISTERED.search(self.log()), lambda: f"{self.user} is registered: {self.log()}", seconds)
 
@@ -198,7 +199,7 @@ class Baresip:
         """The first event of that type behind the first ``after`` ones."""
         return next((event for event in self.events[after:] if event.type == kind), None)
 
-    async def event(self, kind: str, *, after: int = 0, seconds: float = 10.0) -> Event:
+    async def event(self, kind: str, *, after: int = 0, seconds: float = PATIENCE) -> Event:
         """Waits for an event, also one that came before; ``after`` leaves out the first ones."""
         return await until(
             lambda: self.seen(kind, after),
@@ -227,7 +228,7 @@ class Baresip:
         path = self.recording
         return tone.loudness(tone.tail_of_wav(path, seconds)) if path else 0.0
 
-    async def heard(self, hz: float, seconds: float = 10.0) -> None:
+    async def heard(self, hz: float, seconds: float = PATIENCE) -> None:
         """Waits until it hears that tone."""
         await until(lambda: self.hears(hz), lambda: f"{self.user} hears {hz:g} Hz, not {self.hearing()} Hz", seconds)
 

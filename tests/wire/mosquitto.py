@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.wire import process
-from tests.wire.wait import until
+from tests.wire.wait import PATIENCE, until
 
 REFUSED = 128  # this reason code and those above it
 VERSIONS = {"5": "mqttv5", "3.1.1": "mqttv311"}
@@ -104,7 +104,7 @@ class Subscriber:
         """What came on one topic."""
         return [message for message in self.messages if message.topic == topic]
 
-    async def message(self, topic: str, *, after: int = 0, seconds: float = 10.0) -> Received:
+    async def message(self, topic: str, *, after: int = 0, seconds: float = PATIENCE) -> Received:
         """Waits for a message on a topic behind the first ``after`` ones of that topic."""
         found = await until(
             lambda: self.on(topic)[after:],

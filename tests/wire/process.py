@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-ENDS_WITHIN = 10.0  # s after SIGTERM; then SIGKILL
+ENDS_WITHIN = 30.0  # s after SIGTERM; then SIGKILL
 _given: set[int] = set()
 
 

@@ -44,7 +44,7 @@ async def call(
     calls: int = 1,
     rate: int = 50,
     talk: float = 2.0,
-    key: str = "1",
+    keys: str = "1",
     transport: str = "udp",
     seconds: float = 60.0,
     status: int = 404,
@@ -53,15 +53,15 @@ async def call(
 ) -> Tally:
     """Runs a scenario of ``scenarios/`` against ``target`` (host:port) and returns when all its calls are over.
 
-    ``key`` is what the caller presses, ``talk`` how long he stays then, ``status`` what a refused one must get,
+    ``keys`` is what the caller presses, ``talk`` how long he stays then, ``status`` what a refused one must get,
     ``name`` what the switch is told of who calls, ``info`` the type and the body of an INFO.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    digit = folder / "digit.pcap"
-    digit.write_bytes(tone.pcap_of_digit("0123456789*#".index(key)))
+    pressed = folder / "keys.pcap"
+    pressed.write_bytes(tone.pcap_of_keys(keys))
     script = folder / "scenario.xml"
     told = (SCENARIOS / f"{scenario}.xml").read_text()
-    told = told.replace("DIGIT_PCAP", str(digit)).replace("STATUS", str(status)).replace('"sipp [', f'"{name} [')
+    told = told.replace("KEYS_PCAP", str(pressed)).replace("STATUS", str(status)).replace('"sipp [', f'"{name} [')
     script.write_text(told.replace("INFO_TYPE", info[0]).replace("INFO_BODY", info[1]))
     command = [
         *("sipp", target, "-sf", str(script), "-s", number, "-i", "127.0.0.1", "-mi", "127.0.0.1"),

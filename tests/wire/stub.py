@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Self, cast
 
 from tests.wire import tone
-from tests.wire.wait import until
+from tests.wire.wait import PATIENCE, until
 
 Where = tuple[str, int]
 
@@ -226,7 +226,7 @@ class Stub(asyncio.DatagramProtocol):
             None,
         )
 
-    async def request(self, method: str, *, after: int = 0, seconds: float = 10.0) -> Message:
+    async def request(self, method: str, *, after: int = 0, seconds: float = PATIENCE) -> Message:
         """Waits for a request from the switch."""
         return await until(
             lambda: self.find(method=method, after=after),
@@ -270,7 +270,7 @@ class Stub(asyncio.DatagramProtocol):
         cseq = _header(request, "CSeq")
         return [m for m in self.received if m.status is not None and m.call_id == call_id and m.header("CSeq") == cseq]
 
-    async def final(self, request: str, seconds: float = 10.0) -> Message:
+    async def final(self, request: str, seconds: float = PATIENCE) -> Message:
         """Sends a request, repeated as UDP wants it, and returns its final answer; an INVITE's refusal is ACKed."""
         repeat = asyncio.get_running_loop()
         deadline = repeat.time() + seconds
@@ -330,7 +330,7 @@ class Stub(asyncio.DatagramProtocol):
     def press(self, answer: Message, key: str) -> None:
         """Sends one key (RFC 4733) to where a 2xx said that it wants its sound."""
         assert self._media is not None
-        for packet in tone.rtp_of_digit("0123456789*#".index(key)):
+        for packet in tone.rtp_of_key(key):
             self._media.sendto(packet, self._ear(answer))
 
     async def speak(self, answer: Message, samples: tone.Samples) -> None:

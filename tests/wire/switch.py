@@ -18,12 +18,11 @@ from typing import Any, Self
 from ruamel.yaml import YAML
 
 from tests.wire import process
-from tests.wire.wait import until
+from tests.wire.wait import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent.parent
 PYTHON_PATH = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
 WARNINGS = "default,ignore:'audioop' is deprecated:DeprecationWarning"
-READY_WITHIN = 30.0  # s
 MARK = "CALLCENTER_TEST_MARK"  # in the environment of the switch and so of all that it starts
 
 
@@ -60,7 +59,7 @@ class Switch:
             environment={**os.environ, "PYTHONPATH": PYTHON_PATH, "PYTHONWARNINGS": WARNINGS, MARK: self._mark},
         )
         try:
-            async with asyncio.timeout(READY_WITHIN):
+            async with asyncio.timeout(PATIENCE):
                 self.ready = await (self._read_trial() if self.data is None else self._read_lines(self.data))
         except (TimeoutError, ValueError) as error:
             await process.end(self._process)
@@ -154,7 +153,7 @@ class Switch:
         finally:
             connection.close()
 
-    async def interactions(self, count: int = 1, seconds: float = 10.0) -> list[sqlite3.Row]:
+    async def interactions(self, count: int = 1, seconds: float = PATIENCE) -> list[sqlite3.Row]:
         """The saved calls, when that many are over; in the order in which they arrived."""
         sql = "SELECT * FROM interactions WHERE ended_at IS NOT NULL ORDER BY arrived_at"
         return await until(

@@ -71,7 +71,12 @@ async def test_fifty_calls_a_second_are_all_booked_as_they_were(tmp_path: Path) 
         talked = outcomes["talker"]["handled"]
         assert talked + outcomes["talker"]["abandoned"] == talkers.succeeded
         print(f"talkers: {outcomes['talker']}; {served} calls in the database")
-        assert talked == phones.talked() > 0.8 * talkers.succeeded, "who talked, says the database, talked to a phone"
+        assert talked > 0.8 * talkers.succeeded
+        picked_up = switch.query(
+            "SELECT 1 FROM facts WHERE kind = 'OfferEnded' AND json_extract(body, '$.result') = 'accepted'"
+        )
+        # Some callers hang up in the moment in which a phone is picked up.
+        assert talked <= len(picked_up) <= phones.talked(), "who talked, says the database, talked to a phone"
         assert sum(tally.refused for tally in tallies.values()) > 0, "the switch was full at times"
         assert {row["ended_by"] for row in saved} == {"caller"}
         assert not switch.query("SELECT 1 FROM open_calls")

@@ -12,7 +12,7 @@ import pytest_asyncio
 from tests.wire.floor import TECH
 from tests.wire.stub import Message, Stub
 from tests.wire.switch import Switch
-from tests.wire.wait import stays, until
+from tests.wire.wait import PATIENCE, stays, until
 
 # One switch serves all of this module: what one case has spoilt, the next would show.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -212,7 +212,7 @@ async def _statuses(reader: asyncio.StreamReader, count: int | None = None) -> l
     """The statuses that come within the time in which a loopback answers; with ``count``, that many."""
     data = b""
     try:
-        async with asyncio.timeout(QUIET_FOR if count is None else 5):
+        async with asyncio.timeout(QUIET_FOR if count is None else PATIENCE):
             while chunk := await reader.read(65536):
                 data += chunk
                 if count is not None and data.count(b"SIP/2.0 ") >= count:

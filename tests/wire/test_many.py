@@ -31,12 +31,11 @@ async def test_fifty_calls_at_once_none_lost(switch: Switch, tmp_path: Path, tra
             calls=CALLS,
             rate=CALLS,
             talk=9.0,
-            key=TECH.key,
+            keys=TECH.keys,
             transport=transport,
         )
         assert tally.clean, tally
         assert tally.succeeded == CALLS
-        assert tally.retransmissions == 0, "no answer was so late that it was asked for again"
         saved = await switch.interactions(CALLS)
         assert len(saved) == CALLS
         assert len({row["call_id"] for row in saved}) == CALLS

@@ -103,22 +103,28 @@ def is_tone(samples: Samples, hz: float) -> bool:
     return found is not None and abs(found - hz) <= 10 and purity(samples, hz) > 0.8
 
 
-def rtp_of_digit(event: int, *, payload_type: int = 101, packets: int = 6) -> list[bytes]:
-    """The RTP packets of one RFC 4733 key: start, going on, and three times its end."""
+KEYS = "0123456789*#"
+"""The keys of a telephone, in the order of their events (RFC 4733)."""
+
+
+def rtp_of_key(key: str, *, payload_type: int = 101, packets: int = 6, nth: int = 0) -> list[bytes]:
+    """The RTP packets of one key, the ``nth`` of its call: start, going on, and three times its end."""
     made = []
     for number in range(packets + 3):
         ended = number >= packets
         marked = payload_type | (0x80 if number == 0 else 0)
-        header = struct.pack("!BBHII", 0x80, marked, 1000 + number, 16000, 0x0BADCAFE)
+        sequence, timestamp = 1000 + nth * (packets + 3) + number, 16000 + nth * 8000
+        header = struct.pack("!BBHII", 0x80, marked, sequence, timestamp, 0x0BADCAFE)
         duration = 160 * min(number + 1, packets)
-        made.append(header + struct.pack("!BBH", event, (0x80 if ended else 0) | 10, duration))
+        made.append(header + struct.pack("!BBH", KEYS.index(key), (0x80 if ended else 0) | 10, duration))
     return made
 
 
-def pcap_of_digit(event: int) -> bytes:
-    """The same as a capture, 20 ms apart, for sipp's play_pcap_audio."""
+def pcap_of_keys(keys: str) -> bytes:
+    """Keys one after the other as a capture, 20 ms from packet to packet, for sipp's play_pcap_audio."""
     out = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
-    for number, rtp in enumerate(rtp_of_digit(event)):
+    packets = [rtp for nth, key in enumerate(keys) for rtp in rtp_of_key(key, nth=nth)]
+    for number, rtp in enumerate(packets):
         udp = struct.pack("!HHHH", 4000, 4000, 8 + len(rtp), 0) + rtp
         ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), number, 0, 64, 17, 0, b"\x7f\0\0\1", b"\x7f\0\0\1")
         frame = b"\0" * 12 + b"\x08\0" + ip + udp

@@ -10,9 +10,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 LOOK_EVERY = 0.02  # s
+PATIENCE = 30.0  # s until a test gives up: never how long a thing may take, for a busy machine takes its time
 
 
-async def until(what: Callable[[], T | None], said: str | Callable[[], str], seconds: float = 10.0) -> T:
+async def until(what: Callable[[], T | None], said: str | Callable[[], str], seconds: float = PATIENCE) -> T:
     """The first true value of ``what()``. Raises AssertionError with ``said`` when none came in time."""
     deadline = time.monotonic() + seconds
     while not (value := what()):

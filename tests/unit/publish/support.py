@@ -52,7 +52,7 @@ class Log:
         return self.last_seq
 
 
-async def until(true: Callable[[], object], within: float = 10.0) -> None:
+async def until(true: Callable[[], object], within: float = 30.0) -> None:
     """Until it is true; fails after ``within`` seconds."""
     async with asyncio.timeout(within):
         while not true():  # noqa: ASYNC110 - what is looked at tells nobody

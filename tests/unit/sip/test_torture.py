@@ -572,3 +572,68 @@ def test_inv2543() -> None:
     # A caller of today, who tags its From, lacks a Contact.
     today = torture.INV2543.replace(b"net;user=phone>", b"net;user=phone>;tag=1")
     assert answers(endpoint().receive(today, UDP, 0.0)) == [400]
+
+
+# -- all of them, through the endpoint: as datagrams, and as a stream in octets that come one by one
+
+# What the endpoint does with those that a rule decides.
+RULED: dict[str, tuple[list[int], list[type[Effect]]]] = {
+    "badbranch": ([200], []),
+    "insuf": ([400], []),
+    "unkscm": ([416], []),
+    "novelsc": ([416], []),
+    "unksm2": ([], [RequestReceived]),  # what can be registered, the registrar knows
+    "bext01": ([420], []),
+    "invut": ([415], []),
+    "regaut01": ([], [RequestReceived]),
+    "multi01": ([400], []),
+    "mcl01": ([400], []),
+    "bcast": ([], []),
+    "zeromf": ([200], []),
+    "cparam01": ([], [RequestReceived]),
+    "cparam02": ([], [RequestReceived]),
+    "regescrt": ([], [RequestReceived]),
+    "sdp01": ([406], []),
+    "inv2543": ([100], [InviteReceived]),
+}
+MESSAGES = {**torture.VALID, **{name: data for name, (data, _, _) in torture.INVALID.items()}, **torture.BY_RULE}
+AS_DATAGRAM: dict[str, tuple[list[int], list[type[Effect]]]] = {
+    **TREATED,
+    **{name: ([status] if answered else [], []) for name, (_, status, answered) in torture.INVALID.items()},
+    **RULED,
+}
+# A stream asks for a length that is right (RFC 3261 18.3), and reads all that comes.
+AS_STREAM = AS_DATAGRAM | {
+    "dblreq": ([400], [RequestReceived]),  # the second request has no Contact
+    "clerr": ([], []),  # the rest of its body may still come
+    "inv2543": ([400], []),
+}
+# Where the stream is read no further: no length, two of them, octets behind the body that begin no message.
+LOST = {"dblreq", "ncl", "mcl01", "inv2543"}
+
+
+def test_what_becomes_of_each_is_said() -> None:
+    assert MESSAGES.keys() == AS_DATAGRAM.keys() == AS_STREAM.keys()
+    assert len(MESSAGES) == 49
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_every_torture_message_as_a_datagram(name: str) -> None:
+    effects = endpoint().receive(MESSAGES[name], UDP, 0.0)
+    assert (answers(effects), events(effects)) == AS_DATAGRAM[name]
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_every_torture_message_as_a_stream(name: str) -> None:
+    it, stream, effects = endpoint(), StreamParser(), list[Effect]()
+    for octet in MESSAGES[name]:
+        for item in stream.feed(bytes([octet])):
+            if isinstance(item, SipParseError):
+                effects += it.receive_error(item, TCP, 0.0)
+            elif not isinstance(item, KeepAlive):
+                effects += it.receive_message(item, TCP, 0.0)
+    assert (answers(effects), events(effects)) == AS_STREAM[name]
+    assert stream.fatal is (name in LOST)
+    assert {effect.flow for effect in effects if isinstance(effect, Send)} <= {TCP}, (
+        "answers go back where it came from"
+    )
