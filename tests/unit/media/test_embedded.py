@@ -410,7 +410,7 @@ async def test_a_private_phone_may_begin_a_new_stream_at_any_time(house: RealHou
     assert {sequence_step(b.sequence, a.sequence) for (_, a), (_, b) in pairwise(bob.received)} == {1}
 
 
-async def test_a_mistake_in_a_worker_shows_no_key(house: RealHouse, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_mistake_in_a_worker_shows_no_key(capfd: pytest.CaptureFixture[str], house: RealHouse) -> None:
     call, amy = Call(house), house.peer("amy")
     session = await call.incoming(amy)
     assert isinstance(session, EmbeddedSession)
