@@ -50,11 +50,11 @@ async def ring_agent(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Part
         try:
             pop = SentPop(call, offer)
             undo.callback(pop.close)
-            description = await sound.open(services.plane, call.id, binding.flow, offer=None, beside=call.caller.sound)
+            await sound.open(services.plane, call.id, binding.flow, offer=None, beside=call.caller.sound)
             await pop.confirmed()
             if in_hand.withdrawn.done():
                 return None
-            party = Party(Side.AGENT, dial(call, offer.agent_id, binding, description), sound)
+            party = Party(Side.AGENT, dial(call, offer.agent_id, binding, sound), sound)
             undo.callback(party.close)
             outcome = await pick_up(waiting, in_hand, party.leg)
             if in_hand.withdrawn.done():
@@ -69,23 +69,25 @@ async def ring_agent(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Part
             waiting.give_back(offer, OfferResult.LOST_RACE, str(error))
             return None
         except (BadDescription, NotAcceptable) as error:
-            waiting.give_back(offer, OfferResult.UNREACHABLE, f"the phone's answer is of no use: {error}")
+            waiting.give_back(offer, OfferResult.UNREACHABLE, f"no sound with this phone: {error}")
             return None
         waiting.picked_up(offer)
         undo.pop_all()
         return party
 
 
-def dial(call: Call, agent: str, binding: Binding, description: bytes) -> Leg:
+def dial(call: Call, agent: str, binding: Binding, sound: Sound) -> Leg:
     """Send the INVITE: the caller's number, and a display name that says for which company to answer."""
     user_agent, flow = call.services.user_agent, binding.flow
     here = NameAddr.parse(user_agent.contact(flow, None)).uri
+    description, insisting = sound.offer_to(flow)
     return user_agent.dial(
         binding.contact,
         flow,
         from_=NameAddr(Uri(user=call.from_number or "anonymous", host=here.host), call.client.name),
         to=NameAddr(Uri(user=agent, host=here.host)),
         sdp=description,
+        or_else=insisting,
         routes=binding.path,
     )
 

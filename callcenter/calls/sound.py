@@ -20,7 +20,8 @@ from callcenter.media.plane import (
     NoPacket,
     PlayEnded,
 )
-from callcenter.sip.flow import Flow
+from callcenter.sip.flow import Flow, Transport
+from callcenter.sip.sdp import SessionDescription, insisting_on_srtp, without_keys
 
 # Keys pressed ahead of the menus they are meant for; more than this is a child at the phone.
 MAX_KEYS_AHEAD = 32
@@ -70,6 +71,7 @@ class Sound:
         self.on_change: Callable[[], None] | None = None
         """Told of every key and of every end of a play, where no script waits on this sound."""
         self._session: MediaSession | None = None
+        self._private = False
         self.masking = False
         """Whether what is pressed now is a secret: told nowhere, and not to be recorded."""
         self._loop = loop
@@ -85,6 +87,7 @@ class Sound:
     ) -> bytes:
         """Open the session for the peer of ``flow``; returns our description. Raises what the plane's open raises."""
         self.signalled_from = flow.remote.host
+        self._private = flow.transport is Transport.TLS
         self._session = await plane.open(
             call_id,
             local=flow.local.host,
@@ -92,8 +95,25 @@ class Sound:
             on_event=self._take,
             offer=offer,
             beside=beside.session if beside is not None else None,
+            private=self._private,
         )
         return self._session.sdp
+
+    def offer_to(self, flow: Flow) -> tuple[bytes, bytes | None]:
+        """Our offer for a phone that is called by ``flow``, and the one that follows if it accepts none such.
+
+        Phones that ring together share one session: keys that one of them may have by TLS are not for one by UDP.
+        """
+        ours = SessionDescription.parse(self.session.sdp)
+        if self._private and flow.transport is not Transport.TLS:
+            return without_keys(ours).to_bytes(), None
+        insisting = insisting_on_srtp(ours)
+        return self.session.sdp, insisting.to_bytes() if insisting is not None else None
+
+    @property
+    def secure(self) -> str:
+        """The crypto-suite by which this party's sound is encrypted; empty for plain RTP, or none yet."""
+        return self._session.secure if self._session is not None else ""
 
     @property
     def session(self) -> MediaSession:

@@ -34,7 +34,7 @@ from callcenter.config.source import override, read_folder
 from callcenter.config.tree import Entry, Node
 from callcenter.config.wording import positions_asked, spelled_out
 from callcenter.media.plane import Clip
-from callcenter.media.settings import MediaSettings
+from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.model.customer import normalise_number
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import CertificateFiles, ClientCertificate, Listen, SipSettings, TlsSettings
@@ -341,6 +341,8 @@ class _Loader:
                 silence_timeout=media.silence_timeout,
                 missing_after=media.missing_after,
                 codecs=media.codecs,
+                srtp=Srtp(media.srtp),
+                srtp_without_tls=media.srtp_without_tls,
                 max_load=media.max_load,
             )
         except ValueError as error:

@@ -407,6 +407,8 @@ class Media(Shape):
     silence_timeout: Positive = 60.0
     missing_after: Positive = 5.0
     codecs: Annotated[tuple[Literal["PCMU", "PCMA"], ...], _some(8)] = CODECS  # type: ignore[assignment]
+    srtp: Literal["off", "optional", "required"] = "optional"
+    srtp_without_tls: bool = False
     max_load: Annotated[float, Field(gt=0, le=1)] = 0.7
 
 

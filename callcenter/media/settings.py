@@ -78,6 +78,8 @@ class MediaSettings:
             raise ValueError("rtcp_interval: write a duration longer than nothing")
         if not self.codecs or len(set(self.codecs)) < len(self.codecs) or not set(self.codecs) <= set(CODECS):
             raise ValueError(f"codecs: write some of {', '.join(CODECS)}, each once")
+        if self.srtp_without_tls and self.srtp is Srtp.OFF:
+            raise ValueError("srtp_without_tls: srtp is off: take one of the two away")
 
 
 def _is_address(text: str) -> bool:

@@ -252,6 +252,11 @@ class Leg:
             referral.reject(500)
             raise
 
+    def begin_again(self, session: str, sdp: bytes) -> None:
+        """The peer refused our description, and is called with another one; called by the UserAgent."""
+        self.id, self._local_sdp, self.refusal = session, sdp, None
+        self.state = LegState.NEW
+
     def take(self, event: events.Effect) -> None:
         """What the endpoint tells of this session; called by the UserAgent."""
         match event:

@@ -17,6 +17,7 @@ from callcenter.sip.events import (
     Acknowledged,
     Answered,
     Effect,
+    EndedBy,
     InfoReceived,
     InviteReceived,
     Notified,
@@ -46,6 +47,12 @@ if TYPE_CHECKING:
 # While we go down callers are told to try again after so many seconds: a restart takes less.
 DRAIN_RETRY_AFTER = 10
 CLOSE_LOOKS_EVERY = 0.05
+
+# How phones refuse a description: for want of anything common, of a known profile, or everywhere.
+NOT_ACCEPTABLE = frozenset({488, 415, 606})
+
+Invite = Callable[[bytes, str | None, int], "tuple[str, list[Effect]]"]
+"""Sends an INVITE with this description, Call-ID and CSeq."""
 
 
 class UserAgent:
@@ -77,6 +84,7 @@ class UserAgent:
         self._on_invite = on_invite
         self._on_request = on_request
         self._asked: dict[str, asyncio.Future[Response | None]] = {}
+        self._second: dict[str, tuple[bytes, Invite]] = {}
 
     async def open(self) -> None:
         """Listen. Raises TransportError."""
@@ -90,6 +98,7 @@ class UserAgent:
         from_: NameAddr,
         to: NameAddr,
         sdp: bytes,
+        or_else: bytes | None = None,
         headers: Iterable[tuple[str, str]] = (),
         routes: Sequence[str] = (),
         call_id: str | None = None,
@@ -97,26 +106,34 @@ class UserAgent:
     ) -> Leg:
         """Call ``target`` over ``flow``: the INVITE goes out before this returns. Await ``leg.outcome()``.
 
-        ``call_id`` and ``cseq`` repeat a call that was challenged.
+        ``or_else`` is offered to a peer that accepts no such description as ``sdp`` (488). ``call_id`` and ``cseq``
+        repeat a call that was challenged.
         """
-        session, effects = self._endpoint.invite(
-            target=target,
-            flow=flow,
-            from_=from_,
-            to=to,
-            sdp=sdp,
-            now=self._driver.now(),
-            routes=routes,
-            headers=headers,
-            call_id=call_id,
-            cseq=cseq,
-        )
+        headers = tuple(headers)
+
+        def invite(sdp: bytes, call_id: str | None, cseq: int) -> tuple[str, list[Effect]]:
+            return self._endpoint.invite(
+                target=target,
+                flow=flow,
+                from_=from_,
+                to=to,
+                sdp=sdp,
+                now=self._driver.now(),
+                routes=routes,
+                headers=headers,
+                call_id=call_id,
+                cseq=cseq,
+            )
+
+        session, effects = invite(sdp, call_id, cseq)
         number = to.uri.number_or_user
         leg = Leg(
             session, flow, self._endpoint, self._driver, remote_number=number, remote_name=to.label,
             dialled=number, local_sdp=sdp, call_id=call_id or "",
         )  # fmt: skip
         self.legs[session] = leg
+        if or_else is not None:
+            self._second[session] = or_else, invite
         self._driver.run(effects)
         return leg
 
@@ -244,7 +261,8 @@ class UserAgent:
                 self._invited(effect)
             case SessionEnded(session=session):
                 leg = self.legs.pop(session, None)
-                if leg is not None:
+                second = self._second.pop(session, None)
+                if leg is not None and not (second is not None and self._offer_second(leg, effect, *second)):
                     leg.take(effect)
             case ReferReceived():
                 self._referred(effect)
@@ -271,6 +289,17 @@ class UserAgent:
                 leg = self.legs.get(session)
                 if leg is not None:
                     leg.take(effect)
+
+    def _offer_second(self, leg: Leg, ended: SessionEnded, sdp: bytes, invite: Invite) -> bool:
+        """Call with the second description a peer that did not accept the first; returns whether that is so."""
+        refusal = leg.refusal
+        if refusal is None or ended.by is not EndedBy.PEER or ended.status not in NOT_ACCEPTABLE:
+            return False
+        session, effects = invite(sdp, refusal.call_id, refusal.cseq.number + 1)
+        self.legs[session] = leg
+        leg.begin_again(session, sdp)
+        self._driver.run(effects)
+        return True
 
     def _invited(self, event: InviteReceived) -> None:
         request, session = event.request, event.session

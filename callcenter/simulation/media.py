@@ -37,6 +37,7 @@ from callcenter.media.plane import (
 )
 from callcenter.media.settings import MediaSettings
 from callcenter.sip.crypto import Keys, Security
+from callcenter.sip.errors import SdpNotAcceptable
 from callcenter.sip.sdp import (
     PCMA,
     PCMU,
@@ -191,7 +192,7 @@ class SimEndpointMedia:
     ) -> None:
         self.world = world
         self.security = security
-        """Whether it speaks SRTP, and insists on it."""
+        """Whether it speaks SRTP; one that insists on it refuses RTP/AVP, whatever keys stand beside it."""
         self.events = events
         """Whether keys are sent as telephone events; else as tones in the voice."""
         self.mute = False
@@ -273,6 +274,8 @@ class SimEndpointMedia:
     def answer(self, offer: bytes) -> bytes:
         """Take an offer; returns our answer. Raises SdpError, SdpNotAcceptable."""
         described = SessionDescription.parse(offer)
+        if self.security is not None and self.security.insists and described.media[0].protocol == "RTP/AVP":
+            raise SdpNotAcceptable("this phone looks at the profile alone")
         negotiated = negotiate(
             described if self.events else _without_events(described),
             self._codecs,

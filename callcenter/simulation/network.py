@@ -141,7 +141,7 @@ class SimHost:
         elif flow.connection:
             self._receiver.send_failed(key)
         else:
-            self._connect(flow.remote, data, key)
+            self._connect(flow.transport, flow.remote, data, key)
 
     def address_towards(self, transport: Transport, host: str) -> Address:
         """This host's one address."""
@@ -199,9 +199,9 @@ class SimHost:
         if self._receiver is not None:
             self._receiver.connection_lost(end.number)
 
-    def add(self, local: Address, remote: Address) -> _End:
+    def add(self, transport: Transport, local: Address, remote: Address) -> _End:
         """Take up one end of a new connection."""
-        end = _End(self, next(self._numbers), local, remote)
+        end = _End(self, next(self._numbers), transport, local, remote)
         self._ends[end.number] = end
         self._by_remote[remote] = end
         return end
@@ -209,16 +209,16 @@ class SimHost:
     def __repr__(self) -> str:
         return f"<SimHost {self.address}:{self.port}{' gone' if self.gone else ''}>"
 
-    def _connect(self, remote: Address, data: bytes, key: str) -> None:
+    def _connect(self, transport: Transport, remote: Address, data: bytes, key: str) -> None:
         waiting = self._connecting.setdefault(remote, [])
         waiting.append((data, key))
         if len(waiting) > 1:
             return
         # A closed port refuses at once; a host that is silent is given up.
         wait = TCP_PATIENCE if self.gone or self.network.silent(remote.host) else 2 * self.network.delay()
-        self.network.loop.call_later(wait, self._connected, remote)
+        self.network.loop.call_later(wait, self._connected, transport, remote)
 
-    def _connected(self, remote: Address) -> None:
+    def _connected(self, transport: Transport, remote: Address) -> None:
         waiting = self._connecting.pop(remote, [])
         there = self.network.at(remote)
         if there is None or self.gone:
@@ -227,23 +227,23 @@ class SimHost:
                     self._receiver.send_failed(key)
             return
         local = Address(self.address, next(self._ports))
-        mine, theirs = self.add(local, remote), there.add(remote, local)
+        mine, theirs = self.add(transport, local, remote), there.add(transport, remote, local)
         mine.other, theirs.other = theirs, mine
         for data, _ in waiting:
             mine.send(data)
 
 
 class _End:
-    """One end of a TCP connection: octets arrive in order, in pieces of any size."""
+    """One end of a connection, TCP or TLS: octets arrive in order, in pieces of any size; nobody reads along anyway."""
 
-    def __init__(self, host: SimHost, number: int, local: Address, remote: Address) -> None:
+    def __init__(self, host: SimHost, number: int, transport: Transport, local: Address, remote: Address) -> None:
         self.number = number
         self.local = local
         self.remote = remote
         self.other: _End | None = None
         self._host = host
         # What the peer calls back at is the listening port, whoever opened the connection.
-        self._flow = Flow(Transport.TCP, Address(host.address, host.port), remote, number)
+        self._flow = Flow(transport, Address(host.address, host.port), remote, number)
         self._parser = StreamParser()
         self._arrives_at = 0.0
 

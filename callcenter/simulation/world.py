@@ -26,6 +26,7 @@ from callcenter.simulation.database import SimDatabase
 from callcenter.simulation.media import SimEndpointMedia, SimMediaPlane, SimMediaWorld, VoiceSound
 from callcenter.simulation.network import SimHost, SimNetwork, Weather
 from callcenter.simulation.phone import Phone, PhoneCall
+from callcenter.sip.crypto import Security
 from callcenter.sip.digest import Credentials
 from callcenter.sip.flow import Address, Transport
 from callcenter.storage.database import StorageError
@@ -131,6 +132,8 @@ class World:
         """Names of phones from which no sound comes, in the calls that begin from now on."""
         self.tone_phones: set[str] = set()
         """Names of phones whose keys are tones in the voice, in the calls that begin from now on."""
+        self.private_phones: dict[str, Security] = {}
+        """Names of phones that speak SRTP in the calls that begin from now on, and whether they insist on it."""
         self.house: House
         self.database: SimDatabase
         self.storage: Storage
@@ -332,7 +335,8 @@ class World:
         return phone
 
     def _voice(self, name: str, host: str) -> Voice:
-        media = SimEndpointMedia(self.sound, host, events=name not in self.tone_phones)
+        security = self.private_phones.get(name)
+        media = SimEndpointMedia(self.sound, host, events=name not in self.tone_phones, security=security)
         media.mute = name in self.mute_phones
         return Voice(media, self._names, name)
 

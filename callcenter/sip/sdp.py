@@ -461,6 +461,30 @@ def read_answer(offer: SessionDescription, answer: SessionDescription, security:
     )
 
 
+def without_keys(description: SessionDescription) -> SessionDescription:
+    """The description for one who must not see its keys: as long as it says RTP/AVP, an offer of plain RTP."""
+    media = tuple(
+        replace(each, attributes=tuple(pair for pair in each.attributes if pair[0].lower() != "crypto"))
+        for each in description.media
+    )
+    return replace(description, media=media)
+
+
+def insisting_on_srtp(description: SessionDescription) -> SessionDescription | None:
+    """An offer that can be taken with SRTP or without, as one that leaves the peer no choice; None for any other.
+
+    Some phones that want SRTP refuse RTP/AVP even with keys. The keys stay: :func:`read_answer` takes the answer to
+    either as one to the first.
+    """
+    secure = tuple(
+        replace(each, protocol=_SECURE[_PLAIN.index(each.protocol.upper())])
+        if each.protocol.upper() in _PLAIN and each.cryptos()
+        else each
+        for each in description.media
+    )
+    return replace(description, media=secure) if secure != description.media else None
+
+
 def _first_served(
     offer: SessionDescription, supported: Sequence[Codec], security: Security | None
 ) -> tuple[int, list[Codec], Crypto | None]:

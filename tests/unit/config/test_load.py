@@ -15,6 +15,7 @@ from callcenter.acd.settings import Requirement, RnaRule, WrapUpMode, WrapUpSett
 from callcenter.calls.settings import Choice, Hangup, Menu, Number, Say, ToQueue
 from callcenter.config import Code, ConfigError, load
 from callcenter.config.schema import seconds
+from callcenter.media.settings import Srtp
 from callcenter.model.states import Intent
 from callcenter.publish.settings import Broker
 from callcenter.signaling.settings import Listen
@@ -22,7 +23,7 @@ from tests.unit.config.floor import GOOD, load_text, problems_of, span, write_fl
 
 MORE = """
 sip: {register: {min: 30s, default: 2m, max: 1h}, advertised: pbx.example.org}
-media: {ports: 20000-20100, workers: 2, silence_timeout: 1m30s}
+media: {ports: 20000-20100, workers: 2, silence_timeout: 1m30s, srtp: required, srtp_without_tls: true}
 mqtt: {pop_wait: 80ms, port: 0}
 acd: {ring_for: 15s, max_wait: 2m, wrap_up: 12s, no_answer: {pause: 1s, limit: 2}, sign_in: not_ready}
 calls: {timeout: 7s, retries: 1, goodbye: hello, invalid: hello}
@@ -34,6 +35,7 @@ def test_a_whole_floor_arrives_as_plain_values(tmp_path: Path) -> None:
     assert settings.sip.advertised == "pbx.example.org"
     assert (settings.sip.register_min, settings.sip.register_default, settings.sip.register_max) == (30, 120, 3600)
     assert (settings.media.ports, settings.media.workers, settings.media.silence_timeout) == ((20000, 20100), 2, 90.0)
+    assert (settings.media.srtp, settings.media.srtp_without_tls) == (Srtp.REQUIRED, True)
     assert (settings.mqtt.broker, settings.mqtt.port, settings.calls.pop_wait) == (Broker.EMBEDDED, 0, 0.08)
     queue = settings.plan.queues["sales"]
     assert queue.requirements == (Requirement("english", 3),)

@@ -68,6 +68,8 @@ MISTAKES: list[tuple[Code, str, str, str, str]] = [
     (Code.SAME_NUMBER, "agents:", "feature_codes: {«\"155\"»: ready}\nagents:", "`155` is how `15555550100`", "take"),
     (Code.SAME_NUMBER, "agents:", "feature_codes: {«\"10001\"»: ready}\nagents:", "`1000` is how `10001`", "take"),
     (Code.SAME_NUMBER, "agents:", "feature_codes: {\"*2\": ready, «\"*21\"»: state}\nagents:", "`*2` is how", "take"),
+    (Code.CHOICE, "agents:", "media: {srtp: «mandatory»}\nagents:", "`mandatory` is not known", "required"),
+    (Code.FORM, "agents:", "media: {srtp: off, srtp_without_tls: «true»}\nagents:", "srtp is off", ""),
     (Code.NO_RECORDING, "file: hello.wav", "file: «helo.wav»", "`helo.wav` is not there", "looked for from"),
     (Code.UNREADABLE, "file: hello.wav", "file: «floor.yaml»", "it is not a WAV file", "ffmpeg"),
     (Code.POSITION, "{en: {file: hello.wav}}", "{en: «hello»}\ncalls: {announce: {position: hello}}",

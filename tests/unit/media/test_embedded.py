@@ -18,12 +18,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from pylibsrtp import Policy, Session
 
 from callcenter.media.embedded import process
 from callcenter.media.embedded.control import Frames, frame
 from callcenter.media.embedded.plane import EmbeddedPlane, EmbeddedSession
 from callcenter.media.plane import Digit, FirstPacket, MediaError, MediaLost, NoCapacity, NoPacket, PlayEnded
 from callcenter.media.settings import MediaSettings
+from callcenter.rtp.dtmf import event_payload
 from callcenter.rtp.g711 import ALAW_TO_ULAW, encode_alaw, encode_ulaw
 from callcenter.rtp.packet import Packet, sequence_step, timestamp_step
 from callcenter.rtp.rtcp import (
@@ -36,7 +38,7 @@ from callcenter.rtp.rtcp import (
     parse_compound,
 )
 from callcenter.sip.sdp import PCMA, PCMU
-from tests.unit.media.peers import LEVELS, Call, RealHouse, RealPeer, free_ports, until, write_clip
+from tests.unit.media.peers import LEVELS, MUST, Call, RealHouse, RealPeer, free_ports, until, write_clip
 
 
 @pytest.fixture
@@ -226,6 +228,199 @@ async def test_a_phone_behind_a_nat_that_describes_another_address_is_found_agai
         await session.reoffer(offer.replace(b"192.0.2.10", b"192.0.2.11"))
         await asyncio.sleep(0.1)
         await is_found()
+
+
+async def test_nobody_presses_keys_for_somebody_else(house: RealHouse) -> None:
+    """Digits are sound too: of another host, or of another port with numbers of its own, they are not taken."""
+    call, amy, bob = Call(house), house.peer("amy"), house.peer("bob")
+    await bridged(house, call, amy, bob)
+    with another_socket() as thief, another_socket("127.0.0.2") as stranger:
+        for index in range(3):
+            payload = event_payload("9", 160 * (index + 1), end=index == 2)
+            for sock, ssrc, sequence in (
+                (stranger, amy.ssrc, amy.sequence + index),
+                (thief, amy.ssrc ^ 1, amy.sequence + index),
+                (thief, amy.ssrc, amy.sequence + 4000 + index),
+                (thief, amy.ssrc, amy.sequence - 4000 + index),
+            ):
+                packet = Packet(101, sequence & 0xFFFF, 777, ssrc, payload, index == 0)
+                sock.sendto(packet.to_bytes(), remote_of(amy))
+        amy.press("1")
+        await until(lambda: bob.digits != "", "a digit")
+        assert bob.digits == "1"
+        assert [digit.key for digit in call.of(Digit)] == ["1"]
+        for sock in (thief, stranger):
+            with pytest.raises(BlockingIOError):
+                sock.recv(2048)
+
+
+@pytest.mark.parametrize("house", [{"rtcp_interval": 0.2}], indirect=True)
+async def test_reports_go_where_the_description_says_whoever_else_reports(house: RealHouse) -> None:
+    """No report of a stranger is answered, moves ours elsewhere, or ends anything; nor one about another source."""
+    call, amy, bob = Call(house), house.peer("amy"), house.peer("bob")
+    first, _ = await bridged(house, call, amy, bob)
+    where = (remote_of(amy)[0], remote_of(amy)[1] + 1)
+    with another_socket() as thief, another_socket("127.0.0.2") as stranger:
+        before = len(amy.control)
+        began = time.monotonic()
+        for _ in range(200):
+            for sock, ssrc in ((stranger, amy.ssrc), (thief, amy.ssrc ^ 1)):
+                report = SenderReport(ssrc, 1 << 32, 0, 1, 1, (ReportBlock(amy.ssrc, 255, 1000, 0, 0, 0, 0),))
+                sock.sendto(report.to_bytes() + Goodbye((ssrc, amy.ssrc)).to_bytes(), where)
+                sock.sendto(report.to_bytes(), remote_of(amy))
+            await asyncio.sleep(0.002)
+        await until(lambda: len(amy.control) > before + 2, "our reports")
+        # By the clock, each some 0.1 to 0.3 s after the one before.
+        assert len(amy.control) - before <= 2 + (time.monotonic() - began) / 0.1
+        for sock in (thief, stranger):
+            with pytest.raises(BlockingIOError):
+                sock.recv(2048)
+    assert (await first.stats()).remote_lost == 0
+    assert amy.hears == "bob"
+
+
+async def test_whoever_knocks_gets_no_sound(house: RealHouse) -> None:
+    """What is played goes to the address that was described, however often others ask for it."""
+    call, amy = Call(house), house.peer("amy")
+    amy.vanish()
+    session = await call.incoming(amy)
+    session.play([house.clip("music", 10.0)], loop=True)
+    await until(lambda: amy.hears == "music", "music")
+    with another_socket("127.0.0.2") as stranger:
+        for index in range(50):
+            packet = Packet(0, index, 160 * index, 5, bytes(160))
+            stranger.sendto(packet.to_bytes(), remote_of(amy))
+            stranger.sendto(b"\x80\xc8", remote_of(amy))
+            await asyncio.sleep(0.004)
+        with pytest.raises(BlockingIOError):
+            stranger.recv(2048)
+    assert not call.of(FirstPacket)
+    await until(lambda: amy.hears == "music", "music still")
+
+
+# SRTP
+
+
+async def private_bridged(
+    house: RealHouse, call: Call, amy: RealPeer, bob: RealPeer
+) -> tuple[EmbeddedSession, EmbeddedSession]:
+    first = await call.incoming(amy, private=True)
+    second = await call.outgoing(bob, beside=first, private=True)
+    await first.bridge(second)
+    await until(lambda: amy.hears == bob.name and bob.hears == amy.name, "each other")
+    assert isinstance(first, EmbeddedSession)
+    assert isinstance(second, EmbeddedSession)
+    return first, second
+
+
+async def test_only_who_has_the_key_is_heard(house: RealHouse) -> None:
+    """Neither plain RTP, nor what another key has sealed, nor a repeat: not even from the phone's own address."""
+    call, amy, bob = Call(house), house.peer("amy", security=MUST), house.peer("bob")
+    first, _ = await private_bridged(house, call, amy, bob)
+    other = Session(Policy(os.urandom(30), Policy.SSRC_ANY_OUTBOUND))
+    repeated = amy.seal(Packet(101, amy.sequence, 5, amy.ssrc, event_payload("7", 160, end=False), True).to_bytes())
+    amy.sequence += 1
+    for index in range(30):
+        forged = Packet(0, (amy.sequence + index) & 0xFFFF, 160 * index, amy.ssrc, bytes(160)).to_bytes()
+        press = Packet(101, (amy.sequence + index) & 0xFFFF, 9, amy.ssrc, event_payload("9", 160, end=True)).to_bytes()
+        for packet in (forged, press, other.protect(forged), repeated, amy.seal(forged)[:-1] + b"x"):
+            amy.rtp.sendto(packet, remote_of(amy))
+        await asyncio.sleep(0.005)
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other still")
+    assert [digit.key for digit in call.of(Digit)] == ["7"], "pressed once, however often it came"
+    assert bytes(160) not in {packet.payload for _, packet in bob.received}
+    stats = await first.stats()
+    assert stats.unauthentic == 30 * 5 - 1
+
+
+async def test_a_forger_does_not_latch(house: RealHouse) -> None:
+    """Before the phone has sent anything: the stream goes where it was described, until the phone itself sends."""
+    call, amy = Call(house), house.peer("amy", security=MUST)
+    amy.vanish()
+    session = await call.incoming(amy, private=True)
+    session.play([house.clip("music", 10.0)], loop=True)
+    with another_socket() as thief, another_socket("127.0.0.2") as stranger, another_socket() as nat:
+        for index in range(20):
+            packet = Packet(0, index, 160 * index, 5, bytes(160)).to_bytes()
+            thief.sendto(packet, remote_of(amy))
+            stranger.sendto(packet, remote_of(amy))
+            await asyncio.sleep(0.005)
+        await until(lambda: amy.hears == "music", "music")
+        for sock in (thief, stranger):
+            with pytest.raises(BlockingIOError):
+                sock.recv(2048)
+        assert not call.of(FirstPacket)
+        assert (await session.stats()).unauthentic == 20, "no cipher is run for a host that nobody has named"
+        amy.send(silence(amy), 0, sock=nat)
+        await until(lambda: bool(call.of(FirstPacket)), "the phone itself")
+        assert call.of(FirstPacket)[0].source == f"127.0.0.1:{nat.getsockname()[1]}"
+        assert (await asyncio.wait_for(asyncio.get_running_loop().sock_recv(nat, 2048), 2))[:1] == b"\x80"
+
+
+async def test_nothing_goes_to_a_private_phone_in_the_clear(house: RealHouse) -> None:
+    call, amy, bob = Call(house), house.peer("amy", security=MUST), house.peer("bob", security=MUST)
+    first, second = await private_bridged(house, call, amy, bob)
+    first.play([house.clip("menu", 0.2)])
+    await until(lambda: bool(call.of(PlayEnded)), "the end of a prompt")
+    bob.press("5")
+    await until(lambda: amy.digits == "5", "a digit")
+    first.release()
+    second.release()
+    await until(lambda: bool(amy.control) and bool(bob.control), "the goodbyes")
+    for peer in (amy, bob):
+        assert peer.unreadable == 0
+        assert isinstance(parse_compound(peer.control[-1])[-1], Goodbye), "sealed, too"
+
+
+@pytest.mark.parametrize("house", [{"rtcp_interval": 0.2}], indirect=True)
+async def test_reports_of_a_private_phone_are_read_and_those_of_others_not(house: RealHouse) -> None:
+    call, amy = Call(house), house.peer("amy", security=MUST)
+    session = await call.incoming(amy, private=True)
+    session.play([house.clip("music", 5.0)])
+    await until(lambda: bool(amy.control) and bool(amy.received), "a report")
+    ours = amy.received[0][1].ssrc
+    assert amy.negotiated is not None
+    assert amy.negotiated.rtcp is not None
+
+    def report(lost: int) -> bytes:
+        return SenderReport(amy.ssrc, 1 << 32, 0, 1, 1, (ReportBlock(ours, 10, lost, 0, 80, 0, 0),)).to_bytes()
+
+    amy.rtcp.sendto(report(99), amy.negotiated.rtcp)
+    amy.rtcp.sendto(amy.seal(report(7), report=True), amy.negotiated.rtcp)
+    await until(lambda: len(amy.control) > 3, "more reports")
+    assert (await session.stats()).remote_lost == 7
+    amy.rtcp.sendto(report(99), amy.negotiated.rtcp)
+    amy.rtp.sendto(amy.seal(report(8), report=True), remote_of(amy))  # RTCP on the port of RTP
+    await asyncio.sleep(0.1)
+    stats = await session.stats()
+    assert (stats.remote_lost, stats.unauthentic) == (8, 2)
+    assert amy.unreadable == 0
+
+
+async def test_a_private_phone_may_begin_a_new_stream_at_any_time(house: RealHouse) -> None:
+    """After a hold many phones do: another source, numbers from anywhere, and the key as before."""
+    call, amy, bob = Call(house), house.peer("amy", security=MUST), house.peer("bob")
+    first, _ = await private_bridged(house, call, amy, bob)
+    for _ in range(3):
+        amy.ssrc = (amy.ssrc * 5 + 1) & 0xFFFFFFFF
+        amy.sequence = (amy.sequence * 77 + 12345) & 0xFFFF
+        at = time.monotonic()
+        await until(lambda at=at: bob.received[-1][0] > at + 0.1 and bob.hears == "amy", "the new stream")  # type: ignore[misc]
+    assert (await first.stats()).unauthentic == 0
+    assert {sequence_step(b.sequence, a.sequence) for (_, a), (_, b) in pairwise(bob.received)} == {1}
+
+
+async def test_a_mistake_in_a_worker_shows_no_key(capfd: pytest.CaptureFixture[str], house: RealHouse) -> None:
+    call, amy = Call(house), house.peer("amy")
+    session = await call.incoming(amy)
+    assert isinstance(session, EmbeddedSession)
+    secret = os.urandom(30).hex()
+    keys = {"suite": "AES_CM_128_HMAC_SHA1_80", "ours": secret, "theirs": secret}
+    session.worker.send(["remote", session.number, {"keys": keys}])
+    await session.stats()  # the worker lives on
+    complaint = capfd.readouterr().err
+    assert "was not obeyed" in complaint
+    assert secret not in complaint
 
 
 # What is sent

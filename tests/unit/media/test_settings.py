@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from callcenter.media.settings import MediaSettings
+from callcenter.media.settings import MediaSettings, Srtp
 
 
 def test_the_defaults_are_good() -> None:
@@ -30,6 +30,7 @@ def test_the_defaults_are_good() -> None:
         ({"codecs": ()}, "codecs"),
         ({"codecs": ("PCMU", "PCMU")}, "codecs"),
         ({"codecs": ("G729",)}, "codecs"),
+        ({"srtp": Srtp.OFF, "srtp_without_tls": True}, "srtp_without_tls"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings: dict[str, Any], said: str) -> None:

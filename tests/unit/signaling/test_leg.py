@@ -471,6 +471,77 @@ def test_failing_handler_of_a_change_is_answered_500() -> None:
     story(tell)
 
 
+@pytest.mark.parametrize("status", [488, 415, 606])
+def test_a_peer_that_accepts_no_such_description_is_offered_the_second(status: int) -> None:
+    """In the same call, and without a word to whoever waits for the outcome."""
+
+    async def tell(world: World) -> None:
+        def on_invite(leg: Leg) -> None:
+            if leg.offer == OFFER:
+                leg.reject(status)
+            else:
+                leg.ring()
+                leg.answer(OTHER_ANSWER)
+
+        world.bob.on_invite = on_invite
+        out = world.amy.dial(world.bob, or_else=OTHER_OFFER)
+        assert await out.outcome() == Answered(OTHER_ANSWER)
+        assert out.refusal is None
+        assert [leg.offer for leg in world.bob.invited] == [OFFER, OTHER_OFFER]
+        first, second = (leg.request for leg in world.bob.invited)
+        assert first is not None
+        assert second is not None
+        assert (first.call_id, first.cseq.number + 1) == (second.call_id, second.cseq.number)
+        assert len(world.amy.agent.legs) == 1
+        out.hangup()
+        assert (await world.bob.invited[-1].ended).by is EndedBy.PEER
+
+    story(tell)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "outcome"),
+    [
+        ((486,), Busy(486)),
+        ((603,), Declined(603)),
+        ((488, 486), Busy(486)),
+        ((488, 488), Rejected(488, "Not Acceptable Here")),
+    ],
+)
+def test_the_second_description_is_offered_once_and_for_that_reason_alone(
+    statuses: tuple[int, ...], outcome: DialOutcome
+) -> None:
+    async def tell(world: World) -> None:
+        answers = iter(statuses)
+        world.bob.on_invite = lambda leg: leg.reject(next(answers))
+        out = world.amy.dial(world.bob, or_else=OTHER_OFFER)
+        assert await out.outcome() == outcome
+        assert len(world.bob.invited) == len(statuses)
+
+    story(tell)
+
+
+def test_who_hangs_up_while_the_second_description_is_under_way_ends_it() -> None:
+    async def tell(world: World) -> None:
+        def on_invite(leg: Leg) -> None:
+            if leg.offer == OFFER:
+                leg.reject(488)
+            else:
+                leg.ring()
+
+        world.bob.on_invite = on_invite
+        out = world.amy.dial(world.bob, or_else=OTHER_OFFER)
+        await out.ringing.wait()
+        out.hangup()
+        assert await out.outcome() == Cancelled()
+        assert (await world.bob.invited[-1].ended).status == 487
+        early = world.amy.dial(world.bob, or_else=OTHER_OFFER)
+        early.hangup()
+        assert await early.outcome() == Cancelled()
+
+    story(tell)
+
+
 def answer_late(leg: Leg) -> None:
     if leg.state is not LegState.ENDED:
         leg.answer(ANSWER)
