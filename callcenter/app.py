@@ -66,12 +66,13 @@ from callcenter.signaling.doorkeeper import Doorkeeper
 from callcenter.signaling.leg import Leg
 from callcenter.signaling.network import SipNetwork
 from callcenter.signaling.registrar_shell import RegistrarShell
-from callcenter.signaling.settings import Listen, TlsSettings
+from callcenter.signaling.settings import Listen, SipSettings, TlsSettings
 from callcenter.signaling.transport import Network, TransportError
 from callcenter.signaling.user_agent import UserAgent
+from callcenter.sip.advertised import Advertised
 from callcenter.sip.digest import Credentials, DigestServer
 from callcenter.sip.endpoint import Endpoint
-from callcenter.sip.flow import Address, Flow
+from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.registrar import Binding, Registrar
 from callcenter.storage.database import StorageError
 from callcenter.storage.store import Storage
@@ -121,9 +122,7 @@ class House:
         self.books = Books(storage.interactions.save)
         self.acd = Acd(settings.plan, epoch=storage.log.epoch)
         self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
-        self.endpoint = Endpoint(
-            random=random, agent_name=settings.sip.agent_name, advertised=advertised(settings.sip.advertised)
-        )
+        self.endpoint = Endpoint(random=random, agent_name=settings.sip.agent_name, advertised=advertised(settings.sip))
         self.supervisor = Supervisor(group)
         sip = settings.sip
         digest = DigestServer(sip.realm, secrets.nonce_key, algorithms=sip.digest)
@@ -334,11 +333,11 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
             dispatching.cancel()
 
 
-def advertised(host: str | None) -> Callable[[Flow], Address] | None:
-    """What we call ourselves towards peers: the configured host on the port that was reached."""
-    if host is None:
-        return None
-    return lambda flow: Address(host, flow.local.port)
+def advertised(sip: SipSettings) -> Callable[[Flow], Address] | None:
+    """What we call ourselves towards peers; None where that is the address by which they reached us."""
+    listeners = {(Transport[each.transport.upper()], each.port): each.advertised for each in sip.listen}
+    known = Advertised(sip.advertised, sip.local_networks, {at: to for at, to in listeners.items() if to is not None})
+    return known.address if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,8 +459,8 @@ def keyring_for(settings: Settings, clock: Clock) -> Keyring | None:
     listen = [each for each in settings.sip.listen if each.transport == "tls"]
     if not listen:
         return None
-    hosts = [settings.switch.node, settings.sip.advertised, *(each.host for each in listen)]
-    return Keyring(settings.switch.data / "tls", [host for host in hosts if host not in (None, "0.0.0.0", "::")], clock)
+    hosts = [settings.switch.node, *settings.sip.advertised, *(each.host for each in listen)]
+    return Keyring(settings.switch.data / "tls", [host for host in hosts if host not in ("0.0.0.0", "::")], clock)
 
 
 async def open_keyring(keyring: Keyring, settings: TlsSettings) -> None:

@@ -20,6 +20,7 @@ from callcenter.media.plane import (
     NoPacket,
     PlayEnded,
 )
+from callcenter.signaling.families import host_for_sound
 from callcenter.sip.flow import Flow, Transport
 from callcenter.sip.sdp import SessionDescription, insisting_on_srtp, without_keys
 
@@ -90,7 +91,7 @@ class Sound:
         self._private = flow.transport is Transport.TLS
         self._session = await plane.open(
             call_id,
-            local=flow.local.host,
+            local=host_for_sound(flow, offer),
             peer=flow.remote.host,
             on_event=self._take,
             offer=offer,

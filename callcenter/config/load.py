@@ -167,7 +167,7 @@ class _Loader:
         data = self._data or (Path(switch.data).expanduser() if switch and switch.data else default_data())
         sounds = self._sounds(things, said or schema.Speech(), data)
         mqtt_settings = self._mqtt(mqtt) if mqtt else None
-        media_settings = self._media(media) if media else None
+        media_settings = self._media(media, sip) if media and sip else None
         sip_settings = self._sip(sip) if sip else None
         if self._problems.fatal:
             return None
@@ -281,6 +281,7 @@ class _Loader:
             listen=tuple(_listen(each) for each in sip.listen),
             tls=self._tls(sip.tls),
             advertised=sip.advertised,
+            local_networks=sip.local_networks,
             realm=sip.realm,
             agent_name=sip.agent_name,
             digest=sip.digest,
@@ -332,12 +333,13 @@ class _Loader:
             client_id=mqtt.client_id,
         )
 
-    def _media(self, media: schema.Media) -> MediaSettings | None:
+    def _media(self, media: schema.Media, sip: schema.Sip) -> MediaSettings | None:
         try:
             return MediaSettings(
                 ports=media.ports,
                 workers=media.workers,
                 advertised=media.advertised,
+                local_networks=sip.local_networks,
                 silence_timeout=media.silence_timeout,
                 missing_after=media.missing_after,
                 codecs=media.codecs,
@@ -404,7 +406,7 @@ class _Loader:
 
 def _listen(each: schema.ListenOn) -> Listen:
     port = Transport[each.transport.upper()].default_port if each.port is None else each.port
-    return Listen(each.transport, each.host, port)
+    return Listen(each.transport, each.host, port, each.advertised)
 
 
 def _plan(acd: schema.Acd, things: Things) -> Plan:

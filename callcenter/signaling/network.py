@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ import structlog
 from callcenter.runtime.clock import Clock
 from callcenter.signaling.certificates import Keyring
 from callcenter.signaling.settings import Listen, TlsPeer
-from callcenter.signaling.sockets import WILDCARDS, NoSuchFamily, PortInUse, family_of
+from callcenter.signaling.sockets import WILDCARDS, NoSuchFamily, PortInUse, family_of, local_address
 from callcenter.signaling.stream import StreamTransport
 from callcenter.signaling.transport import Receiver, TransportError
 from callcenter.signaling.udp import UdpTransport
@@ -19,8 +18,6 @@ from callcenter.sip.flow import Address, Flow, Transport
 
 # A port that is free for UDP may be taken for TCP: then another one is tried, and so on.
 TRIES_FOR_ONE_PORT = 20
-# Where a socket is pointed to learn our address on the way there; nothing is sent to it.
-DISCARD_PORT = 9
 
 log = structlog.get_logger()
 
@@ -80,7 +77,7 @@ class SipNetwork:
         fitting = {listen.host: listen.port for listen in ours if family_of(listen.host) == family}
         if not fitting:
             raise TransportError(f"nothing listens for {transport.value} where {host} could reach it")
-        local = _local_address(family, host)
+        local = local_address(family, host)
         if local not in fitting and WILDCARDS[family] not in fitting:
             local = next(iter(fitting))
         return Address(local, fitting.get(local) or fitting[WILDCARDS[family]])
@@ -122,12 +119,3 @@ class SipNetwork:
         if not opened:
             raise missing or TransportError("nothing to listen on: sip: listen is empty")
         return tuple(opened)
-
-
-def _local_address(family: socket.AddressFamily, host: str) -> str:
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((host, DISCARD_PORT))
-        except OSError as error:
-            raise TransportError(f"no way to {host}: {error.strerror}") from error
-        return str(probe.getsockname()[0])

@@ -7,15 +7,20 @@ from enum import StrEnum
 from pathlib import Path
 
 from callcenter.sip.digest import Algorithm
+from callcenter.sip.flow import Address
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """One socket: ``transport`` is ``udp``, ``tcp`` or ``tls``; port 0 takes a free one."""
+    """One socket: ``transport`` is ``udp``, ``tcp`` or ``tls``; port 0 takes a free one.
+
+    ``advertised``: the address by which peers outside reach it, where it is not this one; its port 0: the same port.
+    """
 
     transport: str
     host: str
     port: int
+    advertised: Address | None = None
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -71,7 +76,8 @@ class TlsPeer:
 class SipSettings:
     """SIP as configured. Times are seconds.
 
-    ``advertised``: the host put into Contact and Via; None: the address by which the peer reached us.
+    ``advertised``: hosts put into Contact and Via, one for each family of addresses; none: the address by which the
+    peer reached us. That is also what peers within ``local_networks`` (CIDR) are told.
     ``realm``: the realm of digest authentication; agents' HA1 hashes hang on it. ``digest``: the algorithms that
     phones are offered. RFC 8760 wants a phone to pass over one that it does not know, but baresip before 3.11 and
     PJSIP before 2.15 then do not register at all: so MD5 alone unless configured otherwise.
@@ -86,7 +92,8 @@ class SipSettings:
         Listen("tls", "::", 5061),
     )
     tls: TlsSettings = TlsSettings()
-    advertised: str | None = None
+    advertised: tuple[str, ...] = ()
+    local_networks: tuple[str, ...] = ()
     realm: str = "callcenter"
     digest: tuple[Algorithm, ...] = (Algorithm.MD5,)
     agent_name: str = "callcenter"

@@ -232,8 +232,8 @@ class StreamTransport:
         connection: _Connection | None = None
         up = False
         try:
+            tls = await self._session_with(remote) if flow.transport is Transport.TLS else None
             async with asyncio.timeout(CONNECT_LIMIT):
-                tls = await self._session_with(remote) if flow.transport is Transport.TLS else None
                 loop = asyncio.get_running_loop()
                 connection = _Connection(self, flow.transport, self._receiver, self._clock, tls, loop.create_future())
                 this = connection
@@ -352,6 +352,8 @@ class _Connection(asyncio.Protocol):
             data = self._in_clear(self._tls, data)
         elif not self.spoke and data[:1] == bytes((HANDSHAKE,)):
             self._owner.failed(self, "they speak TLS on the port for TCP: set the phone to the port for TLS")
+            self.close()
+            return
         if self._flow is None:
             return
         for item in self._parser.feed(data):
