@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from callcenter.model.customer import Match
 from callcenter.model.states import (
     Device,
+    Direction,
     DrainOutcome,
     EndCause,
     Intent,
@@ -71,7 +72,10 @@ class DrainEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallArrived:
-    """An INVITE for one of our numbers was taken on. Numbers are as dialled; names may be empty."""
+    """An INVITE for one of our numbers, or from one of our agents, was taken on.
+
+    Numbers are as dialled; names may be empty. ``agent`` is who dialled, of a call that is not inbound.
+    """
 
     client: str
     flow: str
@@ -81,6 +85,8 @@ class CallArrived:
     transport: str
     source: str
     sip_call_id: str
+    direction: Direction = Direction.INBOUND
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +268,24 @@ class AgentLegEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideConnected:
+    """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call."""
+
+    leg: str
+    number: str
+    trunk: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideLegEnded:
+    """The part of the call that somebody outside had is over."""
+
+    leg: str
+    by: Side
+    cause: EndCause
+
+
+@dataclass(frozen=True, slots=True)
 class QueueLeft:
     """A visit to a queue ended without or with an answer; ``reason`` refines flowed_out, refused and lost."""
 
@@ -392,6 +416,8 @@ Body = (
     | CallHeld
     | CallResumed
     | AgentLegEnded
+    | OutsideConnected
+    | OutsideLegEnded
     | QueueLeft
     | CallerMediaStarted
     | AgentMediaStarted
