@@ -38,6 +38,7 @@ from callcenter.media.settings import MediaSettings
 from callcenter.model.customer import normalise_number
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import Listen, SipSettings
+from callcenter.sip.guard import GuardRules
 from callcenter.speech import prompts as speech
 from callcenter.speech.prompts import Job, NoVoice, Recorded, Shelf
 from callcenter.speech.wav import UnreadableSound
@@ -378,6 +379,15 @@ def _sip(sip: schema.Sip) -> SipSettings:
         register_min=sip.register_.min,
         register_max=sip.register_.max,
         register_default=sip.register_.default,
+        guard=GuardRules(
+            enabled=sip.guard.enabled,
+            exempt=sip.guard.exempt,
+            requests_per_second=sip.guard.requests_per_second,
+            burst=sip.guard.burst,
+            failures=sip.guard.failures,
+            ban=sip.guard.ban,
+        ),
+        trace_messages=sip.trace.messages,
     )
 
 

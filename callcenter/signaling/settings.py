@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from callcenter.sip.digest import Algorithm
+from callcenter.sip.guard import GuardRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class SipSettings:
     ``realm``: the realm of digest authentication; agents' HA1 hashes hang on it. ``digest``: the algorithms that
     phones are offered. RFC 8760 wants a phone to pass over one that it does not know, but baresip before 3.11 and
     PJSIP before 2.15 then do not register at all: so MD5 alone unless configured otherwise.
+    ``trace_messages``: so many of the last ones are kept for ``callcenter trace``; 0: none.
     """
 
     listen: tuple[Listen, ...] = (
@@ -43,3 +45,5 @@ class SipSettings:
     register_min: float = 60.0
     register_max: float = 3600.0
     register_default: float = 600.0
+    guard: GuardRules = field(default_factory=GuardRules)
+    trace_messages: int = 20_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from callcenter.runtime.driver import Driver
 from callcenter.signaling.leg import Leg
 from callcenter.signaling.reply import Reply
 from callcenter.signaling.transport import Network
+from callcenter.sip.errors import SipParseError
 from callcenter.sip.events import (
     Acknowledged,
     Answered,
@@ -28,13 +30,16 @@ from callcenter.sip.events import (
     SessionEnded,
     Trying,
 )
+from callcenter.sip.guard import Verdict
+from callcenter.sip.message import Request
+from callcenter.sip.parser import parse
 
 if TYPE_CHECKING:
+    from callcenter.signaling.gate import Gate
     from callcenter.sip.endpoint import Endpoint
-    from callcenter.sip.errors import SipParseError
     from callcenter.sip.flow import Flow
     from callcenter.sip.headers import NameAddr
-    from callcenter.sip.message import Request, Response
+    from callcenter.sip.message import Response
     from callcenter.sip.uri import Uri
 
 # While we go down callers are told to try again after so many seconds: a restart takes less.
@@ -48,7 +53,8 @@ class UserAgent:
     ``legs`` holds every session that is not over. ``on_invite`` and ``on_request`` are called on the spot and never
     wait; if they raise, the peer gets 500. ``on_request`` returns the answer, or None and calls :meth:`respond` later.
     ``trace``, when set, sees each message: ``trace(sent, flow, data)``.
-    ``on_connection_lost`` is told the number of each connection that went.
+    ``on_connection_lost`` is told the number of each connection that went. What ``gate``, when set, does not let pass
+    is neither read nor traced.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class UserAgent:
         self.draining = False
         self.trace: Callable[[bool, Flow, bytes], None] | None = None
         self.on_connection_lost: Callable[[int], None] | None = None
+        self.gate: Gate | None = None
         self._endpoint = endpoint
         self._driver: Driver[Effect] = Driver(endpoint, self._perform, clock)
         self._on_invite = on_invite
@@ -198,18 +205,29 @@ class UserAgent:
 
     def datagram(self, data: bytes, flow: Flow) -> None:
         """A UDP datagram came."""
+        if self.gate is not None and (verdict := self.gate.datagram(data, flow)) is not Verdict.PASS:
+            if verdict is Verdict.REFUSE:
+                with contextlib.suppress(SipParseError):
+                    self._turn_away(parse(data), flow, self.gate)
+            return
         if self.trace is not None:
             self.trace(False, flow, data)
         self._driver.run(self._endpoint.receive(data, flow, self._driver.now()))
 
     def message(self, message: Request | Response, flow: Flow) -> None:
         """A message came over a connection."""
+        if self.gate is not None and (verdict := self.gate.message(message, flow)) is not Verdict.PASS:
+            if verdict is Verdict.REFUSE:
+                self._turn_away(message, flow, self.gate)
+            return
         if self.trace is not None:
             self.trace(False, flow, message.to_bytes())
         self._driver.run(self._endpoint.receive_message(message, flow, self._driver.now()))
 
     def unreadable(self, error: SipParseError, flow: Flow) -> None:
         """Something unreadable came over a connection."""
+        if self.gate is not None and not self.gate.may_try(flow):
+            return
         self._driver.run(self._endpoint.receive_error(error, flow, self._driver.now()))
 
     def send_failed(self, key: str) -> None:
@@ -260,6 +278,10 @@ class UserAgent:
                 if leg is not None:
                     leg.take(effect)
 
+    def _turn_away(self, message: Request | Response, flow: Flow, gate: Gate) -> None:
+        if isinstance(message, Request):
+            self._driver.run(self._endpoint.turn_away(message, flow, gate.retry_after(flow)))
+
     def _invited(self, event: InviteReceived) -> None:
         request, session = event.request, event.session
         if self.draining:
@@ -279,6 +301,7 @@ class UserAgent:
             dialled=request.uri.number_or_user,
             user=event.user,
         )
+        leg.stranger = self.gate is not None and self.gate.guard.stranger(event.flow) != ""
         self.legs[session] = leg
         try:
             self._on_invite(leg)
