@@ -131,6 +131,8 @@ class World:
         """Names of phones from which no sound comes, in the calls that begin from now on."""
         self.tone_phones: set[str] = set()
         """Names of phones whose keys are tones in the voice, in the calls that begin from now on."""
+        self.sound_hosts: dict[str, str] = {}
+        """By name of the phone: the host that its sound is on, where it is not the phone's own."""
         self.house: House
         self.database: SimDatabase
         self.storage: Storage
@@ -332,7 +334,7 @@ class World:
         return phone
 
     def _voice(self, name: str, host: str) -> Voice:
-        media = SimEndpointMedia(self.sound, host, events=name not in self.tone_phones)
+        media = SimEndpointMedia(self.sound, self.sound_hosts.get(name, host), events=name not in self.tone_phones)
         media.mute = name in self.mute_phones
         return Voice(media, self._names, name)
 
