@@ -66,6 +66,7 @@ from callcenter.runtime.clock import Clock, SystemClock
 from callcenter.runtime.errors import first_error
 from callcenter.signaling.certificates import Keyring, Shown
 from callcenter.signaling.doorkeeper import Doorkeeper
+from callcenter.signaling.gate import Gate
 from callcenter.signaling.leg import Leg
 from callcenter.signaling.network import SipNetwork
 from callcenter.signaling.registrar_shell import RegistrarShell
@@ -74,8 +75,10 @@ from callcenter.signaling.transport import Network, TransportError
 from callcenter.signaling.user_agent import UserAgent
 from callcenter.sip.advertised import Advertised
 from callcenter.sip.digest import Credentials, DigestServer
-from callcenter.sip.endpoint import Endpoint
+from callcenter.sip.endpoint import Endpoint, Refusal
 from callcenter.sip.flow import Address, Flow, Transport
+from callcenter.sip.guard import Guard
+from callcenter.sip.message import Request
 from callcenter.sip.registrar import Binding, Registrar
 from callcenter.storage.database import StorageError
 from callcenter.storage.store import Storage
@@ -129,6 +132,9 @@ class House:
         self.supervisor = Supervisor(group)
         sip = settings.sip
         digest = DigestServer(sip.realm, secrets.nonce_key, algorithms=sip.digest)
+        self.guard = Guard(sip.guard)
+        gate = self.gate = Gate(self.guard, clock)
+        self.endpoint.stranger, self.endpoint.on_unreadable = self.guard.stranger, gate.unreadable
         self.registrar = RegistrarShell(
             Registrar(
                 min_expires=round(sip.register_min),
@@ -140,9 +146,11 @@ class House:
             storage.locations,
             clock,
             self._phone_changed,
+            gate,
         )
         self.user_agent = UserAgent(edges.network, self.endpoint, clock, self._invited, self.registrar.answer)
         self.user_agent.on_connection_lost = self.registrar.connection_lost
+        self.user_agent.gate = gate
         self.services = Services(
             clock=clock,
             ids=self.ids,
@@ -160,8 +168,8 @@ class House:
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons)
         self.feature_codes = FeatureCodes(self.services, self.desk)
         self.own_calls = OwnCalls(self.services, self.supervisor)
-        doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours)
-        self.endpoint.screen = doorkeeper.screen
+        self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
+        self.endpoint.screen = self._screen
         self.stream.subscribe(self.books.take)
         self.stream.subscribe(FactLogger().take)
         self.agent_states = AgentStates(edges.publisher.set_state)
@@ -240,6 +248,7 @@ class House:
         self.queue_board.close()
         self.stream.append(SwitchStopped(reason))
         self.registrar.close()
+        self.gate.close()
         await self.user_agent.close()
 
     async def _close_books(self) -> None:
@@ -250,6 +259,13 @@ class House:
             alive = await storage.log.last_ms(facts[0].boot)
             for draft in closing_facts(facts, alive):
                 self.stream.append(draft.body, draft.call_id)
+
+    def _screen(self, request: Request, flow: Flow) -> str | Refusal:
+        """Who calls. What a stranger cannot reach is refused before anything of it is kept: nothing is repeated."""
+        user = self.doorkeeper.screen(request, flow)
+        if not user and self.guard.stranger(flow):
+            return self.front_door.refusal(request.uri.number_or_user) or user
+        return user
 
     def _invited(self, leg: Leg) -> None:
         if not self.feature_codes.take(leg) and not self.own_calls.take(leg):
@@ -265,6 +281,7 @@ class House:
             self.dispatcher.tell(OwnCallEnded(agent, fact.call_id))
 
     def _phone_changed(self, agent: str, bindings: tuple[Binding, ...]) -> None:
+        self.guard.know(agent, [binding.flow.remote for binding in bindings])
         if bindings:
             device = Device.BUSY_ELSEWHERE if self.feature_codes.occupies(agent) else Device.REGISTERED
             self.dispatcher.tell(DeviceChanged(agent, device, "phone registered"))

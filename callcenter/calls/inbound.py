@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from callcenter.calls.call import Call
+from callcenter.calls.described import is_at
 from callcenter.calls.flow import run_flow
 from callcenter.calls.heard import watch_caller
 from callcenter.calls.known import look_up_number
@@ -16,8 +17,10 @@ from callcenter.model.facts import CallAnswered, CallArrived
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
 from callcenter.signaling.leg import Leg
+from callcenter.sip.endpoint import Refusal
 
 RETRY_AFTER = 5
+NOBODY = Refusal(404)
 
 
 class FrontDoor:
@@ -28,17 +31,23 @@ class FrontDoor:
         self._services = services
         self._supervisor = supervisor
 
+    def refusal(self, dialled: str) -> Refusal | None:
+        """What who dials this is refused with now: 404 for a number nobody has, 503 when we are full or draining."""
+        settings = self._services.settings
+        if settings.find_number(dialled) is None:
+            return NOBODY
+        full = len(self._supervisor.calls) >= settings.max_calls
+        return Refusal(503, (("Retry-After", str(RETRY_AFTER)),)) if full or self.draining else None
+
     def take(self, leg: Leg) -> None:
-        """Begin a call for ``leg``, or refuse it: 404 for a number nobody has, 503 when we are full or draining."""
+        """Begin a call for ``leg``, or refuse it."""
+        refusal = self.refusal(leg.dialled)
+        if refusal is not None:
+            leg.reject(refusal.status, headers=refusal.headers)
+            return
         settings = self._services.settings
         number = settings.find_number(leg.dialled)
-        if number is None:
-            leg.reject(404)
-            return
-        full = len(self._supervisor.calls) >= settings.max_calls
-        if full or self.draining:
-            leg.reject(503, headers=(("Retry-After", str(RETRY_AFTER)),))
-            return
+        assert number is not None, "refused"
         call = Call(self._services.ids.call(), settings.clients[number.client], number, leg, self._services)
         call.add(
             CallArrived(
@@ -72,7 +81,10 @@ async def answer(call: Call) -> Ending | None:
 
 
 async def take_up(party: Party, plane: MediaPlane, call_id: str, answered: Callable[[], None]) -> Ending | None:
-    """Open the sound of whoever calls us and answer; the ending when that cannot be done."""
+    """Open the sound of whoever calls us and answer; the ending when that cannot be done.
+
+    Returns when something may be played, see :func:`pick_up`.
+    """
     description = await open_sound(party, plane, call_id)
     return description if isinstance(description, Ending) else await pick_up(party, description, answered)
 
@@ -95,12 +107,17 @@ async def open_sound(party: Party, plane: MediaPlane, call_id: str) -> bytes | E
 
 
 async def pick_up(party: Party, description: bytes, answered: Callable[[], None]) -> Ending | None:
-    """Answer whoever calls us, with the description of a sound that is open; the ending when they are not heard."""
+    """Answer whoever calls us, with the description of a sound that is open; the ending when they are not heard.
+
+    Returns when something may be played. To a stranger that is with the ACK, which shows that the INVITE came from
+    where it said; and where the sound is wanted elsewhere, when some has come: else a call could flood anybody.
+    """
     leg, sound = party.leg, party.sound
     leg.answer(description)
     if leg.answered:  # or taken back in this very moment: then whoever waits for us is woken next, to go
         answered()
-    if leg.offer is None:
+    sdp = leg.offer
+    if sdp is None:
         # The caller's description comes in the ACK (RFC 3261 13.2.1); without one there is nobody to speak to.
         sdp = await leg.acknowledged
         if sdp is None:
@@ -109,5 +126,9 @@ async def pick_up(party: Party, description: bytes, answered: Callable[[], None]
             await sound.session.set_answer(sdp)
         except (NotAcceptable, BadDescription) as error:
             return Ending(Side.SYSTEM, EndCause.MEDIA_FAILED, 0, str(error))
+    if leg.stranger:
+        await leg.acknowledged
+        if not is_at(sdp, leg.flow.remote.host):
+            await sound.comes()
     party.opened()
     return None

@@ -156,6 +156,11 @@ class Sound:
         if self._session is not None:
             self._session.stop()
 
+    async def comes(self) -> None:
+        """Wait until some sound has come from this party."""
+        while not self.source:
+            await self._change()
+
     async def key(self, timeout: float) -> str | None:
         """The next key, also one pressed before; None when none came within ``timeout`` seconds."""
         self.listen_for_digits(True)

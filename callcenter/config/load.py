@@ -39,6 +39,7 @@ from callcenter.model.customer import normalise_number
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import CertificateFiles, ClientCertificate, Listen, SipSettings, TlsSettings
 from callcenter.sip.flow import Transport
+from callcenter.sip.guard import GuardRules
 from callcenter.speech import prompts as speech
 from callcenter.speech.prompts import Job, NoVoice, Recorded, Shelf
 from callcenter.speech.wav import UnreadableSound
@@ -281,13 +282,15 @@ class _Loader:
             listen=tuple(_listen(each) for each in sip.listen),
             tls=self._tls(sip.tls),
             advertised=sip.advertised,
-            local_networks=sip.local_networks,
+            local_networks=tuple(map(str, sip.local_networks)),
             realm=sip.realm,
             agent_name=sip.agent_name,
             digest=sip.digest,
             register_min=sip.register_.min,
             register_max=sip.register_.max,
             register_default=sip.register_.default,
+            guard=_guard(sip.guard),
+            trace_messages=sip.trace.messages,
         )
 
     def _tls(self, tls: schema.Tls) -> TlsSettings:
@@ -339,7 +342,7 @@ class _Loader:
                 ports=media.ports,
                 workers=media.workers,
                 advertised=media.advertised,
-                local_networks=sip.local_networks,
+                local_networks=tuple(map(str, sip.local_networks)),
                 silence_timeout=media.silence_timeout,
                 missing_after=media.missing_after,
                 codecs=media.codecs,
@@ -407,6 +410,17 @@ class _Loader:
 def _listen(each: schema.ListenOn) -> Listen:
     port = Transport[each.transport.upper()].default_port if each.port is None else each.port
     return Listen(each.transport, each.host, port, each.advertised)
+
+
+def _guard(guard: schema.Guard) -> GuardRules:
+    return GuardRules(
+        enabled=guard.enabled,
+        exempt=guard.exempt,
+        requests_per_second=guard.requests_per_second,
+        burst=guard.burst,
+        failures=guard.failures,
+        ban=guard.ban,
+    )
 
 
 def _plan(acd: schema.Acd, things: Things) -> Plan:

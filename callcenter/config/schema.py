@@ -181,15 +181,16 @@ def _outside(value: Any) -> Address:
     return Address(_host(host), int(port))
 
 
-def _network(value: str) -> str:
+def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
-        return str(ipaddress.ip_network(value.strip()))
+        return ipaddress.ip_network(value)
     except ValueError:
-        try:
-            hint = f"write {ipaddress.ip_network(value.strip(), strict=False)}"
-        except ValueError:
-            hint = "write it as 192.168.0.0/16 or fd00::/8"
-        raise mistake(Code.FORM, f"`{value}` is not a network", hint) from None
+        pass
+    try:
+        better = f"write it as {ipaddress.ip_network(value, strict=False)}"
+    except ValueError:
+        better = 'write an address or a network, e.g. 203.0.113.7, 10.0.0.0/8 or "2001:db8::/32"'
+    raise mistake(Code.FORM, f"`{value}` is neither an address nor a network", better)
 
 
 def _ports(value: Any) -> tuple[int, int]:
@@ -238,6 +239,17 @@ def _some(most: int) -> BeforeValidator:
         if isinstance(value, list | dict) and not value:
             raise mistake(Code.FORM, "it is empty", "write at least one")
         if isinstance(value, list | dict) and len(value) > most:
+            raise mistake(Code.FORM, f"it holds {len(value)}, too many", f"write at most {most}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _at_most(most: int) -> BeforeValidator:
+    """A list that may be empty, and does not hold too much."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, list) and len(value) > most:
             raise mistake(Code.FORM, f"it holds {len(value)}, too many", f"write at most {most}")
         return value
 
@@ -294,6 +306,7 @@ Positive = Annotated[float, BeforeValidator(seconds), AfterValidator(_positive)]
 Limit = Annotated[float, BeforeValidator(_limit)]
 Slug = Annotated[str, AfterValidator(_check_slug)]
 AgentSlug = Annotated[Slug, AfterValidator(_check_agent)]
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(lambda value: _network(str(value)))]
 Level = Annotated[int, Field(ge=1, le=5)]
 Skill = Annotated[str, _form(r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a skill", "write lower case, as in `english`")]
 Language = Annotated[str, _form(r"[a-z]{2,3}(-[A-Z]{2})?", "the tag of a language", _language_hint)]
@@ -304,7 +317,6 @@ CodeKey = Annotated[str, _form(r"[0-9*#]{2,8}", "a code to dial", 'write 2 to 8 
 Hosts = Annotated[
     tuple[Annotated[str, AfterValidator(_host)], ...], BeforeValidator(_as_list), AfterValidator(_one_of_each_family)
 ]
-Network = Annotated[str, AfterValidator(_network)]
 TlsVersion = Annotated[
     str,
     BeforeValidator(str),
@@ -425,6 +437,23 @@ class Tls(Shape):
         return self
 
 
+class Guard(Shape):
+    """How much who is not known may ask for, and who is shut out for a time."""
+
+    enabled: bool = True
+    exempt: Annotated[tuple[Network, ...], _at_most(256)] = ()
+    requests_per_second: Annotated[int, Field(ge=1, le=100_000)] = 100
+    burst: Annotated[int, Field(ge=10, le=1_000_000)] = 2_500
+    failures: Annotated[int, Field(ge=1, le=10_000)] = 20
+    ban: Positive = 600.0
+
+
+class Trace(Shape):
+    """What is kept for ``callcenter trace``."""
+
+    messages: Annotated[int, Field(ge=0, le=1_000_000)] = 20_000
+
+
 class Sip(Shape):
     """``sip``: signalling."""
 
@@ -441,6 +470,8 @@ class Sip(Shape):
     )
     register_: Register = Field(default=Register(), alias="register")
     max_calls: Annotated[int, Field(ge=1, le=20_000)] = 400
+    guard: Guard = Guard()
+    trace: Trace = Trace()
 
 
 class Media(Shape):

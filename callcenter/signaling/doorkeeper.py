@@ -1,8 +1,7 @@
-"""Doorkeeper: asks who dials what only our own people may, by digest, and is short with who keeps guessing."""
+"""Doorkeeper: asks who dials what only our own people may, by digest; the gate is told of who guesses."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,15 +12,9 @@ from callcenter.sip.digest import Challenge, Credentials, DigestServer, Refused,
 from callcenter.sip.endpoint import Refusal
 
 if TYPE_CHECKING:
+    from callcenter.signaling.gate import Gate
     from callcenter.sip.flow import Flow
     from callcenter.sip.message import Request
-
-# Wrong answers of one address within a minute after which no more are looked at for the rest of it. A phone answers
-# once for each time that somebody dials: a whole office with old passwords stays below it.
-MAX_WRONG = 10
-WITHIN = 60.0
-# Addresses that answered wrongly and are remembered; the oldest is forgotten first.
-MAX_ADDRESSES = 10_000
 
 log = structlog.get_logger()
 
@@ -38,49 +31,37 @@ class Doorkeeper:
         credentials: Callable[[str], Credentials | None],
         clock: Clock,
         guarded: Callable[[str], bool],
+        gate: Gate | None = None,
     ) -> None:
         self._digest = digest
         self._credentials = credentials
         self._clock = clock
         self._guarded = guarded
-        # For each address, when its minute began, and the wrong answers since.
-        self._wrong: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._gate = gate
 
     def screen(self, request: Request, flow: Flow) -> str | Refusal:
         """Who calls a guarded number, or what they are refused with; empty for a number that is open to all."""
         if not self._guarded(request.uri.number_or_user):
             return ""
-        host, dialled = flow.remote.host, request.uri.number_or_user
-        if self._guesses(host) >= MAX_WRONG:
+        if self._gate is not None and not self._gate.may_try(flow):
             return Refusal(403)
-        wall = self._clock.now().timestamp()
-        match self._digest.verify(request, self._credentials, wall):
+        host, dialled, wall = flow.remote.host, request.uri.number_or_user, self._clock.now().timestamp()
+        match self._digest.verify(request, self._credentials, wall, source=host):
             case Challenge(stale=stale):
-                challenges = self._digest.challenges(wall, stale=stale)
+                challenges = self._digest.challenges(wall, stale=stale, source=host)
                 return Refusal(401, tuple(("WWW-Authenticate", value) for value in challenges))
             case Verified(user=user) if request.from_.uri.user == user:
-                self._wrong.pop(host, None)
                 return user
             case Verified(user=user):
-                return self._refuse(host, dialled, f"{user} calls in another's name")
+                return self._refuse(flow, dialled, f"{user} calls in another's name")
             case Refused():
-                return self._refuse(host, dialled, "wrong user or password")
+                return self._refuse(flow, dialled, "wrong user or password")
 
-    def _refuse(self, host: str, dialled: str, why: str) -> Refusal:
-        began, count = self._wrong.pop(host, (self._clock.monotonic(), 0))
-        self._wrong[host] = (began, count + 1)
-        if len(self._wrong) > MAX_ADDRESSES:
-            self._wrong.popitem(last=False)
-        log.warning("a caller was refused", source=host, number=dialled, why=why, wrong_answers=count + 1)
+    def _refuse(self, flow: Flow, dialled: str, why: str) -> Refusal:
+        log.warning("a caller was refused", source=flow.remote.host, number=dialled, why=why)
+        if self._gate is not None:
+            self._gate.failed(flow)
         return Refusal(403)
 
-    def _guesses(self, host: str) -> int:
-        """How often an address answered wrongly in its minute."""
-        began, count = self._wrong.get(host, (0.0, 0))
-        if count and self._clock.monotonic() - began > WITHIN:
-            del self._wrong[host]
-            return 0
-        return count
-
     def __repr__(self) -> str:
-        return f"<Doorkeeper {len(self._wrong)} addresses with wrong answers>"
+        return f"<Doorkeeper {self._digest.realm}>"

@@ -96,6 +96,7 @@ class Leg:
     answer to our :meth:`refer` and what follows, as statuses. ``replaces`` is the leg that an incoming one wants to
     take the place of, which is for the one who takes it to allow. ``asserted_number`` is a caller's number as a trusted
     network vouches for it, when ``withheld`` for nobody to see. ``diverted``: who sent the call on, the last one first.
+    ``stranger``: whoever calls is neither registered nor a peer that is configured.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class Leg:
         self.id = session
         self.user = user
         self.refusal: Response | None = None
+        self.stranger = False
         self.flow = flow
         self.request = request
         self.offer = offer

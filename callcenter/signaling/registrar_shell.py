@@ -16,7 +16,9 @@ from callcenter.sip.errors import SipError
 from callcenter.sip.registrar import Binding, Registrar
 
 if TYPE_CHECKING:
+    from callcenter.signaling.gate import Gate
     from callcenter.sip.events import RequestReceived
+    from callcenter.sip.flow import Flow
 
 # Stands for every connection of the time before a restart.
 LOST = -1
@@ -60,6 +62,7 @@ class RegistrarShell:
         store: LocationStore,
         clock: Clock,
         on_change: OnChange,
+        gate: Gate | None = None,
     ) -> None:
         self._registrar = registrar
         self._digest = digest
@@ -67,6 +70,7 @@ class RegistrarShell:
         self._store = store
         self._clock = clock
         self._on_change = on_change
+        self._gate = gate
         self._driver: Driver[str] = Driver(registrar, self._changed, clock)
         # Since when refusals are counted, and whose were logged.
         self._told_since = 0.0
@@ -91,20 +95,22 @@ class RegistrarShell:
         request = event.request
         if request.method != "REGISTER":
             return Reply(405, (("Allow", "REGISTER"),))
-        wall = self._clock.now().timestamp()
-        match self._digest.verify(request, self._credentials, wall):
+        if self._gate is not None and not self._gate.may_try(event.flow):
+            return Reply(403)
+        wall, source = self._clock.now().timestamp(), event.flow.remote.host
+        match self._digest.verify(request, self._credentials, wall, source=source):
             case Challenge(stale=stale):
-                challenges = self._digest.challenges(wall, stale=stale)
+                challenges = self._digest.challenges(wall, stale=stale, source=source)
                 return Reply(401, tuple(("WWW-Authenticate", value) for value in challenges))
             case Refused():
                 # One answer for an unknown user and a wrong password; a new challenge would only invite another try.
                 named = request.to.uri.user or ""
                 why = "wrong password, or wrong user for it" if self._credentials(named) else "there is no such agent"
-                return self._refuse(named, event.flow.remote.host, why)
+                return self._refuse(named, event.flow, why)
             case Verified(user=user):
                 try:
                     if (named := request.to.uri.user or "") != user:
-                        return self._refuse(named, event.flow.remote.host, f"the password is that of {user}")
+                        return self._refuse(named, event.flow, f"the password is that of {user}")
                     answer = self._registrar.register(user, request, event.flow, self._driver.now())
                 except SipError as error:
                     return Reply(error.status)
@@ -130,8 +136,11 @@ class RegistrarShell:
         """Let nothing expire any more. May be called twice."""
         self._driver.close()
 
-    def _refuse(self, named: str, host: str, why: str) -> Reply:
+    def _refuse(self, named: str, flow: Flow, why: str) -> Reply:
         """Say no, and why only here. Phones try again and again, and so do who guess: not every time is logged."""
+        host = flow.remote.host
+        if self._gate is not None:
+            self._gate.failed(flow)
         now, who = self._clock.monotonic(), (named[:_MOST_OF_A_NAME], host)
         if now - self._told_since > TOLD_WITHIN:
             self._told_since = now

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from callcenter.sip.digest import Algorithm
 from callcenter.sip.flow import Address
+from callcenter.sip.guard import GuardRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class SipSettings:
     ``realm``: the realm of digest authentication; agents' HA1 hashes hang on it. ``digest``: the algorithms that
     phones are offered. RFC 8760 wants a phone to pass over one that it does not know, but baresip before 3.11 and
     PJSIP before 2.15 then do not register at all: so MD5 alone unless configured otherwise.
+    ``trace_messages``: so many of the last ones are kept for ``callcenter trace``; 0: none.
     """
 
     listen: tuple[Listen, ...] = (
@@ -100,3 +102,5 @@ class SipSettings:
     register_min: float = 60.0
     register_max: float = 3600.0
     register_default: float = 600.0
+    guard: GuardRules = field(default_factory=GuardRules)
+    trace_messages: int = 20_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from callcenter.signaling.referral import Referral
 from callcenter.signaling.reply import Reply
 from callcenter.signaling.transport import Network
 from callcenter.sip.diversion import diversions_of
+from callcenter.sip.errors import SipParseError
 from callcenter.sip.events import (
     Acknowledged,
     Answered,
@@ -34,14 +36,17 @@ from callcenter.sip.events import (
     SessionEnded,
     Trying,
 )
+from callcenter.sip.guard import Verdict
 from callcenter.sip.identity import identity_of
+from callcenter.sip.message import Request
+from callcenter.sip.parser import parse
 
 if TYPE_CHECKING:
+    from callcenter.signaling.gate import Gate
     from callcenter.sip.endpoint import Endpoint
-    from callcenter.sip.errors import SipParseError
     from callcenter.sip.flow import Flow
     from callcenter.sip.headers import NameAddr
-    from callcenter.sip.message import Request, Response
+    from callcenter.sip.message import Response
     from callcenter.sip.uri import Uri
 
 # While we go down callers are told to try again after so many seconds: a restart takes less.
@@ -62,7 +67,8 @@ class UserAgent:
     wait; if they raise, the peer gets 500. ``on_request`` returns the answer, or None and calls :meth:`respond` later.
     ``trace``, when set, sees each message: ``trace(sent, flow, data)``.
     ``on_connection_lost`` is told the number of each connection that went. ``trusted`` says whose word counts on who
-    calls (P-Asserted-Identity, RFC 3325): nobody's, unless it is set.
+    calls (P-Asserted-Identity, RFC 3325): nobody's, unless it is set. What ``gate``, when set, does not let pass is
+    neither read nor traced.
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class UserAgent:
         self.trace: Callable[[bool, Flow, bytes], None] | None = None
         self.on_connection_lost: Callable[[int], None] | None = None
         self.trusted: Callable[[Flow], bool] = lambda _: False
+        self.gate: Gate | None = None
         self._endpoint = endpoint
         self._driver: Driver[Effect] = Driver(endpoint, self._perform, clock)
         self._on_invite = on_invite
@@ -223,18 +230,29 @@ class UserAgent:
 
     def datagram(self, data: bytes, flow: Flow) -> None:
         """A UDP datagram came."""
+        if self.gate is not None and (verdict := self.gate.datagram(data, flow)) is not Verdict.PASS:
+            if verdict is Verdict.REFUSE:
+                with contextlib.suppress(SipParseError):
+                    self._turn_away(parse(data), flow, self.gate)
+            return
         if self.trace is not None:
             self.trace(False, flow, data)
         self._driver.run(self._endpoint.receive(data, flow, self._driver.now()))
 
     def message(self, message: Request | Response, flow: Flow) -> None:
         """A message came over a connection."""
+        if self.gate is not None and (verdict := self.gate.message(message, flow)) is not Verdict.PASS:
+            if verdict is Verdict.REFUSE:
+                self._turn_away(message, flow, self.gate)
+            return
         if self.trace is not None:
             self.trace(False, flow, message.to_bytes())
         self._driver.run(self._endpoint.receive_message(message, flow, self._driver.now()))
 
     def unreadable(self, error: SipParseError, flow: Flow) -> None:
         """Something unreadable came over a connection."""
+        if self.gate is not None and not self.gate.may_try(flow):
+            return
         self._driver.run(self._endpoint.receive_error(error, flow, self._driver.now()))
 
     def send_failed(self, key: str) -> None:
@@ -301,6 +319,10 @@ class UserAgent:
         self._driver.run(effects)
         return True
 
+    def _turn_away(self, message: Request | Response, flow: Flow, gate: Gate) -> None:
+        if isinstance(message, Request):
+            self._driver.run(self._endpoint.turn_away(message, flow, gate.retry_after(flow)))
+
     def _invited(self, event: InviteReceived) -> None:
         request, session = event.request, event.session
         if self.draining:
@@ -323,6 +345,7 @@ class UserAgent:
         leg.asserted_number, leg.withheld = caller.asserted, caller.withheld
         leg.diverted = diversions_of(request.headers)
         leg.replaces = self.legs.get(event.replaces)
+        leg.stranger = self.gate is not None and self.gate.guard.stranger(event.flow) != ""
         self.legs[session] = leg
         try:
             self._on_invite(leg)

@@ -134,6 +134,8 @@ class World:
         """Names of phones whose keys are tones in the voice, in the calls that begin from now on."""
         self.private_phones: dict[str, Security] = {}
         """Names of phones that speak SRTP in the calls that begin from now on, and whether they insist on it."""
+        self.sound_hosts: dict[str, str] = {}
+        """By name of the phone: the host that its sound is on, where it is not the phone's own."""
         self.house: House
         self.database: SimDatabase
         self.storage: Storage
@@ -335,8 +337,8 @@ class World:
         return phone
 
     def _voice(self, name: str, host: str) -> Voice:
-        security = self.private_phones.get(name)
-        media = SimEndpointMedia(self.sound, host, events=name not in self.tone_phones, security=security)
+        security, here = self.private_phones.get(name), self.sound_hosts.get(name, host)
+        media = SimEndpointMedia(self.sound, here, events=name not in self.tone_phones, security=security)
         media.mute = name in self.mute_phones
         return Voice(media, self._names, name)
 

@@ -96,7 +96,8 @@ class Endpoint:
     nothing.
 
     ``stranger`` gives the source of who is known by nothing, and empty for all others: over UDP they are answered
-    little until they have shown that they are there (see sip/strangers.py).
+    little until they have shown that they are there (see sip/strangers.py). ``on_unreadable`` is told the flow of each
+    message that could not be read.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Endpoint:
         self.healthy = True
         self.screen: Screen | None = None
         self.stranger: Callable[[Flow], str] = _nobody
+        self.on_unreadable: Callable[[Flow], None] | None = None
         self._limits = limits
         self._accepted = frozenset(accept_methods)
         self._supported = frozenset(supported)
@@ -151,8 +153,19 @@ class Endpoint:
     def receive_error(self, error: SipParseError, flow: Flow, now: float) -> list[Effect]:
         """Answer a request that could not be read, if enough of it could; else silence."""
         request = error.partial
+        if self.on_unreadable is not None:
+            self.on_unreadable(flow)
         if request is not None and request.method != "ACK":
             self._core.refuse(_seen_from(request, flow), flow, error.status, reason=error.reason)
+        return self._core.flush()
+
+    def turn_away(self, request: Request, flow: Flow, retry_after: int) -> list[Effect]:
+        """Answer a request 503 without looking at it; silence to one that is being answered already."""
+        try:
+            if server_key(request, request.method) not in self._core.servers:
+                self._core.refuse(_seen_from(request, flow), flow, 503, [("Retry-After", str(retry_after))])
+        except SipParseError:
+            pass  # No answer would find its way.
         return self._core.flush()
 
     def send_failed(self, key: str, now: float) -> list[Effect]:

@@ -76,12 +76,19 @@ class Strangers:
 
 def fit(response: Response, octets: int) -> bytes | None:
     """The answer to a datagram of so many octets, what is spare left out where it is too long; None: say nothing."""
-    data = response.to_bytes()
     most = int(octets * FACTOR)
+    headers = response.headers
     for name in _SPARE:
-        if len(data) <= most:
-            return data
-        if name != "Allow" or response.status != 405:  # 405 must carry it (RFC 3261 21.4.6)
-            response.headers.remove(name)
-            data = response.to_bytes()
-    return data if len(data) <= most else None
+        if len(response.to_bytes()) <= most:
+            break
+        if name != "Allow" or response.status != 405:  # a 405 must carry it (RFC 3261 21.4.6)
+            headers.remove(name)
+    while len(data := response.to_bytes()) > most:
+        # Of several challenges the first is what simple phones take.
+        challenges = headers.all("WWW-Authenticate")
+        if len(challenges) < 2:
+            return None
+        headers.remove("WWW-Authenticate")
+        for value in challenges[:-1]:
+            headers.add("WWW-Authenticate", value)
+    return data
