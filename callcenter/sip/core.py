@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from callcenter.sip.events import Effect, Send
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.invite import Session
+from callcenter.sip.metrics import Metrics
 from callcenter.sip.refer import Reference
 from callcenter.sip.strangers import Strangers, fit
 from callcenter.sip.timers import Deadlines, SipTimers
@@ -52,6 +53,7 @@ class Core:
         self.references: dict[str, dict[int, Reference]] = {}
         self.asked: dict[str, set[int]] = {}
         self.strangers = Strangers()
+        self.metrics = Metrics()
         self.allow = ("Allow", ", ".join(methods))
         self.supported = ("Supported", ", ".join(supported))
         self._agent_name = agent_name
@@ -114,11 +116,13 @@ class Core:
     def send_once(self, request: Request, flow: Flow) -> None:
         """Send a request whose answer nobody waits for, to a peer who may not be there at all."""
         self._name_client(request)
+        self.metrics.requests_out.add(request.method)
         self._out.append(Send(flow, request.to_bytes(), ""))
 
     def send_ack(self, request: Request, flow: Flow) -> Send:
         """Send an ACK to a 2xx; returns it, to be sent again. If it is lost, the repeated 2xx asks for it."""
         self._name_client(request)
+        self.metrics.requests_out.add("ACK")
         ack = Send(flow, request.to_bytes(), "")
         self._out.append(ack)
         return ack
@@ -130,6 +134,8 @@ class Core:
             self._deadlines.watch(invite)
 
     def _start(self, client: ClientInvite | ClientRequest, now: float) -> None:
+        client.began = now
+        self.metrics.requests_out.add(client.request.method)
         self.clients[client.key] = client
         self._hold(client.flow, client)
         self._perform(client, client.start(now), now)
@@ -140,6 +146,13 @@ class Core:
 
     def receive_response(self, response: Response, client: ClientInvite | ClientRequest, now: float) -> None:
         """Take an answer to a request of ours."""
+        method, metrics = client.request.method, self.metrics
+        if client.state in (State.CALLING, State.TRYING, State.PROCEEDING):
+            metrics.answer_came(method, response.status)
+            if response.status >= 200:
+                metrics.time(metrics.response_times, method, now - client.began)
+        else:
+            metrics.repeated_by_peers.add(method)
         self._perform(client, client.receive(response, now), now)
 
     # -- what we answer ----------------------------------------------------------------------------------------------
@@ -148,7 +161,7 @@ class Core:
         """Open the transaction of a peer's INVITE, and say 100 before the peer asks again (17.2.1)."""
         key = server_key(request, "INVITE")
         server = ServerInvite(key, request, answer_flow(request.via, flow), self.timers)
-        server.user = user
+        server.began, server.user = now, user
         server.tag = user.id if user is not None else None
         self._open(server)
         self.respond(server, 100, now)
@@ -158,6 +171,7 @@ class Core:
         """Open the transaction of a peer's request of another method."""
         key = server_key(request, request.method)
         server = ServerRequest(key, request, answer_flow(request.via, flow), self.timers, now)
+        server.began = now
         self._open(server)
         self._deadlines.watch(server)
         return server
@@ -186,6 +200,10 @@ class Core:
             status, reason, to_tag=to_tag, headers=headers, body=body, content_type=content_type
         )
         self._name_server(response)
+        if server.state in (State.TRYING, State.PROCEEDING):
+            self.metrics.answered(server.request.method, status)
+            if status >= 200:
+                self.metrics.time(self.metrics.answer_times, server.request.method, now - server.began)
         self._perform(server, server.respond(status, response.to_bytes(), now), now)
         if status >= 300:
             # It came to nothing: another branch of the same request would be refused alike, and a client that
@@ -194,6 +212,7 @@ class Core:
 
     def repeat(self, server: ServerInvite, now: float) -> None:
         """Send the 2xx of the transaction again."""
+        self.metrics.repeated_by_us.add("INVITE")
         self._perform(server, server.repeat(now), now)
 
     def refuse(
@@ -211,6 +230,7 @@ class Core:
         self._name_server(response)
         data = fit(response, request.octets) if request.octets else response.to_bytes()
         if data is not None:
+            self.metrics.answered(request.method, status)
             self._out.append(Send(answer_flow(request.via, flow), data, ""))
 
     def challenge(self, server: ServerRequest, headers: HeaderLines, reason: str | None) -> None:
@@ -229,6 +249,8 @@ class Core:
 
     def receive_again(self, server: ServerInvite | ServerRequest, method: str, now: float) -> None:
         """Take a repeated request, or the ACK to a refusal."""
+        if method != "ACK":
+            self.metrics.repeated_by_peers.add(server.request.method)
         outputs = server.receive(method, now) if isinstance(server, ServerInvite) else server.receive(now)
         self._perform(server, outputs, now)
 
@@ -321,7 +343,11 @@ class Core:
                 machine.expire(now)
                 self._deadlines.watch(machine)
             else:
-                self._perform(machine, machine.expire(now), now)
+                outputs = machine.expire(now)
+                for output in outputs:
+                    if isinstance(output, Send):
+                        self.metrics.repeated_by_us.add(machine.request.method)
+                self._perform(machine, outputs, now)
 
     def send_failed(self, key: str, now: float) -> None:
         """A Send could not be performed."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from callcenter.sip.headers import NameAddr
     from callcenter.sip.message import Message
+    from callcenter.sip.metrics import Metrics
     from callcenter.sip.uri import Uri
 
 HeaderLines = Iterable[tuple[str, str]]
@@ -153,6 +154,7 @@ class Endpoint:
     def receive_error(self, error: SipParseError, flow: Flow, now: float) -> list[Effect]:
         """Answer a request that could not be read, if enough of it could; else silence."""
         request = error.partial
+        self._core.metrics.could_not_read(error.reason)
         if self.on_unreadable is not None:
             self.on_unreadable(flow)
         if request is not None and request.method != "ACK":
@@ -423,6 +425,11 @@ class Endpoint:
         usages = len(core.dialogs) + len(core.references)
         return EndpointStatus(len(core.clients) + len(core.servers), usages, len(core.sessions))
 
+    @property
+    def metrics(self) -> Metrics:
+        """What was counted since the start."""
+        return self._core.metrics
+
     # -- requests of peers -------------------------------------------------------------------------------------------
 
     def _receive_request(self, request: Request, flow: Flow, now: float) -> None:
@@ -431,6 +438,7 @@ class Endpoint:
         if server is not None and not (method == "ACK" and server.state is State.ACCEPTED):
             core.receive_again(server, method, now)
             return
+        core.metrics.request_came(method)
         _seen_from(request, flow)
         check(request)
         if method != "INVITE" and "Replaces" in request.headers:
@@ -648,6 +656,7 @@ class Endpoint:
         client = core.clients.get(client_key(response.via.branch or "", response.cseq.method))
         if client is None:
             # Out of the blue, or too late.
+            core.metrics.late_responses += 1
             return
         check(response)
         # 8.1.3.3: more than one Via, or a CSeq that is not ours: not for us.

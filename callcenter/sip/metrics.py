@@ -7,7 +7,10 @@ from typing import Any, Generic, TypeVar
 
 # Methods that are counted by name; a peer may make up any word, and all of these are one.
 METHODS = frozenset(
-    "INVITE ACK CANCEL BYE OPTIONS INFO REGISTER PRACK UPDATE REFER NOTIFY SUBSCRIBE MESSAGE PUBLISH".split()
+    (
+        *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "REGISTER"),
+        *("PRACK", "UPDATE", "REFER", "NOTIFY", "SUBSCRIBE", "MESSAGE", "PUBLISH"),
+    )
 )
 OTHER = "other"
 # Reasons of messages that could not be read; a few carry a header's name.

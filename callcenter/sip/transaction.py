@@ -82,13 +82,14 @@ def input_of(status: int) -> Input:
 class Transaction(ABC):
     """A machine with a key, a flow, and timers; the four kinds differ in ``_step``."""
 
-    __slots__ = ("_due", "_interval", "_timers", "flow", "key", "queued", "state")
+    __slots__ = ("_due", "_interval", "_timers", "began", "flow", "key", "queued", "state")
 
     def __init__(self, key: str, flow: Flow, timers: SipTimers, state: State) -> None:
         self.key = key
         self.flow = flow
         self.state = state
         self.queued: float | None = None
+        self.began = 0.0
         self._timers = timers
         self._interval = timers.t1
         self._due: dict[Input, float] = {}

@@ -65,6 +65,7 @@ async def test_the_end_of_a_talk_names_the_same_cause_as_the_end_of_its_call(wor
     """A caller lost to the network in a talk has not hung up on the agent."""
     amy = await world.agent("amy", english=5)
     caller = await world.phone("+14155550100")
+    world.house.guard.know("a trunk", [Address(caller.host.address, PORT)])
     mute(world.hosts["+14155550100"], b"ACK")
     caller.starts_dialling("1000")
     await world.sleep(1)

@@ -25,8 +25,8 @@ DIGEST = DigestServer("callcenter", b"a key of the nonces", algorithms=(Algorith
 class Switch:
     """An endpoint as the house has it, to which everybody is a stranger; calls are answered as told."""
 
-    def __init__(self, answer: int = 200, **options: object) -> None:
-        self.endpoint = Endpoint(random=Random(7), accept_methods=METHODS, **options)  # type: ignore[arg-type]
+    def __init__(self, answer: int = 200, limits: Limits | None = None) -> None:
+        self.endpoint = Endpoint(random=Random(7), accept_methods=METHODS, limits=limits or Limits())
         self.endpoint.stranger = lambda flow: flow.remote.host
         self.endpoint.screen = self._screen
         self.answer = answer
@@ -146,8 +146,8 @@ def test_an_answer_that_needs_no_memory_is_never_longer_than_the_factor(name: st
 
 
 def test_a_switch_that_is_full_says_so_within_the_factor() -> None:
-    for options in ({"limits": Limits(sessions=0)}, {"limits": Limits(transactions=0)}):
-        switch = Switch(**options)
+    for limits in (Limits(sessions=0), Limits(transactions=0)):
+        switch = Switch(limits=limits)
         for form in (tiny, usual):
             data = form("INVITE", CONTACT, SDP, body=OFFER)
             (answer,) = switch.take(data)

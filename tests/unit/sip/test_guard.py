@@ -83,7 +83,7 @@ def test_who_fails_too_often_is_shut_out_for_a_time_and_then_taken_again() -> No
     guard = Guard(RULES)
     assert guard.failed(udp(), 0.0) == guard.failed(udp(), 1.0) == []
     assert guard.failed(udp(), 2.0) == [BanBegan("192.0.2.2", "wrong passwords", 60.0)]
-    assert guard.bans == ("192.0.2.2",)
+    assert "192.0.2.2" in guard.bans
     assert not guard.may_try(udp())
     assert asked(guard, udp(), 1, now=3.0) == [Verdict.DROP]
     assert asked(guard, tcp(), 1, now=3.0) == [Verdict.REFUSE]
@@ -91,7 +91,7 @@ def test_who_fails_too_often_is_shut_out_for_a_time_and_then_taken_again() -> No
     assert guard.deadline == 62.0
     assert guard.expire(61.0) == []
     assert guard.expire(62.0) == [BanEnded("192.0.2.2")]
-    assert guard.deadline is None
+    assert not guard.bans
     assert asked(guard, udp(), 1, now=62.0) == [Verdict.PASS]
 
 
