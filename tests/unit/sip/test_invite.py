@@ -316,7 +316,7 @@ def test_invitation_is_refused_when_its_time_has_run_out() -> None:
 
 def test_ringing_is_said_again_every_minute() -> None:
     wire = Wire()
-    ana, bob = wire.pair()
+    ana, bob = wire.pair(supported=())
     bob.on[InviteReceived] = lambda event: bob.do("ring", event.session, status=183, sdp=ANSWER)
     ana.call(bob)
     wire.run(130)
