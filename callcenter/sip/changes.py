@@ -67,6 +67,7 @@ class Changes:
         "_least",
         "_pending",
         "_proposal",
+        "_refuses_update",
         "_session",
         "_stale",
         "_updates",
@@ -83,8 +84,9 @@ class Changes:
         self._glares = 0
         # The peer's last offer, when our last description answered it: the same again changes nothing.
         self._answered: bytes | None = None
-        # Whether the peer takes UPDATE, as its Allow said last.
+        # Whether the peer takes UPDATE, as its Allow said last; never again once it has refused one.
         self._updates = False
+        self._refuses_update = False
         self._agreed: Refreshing | None = None
         # The highest Min-SE of a 422; 0: none.
         self._least = 0
@@ -313,7 +315,7 @@ class Changes:
                 self._least, self._agreed = least, no_shorter(self._agreed, least)
                 self._try_again(proposal, now)
             case 405 | 501 if proposal.by_update:
-                self._updates = False
+                self._updates, self._refuses_update = False, True
                 self._try_again(proposal, now)
             case 481 if not session.early:
                 # 12.2.1.2: the peer does not know the dialog.
@@ -371,7 +373,7 @@ class Changes:
             return
         if proposal.by_update:
             # Whatever it has against it: the next refresh is a re-INVITE.
-            self._updates = False
+            self._updates, self._refuses_update = False, True
         if self._agreed is None or self._session.early:
             return
         if self._agreed.mutual or status == 503:
@@ -438,7 +440,7 @@ class Changes:
 
     def note_methods(self, message: Message) -> None:
         """Take note whether the peer takes UPDATE."""
-        if message.headers.get("Allow") is not None:
+        if message.headers.get("Allow") is not None and not self._refuses_update:
             self._updates = any("UPDATE" in each for each in message.headers.all("Allow"))
 
     def answered(self, offer: bytes | None) -> None:

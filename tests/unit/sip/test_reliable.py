@@ -201,7 +201,7 @@ def test_one_is_out_at_a_time_and_the_next_follows_its_prack() -> None:
     assert [event.status for event in ana.heard(Progressed)] == [180]
     wire.run(3)
     assert [event.status for event in ana.heard(Progressed)] == [180, 181, 182]
-    numbers = [int(m.headers.get("RSeq")) for _, m in bob.sent if isinstance(m, Response) and m.headers.get("RSeq")]
+    numbers = [int(rseq) for _, m in bob.sent if isinstance(m, Response) and (rseq := m.headers.get("RSeq"))]
     assert numbers == [numbers[0], numbers[0] + 1, numbers[0] + 2]
 
 
