@@ -120,7 +120,10 @@ class House:
         self.acd = Acd(settings.plan, epoch=storage.log.epoch)
         self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
         self.endpoint = Endpoint(
-            random=random, agent_name=settings.sip.agent_name, advertised=advertised(settings.sip.advertised)
+            random=random,
+            agent_name=settings.sip.agent_name,
+            advertised=advertised(settings.sip.advertised),
+            session_timer=settings.sip.session_timer,
         )
         self.supervisor = Supervisor(group)
         sip = settings.sip

@@ -38,6 +38,7 @@ from callcenter.media.settings import MediaSettings
 from callcenter.model.customer import normalise_number
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import Listen, SipSettings
+from callcenter.sip.session_timer import SessionTimer
 from callcenter.speech import prompts as speech
 from callcenter.speech.prompts import Job, NoVoice, Recorded, Shelf
 from callcenter.speech.wav import UnreadableSound
@@ -378,7 +379,12 @@ def _sip(sip: schema.Sip) -> SipSettings:
         register_min=sip.register_.min,
         register_max=sip.register_.max,
         register_default=sip.register_.default,
+        session_timer=None if sip.session_timer is None else _session_timer(sip.session_timer),
     )
+
+
+def _session_timer(timer: schema.SessionTimer) -> SessionTimer:
+    return SessionTimer(round(timer.expires), round(timer.min))
 
 
 def _plan(acd: schema.Acd, things: Things) -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from callcenter.sip.digest import Algorithm
+from callcenter.sip.session_timer import EVERY_HALF_HOUR, SessionTimer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class SipSettings:
     ``advertised``: the host put into Contact and Via; None: the address by which the peer reached us.
     ``realm``: the realm of digest authentication; agents' HA1 hashes hang on it. ``digest``: the algorithms that
     phones are offered. RFC 8760 wants a phone to pass over one that it does not know, but baresip before 3.11 and
-    PJSIP before 2.15 then do not register at all: so MD5 alone unless configured otherwise.
+    PJSIP before 2.15 then do not register at all: so MD5 alone unless configured otherwise. ``session_timer``: how
+    often sessions are refreshed (RFC 4028); None: not at all.
     """
 
     listen: tuple[Listen, ...] = (
@@ -43,3 +45,4 @@ class SipSettings:
     register_min: float = 60.0
     register_max: float = 3600.0
     register_default: float = 600.0
+    session_timer: SessionTimer | None = EVERY_HALF_HOUR

@@ -35,6 +35,10 @@ class SessionTimer:
     least: int = DEFAULT_MIN
 
 
+# What RFC 4028 recommends (4).
+EVERY_HALF_HOUR = SessionTimer()
+
+
 @dataclass(frozen=True, slots=True)
 class Refreshing:
     """What two sides agreed on. ``ours``: we refresh. ``mutual``: the peer knows of it; else we alone look after it."""
