@@ -40,6 +40,7 @@ from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import CertificateFiles, ClientCertificate, Listen, SipSettings, TlsSettings
 from callcenter.sip.flow import Transport
 from callcenter.sip.guard import GuardRules
+from callcenter.sip.session_timer import SessionTimer
 from callcenter.speech import prompts as speech
 from callcenter.speech.prompts import Job, NoVoice, Recorded, Shelf
 from callcenter.speech.wav import UnreadableSound
@@ -291,6 +292,7 @@ class _Loader:
             register_default=sip.register_.default,
             guard=_guard(sip.guard),
             trace_messages=sip.trace.messages,
+            session_timer=None if sip.session_timer is None else _session_timer(sip.session_timer),
         )
 
     def _tls(self, tls: schema.Tls) -> TlsSettings:
@@ -421,6 +423,10 @@ def _guard(guard: schema.Guard) -> GuardRules:
         failures=guard.failures,
         ban=guard.ban,
     )
+
+
+def _session_timer(timer: schema.SessionTimer) -> SessionTimer:
+    return SessionTimer(round(timer.expires), round(timer.min))
 
 
 def _plan(acd: schema.Acd, things: Things) -> Plan:

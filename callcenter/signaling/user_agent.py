@@ -23,6 +23,7 @@ from callcenter.sip.events import (
     InfoReceived,
     InviteReceived,
     Notified,
+    ProgressAnswered,
     Progressed,
     ReferAnswered,
     ReferReceived,
@@ -104,7 +105,7 @@ class UserAgent:
         *,
         from_: NameAddr,
         to: NameAddr,
-        sdp: bytes,
+        sdp: bytes | None,
         or_else: bytes | None = None,
         headers: Iterable[tuple[str, str]] = (),
         routes: Sequence[str] = (),
@@ -113,12 +114,12 @@ class UserAgent:
     ) -> Leg:
         """Call ``target`` over ``flow``: the INVITE goes out before this returns. Await ``leg.outcome()``.
 
-        ``or_else`` is offered to a peer that accepts no such description as ``sdp`` (488). ``call_id`` and ``cseq``
-        repeat a call that was challenged.
+        Without ``sdp`` the peer makes the offer: see ``Leg.peer_offer``. ``or_else`` is offered to a peer that accepts
+        no such description as ``sdp`` (488). ``call_id`` and ``cseq`` repeat a call that was challenged.
         """
         headers = tuple(headers)
 
-        def invite(sdp: bytes, call_id: str | None, cseq: int) -> tuple[str, list[Effect]]:
+        def invite(sdp: bytes | None, call_id: str | None, cseq: int) -> tuple[str, list[Effect]]:
             return self._endpoint.invite(
                 target=target,
                 flow=flow,
@@ -293,6 +294,7 @@ class UserAgent:
             case (
                 Trying(session=session)
                 | Progressed(session=session)
+                | ProgressAnswered(session=session)
                 | Answered(session=session)
                 | Rejected(session=session)
                 | Acknowledged(session=session)

@@ -11,6 +11,7 @@ from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.invite import Session
 from callcenter.sip.metrics import Metrics
 from callcenter.sip.refer import Reference
+from callcenter.sip.session_timer import SessionTimer, too_small
 from callcenter.sip.strangers import Strangers, fit
 from callcenter.sip.timers import Deadlines, SipTimers
 from callcenter.sip.transaction import Deliver, Failed, Output, State
@@ -41,8 +42,10 @@ class Core:
         advertised: Callable[[Flow], Address],
         methods: Sequence[str],
         supported: Sequence[str],
+        session_timer: SessionTimer | None = None,
     ) -> None:
         self.random = random
+        self.session_timer = session_timer
         self.timers = timers
         self.clients: dict[str, ClientInvite | ClientRequest] = {}
         self.servers: dict[str, ServerInvite | ServerRequest] = {}
@@ -232,6 +235,14 @@ class Core:
         if data is not None:
             self.metrics.answered(request.method, status)
             self._out.append(Send(answer_flow(request.via, flow), data, ""))
+
+    def refuses_interval(self, request: Request, flow: Flow) -> bool:
+        """RFC 4028 9: whether the peer wants its session refreshed more often than we do; then it is answered 422."""
+        wanted = self.session_timer
+        if wanted is None or not too_small(wanted, request):
+            return False
+        self.refuse(request, flow, 422, [("Min-SE", str(wanted.least))])
+        return True
 
     def challenge(self, server: ServerRequest, headers: HeaderLines, reason: str | None) -> None:
         """Answer 401 and keep nothing: a repeated request is challenged again (8.2.7, 22.1).
