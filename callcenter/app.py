@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
 from random import Random, SystemRandom
@@ -42,6 +42,7 @@ from callcenter.model.facts import (
     Fact,
     SwitchStarted,
     SwitchStopped,
+    TrunkStateChanged,
 )
 from callcenter.model.ids import Ids
 from callcenter.model.interaction import Ending
@@ -67,6 +68,10 @@ from callcenter.signaling.network import SipNetwork
 from callcenter.signaling.registrar_shell import RegistrarShell
 from callcenter.signaling.settings import Listen
 from callcenter.signaling.transport import Network, TransportError
+from callcenter.signaling.trunks.board import TrunkBoard
+from callcenter.signaling.trunks.gate import TrunkGate
+from callcenter.signaling.trunks.resolver import DnsResolver, Resolver
+from callcenter.signaling.trunks.trunk import Trunk
 from callcenter.signaling.user_agent import UserAgent
 from callcenter.sip.digest import Credentials, DigestServer
 from callcenter.sip.endpoint import Endpoint
@@ -100,6 +105,7 @@ class Edges:
     plane: MediaPlane
     storage: Storage
     publisher: Publisher
+    resolver: Resolver = field(default_factory=DnsResolver)
 
 
 class House:
@@ -139,6 +145,8 @@ class House:
         )
         self.user_agent = UserAgent(edges.network, self.endpoint, clock, self._invited, self.registrar.answer)
         self.user_agent.on_connection_lost = self.registrar.connection_lost
+        self.trunks = TrunkBoard(self.user_agent, edges.resolver, clock, random, self._trunk_changed)
+        self.trunks.reconfigure(settings.trunks, secrets.trunks)
         self.services = Services(
             clock=clock,
             ids=self.ids,
@@ -151,12 +159,13 @@ class House:
             customers=storage.customers,
             interactions=storage.interactions,
             publisher=edges.publisher,
+            trunks=self.trunks,
         )
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons)
         self.feature_codes = FeatureCodes(self.services, self.desk)
         doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self.feature_codes.known)
-        self.endpoint.screen = doorkeeper.screen
+        self.endpoint.screen = TrunkGate(self.trunks, digest, clock, doorkeeper.screen).screen
         self.stream.subscribe(self.books.take)
         self.stream.subscribe(FactLogger().take)
         self.agent_states = AgentStates(edges.publisher.set_state)
@@ -178,6 +187,7 @@ class House:
         self.edges.storage.retained.put(retained)
         self._publish_newcomers(agents)
         self.queue_board.refresh()
+        self._publish_trunks()
         self._publish_config()
         self.stream.append(SwitchStarted(self.settings.switch.node, __version__, self.settings.revision))
         # Before any phone is back: it would sign its agent in.
@@ -185,13 +195,14 @@ class House:
             self.dispatcher.tell(IntentChosen(agent, intent, reason, "the agent before the restart"))
         await self.user_agent.open()
         await self.registrar.open()
+        self.trunks.open()
 
     def reconfigure(self, settings: Settings, secrets: Secrets, by: str, at_next_start: Sequence[str] = ()) -> None:
         """Put another configuration in force, whose sounds are ready to be played. Never waits.
 
         For agents and queues it holds at once, for calls from the next one on: one under way keeps what it began with.
         """
-        before = self.acd.plan.agents
+        before, trunks_before = self.acd.plan.agents, [trunk.id for trunk in self.trunks]
         self.settings, self.secrets = settings, secrets
         self.services.settings = settings.calls
         self.loaded_at, self.loaded_by, self.at_next_start = self.edges.clock.now(), by, tuple(at_next_start)
@@ -204,6 +215,11 @@ class House:
             if agent not in before and (bindings := self.registrar.bindings(agent)):
                 self._phone_changed(agent, bindings)
         self.queue_board.refresh()
+        self.trunks.reconfigure(settings.trunks, secrets.trunks)
+        for gone in trunks_before:
+            if gone not in settings.trunks:
+                self.edges.publisher.set_state(topics.trunk_state(gone), None)
+        self._publish_trunks()
         self.edges.storage.retained.put(self._retained())
         self._publish_config()
         self.stream.append(ConfigReloaded(settings.revision, by))
@@ -234,6 +250,7 @@ class House:
         self.queue_board.close()
         self.stream.append(SwitchStopped(reason))
         self.registrar.close()
+        await self.trunks.close()
         await self.user_agent.close()
 
     async def _close_books(self) -> None:
@@ -246,6 +263,8 @@ class House:
                 self.stream.append(draft.body, draft.call_id)
 
     def _invited(self, leg: Leg) -> None:
+        if leg.trunk and not self.trunks.take(leg):
+            return
         if not self.feature_codes.take(leg):
             self.front_door.take(leg)
 
@@ -265,6 +284,11 @@ class House:
     def _broker_changed(self, connected: bool, detail: str) -> None:
         self.stream.append(BrokerStateChanged(connected, detail))
 
+    def _trunk_changed(self, trunk: Trunk) -> None:
+        if trunk.up is not None:
+            self.stream.append(TrunkStateChanged(trunk.id, trunk.up, trunk.detail))
+        self._publish_trunk(trunk)
+
     def _credentials_of(self, user: str) -> Credentials | None:
         return self.secrets.credentials.get(user)
 
@@ -281,11 +305,20 @@ class House:
         return (
             *map(topics.agent_state, self.acd.plan.agents),
             *map(topics.queue_state, self.acd.plan.queues),
+            *map(topics.trunk_state, self.settings.trunks),
             topics.CONFIG,
         )
 
     def _publish_newcomers(self, agents: Iterable[str]) -> None:
         self.agent_states.begin(agents, self.edges.clock.now())
+
+    def _publish_trunks(self) -> None:
+        for trunk in self.trunks:
+            self._publish_trunk(trunk)
+
+    def _publish_trunk(self, trunk: Trunk) -> None:
+        state = payloads.trunk_state(trunk.id, up=trunk.up, detail=trunk.detail, at=trunk.since)
+        self.edges.publisher.set_state(topics.trunk_state(trunk.id), state)
 
     def _publish_config(self) -> None:
         config = payloads.config_state(self.settings.revision, loaded_at=self.loaded_at, by=self.loaded_by)

@@ -88,7 +88,9 @@ class Leg:
     whether the leg was ever up. ``reached`` is set by the peer's first sign of life (100 or more) or the leg's end,
     ``ringing`` when the peer's phone rings (a 18x came), or took the call without saying so. ``on_reinvite`` and
     ``on_info`` are called on the spot; without ``on_reinvite`` a repeated offer gets the old answer and a new one 488.
-    ``user`` is who a caller proved to be, where a password was asked; ``refusal`` the answer that refused our INVITE.
+    ``user`` is who a caller proved to be, where a password was asked, ``trunk`` the trunk that an incoming leg came by;
+    ``refusal`` the answer that refused our INVITE. ``early`` is done with the first early media of our INVITE, and with
+    None when there was none.
     """
 
     def __init__(
@@ -106,9 +108,11 @@ class Leg:
         local_sdp: bytes | None = None,
         call_id: str = "",
         user: str = "",
+        trunk: str = "",
     ) -> None:
         self.id = session
         self.user = user
+        self.trunk = trunk
         self.refusal: Response | None = None
         self.flow = flow
         self.request = request
@@ -131,6 +135,7 @@ class Leg:
         self._ended: Once[LegEnded] = Once()
         self._acknowledged: Once[bytes | None] = Once()
         self._outcome: Once[DialOutcome] = Once()
+        self._early: Once[bytes | None] = Once()
         self._offered: Reinvite | None = None
         self._changing: Once[ReinviteOutcome] | None = None
 
@@ -153,6 +158,11 @@ class Leg:
     def acknowledged(self) -> asyncio.Future[bytes | None]:
         """Done with the ACK to our 200: its SDP, if the INVITE had none. Done with None when the leg ends first."""
         return self._acknowledged.future
+
+    @property
+    def early(self) -> asyncio.Future[bytes | None]:
+        """Done with the description of the first early media; None when it was answered, or ended, without any."""
+        return self._early.future
 
     async def outcome(self) -> DialOutcome:
         """Wait for what comes of our INVITE."""
@@ -230,6 +240,8 @@ class Leg:
             case events.Progressed(sdp=sdp, status=status, response=response):
                 self.sip_call_id = self.sip_call_id or response.call_id
                 self.early_sdp = sdp or self.early_sdp
+                if sdp is not None:
+                    self._early.resolve(sdp)
                 self.reached.set()
                 if 180 <= status <= 189:
                     if self.state is LegState.NEW:
@@ -242,6 +254,7 @@ class Leg:
                 self._remote_sdp = sdp
                 self.reached.set()
                 self.ringing.set()
+                self._early.resolve(None)
                 self._outcome.resolve(Answered(sdp))
             case events.Rejected(response=response):
                 self.refusal = response  # SessionEnded follows and says the same in words
@@ -309,6 +322,7 @@ class Leg:
         self._ended.resolve(ended)
         self._outcome.resolve(outcome_of(ended.by, ended.status, ended.reason))
         self._acknowledged.resolve(None)
+        self._early.resolve(None)
         if self._offered is not None:
             self._offered.take_acknowledgement(None)
         self._changed(ReinviteOutcome(481))

@@ -278,6 +278,7 @@ class UserAgent:
             remote_name=caller.label,
             dialled=request.uri.number_or_user,
             user=event.user,
+            trunk=event.trunk,
         )
         self.legs[session] = leg
         try:

@@ -77,8 +77,16 @@ class Refusal:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-# Whether who calls may: the user that they proved to be, empty where nobody need prove anything; or a Refusal.
-Screen = Callable[["Request", Flow], str | Refusal]
+@dataclass(frozen=True, slots=True)
+class FromTrunk:
+    """An INVITE comes by this trunk, which has proved to be it."""
+
+    trunk: str
+
+
+# Whether who calls may: the user that they proved to be, empty where nobody need prove anything; by which trunk they
+# come; or a Refusal.
+Screen = Callable[["Request", Flow], str | FromTrunk | Refusal]
 
 
 class Endpoint:
@@ -481,10 +489,11 @@ class Endpoint:
         elif (peer := caller_of(request)) is None or not peer.uri.is_sip:
             core.refuse(request, flow, 400, reason="Missing Contact")
         elif not self._unreadable_body(request, flow) and not self._takes_no_description(request, flow):
-            user = self.screen(request, flow) if self.screen is not None else ""
-            if isinstance(user, Refusal):
-                core.refuse(request, flow, user.status, user.headers)
+            admitted = self.screen(request, flow) if self.screen is not None else ""
+            if isinstance(admitted, Refusal):
+                core.refuse(request, flow, admitted.status, admitted.headers)
                 return
+            user, trunk = ("", admitted.trunk) if isinstance(admitted, FromTrunk) else (admitted, "")
             tag = core.tag()
             server = core.accept_invite(request, flow, None, now)
             # 12.1.1: who calls a sips URI is answered with one.
@@ -492,7 +501,7 @@ class Endpoint:
             session = Session.incoming(core, tag, server, contact, flow, now)
             server.user, server.tag = session, tag
             core.sessions[tag] = session
-            core.emit(InviteReceived(tag, request, flow, sdp_of(request), user))
+            core.emit(InviteReceived(tag, request, flow, sdp_of(request), user, trunk))
 
     def _options(self, request: Request, flow: Flow) -> None:
         """11.2: what we can do, and whether we can do it now."""

@@ -33,7 +33,8 @@ class Send:
 class InviteReceived:
     """A peer calls: ring, answer or reject. ``offer`` is the SDP of the INVITE; None when the peer wants ours.
 
-    ``user`` is who the peer proved to be, where the endpoint's screen asked; empty: nobody asked.
+    ``user`` is who the peer proved to be, where the endpoint's screen asked; empty: nobody asked. ``trunk`` is the one
+    that it came by.
     """
 
     session: str
@@ -41,6 +42,7 @@ class InviteReceived:
     flow: Flow
     offer: bytes | None
     user: str = ""
+    trunk: str = ""
 
 
 @dataclass(frozen=True, slots=True)
