@@ -205,7 +205,7 @@ class _Dialling:
     async def _invite(
         self, undo: contextlib.ExitStack, trunk: Trunk, peer: Peer, flow: Flow, description: bytes, sound: Sound
     ) -> tuple[Leg, _Failed | None]:
-        """Call, and again with an answer to each challenge: the leg, answered or over, or why it was waited for no more.
+        """Call, and again with an answer to each challenge: the leg, answered or over, or why we gave up on it.
 
         Of a challenge the Call-ID stays and the CSeq grows (RFC 3261 22.2).
         """

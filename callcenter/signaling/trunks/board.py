@@ -14,7 +14,7 @@ import structlog
 from callcenter.runtime.clock import Clock
 from callcenter.runtime.scopes import Background
 from callcenter.signaling.trunks.qualify import Qualify
-from callcenter.signaling.trunks.registration import LEAVE_PATIENCE, Registration
+from callcenter.signaling.trunks.registration import Registration
 from callcenter.signaling.trunks.resolver import RememberingResolver, Resolver
 from callcenter.signaling.trunks.settings import TrunkSecrets, TrunkSettings
 from callcenter.signaling.trunks.trunk import Trunk
@@ -86,7 +86,7 @@ class TrunkBoard:
     def reconfigure(self, settings: Mapping[str, TrunkSettings], secrets: Mapping[str, TrunkSecrets]) -> None:
         """These are the trunks from now on. Calls go on, also by one that is gone; one that is as it was stays so."""
         for name in [name for name in self._trunks if name not in settings]:
-            self._end(name)
+            self._leave(name)
             del self._trunks[name]
         for name, wanted in settings.items():
             secret = secrets.get(name, NO_SECRETS)
@@ -96,7 +96,7 @@ class TrunkBoard:
             elif (trunk.settings, trunk.secrets) == (wanted, secret):
                 continue
             else:
-                self._end(name)
+                self._leave(name)
                 trunk.settings, trunk.secrets = wanted, secret
                 trunk.forget_opinions()
             if self._opened:
@@ -105,14 +105,8 @@ class TrunkBoard:
     async def close(self) -> None:
         """Look after nothing any more, and take the registrations back: a second at most. May be called twice."""
         self._opened = False
-        for name in list(self._trunks):
-            self._end(name)
-        try:
-            async with asyncio.timeout(2 * LEAVE_PATIENCE):
-                while self._leaving:
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            self._leaving.cancel()
+        registrations = [found for name in self._trunks if (found := self._stop(name)) is not None]
+        await asyncio.gather(*(registration.leave() for registration in registrations))
 
     # -- who calls ---------------------------------------------------------------------------------------------------
 
@@ -190,11 +184,15 @@ class TrunkBoard:
             qualify = Qualify(trunk, settings.qualify, self._user_agent, self.ways, self.random)
             work.start(qualify.run(), name=f"qualify {trunk.id}")
 
-    def _end(self, name: str) -> None:
+    def _stop(self, name: str) -> Registration | None:
+        """Look after it no more; the registration that is to be taken back, if there is one."""
         work = self._work.pop(name, None)
         if work is not None:
             work.cancel()
-        registration = self._registrations.pop(name, None)
+        return self._registrations.pop(name, None)
+
+    def _leave(self, name: str) -> None:
+        registration = self._stop(name)
         if registration is not None:
             self._leaving.start(registration.leave(), name=f"unregister at {name}")
 

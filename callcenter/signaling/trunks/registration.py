@@ -1,4 +1,4 @@
-"""Registration: we register at a trunk, come again before that runs out, and take it back when we go (RFC 3261 10.2)."""
+"""Registration: we register at a trunk, come again before it runs out, and take it back in the end (RFC 3261 10.2)."""
 
 from __future__ import annotations
 
