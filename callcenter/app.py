@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
 from random import Random, SystemRandom
@@ -45,6 +45,7 @@ from callcenter.model.facts import (
     Fact,
     SwitchStarted,
     SwitchStopped,
+    TrunkStateChanged,
 )
 from callcenter.model.ids import Ids
 from callcenter.model.interaction import Ending
@@ -72,6 +73,10 @@ from callcenter.signaling.network import SipNetwork
 from callcenter.signaling.registrar_shell import RegistrarShell
 from callcenter.signaling.settings import Listen, SipSettings, TlsSettings
 from callcenter.signaling.transport import Network, TransportError
+from callcenter.signaling.trunks.board import TrunkBoard
+from callcenter.signaling.trunks.gate import TrunkGate
+from callcenter.signaling.trunks.resolver import DnsResolver, Resolver
+from callcenter.signaling.trunks.trunk import Trunk
 from callcenter.signaling.user_agent import UserAgent
 from callcenter.sip.advertised import Advertised
 from callcenter.sip.digest import Credentials, DigestServer
@@ -109,6 +114,7 @@ class Edges:
     storage: Storage
     publisher: Publisher
     keyring: Keyring | None = None
+    resolver: Resolver = field(default_factory=DnsResolver)
 
 
 class House:
@@ -156,6 +162,10 @@ class House:
         self.user_agent = UserAgent(edges.network, self.endpoint, clock, self._invited, self.registrar.answer)
         self.user_agent.on_connection_lost = self.registrar.connection_lost
         self.user_agent.gate = gate
+        self.trunks = TrunkBoard(self.user_agent, edges.resolver, clock, random, self._trunk_changed)
+        self.trunks.names_of = lambda flow: edges.network.peer_names(flow.connection)
+        self._reconfigure_trunks((), settings, secrets)
+        self.user_agent.trusted = self.trunks.trusted
         self.services = Services(
             clock=clock,
             ids=self.ids,
@@ -168,13 +178,14 @@ class House:
             customers=storage.customers,
             interactions=storage.interactions,
             publisher=edges.publisher,
+            trunks=self.trunks,
         )
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons)
         self.feature_codes = FeatureCodes(self.services, self.desk)
         self.own_calls = OwnCalls(self.services, self.supervisor)
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
-        self.endpoint.screen = self._screen
+        self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
         self.stream.subscribe(self.books.take)
         self.stream.subscribe(FactLogger().take)
         self.agent_states = AgentStates(edges.publisher.set_state)
@@ -197,6 +208,7 @@ class House:
         self.edges.storage.retained.put(retained)
         self._publish_newcomers(agents)
         self.queue_board.refresh()
+        self._publish_trunks()
         self._publish_config()
         self.stream.append(SwitchStarted(self.settings.switch.node, __version__, self.settings.revision))
         # Before any phone is back: it would sign its agent in.
@@ -204,13 +216,14 @@ class House:
             self.dispatcher.tell(IntentChosen(agent, intent, reason, "the agent before the restart"))
         await self.user_agent.open()
         await self.registrar.open()
+        self.trunks.open()
 
     def reconfigure(self, settings: Settings, secrets: Secrets, by: str, at_next_start: Sequence[str] = ()) -> None:
         """Put another configuration in force, whose sounds are ready to be played. Never waits.
 
         For agents and queues it holds at once, for calls from the next one on: one under way keeps what it began with.
         """
-        before = self.acd.plan.agents
+        before, trunks_before = self.acd.plan.agents, [trunk.id for trunk in self.trunks]
         self.settings, self.secrets = settings, secrets
         self.services.settings = settings.calls
         self.loaded_at, self.loaded_by, self.at_next_start = self.edges.clock.now(), by, tuple(at_next_start)
@@ -223,6 +236,11 @@ class House:
             if agent not in before and (bindings := self.registrar.bindings(agent)):
                 self._phone_changed(agent, bindings)
         self.queue_board.refresh()
+        self._reconfigure_trunks(trunks_before, settings, secrets)
+        for gone in trunks_before:
+            if gone not in settings.trunks:
+                self.edges.publisher.set_state(topics.trunk_state(gone), None)
+        self._publish_trunks()
         self.edges.storage.retained.put(self._retained())
         self._publish_config()
         self.stream.append(ConfigReloaded(settings.revision, by))
@@ -254,6 +272,7 @@ class House:
         self.stream.append(SwitchStopped(reason))
         self.registrar.close()
         self.gate.close()
+        await self.trunks.close()
         await self.user_agent.close()
 
     async def _close_books(self) -> None:
@@ -273,6 +292,8 @@ class House:
         return user
 
     def _invited(self, leg: Leg) -> None:
+        if leg.trunk and not self.trunks.take(leg):
+            return
         if not self.feature_codes.take(leg) and not self.own_calls.take(leg):
             self.front_door.take(leg)
 
@@ -299,6 +320,19 @@ class House:
     def _broker_changed(self, connected: bool, detail: str) -> None:
         self.stream.append(BrokerStateChanged(connected, detail))
 
+    def _reconfigure_trunks(self, before: Iterable[str], settings: Settings, secrets: Secrets) -> None:
+        """Put the trunks in force; who is named there as one is no stranger to the guard."""
+        self.trunks.reconfigure(settings.trunks, secrets.trunks)
+        for name in before:
+            self.guard.trust(name, ())
+        for name, trunk in settings.trunks.items():
+            self.guard.trust(name, tuple(trunk.accept.networks))
+
+    def _trunk_changed(self, trunk: Trunk) -> None:
+        if trunk.up is not None:
+            self.stream.append(TrunkStateChanged(trunk.id, trunk.up, trunk.detail))
+        self._publish_trunk(trunk)
+
     def _credentials_of(self, user: str) -> Credentials | None:
         return self.secrets.credentials.get(user)
 
@@ -315,11 +349,20 @@ class House:
         return (
             *map(topics.agent_state, self.acd.plan.agents),
             *map(topics.queue_state, self.acd.plan.queues),
+            *map(topics.trunk_state, self.settings.trunks),
             topics.CONFIG,
         )
 
     def _publish_newcomers(self, agents: Iterable[str]) -> None:
         self.agent_states.begin(agents, self.edges.clock.now())
+
+    def _publish_trunks(self) -> None:
+        for trunk in self.trunks:
+            self._publish_trunk(trunk)
+
+    def _publish_trunk(self, trunk: Trunk) -> None:
+        state = payloads.trunk_state(trunk.id, up=trunk.up, detail=trunk.detail, at=trunk.since)
+        self.edges.publisher.set_state(topics.trunk_state(trunk.id), state)
 
     def _publish_config(self) -> None:
         config = payloads.config_state(self.settings.revision, loaded_at=self.loaded_at, by=self.loaded_by)

@@ -28,6 +28,7 @@ LOUD = frozenset(
     {"SwitchStarted", "SwitchStopped", "ConfigReloaded", "DrainBegan", "DrainEnded"}
     | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected"}
     | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
+    | {"TrunkStateChanged", "TrunkTried"}
 )
 
 # Those that tell of something that is the matter stand at ``warning``.

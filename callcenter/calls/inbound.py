@@ -59,6 +59,7 @@ class FrontDoor:
                 transport=str(leg.flow.transport),
                 source=str(leg.flow.remote),
                 sip_call_id=leg.sip_call_id,
+                trunk=leg.trunk,
             )
         )
         self._supervisor.start(call, inbound)

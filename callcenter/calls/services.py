@@ -11,6 +11,7 @@ from callcenter.calls.settings import CallsSettings
 from callcenter.media.plane import MediaPlane
 from callcenter.model.ids import Ids
 from callcenter.runtime.clock import Clock
+from callcenter.signaling.trunks.board import TrunkBoard
 from callcenter.signaling.user_agent import UserAgent
 from callcenter.sip.registrar import Binding
 from callcenter.storage.customers import Customers
@@ -40,3 +41,4 @@ class Services:
     customers: Customers
     interactions: Interactions
     publisher: Publisher
+    trunks: TrunkBoard

@@ -10,13 +10,28 @@ from zoneinfo import ZoneInfo
 from callcenter.calls.hours import Door, Hours
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
+from callcenter.model.dial_plan import DialPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """How calls leave the house in a company's name: by ``trunks``, in this order, showing ``caller_id``.
+
+    ``plan`` is how its agents write numbers. ``hidden``: whom we call is not shown the number.
+    """
+
+    plan: DialPlan
+    caller_id: str
+    trunks: tuple[str, ...]
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
     """A company in whose name calls are answered. ``languages``: the first is spoken until another is chosen.
 
-    ``zone`` is where its opening hours are meant, where they name no zone themselves.
+    ``zone`` is where its opening hours are meant, where they name no zone themselves. Without ``outbound`` no call
+    leaves the house in its name.
     """
 
     id: str
@@ -24,6 +39,7 @@ class Client:
     languages: tuple[str, ...]
     greeting: Mapping[str, str] = field(default_factory=dict)
     zone: ZoneInfo | None = None
+    outbound: Outbound | None = None
 
     @property
     def language(self) -> str:

@@ -84,7 +84,14 @@ class Sound:
         self._waiter: asyncio.Future[None] | None = None
 
     async def open(
-        self, plane: MediaPlane, call_id: str, flow: Flow, *, offer: bytes | None, beside: Sound | None = None
+        self,
+        plane: MediaPlane,
+        call_id: str,
+        flow: Flow,
+        *,
+        offer: bytes | None,
+        beside: Sound | None = None,
+        codecs: Sequence[str] | None = None,
     ) -> bytes:
         """Open the session for the peer of ``flow``; returns our description. Raises what the plane's open raises."""
         self.signalled_from = flow.remote.host
@@ -97,6 +104,7 @@ class Sound:
             offer=offer,
             beside=beside.session if beside is not None else None,
             private=self._private,
+            codecs=codecs,
         )
         return self._session.sdp
 

@@ -96,7 +96,7 @@ def masked(state: State, *, numbers: bool) -> dict[str, Any]:
 
 def lines(state: State) -> list[str]:
     """What an operator reads, in 80 columns where names are of a usual length."""
-    parts = (_head, _calls, _queues, _agents, _media, _parts)
+    parts = (_head, _calls, _queues, _agents, _trunks, _media, _parts)
     return [printable(line) for part in parts for line in part(state)]
 
 
@@ -139,6 +139,22 @@ def _agents(state: State) -> Iterator[str]:
     rows: list[Row] = [("AGENT", "CHOSEN", "WORK", "PHONE", "SINCE", "CALL")]
     rows += map(_agent, agents)
     yield from _table(rows, right=(4,))
+
+
+def _trunks(state: State) -> Iterator[str]:
+    trunks = state.get("trunks", [])  # an older switch has none
+    if not trunks:
+        return
+    yield from _title("TRUNKS", len(trunks), f", {sum(trunk['up'] is not False for trunk in trunks)} to call by")
+    rows: list[Row] = [("TRUNK", "STATE", "CALLS", "CAME", "TRIED", "ANSWERED", "FAILED")]
+    for trunk in trunks:
+        calls = f"{trunk['calls']} of {trunk['max_calls']}"
+        counts = tuple(str(trunk[name]) for name in ("received", "tried", "answered", "failed"))
+        rows.append((_short(trunk["trunk"], LONGEST_NAME), _up(trunk["up"]), calls, *counts))
+    yield from _table(rows, right=(2, 3, 4, 5, 6))
+    for trunk in trunks:
+        if trunk["up"] is False:
+            yield from _more(f"{trunk['trunk']}: {trunk['detail']}")
 
 
 def _media(state: State) -> Iterator[str]:
@@ -235,6 +251,10 @@ def _title(name: str, number: int, more: str = "") -> Iterator[str]:
 def _table(rows: Sequence[Row], right: Sequence[int]) -> Iterator[str]:
     for line in columns(rows, right):
         yield f"  {line}"
+
+
+def _up(up: bool | None) -> str:
+    return "not known yet" if up is None else "up" if up else "down"
 
 
 def _word(value: str) -> str:

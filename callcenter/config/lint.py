@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class Things:
     reasons: dict[str, str] = field(default_factory=dict)
     prompts: dict[str, schema.Prompt] = field(default_factory=dict)
     music: dict[str, schema.Music] = field(default_factory=dict)
+    trunks: dict[str, schema.Trunk] = field(default_factory=dict)
     broken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -59,6 +61,7 @@ class _Lint:
         self._announcements()
         self._queues()
         self._hours()
+        self._trunks()
         self._endless()
         if not self._problems.fatal:  # else what is unused may be so by a mistake that is told already
             self._unused()
@@ -445,6 +448,38 @@ class _Lint:
                             f"add `time_zone: ...` to it or to clients.{client}, e.g. Europe/Madrid",
                             key=True,
                         )
+
+    def _trunks(self) -> None:
+        """Whoever calls must be one trunk's, or nobody's."""
+        networks: list[tuple[str, ipaddress.IPv4Network | ipaddress.IPv6Network]] = []
+        owners: dict[str, str] = {name: f"the agent {name}" for name in self._things.agents}
+        certificates: dict[str, str] = {}
+        for name, trunk in self._things.trunks.items():
+            path: KeyPath = ("trunks", name, "accept")
+            for at, written in enumerate(trunk.accept.networks):
+                network = ipaddress.ip_network(written)
+                for other, theirs in networks:
+                    if other != name and network.version == theirs.version and network.overlaps(theirs):
+                        self._add(
+                            Code.SAME_SOURCE,
+                            (*path, "networks", at),
+                            f"who calls from there may be {other} too, which has {theirs}",
+                            "leave it to one of the two trunks",
+                        )
+                networks.append((name, network))
+            for at, certificate in enumerate(trunk.accept.certificates):
+                if (owner := certificates.setdefault(certificate.lower(), name)) != name:
+                    where, hint = (*path, "certificates", at), "leave it to one of the two trunks"
+                    self._add(Code.SAME_SOURCE, where, f"the certificate is that of {owner} already", hint)
+            account = trunk.accept.account
+            if account is not None and owners.setdefault(account.user, f"the trunk {name}") != f"the trunk {name}":
+                where, hint = (*path, "account", "user"), "take another user"
+                self._add(Code.SAME_SOURCE, where, f"`{account.user}` is {owners[account.user]} already", hint)
+            for at, number in enumerate(trunk.numbers or ()):
+                if number not in self._things.numbers and number not in self._things.broken["numbers"]:
+                    where = ("trunks", name, "numbers", at)
+                    hint = did_you_mean(number, self._things.numbers, otherwise="add it to the section `numbers`")
+                    self._add(Code.NAMES_NOTHING, where, f"no number is `{number}`", hint)
 
     def _unused(self) -> None:
         stops = [stop for name in self._clients for stop in self._steps.get(name, ())]

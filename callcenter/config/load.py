@@ -36,8 +36,10 @@ from callcenter.config.wording import positions_asked, spelled_out
 from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.model.customer import normalise_number
+from callcenter.model.dial_plan import DialPlan
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import CertificateFiles, ClientCertificate, Listen, SipSettings, TlsSettings
+from callcenter.signaling.trunks.settings import Accept, Account, Outward, PasswordFrom, Peer, TrunkSettings
 from callcenter.sip.flow import Transport
 from callcenter.sip.guard import GuardRules
 from callcenter.sip.session_timer import SessionTimer
@@ -168,6 +170,7 @@ class _Loader:
             lint(things, self._root, self._problems, self._today)
         data = self._data or (Path(switch.data).expanduser() if switch and switch.data else default_data())
         sounds = self._sounds(things, said or schema.Speech(), data)
+        trunks = {name: self._trunk(name, trunk) for name, trunk in things.trunks.items()}
         mqtt_settings = self._mqtt(mqtt) if mqtt else None
         media_settings = self._media(media, sip) if media and sip else None
         sip_settings = self._sip(sip) if sip else None
@@ -192,6 +195,7 @@ class _Loader:
             folder=self._folder,
             sounds=sounds,
             written={name: entry.node.plain() for name, entry in sections.items()},
+            trunks=trunks,
         )
 
     def _names(self) -> dict[str, set[str]]:
@@ -202,6 +206,7 @@ class _Loader:
             "flow": "flows",
             "set of hours": "hours",
             "prompt": "prompts",
+            "trunk": "trunks",
             "piece of music": "music",
         }
         names = {kind: set(self._entries(section)) for kind, section in kinds.items()}
@@ -246,6 +251,7 @@ class _Loader:
         things.feature_codes = self._each("feature_codes", schema.FeatureCode, names, things)
         things.prompts = self._each("prompts", schema.Prompt, names, things, within="languages")
         things.music = self._each("music", schema.Music, names, things)
+        things.trunks = self._each("trunks", schema.Trunk, names, things)
         return things
 
     def _each(
@@ -313,17 +319,7 @@ class _Loader:
         )
 
     def _mqtt(self, mqtt: schema.Mqtt) -> MqttSettings:
-        if mqtt.password_env and not os.environ.get(mqtt.password_env):
-            # The one who checks may not be the one who runs.
-            path: KeyPath = ("mqtt", "password_env")
-            self._problems.add(
-                Code.UNSET,
-                self._root.place_of(path),
-                dotted(path),
-                f"the environment has no {mqtt.password_env}",
-                "without it the switch does not start: set it where the switch is started",
-                warning=True,
-            )
+        self._look_at_environment(("mqtt", "password_env"), mqtt.password_env)
         return MqttSettings(
             broker=Broker.URL if mqtt.url else Broker(mqtt.broker),
             port=mqtt.port,
@@ -337,6 +333,57 @@ class _Loader:
             key_file=self._file(("mqtt", "key_file"), "it"),
             client_id=mqtt.client_id,
         )
+
+    def _trunk(self, name: str, trunk: schema.Trunk) -> TrunkSettings:
+        path: KeyPath = ("trunks", name)
+        accept, register = trunk.accept, trunk.register_
+        peers = tuple(map(_peer, trunk.peers))
+        login = self._account((*path, "login"), trunk.login) if trunk.login is not None else None
+        outward = None
+        if register is not None:
+            registrar = _peer(register.registrar) if register.registrar is not None else peers[0]
+            user = register.user or (login.user if login is not None else "")
+            outward = Outward(registrar, user, round(register.expires))
+        account = accept.account
+        return TrunkSettings(
+            id=name,
+            peers=peers,
+            accept=Accept(
+                networks=accept.networks,
+                certificates=frozenset(each.lower() for each in accept.certificates),
+                account=self._account((*path, "accept", "account"), account) if account is not None else None,
+            ),
+            login=login,
+            register=outward,
+            qualify=None if math.isinf(trunk.qualify) else trunk.qualify,
+            max_calls=trunk.max_calls,
+            codecs=trunk.codecs or (),
+            outbound_proxy=_peer(trunk.outbound_proxy) if trunk.outbound_proxy is not None else None,
+            from_domain=trunk.from_domain or "",
+            trusted=trunk.trusted,
+            numbers=frozenset(trunk.numbers or ()),
+            plan=_dial_plan(trunk.number_format) if trunk.number_format is not None else DialPlan(),
+            plus=trunk.plus,
+            try_for=trunk.try_for,
+        )
+
+    def _account(self, path: KeyPath, account: schema.Account) -> Account:
+        hashes = (account.sip_md5, account.sip_sha256) if isinstance(account, schema.Accepted) else (None, None)
+        self._look_at_environment((*path, "password_env"), account.password_env)
+        source = PasswordFrom(account.password_env, self._file((*path, "password_file"), "it"))
+        return Account(account.user, source, hashes[0] or "", hashes[1] or "")
+
+    def _look_at_environment(self, path: KeyPath, variable: str | None) -> None:
+        """Warn of a variable that is not set: the one who checks may not be the one who runs."""
+        if variable and not os.environ.get(variable):
+            self._problems.add(
+                Code.UNSET,
+                self._root.place_of(path),
+                dotted(path),
+                f"the environment has no {variable}",
+                "without it the switch does not start: set it where the switch is started",
+                warning=True,
+            )
 
     def _media(self, media: schema.Media, sip: schema.Sip) -> MediaSettings | None:
         try:
@@ -429,6 +476,18 @@ def _session_timer(timer: schema.SessionTimer) -> SessionTimer:
     return SessionTimer(round(timer.expires), round(timer.min))
 
 
+def _peer(peer: schema.Peer) -> Peer:
+    return Peer(peer.host, peer.port, Transport[peer.transport.upper()] if peer.transport is not None else None)
+
+
+def _dial_plan(plan: schema.DialPlan) -> DialPlan:
+    return DialPlan(plan.country, plan.national_prefix, plan.international_prefix)
+
+
+def _outbound(outbound: schema.Outbound) -> calls.Outbound:
+    return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id)
+
+
 def _plan(acd: schema.Acd, things: Things) -> Plan:
     return Plan(
         queues={name: _queue(name, queue, acd) for name, queue in things.queues.items()},
@@ -488,6 +547,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds) -
                 client.languages,
                 client.greeting,
                 calendar.zone(client.time_zone) if client.time_zone else None,
+                _outbound(client.outbound) if client.outbound is not None else None,
             )
             for name, client in things.clients.items()
         },

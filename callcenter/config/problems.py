@@ -32,6 +32,7 @@ class Code(StrEnum):
     SAME_STEP = "REF108"
     UNREACHED = "REF109"
     HOURS = "REF110"
+    SAME_SOURCE = "REF111"
     NO_RECORDING = "PRM201"
     UNREADABLE = "PRM202"
     NO_VOICE = "PRM203"

@@ -6,7 +6,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -32,6 +32,7 @@ from callcenter.model.customer import Match
 from callcenter.model.ids import is_slug
 from callcenter.model.states import Intent
 from callcenter.publish.settings import Role
+from callcenter.signaling.trunks.settings import SIGN_OF_LIFE
 from callcenter.sip.digest import Algorithm
 from callcenter.sip.flow import Address
 from callcenter.speech.voices import Voice, parse
@@ -323,6 +324,8 @@ TlsVersion = Annotated[
     _form(r"1\.[23]", "a version of TLS that is safe", 'write "1.2" or "1.3"; older ones are broken (RFC 8996)'),
 ]
 Key = Annotated[str, _form(r"[0-9*#]", "a key of a telephone", 'write one of 0 to 9, "*" or "#"')]
+Prefix = Annotated[str, _form(r"\d{0,5}", "what is dialled before a number", 'write digits, as in "011", or ""')]
+Country = Annotated[str, _form(r"[1-9]\d{0,2}", "the code of a country", 'write it without plus, as in "1" or "44"')]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 Digits = Annotated[str, _form(r"\+?\d{1,15}", "the beginning of a number", 'write digits, as in "+1" or "0800"')]
@@ -336,6 +339,7 @@ ClientName = Annotated[str, _known("client")]
 HoursName = Annotated[str, _known("set of hours", prefix="hours")]
 QueueName = Annotated[str, _known("queue")]
 FlowName = Annotated[str, _known("flow")]
+TrunkName = Annotated[str, _known("trunk")]
 PromptName = Annotated[str, _known("prompt")]
 MusicName = Annotated[str, _known("piece of music", prefix="music")]
 HexMd5 = Annotated[str, _form(r"[0-9a-f]{32}", "an MD5 HA1", "make it with: callcenter password USER")]
@@ -631,6 +635,22 @@ class Speech(Shape):
 # --------------------------------------------------------------------------------------------------------- things
 
 
+class DialPlan(Shape):
+    """How numbers are written: the country's code, and what stands before its own and before foreign numbers."""
+
+    country: Country
+    national_prefix: Prefix = ""
+    international_prefix: Prefix = "00"
+
+
+class Outbound(DialPlan):
+    """How calls leave the house in a company's name."""
+
+    caller_id: E164
+    trunks: Annotated[tuple[TrunkName, ...], _some(20)]
+    hide_caller_id: bool = False
+
+
 class Client(Shape):
     """A company."""
 
@@ -638,6 +658,7 @@ class Client(Shape):
     languages: Annotated[tuple[Language, ...], _some(20)]
     greeting: dict[Language, Text] = {}
     time_zone: TimeZone | None = None
+    outbound: Outbound | None = None
 
 
 class Number(Shape):
@@ -698,6 +719,119 @@ class Agent(Shape):
             raise mistake(
                 Code.MISSING, "`sip_md5` and `sip_sha256` belong together", "make both with: callcenter password USER"
             )
+        return self
+
+
+class Peer(Shape):
+    """A host of a trunk. What is left out the DNS says."""
+
+    host: Annotated[str, AfterValidator(_host)]
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    transport: Literal["udp", "tcp", "tls"] | None = None
+
+
+PeerOrHost = Annotated[Peer, _word_as("host")]
+
+
+class Account(Shape):
+    """A user and where the password stands: never here."""
+
+    user: Annotated[str, _form(r"[A-Za-z0-9+_.!~*'()&=$,;?/%-]{1,64}", "a user of SIP", "write it without the domain")]
+    password_env: str | None = None
+    password_file: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_in_clear(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "password" in value:
+            raise mistake(
+                Code.FORM,
+                "a password does not stand in the configuration",
+                "write `password_env: VARIABLE` or `password_file: FILE`",
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Account:
+        return _one_password(self, self.password_env, self.password_file)
+
+
+class Accepted(Account):
+    """What a trunk proves to us; hashes of the password may stand here, as those of agents do."""
+
+    sip_md5: HexMd5 | None = None
+    sip_sha256: HexSha256 | None = None
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Accepted:
+        if (self.sip_md5 is None) != (self.sip_sha256 is None):
+            raise mistake(
+                Code.MISSING, "`sip_md5` and `sip_sha256` belong together", "make both with: callcenter password USER"
+            )
+        return _one_password(self, self.password_env, self.password_file, self.sip_md5)
+
+
+AccountShape = TypeVar("AccountShape", bound=Account)
+
+
+def _one_password(account: AccountShape, *places: str | None) -> AccountShape:
+    """The account, whose password comes from just one place."""
+    if sum(place is not None for place in places) == 1:
+        return account
+    if any(places):
+        raise mistake(Code.FORM, "the password comes from two places", "keep one of them")
+    hint = "add `password_env: VARIABLE` or `password_file: FILE`"
+    raise mistake(Code.MISSING, f"the password of `{account.user}` is missing", hint)
+
+
+def _somebody(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    if not network.prefixlen:
+        raise mistake(Code.FORM, f"`{network}` is everybody", "write the carrier's own networks")
+    return network
+
+
+class Accept(Shape):
+    """Whom we take for a trunk."""
+
+    networks: Annotated[
+        tuple[Annotated[Network, AfterValidator(_somebody)], ...], _some(200), BeforeValidator(_as_list)
+    ] = ()
+    certificates: Annotated[
+        tuple[Annotated[str, AfterValidator(_host)], ...], _some(20), BeforeValidator(_as_list)
+    ] = ()
+    account: Accepted | None = None
+
+
+class RegisterAt(Shape):
+    """Where we register ourselves."""
+
+    registrar: PeerOrHost | None = None
+    user: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    expires: Annotated[float, BeforeValidator(seconds), Field(ge=60, le=86_400)] = 3600.0
+
+
+class Trunk(Shape):
+    """A line to a carrier, or to another switch."""
+
+    peers: Annotated[tuple[PeerOrHost, ...], _some(16), BeforeValidator(_as_list)]
+    accept: Accept = Accept()
+    login: Account | None = None
+    register_: RegisterAt | None = Field(default=None, alias="register")
+    qualify: Limit = 30.0
+    max_calls: Annotated[int, Field(ge=1, le=10_000)] = 30
+    codecs: Annotated[tuple[Literal["PCMU", "PCMA"], ...], _some(8)] | None = None
+    outbound_proxy: PeerOrHost | None = None
+    from_domain: Annotated[str, AfterValidator(_host)] | None = None
+    trusted: bool = False
+    numbers: Annotated[tuple[E164, ...], _some(10_000)] | None = None
+    number_format: DialPlan | None = None
+    plus: bool = True
+    try_for: Positive = SIGN_OF_LIFE
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Trunk:
+        if self.register_ is not None and self.register_.user is None and self.login is None:
+            raise mistake(Code.MISSING, "`register` needs a user", "add `login: {user: ..., password_env: ...}`")
         return self
 
 
@@ -1073,5 +1207,5 @@ SECTIONS: dict[str, type[Shape]] = {
 }
 """Sections that are one thing each."""
 
-THINGS = ("clients", "numbers", "flows", "hours", "queues", "agents", "feature_codes", "prompts", "music")
+THINGS = ("clients", "numbers", "flows", "hours", "queues", "agents", "feature_codes", "prompts", "music", "trunks")
 """Sections of named things."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
 import stat
@@ -20,6 +21,7 @@ from callcenter.config import plain
 from callcenter.config.problems import Source
 from callcenter.config.settings import Settings
 from callcenter.publish.settings import Broker, MqttLogin, Role
+from callcenter.signaling.trunks.settings import PasswordFrom, TrunkSecrets, TrunkSettings
 from callcenter.sip.digest import Credentials
 
 FILE = "credentials.yaml"
@@ -56,7 +58,7 @@ class Secrets:
 
     ``credentials`` by SIP user; ``logins`` of the embedded broker; ``nonce_key`` signs nonces of digest
     authentication. ``passwords`` are in the clear, for whoever starts the switch; ``new`` tells which of them were
-    made just now.
+    made just now. ``trunks``: what was read for each trunk from the environment and from files.
     """
 
     credentials: Mapping[str, Credentials]
@@ -65,6 +67,7 @@ class Secrets:
     passwords: Mapping[str, Password] = field(default_factory=dict, repr=False)
     new: frozenset[str] = frozenset()
     path: Path = Path(FILE)
+    trunks: Mapping[str, TrunkSecrets] = field(default_factory=dict, repr=False)
 
     @property
     def monitor(self) -> MqttLogin | None:
@@ -84,6 +87,7 @@ class _File:
 def open_secrets(settings: Settings) -> Secrets:
     """Read the credentials of the data folder; make and keep those that are missing. Raises SecretsError."""
     path = settings.switch.data / FILE
+    trunks = {name: _of_trunk(name, trunk, settings.sip.realm) for name, trunk in settings.trunks.items()}
     try:
         settings.switch.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -104,12 +108,41 @@ def open_secrets(settings: Settings) -> Secrets:
                 new.add(agent)
     if new or without_key:
         _write(path, file)
-    return _secrets(settings, file, frozenset(new), path)
+    return dataclasses.replace(_secrets(settings, file, frozenset(new), path), trunks=trunks)
 
 
 def new_password() -> str:
     """A password that nobody guesses and everybody can type."""
     return "".join(choice(ALPHABET) for _ in range(LENGTH))
+
+
+def _of_trunk(name: str, trunk: TrunkSettings, realm: str) -> TrunkSecrets:
+    """Our password at a trunk, and what its account is known by here."""
+    password = _read_password(f"trunks.{name}.login", trunk.login.password) if trunk.login is not None else ""
+    account = trunk.accept.account
+    if account is None:
+        return TrunkSecrets(password)
+    if account.ha1_md5:
+        return TrunkSecrets(password, Credentials(account.user, account.ha1_md5, account.ha1_sha256))
+    theirs = _read_password(f"trunks.{name}.accept", account.password)
+    return TrunkSecrets(password, Credentials.of(account.user, realm, theirs))
+
+
+def _read_password(where: str, source: PasswordFrom) -> str:
+    """The password that a variable or a file holds. Raises SecretsError."""
+    if source.file is not None:
+        try:
+            password = source.file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise SecretsError(f"{where}: the password cannot be read from {source.file}: {why}") from error
+        empty = f"{source.file} is empty"
+    else:
+        password = os.environ.get(source.env or "", "")
+        empty = f"the environment has no {source.env}"
+    if not password:
+        raise SecretsError(f"{where}: there is no password: {empty}")
+    return password
 
 
 def _looks_made(password: str) -> bool:

@@ -13,6 +13,7 @@ from callcenter.config.problems import Problem
 from callcenter.media.settings import MediaSettings
 from callcenter.publish.settings import MqttSettings
 from callcenter.signaling.settings import SipSettings
+from callcenter.signaling.trunks.settings import TrunkSettings
 from callcenter.speech.prompts import Job, Recorded
 from callcenter.storage.settings import StorageSettings
 
@@ -75,6 +76,7 @@ class Settings:
     warnings: tuple[Problem, ...] = ()
     sounds: Sounds = field(default_factory=Sounds)
     written: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    trunks: Mapping[str, TrunkSettings] = field(default_factory=dict)
 
     @property
     def prompts_folder(self) -> Path:

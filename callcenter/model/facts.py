@@ -74,7 +74,8 @@ class DrainEnded:
 class CallArrived:
     """An INVITE for one of our numbers, or from one of our agents, was taken on.
 
-    Numbers are as dialled; names may be empty. ``agent`` is who dialled, of a call that is not inbound.
+    Numbers are as dialled; names may be empty. ``agent`` is who dialled, of a call that is not inbound; ``trunk`` is
+    the one that it came by, empty: none.
     """
 
     client: str
@@ -87,6 +88,7 @@ class CallArrived:
     sip_call_id: str
     direction: Direction = Direction.INBOUND
     agent: str = ""
+    trunk: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +392,30 @@ class BrokerStateChanged:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class TrunkStateChanged:
+    """A trunk can be called by from now on, or cannot any more; ``detail`` says why in words."""
+
+    trunk: str
+    up: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkTried:
+    """A call that leaves the house was tried by a trunk, at ``peer`` (empty: it did not come so far).
+
+    ``status`` is the final answer, 0 when there was none; ``result`` says in words what came of it.
+    """
+
+    trunk: str
+    peer: str
+    number: str
+    status: int
+    result: str
+    took_ms: int = 0
+
+
 Body = (
     SwitchStarted
     | SwitchStopped
@@ -427,6 +453,8 @@ Body = (
     | WrapUpEnded
     | FeatureCodeDialled
     | BrokerStateChanged
+    | TrunkStateChanged
+    | TrunkTried
 )
 
 BODIES: dict[str, type[Any]] = {kind.__name__: kind for kind in typing.get_args(Body)}

@@ -125,7 +125,7 @@ def _put(tree: dict[str, Any], path: Path, value: Any) -> None:
 
 
 def _values(path: Path, before: Any, after: Any) -> tuple[str, str]:
-    if path[-1] in HASHES and path[0] == "agents":
+    if path[-1] in HASHES and path[0] in ("agents", "trunks"):
         return _there(before), _there(after)
     shown = _shown(before), _shown(after)
     if max(map(len, shown)) > LONGEST_VALUE:
@@ -167,6 +167,8 @@ def _note(path: Path, old: Settings, new: Settings, acd: Acd, calls: Sequence[Ca
             return _dismissed(name, acd)
         case ("numbers", str(number)) if number not in new.calls.numbers:
             return _untouched([call for call in calls if call.number.number == number], "to this number")
+        case ("trunks", str(trunk), *_):
+            return _untouched([call for call in calls if call.caller.leg.trunk == trunk], "by this trunk")
         case ("flows", str(flow), *_):
             return _untouched([call for call in calls if call.number.flow == flow], "in this flow")
         case _:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from callcenter.acd.agents import AgentView
     from callcenter.app import House
     from callcenter.calls.call import Call
+    from callcenter.signaling.trunks.trunk import Trunk
 
 # More rows tell nobody more, and cost the loop its time: what is left out is counted.
 MOST_CALLS = 1_000
@@ -57,6 +58,7 @@ async def status(house: House, life: Life) -> dict[str, Any]:
         "calls": await _rows(calls.values(), MOST_CALLS, lambda call: _call(house, call, by_call.get(call.id), now)),
         "queues": await _rows(house.acd.plan.queues, MOST_QUEUES, lambda name: _queue(house, name, now)),
         "agents": await _rows(agents, MOST_AGENTS, lambda view: _agent(house, view, now, uptime)),
+        "trunks": [_trunk(trunk) for trunk in house.trunks],
         "media": _media(house),
         "broker": _broker(house),
         "database": _database(house),
@@ -151,6 +153,27 @@ def _agent(house: House, view: AgentView, now: float, uptime: float) -> dict[str
         "left_s": round(max(0.0, view.until - now), 1) if view.until is not None else None,
         "available": view.available,
         "call": view.call_id or None,
+    }
+
+
+def _trunk(trunk: Trunk) -> dict[str, Any]:
+    counts = trunk.counts
+    return {
+        "trunk": trunk.id,
+        "up": trunk.up,
+        "detail": trunk.detail,
+        "since": utc(trunk.since),
+        "calls": trunk.calls,
+        "max_calls": trunk.settings.max_calls,
+        "registers": trunk.settings.register is not None,
+        "received": counts.received,
+        "refused": counts.refused,
+        "tried": counts.tried,
+        "answered": counts.answered,
+        "failed": counts.failed,
+        "addresses": [
+            {"address": str(hop), "alive": state.alive, "detail": state.detail} for hop, state in trunk.hops.items()
+        ],
     }
 
 

@@ -50,6 +50,7 @@ AGENT_SCHEMA = "agent.v1"
 CALL_SCHEMA = "call.v1"
 QUEUE_SCHEMA = "queue.v1"
 CONFIG_SCHEMA = "config.v1"
+TRUNK_SCHEMA = "trunk.v1"
 
 # Brokers drop the connection over a message that is too large for them; the smallest limit met is 128 kB.
 MAX_PAYLOAD = 64 * 1024
@@ -236,6 +237,11 @@ def queue_state(
 def config_state(revision: str, *, loaded_at: datetime, by: str) -> dict[str, Any]:
     """Which configuration is in force (schema config.v1), since when, and who or what loaded it, in words."""
     return {"schema": CONFIG_SCHEMA, "revision": revision, "loaded_at": utc(loaded_at), "by": by}
+
+
+def trunk_state(trunk: str, *, up: bool | None, detail: str, at: datetime) -> dict[str, Any]:
+    """A trunk's retained state since ``at`` (schema trunk.v1); ``up`` is null as long as nothing is known of it."""
+    return {"schema": TRUNK_SCHEMA, "trunk": trunk, "up": up, "detail": _short(detail), "at": utc(at)}
 
 
 def call_event(fact: Fact) -> dict[str, Any] | None:

@@ -43,6 +43,11 @@ def queue_state(queue: str) -> str:
     return f"{PREFIX}/queues/{_slug(queue)}/state"
 
 
+def trunk_state(trunk: str) -> str:
+    """Retained: whether calls can go by a trunk."""
+    return f"{PREFIX}/trunks/{_slug(trunk)}/state"
+
+
 def call_event(call: str) -> str:
     """What happens to a call, numbered; never retained."""
     return f"{PREFIX}/calls/{_slug(call)}/event"
@@ -65,6 +70,7 @@ def monitor_reads() -> tuple[str, ...]:
         f"{PREFIX}/agents/+/state",
         f"{PREFIX}/queues/#",
         f"{PREFIX}/calls/#",
+        f"{PREFIX}/trunks/#",
         f"{PREFIX}/system/#",
     )
 

@@ -92,7 +92,9 @@ class Leg:
     ``reached`` is set by the peer's first sign of life (100 or more) or the leg's end, ``ringing`` when the peer's
     phone rings (a 18x came), or took the call without saying so. ``on_reinvite`` and ``on_info`` are called on the
     spot; without ``on_reinvite`` a repeated offer gets the old answer and a new one 488. ``user`` is who a caller
-    proved to be, where a password was asked; ``refusal`` the answer that refused our INVITE.
+    proved to be, where a password was asked, ``trunk`` the trunk that an incoming leg came by; ``refusal`` the answer
+    that refused our INVITE. ``early`` is done with the first early media of our INVITE, and with None when there was
+    none.
     ``on_refer`` is called on the spot too; without it nobody may refer us anywhere (403). ``on_notified`` hears the
     answer to our :meth:`refer` and what follows, as statuses. ``replaces`` is the leg that an incoming one wants to
     take the place of, which is for the one who takes it to allow. ``asserted_number`` is a caller's number as a trusted
@@ -115,9 +117,11 @@ class Leg:
         local_sdp: bytes | None = None,
         call_id: str = "",
         user: str = "",
+        trunk: str = "",
     ) -> None:
         self.id = session
         self.user = user
+        self.trunk = trunk
         self.refusal: Response | None = None
         self.stranger = False
         self.flow = flow
@@ -148,6 +152,7 @@ class Leg:
         self._acknowledged: Once[bytes | None] = Once()
         self._outcome: Once[DialOutcome] = Once()
         self._peer_offer: Once[bytes | None] = Once()
+        self._early: Once[bytes | None] = Once()
         self._offered: Reinvite | None = None
         self._changing: Once[ReinviteOutcome] | None = None
 
@@ -180,6 +185,11 @@ class Leg:
         """
         assert not self.incoming, "the peer called us"
         return self._peer_offer.future
+
+    @property
+    def early(self) -> asyncio.Future[bytes | None]:
+        """Done with the description of the first early media; None when it was answered, or ended, without any."""
+        return self._early.future
 
     async def outcome(self) -> DialOutcome:
         """Wait for what comes of our INVITE."""
@@ -291,6 +301,8 @@ class Leg:
             case events.Progressed(sdp=sdp, status=status, response=response):
                 self.sip_call_id = self.sip_call_id or response.call_id
                 self._take_early(sdp)
+                if sdp is not None:
+                    self._early.resolve(sdp)
                 self.reached.set()
                 if 180 <= status <= 189:
                     if self.state is LegState.NEW:
@@ -306,6 +318,7 @@ class Leg:
                 self._offered_by_peer(sdp)
                 self.reached.set()
                 self.ringing.set()
+                self._early.resolve(None)
                 self._outcome.resolve(Answered(sdp))
             case events.Rejected(response=response):
                 self.refusal = response  # SessionEnded follows and says the same in words
@@ -387,6 +400,7 @@ class Leg:
         self._outcome.resolve(outcome_of(ended.by, ended.status, ended.reason))
         self._acknowledged.resolve(None)
         self._peer_offer.resolve(None)
+        self._early.resolve(None)
         if self._offered is not None:
             self._offered.take_acknowledgement(None)
         self._changed(ReinviteOutcome(481))

@@ -343,6 +343,7 @@ class UserAgent:
             remote_name=caller.name,
             dialled=request.uri.number_or_user,
             user=event.user,
+            trunk=event.trunk,
         )
         leg.asserted_number, leg.withheld = caller.asserted, caller.withheld
         leg.diverted = diversions_of(request.headers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from callcenter.calls.settings import (
     Hangup,
     Menu,
     Number,
+    Outbound,
     Prompts,
     QueueTreatment,
     Say,
@@ -26,6 +27,7 @@ from callcenter.calls.settings import (
 from callcenter.config.settings import Settings, SwitchSettings
 from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings
+from callcenter.model.dial_plan import DialPlan
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import SipSettings
 from callcenter.storage.settings import StorageSettings
@@ -54,6 +56,12 @@ CODES = {
 }
 
 WRAP_UP = WrapUpSettings(WrapUpMode.TIMED, 30.0, 15.0)
+
+
+def calling_out(client: Client, trunks: Sequence[str]) -> Client:
+    """The company with trunks to call out by."""
+    outbound = Outbound(DialPlan("1", "1", "011"), "+18005550100", tuple(trunks))
+    return replace(client, outbound=outbound if trunks else None)
 
 
 def queue(name: str, **needs: int) -> QueueSettings:

@@ -19,6 +19,7 @@ from callcenter.media.settings import MediaSettings
 from callcenter.model.facts import CallArrived, Fact
 from callcenter.model.interaction import Interaction
 from callcenter.publish.publisher import ListPublisher
+from callcenter.signaling.trunks.settings import TrunkSecrets, TrunkSettings
 from callcenter.simulation import floor
 from callcenter.simulation.checks import Leftovers, look_at_callers, look_at_events, look_for_leftovers
 from callcenter.simulation.clock import SimClock, run
@@ -26,6 +27,8 @@ from callcenter.simulation.database import SimDatabase
 from callcenter.simulation.media import SimEndpointMedia, SimMediaPlane, SimMediaWorld, VoiceSound
 from callcenter.simulation.network import SimHost, SimNetwork, Weather
 from callcenter.simulation.phone import Phone, PhoneCall
+from callcenter.simulation.resolver import SimResolver
+from callcenter.simulation.trunk import SimTrunk
 from callcenter.sip.crypto import Security
 from callcenter.sip.digest import Credentials
 from callcenter.sip.flow import Address, Transport
@@ -142,6 +145,8 @@ class World:
         self.publisher: ListPublisher
         self.up = False
         self.crashed_at: list[float] = []
+        self.carriers: list[SimTrunk] = []
+        self.resolver = SimResolver()
         self._broker_dead = broker_dead
         self._before: ListPublisher | None = None
         self._group: asyncio.TaskGroup
@@ -162,6 +167,8 @@ class World:
         finally:
             for phone in self.phones:
                 await phone.close()
+            for carrier in self.carriers:
+                await carrier.close()
             await self.plane.close()
             self.database.destroy()
 
@@ -201,7 +208,8 @@ class World:
             process.push_async_callback(self.publisher.close)
             await self.publisher.start()
             network = self.hosts[SWITCH] = self.network.host(SWITCH, PORT)
-            edges = Edges(self.clock, self.random, network, self.as_plane(), self.storage, self.publisher)
+            plane, publisher = self.as_plane(), self.publisher
+            edges = Edges(self.clock, self.random, network, plane, self.storage, publisher, resolver=self.resolver)
             settings = replace(self.settings, plan=self.plan)
             self.house = await process.enter_async_context(open_house(settings, self.secrets, edges))
             self.house.stream.subscribe(self.facts.append)
@@ -244,6 +252,29 @@ class World:
         phone = await self._phone(AgentPhone, name, name, "", transport)
         phone.pops = functools.partial(self.pops_of, name)
         return phone
+
+    async def carrier(self, name: str, account: tuple[str, str] = ("", ""), *, address: str = "") -> SimTrunk:
+        """A carrier's server; it becomes a trunk by :meth:`trunks`."""
+        host = self.hosts[name] = self.network.host(address or next(self._addresses), PORT)
+        carrier = SimTrunk(
+            name,
+            host,
+            Address(SWITCH, PORT),
+            clock=self.clock,
+            random=self.random,
+            sounds=self._voice,
+            account=account,
+        )
+        self.carriers.append(carrier)
+        return await carrier.open()
+
+    def trunks(self, *trunks: TrunkSettings, secrets: Mapping[str, TrunkSecrets] | None = None) -> None:
+        """These are the trunks from now on, and the company's calls go out by them, in this order."""
+        house = self.house
+        house.trunks.reconfigure({trunk.id: trunk for trunk in trunks}, secrets or {})
+        company = floor.calling_out(floor.TECH, [trunk.id for trunk in trunks])
+        clients = {**self.settings.calls.clients, company.id: company}
+        house.services.settings = replace(house.services.settings, clients=clients)
 
     async def connect(self, caller: Phone, agent: Phone) -> PhoneCall:
         """The good call in a word: the caller presses 1, the agent's phone rings, both talk."""
@@ -299,9 +330,11 @@ class World:
         """What is left over when every call is over and every transaction has had its time."""
         for phone in self.phones:
             phone.registers_no_more()
+        await self.house.trunks.close()
         await asyncio.sleep(AFTERLIFE)
         # A phone that was unplugged cannot know that its call is over.
         plugged = [phone.endpoint for phone in self.phones if not self.hosts[phone.name].gone]
+        plugged += [carrier.endpoint for carrier in self.carriers if not carrier.host.gone]
         facts = await self.logged()
         found = await look_for_leftovers(self.house, facts, plugged)
         look_at_callers(self.phones, facts, self.crashed_at, found)

@@ -84,8 +84,16 @@ class Refusal:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-# Whether who calls may: the user that they proved to be, empty where nobody need prove anything; or a Refusal.
-Screen = Callable[["Request", Flow], str | Refusal]
+@dataclass(frozen=True, slots=True)
+class FromTrunk:
+    """An INVITE comes by this trunk, which has proved to be it."""
+
+    trunk: str
+
+
+# Whether who calls may: the user that they proved to be, empty where nobody need prove anything; by which trunk they
+# come; or a Refusal.
+Screen = Callable[["Request", Flow], str | FromTrunk | Refusal]
 
 
 class Endpoint:
@@ -581,16 +589,17 @@ class Endpoint:
         elif (peer := caller_of(request)) is None or not peer.uri.is_sip:
             core.refuse(request, flow, 400, reason="Missing Contact")
         elif not self._unreadable_body(request, flow) and not self._takes_no_description(request, flow):
-            user = self.screen(request, flow) if self.screen is not None else ""
-            if isinstance(user, Refusal):
-                core.refuse(request, flow, user.status, user.headers)
+            admitted = self.screen(request, flow) if self.screen is not None else ""
+            if isinstance(admitted, Refusal):
+                core.refuse(request, flow, admitted.status, admitted.headers)
                 return
+            user, trunk = ("", admitted.trunk) if isinstance(admitted, FromTrunk) else (admitted, "")
             replaced = self._replaced(request, flow)
             if replaced is None:
                 return
             if core.refuses_interval(request, flow):
                 return
-            source = self.stranger(flow) if not flow.reliable else ""
+            source = self.stranger(flow) if not flow.reliable and not trunk else ""
             if source and not core.strangers.room(source):
                 self._refuse_for_load(request, flow)
                 return
@@ -602,7 +611,7 @@ class Endpoint:
             core.sessions[tag] = session
             if source:
                 core.strangers.began(tag, source, server)
-            core.emit(InviteReceived(tag, request, flow, sdp_of(request), user, replaced))
+            core.emit(InviteReceived(tag, request, flow, sdp_of(request), user, replaced, trunk))
 
     def _replaced(self, request: Request, flow: Flow) -> str | None:
         """RFC 3891 3: the session that an INVITE is to replace, empty without one; None: it was refused."""

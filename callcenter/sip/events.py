@@ -35,7 +35,8 @@ class InviteReceived:
     """A peer calls: ring, answer or reject. ``offer`` is the SDP of the INVITE; None when the peer wants ours.
 
     ``user`` is who the peer proved to be, where the endpoint's screen asked; empty: nobody asked. ``replaces`` is the
-    session that the call wants to take the place of (RFC 3891), which is for the application to allow.
+    session that the call wants to take the place of (RFC 3891), which is for the application to allow; ``trunk`` is the
+    one that it came by.
     """
 
     session: str
@@ -44,6 +45,7 @@ class InviteReceived:
     offer: bytes | None
     user: str = ""
     replaces: str = ""
+    trunk: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,93 @@
+"""TrunkGate: tells who calls by a trunk, and asks those for their password who have one; all others go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from callcenter.runtime.clock import Clock
+from callcenter.signaling.trunks.board import TrunkBoard
+from callcenter.signaling.trunks.trunk import Trunk
+from callcenter.sip.digest import Challenge, DigestServer, Refused, Verified, parse_directives
+from callcenter.sip.endpoint import FromTrunk, Refusal, Screen
+
+if TYPE_CHECKING:
+    from callcenter.signaling.gate import Gate
+    from callcenter.sip.flow import Flow
+    from callcenter.sip.message import Request
+
+# A trunk that is full has room again when somebody hangs up.
+RETRY_AFTER = 5
+
+log = structlog.get_logger()
+
+
+class TrunkGate:
+    """The first of the endpoint's screens. Whom it takes for a trunk is not asked by the others; ``then`` is the next.
+
+    A trunk that has networks and an account must come from there and know the password. One with an account alone may
+    come from anywhere: it is challenged when it calls in its own name or domain.
+    """
+
+    def __init__(
+        self, board: TrunkBoard, digest: DigestServer, clock: Clock, then: Screen, gate: Gate | None = None
+    ) -> None:
+        self._board = board
+        self._digest = digest
+        self._clock = clock
+        self._then = then
+        self._gate = gate
+
+    def screen(self, request: Request, flow: Flow) -> str | FromTrunk | Refusal:
+        """Whether the caller is a trunk; else what the next screen says."""
+        if not len(self._board):
+            return self._then(request, flow)
+        trunk = self._board.by_flow(flow)
+        if trunk is not None and trunk.settings.accept.account is None:
+            return self._admit(trunk)
+        claimed = trunk or self._claimed(request)
+        if claimed is None:
+            return self._then(request, flow)
+        return self._ask(request, flow, claimed)
+
+    def _claimed(self, request: Request) -> Trunk | None:
+        """The trunk that who calls from anywhere says to be."""
+        for value in request.headers.all("Authorization"):
+            trunk = self._board.by_user((parse_directives(value) or {}).get("username", ""))
+            if trunk is not None and not trunk.settings.accept.networks:
+                return trunk
+        caller = request.from_.uri
+        for trunk in self._board:
+            accept, domain = trunk.settings.accept, trunk.settings.from_domain
+            if accept.account is None or accept.networks:
+                continue
+            if caller.user == accept.account.user or (domain and caller.host.lower() == domain.lower()):
+                return trunk
+        return None
+
+    def _ask(self, request: Request, flow: Flow, trunk: Trunk) -> FromTrunk | Refusal:
+        if self._gate is not None and not self._gate.may_try(flow):
+            return Refusal(403)
+        host, wall = flow.remote.host, self._clock.now().timestamp()
+        match self._digest.verify(request, self._board.credentials, wall, source=host):
+            case Challenge(stale=stale):
+                challenges = self._digest.challenges(wall, stale=stale, source=host)
+                return Refusal(401, tuple(("WWW-Authenticate", value) for value in challenges))
+            case Verified(user=user) if self._board.by_user(user) is trunk:
+                return self._admit(trunk)
+            case Verified() | Refused():
+                log.warning("a trunk was refused", trunk=trunk.id, source=host, why="wrong user or password")
+                if self._gate is not None:
+                    self._gate.failed(flow)
+                return Refusal(403)
+
+    def _admit(self, trunk: Trunk) -> FromTrunk | Refusal:
+        if trunk.full:
+            trunk.counts.received += 1
+            trunk.counts.refused += 1
+            return Refusal(503, (("Retry-After", str(RETRY_AFTER)),))
+        return FromTrunk(trunk.id)
+
+    def __repr__(self) -> str:
+        return f"<TrunkGate before {len(self._board)} trunks>"
