@@ -280,9 +280,9 @@ def test_unknown_user_and_wrong_password_take_the_same_time() -> None:
         for _ in range(400):
             for user, times in took.items():
                 asked = event(user)
-                began = time.perf_counter()
+                began = time.thread_time()
                 assert shell.answer(asked).status == 403
-                times.append(time.perf_counter() - began)
+                times.append(time.thread_time() - began)
         shell.close()
         return statistics.median(took["ana"]), statistics.median(took["xyz"])
 
