@@ -12,6 +12,7 @@ INPUTS = {
     "stream": 2_000,
     "description": 4_000,
     "value": 4_000,
+    "registrations": 500,
     "strangers": 200,
     "conversation": 400,
 }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable
 from random import Random
 
 from callcenter.sip.endpoint import Endpoint, EndpointStatus, Limits
 from callcenter.sip.errors import SipParseError
 from callcenter.sip.events import (
+    Answered,
     Effect,
     InviteReceived,
+    ReinviteReceived,
     RequestReceived,
     ResponseReceived,
     Send,
@@ -47,6 +50,8 @@ class Party:
         self.requests: list[str] = []
         self.keys: list[str] = [""]
         self.asked: set[str] = set()
+        # What a sensible application would do next, and for which session.
+        self.sensible: list[tuple[str, str]] = []
 
     def take(self, effects: list[Effect], now: float) -> list[Send]:
         """Note what it is told, and see that it may be; what is to be sent comes back."""
@@ -59,16 +64,25 @@ class Party:
                 case InviteReceived(session=session):
                     assert session not in self.sessions, "a session begins once"
                     self.sessions.add(session)
+                    self.sensible += [("ring", session), ("answer", session)]
                 case RequestReceived(transaction=transaction):
                     self.requests.append(transaction)
+                    self.sensible.append(("respond", ""))
                 case ResponseReceived(request_id=asked):
                     assert asked in self.asked, "a request is answered once"
                     self.asked.discard(asked)
                 case _:
                     assert effect.session in self.sessions, f"{effect} of no session"
                     assert effect.session not in self.ended, f"{effect} after the end"
-                    if isinstance(effect, SessionEnded):
-                        self.ended.add(effect.session)
+                    match effect:
+                        case SessionEnded():
+                            self.ended.add(effect.session)
+                        case ReinviteReceived():
+                            self.sensible.append(("accept_reinvite", effect.session))
+                        case Answered():
+                            self.sensible.append(("acknowledge", effect.session))
+                        case _:
+                            pass
         deadline = self.endpoint.deadline
         assert deadline is None or deadline >= now - 1e-9 or not out, "what is due is done by expire alone"
         return out
@@ -84,7 +98,7 @@ class Party:
         """Do something of one's own accord."""
         it, random = self.endpoint, self.random
         flow = Flow(transport, self.address, peer, 0 if transport is Transport.UDP else 7)
-        session = random.choice([*sorted(self.sessions), "none"])
+        session = random.choice([*sorted(self.sessions - self.ended), *sorted(self.sessions), "none"])
         sdp = random.choice((OFFER, ANSWER, HOLD))
         me, them = NameAddr.parse(f"<sip:{self.name}@{self.address}>"), NameAddr.parse(f"<sip:other@{peer}>")
         actions: dict[str, Callable[[], list[Effect]]] = {
@@ -103,7 +117,10 @@ class Party:
             "respond": lambda: it.respond(random.choice([*self.requests, "none"]), random.choice((200, 401, 404)), now),
         }
         weighted = [*actions, "invite", "invite", "answer", "answer", "ring", "reinvite", "accept_reinvite", "request"]
-        match random.choice(weighted):
+        chosen = random.choice(weighted)
+        if self.sensible and random.random() < 0.7:
+            chosen, session = self.sensible.pop(0)
+        match chosen:
             case "invite":
                 made, effects = it.invite(
                     target=them.uri, flow=flow, from_=me, to=them, sdp=random.choice((None, sdp, sdp)), now=now
@@ -205,6 +222,8 @@ def conversation(random: Random) -> None:
                 carry(receiver.hear(data, flow, now), receiver)
                 if not acts:
                     carry(receiver.part(now), receiver)
+                elif receiver.sensible and random.random() < 0.5:
+                    insort(acts, min(now + random.choice((0.0, 0.2, 2.0)), acts[-1]))
         else:
             for party in (ana, bob):
                 if party.endpoint.deadline is not None and party.endpoint.deadline <= now:

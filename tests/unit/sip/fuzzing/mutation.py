@@ -35,7 +35,137 @@ HEADERS = (
     *(b"P-Asserted-Identity", b"Privacy", b"History-Info", b"Diversion", b"X-Any", b""),
 )
 
+_REGISTER = """
+REGISTER sip:example.com SIP/2.0
+Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKreg1;rport
+Path: <sip:edge.example.com;lr>, <sip:10.0.0.1;lr;ob>
+Max-Forwards: 70
+From: "Ana" <sip:ana@example.com>;tag=reg
+To: <sip:ana@example.com>
+Call-ID: reg@192.0.2.7
+CSeq: 2 REGISTER
+Contact: <sip:ana@192.0.2.7:5060;transport=udp>;q=0.7;expires=600, "Desk" <sip:ana@desk.example.com>;expires=60
+Expires: 300
+Supported: path, outbound
+"""
+_DIGEST = (
+    'Authorization: Digest username="ana", realm="example.com", nonce="dcd98b7102dd", uri="sip:example.com", qop=auth, '
+    'nc=00000001, cnonce="0a4f113b", response="6629fae49393a05397450978507c4ef1", opaque="5ccc069c", algorithm={}\n'
+)
+
+ORDINARY: tuple[bytes, ...] = (
+    torture.crlf(_REGISTER + _DIGEST.format("MD5") + "Content-Length: 0\n\n"),
+    torture.crlf(_REGISTER + _DIGEST.format("SHA-256") + "Content-Length: 0\n\n"),
+    torture.crlf(_REGISTER.partition("Contact")[0] + "Contact: *\nExpires: 0\nContent-Length: 0\n\n"),
+    torture.crlf(
+        """
+INVITE sip:1000@192.0.2.1 SIP/2.0
+Via: SIP/2.0/TLS edge.example.com:5061;branch=z9hG4bKedge;i=1,
+ SIP/2.0/UDP 10.0.0.5:5062;received=192.0.2.8;rport=5062;branch=z9hG4bKb
+Record-Route: <sip:edge.example.com;lr;transport=tls>, <sip:inner.example.com;lr>
+Max-Forwards: 69
+From: "Bob \\"B\\"" <sip:+14155550100@example.net;user=phone>;tag=inv
+To: <sip:1000@192.0.2.1>
+Call-ID: inv@10.0.0.5
+CSeq: 1 INVITE
+Contact: <sip:bob@10.0.0.5:5062;transport=tcp>;+sip.instance="<urn:uuid:00000000-0000-1000-8000-000A95A0E128>"
+Allow: INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, REFER, NOTIFY, INFO, OPTIONS
+Supported: 100rel, timer, replaces, path
+Session-Expires: 1800;refresher=uac
+Min-SE: 90
+P-Asserted-Identity: "Bob" <sip:+14155550100@example.net>, <tel:+14155550100>
+Privacy: none
+Diversion: <sip:+14155550111@example.net>;reason=no-answer;counter=1
+History-Info: <sip:a@b?Reason=SIP%3Bcause%3D302>;index=1, <sip:c@d>;index=1.1
+Content-Type: multipart/mixed;boundary="x y"
+Content-Length: 229
+
+--x y
+Content-Type: application/sdp
+
+v=0
+o=- 1 1 IN IP4 10.0.0.5
+s=-
+c=IN IP4 10.0.0.5
+t=0 0
+m=audio 4000 RTP/AVP 0 101
+a=rtpmap:101 telephone-event/8000
+--x y
+Content-Type: application/isup;version=1
+
+abc
+--x y--
+"""
+    ),
+    torture.crlf(
+        """
+REFER sip:1000@192.0.2.1 SIP/2.0
+Via: SIP/2.0/TCP 192.0.2.7;branch=z9hG4bKrefer
+Max-Forwards: 70
+From: <sip:ana@example.com>;tag=a
+To: <sip:1000@192.0.2.1>;tag=b
+Call-ID: refer@192.0.2.7
+CSeq: 7 REFER
+Contact: <sip:ana@192.0.2.7>
+Refer-To: <sip:bob@example.com?Replaces=abc%40192.0.2.7%3Bto-tag%3D1%3Bfrom-tag%3D2>
+Referred-By: <sip:ana@example.com>;cid="2@x"
+Content-Length: 0
+
+"""
+    ),
+    torture.crlf(
+        """
+PRACK sip:1000@192.0.2.1 SIP/2.0
+Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKprack
+Max-Forwards: 70
+From: <sip:ana@example.com>;tag=a
+To: <sip:1000@192.0.2.1>;tag=b
+Call-ID: refer@192.0.2.7
+CSeq: 8 PRACK
+RAck: 776656 1 INVITE
+Content-Length: 0
+
+"""
+    ),
+    torture.crlf(
+        """
+NOTIFY sip:1000@192.0.2.1 SIP/2.0
+Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKnotify
+Max-Forwards: 70
+From: <sip:ana@example.com>;tag=a
+To: <sip:1000@192.0.2.1>;tag=b
+Call-ID: refer@192.0.2.7
+CSeq: 9 NOTIFY
+Event: refer;id=7
+Subscription-State: active;expires=60
+Content-Type: message/sipfrag;version=2.0
+Content-Length: 20
+
+SIP/2.0 100 Trying
+"""
+    ),
+    torture.crlf(
+        """
+SIP/2.0 401 Unauthorized
+Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKours;rport=5060;received=192.0.2.1
+From: <sip:here@192.0.2.1>;tag=a
+To: <sip:trunk@example.com>;tag=b
+Call-ID: ours@192.0.2.1
+CSeq: 1 INVITE
+WWW-Authenticate: Digest realm="example.com", nonce="n", algorithm=SHA-256, qop="auth,auth-int", opaque="o"
+WWW-Authenticate: Digest realm="example.com", nonce="n", algorithm=MD5, qop="auth"
+Warning: 399 example.com "Any, \\"quoted\\" text"
+Retry-After: 5 (I am busy);duration=3600
+Content-Length: 0
+
+"""
+    ),
+)
+"""What phones and trunks send every day, with what RFC 4475 leaves out."""
+
 SIP_CORPUS: tuple[bytes, ...] = (
+    *ORDINARY,
+    *ORDINARY,
     *torture.VALID.values(),
     *(data for data, _, _ in torture.INVALID.values()),
     *torture.BY_RULE.values(),

@@ -23,9 +23,10 @@ from callcenter.sip.sdp import (
     read_answer,
 )
 from callcenter.sip.uri import Uri
-from tests.unit.sip.fuzzing.mutation import SDP_CORPUS, SIP_CORPUS, Mutator
+from tests.unit.sip.fuzzing.mutation import ORDINARY, SDP_CORPUS, SIP_CORPUS, Mutator
 
 UDP = Flow(Transport.UDP, Address("192.0.2.1", 5060), Address("192.0.2.2", 5060))
+TCP = Flow(Transport.TCP, Address("192.0.2.1", 5060), Address("192.0.2.2", 40000), 3)
 
 
 def datagram(random: Random) -> None:
@@ -118,6 +119,31 @@ def registered(message: Message) -> None:
     registrar.expire(10**10)
     assert registrar.deadline is None
     assert registrar.bindings("somebody", 10**10) == ()
+
+
+def registrations(random: Random) -> None:
+    """One who registers again and again, and wrongly: what is kept is bounded, and runs out."""
+    registrar, mutator, now = Registrar(), Mutator(random), 0.0
+    for _ in range(random.randint(1, 15)):
+        read = checked(mutator.spoil(random.choice(ORDINARY[:3]), ORDINARY[:3]))
+        if isinstance(read, Request):
+            flow = random.choice((UDP, TCP))
+            answer = registrar.register("ana", read, flow, now)
+            reply = parse(read.response(answer.status, answer.reason, to_tag="t", headers=answer.headers).to_bytes())
+            check(reply)
+            assert answer.status != 200 or (
+                answer.bindings == registrar.bindings("ana", now) and len(answer.bindings) <= 10
+            )
+            for binding in answer.bindings:
+                assert Uri.parse(str(binding.contact)) == binding.contact
+        if random.random() < 0.1:
+            registrar.drop_connection(TCP.connection)
+        now += random.choice((0.0, 1.0, 30.0, 100.0, 5_000.0))
+        registrar.expire(now)
+        assert registrar.deadline is None or registrar.deadline > now
+    registrar.expire(10**10)
+    assert registrar.deadline is None
+    assert registrar.bindings("ana", 10**10) == ()
 
 
 def stream(random: Random) -> None:

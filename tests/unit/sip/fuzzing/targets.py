@@ -12,6 +12,7 @@ TARGETS: dict[str, Callable[[Random], None]] = {
     "stream": reading.stream,
     "description": reading.description,
     "value": reading.value,
+    "registrations": reading.registrations,
     "strangers": conversing.strangers,
     "conversation": conversing.conversation,
 }
