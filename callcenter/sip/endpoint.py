@@ -372,9 +372,11 @@ class Endpoint:
     ) -> list[Effect]:
         """Answer a RequestReceived. Does nothing when it has its answer, or nobody waits for one any more."""
         server = self._core.servers.get(transaction)
-        if isinstance(server, ServerRequest) and status == 401 and not body:
+        if not isinstance(server, ServerRequest) or server.state is State.COMPLETED:
+            pass
+        elif status == 401 and not body:
             self._core.challenge(server, headers, reason)
-        elif isinstance(server, ServerRequest):
+        else:
             self._core.respond(
                 server,
                 status,

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -38,9 +38,12 @@ async def ask(switch: Switch, do: str, **fields: Any) -> dict[str, Any]:
 
 
 async def callcenter(
-    folder: Path, *arguments: str, end: float | None = None, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    enough: Callable[[str], bool] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[int, str, str]:
-    """Runs a verb to its end, or for ``end`` seconds until Ctrl-C: status, output, errors."""
+    """Runs a verb to its end, or to Ctrl-C once it has said ``enough``: status, output, errors."""
     folder.mkdir(parents=True, exist_ok=True)
     running = await process.start(
         [sys.executable, "-m", "callcenter", *arguments],
@@ -48,13 +51,20 @@ async def callcenter(
         stderr=asyncio.subprocess.PIPE,
         environment={**os.environ, "PYTHONPATH": PYTHON_PATH, "PYTHONWARNINGS": WARNINGS, **(environment or {})},
     )
-    if end is not None:
-        asyncio.get_running_loop().call_later(end, running.send_signal, signal.SIGINT)
+    said = b""
     try:
-        out, err = await asyncio.wait_for(running.communicate(), ANSWERS_WITHIN)
+        async with asyncio.timeout(ANSWERS_WITHIN):
+            if enough is not None:
+                assert running.stdout is not None
+                while not enough(said.decode(errors="replace")):
+                    more = await running.stdout.read(65536)
+                    assert more, f"it ended by itself: {said.decode()}"
+                    said += more
+                running.send_signal(signal.SIGINT)
+            out, err = await running.communicate()
     finally:
         await process.end(running)
-    return running.returncode or 0, out.decode(), err.decode()
+    return running.returncode or 0, (said + out).decode(), err.decode()
 
 
 def own_config(folder: Path) -> Path:

@@ -233,7 +233,7 @@ async def test_a_broker_that_is_not_there_or_hangs_delays_the_ring_by_pop_wait_a
                 )
                 told = json.loads(pop["body"])
                 assert told["acknowledged"] is False
-                assert told["took_ms"] <= 300
+                assert told["took_ms"] < 2_500, "not the 5 s after which the broker is given up"
                 if hangs:
                     await until(lambda: not broker_said(switch)[-1][0], "it is left", 15)
                     assert "no acknowledgement within 5 s" in broker_said(switch)[-1][1]

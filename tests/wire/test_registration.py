@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import statistics
 import time
 from pathlib import Path
 
@@ -60,7 +59,8 @@ async def test_the_answer_takes_as_long_for_an_unknown_agent(switch: Switch) -> 
                 began = time.perf_counter()
                 await phone.register(user, "not-it")
                 times.append(time.perf_counter() - began)
-        known, unknown = (statistics.median(times) for times in took.values())
+        # The shortest: what holds a program up at times, holds it up longer.
+        known, unknown = (min(times) for times in took.values())
         assert abs(known - unknown) < max(known, unknown) * 0.5
 
 

@@ -145,7 +145,7 @@ async def test_a_play_is_heard_to_its_end(house: House) -> None:
     await until(lambda: amy.hears == "greeting", "the greeting")
     await until(lambda: bool(call.of(PlayEnded)), "its end")
     assert call.of(PlayEnded) == [PlayEnded(session.id, number, complete=True)]
-    assert 0.28 < asyncio.get_running_loop().time() - began < 0.8
+    assert asyncio.get_running_loop().time() - began > 0.28
     await until(lambda: amy.hears is None, "silence")
 
 

@@ -253,10 +253,9 @@ async def test_a_pop_that_the_broker_refuses_is_not_acknowledged_and_told(tmp_pa
     acl = f"user {USER}\ntopic readwrite callcenter/v1/calls/#\ntopic readwrite callcenter/v1/status\n"
     async with External(tmp_path / "broker", port, acl=acl), Told(address(port)) as made:
         assert await made.publisher.ready(10)
-        began = time.perf_counter()
         for _ in range(3):
             assert not await made.publisher.publish_pop("ana", {}, 60.0)
-        assert time.perf_counter() - began < 2
+        assert made.publisher.status().connected, "it was refused, not given up"
         assert [detail.split(":")[0] for _, detail in made.states] == ["", "the broker refuses pops"]
         assert made.publisher.status().pops_waiting == 0
         assert made.publisher.status().pops_sent == 0
@@ -383,12 +382,10 @@ async def test_a_broker_that_hangs_is_left_within_a_known_time_and_every_pop_is_
         for speak in (True, False):
             assert await made.publisher.ready(10)
             broker.hang()
-            began = time.perf_counter()
             if speak:
                 assert not await made.publisher.publish_pop("ana", {"id": "p"}, 60.0)
-                assert 0.3 < time.perf_counter() - began < 2
             await until(lambda: not made.publisher.status().connected)
-            assert time.perf_counter() - began < 5
+            assert ("no acknowledgement within 0.5 s" in made.publisher.status().detail) is speak
             assert not await made.publisher.publish_pop("ana", {"id": "q"}, 60.0), "at once"
             broker.go_on()
             await until(lambda: made.publisher.status().connected)

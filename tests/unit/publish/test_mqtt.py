@@ -244,12 +244,12 @@ async def test_a_dead_broker_from_the_start_delays_nobody(tmp_path: Path) -> Non
         told: list[tuple[bool, str]] = []
         made.on_state = lambda connected, detail: told.append((connected, detail))
         await until(lambda: told)
-        began = time.perf_counter()
         for number in range(100):
-            assert not await made.publish_pop("ana", {"n": number}, 60.0)
+            answer = made.publish_pop("ana", {"n": number}, 60.0)
+            assert answer.done(), "at once, without waiting for anything"
+            assert not answer.result()
             made.set_state(topics.agent_state("ana"), {"n": number})
             log.add(1)
-        assert time.perf_counter() - began < 0.5
         assert told == [(False, f"mqtt://127.0.0.1:{port}: [Errno 111] Connection refused")]
         broker = MosquittoBroker(tmp_path / "broker", LOGINS, port=port)
         assert await broker.start()
@@ -292,9 +292,8 @@ async def test_a_broker_that_falls_silent_is_left_and_the_facts_follow(
         await until(lambda: made.status().connected)
         proxy.still = True
         log.add(5)
-        began = time.perf_counter()
         assert not await made.publish_pop("ana", {"id": "p"}, 60.0)
-        assert time.perf_counter() - began < 1
+        assert made.status().detail.endswith("no acknowledgement within 0.2 s")
         proxy.still = False
         await until(lambda: made.status().connected and not made.status().waiting)
         assert proxy.connections >= 2
@@ -429,7 +428,7 @@ async def test_closing_in_the_middle_of_connecting_ends(monkeypatch: pytest.Monk
     async with publisher(BrokerAddress("127.0.0.1", server.sockets[0].getsockname()[1]), Log()):
         await asked.wait()
         began = time.perf_counter()
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < mqtt.CONNECTED_WITHIN
     server.close()
 
 

@@ -404,6 +404,15 @@ def test_request_is_told_once_answered_and_its_answer_repeated() -> None:
     assert it.respond(event.transaction, 200, 100.0) == []
 
 
+@pytest.mark.parametrize("second", [200, 401])
+def test_request_that_has_its_answer_gets_no_second_one(second: int) -> None:
+    it = endpoint()
+    (event,) = it.receive(text("REGISTER"), UDP, 0.0)
+    assert isinstance(event, RequestReceived)
+    assert only(it.respond(event.transaction, 403, 0.0)).status == 403
+    assert it.respond(event.transaction, second, 0.1) == []
+
+
 def test_request_that_is_never_answered_is_let_go() -> None:
     it = endpoint()
     it.receive(text("REGISTER"), UDP, 0.0)
