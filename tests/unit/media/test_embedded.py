@@ -410,14 +410,18 @@ async def test_a_private_phone_may_begin_a_new_stream_at_any_time(house: RealHou
     assert {sequence_step(b.sequence, a.sequence) for (_, a), (_, b) in pairwise(bob.received)} == {1}
 
 
-async def test_a_mistake_in_a_worker_shows_no_key(capfd: pytest.CaptureFixture[str], house: RealHouse) -> None:
-    call, amy = Call(house), house.peer("amy")
-    session = await call.incoming(amy)
-    assert isinstance(session, EmbeddedSession)
-    secret = os.urandom(30).hex()
-    keys = {"suite": "AES_CM_128_HMAC_SHA1_80", "ours": secret, "theirs": secret}
-    session.worker.send(["remote", session.number, {"keys": keys}])
-    await session.stats()  # the worker lives on
+async def test_a_mistake_in_a_worker_shows_no_key(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    house = RealHouse(tmp_path, workers=1)
+    await house.plane.start()
+    try:
+        session = await Call(house).incoming(house.peer("amy"))
+        assert isinstance(session, EmbeddedSession)
+        secret = os.urandom(30).hex()
+        keys = {"suite": "AES_CM_128_HMAC_SHA1_80", "ours": secret, "theirs": secret}
+        session.worker.send(["remote", session.number, {"keys": keys}])
+        await session.stats()  # the worker lives on
+    finally:
+        await house.close()
     complaint = capfd.readouterr().err
     assert "was not obeyed" in complaint
     assert secret not in complaint
