@@ -497,7 +497,7 @@ class EmbeddedPlane:
         elif op == control.FIRST:
             session.tell(FirstPacket(session.id, rest[0]))
         elif op == control.MISSING:
-            session.tell(NoPacket(session.id, rest[0], *session.description.ends, rest[1], rest[2]))
+            session.tell(NoPacket(session.id, rest[0], *session.description.ends, *rest[1:]))
         elif op == control.SILENT:
             session.tell(MediaSilent(session.id, rest[0]))
         elif op == control.TROUBLE:

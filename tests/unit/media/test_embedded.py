@@ -147,6 +147,19 @@ async def test_what_came_instead_of_sound_is_told(house: RealHouse) -> None:
     await until(lambda: bool(call.of(FirstPacket)), "the first packet")
 
 
+@pytest.mark.parametrize("house", [{"missing_after": 0.3}], indirect=True)
+async def test_sound_sealed_by_another_key_is_told(house: RealHouse) -> None:
+    """Or not sealed at all: the phone and we have understood each other differently."""
+    call, amy = Call(house), house.peer("amy", security=MUST)
+    amy.vanish()
+    session = await call.incoming(amy, private=True)
+    amy.rtp.sendto(Packet(0, 1, 160, 5, bytes(160)).to_bytes(), remote_of(amy))
+    await until(lambda: bool(call.of(NoPacket)), "the word that nothing came")
+    (missing,) = call.of(NoPacket)
+    assert (missing.unauthentic, missing.refused, missing.payload_type) == (1, "", -1)
+    assert (await session.stats()).unauthentic == 1
+
+
 async def test_the_host_of_the_signalling_may_begin(house: RealHouse) -> None:
     """A phone behind a NAT describes an address of its own network."""
     call, amy = Call(house), house.peer("amy")
