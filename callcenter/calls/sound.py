@@ -20,7 +20,8 @@ from callcenter.media.plane import (
     NoPacket,
     PlayEnded,
 )
-from callcenter.sip.flow import Flow, Transport
+from callcenter.signaling.families import host_for_sound
+from callcenter.sip.flow import Flow
 from callcenter.sip.sdp import SessionDescription, insisting_on_srtp, without_keys
 
 # Keys pressed ahead of the menus they are meant for; more than this is a child at the phone.
@@ -87,10 +88,10 @@ class Sound:
     ) -> bytes:
         """Open the session for the peer of ``flow``; returns our description. Raises what the plane's open raises."""
         self.signalled_from = flow.remote.host
-        self._private = flow.transport is Transport.TLS
+        self._private = flow.transport.private
         self._session = await plane.open(
             call_id,
-            local=flow.local.host,
+            local=host_for_sound(flow, offer),
             peer=flow.remote.host,
             on_event=self._take,
             offer=offer,
@@ -105,7 +106,7 @@ class Sound:
         Phones that ring together share one session: keys that one of them may have by TLS are not for one by UDP.
         """
         ours = SessionDescription.parse(self.session.sdp)
-        if self._private and flow.transport is not Transport.TLS:
+        if self._private and not flow.transport.private:
             return without_keys(ours).to_bytes(), None
         insisting = insisting_on_srtp(ours)
         return self.session.sdp, insisting.to_bytes() if insisting is not None else None

@@ -37,7 +37,8 @@ from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.model.customer import normalise_number
 from callcenter.publish.settings import Broker, MqttSettings
-from callcenter.signaling.settings import Listen, SipSettings
+from callcenter.signaling.settings import CertificateFiles, ClientCertificate, Listen, SipSettings, TlsSettings
+from callcenter.sip.flow import Transport
 from callcenter.speech import prompts as speech
 from callcenter.speech.prompts import Job, NoVoice, Recorded, Shelf
 from callcenter.speech.wav import UnreadableSound
@@ -166,14 +167,15 @@ class _Loader:
         data = self._data or (Path(switch.data).expanduser() if switch and switch.data else default_data())
         sounds = self._sounds(things, said or schema.Speech(), data)
         mqtt_settings = self._mqtt(mqtt) if mqtt else None
-        media_settings = self._media(media) if media else None
+        media_settings = self._media(media, sip) if media and sip else None
+        sip_settings = self._sip(sip) if sip else None
         if self._problems.fatal:
             return None
         assert switch and sip and mqtt and acd  # noqa: PT018
-        assert mqtt_settings and media_settings  # noqa: PT018
+        assert mqtt_settings and media_settings and sip_settings  # noqa: PT018
         return Settings(
             switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit),
-            sip=_sip(sip),
+            sip=sip_settings,
             media=media_settings,
             plan=_plan(acd, things),
             calls=_calls(things, sip, mqtt, sounds),
@@ -274,6 +276,37 @@ class _Loader:
         self._problem(Code.FILE, path, f"the file `{node.value}` {state}", hint)
         return None
 
+    def _sip(self, sip: schema.Sip) -> SipSettings:
+        return SipSettings(
+            listen=tuple(_listen(each) for each in sip.listen),
+            tls=self._tls(sip.tls),
+            advertised=sip.advertised,
+            local_networks=sip.local_networks,
+            realm=sip.realm,
+            agent_name=sip.agent_name,
+            digest=sip.digest,
+            register_min=sip.register_.min,
+            register_max=sip.register_.max,
+            register_default=sip.register_.default,
+        )
+
+    def _tls(self, tls: schema.Tls) -> TlsSettings:
+        here: KeyPath = ("sip", "tls")
+        certificates = []
+        for at in range(len(tls.certificates)):
+            cert = self._file((*here, "certificates", at, "cert"), "it")
+            key = self._file((*here, "certificates", at, "key"), "it")
+            if cert is not None:
+                certificates.append(CertificateFiles(cert, key))
+        return TlsSettings(
+            certificates=tuple(certificates),
+            min_version=tls.min_version,
+            client_ca=self._file((*here, "client_ca"), "it"),
+            client_certificate=ClientCertificate(tls.client_certificate),
+            ca_file=self._file((*here, "ca_file"), "it"),
+            verify=tls.verify,
+        )
+
     def _mqtt(self, mqtt: schema.Mqtt) -> MqttSettings:
         if mqtt.password_env and not os.environ.get(mqtt.password_env):
             # The one who checks may not be the one who runs.
@@ -300,12 +333,13 @@ class _Loader:
             client_id=mqtt.client_id,
         )
 
-    def _media(self, media: schema.Media) -> MediaSettings | None:
+    def _media(self, media: schema.Media, sip: schema.Sip) -> MediaSettings | None:
         try:
             return MediaSettings(
                 ports=media.ports,
                 workers=media.workers,
                 advertised=media.advertised,
+                local_networks=sip.local_networks,
                 silence_timeout=media.silence_timeout,
                 missing_after=media.missing_after,
                 codecs=media.codecs,
@@ -370,17 +404,9 @@ class _Loader:
         self._problems.add(code, self._root.place_of(path), dotted(self._root.existing(path)), message, hint)
 
 
-def _sip(sip: schema.Sip) -> SipSettings:
-    return SipSettings(
-        listen=tuple(Listen(each.transport, each.host, each.port) for each in sip.listen),
-        advertised=sip.advertised,
-        realm=sip.realm,
-        agent_name=sip.agent_name,
-        digest=sip.digest,
-        register_min=sip.register_.min,
-        register_max=sip.register_.max,
-        register_default=sip.register_.default,
-    )
+def _listen(each: schema.ListenOn) -> Listen:
+    port = Transport[each.transport.upper()].default_port if each.port is None else each.port
+    return Listen(each.transport, each.host, port, each.advertised)
 
 
 def _plan(acd: schema.Acd, things: Things) -> Plan:

@@ -63,6 +63,13 @@ class Network(Protocol):
         """
         ...
 
+    def peer_names(self, connection: int) -> tuple[str, ...]:
+        """Whom the certificate of the connection's peer names, once it was verified: subject, DNS names, URIs.
+
+        Nobody without TLS, without a certificate, or when the connection is gone.
+        """
+        ...
+
     def close(self) -> None:
         """Close every socket; nothing is received afterwards. May be called twice."""
         ...

@@ -149,6 +149,10 @@ class SimHost:
             raise TransportError(f"nothing listens for {transport.value} where {host} could reach it")
         return Address(self.address, self.port)
 
+    def peer_names(self, connection: int) -> tuple[str, ...]:
+        """Nobody: there is no TLS here."""
+        return ()
+
     def close(self) -> None:
         """Close; whoever has a connection with this host is told. May be called twice."""
         self._receiver = None

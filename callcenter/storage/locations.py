@@ -86,7 +86,7 @@ def _binding(values: dict[str, Any], expires_at: float) -> Binding:
     flow = values["flow"]
     return Binding(
         contact=Uri.parse(values["contact"]),
-        flow=Flow(Transport(flow["transport"]), Address(*flow["local"]), Address(*flow["remote"])),
+        flow=Flow(Transport[flow["transport"]], Address(*flow["local"]), Address(*flow["remote"])),
         q=values["q"],
         expires_at=expires_at,
         call_id=values["call_id"],
