@@ -64,7 +64,7 @@ async def ring_agent(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Part
                 return None
             if outcome.sdp is None:
                 raise BadDescription("its answer has no session description")
-            await sound.session.set_answer(outcome.sdp)
+            await sound.take_answer(outcome.sdp, party.leg.flow)
         except NoCapacity as error:
             waiting.give_back(offer, OfferResult.LOST_RACE, str(error))
             return None

@@ -111,6 +111,10 @@ class Sound:
         insisting = insisting_on_srtp(ours)
         return self.session.sdp, insisting.to_bytes() if insisting is not None else None
 
+    async def take_answer(self, sdp: bytes, flow: Flow) -> None:
+        """Take the answer of the phone that is called by ``flow``, to :meth:`offer_to`. Raises as the session does."""
+        await self.session.set_answer(sdp, private=flow.transport.private or not self._private)
+
     @property
     def secure(self) -> str:
         """The crypto-suite by which this party's sound is encrypted; empty for plain RTP, or none yet."""

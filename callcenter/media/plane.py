@@ -177,8 +177,12 @@ class MediaSession(Protocol):
         """Whether the peer's last description put us on hold (sendonly, inactive, or address 0.0.0.0)."""
         ...
 
-    async def set_answer(self, sdp: bytes) -> None:
-        """Take the peer's answer to our offer. Raises BadDescription, NotAcceptable, MediaGone."""
+    async def set_answer(self, sdp: bytes, *, private: bool = True) -> None:
+        """Take the peer's answer to our offer. Raises BadDescription, NotAcceptable, MediaGone.
+
+        Not ``private``: of the phones to which a private offer went, one has answered that was offered no keys, since
+        others read what it is told. From now on none stand in our descriptions.
+        """
         ...
 
     async def reoffer(self, sdp: bytes) -> bytes:

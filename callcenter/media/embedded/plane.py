@@ -112,10 +112,10 @@ class EmbeddedSession:
         """Whether the peer's last description put us on hold."""
         return self.description.remote_holds
 
-    async def set_answer(self, sdp: bytes) -> None:
+    async def set_answer(self, sdp: bytes, *, private: bool = True) -> None:
         """Take the peer's answer. Raises BadDescription, NotAcceptable, MediaGone."""
         self.check()
-        self.description.take_answer(sdp)
+        self.description.take_answer(sdp, private=private)
         self.tell_remote()
 
     async def reoffer(self, sdp: bytes) -> bytes:
