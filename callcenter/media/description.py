@@ -130,6 +130,7 @@ class Description:
             self._ours, self._security = without_keys(self._ours), None
         try:
             self.negotiated = self._reachable(read_answer(self._ours, SessionDescription.parse(answer), self._security))
+            self._ours = self.negotiated.description
         except SdpNotAcceptable as error:
             raise NotAcceptable(str(error)) from error
         except SdpError as error:
