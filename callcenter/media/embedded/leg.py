@@ -579,7 +579,8 @@ class Leg(_Hot):
             self._told_missing = True
             seconds = round(now - self._due_since, 3)
             self._house.report([MISSING, self.number, seconds, self._refused, self._strange, self.unauthentic])
-        if now >= self._next_report:
+        # Before anything was said either way there is nothing to report, and the address is but somebody's word.
+        if now >= self._next_report and (self.outgoing.packets or self._ssrc >= 0):
             self._next_report = now + self._rtcp_interval * random.uniform(0.5, 1.5)
             self._send_report(now)
 

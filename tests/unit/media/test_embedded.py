@@ -617,6 +617,18 @@ async def test_reports_are_sent_and_read(house: RealHouse) -> None:
     assert reports()[-1].blocks[0].delay < 65536
 
 
+@pytest.mark.parametrize("house", [{"rtcp_interval": 0.1}], indirect=True)
+async def test_an_address_that_was_only_described_gets_no_reports(house: RealHouse) -> None:
+    """Whoever describes somebody else's address makes us send nothing there."""
+    call, amy = Call(house), house.peer("amy")
+    amy.vanish()
+    session = await call.incoming(amy)
+    await asyncio.sleep(0.4)
+    assert not amy.control
+    session.play([house.clip("music", 5.0)])
+    await until(lambda: bool(amy.control), "reports of what is played")
+
+
 async def test_a_released_leg_says_goodbye(house: RealHouse) -> None:
     call, amy, bob = Call(house), house.peer("amy"), house.peer("bob")
     first, second = await bridged(house, call, amy, bob)
