@@ -15,7 +15,7 @@ from callcenter.model.states import Side
 def watch_caller(call: Call) -> None:
     """Tell when the caller is heard for the first time, or not at all."""
     sound = call.caller.sound
-    sound.on_first = lambda source: call.add(CallerMediaStarted(source))
+    sound.on_first = lambda source: call.add(CallerMediaStarted(source, sound.secure))
     sound.on_missing = lambda missing: call.add(MediaMissing(Side.CALLER, nothing_heard("caller", sound, missing)))
 
 
@@ -27,7 +27,7 @@ def watch_agent(call: Call, offer: Offer, sound: Sound) -> None:
         call.add(MediaMissing(side, detail, offer.id, offer.agent_id))
 
     def first(source: str) -> None:
-        call.add(AgentMediaStarted(offer.id, offer.agent_id, source))
+        call.add(AgentMediaStarted(offer.id, offer.agent_id, source, sound.secure))
         if caller.missing is not None and not caller.source:
             detail = nothing_heard("caller", caller, caller.missing)
             missed(Side.CALLER, f"one-way: the agent sends, the caller does not; {detail}")
@@ -51,6 +51,8 @@ def likely_reason(missing: NoPacket, signalled_from: str) -> str:
     described, listens = _host(missing.described), _host(missing.listens)
     if missing.refused:
         return f"{said}, but sound came from {missing.refused}, which nobody has named, and was not taken"
+    if missing.unauthentic:
+        return f"{said}; what came from there ({missing.unauthentic} packets) was not sealed with the key agreed on"
     if missing.payload_type >= 0:
         return f"{said}; what came was of payload type {missing.payload_type}, which was not agreed on"
     if _is_private(listens) and not _is_private(signalled_from):

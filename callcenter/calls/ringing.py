@@ -25,7 +25,6 @@ from callcenter.signaling.leg import (
     Rejected,
     Unreachable,
 )
-from callcenter.sip.flow import Transport
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.registrar import Binding
 from callcenter.sip.uri import Uri
@@ -51,7 +50,7 @@ async def ring_agent(
         try:
             pop = SentPop(call, offer)
             undo.callback(pop.close)
-            flow = next((phone.flow for phone in phones if phone.flow.transport is Transport.TLS), phones[0].flow)
+            flow = next((phone.flow for phone in phones if phone.flow.transport.private), phones[0].flow)
             await sound.open(services.plane, call.id, flow, offer=None, beside=call.caller.sound)
             await pop.confirmed()
             if in_hand.withdrawn.done():
@@ -76,7 +75,7 @@ async def ring_agent(
             answer = await leg.outcome()
             if not isinstance(answer, Answered) or answer.sdp is None:
                 raise BadDescription("its answer has no session description")
-            await sound.session.set_answer(answer.sdp)
+            await sound.take_answer(answer.sdp, leg.flow)
         except NoCapacity as error:
             waiting.give_back(offer, OfferResult.LOST_RACE, str(error))
             return None

@@ -21,7 +21,7 @@ from callcenter.media.plane import (
     PlayEnded,
 )
 from callcenter.signaling.families import host_for_sound
-from callcenter.sip.flow import Flow, Transport
+from callcenter.sip.flow import Flow
 from callcenter.sip.sdp import SessionDescription, insisting_on_srtp, without_keys
 
 # Keys pressed ahead of the menus they are meant for; more than this is a child at the phone.
@@ -95,7 +95,7 @@ class Sound:
     ) -> bytes:
         """Open the session for the peer of ``flow``; returns our description. Raises what the plane's open raises."""
         self.signalled_from = flow.remote.host
-        self._private = flow.transport is Transport.TLS
+        self._private = flow.transport.private
         self._session = await plane.open(
             call_id,
             local=host_for_sound(flow, offer),
@@ -114,10 +114,14 @@ class Sound:
         Phones that ring together share one session: keys that one of them may have by TLS are not for one by UDP.
         """
         ours = SessionDescription.parse(self.session.sdp)
-        if self._private and flow.transport is not Transport.TLS:
+        if self._private and not flow.transport.private:
             return without_keys(ours).to_bytes(), None
         insisting = insisting_on_srtp(ours)
         return self.session.sdp, insisting.to_bytes() if insisting is not None else None
+
+    async def take_answer(self, sdp: bytes, flow: Flow) -> None:
+        """Take the answer of the phone that is called by ``flow``, to :meth:`offer_to`. Raises as the session does."""
+        await self.session.set_answer(sdp, private=flow.transport.private or not self._private)
 
     @property
     def secure(self) -> str:

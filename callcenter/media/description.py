@@ -12,7 +12,16 @@ from callcenter.media.plane import BadDescription, NotAcceptable, host_port
 from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.sip.crypto import Security
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
-from callcenter.sip.sdp import PCMA, PCMU, Negotiated, SessionDescription, make_offer, negotiate, read_answer
+from callcenter.sip.sdp import (
+    PCMA,
+    PCMU,
+    Negotiated,
+    SessionDescription,
+    make_offer,
+    negotiate,
+    read_answer,
+    without_keys,
+)
 
 # An IPv6 address in text has 45 characters at most.
 _LONGEST_ADDRESS = 45
@@ -111,11 +120,17 @@ class Description:
         )
         return self.sdp
 
-    def take_answer(self, answer: bytes) -> None:
-        """Take the peer's answer to our latest offer. Raises BadDescription, NotAcceptable."""
+    def take_answer(self, answer: bytes, *, private: bool = True) -> None:
+        """Take the peer's answer to our latest offer, which held no keys for one that is not ``private``.
+
+        Raises BadDescription, NotAcceptable.
+        """
         assert self._ours is not None, "an answer without an offer"
+        if not private:
+            self._ours, self._security = without_keys(self._ours), None
         try:
             self.negotiated = self._reachable(read_answer(self._ours, SessionDescription.parse(answer), self._security))
+            self._ours = self.negotiated.description
         except SdpNotAcceptable as error:
             raise NotAcceptable(str(error)) from error
         except SdpError as error:

@@ -74,7 +74,8 @@ class NoPacket:
 
     ``described`` is where the peer's description says it is, ``listens`` where we take its sound (``host:port``);
     ``refused`` is who sent to us although neither the description nor the signalling names that host, and
-    ``payload_type`` what came that was not agreed on; empty, or -1, when there was nothing of the kind.
+    ``payload_type`` what came that was not agreed on; empty, or -1, when there was nothing of the kind;
+    ``unauthentic`` how many packets came by SRTP with another key, or without any.
     """
 
     session: str
@@ -83,6 +84,7 @@ class NoPacket:
     listens: str
     refused: str = ""
     payload_type: int = -1
+    unauthentic: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,12 @@ class MediaSession(Protocol):
         """Whether the peer's last description put us on hold (sendonly, inactive, or address 0.0.0.0)."""
         ...
 
-    async def set_answer(self, sdp: bytes) -> None:
-        """Take the peer's answer to our offer. Raises BadDescription, NotAcceptable, MediaGone."""
+    async def set_answer(self, sdp: bytes, *, private: bool = True) -> None:
+        """Take the peer's answer to our offer. Raises BadDescription, NotAcceptable, MediaGone.
+
+        Not ``private``: of the phones to which a private offer went, one has answered that was offered no keys, since
+        others read what it is told. From now on none stand in our descriptions.
+        """
         ...
 
     async def reoffer(self, sdp: bytes) -> bytes:

@@ -299,18 +299,20 @@ class QueueLeft:
 
 @dataclass(frozen=True, slots=True)
 class CallerMediaStarted:
-    """The first RTP packet of the caller came in."""
+    """The first RTP packet of the caller came in; ``srtp``: by which crypto-suite, empty for plain RTP."""
 
     source: str
+    srtp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentMediaStarted:
-    """The first RTP packet of the agent came in, after ``offer`` was answered."""
+    """The first RTP packet of the agent came in, after ``offer`` was answered; ``srtp`` as the caller's."""
 
     offer: str
     agent: str
     source: str
+    srtp: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ def _call(house: House, call: Call, agent: AgentView | None, now: float) -> dict
         "up_s": round(now - call.since, 1),
         "agent": agent.id if agent is not None else None,
         "worker": house.edges.plane.worker_of(call.id),
+        "srtp": call.caller.sound.secure or None,
     }
 
 

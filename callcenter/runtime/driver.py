@@ -75,8 +75,9 @@ class Driver(Generic[Effect]):
                 try:
                     self._perform(effect)
                 except Exception as error:  # noqa: BLE001  the effects behind it belong to other calls
+                    # Cut before the keys that a session description may hold.
                     self._loop.call_exception_handler(
-                        {"message": f"performing {effect!r:.200} failed", "exception": error}
+                        {"message": f"performing {effect!r:.100} failed", "exception": error}
                     )
         finally:
             self._performing = False

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from callcenter.sip.events import EndedBy
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """They took the call; ``sdp`` is their answer to our offer."""
+    """They took the call; ``sdp`` is their answer to our offer, which is not printed: it may hold keys."""
 
-    sdp: bytes | None
+    sdp: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

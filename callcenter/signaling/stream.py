@@ -139,11 +139,12 @@ class StreamTransport:
             self._half_open.add(connection)
             return True
         if self._from[host] >= max(self._most // 2, 1):
-            self._tell("too many connections from one source", host, f"it has {self._from[host]}")
+            self._tell("too many connections from one source", host, f"it has {self._most // 2}")
             return False
         half = self._half_open_from[host]
         if len(self._half_open) >= MAX_HALF_OPEN or half >= MAX_HALF_OPEN_FROM_ONE:
-            self._tell("too many handshakes at once", host, f"{len(self._half_open)} are open, {half} from this source")
+            whose = "of this source" if half >= MAX_HALF_OPEN_FROM_ONE else "of all"
+            self._tell("too many handshakes at once", host, f"too many {whose} are open")
             return False
         self._half_open.add(connection)
         self._from[host] += 1
@@ -187,7 +188,7 @@ class StreamTransport:
                 _less(self._half_open_from, connection.remote.host)
 
     def _tell(self, event: str, peer: str, why: str) -> None:
-        if not self._closed and self._seldom.may_tell(self._clock.monotonic(), event, peer):
+        if not self._closed and self._seldom.may_tell(self._clock.monotonic(), event, peer, why):
             log.warning(event, peer=peer, why=why)
 
     # -- connections of peers and of ours -----------------------------------------------------------------------------

@@ -482,10 +482,10 @@ class SimMediaSession:
         """Whether the peer's last description put us on hold."""
         return self.description.remote_holds
 
-    async def set_answer(self, sdp: bytes) -> None:
+    async def set_answer(self, sdp: bytes, *, private: bool = True) -> None:
         """Take the peer's answer. Raises BadDescription, NotAcceptable, MediaGone."""
         self.check()
-        self.description.take_answer(sdp)
+        self.description.take_answer(sdp, private=private)
         self._world.changed(self)
 
     async def reoffer(self, sdp: bytes) -> bytes:

@@ -418,6 +418,8 @@ def make_offer(
 def read_answer(offer: SessionDescription, answer: SessionDescription, security: Security | None = None) -> Negotiated:
     """What the peer's answer to our offer leaves (RFC 3264 7).
 
+    Its ``description`` is our offer, with the profile of the answer where that may differ.
+
     Raises SdpNotAcceptable when our audio line was refused, or would be plain where ``security`` requires SRTP;
     SdpError when the answer does not fit the offer.
     """
@@ -432,9 +434,12 @@ def read_answer(offer: SessionDescription, answer: SessionDescription, security:
     if theirs.port == 0:
         raise SdpNotAcceptable("the audio line was refused")
     keys = _agreed_keys(ours, theirs)
-    if theirs.protocol.upper() != ours.protocol.upper() and not (keys and theirs.protocol.upper() in _SECURE):
-        # Some answer RTP/SAVP to RTP/AVP with keys.
-        raise SdpError("the answer changes the protocol of a media line")
+    if theirs.protocol.upper() != ours.protocol.upper():
+        if keys is None or theirs.protocol.upper() not in _SECURE:
+            raise SdpError("the answer changes the protocol of a media line")
+        # Some answer RTP/SAVP to RTP/AVP with keys; so does who refused that and was offered RTP/SAVP next.
+        secured = replace(ours, protocol=theirs.protocol)
+        offer = replace(offer, media=(*offer.media[:line], secured, *offer.media[line + 1 :]))
     if keys is None and (ours.protocol.upper() in _SECURE or (security is not None and security.required)):
         raise SdpNotAcceptable("the answer takes no key of the offer")
     found = _answered_codec(ours, theirs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from callcenter.model.facts import AgentMediaStarted, CallerMediaStarted
 from callcenter.signaling.leg import LegState
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import AgentPhone, World, story
@@ -42,6 +43,10 @@ async def test_a_private_caller_and_a_plain_agent_hear_each_other(world: World) 
     await world.connect(caller, amy)
     assert world.hear_each_other(caller, amy)
     assert secure(world) == {Suite.AES_CM_128_HMAC_SHA1_80, ""}
+    await world.settled()
+    started = {type(fact.body): fact.body for fact in world.facts}
+    heard = [started[kind] for kind in (CallerMediaStarted, AgentMediaStarted)]
+    assert [getattr(body, "srtp", None) for body in heard] == [Suite.AES_CM_128_HMAC_SHA1_80, ""]
     await caller.hold()
     await amy.hears("music")
     await caller.resume()

@@ -44,6 +44,7 @@ class Baresip:
     hz: float = 440.0
     answers: str = "manual"  # or "auto"
     codec: str = "PCMU"
+    srtp: str = ""  # or how it speaks SRTP: srtp (RTP/AVP with keys), srtp-mand (RTP/SAVP), srtp-mandf (RTP/SAVPF)
     listen: int = 0  # its SIP port
     own_address: str = ""  # that of its sound, where it would not guess right
     ca_file: str = ""  # whom it trusts by TLS; empty: everybody
@@ -96,6 +97,7 @@ class Baresip:
             "module aufile.so",
             "module aubridge.so",
             "module sndfile.so",
+            *(["module srtp.so"] if self.srtp else []),
             "module_tmp account.so",
             "module_app menu.so",
             "module_app ctrl_tcp.so",
@@ -106,6 +108,8 @@ class Baresip:
 
     def _account(self) -> str:
         params = [f"audio_codecs={self.codec}/8000/1", f"answermode={self.answers}", "dtmfmode=rtpevent"]
+        if self.srtp:
+            params.append(f"mediaenc={self.srtp}")
         if self.password is None:
             params.append("regint=0")
         else:

@@ -34,7 +34,7 @@ LOAD: Final = "load"  # share of a core, worst lateness of the wheel in seconds
 DIGIT: Final = "digit"  # session, key
 ENDED: Final = "ended"  # session, play, complete
 FIRST: Final = "first"  # session, source
-MISSING: Final = "missing"  # session, seconds, who was refused, payload type that was not agreed on (-1: none)
+MISSING: Final = "missing"  # session, seconds, who was refused, payload type not agreed on (-1: none), unauthentic
 SILENT: Final = "silent"  # session, seconds
 TROUBLE: Final = "trouble"  # session, what the operator should read
 

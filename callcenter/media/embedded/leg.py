@@ -308,7 +308,7 @@ class Leg(_Hot):
     def _set_keys(self, keys: RemoteKeys | None) -> None:
         """SRTP with these keys from now on. A key that stays goes on with its count of packets (RFC 3711 3.2.1)."""
         if keys is None:
-            self._unauthentic_before += self._opener.unauthentic if self._opener is not None else 0
+            self._unauthentic_before = self.unauthentic
             self._opener = self._sealer = None
             return
         from callcenter.media.embedded.srtp import Opener, Sealer
@@ -317,7 +317,7 @@ class Leg(_Hot):
         if self._sealer is None or self._sealer.key != (suite, ours):
             self._sealer = Sealer(suite, ours)
         if self._opener is None or self._opener.key != (suite, theirs):
-            self._unauthentic_before += self._opener.unauthentic if self._opener is not None else 0
+            self._unauthentic_before = self.unauthentic
             self._opener = Opener(suite, theirs)
 
     def readable(self) -> None:
@@ -578,8 +578,9 @@ class Leg(_Hot):
         if self._due and not (self._told_first or self._told_missing) and now - self._due_since >= self._missing_after:
             self._told_missing = True
             seconds = round(now - self._due_since, 3)
-            self._house.report([MISSING, self.number, seconds, self._refused, self._strange])
-        if now >= self._next_report:
+            self._house.report([MISSING, self.number, seconds, self._refused, self._strange, self.unauthentic])
+        # Before anything was said either way there is nothing to report, and the address is but somebody's word.
+        if now >= self._next_report and (self.outgoing.packets or self._ssrc >= 0):
             self._next_report = now + self._rtcp_interval * random.uniform(0.5, 1.5)
             self._send_report(now)
 
@@ -645,6 +646,11 @@ class Leg(_Hot):
             with contextlib.suppress(OSError):
                 self._rtcp.sendto(compound, self._rtcp_destination)
 
+    @property
+    def unauthentic(self) -> int:
+        """How many packets the peer's key has not sealed, or had sealed for once only."""
+        return self._unauthentic_before + (self._opener.unauthentic if self._opener is not None else 0)
+
     def counters(self) -> list[float]:
         """The fields of MediaStats, in their order."""
         heard = self._ssrc >= 0
@@ -659,7 +665,7 @@ class Leg(_Hot):
             self._remote_lost,
             round(self._remote_jitter, 3),
             round(self._round_trip * 1000, 3),
-            self._unauthentic_before + (self._opener.unauthentic if self._opener is not None else 0),
+            self.unauthentic,
         ]
 
     def close(self) -> None:

@@ -112,10 +112,10 @@ class EmbeddedSession:
         """Whether the peer's last description put us on hold."""
         return self.description.remote_holds
 
-    async def set_answer(self, sdp: bytes) -> None:
+    async def set_answer(self, sdp: bytes, *, private: bool = True) -> None:
         """Take the peer's answer. Raises BadDescription, NotAcceptable, MediaGone."""
         self.check()
-        self.description.take_answer(sdp)
+        self.description.take_answer(sdp, private=private)
         self.tell_remote()
 
     async def reoffer(self, sdp: bytes) -> bytes:
@@ -495,7 +495,7 @@ class EmbeddedPlane:
         elif op == control.FIRST:
             session.tell(FirstPacket(session.id, rest[0]))
         elif op == control.MISSING:
-            session.tell(NoPacket(session.id, rest[0], *session.description.ends, rest[1], rest[2]))
+            session.tell(NoPacket(session.id, rest[0], *session.description.ends, *rest[1:]))
         elif op == control.SILENT:
             session.tell(MediaSilent(session.id, rest[0]))
         elif op == control.TROUBLE:

@@ -34,6 +34,14 @@ def missing(described: str, listens: str, refused: str = "", payload_type: int =
             "the phone said it sends from 192.168.1.5:4000; what came was of payload type 18, which was not agreed on",
         ),
         (
+            NoPacket("1", 5.0, "192.168.1.5:4000", "192.168.1.1:16384", unauthentic=240),
+            "192.168.1.5",
+            (
+                "the phone said it sends from 192.168.1.5:4000; what came from there (240 packets) was not sealed with "
+                "the key agreed on"
+            ),
+        ),
+        (
             missing("192.168.1.5:4000", "172.16.0.1:16384"),
             "8.8.8.8",
             (

@@ -27,7 +27,7 @@ from callcenter.media.plane import (
 )
 from callcenter.media.settings import Srtp
 from callcenter.sip.crypto import Crypto, Security, Suite
-from callcenter.sip.sdp import PCMA, PCMU, Codec, Direction, SessionDescription
+from callcenter.sip.sdp import PCMA, PCMU, Codec, Direction, SessionDescription, insisting_on_srtp, without_keys
 from tests.unit.media.peers import CAN, MUST, Call, House, RealHouse, SimHouse, until
 
 Test = TypeVar("Test", bound=Callable[..., Any])
@@ -818,6 +818,44 @@ async def test_keys_cross_private_signalling_only(house: House) -> None:
     assert (audio(offering.sdp).protocol, audio(offering.sdp).cryptos()) == ("RTP/AVP", [])
     assert len(house.plane.status().workers) == 2
     offering.release()
+
+
+async def test_a_phone_that_insists_on_srtp_is_offered_nothing_else_later(house: House) -> None:
+    call = Call(house)
+    amy, bob = house.peer("amy", security=Security(os.urandom, required=True, insists=True)), house.peer("bob")
+    session = await house.plane.open(call.id, local="127.0.0.1", on_event=call.events.append, private=True)
+    insisting = insisting_on_srtp(SessionDescription.parse(session.sdp))
+    assert insisting is not None
+    await session.set_answer(amy.answer(insisting.to_bytes()))
+    assert session.secure
+    await session.bridge(await call.outgoing(bob, beside=session))
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other")
+    again = await session.offer_again()
+    assert audio(again).protocol == "RTP/SAVP"
+    await session.set_answer(amy.answer(again))
+    await until(lambda: amy.hears == "bob" and bob.hears == "amy", "each other still")
+
+
+async def test_of_phones_that_ring_together_one_by_open_signalling_is_given_no_key(house: House) -> None:
+    """Neither in the offer that both got, nor in anything that it is told later."""
+    call = Call(house)
+    amy = house.peer("amy", security=CAN)
+    session = await house.plane.open(call.id, local="127.0.0.1", on_event=call.events.append, private=True)
+    shared = SessionDescription.parse(session.sdp)
+    assert shared.media[0].cryptos()
+    await session.set_answer(amy.answer(without_keys(shared).to_bytes()), private=False)
+    assert session.secure == ""
+    session.play([house.clip("menu", 5.0)])
+    await until(lambda: amy.hears == "menu", "the menu")
+    again = await session.offer_again()
+    assert (audio(again).protocol, audio(again).cryptos()) == ("RTP/AVP", [])
+    await session.set_answer(amy.answer(again))
+    answer = await session.reoffer(amy.offer())
+    assert audio(answer).cryptos() == []
+    amy.take_answer(answer)
+    amy.security = MUST
+    with pytest.raises(NotAcceptable):
+        await session.reoffer(by_key(amy.offer(), Suite.AES_CM_128_HMAC_SHA1_80).replace(b"RTP/AVP", b"RTP/SAVP"))
 
 
 @with_settings(srtp_without_tls=True)

@@ -147,6 +147,19 @@ async def test_what_came_instead_of_sound_is_told(house: RealHouse) -> None:
     await until(lambda: bool(call.of(FirstPacket)), "the first packet")
 
 
+@pytest.mark.parametrize("house", [{"missing_after": 0.3}], indirect=True)
+async def test_sound_sealed_by_another_key_is_told(house: RealHouse) -> None:
+    """Or not sealed at all: the phone and we have understood each other differently."""
+    call, amy = Call(house), house.peer("amy", security=MUST)
+    amy.vanish()
+    session = await call.incoming(amy, private=True)
+    amy.rtp.sendto(Packet(0, 1, 160, 5, bytes(160)).to_bytes(), remote_of(amy))
+    await until(lambda: bool(call.of(NoPacket)), "the word that nothing came")
+    (missing,) = call.of(NoPacket)
+    assert (missing.unauthentic, missing.refused, missing.payload_type) == (1, "", -1)
+    assert (await session.stats()).unauthentic == 1
+
+
 async def test_the_host_of_the_signalling_may_begin(house: RealHouse) -> None:
     """A phone behind a NAT describes an address of its own network."""
     call, amy = Call(house), house.peer("amy")
@@ -410,14 +423,18 @@ async def test_a_private_phone_may_begin_a_new_stream_at_any_time(house: RealHou
     assert {sequence_step(b.sequence, a.sequence) for (_, a), (_, b) in pairwise(bob.received)} == {1}
 
 
-async def test_a_mistake_in_a_worker_shows_no_key(capfd: pytest.CaptureFixture[str], house: RealHouse) -> None:
-    call, amy = Call(house), house.peer("amy")
-    session = await call.incoming(amy)
-    assert isinstance(session, EmbeddedSession)
-    secret = os.urandom(30).hex()
-    keys = {"suite": "AES_CM_128_HMAC_SHA1_80", "ours": secret, "theirs": secret}
-    session.worker.send(["remote", session.number, {"keys": keys}])
-    await session.stats()  # the worker lives on
+async def test_a_mistake_in_a_worker_shows_no_key(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    house = RealHouse(tmp_path, workers=1)
+    await house.plane.start()
+    try:
+        session = await Call(house).incoming(house.peer("amy"))
+        assert isinstance(session, EmbeddedSession)
+        secret = os.urandom(30).hex()
+        keys = {"suite": "AES_CM_128_HMAC_SHA1_80", "ours": secret, "theirs": secret}
+        session.worker.send(["remote", session.number, {"keys": keys}])
+        await session.stats()  # the worker lives on
+    finally:
+        await house.close()
     complaint = capfd.readouterr().err
     assert "was not obeyed" in complaint
     assert secret not in complaint
@@ -598,6 +615,18 @@ async def test_reports_are_sent_and_read(house: RealHouse) -> None:
     assert stats.jitter_ms < 20
     await until(lambda: reports()[-1].blocks[0].last_report == 0x56789ABC, "an echo of our report")
     assert reports()[-1].blocks[0].delay < 65536
+
+
+@pytest.mark.parametrize("house", [{"rtcp_interval": 0.1}], indirect=True)
+async def test_an_address_that_was_only_described_gets_no_reports(house: RealHouse) -> None:
+    """Whoever describes somebody else's address makes us send nothing there."""
+    call, amy = Call(house), house.peer("amy")
+    amy.vanish()
+    session = await call.incoming(amy)
+    await asyncio.sleep(0.4)
+    assert not amy.control
+    session.play([house.clip("music", 5.0)])
+    await until(lambda: bool(amy.control), "reports of what is played")
 
 
 async def test_a_released_leg_says_goodbye(house: RealHouse) -> None:

@@ -7,10 +7,22 @@ import itertools
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callcenter.sip.crypto import OFFERED, Crypto, Keys, Security, Suite
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
-from callcenter.sip.sdp import PCMA, PCMU, Negotiated, SessionDescription, make_offer, negotiate, read_answer
+from callcenter.sip.sdp import (
+    PCMA,
+    PCMU,
+    Negotiated,
+    SessionDescription,
+    insisting_on_srtp,
+    make_offer,
+    negotiate,
+    read_answer,
+    without_keys,
+)
 
 HERE = "198.51.100.7"
 KEY = bytes(range(30))
@@ -136,6 +148,18 @@ def test_nothing_prints_a_key() -> None:
     assert INLINE not in shown
 
 
+@given(st.text(max_size=80) | st.from_regex(r"[0-9]{1,3} AES_CM_128_HMAC_SHA1_80 inline:[!-~]{0,60}( [!-~]{1,9})?"))
+def test_no_line_whatever_it_says_is_more_than_left_out(value: str) -> None:
+    read = Crypto.parse(value)
+    assert read is None or Crypto.parse(str(read)) == read
+
+
+@given(st.integers(0, 999_999_999), st.sampled_from(Suite), st.binary(min_size=44, max_size=44))
+def test_whatever_is_written_is_read_again(tag: int, suite: Suite, key: bytes) -> None:
+    crypto = Crypto(tag, suite, key[: suite.key_size])
+    assert Crypto.parse(str(crypto)) == crypto
+
+
 # Their offer
 
 
@@ -247,6 +271,30 @@ def test_our_offer_can_be_taken_with_srtp_or_without() -> None:
     for protocol in ("RTP/AVP", "RTP/SAVP"):
         secure = read_answer(ours, offer(f"m=audio 5000 {protocol} 0\na=crypto:2 AEAD_AES_256_GCM inline:{gcm}"))
         assert secure.keys == Keys(Suite.AEAD_AES_256_GCM, b"\x02" * 44, bytes(44))
+        assert secure.description.media[0].protocol == protocol
+
+
+def test_a_phone_that_refused_what_can_be_taken_either_way_is_offered_the_same_keys_by_force() -> None:
+    """And from then on nothing else: it would refuse a hold, too."""
+    policy = security()
+    ours = make_offer([PCMU], host=HERE, port=40000, session_id=7, security=policy)
+    second = insisting_on_srtp(ours)
+    assert second is not None
+    assert second.media[0].protocol == "RTP/SAVP"
+    assert second.media[0].cryptos() == ours.media[0].cryptos()
+    assert insisting_on_srtp(second) is None
+    assert insisting_on_srtp(offer("m=audio 5000 RTP/AVP 0")) is None
+    agreed = read_answer(ours, offer(f"m=audio 5000 RTP/SAVP 0\na=crypto:1 {CM} inline:{INLINE}"), policy)
+    assert agreed.description == second
+    again = make_offer([PCMU], host=HERE, port=40000, session_id=7, previous=agreed.description, security=policy)
+    assert again == second
+
+
+def test_a_description_without_its_keys_is_one_of_plain_rtp() -> None:
+    ours = make_offer([PCMU], host=HERE, port=40000, session_id=7, security=security())
+    plain = without_keys(ours)
+    assert crypto_lines(plain) == []
+    assert plain == make_offer([PCMU], host=HERE, port=40000, session_id=7)
 
 
 def test_an_answer_that_takes_no_key_is_refused_where_srtp_is_required() -> None:
