@@ -102,7 +102,7 @@ class Endpoint:
         agent_name: str = "callcenter",
         advertised: Callable[[Flow], Address] | None = None,
         accept_methods: Sequence[str] = ("REGISTER",),
-        supported: Sequence[str] = ("path",),
+        supported: Sequence[str] = ("path", "outbound"),
         limits: Limits = Limits(),
     ) -> None:
         self.healthy = True
