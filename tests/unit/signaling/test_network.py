@@ -450,10 +450,10 @@ async def test_one_source_may_not_have_every_connection(open_side: OpenSide, mon
     side = await open_side()
     port = side.network.listeners[0].port
     writers = []
-    for _ in range(2):
+    for _ in range(3):
         _, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
         writers.append(writer)
-    await until_true(lambda: side.connections() == 2)
+    await until_true(lambda: side.connections() == 3)
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
     with pytest.raises(ConnectionError):  # noqa: PT012  either end of the race
         if await asyncio.wait_for(reader.read(), 5) == b"":
@@ -461,7 +461,7 @@ async def test_one_source_may_not_have_every_connection(open_side: OpenSide, mon
     writers.append(writer)
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writers.append(writer)
-    await until_true(lambda: side.connections() == 3)
+    await until_true(lambda: side.connections() == 4)
     for each in writers:
         each.close()
     await until_true(lambda: side.connections() == 0)
