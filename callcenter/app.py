@@ -81,7 +81,7 @@ from callcenter.signaling.user_agent import UserAgent
 from callcenter.sip.advertised import Advertised
 from callcenter.sip.digest import Credentials, DigestServer
 from callcenter.sip.endpoint import Endpoint, Refusal
-from callcenter.sip.flow import Address, Flow, Transport
+from callcenter.sip.flow import Flow, Transport
 from callcenter.sip.guard import Guard
 from callcenter.sip.message import Request
 from callcenter.sip.registrar import Binding, Registrar
@@ -134,10 +134,11 @@ class House:
         self.books = Books(storage.interactions.save)
         self.acd = Acd(settings.plan, epoch=storage.log.epoch)
         self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
+        self.advertised = advertised(settings.sip)
         self.endpoint = Endpoint(
             random=random,
             agent_name=settings.sip.agent_name,
-            advertised=advertised(settings.sip),
+            advertised=self.advertised.address,
             session_timer=settings.sip.session_timer,
         )
         self.supervisor = Supervisor(group)
@@ -215,6 +216,7 @@ class House:
         for agent, (intent, reason) in (await self.edges.storage.intents.load_all(agents)).items():
             self.dispatcher.tell(IntentChosen(agent, intent, reason, "the agent before the restart"))
         await self.user_agent.open()
+        self.advertised.listening = ports_by_transport(self.edges.network.listeners)
         await self.registrar.open()
         self.trunks.open()
 
@@ -409,11 +411,20 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
             dispatching.cancel()
 
 
-def advertised(sip: SipSettings) -> Callable[[Flow], Address] | None:
-    """What we call ourselves towards peers; None where that is the address by which they reached us."""
+def advertised(sip: SipSettings) -> Advertised:
+    """What we call ourselves towards peers."""
     listeners = {(Transport[each.transport.upper()], each.port): each.advertised for each in sip.listen}
-    known = Advertised(sip.advertised, sip.local_networks, {at: to for at, to in listeners.items() if to is not None})
-    return known.address if known else None
+    mapped = {at: outside for at, outside in listeners.items() if outside is not None}
+    return Advertised(sip.advertised, sip.local_networks, mapped)
+
+
+def ports_by_transport(listeners: Iterable[Listen]) -> dict[Transport, tuple[int, ...]]:
+    """Where each transport is listened on."""
+    ports: dict[Transport, tuple[int, ...]] = {}
+    for each in listeners:
+        transport = Transport[each.transport.upper()]
+        ports[transport] = (*ports.get(transport, ()), each.port)
+    return ports
 
 
 @dataclass(frozen=True, slots=True)

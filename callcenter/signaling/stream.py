@@ -28,7 +28,7 @@ from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.parser import KeepAlive, StreamParser
 
 # Of the files that the process may open, connections take half at most. Agents behind one NAT share an address: it
-# may have half of them, so that none shuts out all others.
+# may have three quarters of them, so that none shuts out all others.
 MAX_CONNECTIONS = 4096
 # A handshake takes two round trips and a millisecond of ours; whoever leaves one open has until then, and has not many.
 HANDSHAKE_LIMIT = 5.0
@@ -91,7 +91,10 @@ class StreamTransport:
         return len(self._connections)
 
     def expect(self, remote: Address, peer: TlsPeer) -> None:
-        """Who must be at ``remote`` when it is called by TLS. A connection to somebody else there is not used again."""
+        """Who must be at ``remote`` when it is called by TLS: one name for each address, the one told last.
+
+        A connection to somebody else there is not used again.
+        """
         if self._peers.get(remote) != peer:
             self._peers[remote] = peer
             self._by_remote.pop((Transport.TLS, remote), None)
@@ -138,11 +141,13 @@ class StreamTransport:
         if connection.ours:
             self._half_open.add(connection)
             return True
-        if self._from[host] >= max(self._most // 2, 1):
-            self._tell("too many connections from one source", host, f"it has {self._most // 2}")
+        most = max(self._most * 3 // 4, 1)
+        if self._from[host] >= most:
+            self._tell("too many connections from one source", host, f"it has {most}")
             return False
         half = self._half_open_from[host]
-        if len(self._half_open) >= MAX_HALF_OPEN or half >= MAX_HALF_OPEN_FROM_ONE:
+        crowded = len(self._half_open) >= MAX_HALF_OPEN or half >= MAX_HALF_OPEN_FROM_ONE
+        if crowded and connection.transport.private:
             whose = "of this source" if half >= MAX_HALF_OPEN_FROM_ONE else "of all"
             self._tell("too many handshakes at once", host, f"too many {whose} are open")
             return False
@@ -244,10 +249,11 @@ class StreamTransport:
             self._tell("tls connection to a server failed", str(remote), str(error))
         except (OSError, OverflowError) as error:
             # Refused, no way, or too slow (TimeoutError is an OSError): told to SIP below.
-            if connection is not None and flow.transport is Transport.TLS:
-                late = "no answer within " + f"{CONNECT_LIMIT:g} s"
-                self._tell("tls connection to a server failed", str(remote), getattr(error, "strerror", None) or late)
+            if connection is not None:
                 connection.abort()
+            if flow.transport is Transport.TLS:
+                why = getattr(error, "strerror", None) or f"no answer within {CONNECT_LIMIT:g} s"
+                self._tell("tls connection to a server failed", str(remote), why)
         for data, key in self._connecting.pop((flow.transport, remote), ()):
             if not up or connection is None or not connection.send(data):
                 self._receiver.send_failed(key)
@@ -370,7 +376,9 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone."""
-        if self._flow is None and self._admitted and self._wire is not None:
+        # Whoever says nothing at all only looks whether somebody listens.
+        said_something = self.ours or (self._tls is not None and self._tls.began)
+        if self._flow is None and self._wire is not None and said_something:
             self._owner.failed(self, "they hung up in the middle of the handshake")
         self._wire = None
         self._settle(up=False)

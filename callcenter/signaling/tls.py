@@ -56,10 +56,11 @@ class TlsSession:
     ) -> None:
         self.established = False
         self.ended = False
+        self.began = False
+        """Whether the peer has said anything."""
         self.peer_names: tuple[str, ...] = ()
         self._server_side = server_side
         self._expected = expected
-        self._began = False
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=server_side, server_hostname=server_name)
 
@@ -69,8 +70,8 @@ class TlsSession:
 
     def receive(self, data: bytes) -> bytes:
         """Take octets of the peer; returns the plain text that is complete. Raises TlsFailure."""
-        if not self._began and data:
-            self._began = True
+        if not self.began and data:
+            self.began = True
             if data[0] != HANDSHAKE:
                 raise TlsFailure(
                     "they speak plain text on the TLS port: set the phone to TLS, or to the port for TCP"

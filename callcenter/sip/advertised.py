@@ -18,6 +18,9 @@ class Advertised:
     ``hosts`` are addresses or names; a peer is told the first that it can reach by the family it uses, a name by
     either. ``listeners`` replaces them, and the port, for what came by one listener: where the NAT maps it to another
     port. Peers in ``local_networks`` stand on our side of the NAT: they are told the address that they know.
+
+    ``listening`` are the ports of each transport, once they are known: a flow that was turned from UDP to TLS, because
+    a peer's Contact wants that, still carries the port of UDP.
     """
 
     def __init__(
@@ -36,9 +39,7 @@ class Advertised:
             return address is not None and any(address in network for network in networks)
 
         self._inside = lru_cache(REMEMBERED)(inside)
-
-    def __bool__(self) -> bool:
-        return bool(self._hosts or self._listeners)
+        self.listening: Mapping[Transport, tuple[int, ...]] = {}
 
     def host(self, local: str, remote: str) -> str:
         """Our host towards a peer at ``remote`` that reaches us at ``local``."""
@@ -48,8 +49,13 @@ class Advertised:
 
     def address(self, flow: Flow) -> Address:
         """Our host and port towards the peer of a flow."""
-        local = flow.local
-        ours = self._listeners.get((flow.transport, local.port)) or self._listeners.get((flow.transport, 0))
+        local, transport = flow.local, flow.transport
+        ports = self.listening.get(transport)
+        if ports and local.port not in ports:
+            local = Address(local.host, ports[0])
+        if not self._hosts and not self._listeners:
+            return local
+        ours = self._listeners.get((transport, local.port)) or self._listeners.get((transport, 0))
         if ours is not None and _fits(ours.host, local.host) and not self._inside(flow.remote.host):
             return Address(ours.host, ours.port or local.port)
         return Address(self.host(local.host, flow.remote.host), local.port)

@@ -122,7 +122,7 @@ class Endpoint:
         agent_name: str = "callcenter",
         advertised: Callable[[Flow], Address] | None = None,
         accept_methods: Sequence[str] = ("REGISTER",),
-        supported: Sequence[str] = ("100rel", "path", "replaces", "norefersub"),
+        supported: Sequence[str] = ("100rel", "path", "outbound", "replaces", "norefersub"),
         session_timer: SessionTimer | None = None,
         limits: Limits = Limits(),
     ) -> None:

@@ -79,6 +79,7 @@ def _plain(binding: Binding) -> dict[str, Any]:
         "path": list(binding.path),
         "instance": binding.instance,
         "user_agent": binding.user_agent,
+        "reg_id": binding.reg_id,
     }
 
 
@@ -94,4 +95,5 @@ def _binding(values: dict[str, Any], expires_at: float) -> Binding:
         path=tuple(values["path"]),
         instance=values["instance"],
         user_agent=values["user_agent"],
+        reg_id=values.get("reg_id", 0),
     )

@@ -48,6 +48,7 @@ class Baresip:
     listen: int = 0  # its SIP port
     own_address: str = ""  # that of its sound, where it would not guess right
     ca_file: str = ""  # whom it trusts by TLS; empty: everybody
+    outbound: bool = False  # it keeps its flow open, and registers that (RFC 5626)
     events: list[Event] = field(default_factory=list)
     _process: Process | None = None
     _reader: asyncio.Task[None] | None = None
@@ -94,6 +95,7 @@ class Baresip:
             "call_max_calls 4",
             f"module_path {MODULES}",
             "module g711.so",
+            *(["module uuid.so"] if self.outbound else []),
             "module aufile.so",
             "module aubridge.so",
             "module sndfile.so",
@@ -114,6 +116,8 @@ class Baresip:
             params.append("regint=0")
         else:
             params += [f"auth_user={self.user}", f"auth_pass={self.password}", "regint=60"]
+        if self.outbound:
+            params += ["sipnat=outbound", f'outbound="sip:{self.registrar};transport={self.transport}"']
         return f"<sip:{self.user}@{self.registrar};transport={self.transport}>;" + ";".join(params)
 
     async def _connect(self, port: int) -> None:

@@ -21,14 +21,13 @@ CALLER_HZ = 440.0
 AGENT_HZ = 880.0
 
 
-@pytest.mark.parametrize("caller_by", ["tls", "udp"])
+@pytest.mark.parametrize(("caller_by", "outbound"), [("tls", False), ("udp", True)])
 async def test_agent_whose_phone_registered_by_tls_is_called_over_it(
-    switch: Switch, tmp_path: Path, caller_by: str
+    switch: Switch, tmp_path: Path, caller_by: str, outbound: bool
 ) -> None:
-    agent = replace(
-        agent_phone(switch, tmp_path, TECH, hz=AGENT_HZ, transport="tls"),
-        ca_file=switch.ready["sip"]["certificate"]["file"],
-    )
+    trusted = switch.ready["sip"]["certificate"]["file"]
+    agent = agent_phone(switch, tmp_path, TECH, hz=AGENT_HZ, transport="tls")
+    agent = replace(agent, ca_file=trusted, outbound=outbound)
     async with agent, caller_phone(switch, tmp_path, hz=CALLER_HZ, transport=caller_by) as caller:
         await talk(caller, agent, TECH)
         await agent.heard(CALLER_HZ)
@@ -38,6 +37,8 @@ async def test_agent_whose_phone_registered_by_tls_is_called_over_it(
         await caller.heard(AGENT_HZ)
         await agent.hangup()
         await caller.event("CALL_CLOSED")
+        ((binding,),) = switch.query("SELECT binding FROM locations")
+        assert (json.loads(binding)["flow"]["transport"], json.loads(binding)["reg_id"]) == ("TLS", int(outbound))
         assert (await switch.interaction())["outcome"] == "handled"
 
 

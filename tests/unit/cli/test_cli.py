@@ -16,6 +16,8 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,10 +26,11 @@ import pytest
 from callcenter import app
 from callcenter.app import Ready
 from callcenter.cli import main
-from callcenter.cli.run import ready_lines, trial_overrides
+from callcenter.cli.run import ready_lines, trial_line, trial_overrides
 from callcenter.config import Settings, load
 from callcenter.config.secrets import FILE, Secrets, open_secrets
 from callcenter.publish.mosquitto import mosquitto_hash
+from callcenter.signaling.certificates import Shown
 from callcenter.signaling.settings import Listen
 from callcenter.sip.digest import Algorithm, Credentials, ha1
 from tests.unit.config.floor import GOOD, load_text, write_floor
@@ -210,6 +213,19 @@ def test_the_ready_line_names_an_address_that_a_phone_can_be_given(tmp_path: Pat
     told = ready_lines(settings, open_secrets(settings), ready)
     assert ":5060" in told
     assert "no MQTT broker" in told
+
+
+def test_self_made_certificate_is_named_with_its_fingerprint(tmp_path: Path) -> None:
+    settings = load_text(tmp_path)
+    shown = Shown(tmp_path / "self-made.pem", ("cc1",), "AA:BB", datetime(2028, 1, 1, tzinfo=UTC), self_made=True)
+    ready = Ready((Listen("tls", "127.0.0.1", 5061),), None, SOCKET, shown)
+    told = ready_lines(settings, open_secrets(settings), ready)
+    assert "tls 127.0.0.1:5061" in told
+    assert f"self-made certificate, for trials: phones must trust {shown.file}\n    SHA-256 AA:BB" in told
+    sip = json.loads(trial_line(settings, open_secrets(settings), ready))["sip"]
+    assert (sip["tls"], sip["certificate"]) == (["127.0.0.1:5061"], {"file": str(shown.file), "sha256": "AA:BB"})
+    bought = Ready(ready.listeners, None, SOCKET, replace(shown, self_made=False))
+    assert "self-made" not in ready_lines(settings, open_secrets(settings), bought)
 
 
 def test_the_ready_line_names_it_also_in_a_network_that_leads_nowhere_else(

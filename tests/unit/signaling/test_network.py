@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -190,6 +191,27 @@ async def test_keep_alives_over_udp_are_no_messages(open_side: OpenSide) -> None
         other.network.send(flow, data, "k")
     await until_true(lambda: len(side.ear.datagrams) == 2)
     assert [data for data, _ in side.ear.datagrams] == [b"jaK", OPTIONS]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_phone_that_asks_by_stun_is_told_where_it_is_seen_and_sip_hears_nothing(
+    open_side: OpenSide, host: str
+) -> None:
+    side = await open_side()
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as peer:
+        peer.bind((host, 0))
+        peer.setblocking(False)
+        asked = bytes.fromhex("000100002112a442") + b"twelve octet"
+        for data in (asked[:-1], asked, OPTIONS):
+            peer.sendto(data, (host, side.network.listeners[0].port))
+        told, source = await receive(peer)
+        assert source[1] == side.network.listeners[0].port
+        assert told[:20] == bytes.fromhex("0101") + struct.pack("!H", len(told) - 20) + asked[4:]
+        assert struct.unpack("!H", told[26:28])[0] ^ 0x2112 == peer.getsockname()[1]
+        await until_true(lambda: side.ear.datagrams)
+    # What is not quite STUN is for the parser to refuse.
+    assert [data for data, _ in side.ear.datagrams] == [asked[:-1], OPTIONS]
 
 
 async def test_burst_of_datagrams_is_taken_in_order(open_side: OpenSide) -> None:
@@ -428,10 +450,10 @@ async def test_one_source_may_not_have_every_connection(open_side: OpenSide, mon
     side = await open_side()
     port = side.network.listeners[0].port
     writers = []
-    for _ in range(2):
+    for _ in range(3):
         _, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
         writers.append(writer)
-    await until_true(lambda: side.connections() == 2)
+    await until_true(lambda: side.connections() == 3)
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
     with pytest.raises(ConnectionError):  # noqa: PT012  either end of the race
         if await asyncio.wait_for(reader.read(), 5) == b"":
@@ -439,7 +461,7 @@ async def test_one_source_may_not_have_every_connection(open_side: OpenSide, mon
     writers.append(writer)
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writers.append(writer)
-    await until_true(lambda: side.connections() == 3)
+    await until_true(lambda: side.connections() == 4)
     for each in writers:
         each.close()
     await until_true(lambda: side.connections() == 0)

@@ -226,6 +226,17 @@ async def test_what_is_no_tls_is_hung_up_on_with_one_line_and_no_trace(
     assert (side.ear.errors, side.ear.lost) == ([], [])
 
 
+async def test_who_only_looks_whether_somebody_listens_fills_no_log(open_side: OpenSide, said: list[Any]) -> None:
+    side = await open_side()
+    _, writer = await asyncio.open_connection("127.0.0.1", side.address().port)
+    streams = side.network._streams
+    assert streams is not None
+    await until_true(lambda: streams._half_open)
+    writer.close()
+    await until_true(lambda: not streams._half_open)
+    assert reasons(said) == []
+
+
 async def test_tls_on_the_port_for_tcp_is_told(open_side: OpenSide, said: list[Any]) -> None:
     side = await open_side()
     port = side.address(transport=Transport.TCP).port

@@ -52,7 +52,8 @@ def test_listener_whose_port_the_nat_maps_is_told_with_that_port() -> None:
     assert known.address(tls) == Address("sip.example.org", 5061)
 
 
-def test_nothing_configured_is_nothing_to_ask() -> None:
-    assert not Advertised()
-    assert not Advertised(local_networks=("192.168.0.0/16",))
-    assert Advertised(("203.0.113.7",))
+def test_flow_that_was_turned_to_another_transport_is_told_the_port_of_that() -> None:
+    for known, host in ((Advertised(), "192.168.1.5"), (Advertised(("203.0.113.7",)), "203.0.113.7")):
+        known.listening = {Transport.UDP: (5060, 5080), Transport.TLS: (5061,)}
+        for transport, port, ours in ((Transport.TLS, 5060, 5061), (Transport.UDP, 5080, 5080)):
+            assert known.address(flow("192.168.1.5", "198.51.100.9", transport, port)) == Address(host, ours)

@@ -197,6 +197,9 @@ def test_connection_is_used_while_it_lasts_then_one_is_opened_to_the_contact() -
         ("sip:a@192.0.2.3;transport=tcp", Transport.TCP, Address("192.0.2.3", 5060)),
         ("sip:a@192.0.2.3;transport=TLS", Transport.TLS, Address("192.0.2.3", 5061)),
         ("sips:a@192.0.2.3", Transport.TLS, Address("192.0.2.3", 5061)),
+        ("sips:a@192.0.2.3:5071;transport=tcp", Transport.TLS, Address("192.0.2.3", 5071)),
+        ("sips:a@192.0.2.3;transport=tls", Transport.TLS, Address("192.0.2.3", 5061)),
+        ("sips:a@192.0.2.3;transport=udp", Transport.UDP, PEER),  # cannot be private: by the way that is known
         ("sip:a@example.com;maddr=192.0.2.4", Transport.UDP, Address("192.0.2.4", 5060)),
         # Names are not resolved; other transports, schemes and families are not spoken; some addresses mean nothing.
         ("sip:a@example.com", Transport.UDP, PEER),

@@ -189,6 +189,44 @@ def test_contact_and_via_show_the_advertised_address_and_the_transport() -> None
     assert it.contact(UDP, None) == "<sip:sip.example.com:5070>"
 
 
+TLS = Flow(Transport.TLS, Address("192.0.2.1", 5061), Address("192.0.2.2", 40_000), 1)
+
+
+@pytest.mark.parametrize(
+    ("flow", "target", "contact"),
+    [
+        (TLS, "sip:b@192.0.2.2", "<sip:here@192.0.2.1:5061;transport=tls>"),
+        (TLS, "sips:b@192.0.2.2", "<sips:here@192.0.2.1:5061>"),
+    ],
+)
+def test_call_by_tls_says_so_in_via_and_contact(flow: Flow, target: str, contact: str) -> None:
+    _, effects = endpoint().invite(target=Uri.parse(target), flow=flow, from_=me(), to=me(), sdp=OFFER, now=0.0)
+    (request,) = sent(effects)
+    assert str(request.via).startswith("SIP/2.0/TLS 192.0.2.1:5061;branch=")
+    assert request.headers.get("Contact") == contact
+
+
+@pytest.mark.parametrize(
+    ("uri", "contact", "route", "answered"),
+    [
+        ("sip:1000@192.0.2.1", "<sip:ana@192.0.2.2>", "", "sip"),
+        ("sips:1000@192.0.2.1", "<sip:ana@192.0.2.2>", "", "sips"),
+        ("sip:1000@192.0.2.1", "<sips:ana@192.0.2.2>", "", "sips"),
+        ("sip:1000@192.0.2.1", "<sip:ana@192.0.2.2>", "<sips:edge;lr>", "sips"),
+        ("sip:1000@192.0.2.1", "<sips:ana@192.0.2.2>", "<sip:edge;lr>", "sip"),
+    ],
+)
+def test_who_calls_securely_is_answered_so(uri: str, contact: str, route: str, answered: str) -> None:
+    """RFC 3261 12.1.1."""
+    it = endpoint()
+    routes = [f"Record-Route: {route}"] if route else []
+    via = "SIP/2.0/TLS 192.0.2.2:5061;branch=z9hG4bK1;rport"
+    session = invited(it.receive(invite(*routes, uri=uri, contact=contact, via=via), TLS, 0.0))
+    (answer,) = sent(it.answer(session, ANSWER, 0.0))
+    ours = answer.contact.uri
+    assert (ours.scheme, ours.port, ours.param("transport")) == (answered, 5061, "tls" if answered == "sip" else None)
+
+
 def me() -> NameAddr:
     return NameAddr.parse("<sip:here@192.0.2.1>")
 
@@ -211,7 +249,7 @@ def me() -> NameAddr:
         (invite(uri="http://example.com/"), 416, None),
         (invite(uri="nobodyKnowsThisScheme:totallyopaquecontent"), 416, None),
         (invite("Require: 100rel, foo"), 420, "Unsupported"),
-        (text("REGISTER", "Require: outbound"), 420, "Unsupported"),
+        (text("REGISTER", "Require: gruu"), 420, "Unsupported"),
         (invite(forwards=0), 483, None),
         (invite(contact=""), 400, None),
         (invite(contact="<mailto:ana@example.com>"), 400, None),
@@ -573,7 +611,7 @@ def test_200_carries_contact_allow_supported_and_record_routes_and_rings_do_too(
         assert answer.headers.all("Record-Route") == ["<sip:p2;lr>", "<sip:p1;lr>"]
         assert answer.headers.get("Contact") == "<sip:1000@192.0.2.1:5060>"
     assert "INFO" in (answer.headers.get("Allow") or "")
-    assert answer.headers.get("Supported") == "100rel, path, replaces, norefersub"
+    assert answer.headers.get("Supported") == "100rel, path, outbound, replaces, norefersub"
     bye = sent(run_out(it))[-1]
     assert isinstance(bye, Request)
 
