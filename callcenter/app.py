@@ -51,6 +51,7 @@ from callcenter.operate.commands import Commands
 from callcenter.operate.life import Life
 from callcenter.operate.reload import Reloader
 from callcenter.operate.signals import Signals
+from callcenter.operate.trace import KnownCalls
 from callcenter.publish import payloads, topics
 from callcenter.publish.agent_states import AgentStates
 from callcenter.publish.mosquitto import MosquittoBroker
@@ -67,6 +68,7 @@ from callcenter.signaling.leg import Leg
 from callcenter.signaling.network import SipNetwork
 from callcenter.signaling.registrar_shell import RegistrarShell
 from callcenter.signaling.settings import Listen
+from callcenter.signaling.tracer import Tracer
 from callcenter.signaling.transport import Network, TransportError
 from callcenter.signaling.user_agent import UserAgent
 from callcenter.sip.digest import Credentials, DigestServer
@@ -147,6 +149,11 @@ class House:
         self.user_agent = UserAgent(edges.network, self.endpoint, clock, self._invited, self.registrar.answer)
         self.user_agent.on_connection_lost = self.registrar.connection_lost
         self.user_agent.gate = gate
+        self.tracer = Tracer(clock, sip.trace_messages) if sip.trace_messages else None
+        if self.tracer is not None:
+            self.user_agent.trace = self.tracer.take
+        self.known_calls = KnownCalls()
+        self.user_agent.on_dial = self.known_calls.dialled
         self.services = Services(
             clock=clock,
             ids=self.ids,
@@ -167,6 +174,7 @@ class House:
         self.endpoint.screen = self._screen
         self.stream.subscribe(self.books.take)
         self.stream.subscribe(FactLogger().take)
+        self.stream.subscribe(self.known_calls.take)
         self.agent_states = AgentStates(edges.publisher.set_state)
         self.stream.subscribe(self._publish_state)
         self.stream.subscribe(storage.intents.take)

@@ -33,6 +33,7 @@ from callcenter.model.ids import is_slug
 from callcenter.model.states import Intent
 from callcenter.publish.settings import Role
 from callcenter.sip.digest import Algorithm
+from callcenter.sip.guard import LOOPBACK
 from callcenter.speech.voices import Voice, parse
 
 
@@ -374,7 +375,7 @@ class Guard(Shape):
     """How much who is not known may ask for, and who is shut out for a time."""
 
     enabled: bool = True
-    exempt: Annotated[tuple[Network, ...], _at_most(256)] = ()
+    exempt: Annotated[tuple[Network, ...], _at_most(256)] = LOOPBACK
     requests_per_second: Annotated[int, Field(ge=1, le=100_000)] = 100
     burst: Annotated[int, Field(ge=10, le=1_000_000)] = 2_500
     failures: Annotated[int, Field(ge=1, le=10_000)] = 20

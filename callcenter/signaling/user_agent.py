@@ -53,6 +53,7 @@ class UserAgent:
     ``legs`` holds every session that is not over. ``on_invite`` and ``on_request`` are called on the spot and never
     wait; if they raise, the peer gets 500. ``on_request`` returns the answer, or None and calls :meth:`respond` later.
     ``trace``, when set, sees each message: ``trace(sent, flow, data)``.
+    ``on_dial`` is told the Call-ID of each INVITE that begins a session of ours, before it goes out.
     ``on_connection_lost`` is told the number of each connection that went. What ``gate``, when set, does not let pass
     is neither read nor traced.
     """
@@ -70,11 +71,14 @@ class UserAgent:
         self.draining = False
         self.trace: Callable[[bool, Flow, bytes], None] | None = None
         self.on_connection_lost: Callable[[int], None] | None = None
+        self.on_dial: Callable[[str], None] | None = None
         self.gate: Gate | None = None
         self._endpoint = endpoint
         self._driver: Driver[Effect] = Driver(endpoint, self._perform, clock)
         self._on_invite = on_invite
         self._on_request = on_request
+        # Connections that something came over, and were not lost since.
+        self.connections: set[int] = set()
         self._asked: dict[str, asyncio.Future[Response | None]] = {}
 
     async def open(self) -> None:
@@ -98,6 +102,9 @@ class UserAgent:
 
         ``call_id`` and ``cseq`` repeat a call that was challenged.
         """
+        call_id = call_id or self._endpoint.new_call_id()
+        if self.on_dial is not None:
+            self.on_dial(call_id)
         session, effects = self._endpoint.invite(
             target=target,
             flow=flow,
@@ -113,7 +120,7 @@ class UserAgent:
         number = to.uri.number_or_user
         leg = Leg(
             session, flow, self._endpoint, self._driver, remote_number=number, remote_name=to.label,
-            dialled=number, local_sdp=sdp, call_id=call_id or "",
+            dialled=number, local_sdp=sdp, call_id=call_id,
         )  # fmt: skip
         self.legs[session] = leg
         self._driver.run(effects)
@@ -216,6 +223,7 @@ class UserAgent:
 
     def message(self, message: Request | Response, flow: Flow) -> None:
         """A message came over a connection."""
+        self.connections.add(flow.connection)
         if self.gate is not None and (verdict := self.gate.message(message, flow)) is not Verdict.PASS:
             if verdict is Verdict.REFUSE:
                 self._turn_away(message, flow, self.gate)
@@ -236,6 +244,7 @@ class UserAgent:
 
     def connection_lost(self, connection: int) -> None:
         """A connection is gone."""
+        self.connections.discard(connection)
         self._driver.run(self._endpoint.connection_lost(connection, self._driver.now()))
         if self.on_connection_lost is not None:
             self.on_connection_lost(connection)

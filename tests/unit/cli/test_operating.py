@@ -59,7 +59,9 @@ STATE: dict[str, Any] = {
                "pops_waiting": 0},
     "database": {"healthy": True, "detail": "", "path": "/x", "facts": 88, "waiting": 0, "lost": 0},
     "sip": {"listeners": ["udp 0.0.0.0:5060", "udp [::]:5060", "tcp 0.0.0.0:5060", "tcp [::]:5060"],
-            "registrations": 2, "transactions": 3, "dialogs": 3, "sessions": 3},
+            "registrations": 2, "transactions": 3, "dialogs": 3, "sessions": 3, "connections": 0,
+            "repeated_by_us": 2, "repeated_by_peers": 1, "unreadable": 7,
+            "guard": {"over_rate": 12, "banned": 3, "bans": ["192.0.2.66"], "bans_now": 1}},
 }  # fmt: skip
 
 
