@@ -27,8 +27,12 @@ LINGER = 3.0
 LONGEST_NOTE = 100
 # Numbers of offers and visits tell nobody anything.
 _DULL = frozenset(
-    {"visit", "offer", "generation", "lease_ms", "ring_for_ms", "requirements", "why", "pop"}
-) | frozenset({"sip_call_id", "first_joined_ms", "alive_ms", "source", "transport", "from_name"})
+    (
+        *("visit", "offer", "generation", "lease_ms", "ring_for_ms", "requirements", "why", "pop", "sip_call_id"),
+        *("first_joined_ms", "alive_ms", "source", "transport", "device", "forced", "next"),
+        *("remaining_ms", "extension_ms"),
+    )
+)
 
 _MEDIA = re.compile(rb"^m=(\w+) (\d+)(?:/\d+)? (\S+)((?: \S+)*)", re.MULTILINE)
 _WHERE = re.compile(rb"^c=IN IP[46] (\S+)", re.MULTILINE)

@@ -89,7 +89,7 @@ class Leg:
     ``ringing`` when the peer's phone rings (a 18x came), or took the call without saying so. ``on_reinvite`` and
     ``on_info`` are called on the spot; without ``on_reinvite`` a repeated offer gets the old answer and a new one 488.
     ``user`` is who a caller proved to be, where a password was asked; ``refusal`` the answer that refused our INVITE.
-    ``stranger``: whoever calls is neither registered nor a peer that is configured.
+    ``trusted``: whoever calls is a peer that is configured; ``stranger``: neither that nor a phone that is registered.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class Leg:
         self.id = session
         self.user = user
         self.refusal: Response | None = None
+        self.trusted = True
         self.stranger = False
         self.flow = flow
         self.request = request

@@ -310,7 +310,9 @@ class UserAgent:
             dialled=request.uri.number_or_user,
             user=event.user,
         )
-        leg.stranger = self.gate is not None and self.gate.guard.stranger(event.flow) != ""
+        if self.gate is not None:
+            leg.trusted = self.gate.guard.trusts(event.flow)
+            leg.stranger = self.gate.guard.stranger(event.flow) != ""
         self.legs[session] = leg
         try:
             self._on_invite(leg)

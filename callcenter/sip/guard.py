@@ -166,6 +166,10 @@ class Guard:
         source = self.source_of(flow.remote.host) if self.rules.enabled else None
         return "" if source is None or self._is_known(flow) else source
 
+    def trusts(self, flow: Flow) -> bool:
+        """Whether this peer is exempt: nobody forges it, as far as whoever configured it knows."""
+        return not self.rules.enabled or self.source_of(flow.remote.host) is None
+
     # -- what comes --------------------------------------------------------------------------------------------------
 
     def admit(self, flow: Flow, kind: Kind, now: float) -> Verdict:
