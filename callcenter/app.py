@@ -263,9 +263,12 @@ class House:
                 self.stream.append(draft.body, draft.call_id)
 
     def _screen(self, request: Request, flow: Flow) -> str | Refusal:
-        """Who calls. What a stranger cannot reach is refused before anything of it is kept: nothing is repeated."""
+        """Who calls. What a stranger cannot reach is refused before anything of it is kept: nothing is repeated.
+
+        Replaces (RFC 3891) names a dialog, and not by the number.
+        """
         user = self.doorkeeper.screen(request, flow)
-        if not user and self.guard.stranger(flow):
+        if not user and self.guard.stranger(flow) and "Replaces" not in request.headers:
             return self.front_door.refusal(request.uri.number_or_user) or user
         return user
 
