@@ -55,6 +55,7 @@ from callcenter.operate.commands import Commands
 from callcenter.operate.life import Life
 from callcenter.operate.reload import Reloader
 from callcenter.operate.signals import Signals
+from callcenter.operate.trace import KnownCalls
 from callcenter.publish import payloads, topics
 from callcenter.publish.agent_states import AgentStates
 from callcenter.publish.mosquitto import MosquittoBroker
@@ -72,6 +73,7 @@ from callcenter.signaling.leg import Leg
 from callcenter.signaling.network import SipNetwork
 from callcenter.signaling.registrar_shell import RegistrarShell
 from callcenter.signaling.settings import Listen, SipSettings, TlsSettings
+from callcenter.signaling.tracer import Tracer
 from callcenter.signaling.transport import Network, TransportError
 from callcenter.signaling.trunks.board import TrunkBoard
 from callcenter.signaling.trunks.gate import TrunkGate
@@ -167,6 +169,11 @@ class House:
         self.trunks.names_of = lambda flow: edges.network.peer_names(flow.connection)
         self._reconfigure_trunks((), settings, secrets)
         self.user_agent.trusted = self.trunks.trusted
+        self.tracer = Tracer(clock, sip.trace_messages) if sip.trace_messages else None
+        if self.tracer is not None:
+            self.user_agent.trace = self.tracer.take
+        self.known_calls = KnownCalls()
+        self.user_agent.on_dial = self.known_calls.dialled
         self.services = Services(
             clock=clock,
             ids=self.ids,
@@ -189,6 +196,7 @@ class House:
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
         self.stream.subscribe(self.books.take)
         self.stream.subscribe(FactLogger().take)
+        self.stream.subscribe(self.known_calls.take)
         self.agent_states = AgentStates(edges.publisher.set_state)
         self.stream.subscribe(self._publish_state)
         self.stream.subscribe(self._own_call_over)
@@ -287,9 +295,12 @@ class House:
                 self.stream.append(draft.body, draft.call_id)
 
     def _screen(self, request: Request, flow: Flow) -> str | Refusal:
-        """Who calls. What a stranger cannot reach is refused before anything of it is kept: nothing is repeated."""
+        """Who calls. What a stranger cannot reach is refused before anything of it is kept: nothing is repeated.
+
+        Replaces (RFC 3891) names a dialog, and not by the number.
+        """
         user = self.doorkeeper.screen(request, flow)
-        if not user and self.guard.stranger(flow):
+        if not user and self.guard.stranger(flow) and "Replaces" not in request.headers:
             return self.front_door.refusal(request.uri.number_or_user) or user
         return user
 

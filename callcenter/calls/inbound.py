@@ -110,8 +110,8 @@ async def open_sound(party: Party, plane: MediaPlane, call_id: str) -> bytes | E
 async def pick_up(party: Party, description: bytes, answered: Callable[[], None]) -> Ending | None:
     """Answer whoever calls us, with the description of a sound that is open; the ending when they are not heard.
 
-    Returns when something may be played. To a stranger that is with the ACK, which shows that the INVITE came from
-    where it said; and where the sound is wanted elsewhere, when some has come: else a call could flood anybody.
+    Returns when something may be played. That is with the ACK, which shows that the INVITE came from where it said; and
+    where a stranger wants the sound elsewhere, when some has come: else a call could flood anybody.
     """
     leg, sound = party.leg, party.sound
     leg.answer(description)
@@ -127,9 +127,9 @@ async def pick_up(party: Party, description: bytes, answered: Callable[[], None]
             await sound.session.set_answer(sdp)
         except (NotAcceptable, BadDescription) as error:
             return Ending(Side.SYSTEM, EndCause.MEDIA_FAILED, 0, str(error))
-    if leg.stranger:
+    if not leg.trusted and not leg.user:
         await leg.acknowledged
-        if not is_at(sdp, leg.flow.remote.host):
-            await sound.comes()
+    if leg.stranger and not leg.user and not is_at(sdp, leg.flow.remote.host):
+        await sound.comes()
     party.opened()
     return None

@@ -13,6 +13,8 @@ VERBS = {
     "run": "run the switch",
     "check": "look for every mistake in the configuration",
     "status": "show what the running switch does now",
+    "trace": "show the SIP messages of one call as a ladder",
+    "metrics": "show what the running switch counts of SIP, as Prometheus reads it",
     "reload": "have the running switch read its configuration again",
     "drain": "have the running switch take no new calls",
     "demo": "show three calls with real phones, from the dialling to the saved record",

@@ -184,6 +184,13 @@ def _parts(state: State) -> Iterator[str]:
         yield from _more(database["detail"])
     phones, transactions = many(sip["registrations"], "phone"), many(sip["transactions"], "transaction")
     yield f"SIP       {phones} registered, {transactions}"
+    repeated, guard = sip["repeated_by_us"], sip["guard"]
+    peers = f"{sip['repeated_by_peers']} by peers, {sip['unreadable']} unreadable"
+    yield f"{'':10}{many(repeated, 'message')} repeated by us, {peers}"
+    if guard["over_rate"] or guard["banned"]:
+        yield f"{'':10}{guard['over_rate']} over their rate and {guard['banned']} of banned sources not taken"
+    if guard["bans"]:
+        yield from _more(f"{many(guard['bans_now'], 'source')} banned: {', '.join(guard['bans'])}")
     # Broken between the listeners, not within one.
     listeners = ", ".join(listener.replace(" ", "\N{NO-BREAK SPACE}") for listener in sip["listeners"])
     yield from (line.replace("\N{NO-BREAK SPACE}", " ") for line in _more(listeners))

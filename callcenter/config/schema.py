@@ -35,6 +35,7 @@ from callcenter.publish.settings import Role
 from callcenter.signaling.trunks.settings import SIGN_OF_LIFE
 from callcenter.sip.digest import Algorithm
 from callcenter.sip.flow import Address
+from callcenter.sip.guard import LOOPBACK
 from callcenter.speech.voices import Voice, parse
 
 
@@ -458,7 +459,7 @@ class Guard(Shape):
     """How much who is not known may ask for, and who is shut out for a time."""
 
     enabled: bool = True
-    exempt: Annotated[tuple[Network, ...], _at_most(256)] = ()
+    exempt: Annotated[tuple[Network, ...], _at_most(256)] = LOOPBACK
     requests_per_second: Annotated[int, Field(ge=1, le=100_000)] = 100
     burst: Annotated[int, Field(ge=10, le=1_000_000)] = 2_500
     failures: Annotated[int, Field(ge=1, le=10_000)] = 20

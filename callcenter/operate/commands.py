@@ -10,7 +10,8 @@ from callcenter.control.protocol import Asked, CommandError
 from callcenter.control.server import Command
 from callcenter.operate.life import Life, Phase
 from callcenter.operate.reload import Reloader
-from callcenter.operate.status import health, status
+from callcenter.operate.status import health, sip_metrics, status
+from callcenter.operate.trace import trace
 
 if TYPE_CHECKING:
     from callcenter.app import House
@@ -33,6 +34,8 @@ class Commands:
         return {
             "status": Command(self._status, changes=False),
             "health": Command(self._health, changes=False),
+            "trace": Command(self._trace, changes=False),
+            "metrics": Command(self._metrics, changes=False),
             "reload": Command(self._reload),
             "drain": Command(self._drain),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent)),
@@ -45,6 +48,13 @@ class Commands:
     async def _health(self, asked: Asked) -> dict[str, Any]:
         asked.only()
         return health(self._house, self._life)
+
+    async def _trace(self, asked: Asked) -> dict[str, Any]:
+        return await trace(self._house, asked)
+
+    async def _metrics(self, asked: Asked) -> dict[str, Any]:
+        asked.only()
+        return sip_metrics(self._house)
 
     async def _reload(self, asked: Asked) -> dict[str, Any]:
         asked.only("dry", "revision")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_CALLS = 1_000
 MOST_AGENTS = 5_000
 MOST_QUEUES = 2_000
+MOST_BANS = 100
 # So many rows take a millisecond or two.
 SLICE = 100
 
@@ -230,6 +231,40 @@ def _sip(house: House) -> dict[str, Any]:
         "transactions": state.transactions,
         "dialogs": state.dialogs,
         "sessions": state.sessions,
+        "connections": len(house.user_agent.connections),
+        "repeated_by_us": sum(house.endpoint.metrics.repeated_by_us.values()),
+        "repeated_by_peers": sum(house.endpoint.metrics.repeated_by_peers.values()),
+        "unreadable": sum(house.endpoint.metrics.unreadable.values()),
+        "guard": {
+            "over_rate": house.guard.counts.over_rate,
+            "banned": house.guard.counts.banned,
+            "bans": list(house.guard.bans[:MOST_BANS]),
+            "bans_now": len(house.guard.bans),
+        },
+    }
+
+
+def sip_metrics(house: House) -> dict[str, Any]:
+    """Everything that is counted of SIP since the start, and what is there now."""
+    state, counts = house.endpoint.status(), house.guard.counts
+    return {
+        **house.endpoint.metrics.plain(),
+        "guard": {
+            "over_rate": counts.over_rate,
+            "banned": counts.banned,
+            "refused": counts.refused,
+            "bans": counts.bans,
+            "bans_now": len(house.guard.bans),
+            "sources": len(house.guard),
+        },
+        "now": {
+            "transactions": state.transactions,
+            "dialogs": state.dialogs,
+            "sessions": state.sessions,
+            "connections": len(house.user_agent.connections),
+            "registrations": sum(len(house.registrar.bindings(agent)) for agent in house.acd.plan.agents),
+            "traced_messages": 0 if house.tracer is None else len(house.tracer),
+        },
     }
 
 

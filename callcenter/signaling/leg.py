@@ -99,7 +99,7 @@ class Leg:
     answer to our :meth:`refer` and what follows, as statuses. ``replaces`` is the leg that an incoming one wants to
     take the place of, which is for the one who takes it to allow. ``asserted_number`` is a caller's number as a trusted
     network vouches for it, when ``withheld`` for nobody to see. ``diverted``: who sent the call on, the last one first.
-    ``stranger``: whoever calls is neither registered nor a peer that is configured.
+    ``trusted``: whoever calls is a peer that is configured; ``stranger``: neither that nor a phone that is registered.
     """
 
     def __init__(
@@ -123,6 +123,7 @@ class Leg:
         self.user = user
         self.trunk = trunk
         self.refusal: Response | None = None
+        self.trusted = True
         self.stranger = False
         self.flow = flow
         self.request = request

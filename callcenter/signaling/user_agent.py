@@ -57,7 +57,7 @@ CLOSE_LOOKS_EVERY = 0.05
 # How phones refuse a description: for want of anything common, of a known profile, or everywhere.
 NOT_ACCEPTABLE = frozenset({488, 415, 606})
 
-Invite = Callable[[bytes, str | None, int], "tuple[str, list[Effect]]"]
+Invite = Callable[[bytes | None, str, int], "tuple[str, list[Effect]]"]
 """Sends an INVITE with this description, Call-ID and CSeq."""
 
 
@@ -67,6 +67,7 @@ class UserAgent:
     ``legs`` holds every session that is not over. ``on_invite`` and ``on_request`` are called on the spot and never
     wait; if they raise, the peer gets 500. ``on_request`` returns the answer, or None and calls :meth:`respond` later.
     ``trace``, when set, sees each message: ``trace(sent, flow, data)``.
+    ``on_dial`` is told the Call-ID of each INVITE that begins a session of ours, before it goes out.
     ``on_connection_lost`` is told the number of each connection that went. ``trusted`` says whose word counts on who
     calls (P-Asserted-Identity, RFC 3325): nobody's, unless it is set. What ``gate``, when set, does not let pass is
     neither read nor traced.
@@ -86,11 +87,14 @@ class UserAgent:
         self.trace: Callable[[bool, Flow, bytes], None] | None = None
         self.on_connection_lost: Callable[[int], None] | None = None
         self.trusted: Callable[[Flow], bool] = lambda _: False
+        self.on_dial: Callable[[str], None] | None = None
         self.gate: Gate | None = None
         self._endpoint = endpoint
         self._driver: Driver[Effect] = Driver(endpoint, self._perform, clock)
         self._on_invite = on_invite
         self._on_request = on_request
+        # Connections that something came over, and were not lost since.
+        self.connections: set[int] = set()
         self._asked: dict[str, asyncio.Future[Response | None]] = {}
         self._second: dict[str, tuple[bytes, Invite]] = {}
 
@@ -117,9 +121,11 @@ class UserAgent:
         Without ``sdp`` the peer makes the offer: see ``Leg.peer_offer``. ``or_else`` is offered to a peer that accepts
         no such description as ``sdp`` (488). ``call_id`` and ``cseq`` repeat a call that was challenged.
         """
-        headers = tuple(headers)
+        headers, call_id = tuple(headers), call_id or self._endpoint.new_call_id()
+        if self.on_dial is not None:
+            self.on_dial(call_id)
 
-        def invite(sdp: bytes | None, call_id: str | None, cseq: int) -> tuple[str, list[Effect]]:
+        def invite(sdp: bytes | None, call_id: str, cseq: int) -> tuple[str, list[Effect]]:
             return self._endpoint.invite(
                 target=target,
                 flow=flow,
@@ -137,7 +143,7 @@ class UserAgent:
         number = to.uri.number_or_user
         leg = Leg(
             session, flow, self._endpoint, self._driver, remote_number=number, remote_name=to.label,
-            dialled=number, local_sdp=sdp, call_id=call_id or "",
+            dialled=number, local_sdp=sdp, call_id=call_id,
         )  # fmt: skip
         self.legs[session] = leg
         if or_else is not None:
@@ -242,6 +248,7 @@ class UserAgent:
 
     def message(self, message: Request | Response, flow: Flow) -> None:
         """A message came over a connection."""
+        self.connections.add(flow.connection)
         if self.gate is not None and (verdict := self.gate.message(message, flow)) is not Verdict.PASS:
             if verdict is Verdict.REFUSE:
                 self._turn_away(message, flow, self.gate)
@@ -262,6 +269,7 @@ class UserAgent:
 
     def connection_lost(self, connection: int) -> None:
         """A connection is gone."""
+        self.connections.discard(connection)
         self._driver.run(self._endpoint.connection_lost(connection, self._driver.now()))
         if self.on_connection_lost is not None:
             self.on_connection_lost(connection)
@@ -348,7 +356,9 @@ class UserAgent:
         leg.asserted_number, leg.withheld = caller.asserted, caller.withheld
         leg.diverted = diversions_of(request.headers)
         leg.replaces = self.legs.get(event.replaces)
-        leg.stranger = self.gate is not None and self.gate.guard.stranger(event.flow) != ""
+        if self.gate is not None and not event.trunk:
+            leg.trusted = self.gate.guard.trusts(event.flow)
+            leg.stranger = self.gate.guard.stranger(event.flow) != ""
         self.legs[session] = leg
         try:
             self._on_invite(leg)

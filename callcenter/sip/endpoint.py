@@ -421,6 +421,10 @@ class Endpoint:
         """Our Contact value towards the peer of ``flow``: ``<sip:user@host:port;transport=tcp>``."""
         return self._core.contact(flow, user)
 
+    def new_call_id(self) -> str:
+        """A Call-ID that nobody else has: 128 bits of chance."""
+        return self._core.tag() + self._core.tag()
+
     # -- moving a session --------------------------------------------------------------------------------------------
 
     def dialog_state(self, session: str) -> DialogState | None:
@@ -713,7 +717,7 @@ class Endpoint:
             headers.add("Route", value)
         headers.add("From", str(from_))
         headers.add("To", str(to))
-        headers.add("Call-ID", call_id or core.tag() + core.tag())
+        headers.add("Call-ID", call_id or self.new_call_id())
         headers.add("CSeq", f"{cseq} {method}")
         return Request(method, uri, headers, body)
 

@@ -32,7 +32,8 @@ IPV6_PREFIX = 64
 # The longest word that is looked for as a method; a datagram without a blank by then is no request.
 MAX_METHOD = 32
 
-LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+Network = IPv4Network | IPv6Network
+LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 # They belong to calls that are up: with a ban too these go on, and end as they should.
 _WITHIN_CALLS = frozenset((b"ACK", b"BYE", b"CANCEL", b"PRACK", b"UPDATE", b"INFO"))
@@ -47,11 +48,11 @@ class GuardRules:
 
     The defaults carry 1,000 phones behind one address: all of them register at once (2,000 requests), and ping every
     half minute. ``failures``: wrong passwords and, over connections, unreadable messages within a minute that ban for
-    ``ban`` seconds. Loopback is exempt always, ``exempt`` are further networks.
+    ``ban`` seconds. ``exempt`` networks are neither limited nor banned.
     """
 
     enabled: bool = True
-    exempt: tuple[IPv4Network | IPv6Network, ...] = ()
+    exempt: tuple[Network, ...] = LOOPBACK
     requests_per_second: float = 100.0
     burst: int = 2_500
     failures: int = 20
@@ -122,8 +123,7 @@ class Guard:
     def __init__(self, rules: GuardRules = GuardRules()) -> None:
         self.rules = rules
         self.counts = GuardCounts()
-        self._exempt = (*LOOPBACK, *rules.exempt)
-        self._trusted: dict[str, tuple[IPv4Network | IPv6Network, ...]] = {}
+        self._trusted: dict[str, tuple[Network, ...]] = {}
         # The source of each host, None for one that is exempt: looking at an address costs more than all the rest.
         self._sources: dict[str, str | None] = {}
         self._measures: OrderedDict[Key, _Measure] = OrderedDict()
@@ -146,7 +146,7 @@ class Guard:
         if owned:
             self._owned[owner] = owned
 
-    def trust(self, owner: str, networks: Sequence[IPv4Network | IPv6Network]) -> None:
+    def trust(self, owner: str, networks: Sequence[Network]) -> None:
         """These are the addresses of ``owner``, a trunk, from now on: exempt as if they were configured so."""
         self._trusted[owner] = tuple(networks)
         self._sources.clear()
@@ -165,6 +165,10 @@ class Guard:
         """The source of who is neither exempt nor registered; empty for all others."""
         source = self.source_of(flow.remote.host) if self.rules.enabled else None
         return "" if source is None or self._is_known(flow) else source
+
+    def trusts(self, flow: Flow) -> bool:
+        """Whether this peer is exempt: nobody forges it, as far as whoever configured it knows."""
+        return not self.rules.enabled or self.source_of(flow.remote.host) is None
 
     # -- what comes --------------------------------------------------------------------------------------------------
 
@@ -296,7 +300,7 @@ class Guard:
             return host
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
-        for networks in (self._exempt, *self._trusted.values()):
+        for networks in (self.rules.exempt, *self._trusted.values()):
             if any(address in network for network in networks):
                 return None
         return source_name(host)

@@ -22,6 +22,8 @@ FACTOR = 2.0
 # With the 200 seven times in 16 s, one call in 80,000 fails where one message in ten is lost.
 MESSAGES = 7
 MAX_UNHEARD = 10
+# Of the messages, those that are kept for the final answer, however long it rang before.
+FOR_FINAL = 4
 # What a peer can do without, the first first.
 _SPARE = ("Server", "Supported", "Accept", "Allow")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from callcenter.sip.events import EndedBy, Send
+from callcenter.sip.strangers import FOR_FINAL
 from callcenter.sip.transaction import Failed, Input, Output, State, Transaction, input_of
 
 if TYPE_CHECKING:
@@ -94,10 +95,9 @@ class ServerInvite(Transaction):
 
     def _step(self, given: Input, response: Response | None, now: float) -> list[Output]:
         match self.state, given:
-            case State.PROCEEDING, Input.PROVISIONAL:
-                return self._send()
-            case State.PROCEEDING, Input.REQUEST:
-                return self._send() if self._last else []
+            case State.PROCEEDING, Input.PROVISIONAL | Input.REQUEST:
+                spared = self.left is not None and self.left <= FOR_FINAL
+                return self._send() if self._last and not spared else []
             case State.PROCEEDING, Input.SUCCESS:
                 # RFC 6026 7.1: stay, so that a repeated INVITE does not ring again.
                 self.state = State.ACCEPTED

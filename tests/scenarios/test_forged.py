@@ -67,6 +67,19 @@ async def test_a_forged_caller_gets_some_words_and_no_sound(world: World) -> Non
 
 
 @story()
+async def test_a_call_forged_in_a_registered_phones_name_plays_nothing_anywhere(world: World) -> None:
+    """The phone is known, and gets the repetitions that a known one gets; the sound waits for its ACK all the same."""
+    amy = await world.agent("amy", english=5)
+    data = invite(1).replace(str(VICTIM).encode(), f"{amy.host.address}:{PORT}".encode())
+    world.network.carry(Address(amy.host.address, PORT), Address(SWITCH, PORT), data)
+    await world.sleep(20)
+    (call,) = world.house.supervisor.calls.values()
+    assert call.stage == "arriving"
+    await world.sleep(20)
+    assert not world.house.supervisor.calls
+
+
+@story()
 async def test_a_flood_in_one_name_ends_and_callers_and_phones_do_not_notice(world: World) -> None:
     amy = await world.agent("amy", english=5)
     caller = await world.phone("+14155550100")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from ipaddress import ip_network
 from random import Random
 
 import pytest
@@ -15,8 +16,8 @@ from callcenter.model.facts import AgentLegEnded, CallArrived, CallEnded, QueueL
 from callcenter.model.states import EndCause, Intent, OfferResult, Outcome, Side, VisitOutcome, Work
 from callcenter.simulation.clock import run
 from callcenter.simulation.network import SimHost
-from callcenter.simulation.world import PORT, World, story
-from callcenter.sip.flow import Address, Flow
+from callcenter.simulation.world import World, story
+from callcenter.sip.flow import Flow
 
 # An answer that refuses the sound (RFC 3264 6: port 0).
 NO_SOUND = b"v=0\r\no=- 1 1 IN IP4 10.0.1.1\r\ns=-\r\nc=IN IP4 10.0.1.1\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n"
@@ -45,9 +46,9 @@ def slow_down(world: World, host: SimHost, seconds: float) -> None:
 
 @story()
 async def test_a_caller_whose_ack_never_comes_is_lost_and_has_not_abandoned(world: World) -> None:
-    """Failures of the network are not counted as impatience of callers. A stranger would not have come so far."""
+    """Failures of the network are not counted as impatience of callers. Only a trunk's caller comes so far."""
     caller = await world.phone("+14155550100")
-    world.house.guard.know("a trunk", [Address(caller.host.address, PORT)])
+    world.house.guard.trust("a trunk", [ip_network(caller.host.address)])
     mute(world.hosts["+14155550100"], b"ACK")
     call = caller.starts_dialling("1000")
     await world.sleep(1)
@@ -65,7 +66,7 @@ async def test_the_end_of_a_talk_names_the_same_cause_as_the_end_of_its_call(wor
     """A caller lost to the network in a talk has not hung up on the agent."""
     amy = await world.agent("amy", english=5)
     caller = await world.phone("+14155550100")
-    world.house.guard.know("a trunk", [Address(caller.host.address, PORT)])
+    world.house.guard.trust("a trunk", [ip_network(caller.host.address)])
     mute(world.hosts["+14155550100"], b"ACK")
     caller.starts_dialling("1000")
     await world.sleep(1)

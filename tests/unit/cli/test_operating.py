@@ -59,7 +59,9 @@ STATE: dict[str, Any] = {
                "pops_waiting": 0},
     "database": {"healthy": True, "detail": "", "path": "/x", "facts": 88, "waiting": 0, "lost": 0},
     "sip": {"listeners": ["udp 0.0.0.0:5060", "udp [::]:5060", "tcp 0.0.0.0:5060", "tcp [::]:5060"],
-            "registrations": 2, "transactions": 3, "dialogs": 3, "sessions": 3},
+            "registrations": 2, "transactions": 3, "dialogs": 3, "sessions": 3, "connections": 0,
+            "repeated_by_us": 2, "repeated_by_peers": 1, "unreadable": 7,
+            "guard": {"over_rate": 12, "banned": 3, "bans": ["192.0.2.66"], "bans_now": 1}},
 }  # fmt: skip
 
 
@@ -108,6 +110,9 @@ def test_status_tells_everything_in_eighty_columns() -> None:
         r"1\s+-\s+is being replaced",
         r"BROKER    not connected; 12 facts waiting, 1 pop sent\n {10}mqtt://127.0.0.1:1883: connection lost",
         r"\n {10}udp 0.0.0.0:5060, udp \[::\]:5060, tcp 0.0.0.0:5060, tcp \[::\]:5060",
+        r"\n {10}2 messages repeated by us, 1 by peers, 7 unreadable",
+        r"\n {10}12 over their rate and 3 of banned sources not taken",
+        r"\n {10}1 source banned: 192\.0\.2\.66",
         r"in force at the next start only: sip.realm",
     ):
         assert re.search(words, text), f"{words}\n{text}"

@@ -12,7 +12,7 @@ from callcenter.sip.events import Effect, InviteReceived, RequestReceived, Send
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.message import Request
 from callcenter.sip.parser import parse
-from callcenter.sip.strangers import FACTOR, MAX_UNHEARD, MESSAGES
+from callcenter.sip.strangers import FACTOR, FOR_FINAL, MAX_UNHEARD, MESSAGES
 from tests.unit.sip.lossy import ANSWER, OFFER
 
 HERE = Address("192.0.2.1", 5060)
@@ -59,7 +59,9 @@ class Switch:
                     self.sent.append(data)
                 case InviteReceived(session=session):
                     self.sessions.append(session)
-                    if self.answer < 300:
+                    if not self.answer:
+                        pass  # it rings
+                    elif self.answer < 300:
                         self._perform(self.endpoint.answer(session, ANSWER, now), now)
                     else:
                         self._perform(self.endpoint.reject(session, self.answer, now), now)
@@ -179,6 +181,18 @@ def test_an_invite_of_a_stranger_is_answered_with_few_messages_in_all(status: in
     assert kinds.count(str(status).encode()) == MESSAGES
     assert kinds[1 + MESSAGES :] == ([b"BYE"] if status == 200 else [])
     assert switch.endpoint.status().sessions == 0
+
+
+def test_a_stranger_for_whom_it_rings_long_still_gets_the_answer() -> None:
+    switch = Switch(answer=0)
+    switch.take(usual("INVITE", SDP, body=OFFER))
+    (session,) = switch.sessions
+    for minute in range(20):
+        switch._perform(switch.endpoint.ring(session, minute * 60.0), minute * 60.0)
+    assert sum(data.startswith(b"SIP/2.0 180") for data in switch.sent) == MESSAGES - FOR_FINAL
+    switch._perform(switch.endpoint.answer(session, ANSWER, 1200.0), 1200.0)
+    switch.run_out(1200.0)
+    assert sum(data.startswith(b"SIP/2.0 200") for data in switch.sent) == FOR_FINAL
 
 
 def test_so_many_calls_of_one_source_wait_for_their_ack_and_no_more() -> None:

@@ -8,10 +8,12 @@ import pytest
 
 from callcenter.sip import guard as guarding
 from callcenter.sip.flow import Address, Flow, Transport
-from callcenter.sip.guard import BanBegan, BanEnded, Guard, GuardRules, Kind, Verdict, kind_of, kind_of_method
+from callcenter.sip.guard import LOOPBACK, BanBegan, BanEnded, Guard, GuardRules, Kind, Verdict, kind_of, kind_of_method
 
 HERE = Address("192.0.2.1", 5060)
-RULES = GuardRules(requests_per_second=10, burst=20, failures=3, ban=60.0, exempt=(ip_network("198.51.100.0/24"),))
+RULES = GuardRules(
+    requests_per_second=10, burst=20, failures=3, ban=60.0, exempt=(*LOOPBACK, ip_network("198.51.100.0/24"))
+)
 
 
 def udp(host: str = "192.0.2.2", port: int = 5060) -> Flow:
