@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -371,7 +370,7 @@ class Changes:
         if not proposal.refresh:
             self._core.emit(ReinviteRejected(self._session.id, status))
             return
-        if proposal.by_update:
+        if proposal.by_update and status != 503:
             # Whatever it has against it: the next refresh is a re-INVITE.
             self._updates, self._refuses_update = False, True
         if self._agreed is None or self._session.early:
@@ -447,13 +446,13 @@ class Changes:
         """Our description answered this offer of the peer's; None: it was an offer."""
         self._answered = offer
 
-    def forsake(self, dialogs: Iterable[Dialog], now: float) -> None:
-        """These early dialogs are gone, for another branch answered: what was under way in them is for that one."""
+    def forsake(self, dialog: Dialog, now: float) -> None:
+        """This early dialog is gone: what was proposed in it is for another branch, what the peer proposed for none."""
         proposal, pending = self._proposal, self._pending
-        if proposal is not None and any(proposal.dialog is each for each in dialogs):
+        if proposal is not None and proposal.dialog is dialog:
             self._proposal = None
             self._wanted = self._wanted or proposal.offer
-        if pending is not None and any(pending.dialog is each for each in dialogs):
+        if pending is not None and pending.dialog is dialog:
             self._pending = None
             self._core.respond(pending.transaction, 487, now)
 

@@ -318,7 +318,7 @@ class Session:
                 self.forget(now)
             case SessionState.CALLING | SessionState.PROCEEDING:
                 # One early dialog ends; with the last one, the INVITE has nobody to ring any more.
-                self._drop_early(dialog.remote_tag)
+                self._drop_early(dialog.remote_tag, now)
                 if not self._early:
                     self.end(EndedBy.PEER, 200, reason)
                     self._cancel(now)
@@ -772,8 +772,7 @@ class Session:
         for name, value in self.changes.first_headers():
             headers.add(name, value)
         for tag in list(self._early):
-            self._drop_early(tag)
-        self._owed.clear()
+            self._drop_early(tag, now)
         self.state = SessionState.CALLING
         request = Request("INVITE", refused.uri, headers, refused.body)
         self.client = self._core.send_invite(request, transaction.flow, self, now)
@@ -797,10 +796,13 @@ class Session:
         dialog.exchange = Exchange.OFFERED if transaction.request.body else Exchange.OPEN
         return dialog
 
-    def _drop_early(self, tag: str) -> None:
+    def _drop_early(self, tag: str, now: float) -> None:
+        """This branch rings no more: what was under way with it is answered, or made with another."""
         dialog = self._early.pop(tag, None)
         if dialog is not None:
             self._core.leave(dialog)
+            self._owed = [each for each in self._owed if each[1] is not dialog]
+            self.changes.forsake(dialog, now)
 
     def _confirm(self, transaction: ClientInvite, response: Response, now: float) -> Dialog:
         """The first 2xx makes the dialog; its route set counts, not that of the early one (13.2.2.4)."""
@@ -809,10 +811,8 @@ class Session:
         if early is not None:
             early.routes, early.target, early.remote = dialog.routes, dialog.target, dialog.remote
             dialog = early
-        self.changes.forsake(self._early.values(), now)
-        self._owed = [each for each in self._owed if each[1] is dialog]
         for tag in list(self._early):
-            self._drop_early(tag)
+            self._drop_early(tag, now)
         self.dialog = dialog
         self._core.enter(dialog, self)
         return dialog
