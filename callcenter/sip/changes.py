@@ -9,7 +9,8 @@ from callcenter.sip.body import SDP, sdp_of
 from callcenter.sip.events import EndedBy, ReinviteAnswered, ReinviteReceived, ReinviteRejected
 from callcenter.sip.message import REASONS, read_seconds
 from callcenter.sip.offer_answer import Exchange, status_of_offer
-from callcenter.sip.session_state import SessionState, Timer
+from callcenter.sip.reliable import in_sequence, prack, rseq_of
+from callcenter.sip.session_state import MAX_RETRY_AFTER, SessionState, Timer
 from callcenter.sip.session_timer import (
     Refreshing,
     agreed_by,
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 # Tries of a change that collides with the peer's, or that it asks to repeat; one that always does is given up.
 MAX_GLARES = 5
-
-# A peer that is busy with its own change says when to come again; it may say 0 to 10 s (RFC 3261 14.2).
-MAX_RETRY_AFTER = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +202,7 @@ class Changes:
         self._answered = offer
 
     def _refuse(self, request: Request, flow: Flow, status: int) -> None:
-        again = [("Retry-After", str(self._core.random.randrange(MAX_RETRY_AFTER + 1)))] if status == 500 else []
-        self._core.refuse(request, flow, status, again)
+        self._core.refuse(request, flow, status, self._core.come_again(status))
 
     # -- what we propose ---------------------------------------------------------------------------------------------
 
@@ -265,7 +262,7 @@ class Changes:
         session = self._session
         if response.status < 200:
             if transaction is session.client and self._proposal is not None:
-                session.acknowledge_progress(transaction, self._proposal.dialog, response, now)
+                self._acknowledge_progress(transaction, self._proposal.dialog, response, now)
             return
         if response.status < 300:
             ack = transaction.acks.get(response.to_tag or "")
@@ -280,6 +277,15 @@ class Changes:
             return
         session.client = None
         self._on_answer(response, now)
+
+    def _acknowledge_progress(self, transaction: ClientInvite, dialog: Dialog, response: Response, now: float) -> None:
+        """A provisional answer to a re-INVITE wants a PRACK like any other; the answer may stand in it (RFC 6141 3)."""
+        rseq = rseq_of(response)
+        if rseq is not None and in_sequence(transaction, dialog.remote_tag, rseq):
+            dialog.described = sdp_of(response) or dialog.described
+            hop = dialog.next_hop()
+            request = prack(dialog, self._core.via(hop), rseq, transaction.request.cseq.number, None)
+            self._core.send_request(request, hop, None, now)
 
     def on_update_response(self, response: Response, now: float) -> None:
         """An answer to an UPDATE of ours."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from callcenter.sip.events import Effect, Send
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.invite import Session
+from callcenter.sip.session_state import MAX_RETRY_AFTER
 from callcenter.sip.session_timer import SessionTimer, too_small
 from callcenter.sip.timers import Deadlines, SipTimers
 from callcenter.sip.transaction import Deliver, Failed, Output, State
@@ -209,6 +210,10 @@ class Core:
             return False
         self.refuse(request, flow, 422, [("Min-SE", str(wanted.least))])
         return True
+
+    def come_again(self, status: int) -> list[tuple[str, str]]:
+        """What goes with a 500 to an offer that came too early: when to make it again (RFC 3261 14.2)."""
+        return [("Retry-After", str(self.random.randrange(MAX_RETRY_AFTER + 1)))] if status == 500 else []
 
     def challenge(self, server: ServerRequest, headers: HeaderLines, reason: str | None) -> None:
         """Answer 401 and keep nothing: a repeated request is challenged again (8.2.7, 22.1).
