@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,8 @@ from callcenter.sip.body import SDP, sdp_of
 from callcenter.sip.events import EndedBy, ReinviteAnswered, ReinviteReceived, ReinviteRejected
 from callcenter.sip.message import REASONS, read_seconds
 from callcenter.sip.offer_answer import Exchange, status_of_offer
-from callcenter.sip.session_state import SessionState, Timer
+from callcenter.sip.reliable import in_sequence, prack, rseq_of
+from callcenter.sip.session_state import MAX_RETRY_AFTER, SessionState, Timer
 from callcenter.sip.session_timer import (
     Refreshing,
     agreed_by,
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 # Tries of a change that collides with the peer's, or that it asks to repeat; one that always does is given up.
 MAX_GLARES = 5
-
-# A peer that is busy with its own change says when to come again; it may say 0 to 10 s (RFC 3261 14.2).
-MAX_RETRY_AFTER = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +202,7 @@ class Changes:
         self._answered = offer
 
     def _refuse(self, request: Request, flow: Flow, status: int) -> None:
-        again = [("Retry-After", str(self._core.random.randrange(MAX_RETRY_AFTER + 1)))] if status == 500 else []
-        self._core.refuse(request, flow, status, again)
+        self._core.refuse(request, flow, status, self._core.come_again(status))
 
     # -- what we propose ---------------------------------------------------------------------------------------------
 
@@ -266,7 +262,7 @@ class Changes:
         session = self._session
         if response.status < 200:
             if transaction is session.client and self._proposal is not None:
-                session.acknowledge_progress(transaction, self._proposal.dialog, response, now)
+                self._acknowledge_progress(transaction, self._proposal.dialog, response, now)
             return
         if response.status < 300:
             ack = transaction.acks.get(response.to_tag or "")
@@ -281,6 +277,15 @@ class Changes:
             return
         session.client = None
         self._on_answer(response, now)
+
+    def _acknowledge_progress(self, transaction: ClientInvite, dialog: Dialog, response: Response, now: float) -> None:
+        """A provisional answer to a re-INVITE wants a PRACK like any other; the answer may stand in it (RFC 6141 3)."""
+        rseq = rseq_of(response)
+        if rseq is not None and in_sequence(transaction, dialog.remote_tag, rseq):
+            dialog.described = sdp_of(response) or dialog.described
+            hop = dialog.next_hop()
+            request = prack(dialog, self._core.via(hop), rseq, transaction.request.cseq.number, None)
+            self._core.send_request(request, hop, None, now)
 
     def on_update_response(self, response: Response, now: float) -> None:
         """An answer to an UPDATE of ours."""
@@ -371,7 +376,7 @@ class Changes:
         if not proposal.refresh:
             self._core.emit(ReinviteRejected(self._session.id, status))
             return
-        if proposal.by_update:
+        if proposal.by_update and status != 503:
             # Whatever it has against it: the next refresh is a re-INVITE.
             self._updates, self._refuses_update = False, True
         if self._agreed is None or self._session.early:
@@ -447,13 +452,13 @@ class Changes:
         """Our description answered this offer of the peer's; None: it was an offer."""
         self._answered = offer
 
-    def forsake(self, dialogs: Iterable[Dialog], now: float) -> None:
-        """These early dialogs are gone, for another branch answered: what was under way in them is for that one."""
+    def forsake(self, dialog: Dialog, now: float) -> None:
+        """This early dialog is gone: what was proposed in it is for another branch, what the peer proposed for none."""
         proposal, pending = self._proposal, self._pending
-        if proposal is not None and any(proposal.dialog is each for each in dialogs):
+        if proposal is not None and proposal.dialog is dialog:
             self._proposal = None
             self._wanted = self._wanted or proposal.offer
-        if pending is not None and any(pending.dialog is each for each in dialogs):
+        if pending is not None and pending.dialog is dialog:
             self._pending = None
             self._core.respond(pending.transaction, 487, now)
 

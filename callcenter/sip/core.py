@@ -11,6 +11,7 @@ from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.invite import Session
 from callcenter.sip.metrics import Metrics
 from callcenter.sip.refer import Reference
+from callcenter.sip.session_state import MAX_RETRY_AFTER
 from callcenter.sip.session_timer import SessionTimer, too_small
 from callcenter.sip.strangers import Strangers, fit
 from callcenter.sip.timers import Deadlines, SipTimers
@@ -243,6 +244,10 @@ class Core:
             return False
         self.refuse(request, flow, 422, [("Min-SE", str(wanted.least))])
         return True
+
+    def come_again(self, status: int) -> list[tuple[str, str]]:
+        """What goes with a 500 to an offer that came too early: when to make it again (RFC 3261 14.2)."""
+        return [("Retry-After", str(self.random.randrange(MAX_RETRY_AFTER + 1)))] if status == 500 else []
 
     def challenge(self, server: ServerRequest, headers: HeaderLines, reason: str | None) -> None:
         """Answer 401 and keep nothing: a repeated request is challenged again (8.2.7, 22.1).

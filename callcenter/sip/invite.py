@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from callcenter.sip.body import SDP, sdp_of
+from callcenter.sip.branches import MAX_FORKS, Branches
 from callcenter.sip.changes import Changes
 from callcenter.sip.dialog import Dialog
 from callcenter.sip.events import (
@@ -13,17 +14,15 @@ from callcenter.sip.events import (
     Answered,
     EndedBy,
     InfoReceived,
-    ProgressAnswered,
-    Progressed,
     Rejected,
     SessionEnded,
     Trying,
 )
 from callcenter.sip.headers import Headers, quote_string
 from callcenter.sip.message import REASONS, Request
-from callcenter.sip.offer_answer import Exchange, status_of_offer
+from callcenter.sip.offer_answer import Exchange
+from callcenter.sip.progress import Progress
 from callcenter.sip.reason import in_words
-from callcenter.sip.reliable import FIRST_NUMBERS, TAG, ReliableAnswers, rack_of, rseq_of, wants_reliable
 from callcenter.sip.session_state import SessionState, Timer
 from callcenter.sip.transaction import Input, State, input_of
 from callcenter.sip.transaction_client import ClientInvite, cancel_of
@@ -39,15 +38,6 @@ if TYPE_CHECKING:
 
 HeaderLines = Iterable[tuple[str, str]]
 
-# A proxy on the way gives up after three minutes without a provisional answer (RFC 3261 13.3.1.1).
-REFRESH_EVERY = 60.0
-
-# Answers of other branches of our INVITE that are tidied away, each with ACK and BYE; nobody has that many phones.
-MAX_FORKS = 16
-
-# Requests of ours in the early dialog of a branch that lost; its BYE counts on from above them.
-MAX_EARLY_REQUESTS = 1_000
-
 EXPIRED = "Session timer expired"
 
 
@@ -57,17 +47,13 @@ class Session:
     __slots__ = (
         "_ack_carries_answer",
         "_asking",
+        "_branches",
         "_core",
         "_due",
-        "_early",
         "_held",
         "_interval",
-        "_owed",
         "_parting",
-        "_pracks",
         "_progress",
-        "_reliable",
-        "_target",
         "_unreached",
         "changes",
         "client",
@@ -98,17 +84,13 @@ class Session:
         self.local_sdp: bytes | None = None
         self._core = core
         self._due: dict[Timer, float] = {}
-        self._early: dict[str, Dialog] = {}
-        self._target: Uri | None = None
-        self._progress: tuple[int, bytes | None] | None = None
+        # Of an incoming session, and of an outgoing one.
+        self._progress: Progress | None = None
+        self._branches: Branches | None = None
+        # The description of our 2xx, while that has to wait.
+        self._held: bytes | None = None
         self._interval = 0.0
         self._ack_carries_answer = False
-        # Our provisional answers that want a PRACK, once there is one; and our 2xx while it has to wait for that.
-        self._reliable: ReliableAnswers | None = None
-        self._held: bytes | None = None
-        # PRACKs of ours that wait for our user's answer to the offer in a provisional answer; and how many are out.
-        self._owed: list[tuple[ClientInvite, Dialog, int]] = []
-        self._pracks = 0
         self._unreached = 0
         # While we ask the peer whether it is there: the number of its last request before that.
         self._asking: int | None = None
@@ -120,6 +102,7 @@ class Session:
         request = transaction.request
         session = cls(core, tag, SessionState.INCOMING, contact)
         session.server = transaction
+        session._progress = Progress(core, session)
         dialog = session.dialog = Dialog.of_request(request, tag, flow, contact)
         dialog.described = sdp_of(request)
         dialog.exchange = Exchange.OPEN if dialog.described is None else Exchange.ASKED
@@ -135,7 +118,7 @@ class Session:
     ) -> Session:
         """The session of our INVITE, which is sent here. ``target`` is whom it is for, whatever the Request-URI."""
         session = cls(core, tag, SessionState.CALLING, contact)
-        session._target = target
+        session._branches = Branches(core, session, target)
         session.local_sdp = request.body or None
         session.client = core.send_invite(request, flow, session, now)
         return session
@@ -152,7 +135,8 @@ class Session:
         return session
 
     def __repr__(self) -> str:
-        peer = self.dialog.remote if self.dialog is not None else self._target
+        branches = self._branches
+        peer = self.dialog.remote if self.dialog is not None else branches.target if branches is not None else ""
         return f"<Session {self.id} {peer} {self.state.name.lower()}>"
 
     # -- what its user asks ------------------------------------------------------------------------------------------
@@ -161,8 +145,8 @@ class Session:
         """Say that we are getting there."""
         assert 100 < status < 200, status
         if self.state is SessionState.INCOMING and self._held is None:
-            self._progress = (status, sdp)
-            self._say_progress(status, sdp, now)
+            assert self._progress is not None
+            self._progress.say(status, sdp, now)
 
     def answer(self, sdp: bytes, now: float) -> None:
         """Accept the peer's INVITE, once what was told before it is acknowledged (RFC 3262 5)."""
@@ -181,11 +165,8 @@ class Session:
 
     def acknowledge(self, sdp: bytes, now: float) -> None:
         """Answer the offer in the 2xx, or in a provisional answer, to our INVITE that had none."""
-        if self._owed and not self.over:
-            transaction, dialog, rseq = self._owed.pop(0)
+        if self._branches is not None and not self.over and self._branches.answer(sdp, now):
             self.local_sdp = sdp
-            dialog.exchange = Exchange.AGREED
-            self._prack(transaction, dialog, rseq, sdp, now)
         elif self.state is SessionState.ESTABLISHED and self._owes_ack:
             assert self.dialog is not None
             self.local_sdp = sdp
@@ -262,11 +243,12 @@ class Session:
         """The dialog with this branch of the peer."""
         if self.dialog is not None and self.dialog.remote_tag == remote_tag:
             return self.dialog
-        return self._early.get(remote_tag)
+        return self._branches.with_tag(remote_tag) if self._branches is not None else None
 
     def dialogs(self) -> list[Dialog]:
         """Every dialog, early or confirmed."""
-        return [*self._early.values(), self.dialog] if self.dialog is not None else [*self._early.values()]
+        early = self._branches.dialogs() if self._branches is not None else []
+        return [*early, self.dialog] if self.dialog is not None else early
 
     def on_ack(self, request: Request, now: float) -> None:
         """The ACK to a 2xx of ours; a repeated one, or one for another INVITE, changes nothing."""
@@ -319,8 +301,9 @@ class Session:
                 self.forget(now)
             case SessionState.CALLING | SessionState.PROCEEDING:
                 # One early dialog ends; with the last one, the INVITE has nobody to ring any more.
-                self._drop_early(dialog.remote_tag)
-                if not self._early:
+                assert self._branches is not None
+                self._branches.drop(dialog.remote_tag, now)
+                if not self._branches.any_left:
                     self.end(EndedBy.PEER, 200, reason)
                     self._cancel(now)
             case SessionState.LEAVING | SessionState.CLOSING:
@@ -339,32 +322,11 @@ class Session:
         self._core.emit(InfoReceived(self.id, request.content_type, request.body))
 
     def on_prack(self, request: Request, dialog: Dialog, flow: Flow, now: float) -> None:
-        """A provisional answer of ours arrived (RFC 3262 3); with the answer to our offer, or with a new one (5)."""
-        reliable, sdp = self._reliable, sdp_of(request)
-        if self.over or reliable is None or not reliable.expects(rack_of(request)):
+        """A provisional answer of ours arrived (RFC 3262 3)."""
+        if self.over or self._progress is None:
             self._core.refuse(request, flow, 481)
-            return
-        answers = reliable.describes and dialog.exchange is Exchange.OFFERED
-        if answers and sdp is None:
-            self._core.refuse(request, flow, 400, reason="Answer Missing")
-            return
-        reliable.acknowledge()
-        self.stop_timer(Timer.REPEAT_PROGRESS)
-        self.stop_timer(Timer.NO_PRACK)
-        transaction = self._core.accept_request(request, flow, now)
-        if sdp is None or answers:
-            self._core.respond(transaction, 200, now)
-            if answers:
-                dialog.exchange, dialog.described = Exchange.AGREED, sdp
-                self._core.emit(ProgressAnswered(self.id, sdp or b""))
-        elif (status := status_of_offer(dialog.exchange)) is not None:
-            again = [("Retry-After", "1")] if status == 500 else []
-            self._core.respond(transaction, status, now, headers=again)
         else:
-            self.changes.ask(transaction, request, dialog, sdp)
-        if self.state is SessionState.INCOMING and reliable.waiting:
-            self._say_progress(*reliable.waiting.popleft(), now)
-        self.settle(now)
+            self._progress.on_prack(request, dialog, flow, now)
 
     # -- what becomes of our requests --------------------------------------------------------------------------------
 
@@ -380,7 +342,7 @@ class Session:
         if method == "UPDATE":
             self.changes.on_update_response(response, now)
         elif method == "PRACK" and response.status >= 200:
-            self._on_prack_done(now)
+            self._on_prack_answer(now)
         elif method == "BYE" and response.status >= 200 and self.state is SessionState.CLOSING:
             self.forget(now)
         elif method == "OPTIONS" and response.status >= 200:
@@ -404,7 +366,7 @@ class Session:
                 self.changes.on_failure(cause, now)
             case _, "PRACK":
                 # The INVITE's own answer will tell.
-                self._on_prack_done(now)
+                self._on_prack_answer(now)
             case SessionState.ESTABLISHED, "OPTIONS":
                 assert self.dialog is not None
                 asking, self._asking = self._asking, None
@@ -446,7 +408,8 @@ class Session:
                 if response.status == 100:
                     self._core.emit(Trying(self.id))
                 else:
-                    self._on_progress(transaction, response, now)
+                    assert self._branches is not None
+                    self._branches.on_progress(transaction, response, now)
             case SessionState.ABANDONED, Input.PROVISIONAL:
                 self._cancel(now)
             case SessionState.CALLING | SessionState.PROCEEDING, Input.SUCCESS:
@@ -485,13 +448,18 @@ class Session:
         if (ack := transaction.acks.get(tag)) is not None:
             self._core.emit(ack)
         elif self.dialog is not None and self.dialog.remote_tag != tag and len(transaction.acks) < MAX_FORKS:
-            fork = self._branch(transaction, response)
-            # Its early dialog, if it had one, may have seen PRACKs: no number may come twice.
-            fork.local_cseq += MAX_EARLY_REQUESTS
+            assert self._branches is not None
+            fork = self._branches.fork(transaction, response)
             self.ack(transaction, fork, None)
             hop = fork.next_hop()
             self._core.send_request(fork.request("BYE", self._core.via(hop)), hop, None, now)
         # Else our ACK waits for our user's answer, or the peer makes up branches.
+
+    def _on_prack_answer(self, now: float) -> None:
+        if self._branches is not None:
+            self._branches.prack_done()
+            if not self.over:
+                self.settle(now)
 
     def _on_answer_to_ask(self, response: Response, now: float) -> None:
         if self.state is not SessionState.ESTABLISHED:
@@ -525,17 +493,12 @@ class Session:
 
     def _fire(self, timer: Timer, now: float) -> None:
         match self.state, timer:
-            case SessionState.INCOMING, Timer.PROGRESS:
-                if self._progress is not None and not self._unacknowledged:
-                    self._say_progress(*self._progress, now)
-            case SessionState.INCOMING, Timer.REPEAT_PROGRESS:
-                # RFC 3262 3: whatever the transport, the interval doubles without a cap.
-                assert self.server is not None
-                assert self._reliable is not None
-                self._reliable.interval *= 2
-                self.set_timer(Timer.REPEAT_PROGRESS, now + self._reliable.interval)
-                self._core.receive_again(self.server, "INVITE", now)
+            case SessionState.INCOMING, Timer.PROGRESS if self._progress is not None:
+                self._progress.say_again(now)
+            case SessionState.INCOMING, Timer.REPEAT_PROGRESS if self._progress is not None:
+                self._progress.repeat(now)
             case SessionState.INCOMING, Timer.NO_PRACK:
+                # RFC 3262 3: a 5xx, for the peer that wanted it so does not answer.
                 self.refuse_pending(504, now)
                 self.end(EndedBy.TIMEOUT, 504, "No PRACK")
                 self.forget(now)
@@ -606,68 +569,22 @@ class Session:
         """Whether a 2xx to our INVITE waits for our ACK, because our user has to answer its offer."""
         return self.client is not None and self.client.state not in (State.CALLING, State.PROCEEDING)
 
-    @property
-    def _unacknowledged(self) -> bool:
-        """Whether a provisional answer of ours waits for its PRACK."""
-        return self._reliable is not None and self._reliable.outstanding
-
     def turn(self) -> Dialog | None:
-        """The dialog in which a change can be proposed now; None when there is none, or more than one branch rings."""
-        if self.dialog is not None:
-            return None if self._unacknowledged and self.early else self.dialog
-        # A PRACK that arrives after a later request would be refused (12.2.2): its answer comes first.
-        return next(iter(self._early.values())) if len(self._early) == 1 and not self._pracks else None
+        """The dialog in which a change can be proposed now, if there is one."""
+        if self.dialog is None:
+            return self._branches.turn() if self._branches is not None else None
+        waits = self.early and self._progress is not None and self._progress.outstanding
+        return None if waits else self.dialog
 
     def settle(self, now: float) -> None:
         """Do what has waited for its turn: our 2xx, or a change."""
         held = self._held
-        if held is not None and self.state is SessionState.INCOMING:
-            described = self._reliable is not None and self._reliable.describes
-            if not described and not self.changes.in_flight:
-                self._due.clear()
-                self.state = SessionState.ANSWERED
-                self.accept(held, now)
-            return
-        self.changes.settle(now)
-
-    def _say_progress(self, status: int, sdp: bytes | None, now: float) -> None:
-        assert self.server is not None
-        assert self.dialog is not None
-        exchange = self.dialog.exchange
-        if exchange in (Exchange.OFFERED, Exchange.AGREED):
-            # It was told, and is not told again: the peer would not look at it (13.2.1).
-            sdp = None
-        headers = [("Contact", self.contact)]
-        if wants_reliable(self.server.request, describes=sdp is not None):
-            if self._reliable is None:
-                number = self.server.request.cseq.number
-                self._reliable = ReliableAnswers(number, self._core.random.randrange(1, FIRST_NUMBERS))
-            reliable = self._reliable
-            if reliable.outstanding:
-                reliable.waiting.append((status, sdp))
-                return
-            headers = [*self._core.session_headers(self.contact), ("Require", TAG)]
-            headers.append(("RSeq", str(reliable.next(describes=sdp is not None))))
-            if sdp is not None:
-                self.local_sdp = sdp
-                self.dialog.exchange = Exchange.AGREED if exchange is Exchange.ASKED else Exchange.OFFERED
-                self.changes.answered(self.dialog.described)
-            reliable.interval = self._core.timers.t1
-            self._due[Timer.REPEAT_PROGRESS] = now + reliable.interval
-            self._due[Timer.NO_PRACK] = now + self._core.timers.timeout
-        elif exchange is Exchange.OPEN:
-            # An offer of ours has to arrive (13.2.1).
-            sdp = None
-        self._core.respond(
-            self.server,
-            status,
-            now,
-            to_tag=self.id,
-            headers=headers,
-            body=sdp or b"",
-            content_type=SDP if sdp else None,
-        )
-        self.set_timer(Timer.PROGRESS, now + REFRESH_EVERY)
+        if held is None or self.state is not SessionState.INCOMING:
+            self.changes.settle(now)
+        elif not self.changes.in_flight and not (self._progress is not None and self._progress.describes):
+            self._due.clear()
+            self.state = SessionState.ANSWERED
+            self.accept(held, now)
 
     def accept(self, sdp: bytes, now: float) -> None:
         """Send the 2xx to the peer's INVITE, and again until its ACK comes."""
@@ -713,55 +630,6 @@ class Session:
         self._core.respond(server, status, now, to_tag=self.id)
         server.shed()
 
-    def _on_progress(self, transaction: ClientInvite, response: Response, now: float) -> None:
-        """A provisional answer of a branch; one that wants a PRACK counts once, and in its order (RFC 3262 4)."""
-        dialog = self._meet_early(transaction, response)
-        sdp, rseq = sdp_of(response), rseq_of(response)
-        if dialog is None:
-            if rseq is None:
-                self._core.emit(Progressed(self.id, response.status, sdp, response))
-            return
-        if rseq is not None and not _in_sequence(transaction, dialog.remote_tag, rseq):
-            return
-        self.changes.note_methods(response)
-        asked = False
-        match dialog.exchange:
-            case Exchange.OFFERED if sdp is not None:
-                dialog.described = sdp
-                dialog.exchange = Exchange.OFFERED if rseq is None else Exchange.AGREED
-            case Exchange.OPEN if sdp is not None and rseq is not None:
-                asked = True
-                dialog.described, dialog.exchange = sdp, Exchange.ASKED
-                self._owed.append((transaction, dialog, rseq))
-            case _:
-                # 13.2.1: what follows the answer is not looked at, and no offer is made in what may get lost.
-                sdp = None
-        self._core.emit(Progressed(self.id, response.status, sdp, response))
-        if rseq is not None and not asked:
-            self._prack(transaction, dialog, rseq, None, now)
-
-    def acknowledge_progress(self, transaction: ClientInvite, dialog: Dialog, response: Response, now: float) -> None:
-        """A provisional answer to a re-INVITE of ours wants a PRACK like any other."""
-        rseq = rseq_of(response)
-        if rseq is not None and _in_sequence(transaction, dialog.remote_tag, rseq):
-            dialog.described = sdp_of(response) or dialog.described
-            self._prack(transaction, dialog, rseq, None, now)
-
-    def _prack(self, transaction: ClientInvite, dialog: Dialog, rseq: int, sdp: bytes | None, now: float) -> None:
-        """Acknowledge a provisional answer, with our answer when it made an offer."""
-        hop = dialog.next_hop()
-        request = dialog.request("PRACK", self._core.via(hop), body=sdp or b"")
-        request.headers.add("RAck", f"{rseq} {transaction.request.cseq.number} INVITE")
-        if sdp:
-            request.headers.add("Content-Type", SDP)
-        self._pracks += 1
-        self._core.send_request(request, hop, self, now)
-
-    def _on_prack_done(self, now: float) -> None:
-        self._pracks -= 1
-        if not self.over:
-            self.settle(now)
-
     def _invite_again(self, transaction: ClientInvite, now: float) -> None:
         """Repeat our INVITE with the interval that the peer wants (RFC 4028 7.3)."""
         refused = transaction.request
@@ -772,49 +640,16 @@ class Session:
         headers.add("CSeq", f"{refused.cseq.number + 1} INVITE")
         for name, value in self.changes.first_headers():
             headers.add(name, value)
-        for tag in list(self._early):
-            self._drop_early(tag)
-        self._owed.clear()
+        assert self._branches is not None
+        self._branches.drop_all(now)
         self.state = SessionState.CALLING
         request = Request("INVITE", refused.uri, headers, refused.body)
         self.client = self._core.send_invite(request, transaction.flow, self, now)
 
-    def _meet_early(self, transaction: ClientInvite, response: Response) -> Dialog | None:
-        """A provisional answer with a tag makes an early dialog (12.1)."""
-        tag = response.to_tag
-        if tag is None:
-            return None
-        known = self._early.get(tag)
-        if known is not None or len(self._early) >= MAX_FORKS:
-            return known
-        dialog = self._early[tag] = self._branch(transaction, response)
-        self._core.enter(dialog, self)
-        return dialog
-
-    def _branch(self, transaction: ClientInvite, response: Response) -> Dialog:
-        """The dialog with the branch that answers so."""
-        assert self._target is not None
-        dialog = Dialog.of_response(transaction.request, response, self._target, transaction.flow, self.contact)
-        dialog.exchange = Exchange.OFFERED if transaction.request.body else Exchange.OPEN
-        return dialog
-
-    def _drop_early(self, tag: str) -> None:
-        dialog = self._early.pop(tag, None)
-        if dialog is not None:
-            self._core.leave(dialog)
-
     def _confirm(self, transaction: ClientInvite, response: Response, now: float) -> Dialog:
-        """The first 2xx makes the dialog; its route set counts, not that of the early one (13.2.2.4)."""
-        dialog = self._branch(transaction, response)
-        early = self._early.pop(dialog.remote_tag, None)
-        if early is not None:
-            early.routes, early.target, early.remote = dialog.routes, dialog.target, dialog.remote
-            dialog = early
-        self.changes.forsake(self._early.values(), now)
-        self._owed = [each for each in self._owed if each[1] is dialog]
-        for tag in list(self._early):
-            self._drop_early(tag)
-        self.dialog = dialog
+        """The first 2xx to our INVITE makes the dialog."""
+        assert self._branches is not None
+        dialog = self.dialog = self._branches.confirm(transaction, response, now)
         self._core.enter(dialog, self)
         return dialog
 
@@ -867,7 +702,8 @@ class Session:
     def _close(self, now: float) -> None:
         """No timer, no INVITE of either side outlives the session by more than 64*T1."""
         self._held = None
-        self._owed.clear()
+        if self._branches is not None:
+            self._branches.close()
         self.changes.close(now)
         self._due.clear()
         self._core.watch(self)
@@ -893,15 +729,6 @@ class Session:
         self.state = SessionState.ENDED
         self._close(now)
         self._core.forget(self)
-
-
-def _in_sequence(transaction: ClientInvite, tag: str, rseq: int) -> bool:
-    """Whether a provisional answer of a branch is its next one, and then takes note of it (RFC 3262 4)."""
-    last = transaction.rseqs.get(tag)
-    if last is not None and rseq != last + 1:
-        return False
-    transaction.rseqs[tag] = rseq
-    return True
 
 
 def _conclude(dialog: Dialog, sdp: bytes | None) -> bytes | None:

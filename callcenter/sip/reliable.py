@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from callcenter.sip.body import SDP
 from callcenter.sip.errors import SipParseError
 
 if TYPE_CHECKING:
+    from callcenter.sip.dialog import Dialog
     from callcenter.sip.message import Request, Response
+    from callcenter.sip.transaction_client import ClientInvite
 
 TAG = "100rel"
 
@@ -87,3 +90,21 @@ def wants_reliable(request: Request, *, describes: bool) -> bool:
     if headers.get("Require") is not None and TAG in request.option_tags("Require"):
         return True
     return describes and TAG in request.option_tags("Supported")
+
+
+def in_sequence(transaction: ClientInvite, tag: str, rseq: int) -> bool:
+    """Whether a provisional answer of a branch is its next one, and then takes note of it (4)."""
+    last = transaction.rseqs.get(tag)
+    if last is not None and rseq != last + 1:
+        return False
+    transaction.rseqs[tag] = rseq
+    return True
+
+
+def prack(dialog: Dialog, via: str, rseq: int, cseq: int, sdp: bytes | None) -> Request:
+    """The PRACK of the provisional answer ``rseq`` to our INVITE ``cseq``; with our answer when it made an offer."""
+    request = dialog.request("PRACK", via, body=sdp or b"")
+    request.headers.add("RAck", f"{rseq} {cseq} INVITE")
+    if sdp:
+        request.headers.add("Content-Type", SDP)
+    return request

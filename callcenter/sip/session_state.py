@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+# A side that is busy with a change says when to come again: within 0 to 10 s (RFC 3261 14.2, RFC 3311 5.2).
+MAX_RETRY_AFTER = 10
+
 
 class SessionState(Enum):
     """Where a session stands. From ABANDONED on it is over for its user, and the endpoint finishes alone."""
