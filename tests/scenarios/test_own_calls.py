@@ -379,14 +379,9 @@ def test_a_hang_up_at_any_moment_leaves_nothing(
 async def other_line(world: World, amy: Phone, number: int) -> PhoneCall:
     """One more call of Amy's to Bob, whose outcome nobody waits for: a phone with many lines."""
     calling = asyncio.ensure_future(amy.dial_beside("bob"))
-    while amy.beside is None or amy.beside.leg.refusal is not None:
-        await asyncio.sleep(0.01)
-        if calling.done():
-            return calling.result()
     await world.settled()
-    line = amy.beside if amy.beside is not None else calling.result()
-    amy.beside = None
-    return line
+    line, amy.beside = amy.beside, None
+    return line if line is not None else await calling
 
 
 def short(world: World, *, agents: Mapping[str, str] | None = None, queues: Mapping[str, str] | None = None) -> None:
