@@ -25,6 +25,8 @@ from callcenter.sip.uri import Uri
 ASK_EVERY = 15.0
 OWED = 2
 
+HANDED_OVER = Ending(Side.SYSTEM, EndCause.TRANSFERRED, 0, "whom it had reached was handed over")
+
 
 class TalkEnd(Enum):
     """Who or what ended the talk, the caller's hang-up apart: that leaves the whole call."""
@@ -33,6 +35,7 @@ class TalkEnd(Enum):
     AGENT_LOST = "agent lost"
     TOO_LATE = "too late"
     NEVER_BEGAN = "never began"
+    HANDED_OVER = "handed over"
 
 
 async def talk(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand, music: Sequence[Clip]) -> TalkEnd:
@@ -56,10 +59,13 @@ async def talk(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand,
     try:
         with holds(caller, agent, music, lambda party: waiting.hold_changed(offer, party.side, holds=party.holds)):
             await asyncio.wait(
-                (agent.leg.ended, agent.sound.trouble, in_hand.withdrawn, missed), return_when=asyncio.FIRST_COMPLETED
+                (agent.leg.ended, agent.sound.trouble, in_hand.withdrawn, missed, call.handed_over),
+                return_when=asyncio.FIRST_COMPLETED,
             )
     finally:
         beside.cancel()
+    if call.handed_over.done():
+        return TalkEnd.HANDED_OVER
     if in_hand.withdrawn.done():
         return TalkEnd.TOO_LATE
     if agent.leg.ended.done() and agent.leg.ended.result().by is EndedBy.PEER:
@@ -82,8 +88,10 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     ending: Ending | None = None
     try:
         with holds(caller, other, music, hold_changed):
-            await asyncio.wait((other.leg.ended, other.sound.trouble), return_when=asyncio.FIRST_COMPLETED)
-        ending = ended_outside(other)
+            await asyncio.wait(
+                (other.leg.ended, other.sound.trouble, call.handed_over), return_when=asyncio.FIRST_COMPLETED
+            )
+        ending = HANDED_OVER if call.handed_over.done() else ended_outside(other)
         return ending
     finally:
         left = call.how_left()

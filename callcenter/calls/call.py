@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from callcenter.calls.dispatcher import HowLeft
+from callcenter.calls.dispatcher import HowLeft, OfferInHand, Waiting
 from callcenter.calls.party import Party
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Number
@@ -54,6 +56,22 @@ class Line:
     told: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OtherSide:
+    """Whom a call of an agent's own reached.
+
+    ``held`` is closed when they part: it gives back the party, and the place with the ACD. A colleague came by the
+    offer ``in_hand``, whose end ``waiting`` is told; somebody outside is at ``number``, by ``trunk``.
+    """
+
+    party: Party
+    held: ExitStack
+    waiting: Waiting | None = None
+    in_hand: OfferInHand | None = None
+    number: str = ""
+    trunk: str = ""
+
+
 class Call:
     """One call. Its script acquires; :meth:`close` gives everything back without waiting.
 
@@ -86,6 +104,9 @@ class Call:
         self.known = CallerKnown()
         self.line: Line | None = None
         self.ending: Ending | None = None
+        # Whom a call of an agent's own reached, and whether they were handed over to another call.
+        self.other: OtherSide | None = None
+        self.handed_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.since = services.clock.monotonic()
         self.stage = "arriving"
 
@@ -133,6 +154,17 @@ class Call:
             self.captured.language = client.language
             self.add(LanguageChosen(client.language))
         return True
+
+    def hand_over(self) -> OtherSide | None:
+        """Give whom this call reached to another call, whose they are to part with; None when there is nobody.
+
+        Never waits. This call ends by it.
+        """
+        other, self.other = self.other, None
+        if other is None or self.handed_over.done():
+            return None
+        self.handed_over.set_result(None)
+        return OtherSide(other.party, other.held.pop_all(), other.waiting, other.in_hand, other.number, other.trunk)
 
     def end(self, ending: Ending) -> None:
         """Note who ended the call and why; the first word counts."""

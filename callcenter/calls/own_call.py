@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import structlog
 
 from callcenter.acd.events import Ticket, TicketExpired, TicketRefused
-from callcenter.calls.bridge import TalkEnd, talk, talk_outside
-from callcenter.calls.call import Call
+from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk, talk_outside
+from callcenter.calls.call import Call, OtherSide
 from callcenter.calls.dialled import Colleague, Destination, Forbidden, Line, Outside, destination, home_of
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
 from callcenter.calls.flow import run_steps
@@ -19,6 +20,7 @@ from callcenter.calls.queueing import tell_phone_lost
 from callcenter.calls.ringing import ring_agent
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Number, ToQueue
+from callcenter.calls.sound import Sound
 from callcenter.calls.supervisor import Script, Supervisor
 from callcenter.media.plane import Clip
 from callcenter.model.facts import CallAnswered, CallArrived
@@ -78,7 +80,9 @@ class OwnCalls:
                 agent=agent,
             )
         )
-        self._supervisor.start(call, script_of(meant))
+        # One who is in a call already may want to bring both together: sound of one worker can be bridged.
+        others = self._supervisor.calls.get(view.call_id) if view is not None else None
+        self._supervisor.start(call, script_of(meant, others.caller.sound if others is not None else None))
         return True
 
 
@@ -95,46 +99,44 @@ def client_of(services: Services, agent: str, meant: Destination) -> Client:
             return settings.clients.get(home) or Client(home, "", ("",))
 
 
-def script_of(meant: Destination) -> Script:
+def script_of(meant: Destination, beside: Sound | None) -> Script:
     """What happens to a call of an agent's; meanwhile nobody is offered to whoever dialled."""
 
     async def run(call: Call) -> Ending:
         watch_caller(call)
         with call.services.dispatcher.own_call(call.agent, call.id):
+            description = await open_sound(call.caller, call.services.plane, call.id, beside=beside)
+            if isinstance(description, Ending):
+                return description
             match meant:
                 case Colleague(agent=agent):
-                    return await call_colleague(call, agent)
+                    return await call_colleague(call, agent, description)
                 case Line(queue=queue):
-                    return await call_queue(call, queue)
+                    return await call_queue(call, queue, description)
                 case Outside(number=number):
-                    return await call_outside(call, number)
+                    return await call_outside(call, number, description)
                 case Forbidden(status=status, why=why):
                     return Ending(Side.SYSTEM, EndCause.REJECTED, status, why)
 
     return run
 
 
-async def call_queue(call: Call, queue: str) -> Ending:
+async def call_queue(call: Call, queue: str, description: bytes) -> Ending:
     """Wait in a queue as callers do, and go where it sends them."""
-    description = await open_sound(call.caller, call.services.plane, call.id)
-    if isinstance(description, Ending):
-        return description
     refused = await pick_up(call.caller, description, lambda: call.add(CallAnswered()))
     return refused or await run_steps(call, (ToQueue(queue),))
 
 
-async def call_colleague(call: Call, agent_id: str) -> Ending:
-    """Ring another agent, who is the ACD's to reserve; while he is busy the colleague waits, with the own ringback."""
-    description = await open_sound(call.caller, call.services.plane, call.id)
-    if isinstance(description, Ending):
-        return description
+async def call_colleague(call: Call, agent_id: str, description: bytes) -> Ending:
+    """Ring another agent, who is the ACD's to reserve; while he is busy the colleague waits for him."""
     call.stage = f"dialling {agent_id}"
     ticket = Ticket(id=call.services.ids.new(), call_id=call.id, queue="", client="", agent=agent_id)
-    with call.services.dispatcher.queued(ticket, call.how_left) as waiting:
+    with ExitStack() as held:
+        waiting = held.enter_context(call.services.dispatcher.queued(ticket, call.how_left))
         while True:
             match await waiting.next():
                 case OfferInHand() as in_hand:
-                    if (end := await take_colleague(call, waiting, in_hand, description)) is not None:
+                    if (end := await take_colleague(call, waiting, in_hand, held, description)) is not None:
                         return end
                 case TicketExpired(reason=reason) | TicketRefused(reason=reason):
                     return not_taken(reason)
@@ -142,21 +144,23 @@ async def call_colleague(call: Call, agent_id: str) -> Ending:
                     raise AssertionError("no key leads away from a colleague")
 
 
-async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand, description: bytes) -> Ending | None:
+async def take_colleague(
+    call: Call, waiting: Waiting, in_hand: OfferInHand, held: ExitStack, description: bytes
+) -> Ending | None:
     """Ring the colleague's phones, answer the one who dialled, and let both talk; None when it came to nothing."""
     if in_hand.withdrawn.done():
         return None
     colleague = await ring_agent(call, waiting, in_hand, call.caller.leg.ring)
     if colleague is None:
         return None
-    try:
-        refused = await pick_up(call.caller, description, lambda: call.add(CallAnswered()))
-        if refused is not None:
-            return refused
-        end = await talk(call, colleague, waiting, in_hand, music_of(call))
-    finally:
-        colleague.close()
-    match end:
+    held.callback(colleague.close)
+    refused = await pick_up(call.caller, description, lambda: call.add(CallAnswered()))
+    if refused is not None:
+        return refused
+    call.other = OtherSide(colleague, held, waiting, in_hand)
+    match await talk(call, colleague, waiting, in_hand, music_of(call)):
+        case TalkEnd.HANDED_OVER:
+            return HANDED_OVER
         case TalkEnd.AGENT_HUNG_UP | TalkEnd.NEVER_BEGAN:
             waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
             return Ending(Side.AGENT, EndCause.AGENT_HANGUP)
@@ -169,22 +173,21 @@ async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand, des
             return Ending(Side.SYSTEM, EndCause.MEDIA_TIMEOUT, 0, "the colleague's phone was lost")
 
 
-async def call_outside(call: Call, number: str) -> Ending:
+async def call_outside(call: Call, number: str, description: bytes) -> Ending:
     """Dial a number outside, answer the agent when it is answered there, and let both talk."""
-    description = await open_sound(call.caller, call.services.plane, call.id)
-    if isinstance(description, Ending):
-        return description
     call.stage = f"dialling {number}"
     reached = await dial_outside(
         call.services, call.client, number, call.id, beside=call.caller.sound, on_ringing=call.caller.leg.ring
     )
     if isinstance(reached, NotReached):
         return Ending(*not_reached(reached.outcome), reached.detail)
-    try:
+    with ExitStack() as held:
+        held.callback(reached.party.close)
         refused = await pick_up(call.caller, description, lambda: call.add(CallAnswered()))
-        return refused or await talk_outside(call, reached.party, reached.number, reached.trunk, music_of(call))
-    finally:
-        reached.party.close()
+        if refused is not None:
+            return refused
+        call.other = OtherSide(reached.party, held, number=reached.number, trunk=reached.trunk)
+        return await talk_outside(call, reached.party, reached.number, reached.trunk, music_of(call))
 
 
 def music_of(call: Call) -> Sequence[Clip]:

@@ -270,6 +270,17 @@ class AgentLegEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentTookOver:
+    """An agent came into the call out of another, where ``offer`` had brought him, and hears the caller; ``queue`` is
+    what the caller came to him by.
+    """
+
+    offer: str
+    agent: str
+    queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutsideConnected:
     """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call."""
 
@@ -444,6 +455,7 @@ Body = (
     | CallHeld
     | CallResumed
     | AgentLegEnded
+    | AgentTookOver
     | OutsideConnected
     | OutsideLegEnded
     | QueueLeft

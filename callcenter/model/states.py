@@ -99,6 +99,7 @@ class EndCause(StrEnum):
     CANCELLED = "cancelled"
     FLOW_ENDED = "flow_ended"
     AGENT_HANGUP = "agent_hangup"
+    TRANSFERRED = "transferred"
     REJECTED = "rejected"
     MEDIA_TIMEOUT = "media_timeout"
     MEDIA_FAILED = "media_failed"
