@@ -84,7 +84,7 @@ async def test_agent_whose_phone_describes_its_sound_while_it_rings_is_put_throu
 async def test_caller_without_an_offer_is_offered_the_sound_presses_a_key_and_changes_by_update(
     switch: Switch, tmp_path: Path
 ) -> None:
-    tally = await sipp.call(tmp_path / "sipp", "delayed", switch.address(), TECH.alias, keys=TECH.key, talk=1.5)
+    tally = await sipp.call(tmp_path / "sipp", "delayed", switch.address(), TECH.alias, keys=TECH.keys, talk=1.5)
     assert tally.clean, tally
     saved = await switch.interaction()
     assert (saved["ended_by"], saved["intent"]) == ("caller", TECH.intent)
