@@ -57,6 +57,10 @@ async def ring_agent(
                 return None
             legs = [dial(call, offer.agent_id, binding, sound) for binding in phones]
             undo.callback(hang_up, legs)
+            # A phone may move its sound while it rings (RFC 3311); where several share one sound, none may.
+            party = Party(Side.AGENT, legs[0], sound, phones[0]) if len(legs) == 1 else None
+            if party is not None:
+                undo.callback(party.close)
 
             def rang() -> None:
                 waiting.rang(offer)
@@ -70,8 +74,9 @@ async def ring_agent(
                 waiting.give_back(offer, *failure(leg))
                 return None
             sound.signalled_from = leg.flow.remote.host
-            party = Party(Side.AGENT, leg, sound, phones[legs.index(leg)])
-            undo.callback(party.close)
+            if party is None:
+                party = Party(Side.AGENT, leg, sound, phones[legs.index(leg)])
+                undo.callback(party.close)
             answer = await leg.outcome()
             if not isinstance(answer, Answered) or answer.sdp is None:
                 raise BadDescription("its answer has no session description")

@@ -288,7 +288,9 @@ class Changes:
             self._core.send_request(request, hop, None, now)
 
     def on_update_response(self, response: Response, now: float) -> None:
-        """An answer to an UPDATE of ours."""
+        """An answer to an UPDATE of ours; behind the end of the session it tells nobody anything."""
+        if self._session.over:
+            return
         if response.status >= 200 and self._proposal is not None and self._proposal.by_update:
             if response.status < 300:
                 self._proposal.dialog.refresh(response)
@@ -338,7 +340,7 @@ class Changes:
     def on_failure(self, cause: EndedBy, now: float) -> None:
         """A re-INVITE or UPDATE of ours got no answer, or could not be sent."""
         session, proposal = self._session, self._proposal
-        if proposal is None:
+        if proposal is None or session.over:
             return
         self._proposal = None
         if proposal.offer is not None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from callcenter.sip.errors import SipParseError
-from callcenter.sip.headers import KEYS, Headers, Via, header_key, is_token
+from callcenter.sip.headers import KEYS, LISTS, MAX_VALUES, Headers, Via, header_key, is_token
 from callcenter.sip.message import Message, Request, Response
 from callcenter.sip.uri import Uri
 
@@ -169,6 +169,10 @@ def _check(message: Message) -> None:
     if len(set(single)) < len(single):
         twice = next(key for at, key in enumerate(single) if key in single[:at])
         raise SipParseError(f"More than one {twice}")
+    if sum([value.count(",") for key, _, value in message.headers.triples() if key in LISTS]) >= MAX_VALUES:
+        # Many in all: then each is looked at, so that nobody who reads one later is in for a surprise.
+        for key in {key for key, _, _ in message.headers.triples()} & LISTS:
+            message.headers.values(key)
     cseq = message.cseq
     message.vias, message.call_id, message.from_, message.to  # noqa: B018  reading them is the check
     message.contacts, message.routes, message.record_routes, message.max_forwards  # noqa: B018

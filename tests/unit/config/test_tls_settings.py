@@ -69,7 +69,7 @@ media: {advertised: 203.0.113.8}
         ("tls: {ca_file: none.pem}", "the file `none.pem` is not there"),
         ("advertised: [203.0.113.7, 203.0.113.8]", "there are two IPv4 addresses"),
         ("advertised: [a.example, b.example]", "there are two names"),
-        ("local_networks: [192.168.1.5/16]", "`192.168.1.5/16` is not a network"),
+        ("local_networks: [192.168.1.5/16]", "`192.168.1.5/16` is neither an address nor a network"),
         ('listen: [{transport: udp, host: "::", advertised: "203.0.113.7:99999"}]', "is not an address with a port"),
         ('listen: [{transport: udp, host: "::", advertised: "sip:me"}]', "is not an address with a port"),
     ],
