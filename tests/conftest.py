@@ -13,6 +13,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
 WIRE = TESTS / "wire"
+# Seconds for a test of the wire that names none itself: real phones start slowly on a busy machine.
+WIRE_TIMEOUT = 180
 
 # How long an input takes to make says something of the machine and of who else works on it, and nothing of the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -40,9 +42,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WireApa
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Marks what is under tests/wire, so that it can be left out."""
+    """Marks what is under tests/wire, so that it can be left out, and gives it more time."""
     if WIRE in item.path.parents:
         item.add_marker(pytest.mark.wire)
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(WIRE_TIMEOUT))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -52,6 +52,7 @@ def test_shell_scripts_parse() -> None:
         ROOT / "scripts" / "run",
         ROOT / "scripts" / "test",
         ROOT / "scripts" / "bench",
+        ROOT / "scripts" / "fuzz",
         ROOT / "scripts" / "prepare.sh",
         ROOT / ".ci" / "run",
     ):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -368,12 +368,12 @@ class Phone:
             raise self._failure(f"answers, and the caller is gone: {_end_of(call)}")
         return call
 
-    async def declines(self, status: int = 603) -> None:
+    async def declines(self, status: int = 603, headers: Iterable[tuple[str, str]] = ()) -> None:
         """Refuse the call that rings."""
         if not self._is_ringing():
             raise self._failure("should decline, and nothing rings")
         self._note(f"declines with {status}")
-        self._this_call().leg.reject(status)
+        self._this_call().leg.reject(status, headers=headers)
 
     async def hangs_up(self) -> None:
         """Hang up, whatever state the call is in. Nothing to wait for: the phone is free at once."""

@@ -125,4 +125,4 @@ async def publish(folder: Path, host: str, port: int, user: str, password: str, 
     """mosquitto_pub once, QoS 1 and MQTT 5; its status."""
     command = ["mosquitto_pub", "-V", "mqttv5", "-h", host, "-p", str(port), "-u", user, "-P", password, "-q", "1"]
     running = await process.start([*command, "-t", topic, "-m", payload], folder=folder)
-    return await asyncio.wait_for(running.wait(), 10)
+    return await asyncio.wait_for(running.wait(), PATIENCE)

@@ -113,8 +113,8 @@ async def test_our_own_broker_killed_in_the_middle_of_a_talk_gets_all_of_the_cal
         await talk(caller, agent, TECH)
         await until(lambda: numbers(floor) == story_of_calls(switch), "the events up to the talk")
         switch.kill_child(broker)
-        await until(lambda: floor.on(f"{ROOT}/status")[1:], "online again", 20)
-        await until(lambda: [m for m in floor.on(f"{ROOT}/status")[1:] if m.payload == b"online"], "online again", 20)
+        await until(lambda: floor.on(f"{ROOT}/status")[1:], "online again")
+        await until(lambda: [m for m in floor.on(f"{ROOT}/status")[1:] if m.payload == b"online"], "online again")
         await caller.hangup()
         await agent.event("CALL_CLOSED")
         await switch.interaction()
@@ -235,10 +235,10 @@ async def test_a_broker_that_is_not_there_or_hangs_delays_the_ring_by_pop_wait_a
                 assert told["acknowledged"] is False
                 assert told["took_ms"] < 2_500, "not the 5 s after which the broker is given up"
                 if hangs:
-                    await until(lambda: not broker_said(switch)[-1][0], "it is left", 15)
+                    await until(lambda: not broker_said(switch)[-1][0], "it is left")
                     assert "no acknowledgement within 5 s" in broker_said(switch)[-1][1]
                     broker.go_on()
-                    await until(lambda: broker_said(switch)[-1][0], "it is found again", 20)
+                    await until(lambda: broker_said(switch)[-1][0], "it is found again")
                 await caller.hangup()
                 await switch.interaction()
 

@@ -166,7 +166,8 @@ async def test_an_agent_who_is_added_registers_at_once_and_takes_a_call(tmp_path
         heard = await other.final(second)
         other.send(other.ack(second, heard))
         other.press(heard, TECH.key)
-        await gina.request("INVITE")
+        await until(lambda: len(switch.query("SELECT 1 FROM facts WHERE kind = 'CallConnected'")) == 2, "they talk")
+        assert gina.talked() == 1
         await hang_up(other, second, heard)
         await hang_up(caller, invite, answer)
         saved = await switch.interactions(2)
@@ -178,7 +179,7 @@ async def test_an_agent_who_is_added_registers_at_once_and_takes_a_call(tmp_path
         broker = switch.ready["mqtt"]
         arguments = ["-h", broker["host"], "-p", str(broker["port"]), "-u", "gina", "-P", password[2]]
         sub = await asyncio.create_subprocess_exec(
-            "mosquitto_sub", *arguments, "-t", "callcenter/v1/agents/gina/state", "-C", "1", "-W", "5",
+            "mosquitto_sub", *arguments, "-t", "callcenter/v1/agents/gina/state", "-C", "1", "-W", "30",
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         told, _ = await sub.communicate()

@@ -19,7 +19,7 @@ import pytest
 
 from tests.wire.switch import PYTHON_PATH
 
-UNDER_A_MINUTE = 55.0  # s
+TOLD_WITHIN = 150.0  # s; it takes under a minute where nothing else runs
 # Root's own interpreter may lie where nobody else can read it.
 ANYBODYS_PYTHON = shutil.which("python3", path="/usr/local/bin:/usr/bin") or sys.executable
 ANYBODYS_PATH = os.pathsep.join((PYTHON_PATH, sysconfig.get_path("purelib")))
@@ -35,7 +35,7 @@ async def demo(folder: Path, *options: str, user: str | None = None) -> tuple[in
         user=user, extra_groups=None if user is None else [],
     )  # fmt: skip
     try:
-        async with asyncio.timeout(UNDER_A_MINUTE):
+        async with asyncio.timeout(TOLD_WITHIN):
             told, _ = await running.communicate()
     finally:
         if running.returncode is None:

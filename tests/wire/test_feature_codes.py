@@ -27,7 +27,7 @@ async def dials(agent: Baresip, code: str) -> None:
     await agent.dial(code)
     await agent.event("CALL_ESTABLISHED", after=told)
     await until(lambda: agent.loudness() > SPOKEN_AT_LEAST, "the answer is spoken")
-    await agent.event("CALL_CLOSED", after=told, seconds=15)
+    await agent.event("CALL_CLOSED", after=told)
 
 
 async def test_an_agent_at_lunch_is_not_rung_and_one_who_is_back_is(switch: Switch, tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ async def test_an_agent_at_lunch_is_not_rung_and_one_who_is_back_is(switch: Swit
         await until(lambda: switch.query("SELECT 1 FROM facts WHERE kind = 'CallQueued'"), "the caller waits")
         await stays(lambda: agent.seen("CALL_INCOMING", told) is None, "who is at lunch is not rung", 1.0)
         await agent.dial(READY)
-        await agent.event("CALL_INCOMING", after=told, seconds=15)
+        await agent.event("CALL_INCOMING", after=told)
         await agent.accept()
         await caller.heard(agent.hz)
         await agent.heard(caller.hz)

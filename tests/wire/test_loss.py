@@ -21,7 +21,6 @@ SEED = 4475
 TALKERS, LEAVERS, WRONG = 60, 30, 10
 
 
-@pytest.mark.timeout(180)
 async def test_a_hundred_calls_over_a_line_that_loses_one_datagram_in_ten(switch: Switch, tmp_path: Path) -> None:
     if not sipp.can_press_keys():
         pytest.skip("sipp sends captured digits by a raw socket, which needs root")
@@ -93,7 +92,6 @@ def still_open(switch: Switch, relay: Relay) -> str:
     return "\n".join(f"{row['id']} is not over:\n{relay.told_of(row['id'])}" for row in rows)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_two_telephones_talk_hold_and_hang_up_over_such_a_line(switch: Switch, tmp_path: Path, seed: int) -> None:
     """What one side does reaches the other, if a little later."""

@@ -15,7 +15,6 @@ from tests.wire.wait import until
 CALLS = 50
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_fifty_calls_at_once_none_lost(switch: Switch, tmp_path: Path, transport: str) -> None:
     if not sipp.can_press_keys():

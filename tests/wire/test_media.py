@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.wire import process
 from tests.wire.floor import TECH
 from tests.wire.stub import Message, Stub
@@ -120,7 +118,6 @@ def facts(switch: Switch, kind: str) -> list[dict[str, Any]]:
     return [json.loads(row["body"]) for row in rows]
 
 
-@pytest.mark.timeout(120)
 async def test_a_killed_media_worker_ends_its_own_calls_only_and_is_replaced(tmp_path: Path) -> None:
     low, high = process.free_range(96)
     options = (

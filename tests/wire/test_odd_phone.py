@@ -25,7 +25,7 @@ class OddPhone:
 
     async def told(self, line: str, after: int = 0) -> None:
         """Waits until it has told this."""
-        await until(lambda: line in self.lines[after:], lambda: f"{line!r}; it told {self.lines[after:]}", 15)
+        await until(lambda: line in self.lines[after:], lambda: f"{line!r}; it told {self.lines[after:]}")
 
     def tell(self, command: str) -> None:
         """Gives it a command."""

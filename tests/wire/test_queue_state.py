@@ -38,7 +38,7 @@ async def test_the_monitor_sees_who_waits_and_a_late_one_sees_it_too(tmp_path: P
         await caller.dial(TECH.alias)
         await caller.event("CALL_ESTABLISHED")
         await caller.press(TECH.key)
-        await until(lambda: floor.on(STATE)[-1].json["waiting"] == 1, "one waits", 15)
+        await until(lambda: floor.on(STATE)[-1].json["waiting"] == 1, "one waits")
         assert floor.on(STATE)[-1].json["longest_since"]
         async with monitor(switch, tmp_path, "late") as late:
             message = await late.message(STATE)
@@ -48,7 +48,7 @@ async def test_the_monitor_sees_who_waits_and_a_late_one_sees_it_too(tmp_path: P
             lambda: bool(switch.query("SELECT 1 FROM facts WHERE kind = 'PositionAnnounced'")), "the place is told", 10
         )
         await caller.hangup()
-        await until(lambda: floor.on(STATE)[-1].json["waiting"] == 0, "nobody waits any more", 5)
+        await until(lambda: floor.on(STATE)[-1].json["waiting"] == 0, "nobody waits any more")
         record = await switch.interaction()
         assert record["outcome"] == "abandoned"
         assert not any(number in message.payload for message in floor.messages for number in (b"+1415", b"4155550"))

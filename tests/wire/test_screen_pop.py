@@ -233,4 +233,4 @@ async def test_a_dead_broker_delays_no_call_and_what_was_missed_follows(switch: 
                     if floor.granted:
                         break
         written = switch.query("SELECT MAX(seq) AS seq FROM facts WHERE call_id = ?", call)[0]["seq"]
-        await until(lambda: delivered() >= written, lambda: f"what the broker missed follows: {delivered()}", 15)
+        await until(lambda: delivered() >= written, lambda: f"what the broker missed follows: {delivered()}")

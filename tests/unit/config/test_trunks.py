@@ -143,7 +143,7 @@ MISTAKES = [
     (Code.UNKNOWN_KEY, f"carrier: {PEER}, «max_call»: 3}}", "`max_call` is not known", "`max_calls`"),
     (Code.FORM, f"carrier: {PEER}, login: «{{user: a, password: secret}}»}}", "does not stand in", "password_env:"),
     (Code.MISSING, f"carrier: {PEER}, login: «{{user: a}}»}}", "the password of `a` is missing", "password_env"),
-    (Code.FORM, f"carrier: {PEER}, accept: {{networks: [«198.51.100.7/24»]}}}}", "neither an address nor a network", "198.51.100.0/24"),
+    (Code.FORM, f"carrier: {PEER}, accept: {{networks: [«198.51.100.7/24»]}}}}", "nor a network", "198.51.100.0/24"),
     (Code.FORM, f"carrier: {PEER}, accept: {{networks: [«0.0.0.0/0»]}}}}", "is everybody", "the carrier's own"),
     (Code.MISSING, "carrier: «{peers: [203.0.113.7], register: {expires: 1h}}»", "needs a user", "add `login"),
     (Code.CHOICE, f"carrier: {PEER}, codecs: [«G729»]}}", "`G729` is not known", "PCMU, PCMA"),
