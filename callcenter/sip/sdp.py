@@ -35,6 +35,8 @@ Attributes = tuple[tuple[str, str | None], ...]
 _PLAIN = ("RTP/AVP", "RTP/AVPF")
 _SECURE = ("RTP/SAVP", "RTP/SAVPF")
 
+_NO_KEYS = "SRTP is offered, and no keys are taken: it is off, or the signalling is not TLS"
+
 
 class Direction(StrEnum):
     """Which way the sound goes, seen from whoever says it."""
@@ -504,9 +506,7 @@ def _first_served(
             continue
         crypto = next(iter(media.cryptos()), None) if security is not None else None
         if crypto is None and protocol in _SECURE:
-            missing = (
-                "SRTP is offered by no key that we take" if security else "SRTP is offered where keys are not safe"
-            )
+            missing = "SRTP is offered by no key that we take" if security else _NO_KEYS
             continue
         if crypto is None and security is not None and security.required:
             missing = "SRTP is required here, and plain RTP is offered"

@@ -334,6 +334,7 @@ class RealPeer(asyncio.DatagramProtocol):
         """Send one packet now."""
         assert self.negotiated is not None
         assert self.negotiated.remote is not None
+        self.sequence &= 0xFFFF  # tests leave some out
         packet = Packet(payload_type, self.sequence, self.timestamp, self.ssrc, payload, marker)
         self.sequence = (self.sequence + 1) & 0xFFFF
         (sock or self.rtp).sendto(self.seal(packet.to_bytes()), self.negotiated.remote)
