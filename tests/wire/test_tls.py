@@ -97,5 +97,6 @@ async def test_certificates_are_chosen_by_name_renewed_by_a_reload_and_old_tls_i
             await ask(switch, "reload")
         assert subject(await openssl(address, *trust)) == "tech", "the one in force stays"
         renewed.key.replace(tech.key)
-        await ask(switch, "reload")
+        (told,) = (await ask(switch, "reload"))["certificates"]
+        assert told.startswith("certificate for sip.tech.example, until ")
         assert subject(await openssl(address, *trust)) == "renewed"
