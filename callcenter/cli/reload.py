@@ -47,6 +47,8 @@ def run(options: argparse.Namespace) -> int:
         return 1
     calls = f"= {many(done['calls'], 'call')} up, {'none touched' if done['calls'] != 1 else 'not touched'}"
     print(f"  {calls:<50}  reloaded in {done['took_ms']} ms")
+    for certificate in done["certificates"]:
+        print(f"  ~ {certificate}")
     if done["passwords"]:
         rows = [(each["user"], each["sip"], each["mqtt"], each["name"]) for each in done["passwords"]]
         print(password_table(rows, done["credentials"]))

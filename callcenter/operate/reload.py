@@ -103,12 +103,13 @@ class Reloader:
             raise CommandError("the switch goes down: nothing is loaded")
         # From here to the end nothing waits: there is no moment with half of it in force.
         waiting = [change.path for change in reading.changes if change.waits]
-        if certificates is not None and (keyring := self._house.edges.keyring) is not None:
-            keyring.use(certificates)
+        keyring = self._house.edges.keyring
+        renewed = keyring.use(certificates) if keyring is not None and certificates is not None else ()
         self._house.reconfigure(settings, secrets, by, at_next_start=waiting)
         return {
             **told,
             "took_ms": round((clock.monotonic() - began) * 1000),
+            "certificates": [str(shown) for shown in renewed],
             "passwords": _passwords(settings, secrets),
             "credentials": str(secrets.path),
         }

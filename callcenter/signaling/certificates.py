@@ -155,15 +155,16 @@ class Keyring:
             shown = [self._self_made(files[0], now)]
         return Certificates(settings, shown, files, warnings)
 
-    def use(self, certificates: Certificates) -> None:
-        """For every connection from now on; those that are go on as they began. What is new is logged."""
+    def use(self, certificates: Certificates) -> tuple[Shown, ...]:
+        """For every connection from now on; those that are go on as they began. Returns what is new, and logs it."""
         before = self._current.shown if self._current is not None else ()
-        for shown in certificates.shown:
-            if shown not in before:
-                log.info("tls certificate in force", file=str(shown.file), certificate=str(shown))
+        renewed = tuple(shown for shown in certificates.shown if shown not in before)
+        for shown in renewed:
+            log.info("tls certificate in force", file=str(shown.file), certificate=str(shown))
         for warning in certificates.warnings:
             log.warning("tls certificate", warning=warning)
         self._current = certificates
+        return renewed
 
     def _self_made(self, files: CertificateFiles, now: datetime) -> Shown:
         assert files.key is not None

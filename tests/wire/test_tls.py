@@ -42,19 +42,26 @@ async def test_agent_whose_phone_registered_by_tls_is_called_over_it(
         assert (await switch.interaction())["outcome"] == "handled"
 
 
-async def test_call_over_ipv6_and_tls_has_sound_both_ways(switch: Switch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("caller_by", "agent_by"), [("tcp", "tls"), ("udp", "udp")])
+async def test_call_over_ipv6_has_sound_both_ways(
+    switch: Switch, tmp_path: Path, caller_by: str, agent_by: str
+) -> None:
+    """These phones signal by IPv6, and the caller describes its sound by IPv4: it is answered where it listens."""
     if switch.where_ipv6 is None:
         pytest.skip("this machine has no IPv6 on its loopback")
-    address = switch.ready["sip"]["tls"][1]
-    assert address.startswith("[")
-    agent = replace(agent_phone(switch, tmp_path, TECH, hz=AGENT_HZ, transport="tls"), registrar=address)
-    tcp = switch.ready["sip"]["tcp"][1]
-    async with agent, replace(caller_phone(switch, tmp_path, hz=CALLER_HZ, transport="tcp"), registrar=tcp) as caller:
+    there, here = (_ipv6(switch.ready["sip"][by]) for by in (agent_by, caller_by))
+    agent = replace(agent_phone(switch, tmp_path, TECH, hz=AGENT_HZ, transport=agent_by), registrar=there)
+    calling = replace(caller_phone(switch, tmp_path, hz=CALLER_HZ, transport=caller_by), registrar=here)
+    async with agent, calling as caller:
         await talk(caller, agent, TECH)
         await agent.heard(CALLER_HZ)
         await caller.heard(AGENT_HZ)
         await caller.hangup()
         await agent.event("CALL_CLOSED")
+
+
+def _ipv6(addresses: list[str]) -> str:
+    return next(address for address in addresses if address.startswith("["))
 
 
 async def openssl(address: str, *options: str) -> str:
@@ -97,5 +104,6 @@ async def test_certificates_are_chosen_by_name_renewed_by_a_reload_and_old_tls_i
             await ask(switch, "reload")
         assert subject(await openssl(address, *trust)) == "tech", "the one in force stays"
         renewed.key.replace(tech.key)
-        await ask(switch, "reload")
+        (told,) = (await ask(switch, "reload"))["certificates"]
+        assert told.startswith("certificate for sip.tech.example, until ")
         assert subject(await openssl(address, *trust)) == "renewed"

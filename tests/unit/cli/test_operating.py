@@ -208,7 +208,12 @@ def test_reload_says_what_changes_before_it_does_it_and_shows_new_passwords_once
     def answer(request: Mapping[str, Any]) -> Mapping[str, Any]:
         asked.append((request, capsys.readouterr().out))
         rows = [{"user": "eva", "sip": "word-1", "mqtt": "word-2", "name": "Eva"}]
-        done = {"took_ms": 38, "passwords": rows, "credentials": "/data/credentials.yaml"}
+        done = {
+            "took_ms": 38,
+            "certificates": ["certificate for a.example"],
+            "passwords": rows,
+            "credentials": "/data/credentials.yaml",
+        }
         return {"result": SEEN if request.get("dry") else {**SEEN, **done}}
 
     with switch(tmp_path, answer) as socket:
@@ -225,13 +230,14 @@ def test_reload_says_what_changes_before_it_does_it_and_shows_new_passwords_once
         "  ~ sip.realm                here → there    takes effect at the next start",
     ]
     assert re.match(r"  = 17 calls up, none touched +reloaded in 38 ms\n", told)
+    assert "  ~ certificate for a.example\n" in told
     assert "new passwords, shown only now; they are kept in /data/credentials.yaml" in told
     assert re.search(r"eva +word-1 +word-2 +Eva", told)
 
 
 def test_new_passwords_do_not_go_to_the_journal_of_a_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"user": "eva", "sip": "word-1", "mqtt": "word-2", "name": "Eva"}]
-    done = {**SEEN, "took_ms": 38, "passwords": rows, "credentials": "/data/credentials.yaml"}
+    done = {**SEEN, "took_ms": 38, "certificates": [], "passwords": rows, "credentials": "/data/credentials.yaml"}
     monkeypatch.setenv("JOURNAL_STREAM", "8:4711")
     ours, journal = socketpair()
     with ours, journal, ours.makefile("w") as out, switch(tmp_path, lambda asked: {"result": done}) as path:
