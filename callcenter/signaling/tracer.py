@@ -30,7 +30,7 @@ class Seen(NamedTuple):
 
 
 class Tracer:
-    """Keeps the last ``most`` messages. To keep one costs a microsecond; to look for one's Call-ID, some for each."""
+    """Keeps the last ``most`` messages. To keep one costs half a microsecond; to look for a Call-ID, two for each."""
 
     def __init__(self, clock: Clock, most: int) -> None:
         self._clock = clock

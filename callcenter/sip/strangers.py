@@ -7,7 +7,7 @@ The source of a datagram can be forged, and then what we answer goes to somebody
   said something within the dialog: the tag of ours in it came to nobody else;
 - no more than ``MAX_UNHEARD`` INVITEs of one source wait for that at a time: a caller's ACK takes one round trip.
 
-So a forger has us send less than 2 kB/s to any one address, whatever that costs him.
+So what a forger has us send beyond twice his own octets stays below 2 kB/s to any one address.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Of the octets of the request. Requests of real phones are longer than their answers.
 FACTOR = 2.0
-# With the 200 seven times in 16 s, one call in 80,000 fails where one message in ten is lost.
+# With the 200 seven times in 16 s, one call in 100,000 fails where one message in ten is lost.
 MESSAGES = 7
 MAX_UNHEARD = 10
 # Of the messages, those that are kept for the final answer, however long it rang before.
