@@ -376,16 +376,18 @@ class Changes:
         if not proposal.refresh:
             self._core.emit(ReinviteRejected(self._session.id, status))
             return
-        if proposal.by_update and status != 503:
+        # A proxy that wants a password within the dialog gets none: whether the session is over is for the peer to say.
+        challenged = status in (401, 407)
+        if proposal.by_update and status != 503 and not challenged:
             # Whatever it has against it: the next refresh is a re-INVITE.
             self._updates, self._refuses_update = False, True
         if self._agreed is None or self._session.early:
             return
-        if self._agreed.mutual or status == 503:
-            self._session.set_timer(Timer.SESSION_REFRESH, now + self._agreed.again_after)
-        else:
+        if challenged or (not self._agreed.mutual and status != 503):
             # A peer without session timers: whatever it answers, somebody is there.
             self.restart(now)
+        else:
+            self._session.set_timer(Timer.SESSION_REFRESH, now + self._agreed.again_after)
 
     # -- session timers ----------------------------------------------------------------------------------------------
 
