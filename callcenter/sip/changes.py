@@ -447,8 +447,9 @@ class Changes:
 
     def note_methods(self, message: Message) -> None:
         """Take note whether the peer takes UPDATE."""
-        if message.headers.get("Allow") is not None and not self._refuses_update:
-            self._updates = any("UPDATE" in each for each in message.headers.all("Allow"))
+        allow = message.headers.get("Allow")
+        if allow is not None and not self._refuses_update:
+            self._updates = "UPDATE" in allow or any("UPDATE" in each for each in message.headers.all("Allow"))
 
     def answered(self, offer: bytes | None) -> None:
         """Our description answered this offer of the peer's; None: it was an offer."""
