@@ -378,16 +378,18 @@ class Changes:
         if not proposal.refresh:
             self._core.emit(ReinviteRejected(self._session.id, status))
             return
-        if proposal.by_update and status != 503:
+        # A proxy that wants a password within the dialog gets none: whether the session is over is for the peer to say.
+        challenged = status in (401, 407)
+        if proposal.by_update and status != 503 and not challenged:
             # Whatever it has against it: the next refresh is a re-INVITE.
             self._updates, self._refuses_update = False, True
         if self._agreed is None or self._session.early:
             return
-        if self._agreed.mutual or status == 503:
-            self._session.set_timer(Timer.SESSION_REFRESH, now + self._agreed.again_after)
-        else:
+        if challenged or (not self._agreed.mutual and status != 503):
             # A peer without session timers: whatever it answers, somebody is there.
             self.restart(now)
+        else:
+            self._session.set_timer(Timer.SESSION_REFRESH, now + self._agreed.again_after)
 
     # -- session timers ----------------------------------------------------------------------------------------------
 
@@ -447,8 +449,9 @@ class Changes:
 
     def note_methods(self, message: Message) -> None:
         """Take note whether the peer takes UPDATE."""
-        if message.headers.get("Allow") is not None and not self._refuses_update:
-            self._updates = any("UPDATE" in each for each in message.headers.all("Allow"))
+        allow = message.headers.get("Allow")
+        if allow is not None and not self._refuses_update:
+            self._updates = "UPDATE" in allow or any("UPDATE" in each for each in message.headers.all("Allow"))
 
     def answered(self, offer: bytes | None) -> None:
         """Our description answered this offer of the peer's; None: it was an offer."""

@@ -34,12 +34,16 @@ def caller_unplugged(world: World, caller: Phone, agent: Phone) -> None:
     world.unplug(caller)
 
 
-async def quick_call(world: World, arm: Callable[[Phone, Phone], None]) -> None:
-    """A whole call in which nobody minds what the other does."""
+async def quick_call(world: World, arm: Callable[[Phone, Phone], None], *, unusual: bool = False) -> None:
+    """A whole call in which nobody minds what the other does.
+
+    An ``unusual`` one: the caller makes no offer, and the agent's phone describes its sound while it rings.
+    """
     amy = await world.agent("amy", english=5)
+    amy.early_media = unusual
     caller = await world.phone("+14155550100")
     arm(caller, amy)
-    call = caller.starts_dialling("1000")
+    call = caller.starts_dialling("1000", offers=not unusual)
     await world.sleep(0.2)
     if not call.leg.ended.done():
         await caller.press("1")
@@ -76,13 +80,14 @@ def test_in_steps_of_20_ms(leaves: Leaves) -> None:
             raise AssertionError(f"{leaves.__name__} at {moment_ms} ms") from error
 
 
+@pytest.mark.parametrize("unusual", [False, True], ids=["usual", "unusual"])
 @pytest.mark.parametrize("leaves", [caller_hangs_up, agent_hangs_up, agent_unplugged, caller_unplugged])
-def test_at_every_event(leaves: Leaves) -> None:
+def test_at_every_event(leaves: Leaves, unusual: bool) -> None:
     """At the fact itself, in the middle of whatever the switch is doing."""
     number, told = 0, 1
     while number < told:
         try:
-            world = tell(functools.partial(gone_at_fact, leaves, number))
+            world = tell(functools.partial(gone_at_fact, leaves, number, unusual))
             check(world)
         except BaseException as error:
             raise AssertionError(f"{leaves.__name__} at fact {number}") from error
@@ -100,7 +105,7 @@ async def gone_at(leaves: Leaves, moment_ms: int, world: World) -> None:
     await quick_call(world, arm)
 
 
-async def gone_at_fact(leaves: Leaves, number: int, world: World) -> None:
+async def gone_at_fact(leaves: Leaves, number: int, unusual: bool, world: World) -> None:
     """The quick call, with somebody gone as its fact of this number is told."""
     seen = 0
 
@@ -114,4 +119,4 @@ async def gone_at_fact(leaves: Leaves, number: int, world: World) -> None:
 
         world.house.stream.subscribe(watch)
 
-    await quick_call(world, arm)
+    await quick_call(world, arm, unusual=unusual)

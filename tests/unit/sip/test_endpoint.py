@@ -938,6 +938,9 @@ def test_every_live_thing_prints_itself() -> None:
     assert repr(it) == "<Endpoint 1 sessions, 1 transactions>"
     assert repr(it._core.sessions[session]) == f"<Session {session} <sip:ana@192.0.2.2>;tag=a established>"
     assert "accepted" in repr(next(iter(it._core.servers.values())))
+    ana, bob = NameAddr.parse("<sip:ana@192.0.2.2>"), NameAddr.parse("<sip:bob@192.0.2.1>")
+    called, _ = it.invite(target=ana.uri, flow=UDP, from_=bob, to=ana, sdp=OFFER, now=0.0)
+    assert repr(it._core.sessions[called]) == f"<Session {called} sip:ana@192.0.2.2 calling>"
 
 
 def test_an_ack_with_an_invented_to_tag_and_the_branch_of_its_invite_is_taken() -> None:

@@ -349,6 +349,23 @@ def test_peer_that_knows_no_session_timers_and_refuses_every_refresh_is_there_al
     assert ended(bob) == (EndedBy.PEER, 200)
 
 
+def test_proxy_that_wants_a_password_for_every_refresh_does_not_end_the_call() -> None:
+    wire, ana, bob, session = talking()
+    wire.fate = lambda _i, data: [] if data.startswith(b"UPDATE") else [0.01]
+    challenged: set[int] = set()
+    for _ in range(130):
+        wire.run(1)
+        for _, message in ana.sent_of("UPDATE"):
+            if message.cseq.number not in challenged:
+                challenged.add(message.cseq.number)
+                wire.deliver(ana, message.response(407).to_bytes(), ana.flow_to(bob))
+    assert len(challenged) == 1
+    assert len(ana.sent_of("INVITE")) == 1
+    ana.do("hangup", session)
+    wire.settle()
+    assert ended(bob) == (EndedBy.PEER, 200)
+
+
 # -- 422 -----------------------------------------------------------------------------------------------------------
 
 
