@@ -47,7 +47,6 @@ async def talk(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand,
         return TalkEnd.NEVER_BEGAN
     waiting.connected(offer)
     call.stage = f"talking to {offer.agent_id}"
-
     missed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def look_after_holder() -> None:

@@ -129,6 +129,11 @@ class Sound:
         return self._session.secure if self._session is not None else ""
 
     @property
+    def is_open(self) -> bool:
+        """Whether there is a session."""
+        return self._session is not None
+
+    @property
     def session(self) -> MediaSession:
         """The session. Asserts that it was opened."""
         assert self._session is not None, "the sound was not opened"
