@@ -160,7 +160,7 @@ class _Dialling:
             return last if last is not None else self._passed_over(trunk, why)
 
     def _passed_over(self, trunk: Trunk, why: str) -> _Failed:
-        self._tell(trunk, "", 503, why, self._services.clock.monotonic())
+        self._tell(trunk, "", 0, why, self._services.clock.monotonic())
         return _Failed(Unreachable(503, "Service Unavailable"), f"{trunk.id}: {why}", elsewhere=True)
 
     async def _by_hop(self, trunk: Trunk, line: Line, peer: Peer, hop: Hop) -> Reached | _Failed:
@@ -179,7 +179,7 @@ class _Dialling:
                 )
                 leg, failed = await self._invite(undo, trunk, peer, flow, description, sound)
                 if failed is None and leg.ending is not None:
-                    status = leg.ending.status
+                    status = leg.ending.status if leg.ending.by is EndedBy.PEER else 0
                     failed = self._judge(trunk, hop, leg, leg.ending, await leg.outcome())
                 elif failed is not None and failed.elsewhere:
                     trunk.silent(hop)

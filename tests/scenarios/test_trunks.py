@@ -64,6 +64,19 @@ async def test_numbers_of_a_trunk_are_read_as_it_writes_them(world: World) -> No
 
 
 @story()
+async def test_a_carrier_that_calls_at_the_registered_contact_says_in_to_which_number_was_dialled(
+    world: World,
+) -> None:
+    carrier = await world.carrier("carrier", ("acme", "open sesame"))
+    world.trunks(trunk(carrier, accept=accepts(carrier), **registers(carrier)), secrets=SECRETS)
+    await world.sleep(1)
+    call, outcome = await carrier.calls_in("acme", to=NUMBER)
+    assert isinstance(outcome, Answered)
+    assert [each.to_number for each in arrived(world)] == [NUMBER]
+    call.leg.hangup()
+
+
+@story()
 async def test_a_trunk_reaches_only_the_numbers_that_it_may(world: World) -> None:
     carrier = await world.carrier("carrier")
     world.trunks(trunk(carrier, accept=accepts(carrier), numbers=frozenset({"+18005550199"})))

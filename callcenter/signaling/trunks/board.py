@@ -150,6 +150,9 @@ class TrunkBoard:
             leg.reject(403)  # a reload took the trunk away this moment
             return False
         settings = trunk.settings
+        if settings.register is not None and leg.dialled == settings.register.user and leg.request is not None:
+            # Called at the Contact that we registered: the number that was dialled stands in To alone.
+            leg.dialled = leg.request.to.uri.number_or_user
         leg.dialled = settings.plan.to_e164(leg.dialled) or leg.dialled
         leg.remote_number = settings.plan.to_e164(leg.remote_number) or leg.remote_number
         trunk.counts.received += 1
