@@ -62,20 +62,22 @@ from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.runtime import memory
 from callcenter.runtime.clock import Clock, SystemClock
 from callcenter.runtime.errors import first_error
+from callcenter.signaling.certificates import Keyring, Shown
 from callcenter.signaling.doorkeeper import Doorkeeper
 from callcenter.signaling.leg import Leg
 from callcenter.signaling.network import SipNetwork
 from callcenter.signaling.registrar_shell import RegistrarShell
-from callcenter.signaling.settings import Listen
+from callcenter.signaling.settings import Listen, SipSettings, TlsSettings
 from callcenter.signaling.transport import Network, TransportError
 from callcenter.signaling.trunks.board import TrunkBoard
 from callcenter.signaling.trunks.gate import TrunkGate
 from callcenter.signaling.trunks.resolver import DnsResolver, Resolver
 from callcenter.signaling.trunks.trunk import Trunk
 from callcenter.signaling.user_agent import UserAgent
+from callcenter.sip.advertised import Advertised
 from callcenter.sip.digest import Credentials, DigestServer
 from callcenter.sip.endpoint import Endpoint
-from callcenter.sip.flow import Address, Flow
+from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.registrar import Binding, Registrar
 from callcenter.storage.database import StorageError
 from callcenter.storage.store import Storage
@@ -97,7 +99,7 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """What touches the world, and what a simulation puts in its place."""
+    """What touches the world, and what a simulation puts in its place. ``keyring``: where TLS is listened for."""
 
     clock: Clock
     random: Random
@@ -105,6 +107,7 @@ class Edges:
     plane: MediaPlane
     storage: Storage
     publisher: Publisher
+    keyring: Keyring | None = None
     resolver: Resolver = field(default_factory=DnsResolver)
 
 
@@ -125,9 +128,7 @@ class House:
         self.books = Books(storage.interactions.save)
         self.acd = Acd(settings.plan, epoch=storage.log.epoch)
         self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
-        self.endpoint = Endpoint(
-            random=random, agent_name=settings.sip.agent_name, advertised=advertised(settings.sip.advertised)
-        )
+        self.endpoint = Endpoint(random=random, agent_name=settings.sip.agent_name, advertised=advertised(settings.sip))
         self.supervisor = Supervisor(group)
         sip = settings.sip
         digest = DigestServer(sip.realm, secrets.nonce_key, algorithms=sip.digest)
@@ -365,20 +366,24 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
             dispatching.cancel()
 
 
-def advertised(host: str | None) -> Callable[[Flow], Address] | None:
-    """What we call ourselves towards peers: the configured host on the port that was reached."""
-    if host is None:
-        return None
-    return lambda flow: Address(host, flow.local.port)
+def advertised(sip: SipSettings) -> Callable[[Flow], Address] | None:
+    """What we call ourselves towards peers; None where that is the address by which they reached us."""
+    listeners = {(Transport[each.transport.upper()], each.port): each.advertised for each in sip.listen}
+    known = Advertised(sip.advertised, sip.local_networks, {at: to for at, to in listeners.items() if to is not None})
+    return known.address if known else None
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The switch takes calls: where it listens (with the true ports), its broker, if it runs one, and its socket."""
+    """The switch takes calls: where it listens (with the true ports), its broker, if it runs one, and its socket.
+
+    ``certificate``: the one that it shows by TLS to who names no server, where it listens for TLS.
+    """
 
     listeners: tuple[Listen, ...]
     broker: tuple[str, int] | None
     control: Path
+    certificate: Shown | None = None
 
 
 def run(
@@ -427,7 +432,8 @@ async def serve(
             life.begin(house)
             address = (broker.host, broker.port) if broker is not None and broker.running else None
             memory.settle()
-            on_ready(Ready(house.user_agent.network.listeners, address, control.path))
+            shown = edges.keyring.current.shown[0] if edges.keyring is not None else None
+            on_ready(Ready(house.user_agent.network.listeners, address, control.path, shown))
             reason = await life.over()
             log.info("going down", reason=reason, calls=len(house.supervisor.calls))
             await house.go_down(reason)
@@ -465,17 +471,34 @@ async def open_edges(
             on_state=broker_changed,
         )
         stack.push_async_callback(broker.close)
-    # Both start programs, and wait for them: together.
+    keyring = keyring_for(settings, clock)
+    # They start programs, and wait for them: together, and what reads files beside them.
     async with asyncio.TaskGroup() as starting:
         starting.create_task(plane.start(), name="start media workers")
         if broker is not None:
             starting.create_task(broker.start(), name="start the broker")
+        if keyring is not None:
+            starting.create_task(open_keyring(keyring, settings.sip.tls), name="read the certificates")
     await plane.prepare(settings.calls.prompts.clips())
     publisher = make_publisher(settings.mqtt, broker, storage, clock)
     stack.push_async_callback(publisher.close)
     await publisher.start()
-    network = SipNetwork(settings.sip.listen, clock)
-    return Edges(clock, random, network, plane, storage, publisher), broker
+    network = SipNetwork(settings.sip.listen, clock, keyring)
+    return Edges(clock, random, network, plane, storage, publisher, keyring), broker
+
+
+def keyring_for(settings: Settings, clock: Clock) -> Keyring | None:
+    """A keyring with nothing in it, where TLS is listened for."""
+    listen = [each for each in settings.sip.listen if each.transport == "tls"]
+    if not listen:
+        return None
+    hosts = [settings.switch.node, *settings.sip.advertised, *(each.host for each in listen)]
+    return Keyring(settings.switch.data / "tls", [host for host in hosts if host not in ("0.0.0.0", "::")], clock)
+
+
+async def open_keyring(keyring: Keyring, settings: TlsSettings) -> None:
+    """Read the certificates, or make one. Raises TransportError."""
+    keyring.use(await asyncio.to_thread(keyring.load, settings))
 
 
 def make_publisher(settings: MqttSettings, broker: MosquittoBroker | None, storage: Storage, clock: Clock) -> Publisher:

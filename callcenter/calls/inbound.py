@@ -81,7 +81,8 @@ async def take_up(party: Party, plane: MediaPlane, call_id: str, answered: Calla
         leg.reject(503, headers=(("Retry-After", str(error.retry_after)),))
         return Ending(Side.SYSTEM, EndCause.REJECTED, 503, str(error))
     except NotAcceptable as error:
-        leg.reject(488)
+        warning = str(error).replace('"', "'")
+        leg.reject(488, headers=(("Warning", f'399 callcenter "{warning}"'),))
         return Ending(Side.SYSTEM, EndCause.REJECTED, 488, str(error))
     except BadDescription as error:
         leg.reject(400)

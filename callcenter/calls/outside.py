@@ -172,7 +172,7 @@ class _Dialling:
             sound = Sound()
             undo.callback(sound.release)
             try:
-                flow = services.trunks.ways.flow(hop)
+                flow = services.trunks.ways.flow(hop, peer)
                 codecs = trunk.settings.codecs or None
                 description = await sound.open(
                     services.plane, self._call_id, flow, offer=None, beside=self._beside, codecs=codecs

@@ -20,6 +20,7 @@ from callcenter.media.plane import (
     NoPacket,
     PlayEnded,
 )
+from callcenter.signaling.families import host_for_sound
 from callcenter.sip.flow import Flow
 
 # Keys pressed ahead of the menus they are meant for; more than this is a child at the phone.
@@ -94,7 +95,7 @@ class Sound:
         self.signalled_from = flow.remote.host
         self._session = await plane.open(
             call_id,
-            local=flow.local.host,
+            local=host_for_sound(flow, offer),
             peer=flow.remote.host,
             on_event=self._take,
             offer=offer,

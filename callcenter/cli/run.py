@@ -123,11 +123,13 @@ def _with_sounds(settings: Settings) -> Settings:
 def trial_overrides() -> list[str]:
     """What a trial sets before the user's own ``--set``: loopback, free ports, a broker of its own."""
     hosts = ["127.0.0.1", *(["::1"] if _has_ipv6() else [])]
-    listen = [{"transport": transport, "host": host, "port": 0} for transport in ("udp", "tcp") for host in hosts]
+    transports = ("udp", "tcp", "tls")
+    listen = [{"transport": transport, "host": host, "port": 0} for transport in transports for host in hosts]
     foreign = ("url", "user", "password_env", "password_file", "ca_file", "cert_file", "key_file")
     return [
         "switch.drain_limit=0s",
         f"sip.listen={json.dumps(listen)}",
+        "sip.tls=~",
         "sip.advertised=~",
         "media.advertised=~",
         "mqtt.broker=embedded",
@@ -188,7 +190,7 @@ def trial_line(settings: Settings, secrets: Secrets, ready: Ready) -> str:
         {
             "ready": True,
             "version": __version__,
-            "sip": {**addresses, "realm": settings.sip.realm},
+            "sip": {**addresses, "realm": settings.sip.realm, **_certificate(ready)},
             "numbers": [
                 {
                     "number": number.number,
@@ -219,6 +221,11 @@ def trial_line(settings: Settings, secrets: Secrets, ready: Ready) -> str:
         },
         ensure_ascii=False,
     )
+
+
+def _certificate(ready: Ready) -> dict[str, Any]:
+    shown = ready.certificate
+    return {} if shown is None else {"certificate": {"file": str(shown.file), "sha256": shown.sha256}}
 
 
 def _broker(secrets: Secrets, ready: Ready) -> dict[str, Any] | None:
@@ -270,6 +277,9 @@ def ready_lines(settings: Settings, secrets: Secrets, ready: Ready) -> str:
     for number in settings.calls.numbers.values():
         others = f" (or {', '.join(number.aliases)})" if number.aliases else ""
         lines.append(f"  dial {number.number}{others} for {settings.calls.clients[number.client].name}")
+    if ready.certificate is not None and ready.certificate.self_made:
+        lines.append(f"  TLS by a self-made certificate, for trials: phones must trust {ready.certificate.file}")
+        lines.append(f"    SHA-256 {ready.certificate.sha256}")
     host = next((_reachable(each) for each in ready.listeners), "")
     lines.append(f"  agents register as {', '.join(settings.plan.agents)} at {host}; passwords: {secrets.path}")
     return "\n".join(lines)

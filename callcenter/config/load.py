@@ -39,7 +39,7 @@ from callcenter.media.settings import MediaSettings
 from callcenter.model.customer import normalise_number
 from callcenter.model.dial_plan import DialPlan
 from callcenter.publish.settings import Broker, MqttSettings
-from callcenter.signaling.settings import Listen, SipSettings
+from callcenter.signaling.settings import CertificateFiles, ClientCertificate, Listen, SipSettings, TlsSettings
 from callcenter.signaling.trunks.settings import Accept, Account, Outward, PasswordFrom, Peer, TrunkSettings
 from callcenter.sip.flow import Transport
 from callcenter.speech import prompts as speech
@@ -171,14 +171,15 @@ class _Loader:
         sounds = self._sounds(things, said or schema.Speech(), data)
         trunks = {name: self._trunk(name, trunk) for name, trunk in things.trunks.items()}
         mqtt_settings = self._mqtt(mqtt) if mqtt else None
-        media_settings = self._media(media) if media else None
+        media_settings = self._media(media, sip) if media and sip else None
+        sip_settings = self._sip(sip) if sip else None
         if self._problems.fatal:
             return None
         assert switch and sip and mqtt and acd  # noqa: PT018
-        assert mqtt_settings and media_settings  # noqa: PT018
+        assert mqtt_settings and media_settings and sip_settings  # noqa: PT018
         return Settings(
             switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit),
-            sip=_sip(sip),
+            sip=sip_settings,
             media=media_settings,
             plan=_plan(acd, things),
             calls=_calls(things, sip, mqtt, sounds),
@@ -282,6 +283,37 @@ class _Loader:
         self._problem(Code.FILE, path, f"the file `{node.value}` {state}", hint)
         return None
 
+    def _sip(self, sip: schema.Sip) -> SipSettings:
+        return SipSettings(
+            listen=tuple(_listen(each) for each in sip.listen),
+            tls=self._tls(sip.tls),
+            advertised=sip.advertised,
+            local_networks=sip.local_networks,
+            realm=sip.realm,
+            agent_name=sip.agent_name,
+            digest=sip.digest,
+            register_min=sip.register_.min,
+            register_max=sip.register_.max,
+            register_default=sip.register_.default,
+        )
+
+    def _tls(self, tls: schema.Tls) -> TlsSettings:
+        here: KeyPath = ("sip", "tls")
+        certificates = []
+        for at in range(len(tls.certificates)):
+            cert = self._file((*here, "certificates", at, "cert"), "it")
+            key = self._file((*here, "certificates", at, "key"), "it")
+            if cert is not None:
+                certificates.append(CertificateFiles(cert, key))
+        return TlsSettings(
+            certificates=tuple(certificates),
+            min_version=tls.min_version,
+            client_ca=self._file((*here, "client_ca"), "it"),
+            client_certificate=ClientCertificate(tls.client_certificate),
+            ca_file=self._file((*here, "ca_file"), "it"),
+            verify=tls.verify,
+        )
+
     def _mqtt(self, mqtt: schema.Mqtt) -> MqttSettings:
         self._look_at_environment(("mqtt", "password_env"), mqtt.password_env)
         return MqttSettings(
@@ -301,11 +333,17 @@ class _Loader:
     def _trunk(self, name: str, trunk: schema.Trunk) -> TrunkSettings:
         path: KeyPath = ("trunks", name)
         accept, register = trunk.accept, trunk.register_
-        peers = tuple(map(_peer, trunk.peers))
+        ca_file = self._file((*path, "tls", "ca_file"), "it")
+
+        def peer(written: schema.Peer) -> Peer:
+            transport = Transport[written.transport.upper()] if written.transport is not None else None
+            return Peer(written.host, written.port, transport, ca_file, trunk.tls.verify)
+
+        peers = tuple(map(peer, trunk.peers))
         login = self._account((*path, "login"), trunk.login) if trunk.login is not None else None
         outward = None
         if register is not None:
-            registrar = _peer(register.registrar) if register.registrar is not None else peers[0]
+            registrar = peer(register.registrar) if register.registrar is not None else peers[0]
             user = register.user or (login.user if login is not None else "")
             outward = Outward(registrar, user, round(register.expires))
         account = accept.account
@@ -322,7 +360,7 @@ class _Loader:
             qualify=None if math.isinf(trunk.qualify) else trunk.qualify,
             max_calls=trunk.max_calls,
             codecs=trunk.codecs or (),
-            outbound_proxy=_peer(trunk.outbound_proxy) if trunk.outbound_proxy is not None else None,
+            outbound_proxy=peer(trunk.outbound_proxy) if trunk.outbound_proxy is not None else None,
             from_domain=trunk.from_domain or "",
             trusted=trunk.trusted,
             numbers=frozenset(trunk.numbers or ()),
@@ -349,12 +387,13 @@ class _Loader:
                 warning=True,
             )
 
-    def _media(self, media: schema.Media) -> MediaSettings | None:
+    def _media(self, media: schema.Media, sip: schema.Sip) -> MediaSettings | None:
         try:
             return MediaSettings(
                 ports=media.ports,
                 workers=media.workers,
                 advertised=media.advertised,
+                local_networks=sip.local_networks,
                 silence_timeout=media.silence_timeout,
                 missing_after=media.missing_after,
                 codecs=media.codecs,
@@ -417,21 +456,9 @@ class _Loader:
         self._problems.add(code, self._root.place_of(path), dotted(self._root.existing(path)), message, hint)
 
 
-def _sip(sip: schema.Sip) -> SipSettings:
-    return SipSettings(
-        listen=tuple(Listen(each.transport, each.host, each.port) for each in sip.listen),
-        advertised=sip.advertised,
-        realm=sip.realm,
-        agent_name=sip.agent_name,
-        digest=sip.digest,
-        register_min=sip.register_.min,
-        register_max=sip.register_.max,
-        register_default=sip.register_.default,
-    )
-
-
-def _peer(peer: schema.Peer) -> Peer:
-    return Peer(peer.host, peer.port, Transport[peer.transport.upper()] if peer.transport is not None else None)
+def _listen(each: schema.ListenOn) -> Listen:
+    port = Transport[each.transport.upper()].default_port if each.port is None else each.port
+    return Listen(each.transport, each.host, port, each.advertised)
 
 
 def _dial_plan(plan: schema.DialPlan) -> DialPlan:

@@ -34,6 +34,7 @@ from callcenter.model.states import Intent
 from callcenter.publish.settings import Role
 from callcenter.signaling.trunks.settings import SIGN_OF_LIFE
 from callcenter.sip.digest import Algorithm
+from callcenter.sip.flow import Address
 from callcenter.speech.voices import Voice, parse
 
 
@@ -154,6 +155,44 @@ def _host(value: str) -> str:
         return value
 
 
+def _version(host: str) -> int:
+    """4 or 6 for an address, 0 for a name."""
+    try:
+        return ipaddress.ip_address(host).version
+    except ValueError:
+        return 0
+
+
+def _one_of_each_family(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    kinds = [{4: "IPv4 addresses", 6: "IPv6 addresses"}.get(_version(host), "names") for host in hosts]
+    for at, named in enumerate(kinds):
+        if named in kinds[:at]:
+            raise mistake(Code.FORM, f"there are two {named}", "write one of each family at most, or one name for both")
+    return hosts
+
+
+def _outside(value: Any) -> Address:
+    """``host`` or ``host:port``, an IPv6 address before a port in brackets; port 0 where none is written."""
+    text = str(value)
+    # An IPv6 address without brackets has no port: its last part would be mistaken for one.
+    host, colon, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "0")
+    if not port.isascii() or not port.isdigit() or len(port) > 5 or not bool(colon) <= int(port) < 65536:
+        hint = "write e.g. 203.0.113.7:5070 or [2001:db8::7]:5070"
+        raise mistake(Code.FORM, f"`{value}` is not an address with a port", hint)
+    return Address(_host(host), int(port))
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value.strip()))
+    except ValueError:
+        try:
+            hint = f"write {ipaddress.ip_network(value.strip(), strict=False)}"
+        except ValueError:
+            hint = "write it as 192.168.0.0/16 or fd00::/8"
+        raise mistake(Code.FORM, f"`{value}` is not a network", hint) from None
+
+
 def _ports(value: Any) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,5})\s*-\s*(\d{1,5})", str(value))
     if not found:
@@ -263,6 +302,15 @@ SpeakWord = Annotated[str, _form(r"customer|[a-z]{2,3}(-[A-Z]{2})?", "the tag of
 E164 = Annotated[str, _form(r"\+[1-9]\d{6,14}", "a number in E.164", _number_hint)]
 Alias = Annotated[str, _form(r"[a-z0-9*#._-]{1,32}", "a short number or word to dial", "write e.g. 1000 or welcome")]
 CodeKey = Annotated[str, _form(r"[0-9*#]{2,8}", "a code to dial", 'write 2 to 8 of 0 to 9, * and #, in quotes: "*21"')]
+Hosts = Annotated[
+    tuple[Annotated[str, AfterValidator(_host)], ...], BeforeValidator(_as_list), AfterValidator(_one_of_each_family)
+]
+Network = Annotated[str, AfterValidator(_network)]
+TlsVersion = Annotated[
+    str,
+    BeforeValidator(str),
+    _form(r"1\.[23]", "a version of TLS that is safe", 'write "1.2" or "1.3"; older ones are broken (RFC 8996)'),
+]
 Key = Annotated[str, _form(r"[0-9*#]", "a key of a telephone", 'write one of 0 to 9, "*" or "#"')]
 Prefix = Annotated[str, _form(r"\d{0,5}", "what is dialled before a number", 'write digits, as in "011", or ""')]
 Country = Annotated[str, _form(r"[1-9]\d{0,2}", "the code of a country", 'write it without plus, as in "1" or "44"')]
@@ -321,9 +369,10 @@ class Switch(Shape):
 class ListenOn(Shape):
     """One address that SIP listens on."""
 
-    transport: Literal["udp", "tcp"]
+    transport: Literal["udp", "tcp", "tls"]
     host: Annotated[str, AfterValidator(_address)]
-    port: Annotated[int, Field(ge=0, le=65535)] = 5060
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    advertised: Annotated[Address, BeforeValidator(_outside)] | None = None
 
 
 class Register(Shape):
@@ -347,14 +396,46 @@ ALL_ADDRESSES = (
     ListenOn(transport="udp", host="::", port=5060),
     ListenOn(transport="tcp", host="0.0.0.0", port=5060),
     ListenOn(transport="tcp", host="::", port=5060),
+    ListenOn(transport="tls", host="0.0.0.0", port=5061),
+    ListenOn(transport="tls", host="::", port=5061),
 )
+
+
+class CertificateOf(Shape):
+    """A certificate that we show, and its key."""
+
+    cert: str
+    key: str | None = None
+
+
+class Tls(Shape):
+    """``sip.tls``: how TLS proves who is who."""
+
+    certificates: Annotated[tuple[CertificateOf, ...], Field(max_length=64)] = ()
+    min_version: TlsVersion = "1.2"
+    client_ca: str | None = None
+    client_certificate: Literal["optional", "required"] = "optional"
+    ca_file: str | None = None
+    verify: bool = True
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Tls:
+        if self.client_certificate == "required" and self.client_ca is None:
+            raise mistake(
+                Code.MISSING,
+                "nobody is named who signs the certificates that are required",
+                "add `client_ca`, the file of their authority",
+            )
+        return self
 
 
 class Sip(Shape):
     """``sip``: signalling."""
 
     listen: Annotated[tuple[ListenOn, ...], _some(32)] = ALL_ADDRESSES
-    advertised: Annotated[str, AfterValidator(_host)] | None = None
+    tls: Tls = Tls()
+    advertised: Hosts = ()
+    local_networks: Annotated[tuple[Network, ...], BeforeValidator(_as_list)] = ()
     realm: Annotated[str, _form(r'[^"\\\x00-\x1f]{1,64}', "a realm", "write a plain word, e.g. callcenter")] = (
         "callcenter"
     )
@@ -371,7 +452,7 @@ class Media(Shape):
 
     ports: Annotated[tuple[int, int], BeforeValidator(_ports)] = (16384, 32767)
     workers: Annotated[Annotated[int, Field(ge=1, le=256)] | None, _none_for("auto")] = None
-    advertised: Annotated[str, AfterValidator(_host)] | None = None
+    advertised: Hosts = ()
     silence_timeout: Positive = 60.0
     missing_after: Positive = 5.0
     codecs: Annotated[tuple[Literal["PCMU", "PCMA"], ...], _some(8)] = CODECS  # type: ignore[assignment]
@@ -656,7 +737,7 @@ def _one_password(account: AccountShape, *places: str | None) -> AccountShape:
     raise mistake(Code.MISSING, f"the password of `{account.user}` is missing", hint)
 
 
-def _network(value: str) -> str:
+def _source(value: str) -> str:
     try:
         network = ipaddress.ip_network(value)
     except ValueError as error:
@@ -672,13 +753,16 @@ def _network(value: str) -> str:
 class Accept(Shape):
     """Whom we take for a trunk."""
 
-    networks: Annotated[
-        tuple[Annotated[str, AfterValidator(_network)], ...], _some(200), BeforeValidator(_as_list)
-    ] = ()
-    certificates: Annotated[
-        tuple[Annotated[str, AfterValidator(_host)], ...], _some(20), BeforeValidator(_as_list)
-    ] = ()
+    networks: Annotated[tuple[Annotated[str, AfterValidator(_source)], ...], _some(200), BeforeValidator(_as_list)] = ()
+    certificates: Annotated[tuple[Name, ...], _some(20), BeforeValidator(_as_list)] = ()
     account: Accepted | None = None
+
+
+class TrunkTls(Shape):
+    """Whom we trust to be a trunk that we call by TLS."""
+
+    ca_file: str | None = None
+    verify: bool | None = None
 
 
 class RegisterAt(Shape):
@@ -700,6 +784,7 @@ class Trunk(Shape):
     max_calls: Annotated[int, Field(ge=1, le=10_000)] = 30
     codecs: Annotated[tuple[Literal["PCMU", "PCMA"], ...], _some(8)] | None = None
     outbound_proxy: PeerOrHost | None = None
+    tls: TrunkTls = TrunkTls()
     from_domain: Annotated[str, AfterValidator(_host)] | None = None
     trusted: bool = False
     numbers: Annotated[tuple[E164, ...], _some(10_000)] | None = None

@@ -19,8 +19,11 @@ class MediaSettings:
     workers: int | None = None
     """Worker processes; None: one a core."""
 
-    advertised: str | None = None
-    """The address written into session descriptions, where the machine stands behind a NAT with a public address."""
+    advertised: tuple[str, ...] = ()
+    """The addresses written into session descriptions, one for each family, where the machine stands behind a NAT."""
+
+    local_networks: tuple[str, ...] = ()
+    """Networks (CIDR) on our side of the NAT: to peers there none of that is told."""
 
     silence_timeout: float = 60.0
     """Seconds without a packet from a peer that should send, until the leg is told to be silent."""
@@ -49,8 +52,9 @@ class MediaSettings:
         pairs = (high + 1 - (low + low % 2)) // 2
         if pairs < (self.workers or 1):
             raise ValueError(f"ports: {low} to {high} holds {pairs} pairs of ports, too few for the workers")
-        if self.advertised is not None and not _is_address(self.advertised):
-            raise ValueError(f"advertised: {self.advertised} is no IP address")
+        for address in self.advertised:
+            if not _is_address(address):
+                raise ValueError(f"advertised: {address} is no IP address")
         if not self.silence_timeout > 0:
             raise ValueError("silence_timeout: write a duration longer than nothing")
         if not self.missing_after > 0:

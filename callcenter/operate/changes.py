@@ -28,7 +28,13 @@ HASHES = frozenset({"sip_md5", "sip_sha256", "mqtt"})
 
 # What is in force only from the next start on; the rest is from the next call on.
 AT_NEXT_START: tuple[str, ...] = ("switch", "sip", "media", "mqtt", "customers")
-AT_ONCE: tuple[Path, ...] = (("switch", "drain_limit"), ("sip", "max_calls"), ("mqtt", "pop_wait"), ("mqtt", "monitor"))
+AT_ONCE: tuple[Path, ...] = (
+    ("switch", "drain_limit"),
+    ("sip", "max_calls"),
+    ("sip", "tls"),
+    ("mqtt", "pop_wait"),
+    ("mqtt", "monitor"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ def in_force(old: Settings, new: Settings) -> Settings:
     return dataclasses.replace(
         new,
         switch=dataclasses.replace(old.switch, drain_limit=new.switch.drain_limit),
-        sip=old.sip,
+        sip=dataclasses.replace(old.sip, tls=new.sip.tls),
         media=old.media,
         mqtt=dataclasses.replace(old.mqtt, monitor=new.mqtt.monitor),
         storage=old.storage,

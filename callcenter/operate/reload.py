@@ -18,6 +18,8 @@ from callcenter.operate.changes import Change, changes, in_force
 from callcenter.operate.life import Life, Phase
 from callcenter.publish.mqtt import BrokerError
 from callcenter.publish.settings import MqttLogin
+from callcenter.signaling.certificates import Certificates
+from callcenter.signaling.transport import TransportError
 from callcenter.speech.prompts import PromptError
 
 if TYPE_CHECKING:
@@ -95,12 +97,14 @@ class Reloader:
         if revision is not None and revision != reading.settings.revision:
             raise CommandError("the files have changed since they were looked at, nothing is loaded: look again")
         told = self._told(reading)
-        settings, secrets = await self._made_ready(reading.settings)
+        settings, secrets, certificates = await self._made_ready(reading.settings)
         if self._life.phase is Phase.ENDING:
             # Its last word is said, and perhaps its log closed.
             raise CommandError("the switch goes down: nothing is loaded")
         # From here to the end nothing waits: there is no moment with half of it in force.
         waiting = [change.path for change in reading.changes if change.waits]
+        if certificates is not None and (keyring := self._house.edges.keyring) is not None:
+            keyring.use(certificates)
         self._house.reconfigure(settings, secrets, by, at_next_start=waiting)
         return {
             **told,
@@ -125,8 +129,11 @@ class Reloader:
         names = {path.name for path in settings.folder.glob("*.y*ml")} if settings.folder.is_dir() else set()
         return Reading(in_force(house.settings, settings), tuple(found), len(names))
 
-    async def _made_ready(self, settings: Settings) -> tuple[Settings, Secrets]:
-        """Everything that can fail or takes its time, done while the old configuration is in force."""
+    async def _made_ready(self, settings: Settings) -> tuple[Settings, Secrets, Certificates | None]:
+        """Everything that can fail or takes its time, done while the old configuration is in force.
+
+        Certificates are read in any case: their files are renewed under the same name.
+        """
         house = self._house
         try:
             if settings.sounds.jobs:
@@ -134,11 +141,13 @@ class Reloader:
             known = {clip.path for clip in house.settings.calls.prompts.clips()}
             await house.edges.plane.prepare(clip for clip in settings.calls.prompts.clips() if clip.path not in known)
             secrets = await self._aside(lambda: self._accounts(settings))
+            keyring = house.edges.keyring
+            certificates = await self._aside(lambda: keyring.load(settings.sip.tls)) if keyring is not None else None
             if self._broker is not None:
                 await self._broker.set_logins(secrets.logins)
-        except (PromptError, MediaError, SecretsError, BrokerError) as error:
+        except (PromptError, MediaError, SecretsError, BrokerError, TransportError) as error:
             raise CommandError(f"{error}; the running configuration is untouched") from None
-        return settings, secrets
+        return settings, secrets, certificates
 
     def _told(self, reading: Reading) -> dict[str, Any]:
         return {

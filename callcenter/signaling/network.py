@@ -1,41 +1,41 @@
-"""SipNetwork: the real network: UDP and TCP, IPv4 and IPv6, each listener its own socket."""
+"""SipNetwork: the real network: UDP, TCP and TLS, IPv4 and IPv6, each listener its own socket."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
 
 from callcenter.runtime.clock import Clock
-from callcenter.signaling.settings import Listen
-from callcenter.signaling.sockets import WILDCARDS, NoSuchFamily, PortInUse, family_of
-from callcenter.signaling.tcp import TcpTransport
+from callcenter.signaling.certificates import Keyring
+from callcenter.signaling.settings import Listen, TlsPeer
+from callcenter.signaling.sockets import WILDCARDS, NoSuchFamily, PortInUse, family_of, local_address
+from callcenter.signaling.stream import StreamTransport
 from callcenter.signaling.transport import Receiver, TransportError
 from callcenter.signaling.udp import UdpTransport
 from callcenter.sip.flow import Address, Flow, Transport
 
 # A port that is free for UDP may be taken for TCP: then another one is tried, and so on.
 TRIES_FOR_ONE_PORT = 20
-# Where a socket is pointed to learn our address on the way there; nothing is sent to it.
-DISCARD_PORT = 9
 
 log = structlog.get_logger()
 
 
 class SipNetwork:
-    """Listens as configured and carries messages. Listeners with port 0 all get one and the same free port.
+    """Listens as configured and carries messages. Listeners with port 0 all get one and the same free port, those for
+    TLS another. TLS needs a ``keyring`` that something was loaded into.
 
     A wildcard address of a family that the machine does not have (``::`` without IPv6) is left out, with a warning.
     """
 
-    def __init__(self, listen: Sequence[Listen], clock: Clock) -> None:
+    def __init__(self, listen: Sequence[Listen], clock: Clock, keyring: Keyring | None = None) -> None:
         self._listen = tuple(listen)
+        self._keyring = keyring
         self._clock = clock
         self._listeners: tuple[Listen, ...] = ()
         self._udp: UdpTransport | None = None
-        self._tcp: TcpTransport | None = None
+        self._streams: StreamTransport | None = None
 
     @property
     def listeners(self) -> tuple[Listen, ...]:
@@ -46,9 +46,10 @@ class SipNetwork:
         """Listen on everything configured, or on nothing. Raises TransportError with one clear line."""
         assert self._udp is None, "opened already"
         for tries_left in reversed(range(TRIES_FOR_ONE_PORT)):
-            self._udp, self._tcp = UdpTransport(receiver), TcpTransport(receiver, self._clock)
+            self._udp = UdpTransport(receiver)
+            self._streams = StreamTransport(receiver, self._clock, self._keyring)
             try:
-                self._listeners = await self._open_all(self._udp, self._tcp)
+                self._listeners = await self._open_all(self._udp, self._streams)
             except PortInUse:
                 self.close()
                 if not tries_left or all(listen.port for listen in self._listen):
@@ -64,8 +65,8 @@ class SipNetwork:
         if flow.transport is Transport.UDP:
             if self._udp is not None:
                 self._udp.send(flow, data, key)
-        elif self._tcp is not None:
-            self._tcp.send(flow, data, key)
+        elif self._streams is not None:
+            self._streams.send(flow, data, key)
 
     def address_towards(self, transport: Transport, host: str) -> Address:
         """Our address as ``host`` reaches it. Raises TransportError."""
@@ -76,43 +77,45 @@ class SipNetwork:
         fitting = {listen.host: listen.port for listen in ours if family_of(listen.host) == family}
         if not fitting:
             raise TransportError(f"nothing listens for {transport.value} where {host} could reach it")
-        local = _local_address(family, host)
+        local = local_address(family, host)
         if local not in fitting and WILDCARDS[family] not in fitting:
             local = next(iter(fitting))
         return Address(local, fitting.get(local) or fitting[WILDCARDS[family]])
 
+    def expect(self, remote: Address, peer: TlsPeer) -> None:
+        """Who must be at ``remote`` when it is called by TLS; else its address must stand in its certificate."""
+        if self._streams is not None:
+            self._streams.expect(remote, peer)
+
+    def peer_names(self, connection: int) -> tuple[str, ...]:
+        """Whom the certificate of the connection's peer names, that was verified; nobody where there is none."""
+        return self._streams.peer_names(connection) if self._streams is not None else ()
+
     def close(self) -> None:
         """Close everything. May be called twice."""
-        for transport in (self._udp, self._tcp):
+        for transport in (self._udp, self._streams):
             if transport is not None:
                 transport.close()
-        self._udp = self._tcp = None
+        self._udp = self._streams = None
         self._listeners = ()
 
-    async def _open_all(self, udp: UdpTransport, tcp: TcpTransport) -> tuple[Listen, ...]:
+    async def _open_all(self, udp: UdpTransport, streams: StreamTransport) -> tuple[Listen, ...]:
         opened: list[Listen] = []
         missing: NoSuchFamily | None = None
-        free_port = 0
+        # UDP and TCP share a number; TLS is TCP too, and needs another.
+        free_ports = {True: 0, False: 0}
         for listen in self._listen:
+            private = Transport[listen.transport.upper()].private
             try:
-                wanted = listen if listen.port else replace(listen, port=free_port)
-                true = udp.open(wanted) if listen.transport == "udp" else await tcp.open(wanted)
+                wanted = listen if listen.port else replace(listen, port=free_ports[private])
+                true = udp.open(wanted) if listen.transport == "udp" else await streams.open(wanted)
             except NoSuchFamily as error:
                 missing = error
                 log.warning("sip.listen.left_out", reason=str(error))
                 continue
             if not listen.port:
-                free_port = true.port
+                free_ports[private] = true.port
             opened.append(true)
         if not opened:
             raise missing or TransportError("nothing to listen on: sip: listen is empty")
         return tuple(opened)
-
-
-def _local_address(family: socket.AddressFamily, host: str) -> str:
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((host, DISCARD_PORT))
-        except OSError as error:
-            raise TransportError(f"no way to {host}: {error.strerror}") from error
-        return str(probe.getsockname()[0])

@@ -80,7 +80,7 @@ class RegistrarShell:
                 self._registrar.load(aor, tuple(_as_lost(binding) for binding in saved))
         # Connections went with the restart: who listens nowhere else registers again.
         for aor in self._registrar.drop_connection(LOST):
-            self._store.save(aor, self.bindings(aor))
+            self._store.save(aor, self._flows(aor))
         for aor in loaded:
             if bindings := self.bindings(aor):
                 self._on_change(aor, bindings)
@@ -145,9 +145,11 @@ class RegistrarShell:
         return f"<RegistrarShell {self._digest.realm}>"
 
     def _changed(self, aor: str) -> None:
-        bindings = self.bindings(aor)
-        self._store.save(aor, bindings)
-        self._on_change(aor, bindings)
+        self._store.save(aor, self._flows(aor))
+        self._on_change(aor, self.bindings(aor))
+
+    def _flows(self, aor: str) -> tuple[Binding, ...]:
+        return self._registrar.flows(aor, self._driver.now())
 
 
 def _as_lost(binding: Binding) -> Binding:

@@ -11,6 +11,9 @@ from callcenter.sip.flow import Address
 
 WILDCARDS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 
+# Where a socket is pointed to learn our address on the way there; nothing is sent to it.
+DISCARD_PORT = 9
+
 # What a machine without IPv6 says to ``::``.
 NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
 
@@ -38,6 +41,16 @@ def true_address(bound: socket.socket) -> Address:
     """Where a socket is bound, the port that the kernel chose included."""
     name = bound.getsockname()
     return Address(name[0], name[1])
+
+
+def local_address(family: socket.AddressFamily, host: str) -> str:
+    """Our address on the way to a host, an address of that family. Raises TransportError."""
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((host, DISCARD_PORT))
+        except OSError as error:
+            raise TransportError(f"no way to {host}: {error.strerror}") from error
+        return str(probe.getsockname()[0])
 
 
 def bind(listen: Listen, kind: socket.SocketKind) -> socket.socket:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from callcenter.signaling.settings import Listen
+from callcenter.signaling.settings import Listen, TlsPeer
 from callcenter.sip.flow import Address, Flow, Transport
 
 if TYPE_CHECKING:
@@ -61,6 +61,17 @@ class Network(Protocol):
 
         Raises TransportError: not an IP address, no way there, or nothing listens for it.
         """
+        ...
+
+    def peer_names(self, connection: int) -> tuple[str, ...]:
+        """Whom the certificate of the connection's peer names, once it was verified: subject, DNS names, URIs.
+
+        Nobody without TLS, without a certificate, or when the connection is gone.
+        """
+        ...
+
+    def expect(self, remote: Address, peer: TlsPeer) -> None:
+        """Who must be at ``remote`` when it is called by TLS; else its address must stand in its certificate."""
         ...
 
     def close(self) -> None:

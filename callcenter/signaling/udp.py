@@ -11,6 +11,7 @@ from callcenter.signaling.settings import Listen
 from callcenter.signaling.sockets import WILDCARDS, bind, family_of, true_address
 from callcenter.signaling.transport import Receiver
 from callcenter.sip.flow import Address, Flow, Transport
+from callcenter.sip.stun import answer, is_stun
 
 # So many datagrams are taken before the loop sees to others; a burst does not starve the timers.
 DRAIN = 64
@@ -22,6 +23,8 @@ MAX_PEERS = 4096
 # Kept alive by some bytes that are no message (RFC 5626 3.5.1 for streams; many phones do it over UDP too).
 KEEP_ALIVE_OCTETS = b"\r\n\0 "
 MAX_KEEP_ALIVE = 8
+# No SIP message begins below this; STUN does.
+MIN_LETTER = 0x20
 
 # Missing in Python's socket module before 3.12; the same on every Linux.
 IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)
@@ -119,7 +122,12 @@ class _UdpSocket:
             if size > MAX_KEEP_ALIVE or data.strip(KEEP_ALIVE_OCTETS):
                 ours = ancillary[0][2] if ancillary else b""
                 flow = self._flows.get((ours, *peer)) or self._flow(ours, peer)
-                self._receiver.datagram(data, flow)
+                if data[0] < MIN_LETTER and is_stun(data):
+                    # RFC 5626 3.5.2: it is no message, and the core has no part in it.
+                    if (told := answer(data, flow.remote)) is not None:
+                        self.send(flow, told)
+                else:
+                    self._receiver.datagram(data, flow)
 
     def _flow(self, ours: bytes, peer: tuple[str | int, ...]) -> Flow:
         host, port = str(peer[0]), int(peer[1])

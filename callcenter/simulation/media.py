@@ -36,6 +36,7 @@ from callcenter.media.plane import (
     host_port,
 )
 from callcenter.media.settings import MediaSettings
+from callcenter.sip.advertised import Advertised
 from callcenter.sip.sdp import (
     PCMA,
     PCMU,
@@ -673,10 +674,9 @@ class SimMediaPlane:
     ) -> SimMediaSession:
         """A session for one leg. Raises NoCapacity, NotAcceptable, BadDescription."""
         assert beside is None or isinstance(beside, SimMediaSession), "sessions of one plane stand beside each other"
-        advertised = self.settings.advertised
-        host = advertised if advertised is not None and (":" in advertised) == (":" in local) else local
+        advertised = Advertised(self.settings.advertised, self.settings.local_networks)
         description = Description(
-            host,
+            advertised.host(local, peer or ""),
             chosen_codecs(self.settings, codecs),
             self._random.getrandbits(48),
             prefer=beside.description.codec if beside is not None else None,

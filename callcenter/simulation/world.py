@@ -204,7 +204,7 @@ class World:
             await self.publisher.start()
             network = self.hosts[SWITCH] = self.network.host(SWITCH, PORT)
             edges = Edges(
-                self.clock, self.random, network, self.as_plane(), self.storage, self.publisher, self.resolver
+                self.clock, self.random, network, self.as_plane(), self.storage, self.publisher, resolver=self.resolver
             )
             settings = replace(self.settings, plan=self.plan)
             self.house = await process.enter_async_context(open_house(settings, self.secrets, edges))

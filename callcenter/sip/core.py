@@ -82,8 +82,9 @@ class Core:
         address = self._advertised(flow)
         transport = flow.transport
         # sips means TLS already, and UDP is what no parameter means.
-        plain = transport is Transport.UDP or scheme == "sips"
-        params = () if plain else (("transport", transport.value.lower()),)
+        secure = scheme == "sips"
+        silent = transport is Transport.UDP or (secure and (transport is Transport.TLS or not transport.private))
+        params = () if silent else (("transport", transport.parameter),)
         return f"<{Uri(scheme, user, None, address.host, address.port, params)}>"
 
     def session_headers(self, contact: str) -> list[tuple[str, str]]:

@@ -271,13 +271,14 @@ def flow_towards(uri: Uri, flow: Flow) -> Flow:
     """
     if not uri.is_sip:
         return flow
-    spelled = uri.param("transport")
-    if uri.scheme == "sips":
-        transport = Transport.TLS
-    elif spelled and spelled.upper() in Transport.__members__:
-        transport = Transport[spelled.upper()]
-    elif spelled:
-        return flow
+    private = uri.scheme == "sips"
+    if spelled := uri.param("transport"):
+        named = Transport.named(spelled, private=private)
+        if named is None:
+            return flow
+        transport = named
+    elif private:
+        transport = flow.transport if flow.transport.private else Transport.TLS
     else:
         transport = flow.transport
     host = uri.param("maddr") or uri.host

@@ -110,7 +110,7 @@ class Endpoint:
         agent_name: str = "callcenter",
         advertised: Callable[[Flow], Address] | None = None,
         accept_methods: Sequence[str] = ("REGISTER",),
-        supported: Sequence[str] = ("path",),
+        supported: Sequence[str] = ("path", "outbound"),
         limits: Limits = Limits(),
     ) -> None:
         self.healthy = True
@@ -496,8 +496,7 @@ class Endpoint:
             user, trunk = ("", admitted.trunk) if isinstance(admitted, FromTrunk) else (admitted, "")
             tag = core.tag()
             server = core.accept_invite(request, flow, None, now)
-            # 12.1.1: who calls a sips URI is answered with one.
-            contact = core.contact(flow, request.uri.user, "sips" if request.uri.scheme == "sips" else "sip")
+            contact = core.contact(flow, request.uri.user, _scheme_of_contact(request, peer))
             session = Session.incoming(core, tag, server, contact, flow, now)
             server.user, server.tag = session, tag
             core.sessions[tag] = session
@@ -611,6 +610,13 @@ def _seen_from(request: Request, flow: Flow) -> Request:
     if seen is not via:
         request.note_via(seen)
     return request
+
+
+def _scheme_of_contact(request: Request, peer: NameAddr) -> str:
+    """12.1.1: who calls a sips URI, or comes from one, is answered with one."""
+    routes = request.record_routes
+    uris = (request.uri, routes[0].uri if routes else peer.uri)
+    return "sips" if any(uri.scheme == "sips" for uri in uris) else "sip"
 
 
 def _own_address(flow: Flow) -> Address:

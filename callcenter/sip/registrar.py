@@ -1,4 +1,4 @@
-"""Registrar: where the phones of an address of record are (RFC 3261 10.3, RFC 3327)."""
+"""Registrar: where the phones of an address of record are (RFC 3261 10.3, RFC 3327, RFC 5626)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 from callcenter.sip.dialog import flow_towards, literal
 from callcenter.sip.flow import Address, Flow
+from callcenter.sip.headers import NameAddr
 from callcenter.sip.timers import Deadlines
 from callcenter.sip.uri import Uri
 
 if TYPE_CHECKING:
-    from callcenter.sip.headers import NameAddr
     from callcenter.sip.message import Request
 
 # An expiry below the minimum but above this many seconds must be borne (10.3, step 7).
 ALWAYS_LONG_ENOUGH = 3_600
+# How often a phone keeps its flow open, in seconds (RFC 5626 5.4 and 7.2): NATs forget UDP soon, connections late.
+FLOW_TIMER_UDP, FLOW_TIMER_STREAM = 30, 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Binding:
 
     Requests go to ``contact`` by ``flow``, the way the REGISTER came, with ``path`` as their Route. ``q`` is from 0
     to 1, ``expires_at`` in seconds of the caller's ``now``; ``instance`` is the phone's own id (RFC 5626), if it has
-    one.
+    one, and ``reg_id`` from 1 on tells its flows apart: a phone with two reaches us by either, and is called by one.
     """
 
     contact: Uri
@@ -36,6 +38,7 @@ class Binding:
     path: tuple[str, ...] = ()
     instance: str | None = None
     user_agent: str | None = None
+    reg_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +109,31 @@ class Registrar:
         headers = [("Contact", _spelled(binding, now)) for binding in after]
         # RFC 3327 5.3: the phone sees the path that its requests will come by.
         path = request.headers.values("Path")
-        if path and any(binding.path for binding in after):
+        through_path = bool(path) and any(binding.path for binding in after)
+        if through_path:
             headers.append(("Path", ", ".join(path)))
-            headers.append(("Supported", "path"))
+        if any(binding.reg_id and binding.call_id == request.call_id for binding in after):
+            # RFC 5626 6: the phone learns that it is reached by the flow that it keeps open, and how often it should.
+            headers.append(("Require", "outbound"))
+            headers.append(("Flow-Timer", str(FLOW_TIMER_STREAM if flow.reliable else FLOW_TIMER_UDP)))
+        if through_path or _speaks_outbound(request):
+            headers.append(("Supported", "path, outbound"))
         return RegisterAnswer(200, tuple(headers), _places(before) != _places(after), self.bindings(aor, now))
 
     def bindings(self, aor: str, now: float) -> tuple[Binding, ...]:
-        """Where the address of record can be reached: the best q first, among equals the latest."""
-        return tuple(sorted(self._alive(aor, now), key=lambda binding: -binding.q))
+        """Where the address of record can be reached: the best q first, among equals the latest.
+
+        Of a phone with several flows it is the latest; the next one stands in when that is gone (RFC 5626 3.3).
+        """
+        found: list[Binding] = []
+        for binding in self._alive(aor, now):
+            if not binding.reg_id or all(binding.instance != each.instance for each in found):
+                found.append(binding)
+        return tuple(sorted(found, key=lambda binding: -binding.q))
+
+    def flows(self, aor: str, now: float) -> tuple[Binding, ...]:
+        """All that is bound, the latest first: what is to be stored."""
+        return self._alive(aor, now)
 
     @property
     def deadline(self) -> float | None:
@@ -173,26 +193,35 @@ class Registrar:
             return ()
         fresh: list[Binding] = []
         kept = list(bindings)
+        outbound = _speaks_outbound(request)
+        if outbound and len(contacts) > 1 and any(_reg_id(contact) for contact in contacts):
+            raise _Refused(400, "One contact for each reg-id")
         for contact in contacts:
             expires = self._granted(contact, request)
             uri = contact.uri
             if not uri.is_sip:
                 raise _Refused(400, "Contact is no SIP URI")
             instance = contact.param("+sip.instance") or None
+            reg_id = _reg_id(contact) if outbound and instance is not None else 0
+            if reg_id and not _first_hop_is_outbound(request):
+                raise _Refused(439, "First Hop Lacks Outbound Support")
             for binding in bindings:
+                if reg_id and binding.reg_id and (binding.instance, binding.reg_id) != (instance, reg_id):
+                    # Another flow, or another phone's: two behind two NATs may have the same contact.
+                    continue
                 if binding.contact.matches(uri):
                     _in_order(binding, request)
                     if binding in kept:
                         kept.remove(binding)
                 elif instance is not None and binding.instance == instance and binding in kept:
-                    # RFC 5626: the same phone at a new place; its old one is dead.
+                    # RFC 5626: the same phone at a new place, or its flow opened anew; the old one is dead.
                     kept.remove(binding)
             fresh = [binding for binding in fresh if not binding.contact.matches(uri)]
             if expires:
                 fresh.append(
                     Binding(
                         contact=uri,
-                        flow=_way_to(uri, request, flow),
+                        flow=flow if reg_id else _way_to(uri, request, flow),
                         q=_q(contact),
                         expires_at=now + expires,
                         call_id=request.call_id,
@@ -200,6 +229,7 @@ class Registrar:
                         path=tuple(request.headers.values("Path")),
                         instance=instance,
                         user_agent=request.headers.get("User-Agent"),
+                        reg_id=reg_id,
                     )
                 )
         if len(fresh) > self._max_bindings:
@@ -233,6 +263,24 @@ def _q(contact: NameAddr) -> float:
     return q if 0.0 <= q <= 1.0 else 1.0
 
 
+def _speaks_outbound(request: Request) -> bool:
+    return "outbound" in request.option_tags("Supported") or "outbound" in request.option_tags("Require")
+
+
+def _reg_id(contact: NameAddr) -> int:
+    """Which of its flows a phone registers (RFC 5626 4.2); 0 where it does not say."""
+    written = contact.param("reg-id") or ""
+    return int(written) if written.isascii() and written.isdigit() and len(written) <= 10 else 0
+
+
+def _first_hop_is_outbound(request: Request) -> bool:
+    """Whether the flow ends here, or at a proxy that says that it keeps flows apart (RFC 5626 6)."""
+    if len(request.vias) < 2:
+        return True
+    path = request.headers.values("Path")
+    return bool(path) and NameAddr.parse(path[-1]).uri.has_param("ob")
+
+
 def _way_to(contact: Uri, request: Request, flow: Flow) -> Flow:
     """How to reach a contact: where its REGISTER came from, so that a NAT lets us through.
 
@@ -247,6 +295,8 @@ def _way_to(contact: Uri, request: Request, flow: Flow) -> Flow:
 
 def _spelled(binding: Binding, now: float) -> str:
     q = "" if binding.q == 1.0 else f";q={binding.q:.3g}"
+    if binding.reg_id:
+        q = f';+sip.instance="{binding.instance}";reg-id={binding.reg_id}{q}'
     # A phone that matches its own contact sees it as it wrote it.
     return f"<{binding.contact}>{q};expires={max(0, round(binding.expires_at - now))}"
 
@@ -263,6 +313,8 @@ def _without_connection(binding: Binding, connection: int) -> Binding | None:
         return binding
     if binding.path:
         return replace(binding, flow=replace(flow, connection=0))
+    if binding.reg_id:
+        return None  # the flow is the binding (RFC 5626 3.2)
     contact = binding.contact
     port = contact.port or flow.transport.default_port
     here = literal(contact.host)

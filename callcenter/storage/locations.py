@@ -79,6 +79,7 @@ def _plain(binding: Binding) -> dict[str, Any]:
         "path": list(binding.path),
         "instance": binding.instance,
         "user_agent": binding.user_agent,
+        "reg_id": binding.reg_id,
     }
 
 
@@ -86,7 +87,7 @@ def _binding(values: dict[str, Any], expires_at: float) -> Binding:
     flow = values["flow"]
     return Binding(
         contact=Uri.parse(values["contact"]),
-        flow=Flow(Transport(flow["transport"]), Address(*flow["local"]), Address(*flow["remote"])),
+        flow=Flow(Transport[flow["transport"]], Address(*flow["local"]), Address(*flow["remote"])),
         q=values["q"],
         expires_at=expires_at,
         call_id=values["call_id"],
@@ -94,4 +95,5 @@ def _binding(values: dict[str, Any], expires_at: float) -> Binding:
         path=tuple(values["path"]),
         instance=values["instance"],
         user_agent=values["user_agent"],
+        reg_id=values.get("reg_id", 0),
     )

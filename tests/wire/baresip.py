@@ -48,6 +48,7 @@ class Baresip:
     codec: str = "PCMU"
     listen: int = 0  # its SIP port
     own_address: str = ""  # that of its sound, where it would not guess right
+    ca_file: str = ""  # whom it trusts by TLS; empty: everybody
     events: list[Event] = field(default_factory=list)
     _process: Process | None = None
     _reader: asyncio.Task[None] | None = None
@@ -79,9 +80,10 @@ class Baresip:
 
     def _config(self, speech: Path, control: int) -> str:
         lines = [
-            f"sip_listen 127.0.0.1:{self.listen}",
+            f"sip_listen {'[::1]' if self.registrar.startswith('[') else '127.0.0.1'}:{self.listen}",
             f"audio_source aufile,{speech}",
             *([f"net_interface {self.own_address}"] if self.own_address else []),
+            *([f"sip_cafile {self.ca_file}"] if self.ca_file else []),
             "audio_player aubridge,nowhere",  # the one of aufile brings baresip 1.1 down when a call is held
             "audio_srate 8000",
             "audio_channels 1",

@@ -45,3 +45,23 @@ async def test_the_configured_address_stands_in_contact_and_description(tmp_path
         # What is advertised cannot be reached from here; the dialog is, by the way that it came.
         bye = phone.in_dialog("BYE", invite, answer)
         assert (await phone.final(bye)).status == 200
+
+
+async def test_phones_on_our_side_of_the_nat_are_told_the_inner_address(tmp_path: Path) -> None:
+    options = (
+        "--set", 'sip.advertised=[203.0.113.7, "2001:db8::7"]',
+        "--set", 'media.advertised=[203.0.113.8, "2001:db8::8"]',
+        "--set", "sip.local_networks=[127.0.0.0/8]",
+    )  # fmt: skip
+    async with Switch(tmp_path, options=options) as switch:
+        inside = [(switch.where, "127.0.0.1", "c=IN IP4 127.0.0.1")]
+        outside = [(switch.where_ipv6, "[2001:db8::7]", "c=IN IP6 2001:db8::8")] if switch.where_ipv6 else []
+        for where, contact, sound in (*inside, *outside):
+            assert where is not None
+            async with Stub(where) as phone:
+                invite = phone.invite(TECH.alias)
+                answer = await phone.final(invite)
+                assert answer.status == 200
+                assert f"@{contact}:" in answer.header("Contact")
+                assert sound in answer.body
+                assert (await phone.final(phone.in_dialog("BYE", invite, answer))).status == 200

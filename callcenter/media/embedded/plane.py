@@ -35,6 +35,7 @@ from callcenter.media.plane import (
     WorkerStatus,
 )
 from callcenter.media.settings import MediaSettings
+from callcenter.sip.advertised import Advertised
 from callcenter.sip.sdp import PCMA, PCMU
 
 log = structlog.get_logger(__name__)
@@ -232,6 +233,7 @@ class EmbeddedPlane:
 
     def __init__(self, settings: MediaSettings, random: Random | None = None) -> None:
         self._settings = settings
+        self._advertised = Advertised(settings.advertised, settings.local_networks)
         self._random = random or SystemRandom()
         self._workers: list[WorkerProcess] = []
         self._keepers: list[asyncio.Task[None]] = []
@@ -297,7 +299,10 @@ class EmbeddedPlane:
         assert beside is None or isinstance(beside, EmbeddedSession), "sessions of one plane stand beside each other"
         codec = beside.description.codec if beside is not None else None
         description = Description(
-            self._advertised(local), chosen_codecs(self._settings, codecs), self._random.getrandbits(48), prefer=codec
+            self._advertised.host(local, peer or ""),
+            chosen_codecs(self._settings, codecs),
+            self._random.getrandbits(48),
+            prefer=codec,
         )
         if offer is not None:
             description.check(offer)
@@ -402,10 +407,6 @@ class EmbeddedPlane:
         capacity = sum(worker.capacity for worker in self._workers if worker.alive)
         most = self._settings.max_sessions
         return capacity if most is None else min(capacity, most)
-
-    def _advertised(self, local: str) -> str:
-        advertised = self._settings.advertised
-        return advertised if advertised is not None and (":" in advertised) == (":" in local) else local
 
     # The workers
 

@@ -286,8 +286,8 @@ def test_a_trial_of_a_real_floor_stays_on_loopback_and_off_the_real_broker(tmp_p
     settings = load_text(tmp_path, real, *trial_overrides())
     assert {each.host for each in settings.sip.listen} <= {"127.0.0.1", "::1"}
     assert {each.port for each in settings.sip.listen} == {0}
-    assert {each.transport for each in settings.sip.listen} == {"udp", "tcp"}
-    assert (settings.sip.advertised, settings.media.advertised) == (None, None)
+    assert {each.transport for each in settings.sip.listen} == {"udp", "tcp", "tls"}
+    assert (settings.sip.advertised, settings.media.advertised) == ((), ())
     assert (settings.mqtt.url, settings.mqtt.user, settings.mqtt.port) == (None, None, 0)
     own = load_text(tmp_path, real, *trial_overrides(), "sip.listen=[{transport: udp, host: 127.0.0.1, port: 5999}]")
     assert own.sip.listen == (Listen("udp", "127.0.0.1", 5999),)

@@ -31,7 +31,7 @@ calls: {timeout: 7s, retries: 1, goodbye: hello, invalid: hello}
 
 def test_a_whole_floor_arrives_as_plain_values(tmp_path: Path) -> None:
     settings = load_text(tmp_path, GOOD + MORE)
-    assert settings.sip.advertised == "pbx.example.org"
+    assert settings.sip.advertised == ("pbx.example.org",)
     assert (settings.sip.register_min, settings.sip.register_default, settings.sip.register_max) == (30, 120, 3600)
     assert (settings.media.ports, settings.media.workers, settings.media.silence_timeout) == ((20000, 20100), 2, 90.0)
     assert (settings.mqtt.broker, settings.mqtt.port, settings.calls.pop_wait) == (Broker.EMBEDDED, 0, 0.08)

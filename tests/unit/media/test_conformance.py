@@ -670,7 +670,7 @@ async def test_ipv6(house: House) -> None:
     assert call.of(FirstPacket, first)[0].source.startswith("[::1]:")
 
 
-@with_settings(advertised="203.0.113.7")
+@with_settings(advertised=("203.0.113.7",))
 async def test_the_advertised_address_is_described(house: House) -> None:
     call = Call(house)
     session = await call.incoming(house.peer("amy"))

@@ -21,7 +21,7 @@ def test_the_defaults_are_good() -> None:
         ({"ports": (20000, 70000)}, "ports"),
         ({"ports": (20001, 20002)}, "0 pairs"),
         ({"ports": (20000, 20003), "workers": 3}, "too few"),
-        ({"advertised": "pbx.example.com"}, "advertised"),
+        ({"advertised": ("pbx.example.com",)}, "advertised"),
         ({"workers": 0}, "workers"),
         ({"silence_timeout": 0.0}, "silence_timeout"),
         ({"max_sessions": 0}, "max_sessions"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import uvloop
 
 from callcenter.runtime.clock import SystemClock
-from callcenter.signaling import tcp, udp
+from callcenter.signaling import stream, udp
 from callcenter.signaling.network import SipNetwork
 from callcenter.signaling.settings import Listen
 from callcenter.signaling.transport import TransportError
@@ -73,8 +74,8 @@ class Side:
         return Flow(transport, ours, remote)
 
     def connections(self) -> int:
-        assert self.network._tcp is not None
-        return len(self.network._tcp)
+        assert self.network._streams is not None
+        return len(self.network._streams)
 
     def address(self, transport: Transport, host: str = "127.0.0.1") -> Address:
         return self.network.address_towards(transport, host)
@@ -190,6 +191,27 @@ async def test_keep_alives_over_udp_are_no_messages(open_side: OpenSide) -> None
         other.network.send(flow, data, "k")
     await until_true(lambda: len(side.ear.datagrams) == 2)
     assert [data for data, _ in side.ear.datagrams] == [b"jaK", OPTIONS]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_phone_that_asks_by_stun_is_told_where_it_is_seen_and_sip_hears_nothing(
+    open_side: OpenSide, host: str
+) -> None:
+    side = await open_side()
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as peer:
+        peer.bind((host, 0))
+        peer.setblocking(False)
+        asked = bytes.fromhex("000100002112a442") + b"twelve octet"
+        for data in (asked[:-1], asked, OPTIONS):
+            peer.sendto(data, (host, side.network.listeners[0].port))
+        told, source = await receive(peer)
+        assert source[1] == side.network.listeners[0].port
+        assert told[:20] == bytes.fromhex("0101") + struct.pack("!H", len(told) - 20) + asked[4:]
+        assert struct.unpack("!H", told[26:28])[0] ^ 0x2112 == peer.getsockname()[1]
+        await until_true(lambda: side.ear.datagrams)
+    # What is not quite STUN is for the parser to refuse.
+    assert [data for data, _ in side.ear.datagrams] == [asked[:-1], OPTIONS]
 
 
 async def test_burst_of_datagrams_is_taken_in_order(open_side: OpenSide) -> None:
@@ -334,12 +356,12 @@ async def test_tcp_to_where_nobody_listens_is_told(open_side: OpenSide) -> None:
         await until_true(lambda: len(side.ear.failed) == 2)
     side.network.send(side.flow(Transport.TCP, Address("phone.example.invalid", 5060)), OPTIONS, "c")
     assert side.ear.failed == ["a", "b", "c"]
-    assert side.network._tcp is not None
-    assert side.network._tcp._connecting == {}
+    assert side.network._streams is not None
+    assert side.network._streams._connecting == {}
 
 
 async def test_what_waits_for_a_connection_is_bounded(open_side: OpenSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp, "MAX_WAITING", 2)
+    monkeypatch.setattr(stream, "MAX_WAITING", 2)
     side, other = await open_side(), await open_side()
     flow = side.flow(Transport.TCP, other)
     for key in ("a", "b", "c"):
@@ -354,8 +376,8 @@ async def test_connection_that_is_gone_is_told_and_a_new_one_opened_where_it_may
     side.network.send(flow, OPTIONS, "a")
     await until_true(lambda: other.ear.messages)
     gone = other.ear.messages[0][1]
-    assert side.network._tcp is not None
-    side.network._tcp._connections[1].close()
+    assert side.network._streams is not None
+    side.network._streams._connections[1].close()
     await until_true(lambda: side.ear.lost and other.ear.lost)
     assert (side.ear.lost, other.ear.lost) == ([1], [gone.connection])
     other.network.send(gone, OPTIONS, "answer")
@@ -391,7 +413,7 @@ async def test_answer_to_the_last_message_goes_out_before_the_connection_closes(
 
 
 async def test_peer_that_does_not_read_is_dropped(open_side: OpenSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp, "MAX_UNSENT", 1000)
+    monkeypatch.setattr(stream, "MAX_UNSENT", 1000)
     side = await open_side()
     reader, writer = await asyncio.open_connection("127.0.0.1", side.network.listeners[0].port, limit=1)
     writer.write(OPTIONS)
@@ -407,15 +429,15 @@ async def test_peer_that_does_not_read_is_dropped(open_side: OpenSide, monkeypat
 
 
 async def test_too_many_connections_are_refused(open_side: OpenSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(stream, "MAX_CONNECTIONS", 2)
     side = await open_side()
     port = side.network.listeners[0].port
     writers = []
-    for _ in range(2):
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    for source in ("127.0.0.1", "127.0.0.2"):
+        _, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
         writers.append(writer)
     await until_true(lambda: side.connections() == 2)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.3", 0))
     with pytest.raises(ConnectionError):  # noqa: PT012  either end of the race
         if await asyncio.wait_for(reader.read(), 5) == b"":
             raise ConnectionResetError
@@ -423,9 +445,31 @@ async def test_too_many_connections_are_refused(open_side: OpenSide, monkeypatch
         each.close()
 
 
+async def test_one_source_may_not_have_every_connection(open_side: OpenSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "MAX_CONNECTIONS", 4)
+    side = await open_side()
+    port = side.network.listeners[0].port
+    writers = []
+    for _ in range(2):
+        _, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
+        writers.append(writer)
+    await until_true(lambda: side.connections() == 2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
+    with pytest.raises(ConnectionError):  # noqa: PT012  either end of the race
+        if await asyncio.wait_for(reader.read(), 5) == b"":
+            raise ConnectionResetError
+    writers.append(writer)
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writers.append(writer)
+    await until_true(lambda: side.connections() == 3)
+    for each in writers:
+        each.close()
+    await until_true(lambda: side.connections() == 0)
+
+
 async def test_silent_connections_are_given_up(open_side: OpenSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp, "LOOK_EVERY", 0.02)
-    monkeypatch.setattr(tcp, "FIRST_WORD_LIMIT", 0.05)
+    monkeypatch.setattr(stream, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(stream, "FIRST_WORD_LIMIT", 0.05)
     side = await open_side()
     port = side.network.listeners[0].port
     silent, silent_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -433,7 +477,7 @@ async def test_silent_connections_are_given_up(open_side: OpenSide, monkeypatch:
     spoken_writer.write(OPTIONS)
     assert await asyncio.wait_for(silent.read(), 5) == b""
     assert side.connections() == 1  # who said something stays
-    monkeypatch.setattr(tcp, "IDLE_LIMIT", 0.05)
+    monkeypatch.setattr(stream, "IDLE_LIMIT", 0.05)
     await until_true(lambda: side.connections() == 0)
     silent_writer.close()
     spoken_writer.close()

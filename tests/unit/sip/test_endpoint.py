@@ -211,7 +211,7 @@ def me() -> NameAddr:
         (invite(uri="http://example.com/"), 416, None),
         (invite(uri="nobodyKnowsThisScheme:totallyopaquecontent"), 416, None),
         (invite("Require: 100rel, foo"), 420, "Unsupported"),
-        (text("REGISTER", "Require: outbound"), 420, "Unsupported"),
+        (text("REGISTER", "Require: gruu"), 420, "Unsupported"),
         (invite(forwards=0), 483, None),
         (invite(contact=""), 400, None),
         (invite(contact="<mailto:ana@example.com>"), 400, None),
@@ -563,7 +563,7 @@ def test_200_carries_contact_allow_supported_and_record_routes_and_rings_do_too(
         assert answer.headers.all("Record-Route") == ["<sip:p2;lr>", "<sip:p1;lr>"]
         assert answer.headers.get("Contact") == "<sip:1000@192.0.2.1:5060>"
     assert "INFO" in (answer.headers.get("Allow") or "")
-    assert answer.headers.get("Supported") == "path"
+    assert answer.headers.get("Supported") == "path, outbound"
     bye = sent(run_out(it))[-1]
     assert isinstance(bye, Request)
 
