@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from callcenter.calls.dispatcher import HowLeft
+from callcenter.calls.dispatcher import HowLeft, OfferInHand, Waiting
 from callcenter.calls.party import Party
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Number
@@ -14,7 +16,7 @@ from callcenter.media.plane import Clip, MediaLost
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import Body, CallEnded, LanguageChosen
 from callcenter.model.interaction import Ending
-from callcenter.model.states import EndCause, Side, VisitOutcome
+from callcenter.model.states import Direction, EndCause, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 
 # A script that is left without a word, and nothing else has ended.
@@ -54,15 +56,45 @@ class Line:
     told: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OtherSide:
+    """Whom a call of an agent's own reached.
+
+    ``held`` is closed when they part: it gives back the party, and the place with the ACD. A colleague came by the
+    offer ``in_hand``, whose end ``waiting`` is told; somebody outside is at ``number``, by ``trunk``.
+    """
+
+    party: Party
+    held: ExitStack
+    waiting: Waiting | None = None
+    in_hand: OfferInHand | None = None
+    number: str = ""
+    trunk: str = ""
+
+
 class Call:
-    """One inbound call. Its script acquires; :meth:`close` gives everything back without waiting.
+    """One call. Its script acquires; :meth:`close` gives everything back without waiting.
+
+    ``agent`` is who dialled, where the call is not inbound: then the caller is one of ours.
 
     ``settings`` are those in force when the call arrived: a reload does not change a call under way, unless a queue
     sends the caller where only the new ones lead (:meth:`renew`).
     """
 
-    def __init__(self, call_id: str, client: Client, number: Number, leg: Leg, services: Services) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        client: Client,
+        number: Number,
+        leg: Leg,
+        services: Services,
+        *,
+        direction: Direction = Direction.INBOUND,
+        agent: str = "",
+    ) -> None:
         self.id = call_id
+        self.direction = direction
+        self.agent = agent
         self.client = client
         self.number = number
         self.services = services
@@ -72,6 +104,9 @@ class Call:
         self.known = CallerKnown()
         self.line: Line | None = None
         self.ending: Ending | None = None
+        # Whom a call of an agent's own reached, and whether they were handed over to another call.
+        self.other: OtherSide | None = None
+        self.handed_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.since = services.clock.monotonic()
         self.stage = "arriving"
 
@@ -89,6 +124,17 @@ class Call:
     def from_number(self) -> str:
         """The caller's number as it was signalled."""
         return self.caller.leg.remote_number
+
+    @property
+    def from_name(self) -> str:
+        """The caller's name: as it was signalled, or of one of ours as we know it."""
+        ours = self.services.dispatcher.acd.plan.agents.get(self.agent)
+        return ours.name if ours is not None else self.caller.leg.remote_name
+
+    @property
+    def shown_name(self) -> str:
+        """What an agent's phone shows beside the number: for which company to answer, or which colleague it is."""
+        return self.client.name if self.direction is Direction.INBOUND else self.from_name
 
     def add(self, body: Body) -> None:
         """Tell a fact of this call."""
@@ -108,6 +154,17 @@ class Call:
             self.captured.language = client.language
             self.add(LanguageChosen(client.language))
         return True
+
+    def hand_over(self) -> OtherSide | None:
+        """Give whom this call reached to another call, whose they are to part with; None when there is nobody.
+
+        Never waits. This call ends by it.
+        """
+        other, self.other = self.other, None
+        if other is None or self.handed_over.done():
+            return None
+        self.handed_over.set_result(None)
+        return OtherSide(other.party, other.held.pop_all(), other.waiting, other.in_hand, other.number, other.trunk)
 
     def end(self, ending: Ending) -> None:
         """Note who ended the call and why; the first word counts."""

@@ -59,15 +59,16 @@ async def dial_outside(
     *,
     beside: Sound | None = None,
     on_ringing: Callable[[], None] | None = None,
+    on_early: Callable[[], None] | None = None,
     hidden: bool | None = None,
 ) -> Reached | NotReached:
     """Dial ``number``, as somebody wrote it, in the name of ``client``; ``beside`` whose sound theirs is opened.
 
     The client's trunks are tried in their order, and of each its addresses, until one gives a definite answer: who is
     busy, declines or does not exist is so by every trunk. ``on_ringing`` is called once, when it rings there; early
-    media is heard by whoever ``beside`` is, in place of what plays there. ``hidden``: whether the number that we show
-    is kept from them; None: as the client has it. Whoever is cancelled while it rings leaves nothing behind; a party
-    that was reached is the caller's to close.
+    media is heard by whoever ``beside`` is, in place of what plays there, and ``on_early`` is told of it. ``hidden``:
+    whether the number that we show is kept from them; None: as the client has it. Whoever is cancelled while it rings
+    leaves nothing behind; a party that was reached is the caller's to close.
     """
     outbound = client.outbound
     if outbound is None:
@@ -77,7 +78,7 @@ async def dial_outside(
         detail = f"what was dialled is no number that {client.id} can call"
         return NotReached(Rejected(484, "Address Incomplete"), detail)
     hide = outbound.hidden if hidden is None else hidden
-    dialling = _Dialling(services, client.name, outbound, wanted, call_id, beside, on_ringing, hide)
+    dialling = _Dialling(services, client.name, outbound, wanted, call_id, beside, on_ringing, on_early, hide)
     return await dialling.by_any(outbound.trunks)
 
 
@@ -102,6 +103,7 @@ class _Dialling:
         call_id: str,
         beside: Sound | None,
         on_ringing: Callable[[], None] | None,
+        on_early: Callable[[], None] | None,
         hidden: bool,
     ) -> None:
         self._services = services
@@ -111,6 +113,7 @@ class _Dialling:
         self._call_id = call_id
         self._beside = beside
         self._on_ringing = on_ringing
+        self._on_early = on_early
         self._hidden = hidden
         self._rang = False
 
@@ -272,10 +275,12 @@ class _Dialling:
             await sound.session.set_answer(early)
             self._beside.stop()
             await self._beside.session.bridge(sound.session)
+            if self._on_early is not None:
+                self._on_early()
 
     async def _take_up(self, undo: contextlib.ExitStack, leg: Leg, sound: Sound) -> Party:
         """Somebody picked up: their description becomes their sound."""
-        party = Party(Side.CALLER, leg, sound)
+        party = Party(Side.OUTSIDE, leg, sound)
         undo.callback(party.close)
         outcome = await leg.outcome()
         answer = (outcome.sdp if isinstance(outcome, Answered) else None) or leg.early_sdp

@@ -104,8 +104,7 @@ async def take_offer(
             return Ending(Side.AGENT, EndCause.AGENT_HANGUP)
         case TalkEnd.AGENT_LOST:
             # First the phone, then the talk: else the next caller in line is sent to the same dead phone.
-            gone = DeviceChanged(in_hand.offer.agent_id, Device.UNREACHABLE, "the phone was lost in a talk")
-            call.services.dispatcher.tell(gone)
+            tell_phone_lost(call, in_hand.offer.agent_id)
             waiting.talk_ended(Side.SYSTEM, EndCause.MEDIA_TIMEOUT)
             return AgentLost()
         case TalkEnd.NEVER_BEGAN:
@@ -115,3 +114,10 @@ async def take_offer(
             waiting.too_late()
     room.enter()
     return None
+
+
+def tell_phone_lost(call: Call, agent_id: str) -> None:
+    """An agent's phone is gone in a talk. Whoever has a second one can be rung there: the dead one gives no sign."""
+    services = call.services
+    if len(services.phones_of(agent_id)) < 2:
+        services.dispatcher.tell(DeviceChanged(agent_id, Device.UNREACHABLE, "the phone was lost in a talk"))

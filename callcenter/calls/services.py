@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Services:
     """Everything a call script reaches, from general to special.
 
-    ``settings`` are replaced by a reload; each call keeps those it began with.
+    ``settings`` are replaced by a reload; each call keeps those it began with. ``phones_of`` an agent are those that
+    are registered, the one to be called first in front.
     """
 
     clock: Clock
@@ -36,7 +37,7 @@ class Services:
     plane: MediaPlane
     user_agent: UserAgent
     dispatcher: Dispatcher
-    phone_of: Callable[[str], Binding | None]
+    phones_of: Callable[[str], tuple[Binding, ...]]
     customers: Customers
     interactions: Interactions
     publisher: Publisher

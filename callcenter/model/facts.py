@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from callcenter.model.customer import Match
 from callcenter.model.states import (
     Device,
+    Direction,
     DrainOutcome,
     EndCause,
     Intent,
@@ -71,9 +72,10 @@ class DrainEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallArrived:
-    """An INVITE for one of our numbers was taken on. Numbers are as dialled; names may be empty.
+    """An INVITE for one of our numbers, or from one of our agents, was taken on.
 
-    ``trunk`` is the one that it came by; empty: none.
+    Numbers are as dialled; names may be empty. ``agent`` is who dialled, of a call that is not inbound; ``trunk`` is
+    the one that it came by, empty: none.
     """
 
     client: str
@@ -84,6 +86,8 @@ class CallArrived:
     transport: str
     source: str
     sip_call_id: str
+    direction: Direction = Direction.INBOUND
+    agent: str = ""
     trunk: str = ""
 
 
@@ -164,7 +168,10 @@ class IntentCaptured:
 
 @dataclass(frozen=True, slots=True)
 class CallQueued:
-    """A visit to a queue began. ``first_joined_ms`` is on the boot's monotonic clock: the kept place in line."""
+    """A visit to a queue began. ``first_joined_ms`` is on the boot's monotonic clock: the kept place in line.
+
+    ``agent`` names the only one whom the visit is for; one that was dialled himself is asked for behind no queue.
+    """
 
     visit: str
     queue: str
@@ -172,6 +179,7 @@ class CallQueued:
     priority: int
     requirements: tuple[tuple[str, int], ...]
     first_joined_ms: int
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +270,35 @@ class AgentLegEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentTookOver:
+    """An agent came into the call out of another, where ``offer`` had brought him, and hears the caller; ``queue`` is
+    what the caller came to him by.
+    """
+
+    offer: str
+    agent: str
+    queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideConnected:
+    """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call."""
+
+    leg: str
+    number: str
+    trunk: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideLegEnded:
+    """The part of the call that somebody outside had is over."""
+
+    leg: str
+    by: Side
+    cause: EndCause
+
+
+@dataclass(frozen=True, slots=True)
 class QueueLeft:
     """A visit to a queue ended without or with an answer; ``reason`` refines flowed_out, refused and lost."""
 
@@ -322,7 +359,7 @@ class AgentStateChanged:
     ``forced``: the system chose the intent, not the agent. ``next`` and ``next_reason`` are the intent from the end of
     the present work on; they differ from ``intent`` while a choice is pending. ``remaining_ms`` until a wrap-up, or an
     idle agent's pause after an offer that failed, ends by itself (0: it does not); ``extension_ms`` by which the
-    wrap-up may still be extended, once.
+    wrap-up may still be extended, once. ``own_calls`` are the calls that the agent dialled and is in.
     """
 
     agent: str
@@ -337,6 +374,7 @@ class AgentStateChanged:
     next_reason: str = ""
     remaining_ms: int = 0
     extension_ms: int = 0
+    own_calls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +453,9 @@ Body = (
     | CallHeld
     | CallResumed
     | AgentLegEnded
+    | AgentTookOver
+    | OutsideConnected
+    | OutsideLegEnded
     | QueueLeft
     | CallerMediaStarted
     | AgentMediaStarted

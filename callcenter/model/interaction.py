@@ -12,6 +12,7 @@ from typing import Any
 from callcenter.model.customer import Match
 from callcenter.model.facts import (
     AgentLegEnded,
+    AgentTookOver,
     AttributeSet,
     CallAnswered,
     CallArrived,
@@ -27,13 +28,15 @@ from callcenter.model.facts import (
     LanguageChosen,
     OfferEnded,
     OfferMade,
+    OutsideConnected,
+    OutsideLegEnded,
     PositionAnnounced,
     QueueLeft,
     ScreenPopSent,
     WrapUpEnded,
     utc,
 )
-from callcenter.model.states import EndCause, OfferResult, Outcome, Side, VisitOutcome
+from callcenter.model.states import Direction, EndCause, OfferResult, Outcome, Side, VisitOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,23 @@ class AgentLeg:
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideLeg:
+    """The part of the call that somebody outside had, at a ``number`` in E.164."""
+
+    leg: str
+    number: str
+    trunk: str
+    talk_ms: int = 0
+    hold_ms: int = 0
+    ended_by: Side | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Interaction:
     """The whole call. Durations are integer milliseconds of the monotonic clock; instants are UTC.
 
-    ``ivr_ms`` is the answered time that was neither waiting nor talk nor hold.
+    ``ivr_ms`` is the answered time that was neither waiting nor talk nor hold. ``dialled_by`` is the agent who called,
+    where the call is not inbound.
     """
 
     call_id: str
@@ -114,6 +130,9 @@ class Interaction:
     outcome: Outcome | None
     ending: Ending | None
     attributes: tuple[tuple[str, str], ...] = ()
+    direction: Direction = Direction.INBOUND
+    dialled_by: str = ""
+    outside: tuple[OutsideLeg, ...] = ()
 
     @property
     def offers(self) -> tuple[tuple[str, OfferResult | None], ...]:
@@ -127,8 +146,10 @@ class Interaction:
 
     @property
     def agent(self) -> str:
-        """The last agent who talked, or nothing."""
-        return self.legs[-1].agent if self.legs else ""
+        """The last agent who talked, or nothing. Of those who dialled each other, the one who was called."""
+        if self.legs:
+            return self.legs[-1].agent
+        return self.dialled_by if self.outside else ""
 
     @property
     def wait_ms(self) -> int:
@@ -138,12 +159,12 @@ class Interaction:
     @property
     def talk_ms(self) -> int:
         """Milliseconds of two-way talk, hold left out."""
-        return sum(leg.talk_ms for leg in self.legs)
+        return sum(leg.talk_ms for leg in self.legs) + sum(leg.talk_ms for leg in self.outside)
 
     @property
     def hold_ms(self) -> int:
         """Milliseconds on hold, by whichever side."""
-        return sum(leg.hold_ms for leg in self.legs)
+        return sum(leg.hold_ms for leg in self.legs) + sum(leg.hold_ms for leg in self.outside)
 
     @property
     def wrap_up_ms(self) -> int:
@@ -211,6 +232,7 @@ class _Fold:
     joined_ms: dict[str, int] = field(default_factory=dict)
     told: dict[str, OfferTold] = field(default_factory=dict)
     legs: dict[str, AgentLeg] = field(default_factory=dict)
+    outside: dict[str, OutsideLeg] = field(default_factory=dict)
     connected_ms: dict[str, int] = field(default_factory=dict)
     leg_ended_ms: dict[str, int] = field(default_factory=dict)
     talking: str = ""
@@ -257,6 +279,10 @@ class _Fold:
                 self.connected_ms[offer] = now
                 self.talking = offer
                 self.leave(visit, VisitOutcome.ANSWERED, "", now)
+            case AgentTookOver(offer=offer, agent=agent):
+                self.legs[offer] = AgentLeg(offer, agent)
+                self.connected_ms[offer] = now
+                self.talking = offer
             case CallHeld(by=by):
                 if not self.holders:
                     self.held_since = now
@@ -265,6 +291,12 @@ class _Fold:
                 self.resume(by, now)
             case AgentLegEnded(offer=offer, by=by) if offer in self.legs:
                 self.end_leg(offer, by, now)
+            case OutsideConnected(leg=leg, number=number, trunk=trunk):
+                self.outside[leg] = OutsideLeg(leg, number, trunk)
+                self.connected_ms[leg] = now
+                self.talking = leg
+            case OutsideLegEnded(leg=leg, by=by) if leg in self.outside:
+                self.end_leg(leg, by, now)
             case QueueLeft(visit=visit, outcome=outcome, reason=reason):
                 self.leave(visit, outcome, reason, now)
             case WrapUpEnded(offer=offer, disposition=disposition) if offer in self.legs:
@@ -298,9 +330,13 @@ class _Fold:
                 self.add_hold(now)
 
     def add_hold(self, now: int) -> None:
+        held = now - self.held_since
         if self.talking in self.legs:
             leg = self.legs[self.talking]
-            self.legs[self.talking] = dataclasses.replace(leg, hold_ms=leg.hold_ms + now - self.held_since)
+            self.legs[self.talking] = dataclasses.replace(leg, hold_ms=leg.hold_ms + held)
+        elif self.talking in self.outside:
+            other = self.outside[self.talking]
+            self.outside[self.talking] = dataclasses.replace(other, hold_ms=other.hold_ms + held)
 
     def end_leg(self, offer: str, by: Side, now: int) -> None:
         if offer in self.leg_ended_ms:
@@ -308,9 +344,13 @@ class _Fold:
         if self.holders and offer == self.talking:
             self.add_hold(now)
             self.holders.clear()
-        leg = self.legs[offer]
-        talk = now - self.connected_ms[offer] - leg.hold_ms
-        self.legs[offer] = dataclasses.replace(leg, talk_ms=talk, ended_by=by)
+        connected = now - self.connected_ms[offer]
+        if offer in self.legs:
+            leg = self.legs[offer]
+            self.legs[offer] = dataclasses.replace(leg, talk_ms=connected - leg.hold_ms, ended_by=by)
+        else:
+            other = self.outside[offer]
+            self.outside[offer] = dataclasses.replace(other, talk_ms=connected - other.hold_ms, ended_by=by)
         self.leg_ended_ms[offer] = now
         if self.talking == offer:
             self.talking = ""
@@ -318,8 +358,11 @@ class _Fold:
     def outcome(self) -> Outcome | None:
         if self.ending is None:
             return None
-        if self.legs:
+        if self.legs or self.outside:
             return Outcome.HANDLED
+        queued = any(visit.queue for visit in self.visits.values())
+        if self.arrived is not None and self.arrived.direction is not Direction.INBOUND and not queued:
+            return Outcome.LOST if self.ending.cause is EndCause.RESTART else Outcome.NOT_REACHED
         if self.answered_ms is None and self.ending.by is Side.SYSTEM:
             return Outcome.LOST if self.ending.cause is EndCause.RESTART else Outcome.REFUSED
         if self.visits:
@@ -341,7 +384,9 @@ class _Fold:
             raise ValueError("these facts hold no CallArrived: not a call's facts, or not all of them")
         ended_ms = self.ended_ms if self.ending is not None else self.last_ms
         visits, legs = tuple(self.visits.values()), tuple(self.legs.values())
+        outside = tuple(self.outside.values())
         busy = sum(visit.wait_ms for visit in visits) + sum(leg.talk_ms + leg.hold_ms for leg in legs)
+        busy += sum(leg.talk_ms + leg.hold_ms for leg in outside)
         answered = ended_ms - self.answered_ms if self.answered_ms is not None else 0
         return Interaction(
             call_id=self.call_id,
@@ -366,6 +411,9 @@ class _Fold:
             outcome=self.outcome(),
             ending=self.ending,
             attributes=tuple(self.attributes.items()),
+            direction=self.arrived.direction,
+            dialled_by=self.arrived.agent,
+            outside=outside,
         )
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from callcenter.runtime.clock import Clock
-from callcenter.sip.digest import Challenge, Credentials, DigestServer, Refused, Verified
+from callcenter.sip.digest import Challenge, Credentials, DigestServer, Refused, Verified, parse_directives
 from callcenter.sip.endpoint import Refusal
+from callcenter.sip.errors import SipError
+from callcenter.sip.uri import Uri
 
 if TYPE_CHECKING:
     from callcenter.sip.flow import Flow
@@ -27,7 +29,7 @@ log = structlog.get_logger()
 
 
 class Doorkeeper:
-    """The endpoint's screen: numbers that are ``guarded`` need a password (RFC 3261 22.2), all others none.
+    """The endpoint's screen: what is ``guarded`` needs a password (RFC 3261 22.2), all else none.
 
     Everybody is challenged alike, and refused alike: whether a user exists is not told.
     """
@@ -50,7 +52,7 @@ class Doorkeeper:
         """Who calls a guarded number, or what they are refused with; empty for a number that is open to all."""
         if not self._guarded(request.uri.number_or_user):
             return ""
-        host = flow.remote.host
+        host, dialled = flow.remote.host, request.uri.number_or_user
         if self._guesses(host) >= MAX_WRONG:
             return Refusal(403)
         wall = self._clock.now().timestamp()
@@ -58,20 +60,22 @@ class Doorkeeper:
             case Challenge(stale=stale):
                 challenges = self._digest.challenges(wall, stale=stale)
                 return Refusal(401, tuple(("WWW-Authenticate", value) for value in challenges))
+            case Verified(user=user) if not is_meant_for(request):
+                return self._refuse(host, dialled, f"what {user} signed was to call somebody else")
             case Verified(user=user) if request.from_.uri.user == user:
                 self._wrong.pop(host, None)
                 return user
             case Verified(user=user):
-                return self._refuse(host, f"{user} calls in another's name")
+                return self._refuse(host, dialled, f"{user} calls in another's name")
             case Refused():
-                return self._refuse(host, "wrong user or password")
+                return self._refuse(host, dialled, "wrong user or password")
 
-    def _refuse(self, host: str, why: str) -> Refusal:
+    def _refuse(self, host: str, dialled: str, why: str) -> Refusal:
         began, count = self._wrong.pop(host, (self._clock.monotonic(), 0))
         self._wrong[host] = (began, count + 1)
         if len(self._wrong) > MAX_ADDRESSES:
             self._wrong.popitem(last=False)
-        log.warning("a code was dialled and refused", source=host, why=why, wrong_answers=count + 1)
+        log.warning("a caller was refused", source=host, number=dialled, why=why, wrong_answers=count + 1)
         return Refusal(403)
 
     def _guesses(self, host: str) -> int:
@@ -84,3 +88,18 @@ class Doorkeeper:
 
     def __repr__(self) -> str:
         return f"<Doorkeeper {len(self._wrong)} addresses with wrong answers>"
+
+
+def is_meant_for(request: Request) -> bool:
+    """Whether the credentials were made for whom the request calls, so that nobody on the way can bend a call.
+
+    Only the user of the digest-uri counts: phones and proxies write the rest in many ways, and some leave it out.
+    """
+    for value in request.headers.all("Authorization"):
+        try:
+            signed = Uri.parse((parse_directives(value) or {}).get("uri", ""))
+        except SipError:
+            return False
+        if signed.user and signed.number_or_user != request.uri.number_or_user:
+            return False
+    return True

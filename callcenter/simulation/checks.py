@@ -15,6 +15,7 @@ from callcenter.calls.queue_status import QueueStatus
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentStateChanged,
+    AgentTookOver,
     CallAnswered,
     CallArrived,
     CallConnected,
@@ -23,10 +24,11 @@ from callcenter.model.facts import (
     Fact,
     OfferEnded,
     OfferMade,
+    OutsideConnected,
     QueueLeft,
 )
 from callcenter.model.interaction import Interaction
-from callcenter.model.states import Device, EndCause, Intent, Outcome, Side, VisitOutcome, Work
+from callcenter.model.states import Device, Direction, EndCause, Intent, Outcome, Side, VisitOutcome, Work
 from callcenter.publish import topics
 from callcenter.publish.payloads import call_event
 from callcenter.publish.publisher import Published
@@ -69,7 +71,7 @@ async def look_for_leftovers(house: House, facts: Sequence[Fact], phones: Iterab
     sessions = house.edges.plane.status().sessions
     found.expect(sessions == 0, f"media sessions: {sessions}")
     found.expect(house.books.open_calls == 0, f"open books: {house.books.open_calls}")
-    for queue in house.acd.plan.queues:
+    for queue in (*house.acd.plan.queues, ""):
         found.expect(not house.acd.waiting(queue), f"tickets in {queue}: {house.acd.waiting(queue)}")
     look_at_agents(house, facts, found)
     look_at_visits(facts, found)
@@ -137,6 +139,8 @@ def queue_from_facts(name: str, facts: Sequence[Fact], plan: Plan, ms: int, now:
                 states[agent] = body
             case CallConnected(visit=visit, offer=offer) if visit in joined:
                 talks[offer] = visit
+            case AgentTookOver(offer=offer, queue=where) if where == name:
+                talks[offer] = offer
             case AgentLegEnded(offer=offer):
                 talks.pop(offer, None)
             case _:
@@ -202,12 +206,16 @@ def look_at_outcome(record: Mapping[str, Any], facts: Sequence[Fact], found: Lef
     bodies = [fact.body for fact in facts]
     answered = any(isinstance(body, CallAnswered) for body in bodies)
     queued = any(isinstance(body, CallQueued) for body in bodies)
-    connected = any(isinstance(body, CallConnected) for body in bodies)
+    connected = any(isinstance(body, CallConnected | OutsideConnected) for body in bodies)
+    (arrived,) = (body for body in bodies if isinstance(body, CallArrived))
+    outbound = arrived.direction is Direction.OUTBOUND
     (end,) = (body for body in bodies if isinstance(body, CallEnded))
     found.expect(connected is (outcome == Outcome.HANDLED), f"{said}, connected: {connected}")
     match outcome:
         case Outcome.HANDLED:
-            found.expect(answered and queued, f"{said}, and never answered or queued")
+            found.expect(answered and queued is not outbound, f"{said}, and never answered or queued")
+        case Outcome.NOT_REACHED:
+            found.expect(arrived.direction is not Direction.INBOUND, f"{said} of a call that is {arrived.direction}")
         case Outcome.ABANDONED:
             found.expect(queued and end.by is Side.CALLER, f"{said}, ended by {end.by}, queued: {queued}")
         case Outcome.LEFT_IN_MENU:
