@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import json
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from callcenter.app import House, open_edges, open_house
-from callcenter.calls.outside import Reached, dial_outside
-from callcenter.config import load, render
-from callcenter.config.secrets import open_secrets
-from callcenter.model.facts import TrunkTried
 from tests.wire.carrier import HZ, Carrier
-from tests.wire.floor import TECH
+from tests.wire.floor import TECH, agent_phone
 from tests.wire.stub import Stub
 from tests.wire.switch import Switch
-from tests.wire.voice import Voice
 from tests.wire.wait import until
 
 PASSWORD = "CALLCENTER_TEST_TRUNK_PASSWORD"
@@ -65,67 +58,41 @@ async def test_a_call_from_a_trunks_address_is_the_trunks_whatever_form_its_numb
         assert '"from_number":"+14155550199"' in rows[0]["body"].replace(": ", ":")
 
 
-async def test_a_call_goes_out_by_the_second_trunk_when_the_first_is_unavailable_and_proves_who_calls(
+async def test_an_agent_calls_out_by_the_second_trunk_when_the_first_is_unavailable_and_the_carrier_knows_who_calls(
     tmp_path: Path,
 ) -> None:
     async with (
         Carrier(tmp_path / "first", "unavailable") as first,
         Carrier(tmp_path / "second", "carrier") as second,
-        Stub(("127.0.0.1", 0)) as ear,
     ):
-        trunks = {
-            "first": trunk_at(first.port),
-            "second": trunk_at(second.port, f", max_calls: 1, login: {LOGIN}"),
-            "third": trunk_at(ear.port),
-        }
-        async with house_with(tmp_path, trunks) as house:
-            services, tried, rang = house.services, [], []
-            house.stream.subscribe(lambda fact: tried.append(fact.body) if isinstance(fact.body, TrunkTried) else None)
-            client = services.settings.clients[TECH.id]
-            call_id = services.ids.call()
-            one = await dial_outside(services, client, "(415) 555-0188", call_id, on_ringing=lambda: rang.append(1))
-            assert isinstance(one, Reached), (one, tried, second.errors())
-            assert [(each.trunk, each.status) for each in tried] == [("first", 503), ("second", 200)]
-            assert rang == [1]
-            # Another party, that can tell what it hears: the third trunk, beside the second.
-            other = await dial_outside(services, client, "4155550189", call_id, beside=one.party.sound)
-            assert isinstance(other, Reached), other
-            assert other.trunk == "third", "the first wants to be left alone, and the second is full"
-            await one.party.sound.session.bridge(other.party.sound.session)
-            invite = ear.find(method="INVITE")
-            assert invite is not None
-            voice = Voice(ear, OUR_HZ, invite)
-            await voice.hears(HZ)
-            voice.close()
-            stats = await one.party.sound.session.stats()
-            assert stats.packets_received > 20
-            assert stats.packets_sent > 20
-            one.party.close()
-            other.party.close()
-            await ear.request("BYE")
+        trunks = f"{{first: {trunk_at(first.port)}, second: {trunk_at(second.port, f', login: {LOGIN}')}}}"
+        outbound = '{country: "1", caller_id: "+18005550100", trunks: [first, second]}'
+        options = (
+            *("--set", f"trunks={trunks}", "--set", f"clients.{TECH.id}.outbound={outbound}"),
+            *("--set", 'acd.may_dial={outside: ["+1415"]}'),
+        )
+        async with (
+            Switch(tmp_path / "switch", options) as switch,
+            agent_phone(switch, tmp_path, TECH, hz=OUR_HZ) as agent,
+        ):
+            await agent.registered()
+            await agent.dial("+14155550188")
+            await agent.event("CALL_RINGING")
+            await agent.event("CALL_ESTABLISHED")
+            await agent.heard(HZ)
+            await agent.hangup()
             await first.done()
             await second.done()
-        assert_right_answer(second.told())
+            saved = await switch.interaction()
+            assert (saved["direction"], saved["outcome"]) == ("outbound", "handled")
+            rows = switch.query("SELECT body FROM facts WHERE kind = 'TrunkTried' ORDER BY seq")
+            tried = [json.loads(row["body"]) for row in rows]
+            assert [(each["trunk"], each["status"]) for each in tried] == [("first", 503), ("second", 200)]
+    assert_right_answer(second.told())
 
 
 def trunk_at(port: int, more: str = "") -> str:
     return f"{{peers: [{{host: 127.0.0.1, port: {port}}}], qualify: never{more}}}"
-
-
-@contextlib.asynccontextmanager
-async def house_with(folder: Path, trunks: dict[str, str]) -> AsyncIterator[House]:
-    """The switch in this process, on real sockets and real media: who dials out by it is the test."""
-    listen = "[{transport: udp, host: 127.0.0.1, port: 0}, {transport: tcp, host: 127.0.0.1, port: 0}]"
-    written = ", ".join(f"{name}: {trunk}" for name, trunk in trunks.items())
-    outbound = f'{{country: "1", caller_id: "+18005550100", trunks: [{", ".join(trunks)}]}}'
-    overrides = [
-        *(f"sip.listen={listen}", "mqtt.broker=off", "media.workers=1"),
-        *(f"trunks={{{written}}}", f"clients.{TECH.id}.outbound={outbound}"),
-    ]
-    settings = render(load(None, overrides, data=folder / "data"))
-    async with contextlib.AsyncExitStack() as stack:
-        edges, _ = await open_edges(settings, open_secrets(settings), stack)
-        yield await stack.enter_async_context(open_house(settings, open_secrets(settings), edges))
 
 
 def assert_right_answer(told: str) -> None:
