@@ -447,6 +447,26 @@ async def test_an_agent_dials_outside_by_the_trunk_that_takes_it_and_hears_the_c
     assert second.calls[0].over
 
 
+@pytest.mark.parametrize("written", ["4155550188", "14155550188", "0014155550188", "+14155550188"])
+def test_an_agent_writes_numbers_as_they_are_written_where_the_company_dials(written: str) -> None:
+    @story()
+    async def told(world: World) -> None:
+        carrier, stranger = await world.carrier("carrier"), await world.phone("+14155550100")
+        world.trunks(trunk(carrier))
+        amy = await world.agent("amy", english=5)
+        permit(world, amy=DialRules(outside=("+1415",), never=("+1415555019",)))
+        await amy.dial(written)
+        assert carrier.seen.invites[0].uri.user == IN_E164
+        await amy.hangs_up()
+        stranger.starts_dialling(written)
+        assert await stranger.is_refused(401), "whoever is no agent must prove to be one, however the number is written"
+        amy.starts_dialling("4155550199")
+        assert await amy.is_refused(403, 404), "what must not be dialled must not be dialled in any form"
+        assert len(carrier.seen.invites) == 1
+
+    told()
+
+
 @story()
 async def test_an_agent_is_told_what_the_carrier_says(world: World) -> None:
     carrier = await world.carrier("carrier")
