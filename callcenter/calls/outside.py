@@ -29,7 +29,9 @@ from callcenter.sip.uri import Uri
 
 # Who is let ring for longer than any carrier does (RFC 3261 16.6, timer C) is not there.
 LONGEST_RINGING = 180.0
-# Whom a caller is who does not want to be known (RFC 3323 4.1).
+# Of what a carrier says beside a status; longer helps nobody.
+MOST_WORDS = 100
+# Who calls that does not want to be known (RFC 3323 4.1).
 ANONYMOUS = NameAddr(Uri(user="anonymous", host="anonymous.invalid"), "Anonymous")
 
 
@@ -292,7 +294,7 @@ class _Dialling:
 
     def _judge(self, trunk: Trunk, hop: Hop, leg: Leg, ending: LegEnded, outcome: DialOutcome) -> _Failed:
         """What it means that the leg is over."""
-        words = f"{ending.status} {ending.reason}".strip()
+        words = f"{ending.status} {ending.reason}".strip()[:MOST_WORDS]
         match ending.by, ending.status:
             case EndedBy.TRANSPORT | EndedBy.TIMEOUT, _:
                 trunk.silent(hop)

@@ -106,7 +106,7 @@ class Registration:
             else:
                 why = _words(response)
                 wanted = retry_after(response)
-                if response.status < 500:
+                if response.status < 500 and response.status != 408:
                     break  # what one of its servers says of us the others say too
         return None, why, wanted
 

@@ -154,6 +154,7 @@ MISTAKES = [
     (Code.FORM, f"carrier: {PEER}, accept: {{networks: [«0.0.0.0/0»]}}}}", "is everybody", "the carrier's own"),
     (Code.MISSING, "carrier: «{peers: [203.0.113.7], register: {expires: 1h}}»", "needs a user", "add `login"),
     (Code.CHOICE, f"carrier: {PEER}, codecs: [«G729»]}}", "`G729` is not known", "PCMU, PCMA"),
+    (Code.DURATION, f"carrier: {PEER}, qualify: «1s»}}", "too often for a carrier", "30s, or never"),
     (Code.NAMES_NOTHING, f"carrier: {PEER}, numbers: [«\"+15555550199\"»]}}", "no number is", "`+15555550100`"),
     (Code.FORM, "«Carrier A»: {peers: [203.0.113.7]}", "cannot be a name", "`carrier-a`"),
 ]  # fmt: skip
