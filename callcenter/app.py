@@ -166,7 +166,6 @@ class House:
         self.user_agent.on_connection_lost = self.registrar.connection_lost
         self.user_agent.gate = gate
         self.trunks = TrunkBoard(self.user_agent, edges.resolver, clock, random, self._trunk_changed)
-        self.trunks.names_of = lambda flow: edges.network.peer_names(flow.connection)
         self._reconfigure_trunks((), settings, secrets)
         self.user_agent.trusted = self.trunks.trusted
         self.tracer = Tracer(clock, sip.trace_messages) if sip.trace_messages else None
@@ -305,7 +304,10 @@ class House:
         return user
 
     def _invited(self, leg: Leg) -> None:
-        if leg.trunk and not self.trunks.take(leg):
+        if leg.trunk:
+            # Whoever comes by a trunk reaches the numbers that are dialled in, and nothing that only agents may.
+            if self.trunks.take(leg):
+                self.front_door.take(leg)
             return
         if not self.feature_codes.take(leg) and not self.own_calls.take(leg):
             self.front_door.take(leg)

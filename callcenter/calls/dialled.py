@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from callcenter.acd.settings import Plan
 from callcenter.calls.settings import NO_RULES, CallsSettings, DialRules
 from callcenter.model.customer import normalise_number
+from callcenter.model.dial_plan import DialPlan
 
 # What stands on the keys of a telephone; all else is a name.
 _KEYS = re.compile(r"\+?[0-9*#]+")
@@ -64,7 +65,8 @@ def guarded(settings: CallsSettings, dialled: str) -> bool:
     if dialled.isdigit() and any(len(dialled) == len(extension) for extension in extensions):
         return True
     rules = set(settings.may_dial.values())
-    return any(rule.permits(number) for _, number in readings(settings, dialled) for rule in rules)
+    numbers = {number for home in ("", *settings.clients) for _, number in readings(settings, dialled, home)}
+    return any(rule.permits(number) for number in numbers for rule in rules)
 
 
 def destination(settings: CallsSettings, plan: Plan, agent: str, dialled: str) -> Destination:
@@ -84,22 +86,34 @@ def destination(settings: CallsSettings, plan: Plan, agent: str, dialled: str) -
     return _outside(settings, plan, rules, agent, dialled)
 
 
-def readings(settings: CallsSettings, dialled: str) -> Iterator[tuple[str, str]]:
-    """What may be meant by digits, as (client by its prefix or none, number in E.164), the longest prefix first."""
+def readings(settings: CallsSettings, dialled: str, home: str) -> Iterator[tuple[str, str]]:
+    """What may be meant by digits, as (client by its prefix or none, number in E.164), the longest prefix first.
+
+    ``home`` is the client as whose numbers are written those that no prefix stands before.
+    """
     for prefix in sorted(settings.dial_prefixes, key=len, reverse=True):
-        if dialled.startswith(prefix) and (number := e164(dialled.removeprefix(prefix))) is not None:
-            yield settings.dial_prefixes[prefix], number
-    if (number := e164(dialled)) is not None:
+        client = settings.dial_prefixes[prefix]
+        if dialled.startswith(prefix) and (number := e164(dialled.removeprefix(prefix), plan_of(settings, client))):
+            yield client, number
+    if (number := e164(dialled, plan_of(settings, home))) is not None:
         yield "", number
 
 
-def e164(dialled: str) -> str | None:
-    """A number in E.164, with ``+`` or ``00`` in front; None for all else.
+def plan_of(settings: CallsSettings, client: str) -> DialPlan | None:
+    """How numbers are written where a client dials; None when it does not dial outside."""
+    found = settings.clients.get(client)
+    return found.outbound.plan if found is not None and found.outbound is not None else None
+
+
+def e164(dialled: str, plan: DialPlan | None = None) -> str | None:
+    """A number in E.164: with ``+`` or ``00`` in front, or as ``plan`` has it; None for all else.
 
     What is allowed is told by this form, and this form is what is dialled: no other way to write a number gets round.
     """
     number = normalise_number(dialled)
-    return number if _E164.fullmatch(number) else None
+    if _E164.fullmatch(number):
+        return number
+    return plan.to_e164(dialled) if plan is not None else None
 
 
 def home_of(settings: CallsSettings, plan: Plan, agent: str) -> str:
@@ -109,8 +123,9 @@ def home_of(settings: CallsSettings, plan: Plan, agent: str) -> str:
 
 def _outside(settings: CallsSettings, plan: Plan, rules: DialRules, agent: str, dialled: str) -> Destination:
     serves = plan.agents[agent].clients
-    for chosen, number in readings(settings, dialled):
-        client = chosen or home_of(settings, plan, agent)
+    home = home_of(settings, plan, agent)
+    for chosen, number in readings(settings, dialled, home):
+        client = chosen or home
         if client not in serves or client not in settings.clients:
             return Forbidden(403, f"does not dial for {client}" if client else "serves no client to dial for")
         return Outside(client, number) if rules.permits(number) else Forbidden(403, "may not dial this number")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from callcenter.calls.party import Party
@@ -29,7 +29,9 @@ from callcenter.sip.uri import Uri
 
 # Who is let ring for longer than any carrier does (RFC 3261 16.6, timer C) is not there.
 LONGEST_RINGING = 180.0
-# Whom a caller is who does not want to be known (RFC 3323 4.1).
+# Of what a carrier says beside a status; longer helps nobody.
+MOST_WORDS = 100
+# Who calls that does not want to be known (RFC 3323 4.1).
 ANONYMOUS = NameAddr(Uri(user="anonymous", host="anonymous.invalid"), "Anonymous")
 
 
@@ -59,15 +61,16 @@ async def dial_outside(
     *,
     beside: Sound | None = None,
     on_ringing: Callable[[], None] | None = None,
+    on_early: Callable[[], Awaitable[None]] | None = None,
     hidden: bool | None = None,
 ) -> Reached | NotReached:
     """Dial ``number``, as somebody wrote it, in the name of ``client``; ``beside`` whose sound theirs is opened.
 
     The client's trunks are tried in their order, and of each its addresses, until one gives a definite answer: who is
     busy, declines or does not exist is so by every trunk. ``on_ringing`` is called once, when it rings there; early
-    media is heard by whoever ``beside`` is, in place of what plays there. ``hidden``: whether the number that we show
-    is kept from them; None: as the client has it. Whoever is cancelled while it rings leaves nothing behind; a party
-    that was reached is the caller's to close.
+    media is heard by whoever ``beside`` is, in place of what plays there, and ``on_early`` is told of it. ``hidden``:
+    whether the number that we show is kept from them; None: as the client has it. Whoever is cancelled while it rings
+    leaves nothing behind; a party that was reached is the caller's to close.
     """
     outbound = client.outbound
     if outbound is None:
@@ -77,7 +80,7 @@ async def dial_outside(
         detail = f"what was dialled is no number that {client.id} can call"
         return NotReached(Rejected(484, "Address Incomplete"), detail)
     hide = outbound.hidden if hidden is None else hidden
-    dialling = _Dialling(services, client.name, outbound, wanted, call_id, beside, on_ringing, hide)
+    dialling = _Dialling(services, client.name, outbound, wanted, call_id, beside, on_ringing, on_early, hide)
     return await dialling.by_any(outbound.trunks)
 
 
@@ -102,6 +105,7 @@ class _Dialling:
         call_id: str,
         beside: Sound | None,
         on_ringing: Callable[[], None] | None,
+        on_early: Callable[[], Awaitable[None]] | None,
         hidden: bool,
     ) -> None:
         self._services = services
@@ -111,6 +115,7 @@ class _Dialling:
         self._call_id = call_id
         self._beside = beside
         self._on_ringing = on_ringing
+        self._on_early = on_early
         self._hidden = hidden
         self._rang = False
 
@@ -160,7 +165,7 @@ class _Dialling:
             return last if last is not None else self._passed_over(trunk, why)
 
     def _passed_over(self, trunk: Trunk, why: str) -> _Failed:
-        self._tell(trunk, "", 503, why, self._services.clock.monotonic())
+        self._tell(trunk, "", 0, why, self._services.clock.monotonic())
         return _Failed(Unreachable(503, "Service Unavailable"), f"{trunk.id}: {why}", elsewhere=True)
 
     async def _by_hop(self, trunk: Trunk, line: Line, peer: Peer, hop: Hop) -> Reached | _Failed:
@@ -172,14 +177,14 @@ class _Dialling:
             sound = Sound()
             undo.callback(sound.release)
             try:
-                flow = services.trunks.ways.flow(hop)
+                flow = services.trunks.ways.flow(hop, peer)
                 codecs = trunk.settings.codecs or None
                 description = await sound.open(
                     services.plane, self._call_id, flow, offer=None, beside=self._beside, codecs=codecs
                 )
                 leg, failed = await self._invite(undo, trunk, peer, flow, description, sound)
                 if failed is None and leg.ending is not None:
-                    status = leg.ending.status
+                    status = leg.ending.status if leg.ending.by is EndedBy.PEER else 0
                     failed = self._judge(trunk, hop, leg, leg.ending, await leg.outcome())
                 elif failed is not None and failed.elsewhere:
                     trunk.silent(hop)
@@ -272,10 +277,12 @@ class _Dialling:
             await sound.session.set_answer(early)
             self._beside.stop()
             await self._beside.session.bridge(sound.session)
+            if self._on_early is not None:
+                await self._on_early()
 
     async def _take_up(self, undo: contextlib.ExitStack, leg: Leg, sound: Sound) -> Party:
         """Somebody picked up: their description becomes their sound."""
-        party = Party(Side.CALLER, leg, sound)
+        party = Party(Side.OUTSIDE, leg, sound)
         undo.callback(party.close)
         outcome = await leg.outcome()
         answer = (outcome.sdp if isinstance(outcome, Answered) else None) or leg.early_sdp
@@ -287,7 +294,7 @@ class _Dialling:
 
     def _judge(self, trunk: Trunk, hop: Hop, leg: Leg, ending: LegEnded, outcome: DialOutcome) -> _Failed:
         """What it means that the leg is over."""
-        words = f"{ending.status} {ending.reason}".strip()
+        words = f"{ending.status} {ending.reason}".strip()[:MOST_WORDS]
         match ending.by, ending.status:
             case EndedBy.TRANSPORT | EndedBy.TIMEOUT, _:
                 trunk.silent(hop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -133,11 +134,14 @@ async def open_line(call: Call, beside: Sound | None) -> Ending | None:
     return None
 
 
-async def answer_line(call: Call) -> Ending | None:
-    """Answer who dialled: somebody is there; the ending when their phone cannot speak with us."""
+async def answer_line(call: Call, told: bytes | None = None) -> Ending | None:
+    """Answer who dialled: somebody is there; the ending when their phone cannot speak with us.
+
+    ``told`` is our answer to their offer where early media was told with it already: it stays (RFC 3261 13.2.1).
+    """
     leg, session = call.caller.leg, call.caller.sound.session
     try:
-        description = session.sdp if leg.offer is None else await session.reoffer(leg.offer)
+        description = told or (session.sdp if leg.offer is None else await session.reoffer(leg.offer))
     except MediaError as error:
         return refused(leg, error)
     return await pick_up(call.caller, description, lambda: call.add(CallAnswered()))
@@ -199,14 +203,24 @@ async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand, hel
 async def call_outside(call: Call, number: str) -> Ending:
     """Dial a number outside, answer the agent when it is answered there, and let both talk."""
     call.stage = f"dialling {number}"
+    leg, told = call.caller.leg, None
+
+    async def let_hear() -> None:
+        """What the carrier says before the answer is heard by the agent too, whose phone made an offer."""
+        nonlocal told
+        if leg.offer is not None and told is None:
+            with contextlib.suppress(MediaError):  # the answer tells it, too
+                told = await call.caller.sound.session.reoffer(leg.offer)
+                leg.ring(status=183, sdp=told)
+
     reached = await dial_outside(
-        call.services, call.client, number, call.id, beside=call.caller.sound, on_ringing=call.caller.leg.ring
+        call.services, call.client, number, call.id, beside=call.caller.sound, on_ringing=leg.ring, on_early=let_hear
     )
     if isinstance(reached, NotReached):
         return Ending(*not_reached(reached.outcome), reached.detail)
     with ExitStack() as held:
         held.callback(reached.party.close)
-        if (ending := await answer_line(call)) is not None:
+        if (ending := await answer_line(call, told)) is not None:
             return ending
         call.other = OtherSide(reached.party, held, number=reached.number, trunk=reached.trunk)
         return await talk_outside(call, reached.party, reached.number, reached.trunk, music_of(call))

@@ -338,11 +338,17 @@ class _Loader:
     def _trunk(self, name: str, trunk: schema.Trunk) -> TrunkSettings:
         path: KeyPath = ("trunks", name)
         accept, register = trunk.accept, trunk.register_
-        peers = tuple(map(_peer, trunk.peers))
+        ca_file = self._file((*path, "tls", "ca_file"), "it")
+
+        def peer(written: schema.Peer) -> Peer:
+            transport = Transport[written.transport.upper()] if written.transport is not None else None
+            return Peer(written.host, written.port, transport, ca_file, trunk.tls.verify)
+
+        peers = tuple(map(peer, trunk.peers))
         login = self._account((*path, "login"), trunk.login) if trunk.login is not None else None
         outward = None
         if register is not None:
-            registrar = _peer(register.registrar) if register.registrar is not None else peers[0]
+            registrar = peer(register.registrar) if register.registrar is not None else peers[0]
             user = register.user or (login.user if login is not None else "")
             outward = Outward(registrar, user, round(register.expires))
         account = accept.account
@@ -359,7 +365,7 @@ class _Loader:
             qualify=None if math.isinf(trunk.qualify) else trunk.qualify,
             max_calls=trunk.max_calls,
             codecs=trunk.codecs or (),
-            outbound_proxy=_peer(trunk.outbound_proxy) if trunk.outbound_proxy is not None else None,
+            outbound_proxy=peer(trunk.outbound_proxy) if trunk.outbound_proxy is not None else None,
             from_domain=trunk.from_domain or "",
             trusted=trunk.trusted,
             numbers=frozenset(trunk.numbers or ()),

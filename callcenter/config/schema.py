@@ -844,10 +844,15 @@ class Accept(Shape):
     networks: Annotated[
         tuple[Annotated[Network, AfterValidator(_somebody)], ...], _some(200), BeforeValidator(_as_list)
     ] = ()
-    certificates: Annotated[
-        tuple[Annotated[str, AfterValidator(_host)], ...], _some(20), BeforeValidator(_as_list)
-    ] = ()
+    certificates: Annotated[tuple[Name, ...], _some(20), BeforeValidator(_as_list)] = ()
     account: Accepted | None = None
+
+
+class TrunkTls(Shape):
+    """Whom we trust to be a trunk that we call by TLS."""
+
+    ca_file: str | None = None
+    verify: bool | None = None
 
 
 class RegisterAt(Shape):
@@ -858,6 +863,16 @@ class RegisterAt(Shape):
     expires: Annotated[float, BeforeValidator(seconds), Field(ge=60, le=86_400)] = 3600.0
 
 
+# A carrier that is asked more often may take it for an attack.
+SHORTEST_QUALIFY = 5.0
+
+
+def _seldom_enough(value: float) -> float:
+    if value < SHORTEST_QUALIFY:
+        raise mistake(Code.DURATION, "that is too often for a carrier", "write e.g. 30s, or never")
+    return value
+
+
 class Trunk(Shape):
     """A line to a carrier, or to another switch."""
 
@@ -865,10 +880,11 @@ class Trunk(Shape):
     accept: Accept = Accept()
     login: Account | None = None
     register_: RegisterAt | None = Field(default=None, alias="register")
-    qualify: Limit = 30.0
+    qualify: Annotated[Limit, AfterValidator(_seldom_enough)] = 30.0
     max_calls: Annotated[int, Field(ge=1, le=10_000)] = 30
     codecs: Annotated[tuple[Literal["PCMU", "PCMA"], ...], _some(8)] | None = None
     outbound_proxy: PeerOrHost | None = None
+    tls: TrunkTls = TrunkTls()
     from_domain: Annotated[str, AfterValidator(_host)] | None = None
     trusted: bool = False
     numbers: Annotated[tuple[E164, ...], _some(10_000)] | None = None

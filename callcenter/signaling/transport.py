@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from callcenter.signaling.settings import Listen
+from callcenter.signaling.settings import Listen, TlsPeer
 from callcenter.sip.flow import Address, Flow, Transport
 
 if TYPE_CHECKING:
@@ -68,6 +68,10 @@ class Network(Protocol):
 
         Nobody without TLS, without a certificate, or when the connection is gone.
         """
+        ...
+
+    def expect(self, remote: Address, peer: TlsPeer) -> None:
+        """Who must be at ``remote`` when it is called by TLS; else its address must stand in its certificate."""
         ...
 
     def close(self) -> None:

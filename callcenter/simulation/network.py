@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from callcenter.signaling.settings import Listen
+from callcenter.signaling.settings import Listen, TlsPeer
 from callcenter.signaling.transport import Receiver, TransportError
 from callcenter.sip.errors import SipParseError
 from callcenter.sip.flow import Address, Flow, Transport
@@ -152,6 +152,9 @@ class SimHost:
     def peer_names(self, connection: int) -> tuple[str, ...]:
         """Nobody: there is no TLS here."""
         return ()
+
+    def expect(self, remote: Address, peer: TlsPeer) -> None:
+        """There is no TLS between simulated hosts."""
 
     def close(self) -> None:
         """Close; whoever has a connection with this host is told. May be called twice."""

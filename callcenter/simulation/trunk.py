@@ -114,8 +114,12 @@ class SimTrunk:
         user: str = "",
         password: str = "",
         headers: Sequence[tuple[str, str]] = (),
+        to: str = "",
     ) -> tuple[PhoneCall, DialOutcome]:
-        """Somebody calls ``number`` by this carrier; the call, and what came of it. With ``user`` it proves itself."""
+        """Somebody calls ``number`` by this carrier; the call, and what came of it. With ``user`` it proves itself.
+
+        ``to`` is the number in To, where that is another one.
+        """
         flow = Flow(Transport.UDP, Address(self.host.address, self.host.port), self._switch)
         target = Uri.parse(f"sip:{number}@{self._switch}")
         from_ = NameAddr(Uri(user=user or caller, host=REALM))
@@ -127,7 +131,7 @@ class SimTrunk:
                 target,
                 flow,
                 from_=from_,
-                to=NameAddr(target),
+                to=NameAddr(Uri(user=to or number, host=REALM)),
                 sdp=sound.offer(),
                 headers=(*headers, *more),
                 call_id=call_id,

@@ -46,6 +46,7 @@ class Carrier:
         *,
         beside: Sound | None = None,
         on_ringing: Callable[[], None] | None = None,
+        on_early: Callable[[], None] | None = None,
     ) -> Reached | NotReached:
         """What ``calls.outside.dial_outside`` does."""
         self.dialled.append((client.id, number))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from callcenter.calls.settings import DialRules
 from callcenter.model.facts import TrunkTried
 from callcenter.runtime.scopes import Background
 from callcenter.signaling.outcome import Busy, Declined, NoAnswer, Rejected, Unreachable
@@ -16,6 +17,7 @@ from callcenter.simulation.trunk import Manners, SimTrunk
 from callcenter.simulation.world import World, story
 from callcenter.sip.flow import Address, Transport
 from callcenter.sip.sdp import SessionDescription
+from tests.scenarios.carrier import permit
 from tests.scenarios.trunks import IN_E164, account, dial, states, tried, trunk
 
 
@@ -262,7 +264,7 @@ async def test_a_carrier_without_a_port_that_listens_is_followed_by_the_next(wor
     world.trunks(trunk(first, peers=(Peer(first.address, 5999, Transport.TCP),)), trunk(second))
     dialled = await dial(world)
     assert dialled.reached.trunk == "second"
-    assert tried(world) == [("first", 503), ("second", 200)]
+    assert tried(world) == [("first", 0), ("second", 200)]
     dialled.reached.party.close()
 
 
@@ -417,6 +419,78 @@ async def test_both_hear_each_other_and_the_announcement_before_the_answer(world
     assert carrier.calls[0].sound.heard() == (caller.name,)
     await caller.hangs_up()
     dialled[0].reached.party.close()  # type: ignore[attr-defined]
+
+
+# An agent
+
+
+@story()
+async def test_an_agent_dials_outside_by_the_trunk_that_takes_it_and_hears_the_carrier_before_the_answer(
+    world: World,
+) -> None:
+    first, second = await two(world)
+    first.manners = Manners(status=503)
+    second.manners = Manners(early=True, rings=3.0)
+    amy = await world.agent("amy", english=5)
+    permit(world, amy=DialRules(outside=("+1415",)))
+    call = amy.starts_dialling(IN_E164)
+    await world.sleep(2)
+    assert call.leg.early_sdp is not None
+    assert not call.leg.answered
+    await amy.hears(second.name)
+    assert second.calls[0].sound.heard() == ("amy",)
+    await world.sleep(10)
+    await amy.hangs_up()
+    record = await world.interaction(call)
+    assert [(leg.number, leg.trunk) for leg in record.outside] == [(IN_E164, "second")]
+    assert tried(world) == [("first", 503), ("second", 200)]
+    assert second.calls[0].over
+
+
+@pytest.mark.parametrize("written", ["4155550188", "14155550188", "0014155550188", "+14155550188"])
+def test_an_agent_writes_numbers_as_they_are_written_where_the_company_dials(written: str) -> None:
+    @story()
+    async def told(world: World) -> None:
+        carrier, stranger = await world.carrier("carrier"), await world.phone("+14155550100")
+        world.trunks(trunk(carrier))
+        amy = await world.agent("amy", english=5)
+        permit(world, amy=DialRules(outside=("+1415",), never=("+1415555019",)))
+        await amy.dial(written)
+        assert carrier.seen.invites[0].uri.user == IN_E164
+        await amy.hangs_up()
+        stranger.starts_dialling(written)
+        assert await stranger.is_refused(401), "whoever is no agent must prove to be one, however the number is written"
+        amy.starts_dialling("4155550199")
+        assert await amy.is_refused(403, 404), "what must not be dialled must not be dialled in any form"
+        assert len(carrier.seen.invites) == 1
+
+    told()
+
+
+@story()
+async def test_an_agent_is_told_what_the_carrier_says(world: World) -> None:
+    carrier = await world.carrier("carrier")
+    world.trunks(trunk(carrier))
+    amy = await world.agent("amy", english=5)
+    permit(world, amy=DialRules(outside=("+1415",)))
+    for status in (486, 603, 404):
+        carrier.manners = Manners(status=status)
+        amy.starts_dialling(IN_E164)
+        assert await amy.is_refused(status)
+
+
+@story()
+async def test_an_agent_who_hangs_up_while_it_rings_outside_takes_the_call_back(world: World) -> None:
+    carrier = await world.carrier("carrier")
+    carrier.manners = Manners(rings=None)
+    world.trunks(trunk(carrier))
+    amy = await world.agent("amy", english=5)
+    permit(world, amy=DialRules(outside=("+1415",)))
+    amy.starts_dialling(IN_E164)
+    await world.sleep(2)
+    await amy.hangs_up()
+    await world.settled()
+    assert carrier.calls[0].over
 
 
 # Taken back

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from callcenter import observe
-from callcenter.model.facts import AgentRang, CallArrived, Fact, MediaMissing
+from callcenter.model.facts import AgentRang, Body, CallArrived, Fact, MediaMissing, TrunkTried
 from callcenter.model.states import Side
 
 ARRIVED = CallArrived("tech", "main", "+14155550100", "Jo Doe", "+18005550100", "UDP", "10.0.0.9:5060", "x@y")
@@ -23,7 +23,7 @@ def as_before() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def told(body: CallArrived | AgentRang | MediaMissing, capsys: pytest.CaptureFixture[str], level: str = "info") -> str:
+def told(body: Body, capsys: pytest.CaptureFixture[str], level: str = "info") -> str:
     observe.set_up("json", level)
     observe.FactLogger().take(Fact(7, datetime(2026, 11, 21, tzinfo=UTC), "b", 1, "cc1-x", body))
     return capsys.readouterr().err
@@ -56,6 +56,12 @@ def test_credentials_never_reach_the_log(capsys: pytest.CaptureFixture[str]) -> 
 def test_quiet_facts_are_for_debugging(capsys: pytest.CaptureFixture[str]) -> None:
     assert told(AgentRang("o1", "amy"), capsys) == ""
     assert "agent rang" in told(AgentRang("o1", "amy"), capsys, "debug")
+
+
+def test_whom_somebody_called_outside_is_masked_as_any_number(capsys: pytest.CaptureFixture[str]) -> None:
+    text = told(TrunkTried("carrier", "udp 198.51.100.7:5060", "+14155550188", 503, "503 Service Unavailable"), capsys)
+    assert json.loads(text)["number"] == "+1415555****"
+    assert "5550188" not in text
 
 
 def test_sound_that_does_not_come_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:

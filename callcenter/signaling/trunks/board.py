@@ -33,19 +33,9 @@ NO_SECRETS = TrunkSecrets()
 
 log = structlog.get_logger()
 
-# The names that the peer of a flow has proved by its certificate.
-NamesOf = Callable[["Flow"], tuple[str, ...]]
-
-
-def _no_names(flow: Flow) -> tuple[str, ...]:
-    return ()
-
 
 class TrunkBoard:
-    """Every trunk of the configuration, by its name. ``on_change(trunk)`` is told when one goes up or down.
-
-    ``names_of``, when set, gives the names that the peer of a flow has proved by a certificate.
-    """
+    """Every trunk of the configuration, by its name. ``on_change(trunk)`` is told when one goes up or down."""
 
     def __init__(
         self,
@@ -57,7 +47,6 @@ class TrunkBoard:
     ) -> None:
         self.ways = Ways(RememberingResolver(resolver, clock), user_agent.network, random)
         self.random = random
-        self.names_of: NamesOf = _no_names
         self._user_agent = user_agent
         self._clock = clock
         self._on_change = on_change
@@ -115,10 +104,10 @@ class TrunkBoard:
         if not self._trunks:
             return None
         address = _address(flow.remote.host)
-        names = self.names_of(flow)
+        names = self._user_agent.network.peer_names(flow.connection) if flow.connection else ()
         for trunk in self._trunks.values():
             accept = trunk.settings.accept
-            if accept.certificates and not accept.certificates.isdisjoint(names):
+            if accept.certificates and any(name.lower() in accept.certificates for name in names):
                 return trunk
             if address is not None and any(address in network for network in accept.networks):
                 return trunk
@@ -150,6 +139,9 @@ class TrunkBoard:
             leg.reject(403)  # a reload took the trunk away this moment
             return False
         settings = trunk.settings
+        if settings.register is not None and leg.dialled == settings.register.user and leg.request is not None:
+            # Called at the Contact that we registered: the number that was dialled stands in To alone.
+            leg.dialled = leg.request.to.uri.number_or_user
         leg.dialled = settings.plan.to_e164(leg.dialled) or leg.dialled
         leg.remote_number = settings.plan.to_e164(leg.remote_number) or leg.remote_number
         trunk.counts.received += 1

@@ -77,7 +77,7 @@ class Qualify:
     async def _ask(self, peer: Peer, hop: Hop) -> str:
         """What is wrong with an address; empty when it answers, whatever it says, but that it takes no calls now."""
         try:
-            flow = self._ways.flow(hop)
+            flow = self._ways.flow(hop, peer)
         except TransportError as error:
             return str(error)
         here = NameAddr.parse(self._user_agent.contact(flow, None)).uri

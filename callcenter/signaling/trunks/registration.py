@@ -52,6 +52,7 @@ class Registration:
         self._call_id = f"{self._random.getrandbits(128):032x}"
         self._cseq = 0
         self._expires = outward.expires
+        self._gate = settings.outbound_proxy or outward.registrar
         self._registered_at: Hop | None = None
         self._target = uri_of(outward.registrar)
         self._who = NameAddr(Uri(user=outward.user, host=settings.from_domain or outward.registrar.host))
@@ -79,19 +80,19 @@ class Registration:
             return
         with contextlib.suppress(TimeoutError, TransportError):
             async with asyncio.timeout(LEAVE_PATIENCE):
-                await self._ask(self._ways.flow(hop), 0)
+                await self._ask(self._ways.flow(hop, self._gate), 0)
 
     async def _register_somewhere(self) -> tuple[float | None, str, float]:
         """For how many seconds we are registered now; else None, why not, and when the registrar wants to be asked."""
-        proxy = self._trunk.settings.outbound_proxy
+        gate = self._gate
         try:
-            hops = await self._ways.to(proxy or self._outward.registrar)
+            hops = await self._ways.to(gate)
         except ResolveError as error:
             return None, str(error), 0.0
         why, wanted = "", 0.0
         for hop in hops:
             try:
-                flow = self._ways.flow(hop)
+                flow = self._ways.flow(hop, gate)
             except TransportError as error:
                 why = str(error)
                 continue
@@ -105,7 +106,7 @@ class Registration:
             else:
                 why = _words(response)
                 wanted = retry_after(response)
-                if response.status < 500:
+                if response.status < 500 and response.status != 408:
                     break  # what one of its servers says of us the others say too
         return None, why, wanted
 

@@ -134,8 +134,8 @@ class RememberingResolver:
     def __init__(self, resolver: Resolver, clock: Clock) -> None:
         self._resolver = resolver
         self._clock = clock
-        # By kind and name: until when, and the answer.
-        self._known: OrderedDict[tuple[str, str], tuple[float, Found[Any]]] = OrderedDict()
+        # By kind and name: until when, and the answer, or that there was none.
+        self._known: OrderedDict[tuple[str, str], tuple[float, Found[Any] | ResolveError]] = OrderedDict()
 
     async def naptr(self, name: str) -> Found[Naptr]:
         """The NAPTR records of a domain."""
@@ -151,20 +151,23 @@ class RememberingResolver:
 
     async def _look_up(self, kind: str, name: str, ask: Callable[[str], Awaitable[Found[R]]]) -> Found[R]:
         key = (kind, name.lower())
-        known = self._known.get(key)
-        if known is not None and self._clock.monotonic() < known[0]:
-            return known[1]
-        try:
-            found = await ask(name)
-        except ResolveError:
-            if known is None:
-                raise
-            self._keep(key, FAILED_TTL, known[1])
-            return known[1]
-        self._keep(key, min(max(found.ttl, SHORTEST_TTL), LONGEST_TTL), found)
+        until, known = self._known.get(key, (0.0, None))
+        found: Found[R] | ResolveError
+        if known is not None and self._clock.monotonic() < until:
+            found = known
+        else:
+            try:
+                found = await ask(name)
+                self._keep(key, min(max(found.ttl, SHORTEST_TTL), LONGEST_TTL), found)
+            except ResolveError as error:
+                # The next calls need not wait for a DNS that is away.
+                found = known if known is not None and not isinstance(known, ResolveError) else error
+                self._keep(key, FAILED_TTL, found)
+        if isinstance(found, ResolveError):
+            raise ResolveError(str(found))
         return found
 
-    def _keep(self, key: tuple[str, str], ttl: float, found: Found[Any]) -> None:
+    def _keep(self, key: tuple[str, str], ttl: float, found: Found[Any] | ResolveError) -> None:
         self._known[key] = (self._clock.monotonic() + ttl, found)
         self._known.move_to_end(key)
         if len(self._known) > MAX_REMEMBERED:

@@ -18,11 +18,16 @@ SIGN_OF_LIFE = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A host of a trunk: a domain, a name or an address. Without ``port`` and ``transport`` the DNS says them."""
+    """A host of a trunk: a domain, a name or an address. Without ``port`` and ``transport`` the DNS says them.
+
+    ``ca_file``: who signs its certificate, ``verify``: whether it must prove who it is; None: as it is set for TLS.
+    """
 
     host: str
     port: int | None = None
     transport: Transport | None = None
+    ca_file: Path | None = None
+    verify: bool | None = None
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from callcenter.signaling.settings import TlsPeer
 from callcenter.signaling.sockets import family_of
 from callcenter.signaling.transport import Network
 from callcenter.signaling.trunks.records import SRV_PREFIXES, in_naptr_order, in_srv_order
@@ -51,8 +52,11 @@ class Ways:
             found = ()  # what fails for these records may still be known by its address
         return found or await self._by_address(peer.transport or Transport.UDP, peer.host, None)
 
-    def flow(self, hop: Hop) -> Flow:
-        """The way to an address. Raises TransportError."""
+    def flow(self, hop: Hop, peer: Peer) -> Flow:
+        """The way to an address of ``peer``, whose name its certificate must hold (RFC 5922). Raises TransportError."""
+        if hop.transport is Transport.TLS:
+            name = "" if family_of(peer.host) is not None else peer.host
+            self._network.expect(hop.address, TlsPeer(name, peer.ca_file, peer.verify))
         return Flow(hop.transport, self._network.address_towards(hop.transport, hop.address.host), hop.address)
 
     async def _by_service(self, peer: Peer) -> tuple[Hop, ...]:

@@ -49,6 +49,12 @@ STATE: dict[str, Any] = {
          "next_reason": "", "work": "wrap_up", "device": "registered", "phone": "10.0.0.8:5060", "user_agent": None,
          "since_s": 5.0, "left_s": 15.0, "available": False, "call": None},
     ],
+    "trunks": [
+        {"trunk": "carrier-a", "up": True, "detail": "registered", "calls": 2, "max_calls": 30, "received": 41,
+         "tried": 12, "answered": 10, "failed": 2},
+        {"trunk": "carrier-b", "up": False, "detail": "no answer from udp 198.51.100.7:5060", "calls": 0,
+         "max_calls": 10, "received": 0, "tried": 1, "answered": 0, "failed": 1},
+    ],
     "media": {"sessions": 3, "capacity": 8192, "workers": [
         {"worker": 0, "pid": 4720, "alive": True, "load": 0.034, "sessions": 3, "capacity": 4096, "restarts": 1,
          "late_ms": 0.4},
@@ -107,6 +113,10 @@ def test_status_tells_everything_in_eighty_columns() -> None:
         r"lumina-sales\s+1\s+0:31\s+0\s+0\s+0",
         r"ana\s+ready -> not ready: lunch\s+talking\s+registered\s+0:41",
         r"bruno\s+ready\s+wrap up 0:15\s+registered",
+        r"TRUNKS 2, 1 to call by\n",
+        r"carrier-a\s+up\s+2 of 30\s+41\s+12\s+10\s+2",
+        r"carrier-b\s+down\s+0 of 10\s+0\s+1\s+0\s+1",
+        r"\n {10}carrier-b: no answer from udp 198.51.100.7:5060",
         r"1\s+-\s+is being replaced",
         r"BROKER    not connected; 12 facts waiting, 1 pop sent\n {10}mqtt://127.0.0.1:1883: connection lost",
         r"\n {10}udp 0.0.0.0:5060, udp \[::\]:5060, tcp 0.0.0.0:5060, tcp \[::\]:5060",

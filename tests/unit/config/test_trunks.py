@@ -39,6 +39,7 @@ trunks:
     qualify: never
     max_calls: 12
     codecs: [PCMA]
+    tls: {ca_file: authority.pem, verify: true}
     outbound_proxy: {host: proxy.carrier.example, port: 5080}
     from_domain: acme.example
     trusted: true
@@ -63,6 +64,8 @@ def floor(trunks: str, client: str = "") -> str:
 def settings(folder: Path, trunks: str, client: str = "") -> Settings:
     (folder / "config").mkdir(parents=True, exist_ok=True)
     (folder / "config" / "theirs").write_text("their password\n")
+    for authority in ("authority.pem", "carrier-a-ca.pem"):
+        (folder / "config" / authority).write_text("an authority\n")
     return load_text(folder, floor(trunks, client))
 
 
@@ -70,20 +73,24 @@ def test_everything_that_can_be_written_arrives(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("TRUNK_PASSWORD", "ours")
     loaded = settings(tmp_path, FULL)
     assert [str(warning) for warning in loaded.warnings] == []
+    authority = (tmp_path / "config" / "authority.pem", True)
     assert loaded.trunks["carrier"] == TrunkSettings(
         id="carrier",
-        peers=(Peer("sip.carrier.example"), Peer("198.51.100.10", 5070, Transport.TCP)),
+        peers=(
+            Peer("sip.carrier.example", None, None, *authority),
+            Peer("198.51.100.10", 5070, Transport.TCP, *authority),
+        ),
         accept=Accept(
             networks=(ip_network("198.51.100.0/24"), ip_network("2001:db8::/48")),
             certificates=frozenset({"sip.carrier.example"}),
             account=Account("carrier", PasswordFrom(None, tmp_path / "config" / "theirs")),
         ),
         login=Account("acme", PasswordFrom("TRUNK_PASSWORD")),
-        register=Outward(Peer("sip.carrier.example"), "acme", 600),
+        register=Outward(Peer("sip.carrier.example", None, None, *authority), "acme", 600),
         qualify=None,
         max_calls=12,
         codecs=("PCMA",),
-        outbound_proxy=Peer("proxy.carrier.example", 5080),
+        outbound_proxy=Peer("proxy.carrier.example", 5080, None, *authority),
         from_domain="acme.example",
         trusted=True,
         numbers=frozenset({"+15555550100"}),
@@ -147,6 +154,7 @@ MISTAKES = [
     (Code.FORM, f"carrier: {PEER}, accept: {{networks: [«0.0.0.0/0»]}}}}", "is everybody", "the carrier's own"),
     (Code.MISSING, "carrier: «{peers: [203.0.113.7], register: {expires: 1h}}»", "needs a user", "add `login"),
     (Code.CHOICE, f"carrier: {PEER}, codecs: [«G729»]}}", "`G729` is not known", "PCMU, PCMA"),
+    (Code.DURATION, f"carrier: {PEER}, qualify: «1s»}}", "too often for a carrier", "30s, or never"),
     (Code.NAMES_NOTHING, f"carrier: {PEER}, numbers: [«\"+15555550199\"»]}}", "no number is", "`+15555550100`"),
     (Code.FORM, "«Carrier A»: {peers: [203.0.113.7]}", "cannot be a name", "`carrier-a`"),
 ]  # fmt: skip
@@ -231,8 +239,8 @@ def test_no_trunk_is_active_in_what_ships_and_the_example_beside_it_is_whole_and
     monkeypatch.setenv("CARRIER_A_CALLS", "x")
     monkeypatch.setenv("CARRIER_A_PASSWORD", "y")
     trunks, client = uncommented()
-    text = floor(trunks, client).replace("+15555550100", "+18005550100")
-    loaded = load_text(tmp_path, text)
+    acme = client.replace("+18005550100", "+15555550100")
+    loaded = settings(tmp_path, trunks.replace("+18005550100", "+15555550100"), acme)
     assert [str(warning) for warning in loaded.warnings] == []
     assert set(loaded.trunks) == {"carrier-a", "carrier-b"}
     outbound = loaded.calls.clients["acme"].outbound

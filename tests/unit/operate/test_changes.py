@@ -77,6 +77,21 @@ def test_hashes_of_passwords_are_not_shown(tmp_path: Path) -> None:
     ]
 
 
+def test_a_trunk_comes_and_goes_by_a_line_of_its_own_and_its_hashes_are_not_shown(tmp_path: Path) -> None:
+    trunk = "trunks:\n  carrier: {peers: [203.0.113.7], max_calls: 3}\n"
+    found, before, after = between(tmp_path / "in", GOOD, GOOD + trunk)
+    assert lines(found) == [("+", "trunks.carrier", "", "", False)]
+    assert set(in_force(before, after).trunks) == {"carrier"}
+    found, _, _ = between(tmp_path / "out", GOOD + trunk, GOOD)
+    assert lines(found) == [("-", "trunks.carrier", "", "", False)]
+    found, _, _ = between(tmp_path / "limit", GOOD + trunk, GOOD + trunk.replace("3}", "5}"))
+    assert lines(found) == [("~", "trunks.carrier.max_calls", "3", "5", False)]
+    account = f"accept: {{account: {{user: c, sip_md5: {'a' * 32}, sip_sha256: {'b' * 64}}}}}"
+    hashed = trunk.replace("max_calls: 3", account)
+    found, _, _ = between(tmp_path / "hash", GOOD + hashed, GOOD + hashed.replace("a" * 32, "c" * 32))
+    assert lines(found) == [("~", "trunks.carrier.accept.account.sip_md5", "(hash)", "(hash)", False)]
+
+
 def test_a_long_text_is_not_shown_whole(tmp_path: Path) -> None:
     greeting = "Thank you for calling Acme, this is {agent}. How can I help you today?"
     text = GOOD.replace("languages: [en]}", f'languages: [en], greeting: {{en: "{greeting}"}}}}')

@@ -26,6 +26,8 @@ from callcenter.model.facts import (
     FeatureCodeDialled,
     SwitchStarted,
     SwitchStopped,
+    TrunkStateChanged,
+    TrunkTried,
 )
 from callcenter.model.ids import is_slug
 from callcenter.model.states import Device, EndCause, Intent, Side, Work
@@ -235,7 +237,7 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
 
 def test_every_kind_of_fact_is_a_word_of_the_calls_story_or_left_out_on_purpose() -> None:
     of_the_switch = {SwitchStarted, SwitchStopped, ConfigReloaded, DrainBegan, DrainEnded, BrokerStateChanged}
-    left_out = of_the_switch | {AgentStateChanged, FeatureCodeDialled}
+    left_out = of_the_switch | {AgentStateChanged, FeatureCodeDialled, TrunkStateChanged, TrunkTried}
     assert set(payloads.EVENTS) == set(typing.get_args(Body)) - left_out
     assert len(set(payloads.EVENTS.values())) == len(payloads.EVENTS)
     assert payloads.call_event(fact(DigitsEntered("m", "1", True), call_id=None)) is None
@@ -308,6 +310,20 @@ def test_an_empty_queue_has_no_longest_wait() -> None:
         at=NOON,
     )
     assert (state["longest_s"], state["longest_since"], state["service_level_20s"]) == (0.0, None, None)
+
+
+def test_a_trunk_is_up_or_down_or_not_known_yet_and_says_why() -> None:
+    told = payloads.trunk_state("carrier-a", up=False, detail="no answer from udp 198.51.100.7:5060", at=NOON)
+    assert told == {
+        "schema": "trunk.v1",
+        "trunk": "carrier-a",
+        "up": False,
+        "detail": "no answer from udp 198.51.100.7:5060",
+        "at": "2026-11-21T12:00:00.104Z",
+    }
+    assert payloads.trunk_state("carrier-a", up=None, detail="", at=NOON)["up"] is None
+    assert topics.trunk_state("carrier-a") == "callcenter/v1/trunks/carrier-a/state"
+    assert "callcenter/v1/trunks/#" in topics.monitor_reads()
 
 
 def test_the_configuration_in_force_is_named_with_who_loaded_it() -> None:

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from callcenter.signaling import gate as gates
 from callcenter.signaling.gate import Gate
 from callcenter.signaling.reply import Reply
+from callcenter.signaling.settings import TlsPeer
 from callcenter.signaling.user_agent import UserAgent
 from callcenter.simulation.clock import SimClock, run
 from callcenter.sip.endpoint import Endpoint
@@ -38,6 +39,8 @@ class Sent:
 
     def address_towards(self, transport: Transport, host: str) -> Address:
         return HERE
+
+    def expect(self, remote: Address, peer: TlsPeer) -> None: ...
 
     def peer_names(self, connection: int) -> tuple[str, ...]:
         return ()

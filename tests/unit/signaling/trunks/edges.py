@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from callcenter.signaling.settings import Listen
+from callcenter.signaling.settings import Listen, TlsPeer
 from callcenter.signaling.transport import Receiver, TransportError
 from callcenter.sip.flow import Address, Flow, Transport
 
@@ -35,6 +35,8 @@ class Listening:
     def send(self, flow: Flow, data: bytes, key: str) -> None: ...
 
     def close(self) -> None: ...
+
+    def expect(self, remote: Address, peer: TlsPeer) -> None: ...
 
     def peer_names(self, connection: int) -> tuple[str, ...]:
         return ()

@@ -165,8 +165,13 @@ async def test_while_the_dns_is_away_what_was_known_last_still_holds() -> None:
     assert (await remembering.addresses(DOMAIN)).records == ("198.51.100.1",)
     assert (await remembering.addresses(DOMAIN)).records == ("198.51.100.1",)
     assert len(resolver.asked) == 2, "a DNS that is away is not asked for each call"
-    with pytest.raises(ResolveError):
-        await remembering.addresses("never.known.example")
+    for _ in range(3):
+        with pytest.raises(ResolveError, match="does not answer"):
+            await remembering.addresses("never.known.example")
+    assert len(resolver.asked) == 3
+    resolver.away.clear()
+    clock.seconds += 11
+    assert (await remembering.addresses("never.known.example")).records == ()
 
 
 async def test_a_time_to_live_of_nothing_does_not_ask_for_every_call() -> None:
