@@ -16,8 +16,10 @@ from callcenter.model.facts import CallAnswered, CallArrived
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
 from callcenter.signaling.leg import Leg
+from callcenter.sip.diversion import Diverted
 
 RETRY_AFTER = 5
+NOT_DIVERTED = Diverted("", "", "")
 
 
 class FrontDoor:
@@ -29,7 +31,14 @@ class FrontDoor:
         self._supervisor = supervisor
 
     def take(self, leg: Leg) -> None:
-        """Begin a call for ``leg``, or refuse it: 404 for a number nobody has, 503 when we are full or draining."""
+        """Begin a call for ``leg``, or refuse it: 404 for a number nobody has, 503 when we are full or draining.
+
+        403 for whoever wants the place of somebody in a call of ours.
+        """
+        if leg.replaces is not None:
+            # Nobody from outside takes the place of somebody in a call of ours; agents move calls by REFER.
+            leg.reject(403)
+            return
         settings = self._services.settings
         number = settings.find_number(leg.dialled)
         if number is None:
@@ -40,6 +49,7 @@ class FrontDoor:
             leg.reject(503, headers=(("Retry-After", str(RETRY_AFTER)),))
             return
         call = Call(self._services.ids.call(), settings.clients[number.client], number, leg, self._services)
+        diverted = leg.diverted[0] if leg.diverted else NOT_DIVERTED
         call.add(
             CallArrived(
                 client=call.client.id,
@@ -50,6 +60,9 @@ class FrontDoor:
                 transport=str(leg.flow.transport),
                 source=str(leg.flow.remote),
                 sip_call_id=leg.sip_call_id,
+                diverted_number=diverted.number,
+                diverted_name=diverted.name,
+                diverted_why=diverted.why,
             )
         )
         self._supervisor.start(call, inbound)

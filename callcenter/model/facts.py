@@ -71,7 +71,10 @@ class DrainEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallArrived:
-    """An INVITE for one of our numbers was taken on. Numbers are as dialled; names may be empty."""
+    """An INVITE for one of our numbers was taken on. Numbers are as dialled; names may be empty.
+
+    ``diverted_...``: who sent the call on to us last and why, in a word of RFC 5806; all empty when nobody did.
+    """
 
     client: str
     flow: str
@@ -81,6 +84,9 @@ class CallArrived:
     transport: str
     source: str
     sip_call_id: str
+    diverted_number: str = ""
+    diverted_name: str = ""
+    diverted_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,8 @@ class Interaction:
     outcome: Outcome | None
     ending: Ending | None
     attributes: tuple[tuple[str, str], ...] = ()
+    diverted_number: str = ""
+    diverted_why: str = ""
 
     @property
     def offers(self) -> tuple[tuple[str, OfferResult | None], ...]:
@@ -366,6 +368,8 @@ class _Fold:
             outcome=self.outcome(),
             ending=self.ending,
             attributes=tuple(self.attributes.items()),
+            diverted_number=self.arrived.diverted_number,
+            diverted_why=self.arrived.diverted_why,
         )
 
 
