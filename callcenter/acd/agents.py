@@ -22,13 +22,16 @@ class Move(StrEnum):
     RELEASE = "release"
     WRAP_UP = "wrap up"
     FINISH = "finish"
+    DIAL = "dial"
+    HANG_UP = "hang up"
 
 
-# A pair that is not here does not move: a 180 that comes after the 200, a second hold. OUTBOUND and CONSULTING have no
-# rows yet: nothing leads there.
+# A pair that is not here does not move: a 180 that comes after the 200, a second hold. An agent who dials beside a talk
+# consults; when the talk is over first, his own call goes on as any that he dialled.
 MOVES: Mapping[tuple[Work, Move], Work] = MappingProxyType(
     {
         (Work.IDLE, Move.RESERVE): Work.RESERVED,
+        (Work.IDLE, Move.DIAL): Work.OUTBOUND,
         (Work.RESERVED, Move.RING): Work.RINGING,
         (Work.RESERVED, Move.PICK_UP): Work.TALKING,
         (Work.RESERVED, Move.RELEASE): Work.IDLE,
@@ -37,15 +40,23 @@ MOVES: Mapping[tuple[Work, Move], Work] = MappingProxyType(
         (Work.TALKING, Move.HOLD): Work.HELD,
         (Work.TALKING, Move.RELEASE): Work.IDLE,
         (Work.TALKING, Move.WRAP_UP): Work.WRAP_UP,
+        (Work.TALKING, Move.DIAL): Work.CONSULTING,
         (Work.HELD, Move.RESUME): Work.TALKING,
         (Work.HELD, Move.RELEASE): Work.IDLE,
         (Work.HELD, Move.WRAP_UP): Work.WRAP_UP,
+        (Work.HELD, Move.DIAL): Work.CONSULTING,
+        (Work.CONSULTING, Move.RESUME): Work.TALKING,
+        (Work.CONSULTING, Move.HOLD): Work.HELD,
+        (Work.CONSULTING, Move.RELEASE): Work.OUTBOUND,
+        (Work.CONSULTING, Move.WRAP_UP): Work.WRAP_UP,
         (Work.WRAP_UP, Move.FINISH): Work.IDLE,
+        (Work.WRAP_UP, Move.DIAL): Work.OUTBOUND,
+        (Work.OUTBOUND, Move.HANG_UP): Work.IDLE,
     }
 )
 
 OFFERED = frozenset({Work.RESERVED, Work.RINGING})
-ON_THE_PHONE = frozenset({Work.TALKING, Work.HELD})
+ON_THE_PHONE = frozenset({Work.TALKING, Work.HELD, Work.CONSULTING})
 
 REMOVED = "removed from the configuration"
 
@@ -80,7 +91,7 @@ class Agent:
 
     ``until`` is when a wrap-up ends by itself, or when an idle agent's pause does; ``extension`` is what a wrap-up may
     still be extended by. ``next`` is the intent from the end of the present work on. ``misses`` counts failed offers by
-    cause, since the last talk or change of intent.
+    cause, since the last talk or change of intent. ``own_calls`` are the calls that he dialled himself and is in.
     """
 
     id: str
@@ -97,6 +108,7 @@ class Agent:
     since: int = 0
     idle_since: int = 0
     misses: dict[OfferResult, int] = field(default_factory=dict)
+    own_calls: tuple[str, ...] = ()
 
     @property
     def available(self) -> bool:
@@ -148,13 +160,14 @@ class Agent:
             # At least one: 0 would say that it has no end, where the end is due this very millisecond.
             remaining_ms=0 if self.until is None else max(1, self.until - now),
             extension_ms=self.extension,
+            own_calls=self.own_calls,
         )
 
     def take(self, body: AgentStateChanged, ms: int) -> None:
         """Take over the state that a fact of time ``ms`` tells."""
         came_ready = body.intent is Intent.READY and self.intent is not Intent.READY
         phone_back = self.device is Device.UNREACHABLE and body.device is not Device.UNREACHABLE
-        wrapped_up = self.work is Work.WRAP_UP and body.work is Work.IDLE
+        wrapped_up = self.work is Work.WRAP_UP and body.work is not Work.WRAP_UP
         if came_ready or phone_back or wrapped_up:
             self.idle_since = ms
         if body.intent is not self.intent or phone_back:
@@ -166,6 +179,7 @@ class Agent:
         self.work, self.device, self.offer = body.work, body.device, body.offer
         self.until = ms + body.remaining_ms if body.remaining_ms else None
         self.extension = body.extension_ms
+        self.own_calls = body.own_calls
 
     def missed(self, result: OfferResult, ms: int) -> None:
         """An offer came to nothing, at ``ms``."""
@@ -183,6 +197,7 @@ class AgentView:
     """An agent as others may see him; times are seconds of the monotonic clock.
 
     ``until`` is the end of the wrap-up or of a pause; ``extension`` is the seconds that the wrap-up may be extended by.
+    ``own_calls`` are the calls that the agent dialled and is in.
     """
 
     id: str
@@ -200,6 +215,7 @@ class AgentView:
     until: float | None
     extension: float
     available: bool
+    own_calls: tuple[str, ...] = ()
 
     @property
     def pending(self) -> bool:
@@ -225,4 +241,5 @@ class AgentView:
             until=None if agent.until is None else agent.until / 1000,
             extension=agent.extension / 1000,
             available=agent.available,
+            own_calls=agent.own_calls,
         )

@@ -23,6 +23,8 @@ from callcenter.acd.events import (
     OfferAccepted,
     OfferFailed,
     OfferRinging,
+    OwnCallBegan,
+    OwnCallEnded,
     Reconfigured,
     Resumed,
     TalkEnded,
@@ -64,6 +66,9 @@ REMEMBERED_VISITS = 4096
 NO_WRAP_UP = WrapUpSettings(WrapUpMode.NONE)
 NO_RULE = RnaRule()
 
+# How an offer ends that the one agent whom a visit is for did not take: nobody else can, so the visit ends with it.
+NOT_TAKEN = frozenset({OfferResult.NO_ANSWER, OfferResult.BUSY, OfferResult.DECLINED, OfferResult.UNREACHABLE})
+
 OfferEvent: TypeAlias = OfferRinging | OfferAccepted | Connected | OfferFailed | Held | Resumed | TalkEnded
 
 EngagedFact: TypeAlias = AgentRang | OfferEnded | CallConnected | CallHeld | CallResumed | AgentLegEnded
@@ -94,6 +99,10 @@ class Acd:
         self._joined = 0
         self._generation = 0
         self._lines: dict[str, list[Place]] = {}
+        # Who dialled each own call; who is asked for by name, by which visits; and of these whose state has changed.
+        self._dialled: dict[str, str] = {}
+        self._asked_for: dict[str, dict[str, None]] = {}
+        self._changed: dict[str, None] = {}
         self._facts: list[Draft] = []
         self._effects: list[AcdEffect] = []
         self._index()
@@ -136,7 +145,7 @@ class Acd:
         if agent is None or not self._belongs(agent):
             return None
         engagement = self._engagements.get(agent.offer)
-        return AgentView.of(agent, *((engagement.call_id, engagement.queue) if engagement else ("", "")))
+        return AgentView.of(agent, self._call_of(agent) or "", engagement.queue if engagement else "")
 
     def agents(self) -> tuple[AgentView, ...]:
         """All agents; also those who are gone from the configuration, while they are at work."""
@@ -147,8 +156,15 @@ class Acd:
         agent = self._agents.get(agent_id)
         return agent is not None and self._employed(agent) and agent.available
 
+    def dialled_by(self, call_id: str) -> str:
+        """Whose own call this is; empty when it is nobody's, or over."""
+        return self._dialled.get(call_id, "")
+
     def waiting(self, queue: str) -> tuple[TicketView, ...]:
-        """The callers of a queue who are not answered yet, in order; among them those being offered."""
+        """The callers of a queue who are not answered yet, in order; among them those being offered.
+
+        The empty name is for those who ask for an agent and were brought by no queue.
+        """
         visits = (self._visits[place[-1]] for place in self._lines.get(queue, ()))
         return tuple(
             TicketView(
@@ -162,6 +178,7 @@ class Acd:
                 tries=visit.tries,
                 position=number,
                 agent=self._engagements[visit.offer].agent.id if visit.offer else "",
+                only=visit.agent,
             )
             for number, visit in enumerate(visits, start=1)
         )
@@ -177,7 +194,7 @@ class Acd:
         if visit is None:
             return {}
         return {
-            agent.id: why_not(agent, visit.client, visit.asked) + self._agents[agent.id].hindrances()
+            agent.id: why_not(agent, visit.client, visit.asked, visit.agent) + self._agents[agent.id].hindrances()
             for agent in self._plan.agents.values()
         }
 
@@ -217,6 +234,14 @@ class Acd:
                 agent = self._agents.get(agent_id)
                 if agent and self._employed(agent):
                     self._on_agent(agent, event)
+            case OwnCallBegan(agent_id=agent_id, call_id=call_id):
+                agent = self._agents.get(agent_id)
+                if agent and self._employed(agent) and call_id not in self._dialled:
+                    self._begin_own_call(agent, call_id)
+            case OwnCallEnded(agent_id=agent_id, call_id=call_id):
+                agent = self._agents.get(agent_id)
+                if agent and call_id in agent.own_calls:
+                    self._end_own_call(agent, call_id)
             case Reconfigured(plan=plan):
                 self._reconfigure(plan)
             case _:
@@ -235,13 +260,13 @@ class Acd:
                 self._fail(engagement, result, detail)
             case Work.RESERVED | Work.RINGING, TalkEnded(by=by, cause=cause):
                 self._fail(engagement, result_of(by), cause)
-            case Work.TALKING | Work.HELD, Connected():
+            case Work.TALKING | Work.HELD | Work.CONSULTING, Connected():
                 self._connect(engagement)
-            case Work.TALKING | Work.HELD, Held(by=by):
+            case Work.TALKING | Work.HELD | Work.CONSULTING, Held(by=by):
                 self._hold(engagement, by)
-            case Work.HELD, Resumed(by=by):
+            case Work.HELD | Work.CONSULTING, Resumed(by=by):
                 self._resume(engagement, by)
-            case Work.TALKING | Work.HELD, TalkEnded(by=by, cause=cause):
+            case Work.TALKING | Work.HELD | Work.CONSULTING, TalkEnded(by=by, cause=cause):
                 self._end_talk(engagement, by, cause)
             case _:
                 pass  # too late or told twice: a 180 behind the 200, a refusal behind the pick-up, all in the wrap-up
@@ -249,13 +274,15 @@ class Acd:
     # Callers come and go
 
     def _join(self, ticket: Ticket) -> None:
-        queue = self._plan.queues.get(ticket.queue)
+        queue = self._plan.queue(ticket.queue) if ticket.queue or ticket.agent else None
         if queue is None:
             refusal, asked, priority, action = "unknown_queue", ticket.requirements, 0, ""
         else:
-            refusal = "full" if len(self._lines.get(queue.id, ())) >= queue.max_waiting else ""
-            asked, priority = merged(queue.requirements, ticket.requirements), queue.priority
-            action = queue.on_max_wait
+            refusal = self._absence(ticket.agent, ticket.client) if ticket.agent else ""
+            if len(self._lines.get(queue.id, ())) >= queue.max_waiting:
+                refusal = refusal or "full"
+            asked = () if ticket.agent else merged(queue.requirements, ticket.requirements)
+            priority, action = queue.priority, queue.on_max_wait
         kept_place = self._now if ticket.first_joined is None else round(ticket.first_joined * 1000)
         queued = CallQueued(
             visit=ticket.id,
@@ -264,11 +291,25 @@ class Acd:
             priority=priority if ticket.priority is None else ticket.priority,
             requirements=tuple((each.skill, each.minimum) for each in asked),
             first_joined_ms=min(kept_place, self._now),
+            agent=ticket.agent,
         )
         self._tell(queued, ticket.call_id)
         if refusal:
             self._end_visit(self._visits[ticket.id], VisitOutcome.REFUSED, refusal)
             self._effects.append(TicketRefused(ticket.id, action, refusal))
+
+    def _absence(self, agent_id: str, client: str) -> str:
+        """Why a caller who asks for one agent need not wait for him, in a word; empty when he can come."""
+        agent, settings = self._agents.get(agent_id), self._plan.agents.get(agent_id)
+        if agent is None or settings is None:
+            return "unknown_agent"
+        if client and client not in settings.clients:
+            return "wrong_client"
+        if agent.work is not Work.IDLE:
+            return ""  # what he will be, and whether his phone is there, shows when his work ends
+        if agent.intent is not Intent.READY:
+            return str(agent.intent)
+        return str(Device.UNREACHABLE) if agent.device is Device.UNREACHABLE else ""
 
     def _leave(self, visit: Visit, event: Leave) -> None:
         if event.outcome is VisitOutcome.ABANDONED:
@@ -278,16 +319,25 @@ class Acd:
         self._withdraw(visit, event.reason)
 
     def _abandon(self, visit: Visit, reason: str = "") -> None:
-        queue = self._plan.queues.get(visit.queue)
+        queue = self._plan.queue(visit.queue)
         short = queue is not None and self._now - visit.joined < queue.short_abandon * 1000
         self._end_visit(visit, VisitOutcome.SHORT_ABANDONED if short else VisitOutcome.ABANDONED, reason)
 
     def _wait_too_long(self, visit: Visit) -> None:
-        queue = self._plan.queues.get(visit.queue)
-        action, reason = (queue.on_max_wait, "timeout") if queue else ("", "queue_removed")
+        self._flow_out(visit, "timeout" if self._plan.queue(visit.queue) else "queue_removed")
+
+    def _flow_out(self, visit: Visit, reason: str) -> None:
+        queue = self._plan.queue(visit.queue)
         self._end_visit(visit, VisitOutcome.FLOWED_OUT, reason)
         self._withdraw(visit, reason)
-        self._effects.append(TicketExpired(visit.id, action, reason))
+        self._effects.append(TicketExpired(visit.id, queue.on_max_wait if queue else "", reason))
+
+    def _send_on(self, agent_id: str) -> None:
+        """Let go on who waits for an agent that will not come."""
+        for visit_id in list(self._asked_for.get(agent_id, ())):
+            visit = self._visits[visit_id]
+            if reason := self._absence(agent_id, visit.client):
+                self._flow_out(visit, reason)
 
     def _end_visit(self, visit: Visit, outcome: VisitOutcome, reason: str = "") -> None:
         self._tell(QueueLeft(visit.id, visit.queue, outcome, reason), visit.call_id)
@@ -304,7 +354,8 @@ class Acd:
     # Offers
 
     def _offer(self, visit: Visit, agent: Agent) -> None:
-        queue = self._plan.queues[visit.queue]
+        queue = self._plan.queue(visit.queue)
+        assert queue is not None, f"{visit} is in no line"
         ring_for = round(queue.ring_for * 1000)
         lease = ring_for + round(self._plan.offer_grace * 1000)
         made = OfferMade(
@@ -315,7 +366,7 @@ class Acd:
             agent=agent.id,
             ring_for_ms=ring_for,
             lease_ms=lease,
-            why=why(self._plan.agents[agent.id], visit.asked, self._now - agent.idle_since),
+            why=why(self._plan.agents[agent.id], visit.asked, self._now - agent.idle_since, visit.agent),
         )
         offer = Offer(
             id=made.offer,
@@ -362,7 +413,14 @@ class Acd:
     def _end_offer(self, engagement: Engagement, result: OfferResult, detail: str) -> None:
         ended = OfferEnded(engagement.visit, engagement.offer, engagement.agent.id, result, detail)
         self._tell(ended, engagement.call_id)
+        self._not_taken(engagement, result)
         self._free(engagement, Move.RELEASE, f"offer ended: {result}", result)
+
+    def _not_taken(self, engagement: Engagement, result: OfferResult) -> None:
+        """An offer failed: whoever asked for this agent alone waits no longer."""
+        visit = self._visits.get(engagement.visit)
+        if visit is not None and visit.agent and result in NOT_TAKEN:
+            self._flow_out(visit, str(result))
 
     # Talks
 
@@ -384,7 +442,7 @@ class Acd:
         if by not in engagement.held_by:
             return
         self._tell(CallResumed(by, engagement.offer), engagement.call_id)
-        if not engagement.held_by:
+        if not engagement.held_by and engagement.agent.work is Work.HELD:
             self._move(engagement, Move.RESUME, f"resumed by the {by}")
 
     def _end_talk(self, engagement: Engagement, by: Side, cause: EndCause) -> None:
@@ -397,10 +455,11 @@ class Acd:
             self._wrap_up(engagement)
         else:
             result = OfferResult.CALLER_GONE if visit is None else result_of(by)
+            self._not_taken(engagement, result)
             self._free(engagement, Move.RELEASE, f"leg ended before the bridge by the {by}", result)
 
     def _wrap_up(self, engagement: Engagement) -> None:
-        queue = self._plan.queues.get(engagement.queue)
+        queue = self._plan.queue(engagement.queue)
         settings = (queue and queue.wrap_up) or NO_WRAP_UP
         timed = settings.mode is WrapUpMode.TIMED
         seconds = settings.seconds if timed else 0.0
@@ -473,17 +532,15 @@ class Acd:
         self._tell(replace(agent.state(cause, self._now), work=MOVES[agent.work, move]), engagement.call_id)
 
     def _free(self, engagement: Engagement, move: Move, cause: str, result: OfferResult | None = None) -> None:
-        """The agent's work is over. What was chosen meanwhile holds now; else what follows an offer that failed."""
+        """The agent is through with a caller. He is idle, unless a call goes on that he dialled himself."""
         agent = engagement.agent
-        state = replace(
-            agent.state(cause, self._now),
-            work=MOVES[agent.work, move],
-            offer="",
-            intent=agent.next,
-            reason=agent.next_reason,
-            remaining_ms=0,
-            extension_ms=0,
-        )
+        work = MOVES[agent.work, Move.DIAL if move is Move.FINISH and agent.own_calls else move]
+        state = replace(agent.state(cause, self._now), work=work, offer="", remaining_ms=0, extension_ms=0)
+        self._tell(self._at_rest(agent, state, result) if work is Work.IDLE else state, None)
+
+    def _at_rest(self, agent: Agent, state: AgentStateChanged, result: OfferResult | None) -> AgentStateChanged:
+        """His work is over: what was chosen meanwhile holds now; else what follows an offer that failed."""
+        state = replace(state, intent=agent.next, reason=agent.next_reason)
         rule = self._plan.rna.rule(result) if result else NO_RULE
         if not self._employed(agent):
             state = dismissed(state)
@@ -494,7 +551,33 @@ class Acd:
             state = replace(state, intent=not_ready, reason=reason, forced=True, next=not_ready, next_reason=reason)
         else:
             state = replace(state, remaining_ms=round(rule.delay * 1000))
-        self._tell(state, None)
+        return state
+
+    # Calls that an agent dials
+
+    def _begin_own_call(self, agent: Agent, call_id: str) -> None:
+        if agent.work in OFFERED:
+            # Whoever dials cannot take a caller too, and did not refuse one: nobody is to blame.
+            self._take_back(self._engagements[agent.offer], OfferResult.LOST_RACE, "the agent dials")
+        state = replace(agent.state("dials", self._now), own_calls=(*agent.own_calls, call_id))
+        if agent.work is Work.IDLE:
+            state = replace(state, remaining_ms=0)
+        # In a wrap-up the call waits for its end to be his work; beside another of his own it is the same work.
+        work = agent.work if agent.work is Work.WRAP_UP else MOVES.get((agent.work, Move.DIAL), agent.work)
+        self._tell(replace(state, work=work), call_id)
+
+    def _end_own_call(self, agent: Agent, call_id: str) -> None:
+        left = tuple(each for each in agent.own_calls if each != call_id)
+        state = replace(agent.state("own call over", self._now), own_calls=left)
+        match agent.work:
+            case Work.OUTBOUND if not left:
+                state = self._at_rest(agent, replace(state, work=MOVES[agent.work, Move.HANG_UP]), None)
+            case Work.CONSULTING if not left:
+                held = bool(self._engagements[agent.offer].held_by)
+                state = replace(state, work=MOVES[agent.work, Move.HOLD if held else Move.RESUME])
+            case _:
+                pass  # another one goes on, or the wrap-up does
+        self._tell(state, call_id)
 
     def _employed(self, agent: Agent) -> bool:
         return agent.id in self._plan.agents
@@ -505,7 +588,9 @@ class Acd:
 
     def _call_of(self, agent: Agent) -> str | None:
         engagement = self._engagements.get(agent.offer)
-        return engagement.call_id if engagement else None
+        if engagement is not None:
+            return engagement.call_id
+        return agent.own_calls[-1] if agent.own_calls else None
 
     # Time, matches, configuration
 
@@ -513,6 +598,8 @@ class Acd:
         """After every event: what is due first, so that nobody is offered who must go; then all matches there are."""
         while entry := self._agenda.take(self._now):
             self._fall_due(*entry)
+        while self._changed:
+            self._send_on(self._changed.popitem()[0])
         if self.offering:
             for visit_id, agent_id in self._pool.matches():
                 self._offer(self._visits[visit_id], self._agents[agent_id])
@@ -594,7 +681,10 @@ class Acd:
         if agent.offer and not body.offer:
             del self._engagements[agent.offer]
             self._agenda.set(Due.OFFER, agent.offer, None)
+        for call_id in agent.own_calls:
+            del self._dialled[call_id]
         agent.take(body, ms)
+        self._dialled.update(dict.fromkeys(agent.own_calls, agent.id))
         self._follow_agent(agent)
 
     def _take_queued(self, body: CallQueued, call_id: str, ms: int) -> None:
@@ -609,8 +699,11 @@ class Acd:
             joined=ms,
             first_joined=body.first_joined_ms,
             number=self._joined,
+            agent=body.agent,
         )
         self._visits[visit.id] = visit
+        if visit.agent:
+            self._asked_for.setdefault(visit.agent, {})[visit.id] = None
         insort(self._lines.setdefault(visit.queue, []), visit.place)
         self._follow_visit(visit)
 
@@ -666,6 +759,11 @@ class Acd:
         drop(line, visit.place)
         if not line:
             del self._lines[visit.queue]
+        if visit.agent:
+            asking = self._asked_for[visit.agent]
+            del asking[visit.id]
+            if not asking:
+                del self._asked_for[visit.agent]
         self._ended[visit.id] = None
         if len(self._ended) > REMEMBERED_VISITS:
             del self._ended[next(iter(self._ended))]
@@ -677,6 +775,8 @@ class Acd:
         else:
             self._pool.engage(agent.id)
         self._agenda.set(Due.AGENT, agent.id, agent.until)
+        if agent.id in self._asked_for:
+            self._changed[agent.id] = None
         if engagement := self._engagements.get(agent.offer):
             self._agenda.set(Due.OFFER, engagement.offer, engagement.due if agent.work in OFFERED else None)
             if visit := self._visits.get(engagement.visit):
@@ -684,7 +784,7 @@ class Acd:
 
     def _follow_visit(self, visit: Visit) -> None:
         """Let pool and agenda follow a visit. No longest wait runs while the agent is on the phone already."""
-        queue = self._plan.queues.get(visit.queue)
+        queue = self._plan.queue(visit.queue)
         if visit.offer or queue is None:
             self._pool.serve(visit)
         else:

@@ -19,7 +19,9 @@ class Ticket:
     """A caller's place in a queue; ``id`` is the id of the visit.
 
     ``requirements`` add to the queue's; ``priority`` None takes the queue's; ``first_joined`` is the place kept from
-    an earlier visit.
+    an earlier visit. With ``agent`` the visit is for this one agent: nobody else is a candidate, and what the queue
+    requires does not count; an empty ``queue`` says that none brought it. It waits while he is at work, and ends when
+    he does not take it.
     """
 
     id: str
@@ -29,6 +31,7 @@ class Ticket:
     requirements: tuple[Requirement, ...] = ()
     priority: int | None = None
     first_joined: float | None = None
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,25 @@ class IntentChosen:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnCallBegan:
+    """The agent dials: nobody is offered to him until OwnCallEnded, which must follow, whatever happens.
+
+    What he does by it the ACD knows: beside a talk he consults, an offer that is out is taken back.
+    """
+
+    agent_id: str
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCallEnded:
+    """A call that the agent dialled is over, however it went: he is back at what was before, or has chosen since."""
+
+    agent_id: str
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reconfigured:
     """The configuration changed. Callers keep their places and talks go on.
 
@@ -175,6 +197,8 @@ AcdEvent = (
     | WrapUpExtended
     | DeviceChanged
     | IntentChosen
+    | OwnCallBegan
+    | OwnCallEnded
     | Reconfigured
 )
 
@@ -222,7 +246,7 @@ class WithdrawOffer:
 
 @dataclass(frozen=True, slots=True)
 class TicketExpired:
-    """The visit flowed out: the longest wait was reached, or the queue is gone.
+    """The visit flowed out: the longest wait was reached, the queue is gone, or the one agent does not take it.
 
     ``action`` is the queue's ``on_max_wait``; empty: go on behind the queue.
     """
@@ -234,7 +258,10 @@ class TicketExpired:
 
 @dataclass(frozen=True, slots=True)
 class TicketRefused:
-    """The caller could not join: ``full`` or ``unknown_queue``. The visit has ended. ``action`` as in TicketExpired."""
+    """The caller could not join: ``full``, ``unknown_queue``, or what the one agent lacks, as ``signed_out``.
+
+    The visit has ended. ``action`` as in TicketExpired.
+    """
 
     ticket_id: str
     action: str

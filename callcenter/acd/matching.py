@@ -30,16 +30,19 @@ def tier(strategy: Strategy, score: int) -> int:
             assert_never(strategy)
 
 
-def why(agent: AgentSettings, asked: Iterable[Requirement], idle: int) -> tuple[str, ...]:
-    """Why this agent, in words. ``idle`` is milliseconds."""
+def why(agent: AgentSettings, asked: Iterable[Requirement], idle: int, only: str = "") -> tuple[str, ...]:
+    """Why this agent, in words. ``idle`` is milliseconds; ``only`` the one whom the visit is for."""
     return (
+        *(("asked for by name",) if only else ()),
         *(f"{need.skill} {agent.skills[need.skill]} of {need.minimum} needed" for need in asked),
         f"idle for {idle // 1000} s",
     )
 
 
-def why_not(agent: AgentSettings, client: str, asked: Iterable[Requirement]) -> tuple[str, ...]:
-    """Why an agent may not take a caller, in words; empty when he may."""
+def why_not(agent: AgentSettings, client: str, asked: Iterable[Requirement], only: str = "") -> tuple[str, ...]:
+    """Why an agent may not take a caller, in words; empty when he may. ``only`` is the one whom the visit is for."""
+    if only:
+        return () if agent.id == only else (f"the call is for {only} alone",)
     words = [] if client in agent.clients else [f"does not serve {client}"]
     for need in asked:
         level = agent.skills.get(need.skill, 0)

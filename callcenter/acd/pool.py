@@ -2,7 +2,8 @@
 
 Agents of equal skills and clients are of one profile; tickets that ask the same are of one demand. Who may take what
 is worked out once for each pair of kinds. A free agent then looks at the first ticket of each demand that his profile
-serves, a ticket at the agent idle longest of each profile that serves its demand.
+serves, a ticket at the agent idle longest of each profile that serves its demand. Tickets for one agent alone are a
+demand of their own, whom no profile serves but he.
 """
 
 from __future__ import annotations
@@ -37,11 +38,15 @@ class Profile:
 
 @dataclass(slots=True, eq=False)
 class Demand:
-    """A kind of ticket: those that wait, in order, and the profiles that serve it, tier by tier, the best first."""
+    """A kind of ticket: those that wait, in order, and the profiles that serve it, tier by tier, the best first.
+
+    ``agent`` is the only one whom these tickets are for; then there are no tiers.
+    """
 
     ask: Ask
     tiers: list[list[Profile]]
     waiting: list[Place] = field(default_factory=list)
+    agent: str = ""
 
 
 class Pool:
@@ -55,6 +60,7 @@ class Pool:
             self._profiles[agent.id] = kinds.setdefault(kind, Profile(agent))
         self._kinds = list(kinds.values())
         self._demands: dict[Ask, Demand] = {}
+        self._direct: dict[str, Demand] = {}
         self._demands_kept = len(plan.queues) + SPARE_DEMANDS
         self._idle: dict[str, Idle] = {}
         self._waiting: dict[str, Demand] = {}
@@ -81,7 +87,8 @@ class Pool:
     def wait(self, visit: Visit, strategy: Strategy) -> None:
         """Let a ticket be found. May be called twice."""
         if visit.id not in self._waiting:
-            demand = self._demand((visit.client, visit.asked, strategy))
+            ask = (visit.client, visit.asked, strategy)
+            demand = self._demand_for(visit.agent, ask) if visit.agent else self._demand(ask)
             insort(demand.waiting, visit.place)
             self._waiting[visit.id] = demand
             self._new_tickets[visit.id] = visit.place
@@ -92,7 +99,11 @@ class Pool:
         if demand is not None:
             drop(demand.waiting, visit.place)
             self._new_tickets.pop(visit.id, None)
-            if not demand.waiting and len(self._demands) > self._demands_kept:
+            if demand.waiting:
+                return
+            if demand.agent:
+                del self._direct[demand.agent]
+            elif len(self._demands) > self._demands_kept:
                 self._forget(demand)
 
     def matches(self) -> Iterator[tuple[str, str]]:
@@ -116,7 +127,8 @@ class Pool:
 
     def best_ticket(self, agent_id: str) -> Place | None:
         """The first in line of all tickets that the agent may take."""
-        best: Place | None = None
+        direct = self._direct.get(agent_id)
+        best = direct.waiting[0] if direct is not None else None
         for demand in self._profiles[agent_id].demands:
             waiting = demand.waiting
             if waiting and (best is None or waiting[0] < best):
@@ -125,11 +137,20 @@ class Pool:
 
     def best_agent(self, visit_id: str) -> str | None:
         """The free agent for a waiting ticket: of the best tier, and there the one idle longest."""
-        for profiles in self._waiting[visit_id].tiers:
+        demand = self._waiting[visit_id]
+        if demand.agent in self._idle:
+            return demand.agent
+        for profiles in demand.tiers:
             idle = [profile.free[0] for profile in profiles if profile.free]
             if idle:
                 return min(idle)[1]
         return None
+
+    def _demand_for(self, agent_id: str, ask: Ask) -> Demand:
+        demand = self._direct.get(agent_id)
+        if demand is None:
+            demand = self._direct[agent_id] = Demand(ask, [], agent=agent_id)
+        return demand
 
     def _demand(self, ask: Ask) -> Demand:
         demand = self._demands.get(ask)

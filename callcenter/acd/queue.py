@@ -17,7 +17,8 @@ Place: TypeAlias = tuple[int, int, int, str]
 class Visit:
     """A caller's visit to a queue, until it is answered or ends otherwise. Times are milliseconds.
 
-    ``offer`` is the one that is out, or empty while the caller waits for one; ``tries`` counts them.
+    ``offer`` is the one that is out, or empty while the caller waits for one; ``tries`` counts them. ``agent`` is the
+    only one whom the visit is for, or empty.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Visit:
     number: int
     offer: str = ""
     tries: int = 0
+    agent: str = ""
 
     @property
     def place(self) -> Place:
@@ -45,7 +47,8 @@ class Visit:
 class TicketView:
     """A visit as others may see it; times are seconds of the monotonic clock.
 
-    ``position`` counts from 1; ``agent`` is whom the caller is being offered to, or empty.
+    ``position`` counts from 1; ``agent`` is whom the caller is being offered to, ``only`` the one agent whom the visit
+    is for; either may be empty.
     """
 
     id: str
@@ -58,6 +61,7 @@ class TicketView:
     tries: int
     position: int
     agent: str
+    only: str = ""
 
 
 # A line is a sorted list. Adding (bisect.insort) and dropping shift pointers in one block, which up to some 100,000 in

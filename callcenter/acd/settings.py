@@ -128,15 +128,25 @@ class RnaSettings:
                 return RnaRule()
 
 
+# Who asks for one agent by name, behind no queue. He alone can take them, so that they come before the callers whom
+# others can take too; colleagues owe each other no wrap-up.
+DIRECT = QueueSettings(id="", client="", priority=100, max_wait=30.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The whole configuration of the ACD; queues and agents by id.
 
-    ``offer_grace`` is what an offer may take beyond ``ring_for``, for the screen pop and the phone's first sign of
-    life, before the reservation ends by itself.
+    ``direct`` is for visits to an agent that no queue brought. ``offer_grace`` is what an offer may take beyond
+    ``ring_for``, for the screen pop and the phone's first sign of life, before the reservation ends by itself.
     """
 
     queues: Mapping[str, QueueSettings]
     agents: Mapping[str, AgentSettings]
     rna: RnaSettings = RnaSettings()
     offer_grace: float = 5.0
+    direct: QueueSettings = DIRECT
+
+    def queue(self, queue_id: str) -> QueueSettings | None:
+        """The queue of this id, the empty one for visits to an agent; None when it is not there (any more)."""
+        return self.queues.get(queue_id) if queue_id else self.direct

@@ -216,6 +216,8 @@ class QueueCounts:
         return current
 
     def _join(self, body: CallQueued, fact: Fact) -> None:
+        if not body.queue:
+            return  # asks for an agent, and stands in no queue
         queue = self._queue(body.queue)
         today = self._calendar(body.client, fact.at).today
         if queue.day is None or queue.day.date != today:

@@ -166,7 +166,10 @@ class IntentCaptured:
 
 @dataclass(frozen=True, slots=True)
 class CallQueued:
-    """A visit to a queue began. ``first_joined_ms`` is on the boot's monotonic clock: the kept place in line."""
+    """A visit to a queue began. ``first_joined_ms`` is on the boot's monotonic clock: the kept place in line.
+
+    ``agent`` names the only one whom the visit is for; one that was dialled himself is asked for behind no queue.
+    """
 
     visit: str
     queue: str
@@ -174,6 +177,7 @@ class CallQueued:
     priority: int
     requirements: tuple[tuple[str, int], ...]
     first_joined_ms: int
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +328,7 @@ class AgentStateChanged:
     ``forced``: the system chose the intent, not the agent. ``next`` and ``next_reason`` are the intent from the end of
     the present work on; they differ from ``intent`` while a choice is pending. ``remaining_ms`` until a wrap-up, or an
     idle agent's pause after an offer that failed, ends by itself (0: it does not); ``extension_ms`` by which the
-    wrap-up may still be extended, once.
+    wrap-up may still be extended, once. ``own_calls`` are the calls that the agent dialled and is in.
     """
 
     agent: str
@@ -339,6 +343,7 @@ class AgentStateChanged:
     next_reason: str = ""
     remaining_ms: int = 0
     extension_ms: int = 0
+    own_calls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

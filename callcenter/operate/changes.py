@@ -194,7 +194,7 @@ def _dismissed(name: str, acd: Acd) -> str:
         return ""
     if view.work in OFFERED:
         return "a call rings there now: its caller goes back to the old place in line"
-    if view.work in ON_THE_PHONE:
+    if view.work in ON_THE_PHONE or view.work is Work.OUTBOUND:
         return "talks now: the call goes on, then signed out"
     return "in wrap-up now: signed out when it ends" if view.work is Work.WRAP_UP else ""
 

@@ -69,7 +69,7 @@ async def look_for_leftovers(house: House, facts: Sequence[Fact], phones: Iterab
     sessions = house.edges.plane.status().sessions
     found.expect(sessions == 0, f"media sessions: {sessions}")
     found.expect(house.books.open_calls == 0, f"open books: {house.books.open_calls}")
-    for queue in house.acd.plan.queues:
+    for queue in (*house.acd.plan.queues, ""):
         found.expect(not house.acd.waiting(queue), f"tickets in {queue}: {house.acd.waiting(queue)}")
     look_at_agents(house, facts, found)
     look_at_visits(facts, found)

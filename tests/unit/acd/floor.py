@@ -21,6 +21,8 @@ from callcenter.acd.events import (
     Offer,
     OfferAccepted,
     OfferRinging,
+    OwnCallBegan,
+    OwnCallEnded,
     TalkEnded,
     Ticket,
     WithdrawOffer,
@@ -103,8 +105,19 @@ class Floor:
         asked: tuple[Requirement, ...] = (),
         priority: int | None = None,
         first_joined: float | None = None,
+        agent: str = "",
     ) -> None:
-        self.tell(Join(Ticket(visit, f"call-{visit}", queue, "acme", asked, priority, first_joined)))
+        self.tell(Join(Ticket(visit, f"call-{visit}", queue, "acme", asked, priority, first_joined, agent)))
+
+    def ask_for(self, agent: str, visit: str, queue: str = "") -> None:
+        """A colleague dials this agent by name, or (with a queue) a caller is passed on to him."""
+        self.tell(Join(Ticket(visit, f"call-{visit}", queue, "acme" if queue else "", agent=agent)))
+
+    def dial(self, agent: str, call: str) -> None:
+        self.tell(OwnCallBegan(agent, call))
+
+    def leave_off(self, agent: str, call: str) -> None:
+        self.tell(OwnCallEnded(agent, call))
 
     def hang_up(self, visit: str) -> None:
         self.tell(Leave(visit, VisitOutcome.ABANDONED))
@@ -205,6 +218,8 @@ def check_nobody_idle_beside_a_caller(
 
 
 def may_take(agent: AgentSettings, ticket: TicketView) -> bool:
+    if ticket.only:
+        return ticket.only == agent.id
     return ticket.client in agent.clients and all(
         agent.skills.get(need.skill, 0) >= need.minimum for need in ticket.asked
     )
@@ -216,10 +231,13 @@ def check_offers(agents: Iterable[AgentView], tickets: Iterable[TicketView]) -> 
     taken = Counter(ticket.agent for ticket in tickets if ticket.agent)
     assert all(count == 1 for count in taken.values()), f"one agent, two callers: {taken}"
     for agent in agents:
-        assert bool(agent.offer) == (agent.work is not Work.IDLE), (
-            f"{agent.id}: {agent.work} with offer {agent.offer!r}"
+        alone = agent.work in (Work.IDLE, Work.OUTBOUND)
+        assert bool(agent.offer) == (not alone), f"{agent.id}: {agent.work} with offer {agent.offer!r}"
+        assert alone or agent.intent is Intent.READY, f"{agent.id} works while {agent.intent}"
+        dials = agent.work in (Work.OUTBOUND, Work.CONSULTING)
+        assert bool(agent.own_calls) == dials or agent.work is Work.WRAP_UP, (
+            f"{agent.id}: {agent.work} with own calls {agent.own_calls}"
         )
-        assert agent.work is Work.IDLE or agent.intent is Intent.READY, f"{agent.id} works while {agent.intent}"
         if agent.work in (Work.RESERVED, Work.RINGING):
             assert agent.id in taken, f"{agent.id} is {agent.work} for nobody"
 
@@ -246,12 +264,13 @@ def check_nobody_is_stuck(floor: Floor, agents: Iterable[AgentView]) -> None:
     for agent in agents:
         told = last.get(agent.id)
         if told is not None:
-            assert (agent.intent, agent.reason, agent.work, agent.device, agent.offer) == (
+            assert (agent.intent, agent.reason, agent.work, agent.device, agent.offer, agent.own_calls) == (
                 told.intent,
                 told.reason,
                 told.work,
                 told.device,
                 told.offer,
+                told.own_calls,
             ), f"{agent.id} is not what the facts tell"
         if agent.work in (Work.RESERVED, Work.RINGING):
             assert deadline is not None, f"{agent.id} is {agent.work} without an end"

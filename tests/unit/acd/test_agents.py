@@ -14,14 +14,29 @@ from callcenter.model.states import Device, Intent, OfferResult, Work
 
 # Written out once more, by hand, so that a changed table is noticed: for each work, what moves it and where to.
 TABLE = {
-    Work.IDLE: {Move.RESERVE: Work.RESERVED},
+    Work.IDLE: {Move.RESERVE: Work.RESERVED, Move.DIAL: Work.OUTBOUND},
     Work.RESERVED: {Move.RING: Work.RINGING, Move.PICK_UP: Work.TALKING, Move.RELEASE: Work.IDLE},
     Work.RINGING: {Move.PICK_UP: Work.TALKING, Move.RELEASE: Work.IDLE},
-    Work.TALKING: {Move.HOLD: Work.HELD, Move.WRAP_UP: Work.WRAP_UP, Move.RELEASE: Work.IDLE},
-    Work.HELD: {Move.RESUME: Work.TALKING, Move.WRAP_UP: Work.WRAP_UP, Move.RELEASE: Work.IDLE},
-    Work.WRAP_UP: {Move.FINISH: Work.IDLE},
-    Work.CONSULTING: {},
-    Work.OUTBOUND: {},
+    Work.TALKING: {
+        Move.HOLD: Work.HELD,
+        Move.WRAP_UP: Work.WRAP_UP,
+        Move.RELEASE: Work.IDLE,
+        Move.DIAL: Work.CONSULTING,
+    },
+    Work.HELD: {
+        Move.RESUME: Work.TALKING,
+        Move.WRAP_UP: Work.WRAP_UP,
+        Move.RELEASE: Work.IDLE,
+        Move.DIAL: Work.CONSULTING,
+    },
+    Work.WRAP_UP: {Move.FINISH: Work.IDLE, Move.DIAL: Work.OUTBOUND},
+    Work.CONSULTING: {
+        Move.HOLD: Work.HELD,
+        Move.RESUME: Work.TALKING,
+        Move.WRAP_UP: Work.WRAP_UP,
+        Move.RELEASE: Work.OUTBOUND,
+    },
+    Work.OUTBOUND: {Move.HANG_UP: Work.IDLE},
 }
 
 
@@ -72,6 +87,7 @@ def test_hindrances_are_words_that_a_supervisor_understands() -> None:
 def test_an_agent_takes_over_the_very_state_that_he_tells() -> None:
     amy = Agent("amy", intent=Intent.READY, reason="", forced=False, next=Intent.NOT_READY, next_reason="lunch")
     amy.work, amy.device, amy.offer, amy.until, amy.extension = Work.WRAP_UP, Device.REGISTERED, "v-1", 9000, 5000
+    amy.own_calls = ("c1", "c2")
     twin = Agent("amy", device=Device.REGISTERED)
     twin.take(amy.state("because", 4000), 4000)
     twin.since = twin.idle_since = 0

@@ -17,6 +17,8 @@ from callcenter.acd.events import (
     OfferAccepted,
     OfferFailed,
     OfferRinging,
+    OwnCallBegan,
+    OwnCallEnded,
     Reconfigured,
     Resumed,
     TalkEnded,
@@ -24,6 +26,7 @@ from callcenter.acd.events import (
     WrapUpDone,
     WrapUpExtended,
 )
+from callcenter.acd.queue import TicketView
 from callcenter.acd.settings import Plan, RnaRule, RnaSettings, WrapUpSettings
 from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
 from tests.unit.acd.floor import AMY, BOB, SALES, Floor, check_refold, plan
@@ -45,12 +48,16 @@ Action = AcdEvent | Tick
 
 
 def actions(
-    floor: Floor, agents: tuple[str, ...], visits: tuple[str, ...], plans: tuple[Plan, ...]
+    floor: Floor, agents: tuple[str, ...], visits: tuple[str, ...], plans: tuple[Plan, ...], own: tuple[str, ...]
 ) -> Iterator[Action]:
     """All that can happen now: whatever people, phones and scripts may do at any time."""
     for visit in visits:
-        yield Join(Ticket(visit, f"call-{visit}", "sales", "acme"))
+        direct = visit.startswith("d")
+        yield Join(Ticket(visit, f"call-{visit}", "" if direct else "sales", "acme", agent="amy" if direct else ""))
         yield Leave(visit, VisitOutcome.ABANDONED)
+    for call in own:
+        yield OwnCallBegan("amy", call)
+        yield OwnCallEnded("amy", call)
     for view in floor.acd.agents():
         if view.offer:
             yield OfferRinging(view.offer)
@@ -84,16 +91,21 @@ def look(floor: Floor) -> object:
             (
                 *(agent.id, agent.intent, agent.reason, agent.forced, agent.next, agent.work, agent.device),
                 *(agent.until and agent.until - round(now * 1000), agent.extension, *sorted(agent.misses.items())),
+                agent.own_calls,
             )
             for agent in floor.acd._agents.values()
         ),
-        tuple((ticket.id, ticket.agent, round(now - ticket.joined, 3)) for ticket in floor.acd.waiting("sales")),
+        tuple((ticket.id, ticket.agent, round(now - ticket.joined, 3)) for ticket in waiting(floor)),
         tuple(
             (each.agent.id, each.visit, each.connected, *sorted(each.held_by), each.due - round(now * 1000))
             for each in floor.acd._engagements.values()
         ),
         tuple(floor.acd._ended),
     )
+
+
+def waiting(floor: Floor) -> tuple[TicketView, ...]:
+    return (*floor.acd.waiting("sales"), *floor.acd.waiting(""))
 
 
 def tell(floor: Floor, action: Action) -> None:
@@ -132,13 +144,16 @@ def check_late_events(floor: Floor) -> None:
 
 def check_the_way_home(floor: Floor) -> None:
     """When all scripts end, a time later everybody is idle and nobody waits."""
-    for ticket in floor.acd.waiting("sales"):
+    for ticket in waiting(floor):
         floor.tell(Leave(ticket.id, VisitOutcome.LOST))
+    for agent in floor.acd.agents():
+        for call in agent.own_calls:
+            floor.tell(OwnCallEnded(agent.id, call))
     for offer in floor.made:
         floor.tell(TalkEnded(offer, Side.SYSTEM, EndCause.ERROR))
     floor.sleep(60)
     assert all(view.work is Work.IDLE for view in floor.acd.agents())
-    assert floor.acd.waiting("sales") == ()
+    assert waiting(floor) == ()
     assert floor.acd.deadline is None
 
 
@@ -148,6 +163,7 @@ def explore(
     visits: tuple[str, ...],
     *,
     plans: tuple[Plan, ...] = (),
+    own: tuple[str, ...] = (),
     depth: int | None = None,
 ) -> Counter[Work]:
     """Walk all that can happen, breadth first, to a depth or (None) to the end; what agents did, over all states."""
@@ -157,7 +173,7 @@ def explore(
         further = []
         for floor in edge:
             child = twin(floor)
-            for action in list(actions(floor, agents, visits, plans)):
+            for action in list(actions(floor, agents, visits, plans, own)):
                 tell(child, action)
                 if len(child.facts) == len(floor.facts) and child.acd.plan is floor.acd.plan:
                     continue  # ignored: the twin is as it was, and serves the next
@@ -199,3 +215,19 @@ def test_reloads_between_any_five_events() -> None:
     plans = (FLOOR, NO_QUEUE, AMY_ALONE)
     works = explore(Floor(FLOOR, ready=("amy",)), ("amy",), ("v1",), plans=plans, depth=5)
     assert set(works) == ALL_WORKS
+
+
+def test_an_agent_who_dials_at_any_moment_through_every_six_events() -> None:
+    works = explore(Floor(AMY_ALONE, ready=("amy",)), ("amy",), ("v1",), own=("c1", "c2"), depth=6)
+    assert set(works) == ALL_WORKS | {Work.OUTBOUND, Work.CONSULTING}
+
+
+def test_an_agent_who_is_asked_for_by_name_and_dials_through_every_five_events() -> None:
+    works = explore(Floor(AMY_ALONE, ready=("amy",)), ("amy",), ("v1", "d1"), own=("c1",), depth=5)
+    assert set(works) == ALL_WORKS | {Work.OUTBOUND, Work.CONSULTING}
+
+
+def test_an_agent_who_dials_or_is_asked_for_while_the_configuration_changes() -> None:
+    plans = (FLOOR, replace(FLOOR, agents={"bob": BOB}))
+    works = explore(Floor(FLOOR, ready=("amy",)), ("amy",), ("d1",), plans=plans, own=("c1",), depth=5)
+    assert set(works) >= {Work.OUTBOUND, Work.CONSULTING, Work.RINGING}

@@ -21,6 +21,8 @@ from callcenter.acd.events import (
     OfferAccepted,
     OfferFailed,
     OfferRinging,
+    OwnCallBegan,
+    OwnCallEnded,
     Reconfigured,
     Resumed,
     TalkEnded,
@@ -113,6 +115,20 @@ class History(RuleBasedStateMachine):
         self.visits.append(visit)
         place = None if kept is None else self.floor.now - kept
         self.floor.join(visit, queue, asked=asked, priority=priority, first_joined=place)
+
+    @rule(agent=st.sampled_from((*AGENTS, "nobody")), queue=st.sampled_from(("", *QUEUES, "nowhere")))
+    def ask_for(self, agent: str, queue: str) -> None:
+        visit = f"v{len(self.visits)}"
+        self.visits.append(visit)
+        self.floor.ask_for(agent, visit, queue)
+
+    @rule(agent=st.sampled_from((*AGENTS, "nobody")), call=st.sampled_from(("c1", "c2", "c3")))
+    def dial(self, agent: str, call: str) -> None:
+        self.floor.dial(agent, call)
+
+    @rule(agent=st.sampled_from((*AGENTS, "nobody")), call=st.sampled_from(("c1", "c2", "c3")))
+    def leave_off(self, agent: str, call: str) -> None:
+        self.floor.leave_off(agent, call)
 
     @precondition(lambda self: self.visits)
     @rule(
@@ -212,6 +228,10 @@ class History(RuleBasedStateMachine):
             floor.tell(TalkEnded(offer, Side.SYSTEM, EndCause.ERROR))
         for visit in self.visits:
             floor.tell(Leave(visit, VisitOutcome.LOST, "the end"))
+        for agent in floor.acd.agents():
+            for call in agent.own_calls:
+                assert floor.acd.dialled_by(call) == agent.id
+                floor.leave_off(agent.id, call)
         pass_time(floor)
         for agent in floor.acd.agents():
             mandatory = agent.work is Work.WRAP_UP and agent.until is None
@@ -281,7 +301,8 @@ def some_event(floor: Floor, data: st.DataObject) -> AcdEvent:
     events: list[AcdEvent] = [Join(Ticket(visit, "call", queue, "acme")) for queue in QUEUES]
     for agent in AGENTS:
         events += [DeviceChanged(agent, Device.REGISTERED), IntentChosen(agent, Intent.READY)]
-        events += [WrapUpDone(agent, "solved")]
+        events += [WrapUpDone(agent, "solved"), Join(Ticket(visit, "call", "", "", agent=agent))]
+        events += [OwnCallBegan(agent, "c1"), OwnCallEnded(agent, "c1")]
     for offer in list(floor.made)[-3:]:
         events += [OfferRinging(offer), OfferAccepted(offer), Connected(offer), Held(offer, Side.AGENT)]
         events += [OfferFailed(offer, OfferResult.BUSY), TalkEnded(offer, Side.CALLER, EndCause.HANGUP)]
