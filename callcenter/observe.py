@@ -17,7 +17,7 @@ from structlog.typing import ExcInfo
 from callcenter.model.facts import Fact, body_to_dict
 
 # Keys whose values are a caller's number: the last four digits are masked.
-NUMBER_KEYS = frozenset({"from_number", "number", "ani", "diverted_number"})
+NUMBER_KEYS = frozenset({"from_number", "number", "ani", "diverted_number", "target"})
 # Keys whose values never leave the process.
 SECRET_KEYS = frozenset({"password", "token", "authorization", "proxy_authorization", "ha1", "secret"})
 # Names and keys that a log does not need of a caller.
@@ -27,6 +27,7 @@ PERSONAL_KEYS = frozenset({"from_name", "diverted_name"})
 LOUD = frozenset(
     {"SwitchStarted", "SwitchStopped", "ConfigReloaded", "DrainBegan", "DrainEnded"}
     | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected"}
+    | {"CallTransferred", "TransferFailed", "OutsideConnected"}
     | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
 )
 

@@ -9,9 +9,11 @@ from enum import Enum
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.party import Party
+from callcenter.calls.transfer import Handover, take_referral
 from callcenter.media.plane import Clip
 from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import EndedBy
+from callcenter.signaling.referral import Referral
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.uri import Uri
 
@@ -30,14 +32,21 @@ class TalkEnd(Enum):
     NEVER_BEGAN = "never began"
 
 
-async def talk(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand, music: Sequence[Clip]) -> TalkEnd:
-    """Bridge both parties until the agent's side ends. The caller's hang-up leaves this block from outside."""
+async def talk(
+    call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand, music: Sequence[Clip]
+) -> TalkEnd | Handover:
+    """Bridge both parties until the agent's side ends, or hands the caller over.
+
+    The caller's hang-up leaves this block from outside.
+    """
     caller, offer = call.caller, in_hand.offer
     caller.sound.stop()
     await caller.sound.session.bridge(agent.sound.session)
     if agent.leg.ending is not None:
         return TalkEnd.NEVER_BEGAN
     waiting.connected(offer)
+    if call.handover is not None:
+        call.handover.done()
     call.stage = f"talking to {offer.agent_id}"
 
     def hold_changed(party: Party) -> None:
@@ -52,6 +61,15 @@ async def talk(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand,
     for party in (caller, agent):
         if party.holds:
             hold_changed(party)
+    handed_over: asyncio.Future[Handover] = asyncio.get_running_loop().create_future()
+
+    def referred(referral: Referral) -> None:
+        handover = take_referral(call, offer, agent, referral)
+        if handover is not None:
+            call.handover = handover
+            handed_over.set_result(handover)
+
+    agent.leg.on_refer = referred
     missed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def look_after_holder() -> None:
@@ -62,11 +80,16 @@ async def talk(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand,
     beside.start(look_after_holder(), name=f"holds of {offer.agent_id}")
     try:
         await asyncio.wait(
-            (agent.leg.ended, agent.sound.trouble, in_hand.withdrawn, missed), return_when=asyncio.FIRST_COMPLETED
+            (agent.leg.ended, agent.sound.trouble, in_hand.withdrawn, missed, handed_over),
+            return_when=asyncio.FIRST_COMPLETED,
         )
     finally:
         beside.cancel()
         caller.on_hold = agent.on_hold = None
+        agent.leg.on_refer = None
+    if handed_over.done():
+        # First of all: a phone may hang up in the moment in which it has asked for the transfer.
+        return handed_over.result()
     if in_hand.withdrawn.done():
         return TalkEnd.TOO_LATE
     if agent.leg.ended.done() and agent.leg.ended.result().by is EndedBy.PEER:

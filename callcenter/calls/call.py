@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from callcenter.calls.dispatcher import HowLeft
 from callcenter.calls.party import Party
@@ -16,6 +16,9 @@ from callcenter.model.facts import Body, CallEnded, LanguageChosen
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
+
+if TYPE_CHECKING:
+    from callcenter.calls.transfer import Handover
 
 # A script that is left without a word, and nothing else has ended.
 LEFT_OPEN = Ending(Side.SYSTEM, EndCause.ERROR, 500, "the script left no ending")
@@ -72,6 +75,9 @@ class Call:
         self.known = CallerKnown()
         self.line: Line | None = None
         self.ending: Ending | None = None
+        # An agent who handed the caller over, until it is known how that goes; and until that phone has hung up.
+        self.handover: Handover | None = None
+        self.parting: Handover | None = None
         self.since = services.clock.monotonic()
         self.stage = "arriving"
 
@@ -133,6 +139,9 @@ class Call:
         ending = self.ending or self.ended_outside() or LEFT_OPEN
         self.caller.leg.hangup(status=ending.sip_status or None, reason=ending.detail or None)
         self.caller.close()
+        for handover in (self.handover, self.parting):
+            if handover is not None:
+                handover.close()
         # Told through the dispatcher, so that it stands behind the end of the visit and of the agent's leg.
         self.services.dispatcher.note(CallEnded(ending.by, ending.cause, ending.sip_status, ending.detail), self.id)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from callcenter.calls.facts import FactStream
-from callcenter.calls.settings import CallsSettings
+from callcenter.calls.settings import CallsSettings, Client
 from callcenter.media.plane import MediaPlane
 from callcenter.model.ids import Ids
 from callcenter.runtime.clock import Clock
@@ -39,3 +39,5 @@ class Services:
     customers: Customers
     interactions: Interactions
     publisher: Publisher
+    may_dial_outside: Callable[[str, Client, str], bool] = lambda agent, client, number: False
+    """Whether an agent may have a number outside dialled in a client's name."""

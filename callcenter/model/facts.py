@@ -22,6 +22,8 @@ from callcenter.model.states import (
     Intent,
     OfferResult,
     Side,
+    TransferKind,
+    TransferTo,
     VisitOutcome,
     Work,
 )
@@ -268,6 +270,44 @@ class AgentLegEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class CallTransferred:
+    """The agent ``by`` hands the caller over to ``target``, and their talk ends, which ``offer`` had brought about."""
+
+    offer: str
+    by: str
+    kind: TransferKind
+    to: TransferTo
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFailed:
+    """The target of a transfer did not take the caller, who goes back where they came from; ``detail`` says why."""
+
+    offer: str
+    by: str
+    target: str
+    status: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideConnected:
+    """The caller and somebody outside, whom we dialled for them, hear each other."""
+
+    number: str
+    trunk: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideLeft:
+    """Whoever was dialled outside is no more in the call; ``cause`` says why."""
+
+    number: str
+    cause: EndCause
+
+
+@dataclass(frozen=True, slots=True)
 class QueueLeft:
     """A visit to a queue ended without or with an answer; ``reason`` refines flowed_out, refused and lost."""
 
@@ -398,6 +438,10 @@ Body = (
     | CallHeld
     | CallResumed
     | AgentLegEnded
+    | CallTransferred
+    | TransferFailed
+    | OutsideConnected
+    | OutsideLeft
     | QueueLeft
     | CallerMediaStarted
     | AgentMediaStarted

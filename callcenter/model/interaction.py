@@ -20,6 +20,7 @@ from callcenter.model.facts import (
     CallHeld,
     CallQueued,
     CallResumed,
+    CallTransferred,
     CustomerFound,
     DigitsEntered,
     Fact,
@@ -27,13 +28,24 @@ from callcenter.model.facts import (
     LanguageChosen,
     OfferEnded,
     OfferMade,
+    OutsideConnected,
+    OutsideLeft,
     PositionAnnounced,
     QueueLeft,
     ScreenPopSent,
+    TransferFailed,
     WrapUpEnded,
     utc,
 )
-from callcenter.model.states import EndCause, OfferResult, Outcome, Side, VisitOutcome
+from callcenter.model.states import (
+    EndCause,
+    OfferResult,
+    Outcome,
+    Side,
+    TransferKind,
+    TransferTo,
+    VisitOutcome,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +98,25 @@ class AgentLeg:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """One hand-over of the caller: who did it, in the talk of ``offer``, and to whom; ``failed`` says why it did not
+    come about, and is empty when it did.
+    """
+
+    offer: str
+    by: str
+    kind: TransferKind
+    to: TransferTo
+    target: str
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Interaction:
     """The whole call. Durations are integer milliseconds of the monotonic clock; instants are UTC.
 
-    ``ivr_ms`` is the answered time that was neither waiting nor talk nor hold.
+    ``ivr_ms`` is the answered time that was neither waiting nor talk nor hold; ``outside_ms`` the talk with somebody
+    outside whom an agent had the caller put through to.
     """
 
     call_id: str
@@ -116,6 +143,8 @@ class Interaction:
     attributes: tuple[tuple[str, str], ...] = ()
     diverted_number: str = ""
     diverted_why: str = ""
+    transfers: tuple[Transfer, ...] = ()
+    outside_ms: int = 0
 
     @property
     def offers(self) -> tuple[tuple[str, OfferResult | None], ...]:
@@ -216,6 +245,9 @@ class _Fold:
     connected_ms: dict[str, int] = field(default_factory=dict)
     leg_ended_ms: dict[str, int] = field(default_factory=dict)
     talking: str = ""
+    transfers: list[Transfer] = field(default_factory=list)
+    outside_ms: int = 0
+    outside_since: int | None = None
     holders: set[Side] = field(default_factory=set)
     held_since: int = 0
     ending: Ending | None = None
@@ -267,6 +299,14 @@ class _Fold:
                 self.resume(by, now)
             case AgentLegEnded(offer=offer, by=by) if offer in self.legs:
                 self.end_leg(offer, by, now)
+            case CallTransferred(offer=offer, by=agent, kind=kind, to=to, target=target):
+                self.transfers.append(Transfer(offer, agent, kind, to, target))
+            case TransferFailed(status=status, detail=detail) if self.transfers:
+                self.transfers[-1] = dataclasses.replace(self.transfers[-1], failed=detail or str(status))
+            case OutsideConnected():
+                self.outside_since = now
+            case OutsideLeft():
+                self.leave_outside(now)
             case QueueLeft(visit=visit, outcome=outcome, reason=reason):
                 self.leave(visit, outcome, reason, now)
             case WrapUpEnded(offer=offer, disposition=disposition) if offer in self.legs:
@@ -280,6 +320,7 @@ class _Fold:
                 self.ending = Ending(by, cause, status, detail)
                 if self.talking:
                     self.end_leg(self.talking, by, now)
+                self.leave_outside(now)
             case _:
                 pass
 
@@ -316,6 +357,11 @@ class _Fold:
         self.leg_ended_ms[offer] = now
         if self.talking == offer:
             self.talking = ""
+
+    def leave_outside(self, now: int) -> None:
+        if self.outside_since is not None:
+            self.outside_ms += now - self.outside_since
+            self.outside_since = None
 
     def outcome(self) -> Outcome | None:
         if self.ending is None:
@@ -363,13 +409,15 @@ class _Fold:
             visits=visits,
             told=tuple(self.told.values()),
             legs=legs,
-            ivr_ms=max(0, answered - busy),
+            ivr_ms=max(0, answered - busy - self.outside_ms),
             duration_ms=ended_ms - self.arrived_ms,
             outcome=self.outcome(),
             ending=self.ending,
             attributes=tuple(self.attributes.items()),
             diverted_number=self.arrived.diverted_number,
             diverted_why=self.arrived.diverted_why,
+            transfers=tuple(self.transfers),
+            outside_ms=self.outside_ms,
         )
 
 

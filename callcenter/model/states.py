@@ -88,6 +88,7 @@ class EndCause(StrEnum):
     CANCELLED = "cancelled"
     FLOW_ENDED = "flow_ended"
     AGENT_HANGUP = "agent_hangup"
+    TRANSFERRED = "transferred"
     REJECTED = "rejected"
     MEDIA_TIMEOUT = "media_timeout"
     MEDIA_FAILED = "media_failed"
@@ -95,6 +96,22 @@ class EndCause(StrEnum):
     SHUTDOWN = "shutdown"
     RESTART = "restart"
     ERROR = "error"
+
+
+class TransferKind(StrEnum):
+    """How an agent hands a caller over: unseen, or after a word with the one who takes them."""
+
+    BLIND = "blind"
+    ATTENDED = "attended"
+
+
+class TransferTo(StrEnum):
+    """What a caller is handed over to."""
+
+    AGENT = "agent"
+    QUEUE = "queue"
+    NUMBER = "number"
+    OUTSIDE = "outside"
 
 
 class DrainOutcome(StrEnum):

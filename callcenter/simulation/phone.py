@@ -7,12 +7,14 @@ come true within its time fails with a sentence and with what the phone saw.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 from typing import Protocol
+from urllib.parse import quote
 
 from callcenter.runtime.clock import Clock
 from callcenter.runtime.scopes import Background
@@ -385,6 +387,26 @@ class Phone:
         call = self._this_call()
         await self._offer(call, call.sound.resume(), "resume")
         call.holds = False
+
+    def transfers(self, target: str, replaces: str = "") -> list[int]:
+        """Have the other side put through to somebody else (REFER); the statuses that come of it gather in the list.
+
+        The first is the answer to the REFER, the others what the NOTIFYs tell. ``replaces``: the value of the Replaces
+        that the call to the target is to carry.
+        """
+        call = self._this_call()
+        told: list[int] = []
+        self._note(f"transfers to {target}")
+
+        def notified(status: int) -> None:
+            told.append(status)
+            self._note(f"is told of the transfer: {status}")
+
+        call.leg.on_notified = notified
+        uri = Uri.parse(target) if ":" in target else self._uri(target)
+        headers = f"Replaces={quote(replaces)}" if replaces else ""
+        call.leg.refer(NameAddr(dataclasses.replace(uri, headers=headers, raw="" if headers else uri.raw)))
+        return told
 
     async def press(self, keys: str) -> None:
         """Press keys, one after the other."""

@@ -1,0 +1,219 @@
+"""Transfer: an agent hands the caller over by a REFER from the own phone: to whom that may be, and how it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from callcenter.acd.events import Offer, OwnCallBegan, OwnCallEnded, WrapUpDone
+from callcenter.calls.party import Party
+from callcenter.calls.settings import Number
+from callcenter.model.facts import CallTransferred, TransferFailed
+from callcenter.model.states import Device, Intent, TransferKind, TransferTo, Work
+
+if TYPE_CHECKING:
+    from callcenter.calls.call import Call
+    from callcenter.signaling.referral import Referral
+
+# The disposition of a talk that began anew, because nobody took the caller whom the agent handed over.
+TRANSFER_RETURNED = "TRANSFER_RETURNED"
+
+# What an offer that failed is in the words of SIP, for the phone that waits how the transfer goes.
+STATUSES = {"no_answer": 408, "busy": 486, "declined": 603}
+NOT_REACHED = 480
+
+# Seconds that the agent's phone has to hang up by itself; a NOTIFY that is lost is sent again in half of one.
+PARTING = 2.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ToAgent:
+    """One agent, and nobody else."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class OtherQueue:
+    """Another queue, or the same once more."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialledNumber:
+    """What callers hear who dial this number."""
+
+    number: Number
+
+
+@dataclass(frozen=True, slots=True)
+class ToOutside:
+    """Somebody outside, whom the agent may dial."""
+
+    number: str
+
+
+Destination = ToAgent | OtherQueue | DialledNumber | ToOutside
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """Not there; ``status`` and ``why`` tell phone and operator."""
+
+    status: int
+    why: str
+
+
+class Handover:
+    """A caller between the agent who hands them over and the one who takes them.
+
+    The agent's part of the call is over; the phone may stay, to hear how it goes, and be given the caller back. As long
+    as it does nobody else is offered to the agent. Nothing here waits, and :meth:`close` may be called twice.
+    """
+
+    def __init__(self, call: Call, offer: Offer, party: Party, referral: Referral, destination: Destination) -> None:
+        self.agent_id = offer.agent_id
+        self.party = party
+        self.destination = destination
+        self._call = call
+        self._offer = offer
+        self._referral = referral
+        self._engaged = True
+        self._hanging_up: asyncio.TimerHandle | None = None
+        # Before the talk ends: in between the next caller would be offered to a phone that is not free.
+        call.services.dispatcher.tell(OwnCallBegan(self.agent_id, call.id))
+        party.leg.ended.add_done_callback(self._phone_gone)
+        referral.accept()
+        to, target = told_of(destination)
+        call.add(CallTransferred(offer.id, self.agent_id, TransferKind.BLIND, to, target))
+
+    @property
+    def still_there(self) -> bool:
+        """Whether the agent's phone is still in the call."""
+        return self.party.leg.ending is None
+
+    def rings(self) -> None:
+        """Somebody's phone rings for the caller."""
+        self._referral.progress(180)
+
+    def done(self) -> None:
+        """The caller is where the agent wanted them. The phone hangs up when it hears so, or is hung up a little later.
+
+        At once would be too soon: a BYE may overtake the NOTIFY, and the agent would not know whether it went well.
+        """
+        self._referral.progress(200)
+        call, self._call.handover = self._call, None
+        if call.parting is not None:
+            call.parting.close()
+        call.parting = self
+        self._hanging_up = asyncio.get_running_loop().call_later(PARTING, self.close)
+
+    def failed(self, status: int, detail: str) -> None:
+        """Nobody took the caller."""
+        self._referral.progress(status)
+        self._call.add(
+            TransferFailed(self._offer.id, self.agent_id, told_of(self.destination)[1], status, detail),
+        )
+
+    def wants_back(self) -> None:
+        """Let the caller be offered to the agent again, who waits for it with the phone in the hand."""
+        dispatcher = self._call.services.dispatcher
+        dispatcher.tell(WrapUpDone(self.agent_id, TRANSFER_RETURNED, "a transfer that came to nothing"))
+        self._let_agent_go()
+
+    def close(self) -> None:
+        """The agent's phone has no more to do with it. A word on how it went that is still owed: not done (487)."""
+        self._referral.progress(487)
+        if self._hanging_up is not None:
+            self._hanging_up.cancel()
+        self._let_agent_go()
+        self.party.close()
+
+    def _phone_gone(self, _: object) -> None:
+        self._let_agent_go()
+
+    def _let_agent_go(self) -> None:
+        if self._engaged:
+            self._engaged = False
+            self._call.services.dispatcher.tell(OwnCallEnded(self.agent_id, self._call.id))
+
+    def __repr__(self) -> str:
+        return f"<Handover by {self.agent_id} to {told_of(self.destination)[1]}>"
+
+
+def take_referral(call: Call, offer: Offer, party: Party, referral: Referral) -> Handover | None:
+    """The agent's phone wants the caller to be put through: a hand-over, or None, and it was refused."""
+    asked = referral.target.number_or_user
+    if call.handover is not None:
+        found: Destination | Forbidden = Forbidden(491, "another transfer is under way")
+    elif referral.replaces is not None:
+        found = Forbidden(403, "would take the place of somebody in another call")
+    else:
+        found = destination_of(call, offer.agent_id, asked)
+    if isinstance(found, Forbidden):
+        log.info("a transfer was refused", agent=offer.agent_id, target=asked, status=found.status, why=found.why)
+        referral.reject(found.status)
+        return None
+    return Handover(call, offer, party, referral, found)
+
+
+def destination_of(call: Call, agent_id: str, asked: str) -> Destination | Forbidden:
+    """Where an agent may send a caller: to colleagues, queues and numbers of the caller's company; outside if allowed.
+
+    Of the target's URI only the user counts: what is meant is always somebody whom this switch knows.
+    """
+    services, client = call.services, call.client
+    plan = services.dispatcher.acd.plan
+    if asked == agent_id:
+        return Forbidden(403, "to the very agent")
+    if asked in plan.agents:
+        return _colleague(call, asked)
+    if asked in plan.queues:
+        if plan.queues[asked].client != client.id or asked not in call.settings.treatments:
+            return Forbidden(403, f"the queue is none of {client.name}'s")
+        return OtherQueue(asked)
+    number = call.settings.find_number(asked)
+    if number is not None:
+        if number.client != client.id:
+            return Forbidden(403, f"the number is none of {client.name}'s")
+        return DialledNumber(number)
+    if not _is_number(asked):
+        return Forbidden(404, "nobody is called so")
+    if asked in services.settings.feature_codes or not services.may_dial_outside(agent_id, client, asked):
+        return Forbidden(403, "the agent may not dial this number")
+    return ToOutside(asked)
+
+
+def _colleague(call: Call, asked: str) -> Destination | Forbidden:
+    acd = call.services.dispatcher.acd
+    if call.client.id not in acd.plan.agents[asked].clients:
+        return Forbidden(403, f"{asked} does not serve {call.client.name}")
+    view = acd.agent(asked)
+    if view is None or view.intent is not Intent.READY or view.device is Device.UNREACHABLE:
+        return Forbidden(480, f"{asked} is not there")
+    if view.work is not Work.IDLE or view.device is Device.BUSY_ELSEWHERE:
+        return Forbidden(486, f"{asked} is {view.work}")
+    return ToAgent(asked)
+
+
+def _is_number(asked: str) -> bool:
+    return asked.removeprefix("+").isascii() and asked.removeprefix("+").isdigit()
+
+
+def told_of(destination: Destination) -> tuple[TransferTo, str]:
+    """What facts say of a destination: its kind, and its name or number."""
+    match destination:
+        case ToAgent(agent=agent):
+            return TransferTo.AGENT, agent
+        case OtherQueue(queue=queue):
+            return TransferTo.QUEUE, queue
+        case DialledNumber(number=number):
+            return TransferTo.NUMBER, number.number
+        case ToOutside(number=number):
+            return TransferTo.OUTSIDE, number
