@@ -16,14 +16,16 @@ import uvloop
 
 from callcenter import __version__
 from callcenter.acd.core import Acd
-from callcenter.acd.events import DeviceChanged, IntentChosen, Reconfigured
+from callcenter.acd.events import DeviceChanged, IntentChosen, OwnCallEnded, Reconfigured
 from callcenter.acd.settings import QueueSettings
 from callcenter.calls.books import Books, closing_facts
 from callcenter.calls.commands import CommandDesk
+from callcenter.calls.dialled import guarded
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
 from callcenter.calls.inbound import FrontDoor
+from callcenter.calls.own_call import OwnCalls
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
@@ -38,6 +40,7 @@ from callcenter.media.plane import MediaError, MediaPlane
 from callcenter.model.facts import (
     AgentStateChanged,
     BrokerStateChanged,
+    CallEnded,
     ConfigReloaded,
     Fact,
     SwitchStarted,
@@ -147,7 +150,7 @@ class House:
             plane=edges.plane,
             user_agent=self.user_agent,
             dispatcher=self.dispatcher,
-            phone_of=self._phone_of,
+            phones_of=self.registrar.bindings,
             customers=storage.customers,
             interactions=storage.interactions,
             publisher=edges.publisher,
@@ -155,12 +158,14 @@ class House:
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons)
         self.feature_codes = FeatureCodes(self.services, self.desk)
-        doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self.feature_codes.known)
+        self.own_calls = OwnCalls(self.services, self.supervisor)
+        doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours)
         self.endpoint.screen = doorkeeper.screen
         self.stream.subscribe(self.books.take)
         self.stream.subscribe(FactLogger().take)
         self.agent_states = AgentStates(edges.publisher.set_state)
         self.stream.subscribe(self._publish_state)
+        self.stream.subscribe(self._own_call_over)
         self.stream.subscribe(storage.intents.take)
         self.queue_board = QueueBoard(lambda: self.acd.plan, self._zone_of, clock, self._publish_queue)
         self.stream.subscribe(self.queue_board.take)
@@ -213,7 +218,7 @@ class House:
 
         The calls that are go on, and phones register: callers who wait are still served.
         """
-        self.front_door.draining = not on
+        self.front_door.draining = self.own_calls.draining = not on
         self.endpoint.healthy = on
         self.edges.publisher.set_status(Status.ONLINE if on else Status.DRAINING)
 
@@ -221,7 +226,7 @@ class House:
         """End in good order: no new calls, the calls hung up, the last facts told. Done once, however often asked."""
         if self.user_agent.draining:
             return
-        self.front_door.draining = True
+        self.front_door.draining = self.own_calls.draining = True
         self.feature_codes.close()
         self.user_agent.drain()
         self.edges.publisher.set_status(Status.DRAINING)
@@ -246,11 +251,17 @@ class House:
                 self.stream.append(draft.body, draft.call_id)
 
     def _invited(self, leg: Leg) -> None:
-        if not self.feature_codes.take(leg):
+        if not self.feature_codes.take(leg) and not self.own_calls.take(leg):
             self.front_door.take(leg)
 
-    def _phone_of(self, agent: str) -> Binding | None:
-        return next(iter(self.registrar.bindings(agent)), None)
+    def _is_for_ours(self, dialled: str) -> bool:
+        """Whether only agents may dial this, and prove it."""
+        return self.feature_codes.known(dialled) or guarded(self.services.settings, dialled)
+
+    def _own_call_over(self, fact: Fact) -> None:
+        """No agent is held by a call that is gone, whatever became of its script."""
+        if isinstance(fact.body, CallEnded) and fact.call_id and (agent := self.acd.dialled_by(fact.call_id)):
+            self.dispatcher.tell(OwnCallEnded(agent, fact.call_id))
 
     def _phone_changed(self, agent: str, bindings: tuple[Binding, ...]) -> None:
         if bindings:

@@ -36,5 +36,5 @@ def result_of(by: Side) -> OfferResult:
             return OfferResult.CALLER_GONE
         case Side.AGENT:
             return OfferResult.DECLINED
-        case Side.SYSTEM:
+        case Side.SYSTEM | Side.OUTSIDE:
             return OfferResult.UNREACHABLE

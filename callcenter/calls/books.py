@@ -14,6 +14,8 @@ from callcenter.model.facts import (
     Fact,
     OfferEnded,
     OfferMade,
+    OutsideConnected,
+    OutsideLegEnded,
     QueueLeft,
     WrapUpEnded,
 )
@@ -83,6 +85,7 @@ def closing_facts(facts: Iterable[Fact], alive_ms: int) -> list[Draft]:
     visits: dict[str, str] = {}
     offers: dict[str, OfferMade] = {}
     talking: dict[str, str] = {}
+    outside: dict[str, None] = {}
     for fact in facts:
         call_id = fact.call_id
         match fact.body:
@@ -99,15 +102,20 @@ def closing_facts(facts: Iterable[Fact], alive_ms: int) -> list[Draft]:
                 talking[offer_id] = agent
             case AgentLegEnded(offer=offer_id):
                 talking.pop(offer_id, None)
+            case OutsideConnected(leg=leg):
+                outside[leg] = None
+            case OutsideLegEnded(leg=leg):
+                outside.pop(leg, None)
             case CallEnded():
                 return []
             case _:
                 pass
-    bodies: list[OfferEnded | AgentLegEnded | QueueLeft | CallEnded] = [
+    bodies: list[OfferEnded | AgentLegEnded | OutsideLegEnded | QueueLeft | CallEnded] = [
         OfferEnded(offer.visit, offer.offer, offer.agent, OfferResult.LOST_RACE, "switch restarted")
         for offer in offers.values()
     ]
     bodies += [AgentLegEnded(offer, agent, Side.SYSTEM, EndCause.RESTART) for offer, agent in talking.items()]
+    bodies += [OutsideLegEnded(leg, Side.SYSTEM, EndCause.RESTART) for leg in outside]
     bodies += [QueueLeft(visit, queue, VisitOutcome.LOST, "restart") for visit, queue in visits.items()]
     bodies.append(CallEnded(Side.SYSTEM, EndCause.RESTART, 0, "the switch was restarted", alive_ms))
     return [Draft(body, call_id) for body in bodies]

@@ -1,9 +1,10 @@
-"""The bridge: caller and agent talk, hold, and part."""
+"""The bridge: caller and agent, or whoever was dialled, talk, hold, and part."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 
 from callcenter.calls.call import Call
@@ -11,10 +12,14 @@ from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.party import Party
 from callcenter.calls.transfer import Handover, take_referral
 from callcenter.media.plane import Clip
+from callcenter.model.facts import CallHeld, CallResumed, OutsideConnected, OutsideLegEnded
+from callcenter.model.interaction import Ending
+from callcenter.model.states import Direction, EndCause, Side
 from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import EndedBy
 from callcenter.signaling.referral import Referral
 from callcenter.sip.headers import NameAddr
+from callcenter.sip.registrar import Binding
 from callcenter.sip.uri import Uri
 
 # A phone that holds may be silent for long: it is asked so often whether it is there, and is lost when it owes two
@@ -49,18 +54,6 @@ async def talk(
         call.handover.done()
     call.stage = f"talking to {offer.agent_id}"
 
-    def hold_changed(party: Party) -> None:
-        other = agent if party is caller else caller
-        if party.holds:
-            other.sound.start(music, loop=True)
-        else:
-            other.sound.stop()
-        waiting.hold_changed(offer, party.side, holds=party.holds)
-
-    caller.on_hold = agent.on_hold = hold_changed
-    for party in (caller, agent):
-        if party.holds:
-            hold_changed(party)
     handed_over: asyncio.Future[Handover] = asyncio.get_running_loop().create_future()
 
     def referred(referral: Referral) -> None:
@@ -69,7 +62,8 @@ async def talk(
             call.handover = handover
             handed_over.set_result(handover)
 
-    agent.leg.on_refer = referred
+    if call.direction is Direction.INBOUND:  # colleagues hand nobody over: they were dialled by one of us
+        agent.leg.on_refer = referred
     missed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def look_after_holder() -> None:
@@ -79,13 +73,13 @@ async def talk(
     beside = Background(limit=1)
     beside.start(look_after_holder(), name=f"holds of {offer.agent_id}")
     try:
-        await asyncio.wait(
-            (agent.leg.ended, agent.sound.trouble, in_hand.withdrawn, missed, handed_over),
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        with holds(caller, agent, music, lambda party: waiting.hold_changed(offer, party.side, holds=party.holds)):
+            await asyncio.wait(
+                (agent.leg.ended, agent.sound.trouble, in_hand.withdrawn, missed, handed_over),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
     finally:
         beside.cancel()
-        caller.on_hold = agent.on_hold = None
         agent.leg.on_refer = None
     if handed_over.done():
         # First of all: a phone may hang up in the moment in which it has asked for the transfer.
@@ -97,17 +91,73 @@ async def talk(
     return TalkEnd.AGENT_LOST
 
 
+async def talk_outside(call: Call, other: Party, number: str, trunk: str, music: Sequence[Clip]) -> Ending:
+    """Bridge the caller and somebody outside until that side ends. The caller's hang-up leaves from outside."""
+    caller, leg_id = call.caller, call.services.ids.new()
+    caller.sound.stop()
+    await caller.sound.session.bridge(other.sound.session)
+    call.add(OutsideConnected(leg_id, number, trunk))
+    call.stage = f"talking to {number}"
+
+    def hold_changed(party: Party) -> None:
+        side = Side.OUTSIDE if party is other else Side.CALLER
+        call.add(CallHeld(side, leg_id) if party.holds else CallResumed(side, leg_id))
+
+    ending: Ending | None = None
+    try:
+        with holds(caller, other, music, hold_changed):
+            await asyncio.wait((other.leg.ended, other.sound.trouble), return_when=asyncio.FIRST_COMPLETED)
+        ending = ended_outside(other)
+        return ending
+    finally:
+        left = call.how_left()
+        by, cause = (ending.by, ending.cause) if ending is not None else (left.by, left.cause)
+        call.add(OutsideLegEnded(leg_id, by, cause))
+
+
+def ended_outside(other: Party) -> Ending:
+    """How a talk ended with the leg, or the sound, of somebody outside."""
+    ended = other.leg.ending
+    if ended is None:
+        return Ending(Side.SYSTEM, EndCause.MEDIA_TIMEOUT, 0, "no sound came from outside any more")
+    if ended.by is EndedBy.PEER:
+        return Ending(Side.OUTSIDE, EndCause.HANGUP)
+    return Ending(Side.SYSTEM, EndCause.NETWORK, 0, f"the leg outside was lost: {ended.reason}")
+
+
+@contextmanager
+def holds(one: Party, other: Party, music: Sequence[Clip], tell: Callable[[Party], None]) -> Iterator[None]:
+    """While the block lasts, whoever is put on hold hears music, and ``tell`` hears of each who begins or ends to."""
+
+    def changed(party: Party) -> None:
+        sound = other.sound if party is one else one.sound
+        if party.holds:
+            sound.start(music, loop=True)
+        else:
+            sound.stop()
+        tell(party)
+
+    one.on_hold = other.on_hold = changed
+    try:
+        for party in (one, other):
+            if party.holds:
+                changed(party)
+        yield
+    finally:
+        one.on_hold = other.on_hold = None
+
+
 async def lost_while_holding(call: Call, agent: Party, agent_id: str) -> None:
     """Wait until the agent's phone, which holds and need not send sound, does not answer any more either."""
     owed = 0
     while owed < OWED:
         await asyncio.sleep(ASK_EVERY)
-        owed = owed + 1 if agent.holds and not await phone_answers(call, agent_id) else 0
+        owed = owed + 1 if agent.holds and not await phone_answers(call, agent, agent_id) else 0
 
 
-async def phone_answers(call: Call, agent_id: str) -> bool:
-    """Whether the agent's phone answers anything at all to an OPTIONS (RFC 3261 11)."""
-    binding = call.services.phone_of(agent_id)
+async def phone_answers(call: Call, agent: Party, agent_id: str) -> bool:
+    """Whether the agent's phone answers anything at all to an OPTIONS (RFC 3261 11): the one that talks, no other."""
+    binding = registered_now(agent.phone, call.services.phones_of(agent_id))
     if binding is None:
         return False
     user_agent, flow = call.services.user_agent, binding.flow
@@ -117,3 +167,16 @@ async def phone_answers(call: Call, agent_id: str) -> bool:
         "OPTIONS", binding.contact, flow, from_=NameAddr(Uri(host=here.host)), to=to, routes=binding.path
     )
     return answer is not None
+
+
+def registered_now(phone: Binding | None, phones: Sequence[Binding]) -> Binding | None:
+    """Where a phone that was rung is registered by now; None when it is so no more.
+
+    It may have come back by another connection. One that is alone is taken for the same, whatever it says of itself.
+    """
+    if phone is None or len(phones) == 1:
+        return phones[0] if phones else None
+    for each in phones:
+        if each.instance == phone.instance if phone.instance else each.contact.matches(phone.contact):
+            return each
+    return None

@@ -14,7 +14,7 @@ from callcenter.media.plane import Clip, MediaLost
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import Body, CallEnded, LanguageChosen
 from callcenter.model.interaction import Ending
-from callcenter.model.states import EndCause, Side, VisitOutcome
+from callcenter.model.states import Direction, EndCause, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 
 if TYPE_CHECKING:
@@ -58,14 +58,28 @@ class Line:
 
 
 class Call:
-    """One inbound call. Its script acquires; :meth:`close` gives everything back without waiting.
+    """One call. Its script acquires; :meth:`close` gives everything back without waiting.
+
+    ``agent`` is who dialled, where the call is not inbound: then the caller is one of ours.
 
     ``settings`` are those in force when the call arrived: a reload does not change a call under way, unless a queue
     sends the caller where only the new ones lead (:meth:`renew`).
     """
 
-    def __init__(self, call_id: str, client: Client, number: Number, leg: Leg, services: Services) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        client: Client,
+        number: Number,
+        leg: Leg,
+        services: Services,
+        *,
+        direction: Direction = Direction.INBOUND,
+        agent: str = "",
+    ) -> None:
         self.id = call_id
+        self.direction = direction
+        self.agent = agent
         self.client = client
         self.number = number
         self.services = services
@@ -95,6 +109,17 @@ class Call:
     def from_number(self) -> str:
         """The caller's number as it was signalled."""
         return self.caller.leg.remote_number
+
+    @property
+    def from_name(self) -> str:
+        """The caller's name: as it was signalled, or of one of ours as we know it."""
+        ours = self.services.dispatcher.acd.plan.agents.get(self.agent)
+        return ours.name if ours is not None else self.caller.leg.remote_name
+
+    @property
+    def shown_name(self) -> str:
+        """What an agent's phone shows beside the number: for which company to answer, or which colleague it is."""
+        return self.client.name if self.direction is Direction.INBOUND else self.from_name
 
     def add(self, body: Body) -> None:
         """Tell a fact of this call."""

@@ -21,6 +21,8 @@ from callcenter.acd.events import (
     OfferAccepted,
     OfferFailed,
     OfferRinging,
+    OwnCallBegan,
+    OwnCallEnded,
     Resumed,
     TalkEnded,
     Ticket,
@@ -185,6 +187,15 @@ class Dispatcher:
             waiting.leave(left.outcome, left.reason)
             waiting.talk_ended(left.by, left.cause)
             del self._waiting[ticket.id]
+
+    @contextmanager
+    def own_call(self, agent_id: str, call_id: str) -> Iterator[None]:
+        """A call that an agent dialled: while the block lasts nobody is offered to him."""
+        self.tell(OwnCallBegan(agent_id, call_id))
+        try:
+            yield
+        finally:
+            self.tell(OwnCallEnded(agent_id, call_id))
 
     async def run(self) -> None:
         """Dispatch for ever; cancelled at the end of the switch."""

@@ -188,8 +188,7 @@ class FeatureCodes:
             dispatcher.decide()
             view = dispatcher.acd.agent(agent)
             if view is not None and view.device is Device.BUSY_ELSEWHERE:
-                there = self._services.phone_of(agent) is not None
-                device = Device.REGISTERED if there else Device.UNREACHABLE
+                device = Device.REGISTERED if self._services.phones_of(agent) else Device.UNREACHABLE
                 dispatcher.tell(DeviceChanged(agent, device, "has dialled a code"))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from callcenter.calls.call import Call
+from callcenter.calls.dialled import Colleague, Line, Outside
 from callcenter.calls.putting_through import put_through
 from callcenter.calls.queueing import FlowedOut, HandedOver, wait_in_queue
 from callcenter.calls.settings import (
@@ -28,7 +29,7 @@ from callcenter.calls.steps.branch import choose_case, door
 from callcenter.calls.steps.collect import Collected, collect
 from callcenter.calls.steps.language import customers_language, speak
 from callcenter.calls.steps.menu import ask, choose
-from callcenter.calls.transfer import NOT_REACHED, STATUSES, DialledNumber, Handover, OtherQueue, ToAgent, ToOutside
+from callcenter.calls.transfer import NOT_REACHED, STATUSES, Handover, OurNumber
 from callcenter.model.facts import FlowEntered
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
@@ -140,15 +141,15 @@ async def follow(call: Call, step: ToQueue) -> Outcome:
         assert handover is not None, "nobody handed the caller over"
         call.stage = f"handed over by {handover.agent_id}"
         match handover.destination:
-            case OtherQueue(queue=queue):
+            case Line(queue=queue):
                 handover.done()
                 return GoAway((ToQueue(queue, keep_place=True),))
-            case DialledNumber(number=number):
+            case OurNumber(number=number):
                 handover.done()
                 return GoAway(enter(call, number.flow))
-            case ToAgent(agent=agent):
+            case Colleague(agent=agent):
                 end = await wait_in_queue(call, replace(step, keep_place=True), agent)
-            case ToOutside(number=outside):
+            case Outside(number=outside):
                 end = await put_through(call, handover, outside, step.queue)
             case _:
                 assert_never(handover.destination)

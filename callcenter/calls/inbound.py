@@ -86,9 +86,15 @@ async def answer(call: Call) -> Ending | None:
 
 async def take_up(party: Party, plane: MediaPlane, call_id: str, answered: Callable[[], None]) -> Ending | None:
     """Open the sound of whoever calls us and answer; the ending when that cannot be done."""
+    description = await open_sound(party, plane, call_id)
+    return description if isinstance(description, Ending) else await pick_up(party, description, answered)
+
+
+async def open_sound(party: Party, plane: MediaPlane, call_id: str) -> bytes | Ending:
+    """Open the sound of whoever calls us; our description, or the ending when they are refused."""
     leg, sound = party.leg, party.sound
     try:
-        description = await sound.open(plane, call_id, leg.flow, offer=leg.offer)
+        return await sound.open(plane, call_id, leg.flow, offer=leg.offer)
     except NoCapacity as error:
         leg.reject(503, headers=(("Retry-After", str(error.retry_after)),))
         return Ending(Side.SYSTEM, EndCause.REJECTED, 503, str(error))
@@ -98,6 +104,11 @@ async def take_up(party: Party, plane: MediaPlane, call_id: str, answered: Calla
     except BadDescription as error:
         leg.reject(400)
         return Ending(Side.SYSTEM, EndCause.REJECTED, 400, str(error))
+
+
+async def pick_up(party: Party, description: bytes, answered: Callable[[], None]) -> Ending | None:
+    """Answer whoever calls us, with the description of a sound that is open; the ending when they are not heard."""
+    leg, sound = party.leg, party.sound
     leg.answer(description)
     if leg.answered:  # or taken back in this very moment: then whoever waits for us is woken next, to go
         answered()

@@ -11,22 +11,24 @@ from callcenter.model.states import Side
 from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import Leg, Reinvite
 from callcenter.sip.keys import key_of
+from callcenter.sip.registrar import Binding
 
 # Who holds need not send sound, so that its silence tells nothing: the phone is asked so often whether it is there.
 ASK_EVERY = 15.0
 
 
 class Party:
-    """The caller, or an agent, in one call.
+    """The caller, or an agent, in one call. ``phone`` is the one of an agent that was rung.
 
-    ``on_hold`` is told when this party begins or ends to hold the other. A caller's phone that holds is asked now and
+    ``on_hold`` is told when this party begins or ends to hold the other. A phone that holds is asked now and
     then whether it is there; when it is not, the leg ends.
     """
 
-    def __init__(self, side: Side, leg: Leg, sound: Sound) -> None:
+    def __init__(self, side: Side, leg: Leg, sound: Sound, phone: Binding | None = None) -> None:
         self.side = side
         self.leg = leg
         self.sound = sound
+        self.phone = phone
         self.holds = False
         self.on_hold: Callable[[Party], None] | None = None
         # One re-INVITE may be pending in a dialog (RFC 3261 14.2); a second one is a peer in a hurry.
@@ -91,7 +93,7 @@ class Party:
 
     def _ask_later(self) -> None:
         # An agent's is asked where it is registered, which also finds one that has come back by another connection.
-        if self.side is Side.CALLER:
+        if self.side is not Side.AGENT:
             self._asking = asyncio.get_running_loop().call_later(ASK_EVERY, self._ask)
 
     def _ask(self) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from callcenter.calls.bridge import talk_outside
 from callcenter.calls.call import Call
 from callcenter.calls.outside import NotReached, dial_outside
 from callcenter.calls.queueing import FlowedOut
 from callcenter.calls.transfer import Handover
-from callcenter.model.facts import OutsideConnected, OutsideLeft
 from callcenter.model.interaction import Ending
-from callcenter.model.states import EndCause, Side
 from callcenter.signaling.outcome import Busy, Declined, NoAnswer
 
 # Nobody outside is rung longer: the caller has waited once already.
@@ -20,8 +19,8 @@ RING_FOR = 60.0
 async def put_through(call: Call, handover: Handover, number: str, queue: str) -> Ending | FlowedOut:
     """Dial a number for the caller, who hears the music of ``queue`` meanwhile, and let both talk."""
     sound = call.caller.sound
-    treatment = call.settings.treatments[queue]
-    with sound.playing(call.settings.prompts.music(treatment.music), loop=True):
+    music = call.settings.prompts.music(call.settings.treatments[queue].music)
+    with sound.playing(music, loop=True):
         try:
             async with asyncio.timeout(RING_FOR):
                 reached = await dial_outside(
@@ -39,15 +38,8 @@ async def put_through(call: Call, handover: Handover, number: str, queue: str) -
                 return FlowedOut(reason="no_answer")
             case _:
                 return FlowedOut(reason=reached.detail)
-    party = reached.party
+    handover.done()
     try:
-        await sound.session.bridge(party.sound.session)
-        call.add(OutsideConnected(reached.number, reached.trunk))
-        call.stage = "talking outside"
-        handover.done()
-        await asyncio.wait((party.leg.ended, party.sound.trouble), return_when=asyncio.FIRST_COMPLETED)
-        cause = EndCause.HANGUP if party.leg.ending is not None else EndCause.MEDIA_TIMEOUT
-        call.add(OutsideLeft(reached.number, cause))
+        return await talk_outside(call, reached.party, reached.number, reached.trunk, music)
     finally:
-        party.close()
-    return Ending(Side.SYSTEM, EndCause.TRANSFERRED, 0, "the talk outside is over")
+        reached.party.close()

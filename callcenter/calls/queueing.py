@@ -121,7 +121,8 @@ async def take_offer(
     if in_hand.withdrawn.done():
         return None
     with room.offered():
-        agent = take_back(call, waiting, in_hand) or await ring_agent(call, waiting, in_hand)
+        rings = call.handover.rings if call.handover is not None else None
+        agent = take_back(call, waiting, in_hand) or await ring_agent(call, waiting, in_hand, rings)
     if agent is None:
         return None
     room.leave()
@@ -141,8 +142,7 @@ async def take_offer(
             return Ending(Side.AGENT, EndCause.AGENT_HANGUP)
         case TalkEnd.AGENT_LOST:
             # First the phone, then the talk: else the next caller in line is sent to the same dead phone.
-            gone = DeviceChanged(in_hand.offer.agent_id, Device.UNREACHABLE, "the phone was lost in a talk")
-            call.services.dispatcher.tell(gone)
+            tell_phone_lost(call, in_hand.offer.agent_id)
             waiting.talk_ended(Side.SYSTEM, EndCause.MEDIA_TIMEOUT)
             return AgentLost()
         case TalkEnd.NEVER_BEGAN:
@@ -157,12 +157,16 @@ async def take_offer(
 def take_back(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Party | None:
     """The agent who handed the caller over in vain, when it is them whom the caller is offered to, phone in hand."""
     handover, offer = call.handover, in_hand.offer
-    if handover is None:
-        return None
-    if handover.agent_id != offer.agent_id:
-        handover.rings()
+    if handover is None or handover.agent_id != offer.agent_id:
         return None
     call.handover = None
     SentPop(call, offer).close()
     waiting.picked_up(offer)
     return handover.party
+
+
+def tell_phone_lost(call: Call, agent_id: str) -> None:
+    """An agent's phone is gone in a talk. Whoever has a second one can be rung there: the dead one gives no sign."""
+    services = call.services
+    if len(services.phones_of(agent_id)) < 2:
+        services.dispatcher.tell(DeviceChanged(agent_id, Device.UNREACHABLE, "the phone was lost in a talk"))

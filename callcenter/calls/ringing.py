@@ -1,25 +1,25 @@
-"""Ringing one agent for a waiting caller: the screen pop first, then the phone."""
+"""Ringing one agent for a waiting caller: the screen pop first, then the phones, all at once."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+from collections.abc import Callable, Sequence
 
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
+from callcenter.calls.fork import Failed, first_answer, hang_up
 from callcenter.calls.heard import watch_agent
 from callcenter.calls.party import Party
 from callcenter.calls.screen_pop import SentPop
 from callcenter.calls.sound import Sound
 from callcenter.media.plane import BadDescription, NoCapacity, NotAcceptable
 from callcenter.model.states import OfferResult, Side
-from callcenter.runtime.scopes import Background, until
+from callcenter.runtime.scopes import until
 from callcenter.signaling.leg import (
     Answered,
     Busy,
     Cancelled,
     Declined,
-    DialOutcome,
     Leg,
     NoAnswer,
     Rejected,
@@ -29,18 +29,18 @@ from callcenter.sip.headers import NameAddr
 from callcenter.sip.registrar import Binding
 from callcenter.sip.uri import Uri
 
-# A phone that is there answers an INVITE with 100 or 180 at once; by now it was sent four times (RFC 3261 timer A).
-SIGN_OF_LIFE = 4.0
 
+async def ring_agent(
+    call: Call, waiting: Waiting, in_hand: OfferInHand, on_ringing: Callable[[], None] | None = None
+) -> Party | None:
+    """Tell the agent's screen, ring the phones, and return the agent who picked one up.
 
-async def ring_agent(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Party | None:
-    """Tell the agent's screen, ring the phone, and return the agent who picked up.
-
-    None when the offer came to nothing: then it was given back, and the caller keeps the place.
+    None when the offer came to nothing: then it was given back, and the caller keeps the place. There is one sound
+    whichever phone it will be: who answers first says where it goes. ``on_ringing`` is called once.
     """
     services, offer = call.services, in_hand.offer
-    binding = services.phone_of(offer.agent_id)
-    if binding is None:
+    phones = services.phones_of(offer.agent_id)
+    if not phones:
         waiting.give_back(offer, OfferResult.UNREACHABLE, "no phone registered")
         return None
     with contextlib.ExitStack() as undo:
@@ -50,21 +50,32 @@ async def ring_agent(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Part
         try:
             pop = SentPop(call, offer)
             undo.callback(pop.close)
-            description = await sound.open(services.plane, call.id, binding.flow, offer=None, beside=call.caller.sound)
+            flow = phones[0].flow
+            description = await sound.open(services.plane, call.id, flow, offer=None, beside=call.caller.sound)
             await pop.confirmed()
             if in_hand.withdrawn.done():
                 return None
-            party = Party(Side.AGENT, dial(call, offer.agent_id, binding, description), sound)
-            undo.callback(party.close)
-            outcome = await pick_up(waiting, in_hand, party.leg)
+            legs = [dial(call, offer.agent_id, binding, description) for binding in phones]
+            undo.callback(hang_up, legs)
+
+            def rang() -> None:
+                waiting.rang(offer)
+                if on_ringing is not None:
+                    on_ringing()
+
+            leg = await pick_up(in_hand, legs, rang)
             if in_hand.withdrawn.done():
                 return None
-            if not isinstance(outcome, Answered):
-                waiting.give_back(offer, *failure(outcome))
+            if not isinstance(leg, Leg):
+                waiting.give_back(offer, *failure(leg))
                 return None
-            if outcome.sdp is None:
+            sound.signalled_from = leg.flow.remote.host
+            party = Party(Side.AGENT, leg, sound, phones[legs.index(leg)])
+            undo.callback(party.close)
+            answer = await leg.outcome()
+            if not isinstance(answer, Answered) or answer.sdp is None:
                 raise BadDescription("its answer has no session description")
-            await sound.session.set_answer(outcome.sdp)
+            await sound.session.set_answer(answer.sdp)
         except NoCapacity as error:
             waiting.give_back(offer, OfferResult.LOST_RACE, str(error))
             return None
@@ -77,42 +88,27 @@ async def ring_agent(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Part
 
 
 def dial(call: Call, agent: str, binding: Binding, description: bytes) -> Leg:
-    """Send the INVITE: the caller's number, and a display name that says for which company to answer."""
+    """Send the INVITE: who calls, and a display name that says for which company to answer, or which colleague."""
     user_agent, flow = call.services.user_agent, binding.flow
     here = NameAddr.parse(user_agent.contact(flow, None)).uri
     return user_agent.dial(
         binding.contact,
         flow,
-        from_=NameAddr(Uri(user=call.from_number or "anonymous", host=here.host), call.client.name),
+        from_=NameAddr(Uri(user=call.from_number or "anonymous", host=here.host), call.shown_name),
         to=NameAddr(Uri(user=agent, host=here.host)),
         sdp=description,
         routes=binding.path,
     )
 
 
-async def pick_up(waiting: Waiting, in_hand: OfferInHand, leg: Leg) -> DialOutcome:
-    """Wait until the phone is answered or refuses, or the ACD takes the offer back."""
-
-    async def tell_ringing() -> None:
-        await leg.ringing.wait()
-        waiting.rang(in_hand.offer)
-
-    beside = Background(limit=1)
-    beside.start(tell_ringing(), name=f"ringing of {leg.id}")
-    try:
-        async with until(in_hand.withdrawn):
-            try:
-                async with asyncio.timeout(SIGN_OF_LIFE):
-                    await leg.reached.wait()
-            except TimeoutError:
-                return Unreachable(408, "the phone gave no sign of life")
-            return await leg.outcome()
-        return Cancelled()
-    finally:
-        beside.cancel()
+async def pick_up(in_hand: OfferInHand, legs: Sequence[Leg], on_ringing: Callable[[], None]) -> Leg | Failed:
+    """Wait until a phone is answered or all have refused, or the ACD takes the offer back."""
+    async with until(in_hand.withdrawn):
+        return await first_answer(legs, on_ringing)
+    return Cancelled()
 
 
-def failure(outcome: DialOutcome) -> tuple[OfferResult, str]:
+def failure(outcome: Failed) -> tuple[OfferResult, str]:
     """What a dial that did not come to a talk means for the agent."""
     match outcome:
         case Busy(status=status):
@@ -123,5 +119,5 @@ def failure(outcome: DialOutcome) -> tuple[OfferResult, str]:
             return OfferResult.NO_ANSWER, str(status)
         case Rejected(status=status, reason=reason) | Unreachable(status=status, reason=reason):
             return OfferResult.UNREACHABLE, f"{status} {reason}".strip()
-        case Answered() | Cancelled():
+        case Cancelled():
             return OfferResult.LOST_RACE, "taken back"

@@ -8,6 +8,7 @@ from datetime import timedelta
 from callcenter.acd.events import Offer
 from callcenter.calls.call import Call
 from callcenter.model.facts import ScreenPopSent
+from callcenter.model.states import Direction
 from callcenter.publish.payloads import Pop
 
 # A pop that reaches a screen later than this is about a call that is over or long begun (desk.md: 60 s).
@@ -56,6 +57,7 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
     now = services.clock.now()
     acd = services.dispatcher.acd
     agent = acd.plan.agents.get(offer.agent_id)
+    name = agent.name if agent else offer.agent_id
     return Pop(
         id=services.ids.new(),
         at=now,
@@ -66,10 +68,10 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         rings_in_ms=round(call.settings.pop_wait * 1000),
         client=call.client.id,
         client_name=call.client.name,
-        greeting=call.client.greeting_for(captured.language, agent.name if agent else offer.agent_id),
+        greeting=call.client.greeting_for(captured.language, name) if call.direction is Direction.INBOUND else "",
         queue=offer.queue,
         from_number=call.from_number,
-        from_name=call.caller.leg.remote_name,
+        from_name=call.from_name,
         to_number=call.number.number,
         diverted=_diverted(call),
         language=captured.language,

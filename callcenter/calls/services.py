@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from callcenter.calls.facts import FactStream
-from callcenter.calls.settings import CallsSettings, Client
+from callcenter.calls.settings import CallsSettings
 from callcenter.media.plane import MediaPlane
 from callcenter.model.ids import Ids
 from callcenter.runtime.clock import Clock
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Services:
     """Everything a call script reaches, from general to special.
 
-    ``settings`` are replaced by a reload; each call keeps those it began with.
+    ``settings`` are replaced by a reload; each call keeps those it began with. ``phones_of`` an agent are those that
+    are registered, the one to be called first in front.
     """
 
     clock: Clock
@@ -35,9 +36,7 @@ class Services:
     plane: MediaPlane
     user_agent: UserAgent
     dispatcher: Dispatcher
-    phone_of: Callable[[str], Binding | None]
+    phones_of: Callable[[str], tuple[Binding, ...]]
     customers: Customers
     interactions: Interactions
     publisher: Publisher
-    may_dial_outside: Callable[[str, Client, str], bool] = lambda agent, client, number: False
-    """Whether an agent may have a number outside dialled in a client's name."""

@@ -341,9 +341,33 @@ class FeatureCode:
 
 
 @dataclass(frozen=True, slots=True)
+class DialRules:
+    """What an agent may dial: other ``agents``, ``queues``, and numbers outside.
+
+    ``outside`` and ``never`` are beginnings of numbers in E.164; of those that fit a number the longest counts.
+    """
+
+    agents: bool = True
+    queues: bool = True
+    outside: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+
+    def permits(self, number: str) -> bool:
+        """Whether this number outside may be dialled."""
+        allowed = max((len(each) for each in self.outside if number.startswith(each)), default=-1)
+        return allowed > max((len(each) for each in self.never if number.startswith(each)), default=-1)
+
+
+NO_RULES = DialRules()
+
+
+@dataclass(frozen=True, slots=True)
 class CallsSettings:
     """All that the scripts of calls go by. ``hours`` by name.
 
+    ``may_dial`` by agent; ``agent_extensions`` and ``queue_extensions``: whom a short number reaches. In the name of
+    which client a number outside is dialled: ``dial_prefixes`` of those that stand behind a prefix, ``home_clients`` by
+    agent of all others.
     ``reasons`` for being not ready, with what each means in words. ``feature_codes`` by what an agent dials;
     ``agent_languages`` is what each agent hears then.
     ``pop_wait``: seconds that an agent's INVITE waits for the broker's acknowledgement of the screen pop.
@@ -359,6 +383,11 @@ class CallsSettings:
     reasons: Mapping[str, str] = field(default_factory=dict)
     feature_codes: Mapping[str, FeatureCode] = field(default_factory=dict)
     agent_languages: Mapping[str, str] = field(default_factory=dict)
+    may_dial: Mapping[str, DialRules] = field(default_factory=dict)
+    agent_extensions: Mapping[str, str] = field(default_factory=dict)
+    queue_extensions: Mapping[str, str] = field(default_factory=dict)
+    dial_prefixes: Mapping[str, str] = field(default_factory=dict)
+    home_clients: Mapping[str, str] = field(default_factory=dict)
     pop_wait: float = 0.15
     max_calls: int = 400
 

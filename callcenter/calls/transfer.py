@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from callcenter.acd.events import Offer, OwnCallBegan, OwnCallEnded, WrapUpDone
+from callcenter.calls import dialled
+from callcenter.calls.dialled import Colleague, Forbidden, Line, Outside
 from callcenter.calls.party import Party
 from callcenter.calls.settings import Number
 from callcenter.model.facts import CallTransferred, TransferFailed
@@ -32,42 +34,13 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class ToAgent:
-    """One agent, and nobody else."""
-
-    agent: str
-
-
-@dataclass(frozen=True, slots=True)
-class OtherQueue:
-    """Another queue, or the same once more."""
-
-    queue: str
-
-
-@dataclass(frozen=True, slots=True)
-class DialledNumber:
-    """What callers hear who dial this number."""
+class OurNumber:
+    """What callers hear who dial this number of ours."""
 
     number: Number
 
 
-@dataclass(frozen=True, slots=True)
-class ToOutside:
-    """Somebody outside, whom the agent may dial."""
-
-    number: str
-
-
-Destination = ToAgent | OtherQueue | DialledNumber | ToOutside
-
-
-@dataclass(frozen=True, slots=True)
-class Forbidden:
-    """Not there; ``status`` and ``why`` tell phone and operator."""
-
-    status: int
-    why: str
+Destination = Colleague | Line | OurNumber | Outside
 
 
 class Handover:
@@ -169,28 +142,24 @@ def destination_of(call: Call, agent_id: str, asked: str) -> Destination | Forbi
     Of the target's URI only the user counts: what is meant is always somebody whom this switch knows.
     """
     services, client = call.services, call.client
-    plan = services.dispatcher.acd.plan
-    if asked == agent_id:
-        return Forbidden(403, "to the very agent")
-    if asked in plan.agents:
-        return _colleague(call, asked)
-    if asked in plan.queues:
-        if plan.queues[asked].client != client.id or asked not in call.settings.treatments:
-            return Forbidden(403, f"the queue is none of {client.name}'s")
-        return OtherQueue(asked)
     number = call.settings.find_number(asked)
     if number is not None:
-        if number.client != client.id:
-            return Forbidden(403, f"the number is none of {client.name}'s")
-        return DialledNumber(number)
-    if not _is_number(asked):
-        return Forbidden(404, "nobody is called so")
-    if asked in services.settings.feature_codes or not services.may_dial_outside(agent_id, client, asked):
-        return Forbidden(403, "the agent may not dial this number")
-    return ToOutside(asked)
+        ours = number.client == client.id
+        return OurNumber(number) if ours else Forbidden(403, f"the number is none of {client.name}'s")
+    if asked in services.settings.feature_codes:
+        return Forbidden(403, "a code is no place for a caller")
+    plan = services.dispatcher.acd.plan
+    match dialled.destination(services.settings, plan, agent_id, asked):
+        case Colleague(agent=agent):
+            return _absence(call, agent) or Colleague(agent)
+        case Line(queue=queue) if plan.queues[queue].client != client.id or queue not in call.settings.treatments:
+            return Forbidden(403, f"the queue is none of {client.name}'s")
+        case found:
+            return found
 
 
-def _colleague(call: Call, asked: str) -> Destination | Forbidden:
+def _absence(call: Call, asked: str) -> Forbidden | None:
+    """Why a colleague cannot be given the caller now; None when they can."""
     acd = call.services.dispatcher.acd
     if call.client.id not in acd.plan.agents[asked].clients:
         return Forbidden(403, f"{asked} does not serve {call.client.name}")
@@ -199,21 +168,17 @@ def _colleague(call: Call, asked: str) -> Destination | Forbidden:
         return Forbidden(480, f"{asked} is not there")
     if view.work is not Work.IDLE or view.device is Device.BUSY_ELSEWHERE:
         return Forbidden(486, f"{asked} is {view.work}")
-    return ToAgent(asked)
-
-
-def _is_number(asked: str) -> bool:
-    return asked.removeprefix("+").isascii() and asked.removeprefix("+").isdigit()
+    return None
 
 
 def told_of(destination: Destination) -> tuple[TransferTo, str]:
     """What facts say of a destination: its kind, and its name or number."""
     match destination:
-        case ToAgent(agent=agent):
+        case Colleague(agent=agent):
             return TransferTo.AGENT, agent
-        case OtherQueue(queue=queue):
+        case Line(queue=queue):
             return TransferTo.QUEUE, queue
-        case DialledNumber(number=number):
+        case OurNumber(number=number):
             return TransferTo.NUMBER, number.number
-        case ToOutside(number=number):
+        case Outside(number=number):
             return TransferTo.OUTSIDE, number

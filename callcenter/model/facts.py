@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from callcenter.model.customer import Match
 from callcenter.model.states import (
     Device,
+    Direction,
     DrainOutcome,
     EndCause,
     Intent,
@@ -73,8 +74,9 @@ class DrainEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallArrived:
-    """An INVITE for one of our numbers was taken on. Numbers are as dialled; names may be empty.
+    """An INVITE for one of our numbers, or from one of our agents, was taken on.
 
+    Numbers are as dialled; names may be empty. ``agent`` is who dialled, of a call that is not inbound.
     ``diverted_...``: who sent the call on to us last and why, in a word of RFC 5806; all empty when nobody did.
     """
 
@@ -86,6 +88,8 @@ class CallArrived:
     transport: str
     source: str
     sip_call_id: str
+    direction: Direction = Direction.INBOUND
+    agent: str = ""
     diverted_number: str = ""
     diverted_name: str = ""
     diverted_why: str = ""
@@ -293,17 +297,19 @@ class TransferFailed:
 
 @dataclass(frozen=True, slots=True)
 class OutsideConnected:
-    """The caller and somebody outside, whom we dialled for them, hear each other."""
+    """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call."""
 
+    leg: str
     number: str
     trunk: str
 
 
 @dataclass(frozen=True, slots=True)
-class OutsideLeft:
-    """Whoever was dialled outside is no more in the call; ``cause`` says why."""
+class OutsideLegEnded:
+    """The part of the call that somebody outside had is over."""
 
-    number: str
+    leg: str
+    by: Side
     cause: EndCause
 
 
@@ -441,7 +447,7 @@ Body = (
     | CallTransferred
     | TransferFailed
     | OutsideConnected
-    | OutsideLeft
+    | OutsideLegEnded
     | QueueLeft
     | CallerMediaStarted
     | AgentMediaStarted

@@ -29,7 +29,7 @@ from callcenter.model.facts import (
     OfferEnded,
     OfferMade,
     OutsideConnected,
-    OutsideLeft,
+    OutsideLegEnded,
     PositionAnnounced,
     QueueLeft,
     ScreenPopSent,
@@ -38,6 +38,7 @@ from callcenter.model.facts import (
     utc,
 )
 from callcenter.model.states import (
+    Direction,
     EndCause,
     OfferResult,
     Outcome,
@@ -112,11 +113,23 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideLeg:
+    """The part of the call that somebody outside had, at a ``number`` in E.164."""
+
+    leg: str
+    number: str
+    trunk: str
+    talk_ms: int = 0
+    hold_ms: int = 0
+    ended_by: Side | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Interaction:
     """The whole call. Durations are integer milliseconds of the monotonic clock; instants are UTC.
 
-    ``ivr_ms`` is the answered time that was neither waiting nor talk nor hold; ``outside_ms`` the talk with somebody
-    outside whom an agent had the caller put through to.
+    ``ivr_ms`` is the answered time that was neither waiting nor talk nor hold. ``dialled_by`` is the agent who called,
+    where the call is not inbound.
     """
 
     call_id: str
@@ -141,10 +154,12 @@ class Interaction:
     outcome: Outcome | None
     ending: Ending | None
     attributes: tuple[tuple[str, str], ...] = ()
+    direction: Direction = Direction.INBOUND
+    dialled_by: str = ""
+    outside: tuple[OutsideLeg, ...] = ()
     diverted_number: str = ""
     diverted_why: str = ""
     transfers: tuple[Transfer, ...] = ()
-    outside_ms: int = 0
 
     @property
     def offers(self) -> tuple[tuple[str, OfferResult | None], ...]:
@@ -158,8 +173,10 @@ class Interaction:
 
     @property
     def agent(self) -> str:
-        """The last agent who talked, or nothing."""
-        return self.legs[-1].agent if self.legs else ""
+        """The last agent who talked, or nothing. Of those who dialled each other, the one who was called."""
+        if self.legs:
+            return self.legs[-1].agent
+        return self.dialled_by if self.outside else ""
 
     @property
     def wait_ms(self) -> int:
@@ -169,12 +186,12 @@ class Interaction:
     @property
     def talk_ms(self) -> int:
         """Milliseconds of two-way talk, hold left out."""
-        return sum(leg.talk_ms for leg in self.legs)
+        return sum(leg.talk_ms for leg in self.legs) + sum(leg.talk_ms for leg in self.outside)
 
     @property
     def hold_ms(self) -> int:
         """Milliseconds on hold, by whichever side."""
-        return sum(leg.hold_ms for leg in self.legs)
+        return sum(leg.hold_ms for leg in self.legs) + sum(leg.hold_ms for leg in self.outside)
 
     @property
     def wrap_up_ms(self) -> int:
@@ -242,12 +259,11 @@ class _Fold:
     joined_ms: dict[str, int] = field(default_factory=dict)
     told: dict[str, OfferTold] = field(default_factory=dict)
     legs: dict[str, AgentLeg] = field(default_factory=dict)
+    outside: dict[str, OutsideLeg] = field(default_factory=dict)
     connected_ms: dict[str, int] = field(default_factory=dict)
     leg_ended_ms: dict[str, int] = field(default_factory=dict)
     talking: str = ""
     transfers: list[Transfer] = field(default_factory=list)
-    outside_ms: int = 0
-    outside_since: int | None = None
     holders: set[Side] = field(default_factory=set)
     held_since: int = 0
     ending: Ending | None = None
@@ -303,10 +319,12 @@ class _Fold:
                 self.transfers.append(Transfer(offer, agent, kind, to, target))
             case TransferFailed(status=status, detail=detail) if self.transfers:
                 self.transfers[-1] = dataclasses.replace(self.transfers[-1], failed=detail or str(status))
-            case OutsideConnected():
-                self.outside_since = now
-            case OutsideLeft():
-                self.leave_outside(now)
+            case OutsideConnected(leg=leg, number=number, trunk=trunk):
+                self.outside[leg] = OutsideLeg(leg, number, trunk)
+                self.connected_ms[leg] = now
+                self.talking = leg
+            case OutsideLegEnded(leg=leg, by=by) if leg in self.outside:
+                self.end_leg(leg, by, now)
             case QueueLeft(visit=visit, outcome=outcome, reason=reason):
                 self.leave(visit, outcome, reason, now)
             case WrapUpEnded(offer=offer, disposition=disposition) if offer in self.legs:
@@ -320,7 +338,6 @@ class _Fold:
                 self.ending = Ending(by, cause, status, detail)
                 if self.talking:
                     self.end_leg(self.talking, by, now)
-                self.leave_outside(now)
             case _:
                 pass
 
@@ -341,9 +358,13 @@ class _Fold:
                 self.add_hold(now)
 
     def add_hold(self, now: int) -> None:
+        held = now - self.held_since
         if self.talking in self.legs:
             leg = self.legs[self.talking]
-            self.legs[self.talking] = dataclasses.replace(leg, hold_ms=leg.hold_ms + now - self.held_since)
+            self.legs[self.talking] = dataclasses.replace(leg, hold_ms=leg.hold_ms + held)
+        elif self.talking in self.outside:
+            other = self.outside[self.talking]
+            self.outside[self.talking] = dataclasses.replace(other, hold_ms=other.hold_ms + held)
 
     def end_leg(self, offer: str, by: Side, now: int) -> None:
         if offer in self.leg_ended_ms:
@@ -351,23 +372,25 @@ class _Fold:
         if self.holders and offer == self.talking:
             self.add_hold(now)
             self.holders.clear()
-        leg = self.legs[offer]
-        talk = now - self.connected_ms[offer] - leg.hold_ms
-        self.legs[offer] = dataclasses.replace(leg, talk_ms=talk, ended_by=by)
+        connected = now - self.connected_ms[offer]
+        if offer in self.legs:
+            leg = self.legs[offer]
+            self.legs[offer] = dataclasses.replace(leg, talk_ms=connected - leg.hold_ms, ended_by=by)
+        else:
+            other = self.outside[offer]
+            self.outside[offer] = dataclasses.replace(other, talk_ms=connected - other.hold_ms, ended_by=by)
         self.leg_ended_ms[offer] = now
         if self.talking == offer:
             self.talking = ""
 
-    def leave_outside(self, now: int) -> None:
-        if self.outside_since is not None:
-            self.outside_ms += now - self.outside_since
-            self.outside_since = None
-
     def outcome(self) -> Outcome | None:
         if self.ending is None:
             return None
-        if self.legs:
+        if self.legs or self.outside:
             return Outcome.HANDLED
+        queued = any(visit.queue for visit in self.visits.values())
+        if self.arrived is not None and self.arrived.direction is not Direction.INBOUND and not queued:
+            return Outcome.LOST if self.ending.cause is EndCause.RESTART else Outcome.NOT_REACHED
         if self.answered_ms is None and self.ending.by is Side.SYSTEM:
             return Outcome.LOST if self.ending.cause is EndCause.RESTART else Outcome.REFUSED
         if self.visits:
@@ -389,7 +412,9 @@ class _Fold:
             raise ValueError("these facts hold no CallArrived: not a call's facts, or not all of them")
         ended_ms = self.ended_ms if self.ending is not None else self.last_ms
         visits, legs = tuple(self.visits.values()), tuple(self.legs.values())
+        outside = tuple(self.outside.values())
         busy = sum(visit.wait_ms for visit in visits) + sum(leg.talk_ms + leg.hold_ms for leg in legs)
+        busy += sum(leg.talk_ms + leg.hold_ms for leg in outside)
         answered = ended_ms - self.answered_ms if self.answered_ms is not None else 0
         return Interaction(
             call_id=self.call_id,
@@ -409,15 +434,17 @@ class _Fold:
             visits=visits,
             told=tuple(self.told.values()),
             legs=legs,
-            ivr_ms=max(0, answered - busy - self.outside_ms),
+            ivr_ms=max(0, answered - busy),
             duration_ms=ended_ms - self.arrived_ms,
             outcome=self.outcome(),
             ending=self.ending,
             attributes=tuple(self.attributes.items()),
+            direction=self.arrived.direction,
+            dialled_by=self.arrived.agent,
+            outside=outside,
             diverted_number=self.arrived.diverted_number,
             diverted_why=self.arrived.diverted_why,
             transfers=tuple(self.transfers),
-            outside_ms=self.outside_ms,
         )
 
 

@@ -61,7 +61,8 @@ class Outcome(StrEnum):
     """How a whole call ended, seen from the caller.
 
     ``left_in_menu``: hung up before any queue. ``self_served``: the flow ended without a queue. ``unserved``: flowed
-    out of a queue (waited too long) and reached no agent. The others are those of the visit.
+    out of a queue (waited too long) and reached no agent. ``not_reached``: an agent dialled, and nobody came. The
+    others are those of the visit.
     """
 
     HANDLED = "handled"
@@ -69,15 +70,25 @@ class Outcome(StrEnum):
     LEFT_IN_MENU = "left_in_menu"
     SELF_SERVED = "self_served"
     UNSERVED = "unserved"
+    NOT_REACHED = "not_reached"
     REFUSED = "refused"
     LOST = "lost"
 
 
+class Direction(StrEnum):
+    """Which way a call goes, seen from the house: to it, within it, or out of it."""
+
+    INBOUND = "inbound"
+    INTERNAL = "internal"
+    OUTBOUND = "outbound"
+
+
 class Side(StrEnum):
-    """Who did it."""
+    """Who did it. OUTSIDE is whom an agent dialled, or was passed on to, beyond the house."""
 
     CALLER = "caller"
     AGENT = "agent"
+    OUTSIDE = "outside"
     SYSTEM = "system"
 
 

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class Doorkeeper:
-    """The endpoint's screen: numbers that are ``guarded`` need a password (RFC 3261 22.2), all others none.
+    """The endpoint's screen: what is ``guarded`` needs a password (RFC 3261 22.2), all else none.
 
     Everybody is challenged alike, and refused alike: whether a user exists is not told.
     """
@@ -54,7 +54,7 @@ class Doorkeeper:
         """
         if not self._guarded(request.uri.number_or_user) and "Replaces" not in request.headers:
             return ""
-        host = flow.remote.host
+        host, dialled = flow.remote.host, request.uri.number_or_user
         if self._guesses(host) >= MAX_WRONG:
             return Refusal(403)
         wall = self._clock.now().timestamp()
@@ -66,16 +66,16 @@ class Doorkeeper:
                 self._wrong.pop(host, None)
                 return user
             case Verified(user=user):
-                return self._refuse(host, f"{user} calls in another's name")
+                return self._refuse(host, dialled, f"{user} calls in another's name")
             case Refused():
-                return self._refuse(host, "wrong user or password")
+                return self._refuse(host, dialled, "wrong user or password")
 
-    def _refuse(self, host: str, why: str) -> Refusal:
+    def _refuse(self, host: str, dialled: str, why: str) -> Refusal:
         began, count = self._wrong.pop(host, (self._clock.monotonic(), 0))
         self._wrong[host] = (began, count + 1)
         if len(self._wrong) > MAX_ADDRESSES:
             self._wrong.popitem(last=False)
-        log.warning("a code was dialled and refused", source=host, why=why, wrong_answers=count + 1)
+        log.warning("a caller was refused", source=host, number=dialled, why=why, wrong_answers=count + 1)
         return Refusal(403)
 
     def _guesses(self, host: str) -> int:

@@ -23,10 +23,11 @@ from callcenter.model.facts import (
     Fact,
     OfferEnded,
     OfferMade,
+    OutsideConnected,
     QueueLeft,
 )
 from callcenter.model.interaction import Interaction
-from callcenter.model.states import Device, EndCause, Intent, Outcome, Side, VisitOutcome, Work
+from callcenter.model.states import Device, Direction, EndCause, Intent, Outcome, Side, VisitOutcome, Work
 from callcenter.publish import topics
 from callcenter.publish.payloads import call_event
 from callcenter.publish.publisher import Published
@@ -202,12 +203,16 @@ def look_at_outcome(record: Mapping[str, Any], facts: Sequence[Fact], found: Lef
     bodies = [fact.body for fact in facts]
     answered = any(isinstance(body, CallAnswered) for body in bodies)
     queued = any(isinstance(body, CallQueued) for body in bodies)
-    connected = any(isinstance(body, CallConnected) for body in bodies)
+    connected = any(isinstance(body, CallConnected | OutsideConnected) for body in bodies)
+    (arrived,) = (body for body in bodies if isinstance(body, CallArrived))
+    outbound = arrived.direction is Direction.OUTBOUND
     (end,) = (body for body in bodies if isinstance(body, CallEnded))
     found.expect(connected is (outcome == Outcome.HANDLED), f"{said}, connected: {connected}")
     match outcome:
         case Outcome.HANDLED:
-            found.expect(answered and queued, f"{said}, and never answered or queued")
+            found.expect(answered and queued is not outbound, f"{said}, and never answered or queued")
+        case Outcome.NOT_REACHED:
+            found.expect(arrived.direction is not Direction.INBOUND, f"{said} of a call that is {arrived.direction}")
         case Outcome.ABANDONED:
             found.expect(queued and end.by is Side.CALLER, f"{said}, ended by {end.by}, queued: {queued}")
         case Outcome.LEFT_IN_MENU:

@@ -102,7 +102,10 @@ Sounds = Callable[[str, str], PhoneSound]
 
 @dataclass(eq=False, slots=True)
 class PhoneCall:
-    """One call of a phone; the switch knows it by its ``sip_call_id``. ``connected``: both know that it is answered."""
+    """One call of a phone; the switch knows it by its ``sip_call_id``. ``connected``: both know that it is answered.
+
+    ``proves`` answers a challenge, once: the call is made again by another leg, with the account that is registered.
+    """
 
     leg: Leg
     sound: PhoneSound
@@ -110,6 +113,7 @@ class PhoneCall:
     connected: bool = False
     holds: bool = False
     began: float = 0.0
+    proves: Callable[[Response], Leg | None] | None = None
 
     @property
     def over(self) -> bool:
@@ -225,10 +229,19 @@ class Phone:
         target = self._uri(number)
         self._note(f"dials {number}")
         call_id = f"{self._random.getrandbits(64):016x}"
-        leg = self.user_agent.dial(
-            target, self._flow(), from_=local, to=NameAddr(target), sdp=sound.offer(), call_id=call_id
-        )
-        call = self._take_up(PhoneCall(leg, sound, number))
+        sdp = sound.offer()
+
+        def invite(cseq: int, *authorization: tuple[str, str]) -> Leg:
+            return self.user_agent.dial(
+                target, self._flow(), from_=local, to=NameAddr(target), sdp=sdp, call_id=call_id, cseq=cseq,
+                headers=authorization,
+            )  # fmt: skip
+
+        def prove(challenge: Response) -> Leg | None:
+            answer = self._answer_to(challenge, target)
+            return invite(2, ("Authorization", answer)) if answer is not None else None
+
+        call = self._take_up(PhoneCall(invite(1), sound, number, proves=prove))
         self._background.start(self._await_outcome(call), name=f"{self.name} dials {number}")
         return call
 
@@ -487,9 +500,26 @@ class Phone:
         call.began = self._clock.monotonic()
         self.call = call
         self.calls.append(call)
+        self._watch(call)
+        return call
+
+    def _watch(self, call: PhoneCall) -> None:
         call.leg.on_reinvite = lambda reinvite: self._reinvited(call, reinvite)
         call.leg.ended.add_done_callback(lambda ended: self._ended(call, ended.result()))
-        return call
+
+    def _answer_to(self, challenge: Response, target: Uri) -> str | None:
+        """The Authorization of our account; None when there is none, or nothing of it was asked."""
+        if self._account is None or challenge.status != 401:
+            return None
+        user, password, _ = self._account
+        return authorize(
+            challenge.headers.all("WWW-Authenticate"),
+            method="INVITE",
+            uri=str(target),
+            user=user,
+            password=password,
+            cnonce=f"{self._random.getrandbits(64):016x}",
+        )
 
     def _pick_up(self, call: PhoneCall) -> None:
         offer = call.leg.offer
@@ -512,11 +542,14 @@ class Phone:
             self._note("is connected")
 
     async def _await_outcome(self, call: PhoneCall) -> None:
+        leg = call.leg
         if isinstance(outcome := await call.leg.outcome(), Answered):
             if outcome.sdp is not None:
                 call.sound.take_answer(outcome.sdp)
             call.connected = True
             self._note("is connected")
+        elif call.leg is not leg:
+            await self._await_outcome(call)
 
     async def _offer(self, call: PhoneCall, sdp: bytes, what: str) -> None:
         self._note(f"offers to {what}")
@@ -544,6 +577,11 @@ class Phone:
             call.sound.take_answer(sdp)
 
     def _ended(self, call: PhoneCall, ended: LegEnded) -> None:
+        prove, call.proves = call.proves, None
+        if prove is not None and call.leg.refusal is not None and (leg := prove(call.leg.refusal)) is not None:
+            call.leg = leg
+            self._watch(call)
+            return
         call.sound.release()
         self._note(f"call is over by {ended.by}: {ended.status} {ended.reason}".rstrip())
 

@@ -46,6 +46,7 @@ class Interactions:
             ending.get("by"),
             ending.get("cause"),
             _encode(record),
+            record["direction"],
         )
         if record["ended_at"] is None:
             self._log.put((_UPSERT, values))
@@ -79,9 +80,9 @@ class Interactions:
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _COLUMNS = (
     "call_id, client, customer_id, from_number, to_number, arrived_at, ended_at, outcome, intent, queue, agent, "
-    "wait_ms, talk_ms, hold_ms, wrap_up_ms, ended_by, cause, record"
+    "wait_ms, talk_ms, hold_ms, wrap_up_ms, ended_by, cause, record, direction"
 )
 _UPSERT = (
-    f"INSERT INTO interactions ({_COLUMNS}) VALUES ({', '.join('?' * 18)}) ON CONFLICT (call_id) DO UPDATE SET "
+    f"INSERT INTO interactions ({_COLUMNS}) VALUES ({', '.join('?' * 19)}) ON CONFLICT (call_id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[1:])
 )

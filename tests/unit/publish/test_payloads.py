@@ -229,6 +229,7 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
             "priority": 1,
             "requirements": [["czech", 3]],
             "first_joined_ms": 900,
+            "agent": "",
         },
     }
 

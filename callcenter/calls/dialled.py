@@ -1,0 +1,116 @@
+"""Dialled: what a number or a name means that one of our agents dials, whether they may, and who must prove it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from callcenter.acd.settings import Plan
+from callcenter.calls.settings import NO_RULES, CallsSettings, DialRules
+from callcenter.model.customer import normalise_number
+
+# What stands on the keys of a telephone; all else is a name.
+_KEYS = re.compile(r"\+?[0-9*#]+")
+# Seven digits at least: what is shorter is dialled within a country or a house, and means nothing elsewhere.
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """Another agent."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A queue."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A number outside, in E.164, to be dialled in the name of ``client``."""
+
+    client: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """Nothing that this agent may dial: what the phone is answered, and why, for the log."""
+
+    status: int
+    why: str
+
+
+Destination = Colleague | Line | Outside | Forbidden
+
+
+def guarded(settings: CallsSettings, dialled: str) -> bool:
+    """Whether who dials this must prove to be one of ours.
+
+    A stranger learns nothing by it: every name is guarded, whether anybody has it or not, and so is every number that
+    is as long as an extension, or that somebody here may dial. Our own numbers are open to all, and other numbers are
+    nobody's.
+    """
+    if not dialled or settings.find_number(dialled) is not None:
+        return False
+    if not _KEYS.fullmatch(dialled):
+        return True
+    if any(len(dialled) == len(extension) for extension in (*settings.agent_extensions, *settings.queue_extensions)):
+        return True
+    rules = set(settings.may_dial.values())
+    return any(rule.permits(number) for _, number in readings(settings, dialled) for rule in rules)
+
+
+def destination(settings: CallsSettings, plan: Plan, agent: str, dialled: str) -> Destination:
+    """Whom an agent dials: a colleague or a queue by name or extension, else a number outside.
+
+    What is written out in full comes before what a prefix makes of it.
+    """
+    rules = settings.may_dial.get(agent, NO_RULES)
+    colleague = dialled if dialled in plan.agents else settings.agent_extensions.get(dialled, "")
+    queue = dialled if dialled in plan.queues else settings.queue_extensions.get(dialled, "")
+    if colleague in plan.agents:
+        if colleague == agent:
+            return Forbidden(486, "dials himself")
+        return Colleague(colleague) if rules.agents else Forbidden(403, "may dial no agents")
+    if queue in plan.queues:
+        return Line(queue) if rules.queues else Forbidden(403, "may dial no queues")
+    return _outside(settings, plan, rules, agent, dialled)
+
+
+def readings(settings: CallsSettings, dialled: str) -> Iterator[tuple[str, str]]:
+    """What may be meant by digits, as (client by its prefix or none, number in E.164), the longest prefix first."""
+    for prefix in sorted(settings.dial_prefixes, key=len, reverse=True):
+        if dialled.startswith(prefix) and (number := e164(dialled.removeprefix(prefix))) is not None:
+            yield settings.dial_prefixes[prefix], number
+    if (number := e164(dialled)) is not None:
+        yield "", number
+
+
+def e164(dialled: str) -> str | None:
+    """A number in E.164, with ``+`` or ``00`` in front; None for all else.
+
+    What is allowed is told by this form, and this form is what is dialled: no other way to write a number gets round.
+    """
+    number = normalise_number(dialled)
+    return number if _E164.fullmatch(number) else None
+
+
+def home_of(settings: CallsSettings, plan: Plan, agent: str) -> str:
+    """The client in whose name an agent calls who chose none: the first that he serves."""
+    return settings.home_clients.get(agent) or min(plan.agents[agent].clients, default="")
+
+
+def _outside(settings: CallsSettings, plan: Plan, rules: DialRules, agent: str, dialled: str) -> Destination:
+    serves = plan.agents[agent].clients
+    for chosen, number in readings(settings, dialled):
+        client = chosen or home_of(settings, plan, agent)
+        if client not in serves or client not in settings.clients:
+            return Forbidden(403, f"does not dial for {client}" if client else "serves no client to dial for")
+        return Outside(client, number) if rules.permits(number) else Forbidden(403, "may not dial this number")
+    return Forbidden(404, "nobody has it")

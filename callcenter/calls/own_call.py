@@ -1,0 +1,221 @@
+"""Own calls: what happens when one of our agents dials: a colleague, a queue, or a number outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from callcenter.acd.events import Ticket, TicketExpired, TicketRefused
+from callcenter.calls.bridge import TalkEnd, talk, talk_outside
+from callcenter.calls.call import Call
+from callcenter.calls.dialled import Colleague, Destination, Forbidden, Line, Outside, destination, home_of
+from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
+from callcenter.calls.flow import run_steps
+from callcenter.calls.heard import watch_caller
+from callcenter.calls.inbound import RETRY_AFTER, open_sound, pick_up
+from callcenter.calls.outside import NotReached, dial_outside
+from callcenter.calls.queueing import tell_phone_lost
+from callcenter.calls.ringing import ring_agent
+from callcenter.calls.services import Services
+from callcenter.calls.settings import Client, Number, ToQueue
+from callcenter.calls.supervisor import Script, Supervisor
+from callcenter.calls.transfer import Handover
+from callcenter.media.plane import Clip
+from callcenter.model.facts import CallAnswered, CallArrived
+from callcenter.model.interaction import Ending
+from callcenter.model.states import Direction, EndCause, OfferResult, Side
+from callcenter.signaling.leg import Busy, Cancelled, Declined, Leg, NoAnswer, Rejected, Unreachable
+from callcenter.signaling.outcome import Answered, DialOutcome
+
+# Calls of one agent at once: one on hold, one to consult, and one more that is just being dialled.
+MOST_LINES = 3
+
+log = structlog.get_logger()
+
+
+class OwnCalls:
+    """Takes in what our agents dial. Who they are is proved before: the leg's ``user``."""
+
+    def __init__(self, services: Services, supervisor: Supervisor) -> None:
+        self.draining = False
+        self._services = services
+        self._supervisor = supervisor
+
+    def take(self, leg: Leg) -> bool:
+        """Serve ``leg`` if one of our agents dialled; False when it is a caller like any other."""
+        services, agent = self._services, leg.user
+        acd, settings = services.dispatcher.acd, services.settings
+        if agent not in acd.plan.agents:
+            return False
+        view = acd.agent(agent)
+        meant = destination(settings, acd.plan, agent, leg.dialled)
+        if not services.phones_of(agent):
+            meant = Forbidden(403, "has no registered phone")
+        elif view is not None and len(view.own_calls) >= MOST_LINES:
+            meant = Forbidden(486, "has no line left")
+        if isinstance(meant, Forbidden):
+            log.warning("an agent's call was refused", agent=agent, number=leg.dialled, why=meant.why)
+            leg.reject(meant.status)
+            return True
+        if len(self._supervisor.calls) >= settings.max_calls or self.draining:
+            leg.reject(503, headers=(("Retry-After", str(RETRY_AFTER)),))
+            return True
+        direction = Direction.OUTBOUND if isinstance(meant, Outside) else Direction.INTERNAL
+        client = client_of(services, agent, meant)
+        number = Number(leg.dialled, client.id, "")
+        call = Call(services.ids.call(), client, number, leg, services, direction=direction, agent=agent)
+        call.add(
+            CallArrived(
+                client=client.id,
+                flow="",
+                from_number=leg.remote_number,
+                from_name=call.from_name,
+                to_number=meant.number if isinstance(meant, Outside) else leg.dialled,
+                transport=str(leg.flow.transport),
+                source=str(leg.flow.remote),
+                sip_call_id=leg.sip_call_id,
+                direction=direction,
+                agent=agent,
+            )
+        )
+        self._supervisor.start(call, script_of(meant))
+        return True
+
+
+def client_of(services: Services, agent: str, meant: Destination) -> Client:
+    """In whose name an agent calls: of a queue its client, else the one that was chosen, or the agent's own."""
+    settings, plan = services.settings, services.dispatcher.acd.plan
+    match meant:
+        case Line(queue=queue):
+            return settings.clients[plan.queues[queue].client]
+        case Outside(client=client):
+            return settings.clients[client]
+        case Colleague() | Forbidden():
+            home = home_of(settings, plan, agent)
+            return settings.clients.get(home) or Client(home, "", ("",))
+
+
+def script_of(meant: Destination) -> Script:
+    """What happens to a call of an agent's; meanwhile nobody is offered to whoever dialled."""
+
+    async def run(call: Call) -> Ending:
+        watch_caller(call)
+        with call.services.dispatcher.own_call(call.agent, call.id):
+            match meant:
+                case Colleague(agent=agent):
+                    return await call_colleague(call, agent)
+                case Line(queue=queue):
+                    return await call_queue(call, queue)
+                case Outside(number=number):
+                    return await call_outside(call, number)
+                case Forbidden(status=status, why=why):
+                    return Ending(Side.SYSTEM, EndCause.REJECTED, status, why)
+
+    return run
+
+
+async def call_queue(call: Call, queue: str) -> Ending:
+    """Wait in a queue as callers do, and go where it sends them."""
+    description = await open_sound(call.caller, call.services.plane, call.id)
+    if isinstance(description, Ending):
+        return description
+    refused = await pick_up(call.caller, description, lambda: call.add(CallAnswered()))
+    return refused or await run_steps(call, (ToQueue(queue),))
+
+
+async def call_colleague(call: Call, agent_id: str) -> Ending:
+    """Ring another agent, who is the ACD's to reserve; while he is busy the colleague waits, with the own ringback."""
+    description = await open_sound(call.caller, call.services.plane, call.id)
+    if isinstance(description, Ending):
+        return description
+    call.stage = f"dialling {agent_id}"
+    ticket = Ticket(id=call.services.ids.new(), call_id=call.id, queue="", client="", agent=agent_id)
+    with call.services.dispatcher.queued(ticket, call.how_left) as waiting:
+        while True:
+            match await waiting.next():
+                case OfferInHand() as in_hand:
+                    if (end := await take_colleague(call, waiting, in_hand, description)) is not None:
+                        return end
+                case TicketExpired(reason=reason) | TicketRefused(reason=reason):
+                    return not_taken(reason)
+                case LeftByKey():
+                    raise AssertionError("no key leads away from a colleague")
+
+
+async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand, description: bytes) -> Ending | None:
+    """Ring the colleague's phones, answer the one who dialled, and let both talk; None when it came to nothing."""
+    if in_hand.withdrawn.done():
+        return None
+    colleague = await ring_agent(call, waiting, in_hand, call.caller.leg.ring)
+    if colleague is None:
+        return None
+    try:
+        refused = await pick_up(call.caller, description, lambda: call.add(CallAnswered()))
+        if refused is not None:
+            return refused
+        end = await talk(call, colleague, waiting, in_hand, music_of(call))
+    finally:
+        colleague.close()
+    match end:
+        case TalkEnd.AGENT_HUNG_UP | TalkEnd.NEVER_BEGAN:
+            waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
+            return Ending(Side.AGENT, EndCause.AGENT_HANGUP)
+        case TalkEnd.TOO_LATE:
+            waiting.too_late()
+            return Ending(Side.SYSTEM, EndCause.CANCELLED, 0, "the colleague was taken back")
+        case TalkEnd.AGENT_LOST:
+            tell_phone_lost(call, in_hand.offer.agent_id)
+            waiting.talk_ended(Side.SYSTEM, EndCause.MEDIA_TIMEOUT)
+            return Ending(Side.SYSTEM, EndCause.MEDIA_TIMEOUT, 0, "the colleague's phone was lost")
+        case Handover():
+            raise AssertionError("nobody hands over a colleague who dialled")
+
+
+async def call_outside(call: Call, number: str) -> Ending:
+    """Dial a number outside, answer the agent when it is answered there, and let both talk."""
+    description = await open_sound(call.caller, call.services.plane, call.id)
+    if isinstance(description, Ending):
+        return description
+    call.stage = f"dialling {number}"
+    reached = await dial_outside(
+        call.services, call.client, number, call.id, beside=call.caller.sound, on_ringing=call.caller.leg.ring
+    )
+    if isinstance(reached, NotReached):
+        return Ending(*not_reached(reached.outcome), reached.detail)
+    try:
+        refused = await pick_up(call.caller, description, lambda: call.add(CallAnswered()))
+        return refused or await talk_outside(call, reached.party, reached.number, reached.trunk, music_of(call))
+    finally:
+        reached.party.close()
+
+
+def music_of(call: Call) -> Sequence[Clip]:
+    """What is heard from whoever holds."""
+    return next(iter(call.settings.prompts.pieces.values()), ())
+
+
+def not_taken(reason: str) -> Ending:
+    """What the phone of who dialled a colleague is told, by the ACD's word."""
+    match reason:
+        case OfferResult.BUSY | "timeout":
+            return Ending(Side.AGENT, EndCause.REJECTED, 486, "Busy Here")
+        case OfferResult.DECLINED:
+            return Ending(Side.AGENT, EndCause.REJECTED, 603, "Decline")
+        case OfferResult.NO_ANSWER:
+            return Ending(Side.AGENT, EndCause.REJECTED, 480, "No Answer")
+        case "full":
+            return Ending(Side.SYSTEM, EndCause.REJECTED, 503, "Too Many Wait")
+        case _:
+            return Ending(Side.SYSTEM, EndCause.REJECTED, 480, reason.replace("_", " ").title())
+
+
+def not_reached(outcome: DialOutcome) -> tuple[Side, EndCause, int]:
+    """By whom and with which status a call ended that reached nobody outside."""
+    match outcome:
+        case Busy(status=status) | Declined(status=status) | NoAnswer(status=status):
+            return Side.OUTSIDE, EndCause.REJECTED, status
+        case Rejected(status=status) | Unreachable(status=status):
+            return Side.SYSTEM, EndCause.REJECTED, status
+        case Cancelled() | Answered():
+            return Side.SYSTEM, EndCause.CANCELLED, 480
