@@ -154,6 +154,7 @@ class House:
             customers=storage.customers,
             interactions=storage.interactions,
             publisher=edges.publisher,
+            call_of=self.supervisor.call_of,
         )
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons)
@@ -251,7 +252,10 @@ class House:
                 self.stream.append(draft.body, draft.call_id)
 
     def _invited(self, leg: Leg) -> None:
-        if not self.feature_codes.take(leg) and not self.own_calls.take(leg):
+        if leg.replaces is not None:
+            # Nobody takes the place of somebody in a call of ours from outside of it; agents hand over by REFER.
+            leg.reject(403)
+        elif not self.feature_codes.take(leg) and not self.own_calls.take(leg):
             self.front_door.take(leg)
 
     def _is_for_ours(self, dialled: str) -> bool:

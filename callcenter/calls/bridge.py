@@ -10,7 +10,7 @@ from enum import Enum
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.party import Party
-from callcenter.calls.transfer import Handover, take_referral
+from callcenter.calls.transfer import Handover, Talk, consult_over, take_referral
 from callcenter.media.plane import Clip
 from callcenter.model.facts import CallHeld, CallResumed, OutsideConnected, OutsideLegEnded
 from callcenter.model.interaction import Ending
@@ -35,6 +35,7 @@ class TalkEnd(Enum):
     AGENT_LOST = "agent lost"
     TOO_LATE = "too late"
     NEVER_BEGAN = "never began"
+    GIVEN_AWAY = "given away"
 
 
 async def talk(
@@ -56,14 +57,18 @@ async def talk(
 
     handed_over: asyncio.Future[Handover] = asyncio.get_running_loop().create_future()
 
-    def referred(referral: Referral) -> None:
-        handover = take_referral(call, offer, agent, referral)
+    def referred(referral: Referral, consulted: Call | None = None) -> None:
+        handover = take_referral(call, offer, agent, referral, consulted)
         if handover is not None:
             call.handover = handover
             handed_over.set_result(handover)
 
-    if call.direction is Direction.INBOUND:  # colleagues hand nobody over: they were dialled by one of us
+    now = call.talk = Talk(offer.agent_id, agent, referred)
+    if call.direction is Direction.INBOUND:
         agent.leg.on_refer = referred
+    else:
+        # Colleagues hand nobody over who is one of us; who consults them may, by either of the two calls.
+        caller.leg.on_refer = lambda referral: consult_over(call, referral)
     missed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def look_after_holder() -> None:
@@ -75,12 +80,15 @@ async def talk(
     try:
         with holds(caller, agent, music, lambda party: waiting.hold_changed(offer, party.side, holds=party.holds)):
             await asyncio.wait(
-                (agent.leg.ended, agent.sound.trouble, in_hand.withdrawn, missed, handed_over),
+                (agent.leg.ended, agent.sound.trouble, in_hand.withdrawn, missed, handed_over, now.given_away),
                 return_when=asyncio.FIRST_COMPLETED,
             )
     finally:
         beside.cancel()
-        agent.leg.on_refer = None
+        agent.leg.on_refer = caller.leg.on_refer = None
+        call.talk = None
+    if now.given_away.done():
+        return TalkEnd.GIVEN_AWAY
     if handed_over.done():
         # First of all: a phone may hang up in the moment in which it has asked for the transfer.
         return handed_over.result()

@@ -31,14 +31,7 @@ class FrontDoor:
         self._supervisor = supervisor
 
     def take(self, leg: Leg) -> None:
-        """Begin a call for ``leg``, or refuse it: 404 for a number nobody has, 503 when we are full or draining.
-
-        403 for whoever wants the place of somebody in a call of ours.
-        """
-        if leg.replaces is not None:
-            # Nobody from outside takes the place of somebody in a call of ours; agents move calls by REFER.
-            leg.reject(403)
-            return
+        """Begin a call for ``leg``, or refuse it: 404 for a number nobody has, 503 when we are full or draining."""
         settings = self._services.settings
         number = settings.find_number(leg.dialled)
         if number is None:

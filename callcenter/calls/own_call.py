@@ -156,8 +156,12 @@ async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand, des
             return refused
         end = await talk(call, colleague, waiting, in_hand, music_of(call))
     finally:
-        colleague.close()
+        if not colleague.given_away:
+            colleague.close()
     match end:
+        case TalkEnd.GIVEN_AWAY:
+            waiting.talk_ended(Side.AGENT, EndCause.TRANSFERRED)
+            return Ending(Side.AGENT, EndCause.TRANSFERRED)
         case TalkEnd.AGENT_HUNG_UP | TalkEnd.NEVER_BEGAN:
             waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
             return Ending(Side.AGENT, EndCause.AGENT_HANGUP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,16 +11,18 @@ from callcenter.acd.events import DeviceChanged, Ticket
 from callcenter.calls.bridge import TalkEnd, talk
 from callcenter.calls.call import Call, Line
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
+from callcenter.calls.heard import watch_agent
 from callcenter.calls.party import Party
 from callcenter.calls.ringing import ring_agent
 from callcenter.calls.screen_pop import SentPop
 from callcenter.calls.settings import ToQueue
+from callcenter.calls.sound import Sound
 from callcenter.calls.transfer import Handover
 from callcenter.calls.waiting_room import WaitingRoom
-from callcenter.media.plane import Clip
+from callcenter.media.plane import BadDescription, Clip, NoCapacity, NotAcceptable
 from callcenter.model.facts import DigitsEntered
 from callcenter.model.interaction import Ending
-from callcenter.model.states import Device, EndCause, Side, VisitOutcome
+from callcenter.model.states import Device, EndCause, OfferResult, Side, VisitOutcome
 
 # The priority of a caller who is put through to one agent: before all whom others can take too.
 FOR_ONE_ALONE = 100
@@ -71,8 +74,12 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
             agent=agent,
         )
         with services.dispatcher.queued(ticket, call.how_left) as waiting:
-            if call.handover is not None and call.handover.agent_id == agent:
-                call.handover.wants_back()
+            if agent and call.handover is not None:
+                # Behind the ticket: else the next caller in line would have whoever is free now.
+                if call.handover.agent_id == agent:
+                    call.handover.wants_back()
+                else:
+                    call.handover.fetch()
             end = await serve(call, step, waiting)
         if not isinstance(end, AgentLost):
             return end
@@ -122,21 +129,28 @@ async def take_offer(
         return None
     with room.offered():
         rings = call.handover.rings if call.handover is not None else None
-        agent = take_back(call, waiting, in_hand) or await ring_agent(call, waiting, in_hand, rings)
+        agent = take_back(call, waiting, in_hand)
+        if agent is None and call.handover is not None and call.handover.brought is not None:
+            agent = await bring_over(call, waiting, in_hand, call.handover)
+        elif agent is None:
+            agent = await ring_agent(call, waiting, in_hand, rings)
     if agent is None:
         return None
     room.leave()
     try:
         end = await talk(call, agent, waiting, in_hand, music)
     finally:
-        # Who hands the caller over stays, to hear how it goes.
-        if call.handover is None or call.handover.party is not agent:
+        # Who hands the caller over stays, to hear how it goes; who is given away has another call.
+        if not agent.given_away and (call.handover is None or call.handover.party is not agent):
             agent.close()
     match end:
         case Handover():
             waiting.talk_ended(Side.AGENT, EndCause.TRANSFERRED)
             await call.caller.sound.session.unbridge()
             return end
+        case TalkEnd.GIVEN_AWAY:
+            waiting.talk_ended(Side.AGENT, EndCause.TRANSFERRED)
+            return Ending(Side.AGENT, EndCause.TRANSFERRED)
         case TalkEnd.AGENT_HUNG_UP:
             waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
             return Ending(Side.AGENT, EndCause.AGENT_HANGUP)
@@ -163,6 +177,41 @@ def take_back(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Party | Non
     SentPop(call, offer).close()
     waiting.picked_up(offer)
     return handover.party
+
+
+async def bring_over(call: Call, waiting: Waiting, in_hand: OfferInHand, handover: Handover) -> Party | None:
+    """The agent who was consulted, out of that call into this one: the phone is offered the sound of this call.
+
+    None when it does not take it, or was hung up meanwhile: then the offer was given back.
+    """
+    brought, offer = handover.brought, in_hand.offer
+    assert brought is not None, "nobody was consulted"
+    SentPop(call, offer).close()
+    with contextlib.ExitStack() as undo:
+        sound = Sound()
+        undo.callback(sound.release)
+        watch_agent(call, offer, sound)
+        try:
+            description = await sound.open(
+                call.services.plane, call.id, brought.leg.flow, offer=None, beside=call.caller.sound
+            )
+            outcome = await brought.leg.reinvite(description)
+            if in_hand.withdrawn.done():
+                return None
+            if not outcome.accepted or outcome.sdp is None:
+                raise BadDescription(f"the phone refuses to go on in another call: {outcome.status}")
+            await sound.session.set_answer(outcome.sdp)
+        except (NoCapacity, BadDescription, NotAcceptable) as error:
+            handover.brought = None
+            brought.close()
+            waiting.give_back(offer, OfferResult.UNREACHABLE, str(error))
+            return None
+        undo.pop_all()
+    handover.brought = None
+    party = brought.moved(sound)
+    party.opened()
+    waiting.picked_up(offer)
+    return party
 
 
 def tell_phone_lost(call: Call, agent_id: str) -> None:

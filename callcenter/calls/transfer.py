@@ -17,7 +17,10 @@ from callcenter.model.facts import CallTransferred, TransferFailed
 from callcenter.model.states import Device, Intent, TransferKind, TransferTo, Work
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from callcenter.calls.call import Call
+    from callcenter.signaling.leg import Leg
     from callcenter.signaling.referral import Referral
 
 # The disposition of a talk that began anew, because nobody took the caller whom the agent handed over.
@@ -43,6 +46,26 @@ class OurNumber:
 Destination = Colleague | Line | OurNumber | Outside
 
 
+class Talk:
+    """A talk of the caller with an agent, while it lasts; ``given_away`` is done when another call takes the agent.
+
+    ``on_attended`` is told of a REFER in the call by which this agent has consulted somebody, that wants the caller put
+    through to them.
+    """
+
+    def __init__(self, agent_id: str, party: Party, on_attended: Callable[[Referral, Call], None]) -> None:
+        self.agent_id = agent_id
+        self.party = party
+        self.on_attended = on_attended
+        self.given_away: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def give_away(self) -> Party:
+        """Let another call have the agent, who is its to hang up from now on."""
+        self.party.given_away = True
+        self.given_away.set_result(None)
+        return self.party
+
+
 class Handover:
     """A caller between the agent who hands them over and the one who takes them.
 
@@ -50,13 +73,24 @@ class Handover:
     as it does nobody else is offered to the agent. Nothing here waits, and :meth:`close` may be called twice.
     """
 
-    def __init__(self, call: Call, offer: Offer, party: Party, referral: Referral, destination: Destination) -> None:
+    def __init__(
+        self,
+        call: Call,
+        offer: Offer,
+        party: Party,
+        referral: Referral,
+        destination: Destination,
+        consulted: Call | None = None,
+    ) -> None:
         self.agent_id = offer.agent_id
         self.party = party
         self.destination = destination
         self._call = call
         self._offer = offer
         self._referral = referral
+        # Whom the agent has spoken to before comes with the phone in the hand, out of the call in which they did.
+        self.brought: Party | None = None
+        self._consulted = consulted
         self._engaged = True
         self._hanging_up: asyncio.TimerHandle | None = None
         # Before the talk ends: in between the next caller would be offered to a phone that is not free.
@@ -64,7 +98,8 @@ class Handover:
         party.leg.ended.add_done_callback(self._phone_gone)
         referral.accept()
         to, target = told_of(destination)
-        call.add(CallTransferred(offer.id, self.agent_id, TransferKind.BLIND, to, target))
+        kind = TransferKind.ATTENDED if consulted is not None else TransferKind.BLIND
+        call.add(CallTransferred(offer.id, self.agent_id, kind, to, target))
 
     @property
     def still_there(self) -> bool:
@@ -90,9 +125,16 @@ class Handover:
     def failed(self, status: int, detail: str) -> None:
         """Nobody took the caller."""
         self._referral.progress(status)
+        self._let_brought_go()
         self._call.add(
             TransferFailed(self._offer.id, self.agent_id, told_of(self.destination)[1], status, detail),
         )
+
+    def fetch(self) -> None:
+        """Bring whom the agent has consulted, who is free for the caller thereby. Does nothing for a blind transfer."""
+        consulted, self._consulted = self._consulted, None
+        if consulted is not None and consulted.talk is not None:
+            self.brought = consulted.talk.give_away()
 
     def wants_back(self) -> None:
         """Let the caller be offered to the agent again, who waits for it with the phone in the hand."""
@@ -107,6 +149,12 @@ class Handover:
             self._hanging_up.cancel()
         self._let_agent_go()
         self.party.close()
+        self._let_brought_go()
+
+    def _let_brought_go(self) -> None:
+        brought, self.brought = self.brought, None
+        if brought is not None:
+            brought.close()
 
     def _phone_gone(self, _: object) -> None:
         self._let_agent_go()
@@ -120,20 +168,50 @@ class Handover:
         return f"<Handover by {self.agent_id} to {told_of(self.destination)[1]}>"
 
 
-def take_referral(call: Call, offer: Offer, party: Party, referral: Referral) -> Handover | None:
-    """The agent's phone wants the caller to be put through: a hand-over, or None, and it was refused."""
+def take_referral(
+    call: Call, offer: Offer, party: Party, referral: Referral, consulted: Call | None = None
+) -> Handover | None:
+    """The agent's phone wants the caller to be put through: a hand-over, or None, and it was refused.
+
+    ``consulted`` is the call in which the agent has spoken to whoever takes the caller; else the REFER may name it.
+    """
     asked = referral.target.number_or_user
-    if call.handover is not None:
-        found: Destination | Forbidden = Forbidden(491, "another transfer is under way")
-    elif referral.replaces is not None:
-        found = Forbidden(403, "would take the place of somebody in another call")
+    if consulted is None and referral.replaces is not None:
+        consulted = call.services.call_of(referral.replaces)
+        found = _consulted_in(call, offer.agent_id, consulted, referral.replaces)
+    elif consulted is not None:
+        found = _consulted_in(call, offer.agent_id, consulted, consulted.caller.leg)
     else:
         found = destination_of(call, offer.agent_id, asked)
+    if call.handover is not None:
+        found = Forbidden(491, "another transfer is under way")
     if isinstance(found, Forbidden):
         log.info("a transfer was refused", agent=offer.agent_id, target=asked, status=found.status, why=found.why)
         referral.reject(found.status)
         return None
-    return Handover(call, offer, party, referral, found)
+    return Handover(call, offer, party, referral, found, consulted)
+
+
+def _consulted_in(call: Call, agent_id: str, consulted: Call | None, leg: Leg) -> Destination | Forbidden:
+    """Whom the agent has consulted, in a call of the own: the only one whose place may be taken."""
+    if consulted is None or consulted is call or consulted.agent != agent_id or consulted.caller.leg is not leg:
+        return Forbidden(403, "would take the place of somebody in a call of others")
+    if consulted.talk is None:
+        return Forbidden(480, "nobody has answered there")
+    colleague = consulted.talk.agent_id
+    if call.client.id not in call.services.dispatcher.acd.plan.agents[colleague].clients:
+        return Forbidden(403, f"{colleague} does not serve {call.client.name}")
+    return Colleague(colleague)
+
+
+def consult_over(consulted: Call, referral: Referral) -> None:
+    """The REFER of an attended transfer came by the call in which the agent consults, and names that of the caller."""
+    leg = referral.replaces
+    call = consulted.services.call_of(leg) if leg is not None else None
+    if call is None or call.talk is None or call.talk.party.leg is not leg or call.talk.agent_id != consulted.agent:
+        referral.reject(403)
+    else:
+        call.talk.on_attended(referral, consulted)
 
 
 def destination_of(call: Call, agent_id: str, asked: str) -> Destination | Forbidden:

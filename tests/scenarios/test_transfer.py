@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from callcenter.acd.events import Reconfigured
-from callcenter.model.facts import AgentLegEnded, CallConnected, CallTransferred, TransferFailed, WrapUpEnded
+from callcenter.model.facts import AgentLegEnded, CallConnected, CallEnded, CallTransferred, TransferFailed, WrapUpEnded
 from callcenter.model.interaction import Interaction
 from callcenter.model.states import EndCause, Outcome, Side, TransferKind, TransferTo, VisitOutcome, Work
 from callcenter.simulation.phone import Phone, PhoneCall
@@ -234,6 +234,95 @@ async def test_what_an_agent_may_not_do_is_refused_and_the_talk_goes_on(world: W
     await bob.answers()
     await caller.hangs_up()
     await second.hangs_up()
+
+
+@story()
+async def test_agent_asks_a_colleague_first_and_then_puts_both_through(world: World) -> None:
+    await attended(world, by_the_second_line=False)
+
+
+@story()
+async def test_agent_whose_phone_refers_by_the_call_of_the_colleague_puts_both_through_too(world: World) -> None:
+    await attended(world, by_the_second_line=True)
+
+
+async def attended(world: World, *, by_the_second_line: bool) -> None:
+    """Amy asks bob while the caller holds, and leaves the two to each other."""
+    call, caller, amy, (bob,) = await talking(world, "bob")
+    await amy.hold()
+    await caller.hears("music")
+    world.loop.call_later(1.0, bob.picks_up)
+    await amy.dial_beside("bob")
+    assert work(world, "amy") is Work.CONSULTING
+    await world.sleep(5)
+    told = amy.joins_both(by_the_second_line=by_the_second_line)
+    await caller.hears(bob)
+    assert world.hear_each_other(caller, bob)
+    await amy.is_hung_up()
+    await world.settled()
+    assert amy.beside is None
+    assert {100, 202} <= set(told)
+    assert (work(world, "amy"), work(world, "bob")) == (Work.WRAP_UP, Work.TALKING)
+    assert (await bob.screen_pop())["from"] == "+14155550100"
+    assert (await bob.screen_pop())["queue"] == "sales-english"
+    await world.sleep(30)
+    await bob.hangs_up()
+    await caller.is_hung_up()
+    assert work(world, "bob") is Work.WRAP_UP
+    saved = await world.interaction(call)
+    assert [leg.agent for leg in saved.legs] == ["amy", "bob"]
+    (transfer,) = saved.transfers
+    assert (transfer.kind, transfer.to, transfer.target) == (TransferKind.ATTENDED, TransferTo.AGENT, "bob")
+    assert len([fact for fact in world.facts if isinstance(fact.body, CallEnded)]) == 2
+
+
+@story()
+async def test_agent_takes_nobodys_place_in_a_call_of_others(world: World) -> None:
+    """A REFER with the names of a colleague's call, however they were learnt."""
+    _, caller, amy, (bob,) = await talking(world, "bob")
+    other = await world.phone("+14155550103")
+    await other.dial("1000")
+    await other.press("2")
+    await bob.rings()
+    theirs = await bob.answers()
+    dialog = bob.endpoint.dialog_state(theirs.leg.id)
+    assert dialog is not None
+    bobs = f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
+    told = amy.transfers("bob", bobs)
+    await world.settled()
+    assert told == [403]
+    # Nor may the caller, by whichever call.
+    told = caller.transfers("bob", bobs)
+    await world.settled()
+    assert told == [403]
+    # A dialog that nobody has ends nothing.
+    told = amy.transfers("bob", "guessed;to-tag=a;from-tag=b")
+    await world.settled()
+    assert told[0] == 202
+    assert told[-1] == 481
+    assert world.hear_each_other(caller, amy)
+    assert world.hear_each_other(other, bob)
+    await caller.hangs_up()
+    await other.hangs_up()
+
+
+@story()
+async def test_stranger_takes_nobodys_place(world: World) -> None:
+    """INVITE with Replaces of a talk: challenged first, and refused whoever it is (RFC 3891 4)."""
+    _, caller, amy, (bob,) = await talking(world, "bob")
+    assert amy.call is not None
+    dialog = amy.endpoint.dialog_state(amy.call.leg.id)
+    assert dialog is not None
+    replaces = ("Replaces", f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}")
+    stranger = await world.phone("+19995550100")
+    call = stranger.starts_dialling("1000", headers=(replaces,))
+    await stranger.is_refused(401)
+    assert call.over
+    # An agent who proves who they are takes it neither.
+    call = await bob.dial_beside("1000", headers=(replaces,))
+    assert call.leg.ended.result().status == 403
+    assert world.hear_each_other(caller, amy)
+    await caller.hangs_up()
 
 
 @story()
