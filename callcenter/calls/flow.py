@@ -164,7 +164,10 @@ async def back_to_agent(call: Call, step: ToQueue, handover: Handover, why: str)
     """Nobody took the caller, who goes back to the agent if that phone is still there; FlowedOut when it is not."""
     end: Ending | FlowedOut | HandedOver = FlowedOut()
     handover.failed(STATUSES.get(why, NOT_REACHED), why)
-    if handover.still_there:
+    music = call.settings.prompts.music(call.settings.treatments[step.queue].music)
+    with call.caller.sound.playing(music, loop=True):
+        stays = await handover.stays()
+    if stays:
         end = await wait_in_queue(call, replace(step, keep_place=True), handover.agent_id)
     if call.handover is handover:
         handover.close()

@@ -33,6 +33,9 @@ NOT_REACHED = 480
 # Seconds that the agent's phone has to hang up by itself; a NOTIFY that is lost is sent again in half of one.
 PARTING = 2.0
 
+# Seconds that a phone has to make up its mind, to hang up or to stay, when it hears that a transfer failed.
+MAY_HANG_UP = 1.0
+
 log = structlog.get_logger()
 
 
@@ -101,10 +104,17 @@ class Handover:
         kind = TransferKind.ATTENDED if consulted is not None else TransferKind.BLIND
         call.add(CallTransferred(offer.id, self.agent_id, kind, to, target))
 
-    @property
-    def still_there(self) -> bool:
-        """Whether the agent's phone is still in the call."""
-        return self.party.leg.ending is None
+    async def stays(self) -> bool:
+        """Whether the agent's phone stays in the call, now that it has heard that the transfer failed.
+
+        Some phones hang up then. A caller who was given back to one of them would be lost.
+        """
+        try:
+            async with asyncio.timeout(MAY_HANG_UP):
+                await self.party.leg.ended
+        except TimeoutError:
+            return True
+        return False
 
     def rings(self) -> None:
         """Somebody's phone rings for the caller."""

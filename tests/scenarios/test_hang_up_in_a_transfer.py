@@ -12,8 +12,8 @@ from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import World, tell
 
 # From the REFER on: the colleague's phone rings, is answered or declined after 300 ms, and the talk goes on a little.
-LENGTH_MS = 900
-STEP_MS = 30
+LENGTH_MS = 700
+STEP_MS = 70
 # Everything of an attended transfer happens in some round trips.
 ATTENDED_MS = 200
 
@@ -92,7 +92,7 @@ async def attended(world: World, who: str, leaves: Leaves, moment_ms: int, *, by
 @pytest.mark.parametrize("who", ["caller", "amy", "bob"])
 @pytest.mark.parametrize("leaves", [hangs_up, unplugged])
 def test_attended_in_steps(leaves: Leaves, who: str, by_the_second_line: bool) -> None:
-    for moment_ms in range(0, ATTENDED_MS, 10):
+    for moment_ms in range(0, ATTENDED_MS, 25):
         story = functools.partial(
             attended, who=who, leaves=leaves, moment_ms=moment_ms, by_the_second_line=by_the_second_line
         )

@@ -138,6 +138,25 @@ async def test_caller_waits_in_the_old_place_when_colleague_and_agent_are_gone(w
 
 
 @story()
+async def test_caller_is_not_lost_by_a_phone_that_hangs_up_when_the_transfer_fails(world: World) -> None:
+    """As baresip does, with the NOTIFY that says so."""
+    call, caller, amy, (bob,) = await talking(world, "bob")
+    assert amy.call is not None
+    told = amy.transfers("bob")
+    await bob.rings()
+    amy.call.leg.on_notified = lambda status: amy.drops() if status >= 300 else None
+    await bob.declines()
+    await caller.hears("music", after=2)
+    assert told[:2] == [202, 100]
+    carl = await world.agent("carl", english=3)
+    await carl.rings()
+    await carl.answers()
+    await caller.hears(carl)
+    await caller.hangs_up()
+    assert [leg.agent for leg in (await world.interaction(call)).legs] == ["amy", "carl"]
+
+
+@story()
 async def test_caller_is_put_through_to_a_queue_and_keeps_the_place(world: World) -> None:
     call, caller, amy, _ = await talking(world)
     began = world.clock.monotonic()

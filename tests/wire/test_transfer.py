@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.wire.floor import TECH, agent_phone, caller_phone, talk
 from tests.wire.switch import Switch
-from tests.wire.wait import until
+from tests.wire.wait import stays, until
 
 SECOND_HZ = 1320.0
 # A colleague who serves the same company.
@@ -36,7 +36,10 @@ async def test_agent_puts_a_caller_through_to_a_colleague(switch: Switch, tmp_pa
         assert (saved["outcome"], saved["ended_by"], saved["agent"]) == ("handled", "caller", BEN.agent)
 
 
-async def test_caller_is_given_back_when_the_colleague_declines(switch: Switch, tmp_path: Path) -> None:
+async def test_caller_is_not_lost_by_a_phone_that_hangs_up_when_the_transfer_fails(
+    switch: Switch, tmp_path: Path
+) -> None:
+    """As baresip does: the caller waits on, in the old place, for whoever is free next."""
     async with (
         agent_phone(switch, tmp_path, TECH) as first,
         agent_phone(switch, tmp_path, BEN, hz=SECOND_HZ) as second,
@@ -49,10 +52,9 @@ async def test_caller_is_given_back_when_the_colleague_declines(switch: Switch, 
         await until(lambda: not caller.hears(first.hz), "the caller hears music meanwhile")
         await second.hangup()
         await first.event("TRANSFER_FAILED")
-        await first.resume()  # baresip holds whom it transfers
-        await caller.heard(first.hz)
-        await first.heard(caller.hz)
-        await caller.hangup()
         await first.event("CALL_CLOSED")
+        await stays(lambda: caller.seen("CALL_CLOSED") is None, "the caller is still there", 2.0)
+        await caller.hangup()
         saved = await switch.interaction()
-        assert (saved["outcome"], saved["agent"]) == ("handled", TECH.agent)
+        assert (saved["outcome"], saved["ended_by"], saved["agent"]) == ("handled", "caller", TECH.agent)
+        assert saved["wait_ms"] > 500, "they waited again"
