@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from callcenter.acd.events import Offer, OwnCallBegan, OwnCallEnded, WrapUpDone
+from callcenter.acd.events import Offer, OwnCallBegan, OwnCallEnded, TalkEnded, WrapUpDone
 from callcenter.calls import dialled
 from callcenter.calls.dialled import Colleague, Forbidden, Line, Outside
 from callcenter.calls.party import Party
 from callcenter.calls.settings import Number
 from callcenter.model.facts import CallTransferred, TransferFailed
-from callcenter.model.states import Device, Intent, TransferKind, TransferTo, Work
+from callcenter.model.states import Device, EndCause, Intent, Side, TransferKind, TransferTo, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # The disposition of a talk that began anew, because nobody took the caller whom the agent handed over.
 TRANSFER_RETURNED = "TRANSFER_RETURNED"
+# And that of a talk in which an agent was asked by another, who then had the caller put through.
+CONSULTED = "CONSULTED"
 
 # What an offer that failed is in the words of SIP, for the phone that waits how the transfer goes.
 STATUSES = {"no_answer": 408, "busy": 486, "declined": 603}
@@ -56,8 +58,9 @@ class Talk:
     through to them.
     """
 
-    def __init__(self, agent_id: str, party: Party, on_attended: Callable[[Referral, Call], None]) -> None:
-        self.agent_id = agent_id
+    def __init__(self, offer: Offer, party: Party, on_attended: Callable[[Referral, Call], None]) -> None:
+        self.agent_id = offer.agent_id
+        self.offer_id = offer.id
         self.party = party
         self.on_attended = on_attended
         self.given_away: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -143,8 +146,13 @@ class Handover:
     def fetch(self) -> None:
         """Bring whom the agent has consulted, who is free for the caller thereby. Does nothing for a blind transfer."""
         consulted, self._consulted = self._consulted, None
-        if consulted is not None and consulted.talk is not None:
-            self.brought = consulted.talk.give_away()
+        if consulted is None or consulted.talk is None:
+            return
+        talk, dispatcher = consulted.talk, self._call.services.dispatcher
+        self.brought = talk.give_away()
+        # Here and now, however that call ends: its talk is over, and nothing of it is to be wrapped up.
+        dispatcher.tell(TalkEnded(talk.offer_id, Side.AGENT, EndCause.TRANSFERRED))
+        dispatcher.tell(WrapUpDone(talk.agent_id, CONSULTED, "the caller asked about comes"))
 
     def wants_back(self) -> None:
         """Let the caller be offered to the agent again, who waits for it with the phone in the hand."""

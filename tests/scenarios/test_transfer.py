@@ -296,6 +296,40 @@ async def attended(world: World, *, by_the_second_line: bool) -> None:
 
 
 @story()
+async def test_agent_asks_in_a_queue_and_puts_the_caller_through_to_whoever_answered(world: World) -> None:
+    call, caller, amy, (bob,) = await talking(world, "bob")
+    await amy.hold()
+    world.loop.call_later(1.0, bob.picks_up)
+    await amy.dial_beside("sales-spanish")
+    await bob.rings()
+    await world.sleep(5)
+    amy.joins_both()
+    await caller.hears(bob)
+    await amy.is_hung_up()
+    await bob.hangs_up()
+    await caller.is_hung_up()
+    assert [leg.agent for leg in (await world.interaction(call)).legs] == ["amy", "bob"]
+
+
+@story()
+async def test_agent_gets_the_caller_back_when_the_colleague_has_hung_up_in_that_moment(world: World) -> None:
+    call, caller, amy, (bob,) = await talking(world, "bob")
+    await amy.hold()
+    world.loop.call_later(1.0, bob.picks_up)
+    await amy.dial_beside("bob")
+    await world.sleep(5)
+    told = amy.joins_both()
+
+    bob.drops()
+    await world.sleep(3)
+    await amy.resume()
+    await caller.hears(amy)
+    assert told[-1] >= 300
+    await caller.hangs_up()
+    assert [leg.agent for leg in (await world.interaction(call)).legs] == ["amy", "amy"]
+
+
+@story()
 async def test_agent_takes_nobodys_place_in_a_call_of_others(world: World) -> None:
     """A REFER with the names of a colleague's call, however they were learnt."""
     _, caller, amy, (bob,) = await talking(world, "bob")

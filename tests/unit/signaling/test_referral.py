@@ -14,7 +14,7 @@ from callcenter.sip.endpoint import Refusal
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.message import Request
 from callcenter.sip.parser import parse
-from tests.unit.signaling.test_leg import ANSWER, World
+from tests.unit.signaling.test_leg import ANSWER, OFFER, World
 from tests.unit.sip.test_endpoint import UDP, text
 
 CAROL = NameAddr.parse("<tel:+14155550123>")
@@ -146,6 +146,31 @@ def test_only_a_trusted_peer_says_who_calls() -> None:
         await came.acknowledged
         out.hangup()
         assert (await came.ended).by is EndedBy.PEER
+        await world.nothing_is_left()
+
+    run(story())
+
+
+def test_number_is_read_from_every_way_to_dial_it() -> None:
+    """RFC 3966, and RFC 3261 19.1.6 for the same in a sip URI."""
+
+    async def story() -> None:
+        world = await opened()
+        here = NameAddr.parse("<tel:+1-415-555-0100>")
+        for target in (
+            "tel:+1-800-555-0100",
+            "tel:+1(800)555.0100;ext=7",
+            "sip:+18005550100@10.0.0.2;user=phone",
+            "sip:+1-800-555-0100;phone-context=example.com@10.0.0.2;user=phone",
+        ):
+            world.bob.invited.clear()
+            to = NameAddr.parse(f"<{target}>")
+            flow = world.amy.flow(world.bob)
+            out = world.amy.agent.dial(to.uri, flow, from_=here, to=to, sdp=OFFER)
+            came = await world.bob.invited_leg()
+            assert (came.dialled, came.remote_number) == ("+18005550100", "+14155550100"), target
+            came.reject(486)
+            await out.ended
         await world.nothing_is_left()
 
     run(story())
