@@ -28,6 +28,7 @@ from callcenter.acd.events import (
     Reconfigured,
     Resumed,
     TalkEnded,
+    TalkMoved,
     Ticket,
     TicketExpired,
     TicketRefused,
@@ -43,6 +44,7 @@ from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
     AgentStateChanged,
+    AgentTookOver,
     Body,
     CallConnected,
     CallHeld,
@@ -69,9 +71,9 @@ NO_RULE = RnaRule()
 # How an offer ends that the one agent whom a visit is for did not take: nobody else can, so the visit ends with it.
 NOT_TAKEN = frozenset({OfferResult.NO_ANSWER, OfferResult.BUSY, OfferResult.DECLINED, OfferResult.UNREACHABLE})
 
-OfferEvent: TypeAlias = OfferRinging | OfferAccepted | Connected | OfferFailed | Held | Resumed | TalkEnded
+OfferEvent: TypeAlias = OfferRinging | OfferAccepted | Connected | OfferFailed | Held | Resumed | TalkMoved | TalkEnded
 
-EngagedFact: TypeAlias = AgentRang | OfferEnded | CallConnected | CallHeld | CallResumed | AgentLegEnded
+EngagedFact: TypeAlias = AgentRang | OfferEnded | CallConnected | CallHeld | CallResumed | AgentTookOver | AgentLegEnded
 
 
 class Acd:
@@ -223,7 +225,16 @@ class Acd:
             case Leave(ticket_id=ticket_id):
                 if visit := self._visits.get(ticket_id):
                     self._leave(visit, event)
-            case OfferRinging() | OfferAccepted() | Connected() | OfferFailed() | Held() | Resumed() | TalkEnded():
+            case (
+                OfferRinging()
+                | OfferAccepted()
+                | Connected()
+                | OfferFailed()
+                | Held()
+                | Resumed()
+                | TalkMoved()
+                | TalkEnded()
+            ):
                 if engagement := self._engagements.get(event.offer_id):
                     self._on_offer(engagement, event)
             case WrapUpDone(agent_id=agent_id) | WrapUpExtended(agent_id=agent_id):
@@ -266,6 +277,9 @@ class Acd:
                 self._hold(engagement, by)
             case Work.HELD | Work.CONSULTING, Resumed(by=by):
                 self._resume(engagement, by)
+            case Work.TALKING | Work.HELD | Work.CONSULTING, TalkMoved(call_id=call_id, queue=queue):
+                if engagement.connected and call_id != engagement.call_id:
+                    self._move_talk(engagement, call_id, queue)
             case Work.TALKING | Work.HELD | Work.CONSULTING, TalkEnded(by=by, cause=cause):
                 self._end_talk(engagement, by, cause)
             case _:
@@ -444,6 +458,15 @@ class Acd:
         self._tell(CallResumed(by, engagement.offer), engagement.call_id)
         if not engagement.held_by and engagement.agent.work is Work.HELD:
             self._move(engagement, Move.RESUME, f"resumed by the {by}")
+
+    def _move_talk(self, engagement: Engagement, call_id: str, queue: str) -> None:
+        agent, offer = engagement.agent, engagement.offer
+        self._tell(AgentLegEnded(offer, agent.id, Side.SYSTEM, EndCause.TRANSFERRED), engagement.call_id)
+        self._tell(AgentTookOver(offer, agent.id, queue), call_id)
+        if agent.work is Work.HELD:
+            self._move(engagement, Move.RESUME, "handed over")
+        else:
+            self._tell(agent.state("handed over", self._now), call_id)
 
     def _end_talk(self, engagement: Engagement, by: Side, cause: EndCause) -> None:
         visit = self._visits.get(engagement.visit)
@@ -667,6 +690,10 @@ class Acd:
                 self._take_queued(body, call_id or "", ms)
             case OfferMade():
                 self._take_offer(body, ms)
+            case AgentTookOver():
+                if engagement := self._engagements.get(body.offer):
+                    engagement.call_id = call_id or ""
+                    self._take_engaged(engagement, body, ms)
             case AgentRang() | OfferEnded() | CallConnected() | CallHeld() | CallResumed() | AgentLegEnded():
                 if engagement := self._engagements.get(body.offer):
                     self._take_engaged(engagement, body, ms)
@@ -738,6 +765,9 @@ class Acd:
                 engagement.held_by.add(by)
             case CallResumed(by=by):
                 engagement.held_by.discard(by)
+            case AgentTookOver(queue=queue):
+                engagement.queue = queue
+                engagement.held_by.clear()
             case AgentLegEnded() if engagement.connected:
                 agent.idle_since = ms
             case AgentLegEnded(by=by) if engagement.visit in self._visits:

@@ -106,6 +106,18 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class TalkMoved:
+    """The agent talks on in another call: whoever had him in the line handed him over. He owes what ``queue`` asks.
+
+    It takes two who heard each other. What follows about the offer is told of the other call.
+    """
+
+    offer_id: str
+    call_id: str
+    queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TalkEnded:
     """The agent's leg is over. Before Connected the caller goes back to the old place, or (by CALLER) has abandoned."""
 
@@ -192,6 +204,7 @@ AcdEvent = (
     | OfferFailed
     | Held
     | Resumed
+    | TalkMoved
     | TalkEnded
     | WrapUpDone
     | WrapUpExtended

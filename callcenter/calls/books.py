@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from callcenter.model.facts import (
     AgentLegEnded,
+    AgentTookOver,
     CallArrived,
     CallConnected,
     CallEnded,
@@ -99,6 +100,8 @@ def closing_facts(facts: Iterable[Fact], alive_ms: int) -> list[Draft]:
                 offers.pop(offer_id, None)
             case CallConnected(visit=visit, offer=offer_id, agent=agent):
                 visits.pop(visit, None)
+                talking[offer_id] = agent
+            case AgentTookOver(offer=offer_id, agent=agent):
                 talking[offer_id] = agent
             case AgentLegEnded(offer=offer_id):
                 talking.pop(offer_id, None)

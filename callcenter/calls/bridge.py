@@ -63,7 +63,7 @@ async def talk(
             call.handover = handover
             handed_over.set_result(handover)
 
-    now = call.talk = Talk(offer, agent, referred)
+    now = call.talk = Talk(in_hand, agent, waiting, referred)
     if call.direction is Direction.INBOUND:
         agent.leg.on_refer = referred
     else:

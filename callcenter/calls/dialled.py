@@ -60,7 +60,8 @@ def guarded(settings: CallsSettings, dialled: str) -> bool:
         return False
     if not _KEYS.fullmatch(dialled):
         return True
-    if any(len(dialled) == len(extension) for extension in (*settings.agent_extensions, *settings.queue_extensions)):
+    extensions = (*settings.agent_extensions, *settings.queue_extensions)
+    if dialled.isdigit() and any(len(dialled) == len(extension) for extension in extensions):
         return True
     rules = set(settings.may_dial.values())
     return any(rule.permits(number) for _, number in readings(settings, dialled) for rule in rules)

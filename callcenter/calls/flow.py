@@ -9,7 +9,7 @@ from typing import assert_never
 from callcenter.calls.call import Call
 from callcenter.calls.dialled import Colleague, Line, Outside
 from callcenter.calls.putting_through import put_through
-from callcenter.calls.queueing import FlowedOut, HandedOver, wait_in_queue
+from callcenter.calls.queueing import FlowedOut, HandedOver, take_over, wait_in_queue
 from callcenter.calls.settings import (
     AskHours,
     Branch,
@@ -147,6 +147,8 @@ async def follow(call: Call, step: ToQueue) -> Outcome:
             case OurNumber(number=number):
                 handover.done()
                 return GoAway(enter(call, number.flow))
+            case Colleague() if handover.consulted is not None:
+                end = await take_over(call, step, handover.consulted)
             case Colleague(agent=agent):
                 end = await wait_in_queue(call, replace(step, keep_place=True), agent)
             case Outside(number=outside):

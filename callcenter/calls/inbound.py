@@ -10,6 +10,7 @@ from callcenter.calls.heard import watch_caller
 from callcenter.calls.known import look_up_number
 from callcenter.calls.party import Party
 from callcenter.calls.services import Services
+from callcenter.calls.sound import Sound
 from callcenter.calls.supervisor import Supervisor
 from callcenter.media.plane import BadDescription, MediaPlane, NoCapacity, NotAcceptable
 from callcenter.model.facts import CallAnswered, CallArrived
@@ -83,11 +84,11 @@ async def take_up(party: Party, plane: MediaPlane, call_id: str, answered: Calla
     return description if isinstance(description, Ending) else await pick_up(party, description, answered)
 
 
-async def open_sound(party: Party, plane: MediaPlane, call_id: str) -> bytes | Ending:
+async def open_sound(party: Party, plane: MediaPlane, call_id: str, *, beside: Sound | None = None) -> bytes | Ending:
     """Open the sound of whoever calls us; our description, or the ending when they are refused."""
     leg, sound = party.leg, party.sound
     try:
-        return await sound.open(plane, call_id, leg.flow, offer=leg.offer)
+        return await sound.open(plane, call_id, leg.flow, offer=leg.offer, beside=beside)
     except NoCapacity as error:
         leg.reject(503, headers=(("Retry-After", str(error.retry_after)),))
         return Ending(Side.SYSTEM, EndCause.REJECTED, 503, str(error))

@@ -19,6 +19,7 @@ from callcenter.calls.queueing import tell_phone_lost
 from callcenter.calls.ringing import ring_agent
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Number, ToQueue
+from callcenter.calls.sound import Sound
 from callcenter.calls.supervisor import Script, Supervisor
 from callcenter.calls.transfer import Handover
 from callcenter.media.plane import Clip
@@ -79,7 +80,9 @@ class OwnCalls:
                 agent=agent,
             )
         )
-        self._supervisor.start(call, script_of(meant))
+        # One who is in a call already may want to bring both together: sound of one worker can be bridged.
+        others = self._supervisor.calls.get(view.call_id) if view is not None else None
+        self._supervisor.start(call, script_of(meant, others.caller.sound if others is not None else None))
         return True
 
 
@@ -96,39 +99,36 @@ def client_of(services: Services, agent: str, meant: Destination) -> Client:
             return settings.clients.get(home) or Client(home, "", ("",))
 
 
-def script_of(meant: Destination) -> Script:
+def script_of(meant: Destination, beside: Sound | None) -> Script:
     """What happens to a call of an agent's; meanwhile nobody is offered to whoever dialled."""
 
     async def run(call: Call) -> Ending:
         watch_caller(call)
         with call.services.dispatcher.own_call(call.agent, call.id):
+            description = await open_sound(call.caller, call.services.plane, call.id, beside=beside)
+            if isinstance(description, Ending):
+                return description
             match meant:
                 case Colleague(agent=agent):
-                    return await call_colleague(call, agent)
+                    return await call_colleague(call, agent, description)
                 case Line(queue=queue):
-                    return await call_queue(call, queue)
+                    return await call_queue(call, queue, description)
                 case Outside(number=number):
-                    return await call_outside(call, number)
+                    return await call_outside(call, number, description)
                 case Forbidden(status=status, why=why):
                     return Ending(Side.SYSTEM, EndCause.REJECTED, status, why)
 
     return run
 
 
-async def call_queue(call: Call, queue: str) -> Ending:
+async def call_queue(call: Call, queue: str, description: bytes) -> Ending:
     """Wait in a queue as callers do, and go where it sends them."""
-    description = await open_sound(call.caller, call.services.plane, call.id)
-    if isinstance(description, Ending):
-        return description
     refused = await pick_up(call.caller, description, lambda: call.add(CallAnswered()))
     return refused or await run_steps(call, (ToQueue(queue),))
 
 
-async def call_colleague(call: Call, agent_id: str) -> Ending:
-    """Ring another agent, who is the ACD's to reserve; while he is busy the colleague waits, with the own ringback."""
-    description = await open_sound(call.caller, call.services.plane, call.id)
-    if isinstance(description, Ending):
-        return description
+async def call_colleague(call: Call, agent_id: str, description: bytes) -> Ending:
+    """Ring another agent, who is the ACD's to reserve; while he is busy the colleague waits for him."""
     call.stage = f"dialling {agent_id}"
     ticket = Ticket(id=call.services.ids.new(), call_id=call.id, queue="", client="", agent=agent_id)
     with call.services.dispatcher.queued(ticket, call.how_left) as waiting:
@@ -156,12 +156,11 @@ async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand, des
             return refused
         end = await talk(call, colleague, waiting, in_hand, music_of(call))
     finally:
-        if not colleague.given_away:
+        if not waiting.handed_on:
             colleague.close()
     match end:
         case TalkEnd.GIVEN_AWAY:
-            waiting.talk_ended(Side.AGENT, EndCause.TRANSFERRED)
-            return Ending(Side.AGENT, EndCause.TRANSFERRED)
+            return Ending(Side.SYSTEM, EndCause.TRANSFERRED, 0, "the colleague was handed over")
         case TalkEnd.AGENT_HUNG_UP | TalkEnd.NEVER_BEGAN:
             waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
             return Ending(Side.AGENT, EndCause.AGENT_HANGUP)
@@ -176,11 +175,8 @@ async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand, des
             raise AssertionError("nobody hands over a colleague who dialled")
 
 
-async def call_outside(call: Call, number: str) -> Ending:
+async def call_outside(call: Call, number: str, description: bytes) -> Ending:
     """Dial a number outside, answer the agent when it is answered there, and let both talk."""
-    description = await open_sound(call.caller, call.services.plane, call.id)
-    if isinstance(description, Ending):
-        return description
     call.stage = f"dialling {number}"
     reached = await dial_outside(
         call.services, call.client, number, call.id, beside=call.caller.sound, on_ringing=call.caller.leg.ring

@@ -31,8 +31,6 @@ class Party:
         self.phone = phone
         self.holds = False
         self.on_hold: Callable[[Party], None] | None = None
-        # Another call has them from now on: who had them before does not hang up.
-        self.given_away = False
         # One re-INVITE may be pending in a dialog (RFC 3261 14.2); a second one is a peer in a hurry.
         self._reoffers = Background(limit=2)
         self._asking: asyncio.TimerHandle | None = None
@@ -51,14 +49,6 @@ class Party:
         self.sound.release()
         # Whoever is called back holds on to us, and we to them: let go, so that all of it is gone at once.
         self.on_hold = self.leg.on_reinvite = self.leg.on_info = None
-
-    def moved(self, sound: Sound) -> Party:
-        """The same person at the same phone, with the sound of another call; the old one is given back."""
-        self._reoffers.cancel()
-        self._ask_no_more()
-        self.sound.release()
-        self.on_hold = None
-        return Party(self.side, self.leg, sound, self.phone)
 
     def __repr__(self) -> str:
         return f"<Party {self.side} {self.leg!r}{' holds' if self.holds else ''}>"

@@ -13,6 +13,7 @@ from callcenter.acd.settings import Plan, QueueSettings
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentStateChanged,
+    AgentTookOver,
     CallConnected,
     CallQueued,
     Fact,
@@ -154,6 +155,9 @@ class QueueCounts:
             case CallConnected(visit=visit_id, offer=offer) if visit := self._visits.get(visit_id):
                 self._talks[offer] = visit.queue
                 self._queue(visit.queue).talking += 1
+            case AgentTookOver(offer=offer, queue=name) if name:
+                self._talks[offer] = name
+                self._queue(name).talking += 1
             case AgentLegEnded(offer=offer) if queue := self._talks.pop(offer, None):
                 self._queue(queue).talking -= 1
             case QueueLeft(visit=visit_id, outcome=outcome, reason=reason):

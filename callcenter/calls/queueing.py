@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from callcenter.acd.events import DeviceChanged, Ticket
 from callcenter.calls.bridge import TalkEnd, talk
@@ -16,10 +15,9 @@ from callcenter.calls.party import Party
 from callcenter.calls.ringing import ring_agent
 from callcenter.calls.screen_pop import SentPop
 from callcenter.calls.settings import ToQueue
-from callcenter.calls.sound import Sound
 from callcenter.calls.transfer import Handover
 from callcenter.calls.waiting_room import WaitingRoom
-from callcenter.media.plane import BadDescription, Clip, NoCapacity, NotAcceptable
+from callcenter.media.plane import Clip
 from callcenter.model.facts import DigitsEntered
 from callcenter.model.interaction import Ending
 from callcenter.model.states import Device, EndCause, OfferResult, Side, VisitOutcome
@@ -74,12 +72,8 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
             agent=agent,
         )
         with services.dispatcher.queued(ticket, call.how_left) as waiting:
-            if agent and call.handover is not None:
-                # Behind the ticket: else the next caller in line would have whoever is free now.
-                if call.handover.agent_id == agent:
-                    call.handover.wants_back()
-                else:
-                    call.handover.fetch()
+            if call.handover is not None and call.handover.agent_id == agent:
+                call.handover.wants_back()
             end = await serve(call, step, waiting)
         if not isinstance(end, AgentLost):
             return end
@@ -129,19 +123,25 @@ async def take_offer(
         return None
     with room.offered():
         rings = call.handover.rings if call.handover is not None else None
-        agent = take_back(call, waiting, in_hand)
-        if agent is None and call.handover is not None and call.handover.brought is not None:
-            agent = await bring_over(call, waiting, in_hand, call.handover)
-        elif agent is None:
-            agent = await ring_agent(call, waiting, in_hand, rings)
+        agent = take_back(call, waiting, in_hand) or await ring_agent(call, waiting, in_hand, rings)
     if agent is None:
         return None
     room.leave()
+    end = await converse(call, agent, waiting, in_hand, music)
+    if end is None:
+        room.enter()
+    return end
+
+
+async def converse(
+    call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand, music: Sequence[Clip]
+) -> Ending | AgentLost | Handover | None:
+    """Let caller and agent talk, and part; None when it came to nothing."""
     try:
         end = await talk(call, agent, waiting, in_hand, music)
     finally:
-        # Who hands the caller over stays, to hear how it goes; who is given away has another call.
-        if not agent.given_away and (call.handover is None or call.handover.party is not agent):
+        # Who hands the caller over stays, to hear how it goes; who was handed over has another call.
+        if not waiting.handed_on and (call.handover is None or call.handover.party is not agent):
             agent.close()
     match end:
         case Handover():
@@ -149,8 +149,7 @@ async def take_offer(
             await call.caller.sound.session.unbridge()
             return end
         case TalkEnd.GIVEN_AWAY:
-            waiting.talk_ended(Side.AGENT, EndCause.TRANSFERRED)
-            return Ending(Side.AGENT, EndCause.TRANSFERRED)
+            return Ending(Side.SYSTEM, EndCause.TRANSFERRED, 0, "the agent was handed over")
         case TalkEnd.AGENT_HUNG_UP:
             waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
             return Ending(Side.AGENT, EndCause.AGENT_HANGUP)
@@ -164,7 +163,6 @@ async def take_offer(
             waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
         case TalkEnd.TOO_LATE:
             waiting.too_late()
-    room.enter()
     return None
 
 
@@ -179,39 +177,27 @@ def take_back(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Party | Non
     return handover.party
 
 
-async def bring_over(call: Call, waiting: Waiting, in_hand: OfferInHand, handover: Handover) -> Party | None:
-    """The agent who was consulted, out of that call into this one: the phone is offered the sound of this call.
-
-    None when it does not take it, or was hung up meanwhile: then the offer was given back.
-    """
-    brought, offer = handover.brought, in_hand.offer
-    assert brought is not None, "nobody was consulted"
-    SentPop(call, offer).close()
-    with contextlib.ExitStack() as undo:
-        sound = Sound()
-        undo.callback(sound.release)
-        watch_agent(call, offer, sound)
-        try:
-            description = await sound.open(
-                call.services.plane, call.id, brought.leg.flow, offer=None, beside=call.caller.sound
-            )
-            outcome = await brought.leg.reinvite(description)
-            if in_hand.withdrawn.done():
-                return None
-            if not outcome.accepted or outcome.sdp is None:
-                raise BadDescription(f"the phone refuses to go on in another call: {outcome.status}")
-            await sound.session.set_answer(outcome.sdp)
-        except (NoCapacity, BadDescription, NotAcceptable) as error:
-            handover.brought = None
-            brought.close()
-            waiting.give_back(offer, OfferResult.UNREACHABLE, str(error))
-            return None
-        undo.pop_all()
-    handover.brought = None
-    party = brought.moved(sound)
-    party.opened()
-    waiting.picked_up(offer)
-    return party
+async def take_over(call: Call, step: ToQueue, consulted: Call) -> Ending | FlowedOut | HandedOver:
+    """Go on with the agent whom the one before has consulted in a call of the own; FlowedOut when they are gone."""
+    if consulted.talk is None:
+        return FlowedOut(reason=OfferResult.DECLINED)
+    in_hand, agent = consulted.talk.in_hand, consulted.talk.party
+    waiting = consulted.talk.give_away()
+    offer = in_hand.offer = replace(in_hand.offer, call_id=call.id, queue=step.queue)
+    music = call.settings.prompts.music(call.settings.treatments[step.queue].music)
+    watch_agent(call, offer, agent.sound)
+    with call.services.dispatcher.taken_over(waiting, offer, step.queue, call.how_left):
+        SentPop(call, offer).close()
+        end = await converse(call, agent, waiting, in_hand, music)
+    match end:
+        case Handover():
+            return HandedOver(step)
+        case AgentLost():
+            return await wait_in_queue(call, replace(step, keep_place=True))
+        case None:
+            return FlowedOut(reason=OfferResult.DECLINED)
+        case Ending():
+            return end
 
 
 def tell_phone_lost(call: Call, agent_id: str) -> None:

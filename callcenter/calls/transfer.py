@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from callcenter.acd.events import Offer, OwnCallBegan, OwnCallEnded, TalkEnded, WrapUpDone
+from callcenter.acd.events import Offer, OwnCallBegan, OwnCallEnded, WrapUpDone
 from callcenter.calls import dialled
 from callcenter.calls.dialled import Colleague, Forbidden, Line, Outside
 from callcenter.calls.party import Party
 from callcenter.calls.settings import Number
 from callcenter.model.facts import CallTransferred, TransferFailed
-from callcenter.model.states import Device, EndCause, Intent, Side, TransferKind, TransferTo, Work
+from callcenter.model.states import Device, Intent, TransferKind, TransferTo, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from callcenter.calls.call import Call
+    from callcenter.calls.dispatcher import OfferInHand, Waiting
     from callcenter.signaling.leg import Leg
     from callcenter.signaling.referral import Referral
 
 # The disposition of a talk that began anew, because nobody took the caller whom the agent handed over.
 TRANSFER_RETURNED = "TRANSFER_RETURNED"
-# And that of a talk in which an agent was asked by another, who then had the caller put through.
-CONSULTED = "CONSULTED"
 
 # What an offer that failed is in the words of SIP, for the phone that waits how the transfer goes.
 STATUSES = {"no_answer": 408, "busy": 486, "declined": 603}
@@ -58,22 +57,34 @@ class Talk:
     through to them.
     """
 
-    def __init__(self, offer: Offer, party: Party, on_attended: Callable[[Referral, Call], None]) -> None:
-        self.agent_id = offer.agent_id
-        self.offer_id = offer.id
+    def __init__(
+        self,
+        in_hand: OfferInHand,
+        party: Party,
+        waiting: Waiting,
+        on_attended: Callable[[Referral, Call], None],
+    ) -> None:
+        self.in_hand = in_hand
         self.party = party
         self.on_attended = on_attended
         self.given_away: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting = waiting
 
-    def give_away(self) -> Party:
-        """Let another call have the agent, who is its to hang up from now on."""
-        self.party.given_away = True
+    @property
+    def agent_id(self) -> str:
+        """With whom."""
+        return self.in_hand.offer.agent_id
+
+    def give_away(self) -> Waiting:
+        """Let another call have the agent, who is its to hang up from now on, and the talk its to end."""
         self.given_away.set_result(None)
-        return self.party
+        return self._waiting.hand_on()
 
 
 class Handover:
     """A caller between the agent who hands them over and the one who takes them.
+
+    ``consulted`` is the call in which the agent has spoken to them before, if any.
 
     The agent's part of the call is over; the phone may stay, to hear how it goes, and be given the caller back. As long
     as it does nobody else is offered to the agent. Nothing here waits, and :meth:`close` may be called twice.
@@ -94,9 +105,7 @@ class Handover:
         self._call = call
         self._offer = offer
         self._referral = referral
-        # Whom the agent has spoken to before comes with the phone in the hand, out of the call in which they did.
-        self.brought: Party | None = None
-        self._consulted = consulted
+        self.consulted = consulted
         self._engaged = True
         self._hanging_up: asyncio.TimerHandle | None = None
         # Before the talk ends: in between the next caller would be offered to a phone that is not free.
@@ -138,21 +147,9 @@ class Handover:
     def failed(self, status: int, detail: str) -> None:
         """Nobody took the caller."""
         self._referral.progress(status)
-        self._let_brought_go()
         self._call.add(
             TransferFailed(self._offer.id, self.agent_id, told_of(self.destination)[1], status, detail),
         )
-
-    def fetch(self) -> None:
-        """Bring whom the agent has consulted, who is free for the caller thereby. Does nothing for a blind transfer."""
-        consulted, self._consulted = self._consulted, None
-        if consulted is None or consulted.talk is None:
-            return
-        talk, dispatcher = consulted.talk, self._call.services.dispatcher
-        self.brought = talk.give_away()
-        # Here and now, however that call ends: its talk is over, and nothing of it is to be wrapped up.
-        dispatcher.tell(TalkEnded(talk.offer_id, Side.AGENT, EndCause.TRANSFERRED))
-        dispatcher.tell(WrapUpDone(talk.agent_id, CONSULTED, "the caller asked about comes"))
 
     def wants_back(self) -> None:
         """Let the caller be offered to the agent again, who waits for it with the phone in the hand."""
@@ -167,12 +164,6 @@ class Handover:
             self._hanging_up.cancel()
         self._let_agent_go()
         self.party.close()
-        self._let_brought_go()
-
-    def _let_brought_go(self) -> None:
-        brought, self.brought = self.brought, None
-        if brought is not None:
-            brought.close()
 
     def _phone_gone(self, _: object) -> None:
         self._let_agent_go()

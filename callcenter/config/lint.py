@@ -53,6 +53,7 @@ class _Lint:
     def run(self) -> None:
         self._numbers()
         self._codes()
+        self._extensions()
         self._menus()
         self._branches()
         self._languages()
@@ -121,6 +122,34 @@ class _Lint:
                 )
         if things.feature_codes:
             self._phrases(next(iter(things.feature_codes)))
+
+    def _extensions(self) -> None:
+        """An extension reaches one agent or queue and nothing else, and a prefix chooses one client."""
+        things = self._things
+        owners = {number.lstrip("+"): number for number in things.numbers}
+        owners |= {alias: name for name, number in things.numbers.items() for alias in number.aliases}
+        owners |= {code: f"the code {code}" for code in things.feature_codes}
+        parties: list[tuple[str, str, str | None]] = [
+            *(("agents", name, agent.extension) for name, agent in things.agents.items()),
+            *(("queues", name, queue.extension) for name, queue in things.queues.items()),
+        ]
+        for section, name, extension in parties:
+            if extension is None:
+                continue
+            owner = owners.setdefault(extension, f"{section}.{name}")
+            if owner != f"{section}.{name}":
+                path: KeyPath = (section, name, "extension")
+                self._add(Code.SAME_NUMBER, path, f"`{extension}` reaches {owner} already", "take another")
+        chosen: dict[str, str] = {}
+        for name, client in things.clients.items():
+            if client.dial_prefix and chosen.setdefault(client.dial_prefix, name) != name:
+                other = chosen[client.dial_prefix]
+                self._add(
+                    Code.SAME_NUMBER,
+                    ("clients", name, "dial_prefix"),
+                    f"`{client.dial_prefix}` chooses {other} already",
+                    "take another",
+                )
 
     def _phrases(self, code: str) -> None:
         things, broken = self._things, self._things.broken["prompts"]

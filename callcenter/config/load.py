@@ -15,6 +15,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from callcenter.acd.settings import (
+    DIRECT,
     AgentSettings,
     Plan,
     QueueSettings,
@@ -176,7 +177,7 @@ class _Loader:
             sip=_sip(sip),
             media=media_settings,
             plan=_plan(acd, things),
-            calls=_calls(things, sip, mqtt, sounds),
+            calls=_calls(things, sip, mqtt, sounds, acd),
             mqtt=mqtt_settings,
             storage=StorageSettings(data.absolute() / "callcenter.db"),
             hashes={
@@ -401,6 +402,7 @@ def _plan(acd: schema.Acd, things: Things) -> Plan:
             unreachable=_rna(acd.unreachable),
         ),
         offer_grace=acd.offer_grace,
+        direct=dataclasses.replace(DIRECT, ring_for=acd.direct.ring_for or acd.ring_for, max_wait=acd.direct.max_wait),
     )
 
 
@@ -429,7 +431,7 @@ def _wrap_up(wrap_up: schema.WrapUp) -> WrapUpSettings:
     return WrapUpSettings(wrap_up.mode, wrap_up.time, wrap_up.extend_once)
 
 
-def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds) -> calls.CallsSettings:
+def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, acd: schema.Acd) -> calls.CallsSettings:
     common = things.calls
     music = common.music or next(iter(sounds.music), "")
     return calls.CallsSettings(
@@ -460,9 +462,18 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds) -
             for code, each in things.feature_codes.items()
         },
         agent_languages={name: language_of(agent, things) for name, agent in things.agents.items()},
+        may_dial={name: _dial_rules(agent.may_dial or acd.may_dial) for name, agent in things.agents.items()},
+        agent_extensions={agent.extension: name for name, agent in things.agents.items() if agent.extension},
+        queue_extensions={queue.extension: name for name, queue in things.queues.items() if queue.extension},
+        dial_prefixes={client.dial_prefix: name for name, client in things.clients.items() if client.dial_prefix},
+        home_clients={name: agent.clients[0] for name, agent in things.agents.items()},
         pop_wait=mqtt.pop_wait,
         max_calls=sip.max_calls,
     )
+
+
+def _dial_rules(may_dial: schema.MayDial) -> calls.DialRules:
+    return calls.DialRules(may_dial.agents, may_dial.queues, may_dial.outside, may_dial.never)
 
 
 def _hours(name: str, hours: schema.Hours) -> Hours:

@@ -262,6 +262,18 @@ SpeakWord = Annotated[str, _form(r"customer|[a-z]{2,3}(-[A-Z]{2})?", "the tag of
 E164 = Annotated[str, _form(r"\+[1-9]\d{6,14}", "a number in E.164", _number_hint)]
 Alias = Annotated[str, _form(r"[a-z0-9*#._-]{1,32}", "a short number or word to dial", "write e.g. 1000 or welcome")]
 CodeKey = Annotated[str, _form(r"[0-9*#]{2,8}", "a code to dial", 'write 2 to 8 of 0 to 9, * and #, in quotes: "*21"')]
+Extension = Annotated[str, _form(r"[0-9]{2,8}", "an extension", 'write 2 to 8 digits, in quotes: "201"')]
+DialPrefix = Annotated[
+    str, _form(r"[0-9*#]{1,6}", "a prefix to dial", 'write 1 to 6 of 0 to 9, * and #, in quotes: "9"')
+]
+Beginning = Annotated[
+    str,
+    _form(
+        r"\+(?:[1-9]\d{0,14})?",
+        "the beginning of a number in E.164",
+        'write a plus and digits, in quotes: "+1", or "+" for all the world',
+    ),
+]
 Key = Annotated[str, _form(r"[0-9*#]", "a key of a telephone", 'write one of 0 to 9, "*" or "#"')]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=80)]
@@ -434,6 +446,35 @@ class WrapUp(Shape):
 WrapUpOrTime = Annotated[WrapUp, _word_as("time")]
 
 
+class MayDial(Shape):
+    """``may_dial``: what agents may dial beside our own numbers. Of two beginnings that fit the longer one counts."""
+
+    agents: bool = True
+    queues: bool = True
+    outside: Annotated[tuple[Beginning, ...], BeforeValidator(_as_list)] = ()
+    never: Annotated[tuple[Beginning, ...], BeforeValidator(_as_list)] = ()
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> MayDial:
+        for number in self.never:
+            if number in self.outside:
+                raise mistake(Code.FORM, f"`{number}` stands in `outside` and in `never`", "take one away")
+            if not any(number.startswith(wider) for wider in self.outside):
+                raise mistake(
+                    Code.FORM,
+                    f"nothing in `outside` lets anybody dial `{number}`, so there is nothing to except",
+                    "take it from `never`, or add to `outside` what it is an exception to",
+                )
+        return self
+
+
+class Direct(Shape):
+    """``acd.direct``: calls for one agent alone."""
+
+    ring_for: Positive | None = None
+    max_wait: Positive = 30.0
+
+
 class Acd(Shape):
     """``acd``: what holds for every queue and agent that does not say otherwise."""
 
@@ -450,6 +491,8 @@ class Acd(Shape):
     unreachable: Miss = _miss("30s", 3)
     offer_grace: Positive = 5.0
     reasons: Annotated[dict[Slug, Name], _some(50)] = {}
+    may_dial: MayDial = MayDial()
+    direct: Direct = Direct()
 
 
 # More often than this callers would hear more talk than music.
@@ -510,6 +553,7 @@ class Client(Shape):
     languages: Annotated[tuple[Language, ...], _some(20)]
     greeting: dict[Language, Text] = {}
     time_zone: TimeZone | None = None
+    dial_prefix: DialPrefix | None = None
 
 
 class Number(Shape):
@@ -550,6 +594,7 @@ class Queue(Shape):
     max_waiting: Annotated[int, Field(ge=1, le=10_000)] | None = None
     music: MusicName | None = None
     announce: AnnounceOrOff | None = None
+    extension: Extension | None = None
 
 
 class Agent(Shape):
@@ -560,6 +605,8 @@ class Agent(Shape):
     clients: Annotated[tuple[ClientName, ...], _some(1000)]
     language: Language | None = None
     sign_in: Intent | None = None
+    extension: Extension | None = None
+    may_dial: MayDial | None = None
     sip_md5: HexMd5 | None = None
     sip_sha256: HexSha256 | None = None
     mqtt: MosquittoHash | None = None

@@ -296,6 +296,17 @@ class TransferFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentTookOver:
+    """An agent came into the call out of another, where ``offer`` had brought him, and hears the caller; ``queue`` is
+    what the caller came to him by.
+    """
+
+    offer: str
+    agent: str
+    queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutsideConnected:
     """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call."""
 
@@ -446,6 +457,7 @@ Body = (
     | AgentLegEnded
     | CallTransferred
     | TransferFailed
+    | AgentTookOver
     | OutsideConnected
     | OutsideLegEnded
     | QueueLeft

@@ -12,6 +12,7 @@ from typing import Any
 from callcenter.model.customer import Match
 from callcenter.model.facts import (
     AgentLegEnded,
+    AgentTookOver,
     AttributeSet,
     CallAnswered,
     CallArrived,
@@ -307,6 +308,10 @@ class _Fold:
                 self.connected_ms[offer] = now
                 self.talking = offer
                 self.leave(visit, VisitOutcome.ANSWERED, "", now)
+            case AgentTookOver(offer=offer, agent=agent):
+                self.legs[offer] = AgentLeg(offer, agent)
+                self.connected_ms[offer] = now
+                self.talking = offer
             case CallHeld(by=by):
                 if not self.holders:
                     self.held_since = now

@@ -35,7 +35,8 @@ async def status(house: House, life: Life) -> dict[str, Any]:
     clock = house.edges.clock
     now, uptime = clock.monotonic(), (clock.now() - house.started_at).total_seconds()
     agents = house.acd.agents()
-    by_call = {view.call_id: view for view in agents if view.call_id and view.work is not Work.WRAP_UP}
+    elsewhere = (Work.WRAP_UP, Work.OUTBOUND)
+    by_call = {view.call_id: view for view in agents if view.call_id and view.work not in elsewhere}
     calls = house.supervisor.calls
     return {
         "version": __version__,
@@ -108,6 +109,7 @@ def _call(house: House, call: Call, agent: AgentView | None, now: float) -> dict
         "from": call.from_number,
         "to": call.number.number,
         "client": call.client.id,
+        "direction": call.direction,
         "stage": call.stage,
         "since_s": round(now - call.stage_since, 1),
         "up_s": round(now - call.since, 1),
@@ -144,7 +146,7 @@ def _agent(house: House, view: AgentView, now: float, uptime: float) -> dict[str
         "next_reason": view.next_reason if view.pending else "",
         "work": view.work,
         "device": view.device,
-        "phone": str(bindings[0].flow.remote) if bindings else None,
+        "phone": ", ".join(str(binding.flow.remote) for binding in bindings) or None,
         "user_agent": bindings[0].user_agent if bindings else None,
         # Who has not moved since the start is as they are since then.
         "since_s": round(min(now - view.since, uptime), 1),

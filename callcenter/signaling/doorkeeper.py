@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from callcenter.runtime.clock import Clock
-from callcenter.sip.digest import Challenge, Credentials, DigestServer, Refused, Verified
+from callcenter.sip.digest import Challenge, Credentials, DigestServer, Refused, Verified, parse_directives
 from callcenter.sip.endpoint import Refusal
+from callcenter.sip.errors import SipError
+from callcenter.sip.uri import Uri
 
 if TYPE_CHECKING:
     from callcenter.sip.flow import Flow
@@ -62,6 +64,8 @@ class Doorkeeper:
             case Challenge(stale=stale):
                 challenges = self._digest.challenges(wall, stale=stale)
                 return Refusal(401, tuple(("WWW-Authenticate", value) for value in challenges))
+            case Verified(user=user) if not is_meant_for(request):
+                return self._refuse(host, dialled, f"what {user} signed was to call somebody else")
             case Verified(user=user) if request.from_.uri.user == user:
                 self._wrong.pop(host, None)
                 return user
@@ -88,3 +92,18 @@ class Doorkeeper:
 
     def __repr__(self) -> str:
         return f"<Doorkeeper {len(self._wrong)} addresses with wrong answers>"
+
+
+def is_meant_for(request: Request) -> bool:
+    """Whether the credentials were made for whom the request calls, so that nobody on the way can bend a call.
+
+    Only the user of the digest-uri counts: phones and proxies write the rest in many ways, and some leave it out.
+    """
+    for value in request.headers.all("Authorization"):
+        try:
+            signed = Uri.parse((parse_directives(value) or {}).get("uri", ""))
+        except SipError:
+            return False
+        if signed.user and signed.number_or_user != request.uri.number_or_user:
+            return False
+    return True

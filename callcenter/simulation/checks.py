@@ -15,6 +15,7 @@ from callcenter.calls.queue_status import QueueStatus
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentStateChanged,
+    AgentTookOver,
     CallAnswered,
     CallArrived,
     CallConnected,
@@ -138,6 +139,8 @@ def queue_from_facts(name: str, facts: Sequence[Fact], plan: Plan, ms: int, now:
                 states[agent] = body
             case CallConnected(visit=visit, offer=offer) if visit in joined:
                 talks[offer] = visit
+            case AgentTookOver(offer=offer, queue=where) if where == name:
+                talks[offer] = offer
             case AgentLegEnded(offer=offer):
                 talks.pop(offer, None)
             case _:

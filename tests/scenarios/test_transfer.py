@@ -326,7 +326,7 @@ async def test_agent_gets_the_caller_back_when_the_colleague_has_hung_up_in_that
     await caller.hears(amy)
     assert told[-1] >= 300
     await caller.hangs_up()
-    assert [leg.agent for leg in (await world.interaction(call)).legs] == ["amy", "amy"]
+    assert [leg.agent for leg in (await world.interaction(call)).legs] == ["amy", "bob", "amy"]
 
 
 @story()

@@ -22,6 +22,7 @@ from callcenter.acd.events import (
     Reconfigured,
     Resumed,
     TalkEnded,
+    TalkMoved,
     Ticket,
     WrapUpDone,
     WrapUpExtended,
@@ -56,6 +57,9 @@ def actions(
         yield Join(Ticket(visit, f"call-{visit}", "" if direct else "sales", "acme", agent="amy" if direct else ""))
         yield Leave(visit, VisitOutcome.ABANDONED)
     for call in own:
+        for view in floor.acd.agents():
+            if view.offer:
+                yield TalkMoved(view.offer, call, "sales")
         yield OwnCallBegan("amy", call)
         yield OwnCallEnded("amy", call)
     for view in floor.acd.agents():
@@ -97,7 +101,15 @@ def look(floor: Floor) -> object:
         ),
         tuple((ticket.id, ticket.agent, round(now - ticket.joined, 3)) for ticket in waiting(floor)),
         tuple(
-            (each.agent.id, each.visit, each.connected, *sorted(each.held_by), each.due - round(now * 1000))
+            (
+                each.agent.id,
+                each.visit,
+                each.call_id,
+                each.queue,
+                each.connected,
+                *sorted(each.held_by),
+                each.due - round(now * 1000),
+            )
             for each in floor.acd._engagements.values()
         ),
         tuple(floor.acd._ended),
@@ -136,6 +148,7 @@ def check_late_events(floor: Floor) -> None:
             OfferFailed(offer, OfferResult.NO_ANSWER),
             Held(offer, Side.CALLER),
             Resumed(offer, Side.CALLER),
+            TalkMoved(offer, "another"),
             TalkEnded(offer, Side.SYSTEM, EndCause.ERROR),
         ):
             decision = floor.acd.handle(late, floor.now)
@@ -217,8 +230,8 @@ def test_reloads_between_any_five_events() -> None:
     assert set(works) == ALL_WORKS
 
 
-def test_an_agent_who_dials_at_any_moment_through_every_six_events() -> None:
-    works = explore(Floor(AMY_ALONE, ready=("amy",)), ("amy",), ("v1",), own=("c1", "c2"), depth=6)
+def test_an_agent_who_dials_at_any_moment_through_every_five_events() -> None:
+    works = explore(Floor(AMY_ALONE, ready=("amy",)), ("amy",), ("v1",), own=("c1", "c2"), depth=5)
     assert set(works) == ALL_WORKS | {Work.OUTBOUND, Work.CONSULTING}
 
 

@@ -26,6 +26,7 @@ from callcenter.acd.events import (
     Reconfigured,
     Resumed,
     TalkEnded,
+    TalkMoved,
     Ticket,
     WrapUpDone,
     WrapUpExtended,
@@ -156,6 +157,7 @@ class History(RuleBasedStateMachine):
             Connected(offer),
             Held(offer, side),
             Resumed(offer, side),
+            TalkMoved(offer, "another call", data.draw(st.sampled_from(("", *QUEUES)))),
             TalkEnded(offer, side, EndCause.HANGUP),
             OfferFailed(offer, data.draw(st.sampled_from(failures)), "told"),
         ]

@@ -13,13 +13,14 @@ from callcenter.acd.events import (
     OfferRinging,
     Reconfigured,
     Resumed,
+    TalkMoved,
     TicketExpired,
     TicketRefused,
     WrapUpDone,
 )
 from callcenter.acd.settings import DIRECT, AgentSettings, Plan, WrapUpSettings
-from callcenter.model.facts import AgentStateChanged, OfferMade
-from callcenter.model.states import Device, Intent, OfferResult, Side, VisitOutcome, Work
+from callcenter.model.facts import AgentLegEnded, AgentStateChanged, AgentTookOver, OfferMade
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
 from tests.unit.acd.floor import AMY, BOB, SALES, Floor, check_refold, plan
 
 NO_WRAP_UP = replace(SALES, wrap_up=None)
@@ -324,3 +325,29 @@ def test_too_many_who_ask_for_agents_are_refused() -> None:
     floor.ask_for("amy", "d1")
     floor.ask_for("amy", "d2")
     assert floor.outcome("d2") == (VisitOutcome.REFUSED, "full")
+
+
+# Handed over
+
+
+def test_an_agent_who_is_handed_over_talks_on_in_the_other_call_and_owes_its_wrap_up(floor: Floor) -> None:
+    floor.ask_for("bob", "d1")
+    offer = floor.answer("d1")
+    floor.tell(Held(offer, Side.CALLER))
+    floor.tell(TalkMoved(offer, "call-v1", "sales"))
+    bob = floor.agent("bob")
+    assert (bob.work, bob.call_id, bob.queue) == (Work.TALKING, "call-v1", "sales")
+    told = [fact for fact in floor.facts if isinstance(fact.body, AgentLegEnded | AgentTookOver)]
+    assert [(fact.body, fact.call_id) for fact in told] == [
+        (AgentLegEnded(offer, "bob", Side.SYSTEM, EndCause.TRANSFERRED), "call-d1"),
+        (AgentTookOver(offer, "bob", "sales"), "call-v1"),
+    ]
+    floor.part(offer)
+    assert floor.agent("bob").work is Work.WRAP_UP
+    check_refold(floor)
+
+
+def test_who_has_not_heard_anybody_yet_is_not_handed_over(floor: Floor) -> None:
+    floor.ask_for("bob", "d1")
+    floor.tell(TalkMoved("d1-1", "call-v1", "sales"))
+    assert floor.agent("bob").call_id == "call-d1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from callcenter.model.customer import Match
 from callcenter.model.facts import (
     AgentLegEnded,
+    AgentTookOver,
     Body,
     CallAnswered,
     CallArrived,
@@ -24,12 +26,14 @@ from callcenter.model.facts import (
     LanguageChosen,
     OfferEnded,
     OfferMade,
+    OutsideConnected,
+    OutsideLegEnded,
     QueueLeft,
     ScreenPopSent,
     WrapUpEnded,
 )
 from callcenter.model.interaction import Ending, Interaction
-from callcenter.model.states import EndCause, OfferResult, Outcome, Side, VisitOutcome
+from callcenter.model.states import Direction, EndCause, OfferResult, Outcome, Side, VisitOutcome
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 ARRIVED = CallArrived("tech", "tech-flow", "+14155550100", "Jo", "+18005550100", "UDP", "127.0.0.1:5080", "x@y")
@@ -191,3 +195,62 @@ def test_the_plain_record_is_json_with_the_sums_beside_it() -> None:
     assert plain["talk_ms"] == 54000
     assert plain["legs"][0]["agent"] == "bob"
     assert plain["ending"] == {"by": "caller", "cause": "hangup", "sip_status": 0, "detail": ""}
+
+
+DIALLED = replace(ARRIVED, from_number="amy", to_number="+34911223344", direction=Direction.OUTBOUND, agent="amy")
+OUTSIDE = (
+    (0, DIALLED),
+    (4000, CallAnswered()),
+    (4000, OutsideConnected("l1", "+34911223344", "madrid")),
+    (10_000, CallHeld(Side.OUTSIDE, "l1")),
+    (12_000, CallResumed(Side.OUTSIDE, "l1")),
+)
+
+
+def test_a_call_outside_tells_who_dialled_and_how_long_both_talked() -> None:
+    ended = (OutsideLegEnded("l1", Side.OUTSIDE, EndCause.HANGUP), CallEnded(Side.OUTSIDE, EndCause.HANGUP))
+    record = Interaction.from_facts(facts(*OUTSIDE, *((20_000, body) for body in ended)))
+    assert (record.direction, record.dialled_by, record.agent) == (Direction.OUTBOUND, "amy", "amy")
+    assert (record.outcome, record.talk_ms, record.hold_ms, record.ivr_ms) == (Outcome.HANDLED, 14_000, 2000, 0)
+    (leg,) = record.outside
+    assert (leg.number, leg.trunk, leg.ended_by) == ("+34911223344", "madrid", Side.OUTSIDE)
+
+
+def test_a_call_outside_that_is_cut_while_held_counts_up_to_the_end() -> None:
+    record = Interaction.from_facts(facts(*OUTSIDE[:4], (15_000, CallEnded(Side.CALLER, EndCause.HANGUP))))
+    assert (record.talk_ms, record.hold_ms) == (6000, 5000)
+
+
+@pytest.mark.parametrize(
+    ("ending", "outcome"),
+    [
+        (CallEnded(Side.OUTSIDE, EndCause.REJECTED, 486), Outcome.NOT_REACHED),
+        (CallEnded(Side.CALLER, EndCause.CANCELLED, 487), Outcome.NOT_REACHED),
+        (CallEnded(Side.SYSTEM, EndCause.RESTART), Outcome.LOST),
+    ],
+)
+def test_an_agent_who_reached_nobody_left_no_menu(ending: CallEnded, outcome: Outcome) -> None:
+    assert Interaction.from_facts(facts((0, DIALLED), (9000, ending))).outcome is outcome
+
+
+def test_an_agent_who_waited_in_a_queue_in_vain_has_abandoned_it() -> None:
+    told = ((0, replace(DIALLED, direction=Direction.INTERNAL)), (10, CallAnswered()), (20, QUEUED))
+    left = (QueueLeft("v1", "sales", VisitOutcome.ABANDONED), CallEnded(Side.CALLER, EndCause.HANGUP))
+    assert Interaction.from_facts(facts(*told, *((9000, body) for body in left))).outcome is Outcome.ABANDONED
+
+
+def test_an_agent_who_came_out_of_another_call_talks_from_then_on() -> None:
+    until_transfer = HANDLED[:13]
+    more = (
+        (55_010, AgentLegEnded("o2", "bob", Side.SYSTEM, EndCause.TRANSFERRED)),
+        (55_010, AgentTookOver("o9", "cas", "sales")),
+        (85_010, AgentLegEnded("o9", "cas", Side.CALLER, EndCause.HANGUP)),
+        (85_010, CallEnded(Side.CALLER, EndCause.HANGUP)),
+        (90_010, WrapUpEnded("cas", "o9", "solved")),
+    )
+    record = Interaction.from_facts(facts(*until_transfer, *more))
+    assert [(leg.agent, leg.talk_ms, leg.wrap_up_ms) for leg in record.legs] == [
+        ("bob", 30_000, 0),
+        ("cas", 30_000, 5000),
+    ]
+    assert record.agent == "cas"

@@ -88,3 +88,35 @@ async def test_two_programs_that_migrate_at_once_do_it_once(tmp_path: Path) -> N
 def test_statements_are_split_at_semicolons_that_end_a_line() -> None:
     text = "-- why; it is there\nCREATE TABLE a (\n  n INTEGER\n);\n\nINSERT INTO a VALUES (';');\n"
     assert split(text) == ("CREATE TABLE a (\n  n INTEGER\n)", "INSERT INTO a VALUES (';')")
+
+
+async def test_calls_from_before_agents_could_dial_had_come_to_the_house() -> None:
+    old = InlineDatabase()
+    await migrate(old, NOON, STEPS[:8])
+    columns = ", ".join(["?"] * 18)
+    row = (
+        "cc1-a",
+        "acme",
+        "",
+        "1",
+        "2",
+        "t",
+        None,
+        None,
+        "",
+        "",
+        "",
+        0,
+        0,
+        0,
+        0,
+        None,
+        None,
+        json.dumps({"queue": ""}),
+    )
+    await old.execute(f"INSERT INTO interactions VALUES ({columns})", row)
+    await migrate(old, NOON)
+    ((direction, record),) = await old.fetch_all("SELECT direction, record FROM interactions")
+    assert direction == "inbound"
+    assert json.loads(record) == {"queue": "", "direction": "inbound", "dialled_by": "", "outside": []}
+    await old.close()
