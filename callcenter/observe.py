@@ -15,6 +15,7 @@ import structlog
 from structlog.typing import ExcInfo
 
 from callcenter.model.facts import Fact, body_to_dict
+from callcenter.model.states import Direction
 
 # Keys whose values are a caller's number: the last four digits are masked.
 NUMBER_KEYS = frozenset({"from_number", "number", "ani", "diverted_number", "target"})
@@ -26,8 +27,8 @@ PERSONAL_KEYS = frozenset({"from_name", "diverted_name"})
 # Facts that are worth a line at ``info``; the others stand at ``debug``.
 LOUD = frozenset(
     {"SwitchStarted", "SwitchStopped", "ConfigReloaded", "DrainBegan", "DrainEnded"}
-    | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected"}
-    | {"CallTransferred", "TransferFailed", "OutsideConnected"}
+    | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected", "AgentTookOver", "OutsideConnected"}
+    | {"CallTransferred", "TransferFailed"}
     | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
 )
 
@@ -62,7 +63,9 @@ def mask(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
     """Mask numbers, names and credentials: the one processor that does."""
     for key in event:
         value = event[key]
-        if key in NUMBER_KEYS and isinstance(value, str):
+        # Whom an agent dials outside is a customer; what callers dial is ours.
+        outside = key == "to_number" and event.get("direction") == Direction.OUTBOUND
+        if (key in NUMBER_KEYS or outside) and isinstance(value, str):
             event[key] = mask_number(value)
         elif (key in SECRET_KEYS or key in PERSONAL_KEYS) and value:
             event[key] = "***"

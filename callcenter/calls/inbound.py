@@ -12,7 +12,7 @@ from callcenter.calls.party import Party
 from callcenter.calls.services import Services
 from callcenter.calls.sound import Sound
 from callcenter.calls.supervisor import Supervisor
-from callcenter.media.plane import BadDescription, MediaPlane, NoCapacity, NotAcceptable
+from callcenter.media.plane import BadDescription, MediaError, MediaPlane, NoCapacity, NotAcceptable
 from callcenter.model.facts import CallAnswered, CallArrived
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
@@ -78,26 +78,32 @@ async def answer(call: Call) -> Ending | None:
     return await take_up(call.caller, call.services.plane, call.id, lambda: call.add(CallAnswered()))
 
 
-async def take_up(party: Party, plane: MediaPlane, call_id: str, answered: Callable[[], None]) -> Ending | None:
+async def take_up(
+    party: Party, plane: MediaPlane, call_id: str, answered: Callable[[], None], *, beside: Sound | None = None
+) -> Ending | None:
     """Open the sound of whoever calls us and answer; the ending when that cannot be done."""
-    description = await open_sound(party, plane, call_id)
-    return description if isinstance(description, Ending) else await pick_up(party, description, answered)
-
-
-async def open_sound(party: Party, plane: MediaPlane, call_id: str, *, beside: Sound | None = None) -> bytes | Ending:
-    """Open the sound of whoever calls us; our description, or the ending when they are refused."""
     leg, sound = party.leg, party.sound
     try:
-        return await sound.open(plane, call_id, leg.flow, offer=leg.offer, beside=beside)
-    except NoCapacity as error:
-        leg.reject(503, headers=(("Retry-After", str(error.retry_after)),))
-        return Ending(Side.SYSTEM, EndCause.REJECTED, 503, str(error))
-    except NotAcceptable as error:
-        leg.reject(488)
-        return Ending(Side.SYSTEM, EndCause.REJECTED, 488, str(error))
-    except BadDescription as error:
-        leg.reject(400)
-        return Ending(Side.SYSTEM, EndCause.REJECTED, 400, str(error))
+        description = await sound.open(plane, call_id, leg.flow, offer=leg.offer, beside=beside)
+    except MediaError as error:
+        return refused(leg, error)
+    return await pick_up(party, description, answered)
+
+
+def refused(leg: Leg, error: MediaError) -> Ending:
+    """Refuse whoever calls us for what keeps their sound from being opened."""
+    match error:
+        case NoCapacity(retry_after=retry_after):
+            leg.reject(503, headers=(("Retry-After", str(retry_after)),))
+            return Ending(Side.SYSTEM, EndCause.REJECTED, 503, str(error))
+        case NotAcceptable():
+            leg.reject(488)
+            return Ending(Side.SYSTEM, EndCause.REJECTED, 488, str(error))
+        case BadDescription():
+            leg.reject(400)
+            return Ending(Side.SYSTEM, EndCause.REJECTED, 400, str(error))
+        case _:
+            raise error
 
 
 async def pick_up(party: Party, description: bytes, answered: Callable[[], None]) -> Ending | None:

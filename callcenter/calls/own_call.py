@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import structlog
@@ -13,7 +14,7 @@ from callcenter.calls.dialled import Colleague, Destination, Forbidden, Line, Ou
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
 from callcenter.calls.flow import run_steps
 from callcenter.calls.heard import watch_caller
-from callcenter.calls.inbound import RETRY_AFTER, open_sound, pick_up
+from callcenter.calls.inbound import RETRY_AFTER, pick_up, refused, take_up
 from callcenter.calls.outside import NotReached, dial_outside
 from callcenter.calls.queueing import tell_phone_lost
 from callcenter.calls.ringing import ring_agent
@@ -22,10 +23,10 @@ from callcenter.calls.settings import Client, Number, ToQueue
 from callcenter.calls.sound import Sound
 from callcenter.calls.supervisor import Script, Supervisor
 from callcenter.calls.transfer import Handover
-from callcenter.media.plane import Clip
+from callcenter.media.plane import Clip, MediaError
 from callcenter.model.facts import CallAnswered, CallArrived
 from callcenter.model.interaction import Ending
-from callcenter.model.states import Direction, EndCause, OfferResult, Side
+from callcenter.model.states import Direction, EndCause, OfferResult, Side, Work
 from callcenter.signaling.leg import Busy, Cancelled, Declined, Leg, NoAnswer, Rejected, Unreachable
 from callcenter.signaling.outcome import Answered, DialOutcome
 
@@ -81,8 +82,9 @@ class OwnCalls:
             )
         )
         # One who is in a call already may want to bring both together: sound of one worker can be bridged.
-        others = self._supervisor.calls.get(view.call_id) if view is not None else None
-        self._supervisor.start(call, script_of(meant, others.caller.sound if others is not None else None))
+        first = self._supervisor.calls.get(view.call_id) if view is not None else None
+        beside = first.caller.sound if first is not None and first.caller.sound.is_open else None
+        self._supervisor.start(call, script_of(meant, beside))
         return True
 
 
@@ -105,37 +107,61 @@ def script_of(meant: Destination, beside: Sound | None) -> Script:
     async def run(call: Call) -> Ending:
         watch_caller(call)
         with call.services.dispatcher.own_call(call.agent, call.id):
-            description = await open_sound(call.caller, call.services.plane, call.id, beside=beside)
-            if isinstance(description, Ending):
-                return description
             match meant:
                 case Colleague(agent=agent):
-                    return await call_colleague(call, agent, description)
+                    return await open_line(call, beside) or await call_colleague(call, agent)
                 case Line(queue=queue):
-                    return await call_queue(call, queue, description)
+                    return await call_queue(call, queue, beside)
                 case Outside(number=number):
-                    return await call_outside(call, number, description)
+                    return await open_line(call, beside) or await call_outside(call, number)
                 case Forbidden(status=status, why=why):
                     return Ending(Side.SYSTEM, EndCause.REJECTED, status, why)
 
     return run
 
 
-async def call_queue(call: Call, queue: str, description: bytes) -> Ending:
+async def open_line(call: Call, beside: Sound | None) -> Ending | None:
+    """Open the sound of who dials, of whom nothing is due before the answer; the ending when there is no room for it.
+
+    So the other's can be opened beside it, and nobody is missed for being silent while it rings.
+    """
+    leg = call.caller.leg
+    try:
+        await call.caller.sound.open(call.services.plane, call.id, leg.flow, offer=None, beside=beside)
+    except MediaError as error:
+        return refused(leg, error)
+    return None
+
+
+async def answer_line(call: Call) -> Ending | None:
+    """Answer who dialled: somebody is there; the ending when their phone cannot speak with us."""
+    leg, session = call.caller.leg, call.caller.sound.session
+    try:
+        description = session.sdp if leg.offer is None else await session.reoffer(leg.offer)
+    except MediaError as error:
+        return refused(leg, error)
+    return await pick_up(call.caller, description, lambda: call.add(CallAnswered()))
+
+
+async def call_queue(call: Call, queue: str, beside: Sound | None) -> Ending:
     """Wait in a queue as callers do, and go where it sends them."""
-    refused = await pick_up(call.caller, description, lambda: call.add(CallAnswered()))
-    return refused or await run_steps(call, (ToQueue(queue),))
+    answered = functools.partial(call.add, CallAnswered())
+    ending = await take_up(call.caller, call.services.plane, call.id, answered, beside=beside)
+    return ending or await run_steps(call, (ToQueue(queue),))
 
 
-async def call_colleague(call: Call, agent_id: str, description: bytes) -> Ending:
+async def call_colleague(call: Call, agent_id: str) -> Ending:
     """Ring another agent, who is the ACD's to reserve; while he is busy the colleague waits for him."""
     call.stage = f"dialling {agent_id}"
+    view = call.services.dispatcher.acd.agent(agent_id)
+    if view is not None and view.work is not Work.IDLE:
+        call.caller.leg.ring(status=182)  # RFC 3261 21.1.4: the colleague is not free yet
     ticket = Ticket(id=call.services.ids.new(), call_id=call.id, queue="", client="", agent=agent_id)
     with call.services.dispatcher.queued(ticket, call.how_left) as waiting:
         while True:
             match await waiting.next():
                 case OfferInHand() as in_hand:
-                    if (end := await take_colleague(call, waiting, in_hand, description)) is not None:
+                    if (end := await take_colleague(call, waiting, in_hand)) is not None:
                         return end
                 case TicketExpired(reason=reason) | TicketRefused(reason=reason):
                     return not_taken(reason)
@@ -143,7 +169,7 @@ async def call_colleague(call: Call, agent_id: str, description: bytes) -> Endin
                     raise AssertionError("no key leads away from a colleague")
 
 
-async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand, description: bytes) -> Ending | None:
+async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Ending | None:
     """Ring the colleague's phones, answer the one who dialled, and let both talk; None when it came to nothing."""
     if in_hand.withdrawn.done():
         return None
@@ -151,9 +177,8 @@ async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand, des
     if colleague is None:
         return None
     try:
-        refused = await pick_up(call.caller, description, lambda: call.add(CallAnswered()))
-        if refused is not None:
-            return refused
+        if (ending := await answer_line(call)) is not None:
+            return ending
         end = await talk(call, colleague, waiting, in_hand, music_of(call))
     finally:
         if not waiting.handed_on:
@@ -175,7 +200,7 @@ async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand, des
             raise AssertionError("nobody hands over a colleague who dialled")
 
 
-async def call_outside(call: Call, number: str, description: bytes) -> Ending:
+async def call_outside(call: Call, number: str) -> Ending:
     """Dial a number outside, answer the agent when it is answered there, and let both talk."""
     call.stage = f"dialling {number}"
     reached = await dial_outside(
@@ -184,8 +209,8 @@ async def call_outside(call: Call, number: str, description: bytes) -> Ending:
     if isinstance(reached, NotReached):
         return Ending(*not_reached(reached.outcome), reached.detail)
     try:
-        refused = await pick_up(call.caller, description, lambda: call.add(CallAnswered()))
-        return refused or await talk_outside(call, reached.party, reached.number, reached.trunk, music_of(call))
+        ending = await answer_line(call)
+        return ending or await talk_outside(call, reached.party, reached.number, reached.trunk, music_of(call))
     finally:
         reached.party.close()
 

@@ -96,6 +96,11 @@ class Sound:
         return self._session.sdp
 
     @property
+    def is_open(self) -> bool:
+        """Whether there is a session."""
+        return self._session is not None
+
+    @property
     def session(self) -> MediaSession:
         """The session. Asserts that it was opened."""
         assert self._session is not None, "the sound was not opened"

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from callcenter.calls.settings import DialRules
-from callcenter.model.states import Direction, Intent, Outcome, Side, Work
+from callcenter.model.facts import MediaMissing
+from callcenter.model.states import Direction, EndCause, Intent, Outcome, Side, Work
 from callcenter.simulation.phone import Manner, Phone, PhoneCall
 from callcenter.simulation.world import World, story, tell
 from tests.scenarios.carrier import Carrier, permit
@@ -131,8 +132,11 @@ async def test_a_colleague_who_talks_is_waited_for_and_rings_when_he_is_through(
     await second.dial("1000")
     await second.press("1")
     await world.sleep(2)
-    amy.starts_dialling("bob")
+    call = amy.starts_dialling("bob")
     await world.sleep(3)
+    assert call.leg.ringing.is_set(), "182: he is not free yet"
+    assert bob.call is not None
+    assert bob.call.leg.answered, "and it does not ring into his talk"
     await caller.hangs_up()
     await bob.is_hung_up()
     await bob.dials_code("*30")
@@ -306,6 +310,25 @@ def test_who_is_not_reached_outside_is_told_as_it_is(
     tell(told)
 
 
+def test_nobody_is_missed_for_being_silent_while_it_rings_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two minutes of ringing: who dials need not send sound before it is answered."""
+
+    async def told(world: World) -> None:
+        amy = await world.agent("amy", english=5)
+        carrier = Carrier(monkeypatch)
+        permit(world, amy=DialRules(outside=("+",)))
+        jordi = await carrier.phone(world, "+34911223344")
+        amy.starts_dialling("+34911223344")
+        await jordi.rings()
+        await world.sleep(120)
+        await jordi.answers()
+        await amy.hears(jordi)
+        await amy.hangs_up()
+        assert not any(isinstance(fact.body, MediaMissing) for fact in world.facts)
+
+    tell(told)
+
+
 def test_a_prefix_chooses_the_client_in_whose_name_is_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
     async def told(world: World) -> None:
         amy = await world.agent("amy", english=5)
@@ -320,6 +343,40 @@ def test_a_prefix_chooses_the_client_in_whose_name_is_dialled(monkeypatch: pytes
         assert carrier.dialled == [("tech", "+34911223344")]
 
     tell(told)
+
+
+# Handed over
+
+
+@story()
+async def test_whom_an_own_call_reached_can_be_given_to_another_call_and_stays_when_it_ends(world: World) -> None:
+    """What transfers build on: the other party goes, with the offer and all that is held, and hears somebody else."""
+    amy = await world.agent("amy", english=5)
+    bob = await world.agent("bob", english=1)
+    bob.manner = Manner.TAKES
+    caller = await world.phone("+14155550100")
+    await world.connect(caller, amy)
+    await amy.hold()
+    consultation = await amy.dial_beside("bob")
+    calls = {call.direction: call for call in world.house.supervisor.calls.values()}
+    first, second = calls[Direction.INBOUND], calls[Direction.INTERNAL]
+    other = second.hand_over()
+    assert other is not None
+    assert other.waiting is not None
+    assert second.hand_over() is None, "once"
+    first.caller.sound.stop()
+    await first.caller.sound.session.bridge(other.party.sound.session)
+    await world.settled()
+    assert consultation.over
+    assert world.hear_each_other(caller, bob)
+    assert (working(world, "amy"), working(world, "bob")) == (Work.HELD, Work.TALKING)
+    other.waiting.talk_ended(Side.CALLER, EndCause.HANGUP)
+    other.held.close()
+    await bob.is_hung_up()
+    await amy.hangs_up()
+    record = await world.interaction(consultation)
+    assert record.ending is not None
+    assert (record.ending.by, record.ending.cause) == (Side.SYSTEM, EndCause.TRANSFERRED)
 
 
 # Whoever leaves, whenever

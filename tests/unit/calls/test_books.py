@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from callcenter.calls.books import MAX_AWAITING_WRAP_UP, Books, closing_facts
 from callcenter.model.facts import (
     AgentLegEnded,
+    AgentTookOver,
     Body,
     CallAnswered,
     CallArrived,
@@ -16,6 +17,8 @@ from callcenter.model.facts import (
     Fact,
     OfferEnded,
     OfferMade,
+    OutsideConnected,
+    OutsideLegEnded,
     QueueLeft,
     WrapUpEnded,
 )
@@ -109,3 +112,13 @@ def test_a_call_that_ended_and_was_not_saved_is_saved_by_the_restart_and_not_end
     books.take_up(told)
     assert closing_facts(told, alive_ms=9000) == []
     assert [each.outcome for each in saved] == [Outcome.HANDLED]
+
+
+def test_a_restart_ends_the_part_of_somebody_outside_and_of_whoever_was_handed_over() -> None:
+    outside = OutsideConnected("l1", "+34911223344", "madrid")
+    told = facts(ARRIVED, CallAnswered(), outside, AgentTookOver("o9", "cas", "sales"))
+    assert [draft.body for draft in closing_facts(told, 60_000)] == [
+        AgentLegEnded("o9", "cas", Side.SYSTEM, EndCause.RESTART),
+        OutsideLegEnded("l1", Side.SYSTEM, EndCause.RESTART),
+        CallEnded(Side.SYSTEM, EndCause.RESTART, 0, "the switch was restarted", 60_000),
+    ]
