@@ -10,7 +10,7 @@ from enum import Enum
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.party import Party
-from callcenter.calls.transfer import Handover, Talk, consult_over, take_referral
+from callcenter.calls.transfer import Handover, OutsideTalk, Talk, consult_over, take_referral
 from callcenter.media.plane import Clip
 from callcenter.model.facts import CallHeld, CallResumed, OutsideConnected, OutsideLegEnded
 from callcenter.model.interaction import Ending
@@ -26,6 +26,8 @@ from callcenter.sip.uri import Uri
 # answers (each is waited for 32 s, RFC 3261 timer F; one may get lost with a connection that is made anew).
 ASK_EVERY = 15.0
 OWED = 2
+
+HANDED_OVER = Ending(Side.SYSTEM, EndCause.TRANSFERRED, 0, "whom it had reached was handed over")
 
 
 class TalkEnd(Enum):
@@ -105,6 +107,9 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     caller.sound.stop()
     await caller.sound.session.bridge(other.sound.session)
     call.add(OutsideConnected(leg_id, number, trunk))
+    now = call.outside = OutsideTalk(other, number, trunk)
+    if call.direction is not Direction.INBOUND:
+        caller.leg.on_refer = lambda referral: consult_over(call, referral)
     call.stage = f"talking to {number}"
 
     def hold_changed(party: Party) -> None:
@@ -114,10 +119,13 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     ending: Ending | None = None
     try:
         with holds(caller, other, music, hold_changed):
-            await asyncio.wait((other.leg.ended, other.sound.trouble), return_when=asyncio.FIRST_COMPLETED)
-        ending = ended_outside(other)
+            await asyncio.wait(
+                (other.leg.ended, other.sound.trouble, now.given_away), return_when=asyncio.FIRST_COMPLETED
+            )
+        ending = HANDED_OVER if now.given_away.done() else ended_outside(other)
         return ending
     finally:
+        caller.leg.on_refer = None
         left = call.how_left()
         by, cause = (ending.by, ending.cause) if ending is not None else (left.by, left.cause)
         call.add(OutsideLegEnded(leg_id, by, cause))

@@ -18,7 +18,7 @@ from callcenter.model.states import Direction, EndCause, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 
 if TYPE_CHECKING:
-    from callcenter.calls.transfer import Handover, Talk
+    from callcenter.calls.transfer import Handover, OutsideTalk, Talk
 
 # A script that is left without a word, and nothing else has ended.
 LEFT_OPEN = Ending(Side.SYSTEM, EndCause.ERROR, 500, "the script left no ending")
@@ -92,6 +92,7 @@ class Call:
         # With whom the caller talks; an agent who handed them over, until it is known how that goes; and until that
         # phone has hung up.
         self.talk: Talk | None = None
+        self.outside: OutsideTalk | None = None
         self.handover: Handover | None = None
         self.parting: Handover | None = None
         self.since = services.clock.monotonic()

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from callcenter.calls.call import Call
 from callcenter.calls.dialled import Colleague, Line, Outside
-from callcenter.calls.putting_through import put_through
+from callcenter.calls.putting_through import put_through, take_over_outside
 from callcenter.calls.queueing import FlowedOut, HandedOver, take_over, wait_in_queue
 from callcenter.calls.settings import (
     AskHours,
@@ -29,7 +29,7 @@ from callcenter.calls.steps.branch import choose_case, door
 from callcenter.calls.steps.collect import Collected, collect
 from callcenter.calls.steps.language import customers_language, speak
 from callcenter.calls.steps.menu import ask, choose
-from callcenter.calls.transfer import NOT_REACHED, STATUSES, Handover, OurNumber
+from callcenter.calls.transfer import NOT_REACHED, STATUSES, Handover, OurNumber, OutsideTalk
 from callcenter.model.facts import FlowEntered
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
@@ -151,6 +151,8 @@ async def follow(call: Call, step: ToQueue) -> Outcome:
                 end = await take_over(call, step, handover.consulted)
             case Colleague(agent=agent):
                 end = await wait_in_queue(call, replace(step, keep_place=True), agent)
+            case Outside() if (there := consulted_outside(handover)) is not None:
+                end = await take_over_outside(call, handover, there, step.queue)
             case Outside(number=outside):
                 end = await put_through(call, handover, outside, step.queue)
             case _:
@@ -160,6 +162,11 @@ async def follow(call: Call, step: ToQueue) -> Outcome:
             if isinstance(end, FlowedOut):
                 return GoAway((replace(step, keep_place=True),))
     return end if isinstance(end, Ending) else flowed_out(call, step, end)
+
+
+def consulted_outside(handover: Handover) -> OutsideTalk | None:
+    """Somebody outside whom the agent has spoken to before."""
+    return handover.consulted.outside if handover.consulted is not None else None
 
 
 async def back_to_agent(call: Call, step: ToQueue, handover: Handover, why: str) -> Ending | FlowedOut | HandedOver:

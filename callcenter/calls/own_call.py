@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from callcenter.acd.events import Ticket, TicketExpired, TicketRefused
-from callcenter.calls.bridge import TalkEnd, talk, talk_outside
+from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk, talk_outside
 from callcenter.calls.call import Call
 from callcenter.calls.dialled import Colleague, Destination, Forbidden, Line, Outside, destination, home_of
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
@@ -185,7 +185,7 @@ async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand) -> 
             colleague.close()
     match end:
         case TalkEnd.GIVEN_AWAY:
-            return Ending(Side.SYSTEM, EndCause.TRANSFERRED, 0, "the colleague was handed over")
+            return HANDED_OVER
         case TalkEnd.AGENT_HUNG_UP | TalkEnd.NEVER_BEGAN:
             waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
             return Ending(Side.AGENT, EndCause.AGENT_HANGUP)
@@ -212,7 +212,8 @@ async def call_outside(call: Call, number: str) -> Ending:
         ending = await answer_line(call)
         return ending or await talk_outside(call, reached.party, reached.number, reached.trunk, music_of(call))
     finally:
-        reached.party.close()
+        if call.outside is None or not call.outside.given_away.done():
+            reached.party.close()
 
 
 def music_of(call: Call) -> Sequence[Clip]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from callcenter.calls.bridge import talk_outside
 from callcenter.calls.call import Call
-from callcenter.calls.outside import NotReached, dial_outside
+from callcenter.calls.outside import NotReached, Reached, dial_outside
 from callcenter.calls.queueing import FlowedOut
-from callcenter.calls.transfer import Handover
+from callcenter.calls.transfer import Handover, OutsideTalk
+from callcenter.media.plane import Clip
 from callcenter.model.interaction import Ending
 from callcenter.signaling.outcome import Busy, Declined, NoAnswer
 
@@ -38,6 +40,20 @@ async def put_through(call: Call, handover: Handover, number: str, queue: str) -
                 return FlowedOut(reason="no_answer")
             case _:
                 return FlowedOut(reason=reached.detail)
+    return await talk_there(call, handover, reached, music)
+
+
+async def take_over_outside(call: Call, handover: Handover, consulted: OutsideTalk, queue: str) -> Ending | FlowedOut:
+    """Go on with somebody outside whom the agent has consulted, out of that call into this one."""
+    if not consulted.lasts:
+        return FlowedOut(reason="declined")
+    consulted.given_away.set_result(None)
+    music = call.settings.prompts.music(call.settings.treatments[queue].music)
+    return await talk_there(call, handover, Reached(consulted.party, consulted.trunk, consulted.number), music)
+
+
+async def talk_there(call: Call, handover: Handover, reached: Reached, music: Sequence[Clip]) -> Ending:
+    """Let both talk, and part."""
     handover.done()
     try:
         return await talk_outside(call, reached.party, reached.number, reached.trunk, music)

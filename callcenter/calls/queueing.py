@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from callcenter.acd.events import DeviceChanged, Ticket
-from callcenter.calls.bridge import TalkEnd, talk
+from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk
 from callcenter.calls.call import Call, Line
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
 from callcenter.calls.heard import watch_agent
@@ -149,7 +149,7 @@ async def converse(
             await call.caller.sound.session.unbridge()
             return end
         case TalkEnd.GIVEN_AWAY:
-            return Ending(Side.SYSTEM, EndCause.TRANSFERRED, 0, "the agent was handed over")
+            return HANDED_OVER
         case TalkEnd.AGENT_HUNG_UP:
             waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
             return Ending(Side.AGENT, EndCause.AGENT_HANGUP)

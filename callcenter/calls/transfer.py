@@ -81,6 +81,21 @@ class Talk:
         return self._waiting.hand_on()
 
 
+class OutsideTalk:
+    """A talk with somebody outside, at ``number`` by ``trunk``; ``given_away`` is done when another call takes them."""
+
+    def __init__(self, party: Party, number: str, trunk: str) -> None:
+        self.party = party
+        self.number = number
+        self.trunk = trunk
+        self.given_away: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def lasts(self) -> bool:
+        """Whether both are still there, and in this call."""
+        return self.party.leg.ending is None and not self.given_away.done()
+
+
 class Handover:
     """A caller between the agent who hands them over and the one who takes them.
 
@@ -205,6 +220,9 @@ def _consulted_in(call: Call, agent_id: str, consulted: Call | None, leg: Leg) -
     """Whom the agent has consulted, in a call of the own: the only one whose place may be taken."""
     if consulted is None or consulted is call or consulted.agent != agent_id or consulted.caller.leg is not leg:
         return Forbidden(403, "would take the place of somebody in a call of others")
+    outside = consulted.outside
+    if outside is not None and outside.lasts:
+        return Outside(call.client.id, outside.number)
     if consulted.talk is None:
         return Forbidden(480, "nobody has answered there")
     colleague = consulted.talk.agent_id

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -13,7 +13,7 @@ from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, DialRules
 from callcenter.calls.sound import Sound
 from callcenter.model.facts import CallTransferred, OutsideLegEnded
-from callcenter.model.states import Outcome, Side, TransferTo
+from callcenter.model.states import Outcome, Side, TransferKind, TransferTo
 from callcenter.signaling.outcome import Answered
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import PORT, SWITCH, World, story
@@ -25,7 +25,8 @@ from tests.scenarios.test_transfer import bodies, talking
 EXPERT = "+14155550199"
 
 
-def by_a_carrier(world: World, *phones: Phone) -> AbstractContextManager[object]:
+@contextmanager
+def by_a_carrier(world: World, *phones: Phone) -> Iterator[None]:
     """A carrier that reaches these phones by their numbers, and nobody else; amy may dial there."""
     settings = world.house.services.settings
     world.house.services.settings = replace(settings, may_dial={"amy": DialRules(outside=("+1415",))})
@@ -61,7 +62,11 @@ def by_a_carrier(world: World, *phones: Phone) -> AbstractContextManager[object]
         party.close()
         return NotReached(outcome, "the carrier says so", ("carrier",))
 
-    return patch("callcenter.calls.putting_through.dial_outside", dial)
+    with (
+        patch("callcenter.calls.putting_through.dial_outside", dial),
+        patch("callcenter.calls.own_call.dial_outside", dial),
+    ):
+        yield
 
 
 @story()
@@ -87,6 +92,38 @@ async def test_caller_is_put_through_to_somebody_outside(world: World) -> None:
     assert (outside.number, outside.trunk) == (EXPERT, "carrier")
     assert 19_000 < outside.talk_ms < 23_000
     assert bodies(world, OutsideLegEnded)
+
+
+@story()
+async def test_agent_asks_somebody_outside_first_and_then_puts_both_through(world: World) -> None:
+    await attended(world, by_the_second_line=False)
+
+
+@story()
+async def test_agent_whose_phone_refers_by_the_call_to_the_outside_puts_both_through_too(world: World) -> None:
+    await attended(world, by_the_second_line=True)
+
+
+async def attended(world: World, *, by_the_second_line: bool) -> None:
+    """Amy asks somebody outside while the caller holds, and leaves the two to each other."""
+    call, caller, amy, _ = await talking(world)
+    expert = await world.phone(EXPERT)
+    with by_a_carrier(world, expert):
+        await amy.hold()
+        world.loop.call_later(1.0, expert.picks_up)
+        await amy.dial_beside(EXPERT)
+        await world.sleep(3)
+        amy.joins_both(by_the_second_line=by_the_second_line)
+        await caller.hears(expert)
+        assert world.hear_each_other(caller, expert)
+        await amy.is_hung_up()
+        await world.settled()
+        assert amy.beside is None
+        await caller.hangs_up()
+        await expert.is_hung_up()
+    saved = await world.interaction(call)
+    (transfer,), (outside,) = saved.transfers, saved.outside
+    assert (transfer.kind, transfer.to, outside.number) == (TransferKind.ATTENDED, TransferTo.OUTSIDE, EXPERT)
 
 
 @story()
