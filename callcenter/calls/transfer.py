@@ -99,10 +99,9 @@ class OutsideTalk:
 class Handover:
     """A caller between the agent who hands them over and the one who takes them.
 
-    ``consulted`` is the call in which the agent has spoken to them before, if any.
-
     The agent's part of the call is over; the phone may stay, to hear how it goes, and be given the caller back. As long
-    as it does nobody else is offered to the agent. Nothing here waits, and :meth:`close` may be called twice.
+    as it does nobody else is offered to the agent. ``consulted`` is the call in which the agent has spoken to them
+    before, if any. Only :meth:`stays` waits; :meth:`close` may be called twice.
     """
 
     def __init__(
@@ -162,9 +161,8 @@ class Handover:
     def failed(self, status: int, detail: str) -> None:
         """Nobody took the caller."""
         self._referral.progress(status)
-        self._call.add(
-            TransferFailed(self._offer.id, self.agent_id, told_of(self.destination)[1], status, detail),
-        )
+        _, target = told_of(self.destination)
+        self._call.add(TransferFailed(self._offer.id, self.agent_id, target, status, detail))
 
     def wants_back(self) -> None:
         """Let the caller be offered to the agent again, who waits for it with the phone in the hand."""
