@@ -186,6 +186,7 @@ class House:
             interactions=storage.interactions,
             publisher=edges.publisher,
             trunks=self.trunks,
+            call_of=self.supervisor.call_of,
         )
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons)
@@ -304,12 +305,14 @@ class House:
         return user
 
     def _invited(self, leg: Leg) -> None:
-        if leg.trunk:
+        if leg.replaces is not None:
+            # Nobody takes the place of somebody in a call of ours from outside of it; agents hand over by REFER.
+            leg.reject(403)
+        elif leg.trunk:
             # Whoever comes by a trunk reaches the numbers that are dialled in, and nothing that only agents may.
             if self.trunks.take(leg):
                 self.front_door.take(leg)
-            return
-        if not self.feature_codes.take(leg) and not self.own_calls.take(leg):
+        elif not self.feature_codes.take(leg) and not self.own_calls.take(leg):
             self.front_door.take(leg)
 
     def _is_for_ours(self, dialled: str) -> bool:

@@ -18,16 +18,17 @@ from callcenter.model.facts import Fact, body_to_dict
 from callcenter.model.states import Direction
 
 # Keys whose values are a caller's number: the last four digits are masked.
-NUMBER_KEYS = frozenset({"from_number", "number", "ani"})
+NUMBER_KEYS = frozenset({"from_number", "number", "ani", "diverted_number", "target"})
 # Keys whose values never leave the process.
 SECRET_KEYS = frozenset({"password", "token", "authorization", "proxy_authorization", "ha1", "secret"})
 # Names and keys that a log does not need of a caller.
-PERSONAL_KEYS = frozenset({"from_name"})
+PERSONAL_KEYS = frozenset({"from_name", "diverted_name"})
 
 # Facts that are worth a line at ``info``; the others stand at ``debug``.
 LOUD = frozenset(
     {"SwitchStarted", "SwitchStopped", "ConfigReloaded", "DrainBegan", "DrainEnded"}
     | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected", "AgentTookOver", "OutsideConnected"}
+    | {"CallTransferred", "TransferFailed"}
     | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
     | {"TrunkStateChanged", "TrunkTried"}
 )

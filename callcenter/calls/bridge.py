@@ -10,12 +10,14 @@ from enum import Enum
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.party import Party
+from callcenter.calls.transfer import Handover, OutsideTalk, Talk, consult_over, take_referral
 from callcenter.media.plane import Clip
 from callcenter.model.facts import CallHeld, CallResumed, OutsideConnected, OutsideLegEnded
 from callcenter.model.interaction import Ending
-from callcenter.model.states import EndCause, Side
+from callcenter.model.states import Direction, EndCause, Side
 from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import EndedBy
+from callcenter.signaling.referral import Referral
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.registrar import Binding
 from callcenter.sip.uri import Uri
@@ -35,18 +37,40 @@ class TalkEnd(Enum):
     AGENT_LOST = "agent lost"
     TOO_LATE = "too late"
     NEVER_BEGAN = "never began"
-    HANDED_OVER = "handed over"
+    GIVEN_AWAY = "given away"
 
 
-async def talk(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand, music: Sequence[Clip]) -> TalkEnd:
-    """Bridge both parties until the agent's side ends. The caller's hang-up leaves this block from outside."""
+async def talk(
+    call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand, music: Sequence[Clip]
+) -> TalkEnd | Handover:
+    """Bridge both parties until the agent's side ends, or hands the caller over.
+
+    The caller's hang-up leaves this block from outside.
+    """
     caller, offer = call.caller, in_hand.offer
     caller.sound.stop()
     await caller.sound.session.bridge(agent.sound.session)
     if agent.leg.ending is not None:
         return TalkEnd.NEVER_BEGAN
     waiting.connected(offer)
+    if call.handover is not None:
+        call.handover.done()
     call.stage = f"talking to {offer.agent_id}"
+
+    handed_over: asyncio.Future[Handover] = asyncio.get_running_loop().create_future()
+
+    def referred(referral: Referral, consulted: Call | None = None) -> None:
+        handover = take_referral(call, offer, agent, referral, consulted)
+        if handover is not None:
+            call.handover = handover
+            handed_over.set_result(handover)
+
+    now = call.talk = Talk(in_hand, agent, waiting, referred)
+    if call.direction is Direction.INBOUND:
+        agent.leg.on_refer = referred
+    else:
+        # Colleagues hand nobody over who is one of us; who consults them may, by either of the two calls.
+        caller.leg.on_refer = lambda referral: consult_over(call, referral)
     missed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def look_after_holder() -> None:
@@ -58,13 +82,18 @@ async def talk(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand,
     try:
         with holds(caller, agent, music, lambda party: waiting.hold_changed(offer, party.side, holds=party.holds)):
             await asyncio.wait(
-                (agent.leg.ended, agent.sound.trouble, in_hand.withdrawn, missed, call.handed_over),
+                (agent.leg.ended, agent.sound.trouble, in_hand.withdrawn, missed, handed_over, now.given_away),
                 return_when=asyncio.FIRST_COMPLETED,
             )
     finally:
         beside.cancel()
-    if call.handed_over.done():
-        return TalkEnd.HANDED_OVER
+        agent.leg.on_refer = caller.leg.on_refer = None
+        call.talk = None
+    if now.given_away.done():
+        return TalkEnd.GIVEN_AWAY
+    if handed_over.done():
+        # First of all: a phone may hang up in the moment in which it has asked for the transfer.
+        return handed_over.result()
     if in_hand.withdrawn.done():
         return TalkEnd.TOO_LATE
     if agent.leg.ended.done() and agent.leg.ended.result().by is EndedBy.PEER:
@@ -78,6 +107,9 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     caller.sound.stop()
     await caller.sound.session.bridge(other.sound.session)
     call.add(OutsideConnected(leg_id, number, trunk))
+    now = call.outside = OutsideTalk(other, number, trunk)
+    if call.direction is not Direction.INBOUND:
+        caller.leg.on_refer = lambda referral: consult_over(call, referral)
     call.stage = f"talking to {number}"
 
     def hold_changed(party: Party) -> None:
@@ -88,11 +120,12 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     try:
         with holds(caller, other, music, hold_changed):
             await asyncio.wait(
-                (other.leg.ended, other.sound.trouble, call.handed_over), return_when=asyncio.FIRST_COMPLETED
+                (other.leg.ended, other.sound.trouble, now.given_away), return_when=asyncio.FIRST_COMPLETED
             )
-        ending = HANDED_OVER if call.handed_over.done() else ended_outside(other)
+        ending = HANDED_OVER if now.given_away.done() else ended_outside(other)
         return ending
     finally:
+        caller.leg.on_refer = None
         left = call.how_left()
         by, cause = (ending.by, ending.cause) if ending is not None else (left.by, left.cause)
         call.add(OutsideLegEnded(leg_id, by, cause))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from callcenter.calls.dispatcher import HowLeft, OfferInHand, Waiting
+from callcenter.calls.dispatcher import HowLeft
 from callcenter.calls.party import Party
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Number
@@ -18,6 +16,9 @@ from callcenter.model.facts import Body, CallEnded, LanguageChosen
 from callcenter.model.interaction import Ending
 from callcenter.model.states import Direction, EndCause, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
+
+if TYPE_CHECKING:
+    from callcenter.calls.transfer import Handover, OutsideTalk, Talk
 
 # A script that is left without a word, and nothing else has ended.
 LEFT_OPEN = Ending(Side.SYSTEM, EndCause.ERROR, 500, "the script left no ending")
@@ -56,22 +57,6 @@ class Line:
     told: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OtherSide:
-    """Whom a call of an agent's own reached.
-
-    ``held`` is closed when they part: it gives back the party, and the place with the ACD. A colleague came by the
-    offer ``in_hand``, whose end ``waiting`` is told; somebody outside is at ``number``, by ``trunk``.
-    """
-
-    party: Party
-    held: ExitStack
-    waiting: Waiting | None = None
-    in_hand: OfferInHand | None = None
-    number: str = ""
-    trunk: str = ""
-
-
 class Call:
     """One call. Its script acquires; :meth:`close` gives everything back without waiting.
 
@@ -104,9 +89,12 @@ class Call:
         self.known = CallerKnown()
         self.line: Line | None = None
         self.ending: Ending | None = None
-        # Whom a call of an agent's own reached, and whether they were handed over to another call.
-        self.other: OtherSide | None = None
-        self.handed_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # With whom the caller talks; an agent who handed them over, until it is known how that goes; and until that
+        # phone has hung up.
+        self.talk: Talk | None = None
+        self.outside: OutsideTalk | None = None
+        self.handover: Handover | None = None
+        self.parting: Handover | None = None
         self.since = services.clock.monotonic()
         self.stage = "arriving"
 
@@ -155,17 +143,6 @@ class Call:
             self.add(LanguageChosen(client.language))
         return True
 
-    def hand_over(self) -> OtherSide | None:
-        """Give whom this call reached to another call, whose they are to part with; None when there is nobody.
-
-        Never waits. This call ends by it.
-        """
-        other, self.other = self.other, None
-        if other is None or self.handed_over.done():
-            return None
-        self.handed_over.set_result(None)
-        return OtherSide(other.party, other.held.pop_all(), other.waiting, other.in_hand, other.number, other.trunk)
-
     def end(self, ending: Ending) -> None:
         """Note who ended the call and why; the first word counts."""
         if self.ending is None:
@@ -190,6 +167,9 @@ class Call:
         ending = self.ending or self.ended_outside() or LEFT_OPEN
         self.caller.leg.hangup(status=ending.sip_status or None, reason=ending.detail or None)
         self.caller.close()
+        for handover in (self.handover, self.parting):
+            if handover is not None:
+                handover.close()
         # Told through the dispatcher, so that it stands behind the end of the visit and of the agent's leg.
         self.services.dispatcher.note(CallEnded(ending.by, ending.cause, ending.sip_status, ending.detail), self.id)
 

@@ -25,6 +25,7 @@ from callcenter.acd.events import (
     OwnCallEnded,
     Resumed,
     TalkEnded,
+    TalkMoved,
     Ticket,
     TicketExpired,
     TicketRefused,
@@ -72,6 +73,8 @@ class Waiting:
         self.ticket = ticket
         self._tell = tell
         self._news: asyncio.Queue[OfferInHand | TicketExpired | TicketRefused | LeftByKey] = asyncio.Queue()
+        # Whether another call goes on with the agent who took the offer.
+        self.handed_on = False
         self._in_hand: OfferInHand | None = None
         self._taken: Offer | None = None
 
@@ -109,6 +112,13 @@ class Waiting:
     def too_late(self) -> None:
         """The ACD took the offer back in the moment of the pick-up: its word counts, the caller keeps the place."""
         self.talk_ended(Side.SYSTEM, EndCause.CANCELLED)
+
+    def hand_on(self) -> Waiting:
+        """The talk as another call has it from now on: this one tells nothing of it any more."""
+        other = Waiting(self.ticket, self._tell)
+        other._taken, self._taken = self._taken, None
+        self.handed_on = True
+        return other
 
     def leave_by_key(self, key: str) -> None:
         """The caller would rather have what a key stands for. An agent's phone that rings for them stops."""
@@ -187,6 +197,21 @@ class Dispatcher:
             waiting.leave(left.outcome, left.reason)
             waiting.talk_ended(left.by, left.cause)
             del self._waiting[ticket.id]
+
+    @contextmanager
+    def taken_over(
+        self, waiting: Waiting, offer: Offer, queue: str, how_left: Callable[[], HowLeft]
+    ) -> Iterator[Waiting]:
+        """A talk that was begun in another call, held while the block lasts; ``offer`` is as this call has it.
+
+        The agent owes what ``queue`` asks. However the block is left, the talk ends.
+        """
+        self.tell(TalkMoved(offer.id, offer.call_id, queue))
+        try:
+            yield waiting
+        finally:
+            left = how_left()
+            waiting.talk_ended(left.by, left.cause)
 
     @contextmanager
     def own_call(self, agent_id: str, call_id: str) -> Iterator[None]:

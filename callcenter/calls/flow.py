@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from callcenter.calls.call import Call
-from callcenter.calls.queueing import FlowedOut, wait_in_queue
+from callcenter.calls.dialled import Colleague, Line, Outside
+from callcenter.calls.putting_through import put_through, take_over_outside
+from callcenter.calls.queueing import FlowedOut, HandedOver, take_over, wait_in_queue
 from callcenter.calls.settings import (
     AskHours,
     Branch,
@@ -27,6 +29,7 @@ from callcenter.calls.steps.branch import choose_case, door
 from callcenter.calls.steps.collect import Collected, collect
 from callcenter.calls.steps.language import customers_language, speak
 from callcenter.calls.steps.menu import ask, choose
+from callcenter.calls.transfer import NOT_REACHED, STATUSES, Handover, OurNumber, OutsideTalk
 from callcenter.model.facts import FlowEntered
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
@@ -114,16 +117,71 @@ async def run_step(call: Call, step: Step) -> Outcome:
             match await wait_in_queue(call, step):
                 case Ending() as ending:
                     return ending
-                case FlowedOut(action=action, key=""):
-                    return after_queue(call, step, action)
-                case FlowedOut(key=key):
-                    return GoOn(step.keys[key])
+                case FlowedOut() as end:
+                    return flowed_out(call, step, end)
+                case HandedOver(step=step):
+                    return await follow(call, step)
         case Hangup():
             if step.prompt is not None:
                 await call.caller.sound.say(call.prompt(step.prompt), barge_in=False)
             return Ending(Side.SYSTEM, EndCause.FLOW_ENDED)
         case _:
             assert_never(step)
+
+
+async def follow(call: Call, step: ToQueue) -> Outcome:
+    """Put the caller through to where an agent handed them over, out of the talk that ``step`` led to.
+
+    Queues and numbers take anybody. When a colleague or somebody outside does not, the caller goes back to the agent if
+    that phone is still there, else to the queue where they were, with the place kept.
+    """
+    end: Ending | FlowedOut | HandedOver = HandedOver(step)
+    while isinstance(end, HandedOver):
+        step, handover = end.step, call.handover
+        assert handover is not None, "nobody handed the caller over"
+        call.stage = f"handed over by {handover.agent_id}"
+        match handover.destination:
+            case Line(queue=queue):
+                handover.done()
+                return GoAway((ToQueue(queue, keep_place=True),))
+            case OurNumber(number=number):
+                handover.done()
+                return GoAway(enter(call, number.flow))
+            case Colleague() if handover.consulted is not None:
+                end = await take_over(call, step, handover.consulted)
+            case Colleague(agent=agent):
+                end = await wait_in_queue(call, replace(step, keep_place=True), agent)
+            case Outside() if (there := consulted_outside(handover)) is not None:
+                end = await take_over_outside(call, handover, there, step.queue)
+            case Outside(number=outside):
+                end = await put_through(call, handover, outside, step.queue)
+            case _:
+                assert_never(handover.destination)
+        if isinstance(end, FlowedOut) and call.handover is not None:
+            end = await back_to_agent(call, step, call.handover, end.reason)
+            if isinstance(end, FlowedOut):
+                return GoAway((replace(step, keep_place=True),))
+    return end if isinstance(end, Ending) else flowed_out(call, step, end)
+
+
+def consulted_outside(handover: Handover) -> OutsideTalk | None:
+    """Somebody outside whom the agent has spoken to before."""
+    return handover.consulted.outside if handover.consulted is not None else None
+
+
+async def back_to_agent(call: Call, step: ToQueue, handover: Handover, why: str) -> Ending | FlowedOut | HandedOver:
+    """Nobody took the caller, who goes back to the agent if that phone is still there; FlowedOut when it is not."""
+    end: Ending | FlowedOut | HandedOver = FlowedOut()
+    handover.failed(STATUSES.get(why, NOT_REACHED), why)
+    music = call.settings.prompts.music(call.settings.treatments[step.queue].music)
+    with call.caller.sound.playing(music, loop=True):
+        stays = await handover.stays()
+    if stays:
+        end = await wait_in_queue(call, replace(step, keep_place=True), handover.agent_id)
+    if call.handover is handover:
+        handover.close()
+        call.handover = None
+    return end
 
 
 def after_collect(step: Collect, collected: Collected) -> Outcome:
@@ -139,6 +197,11 @@ def after_collect(step: Collect, collected: Collected) -> Outcome:
             return GoAway((Hangup(step.goodbye),), f"nothing entered at {step.id}")
         case _:
             assert_never(collected)
+
+
+def flowed_out(call: Call, step: ToQueue, end: FlowedOut) -> Outcome:
+    """What follows when no agent took the caller: the steps of the key by which they left, or of the queue."""
+    return GoOn(step.keys[end.key]) if end.key else after_queue(call, step, end.action)
 
 
 def after_queue(call: Call, step: ToQueue, action: str) -> Outcome:

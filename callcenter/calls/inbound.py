@@ -18,10 +18,12 @@ from callcenter.model.facts import CallAnswered, CallArrived
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
 from callcenter.signaling.leg import Leg
+from callcenter.sip.diversion import Diverted
 from callcenter.sip.endpoint import Refusal
 
 RETRY_AFTER = 5
 NOBODY = Refusal(404)
+NOT_DIVERTED = Diverted("", "", "")
 
 
 class FrontDoor:
@@ -50,6 +52,7 @@ class FrontDoor:
         number = settings.find_number(leg.dialled)
         assert number is not None, "refused"
         call = Call(self._services.ids.call(), settings.clients[number.client], number, leg, self._services)
+        diverted = leg.diverted[0] if leg.diverted else NOT_DIVERTED
         call.add(
             CallArrived(
                 client=call.client.id,
@@ -61,6 +64,9 @@ class FrontDoor:
                 source=str(leg.flow.remote),
                 sip_call_id=leg.sip_call_id,
                 trunk=leg.trunk,
+                diverted_number=diverted.number,
+                diverted_name=diverted.name,
+                diverted_why=diverted.why,
             )
         )
         self._supervisor.start(call, inbound)

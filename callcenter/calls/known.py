@@ -16,7 +16,12 @@ RECENT_INTERACTIONS = 5
 
 
 async def look_up_number(call: Call) -> None:
-    """Ask who has the caller's number; without an answer in time the caller is unknown."""
+    """Ask who has the caller's number; without an answer in time the caller is unknown.
+
+    Who withholds the number is not looked for by it either: the name on the agent's screen would tell as much.
+    """
+    if call.caller.leg.withheld:
+        return
     services, client = call.services, call.client.id
     recent: list[dict[str, Any]] = []
     try:

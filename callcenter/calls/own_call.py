@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Sequence
-from contextlib import ExitStack
 
 import structlog
 
 from callcenter.acd.events import Ticket, TicketExpired, TicketRefused
 from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk, talk_outside
-from callcenter.calls.call import Call, OtherSide
+from callcenter.calls.call import Call
 from callcenter.calls.dialled import Colleague, Destination, Forbidden, Line, Outside, destination, home_of
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
 from callcenter.calls.flow import run_steps
@@ -24,6 +23,7 @@ from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Number, ToQueue
 from callcenter.calls.sound import Sound
 from callcenter.calls.supervisor import Script, Supervisor
+from callcenter.calls.transfer import Handover
 from callcenter.media.plane import Clip, MediaError
 from callcenter.model.facts import CallAnswered, CallArrived
 from callcenter.model.interaction import Ending
@@ -161,12 +161,11 @@ async def call_colleague(call: Call, agent_id: str) -> Ending:
     if view is not None and view.work is not Work.IDLE:
         call.caller.leg.ring(status=182)  # RFC 3261 21.1.4: the colleague is not free yet
     ticket = Ticket(id=call.services.ids.new(), call_id=call.id, queue="", client="", agent=agent_id)
-    with ExitStack() as held:
-        waiting = held.enter_context(call.services.dispatcher.queued(ticket, call.how_left))
+    with call.services.dispatcher.queued(ticket, call.how_left) as waiting:
         while True:
             match await waiting.next():
                 case OfferInHand() as in_hand:
-                    if (end := await take_colleague(call, waiting, in_hand, held)) is not None:
+                    if (end := await take_colleague(call, waiting, in_hand)) is not None:
                         return end
                 case TicketExpired(reason=reason) | TicketRefused(reason=reason):
                     return not_taken(reason)
@@ -174,19 +173,22 @@ async def call_colleague(call: Call, agent_id: str) -> Ending:
                     raise AssertionError("no key leads away from a colleague")
 
 
-async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand, held: ExitStack) -> Ending | None:
+async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Ending | None:
     """Ring the colleague's phones, answer the one who dialled, and let both talk; None when it came to nothing."""
     if in_hand.withdrawn.done():
         return None
     colleague = await ring_agent(call, waiting, in_hand, call.caller.leg.ring)
     if colleague is None:
         return None
-    held.callback(colleague.close)
-    if (ending := await answer_line(call)) is not None:
-        return ending
-    call.other = OtherSide(colleague, held, waiting, in_hand)
-    match await talk(call, colleague, waiting, in_hand, music_of(call)):
-        case TalkEnd.HANDED_OVER:
+    try:
+        if (ending := await answer_line(call)) is not None:
+            return ending
+        end = await talk(call, colleague, waiting, in_hand, music_of(call))
+    finally:
+        if not waiting.handed_on:
+            colleague.close()
+    match end:
+        case TalkEnd.GIVEN_AWAY:
             return HANDED_OVER
         case TalkEnd.AGENT_HUNG_UP | TalkEnd.NEVER_BEGAN:
             waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
@@ -198,6 +200,8 @@ async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand, hel
             tell_phone_lost(call, in_hand.offer.agent_id)
             waiting.talk_ended(Side.SYSTEM, EndCause.MEDIA_TIMEOUT)
             return Ending(Side.SYSTEM, EndCause.MEDIA_TIMEOUT, 0, "the colleague's phone was lost")
+        case Handover():
+            raise AssertionError("nobody hands over a colleague who dialled")
 
 
 async def call_outside(call: Call, number: str) -> Ending:
@@ -218,12 +222,12 @@ async def call_outside(call: Call, number: str) -> Ending:
     )
     if isinstance(reached, NotReached):
         return Ending(*not_reached(reached.outcome), reached.detail)
-    with ExitStack() as held:
-        held.callback(reached.party.close)
-        if (ending := await answer_line(call, told)) is not None:
-            return ending
-        call.other = OtherSide(reached.party, held, number=reached.number, trunk=reached.trunk)
-        return await talk_outside(call, reached.party, reached.number, reached.trunk, music_of(call))
+    try:
+        ending = await answer_line(call, told)
+        return ending or await talk_outside(call, reached.party, reached.number, reached.trunk, music_of(call))
+    finally:
+        if call.outside is None or not call.outside.given_away.done():
+            reached.party.close()
 
 
 def music_of(call: Call) -> Sequence[Clip]:

@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from callcenter.acd.events import DeviceChanged, Ticket
-from callcenter.calls.bridge import TalkEnd, talk
+from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk
 from callcenter.calls.call import Call, Line
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
+from callcenter.calls.heard import watch_agent
+from callcenter.calls.party import Party
 from callcenter.calls.ringing import ring_agent
+from callcenter.calls.screen_pop import SentPop
 from callcenter.calls.settings import ToQueue
+from callcenter.calls.transfer import Handover
 from callcenter.calls.waiting_room import WaitingRoom
 from callcenter.media.plane import Clip
 from callcenter.model.facts import DigitsEntered
 from callcenter.model.interaction import Ending
-from callcenter.model.states import Device, EndCause, Side
+from callcenter.model.states import Device, EndCause, OfferResult, Side, VisitOutcome
+
+# The priority of a caller who is put through to one agent: before all whom others can take too.
+FOR_ONE_ALONE = 100
+# Seconds until somebody who was free a moment ago must be offered the caller who is put through to them.
+PATIENCE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class FlowedOut:
     """The queue gave the caller back; ``action`` is what it says comes after (a flow's name, ``continue``, nothing).
 
-    ``key`` is the one by which the caller left, if they did.
+    ``key`` is the one by which the caller left, if they did; else ``reason`` says in a word why.
     """
 
     action: str = ""
     key: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """The agent handed the caller over, out of the talk that ``step`` led to: see the call's hand-over."""
+
+    step: ToQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +52,8 @@ class AgentLost:
     """The agent's phone was lost in the talk."""
 
 
-async def wait_in_queue(call: Call, step: ToQueue) -> Ending | FlowedOut:
-    """Wait for an agent and talk.
+async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | FlowedOut | HandedOver:
+    """Wait for an agent and talk; for one ``agent`` alone, when they are named, and not for long.
 
     An agent whose phone is lost in the talk does not cost the caller the call: they wait again, on their old place.
     """
@@ -49,34 +67,48 @@ async def wait_in_queue(call: Call, step: ToQueue) -> Ending | FlowedOut:
             call_id=call.id,
             queue=step.queue,
             client=call.client.id,
-            priority=step.priority,
+            priority=FOR_ONE_ALONE if agent else step.priority,
             first_joined=call.line.first_joined,
+            agent=agent,
         )
         with services.dispatcher.queued(ticket, call.how_left) as waiting:
+            if call.handover is not None and call.handover.agent_id == agent:
+                call.handover.wants_back()
             end = await serve(call, step, waiting)
         if not isinstance(end, AgentLost):
             return end
+        agent = ""
 
 
-async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedOut | AgentLost:
+async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedOut | HandedOver | AgentLost:
     """Take offers, until an agent has talked or the place is lost; meanwhile the caller sits in the waiting room."""
     treatment = call.settings.treatments[step.queue]
     music = call.settings.prompts.music(treatment.music)
+    # Who is put through to somebody stands in no line.
+    one_alone = bool(waiting.ticket.agent)
+    announce, keys = (None, {}) if one_alone else (treatment.announce, step.keys)
 
     def pressed(key: str) -> None:
         call.add(DigitsEntered(step.queue, key, valid=True))
         waiting.leave_by_key(key)
 
-    room = WaitingRoom(call, waiting.ticket.id, music, treatment.announce, step.keys, pressed)
+    room = WaitingRoom(call, waiting.ticket.id, music, announce, keys, pressed)
     room.enter()
     try:
         while True:
-            news = await waiting.next()
+            try:
+                async with asyncio.timeout(PATIENCE if one_alone else None):
+                    news = await waiting.next()
+            except TimeoutError:
+                waiting.leave(VisitOutcome.FLOWED_OUT, "timeout")
+                return FlowedOut(reason="timeout")
             if isinstance(news, LeftByKey):
                 return FlowedOut(key=news.key)
             if not isinstance(news, OfferInHand):
-                return FlowedOut(news.action)
+                return FlowedOut(news.action, reason=news.reason)
             end = await take_offer(call, waiting, news, room, music)
+            if isinstance(end, Handover):
+                return HandedOver(step)
             if end is not None:
                 return end
     finally:
@@ -85,20 +117,39 @@ async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedO
 
 async def take_offer(
     call: Call, waiting: Waiting, in_hand: OfferInHand, room: WaitingRoom, music: Sequence[Clip]
-) -> Ending | AgentLost | None:
+) -> Ending | AgentLost | Handover | None:
     """Ring the agent, and talk; None when it came to nothing, and the caller waits on."""
     if in_hand.withdrawn.done():
         return None
     with room.offered():
-        agent = await ring_agent(call, waiting, in_hand)
+        rings = call.handover.rings if call.handover is not None else None
+        agent = take_back(call, waiting, in_hand) or await ring_agent(call, waiting, in_hand, rings)
     if agent is None:
         return None
     room.leave()
+    end = await converse(call, agent, waiting, in_hand, music)
+    if end is None:
+        room.enter()
+    return end
+
+
+async def converse(
+    call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand, music: Sequence[Clip]
+) -> Ending | AgentLost | Handover | None:
+    """Let caller and agent talk, and part; None when it came to nothing."""
     try:
         end = await talk(call, agent, waiting, in_hand, music)
     finally:
-        agent.close()
+        # Who hands the caller over stays, to hear how it goes; who was handed over has another call.
+        if not waiting.handed_on and (call.handover is None or call.handover.party is not agent):
+            agent.close()
     match end:
+        case Handover():
+            waiting.talk_ended(Side.AGENT, EndCause.TRANSFERRED)
+            await call.caller.sound.session.unbridge()
+            return end
+        case TalkEnd.GIVEN_AWAY:
+            return HANDED_OVER
         case TalkEnd.AGENT_HUNG_UP:
             waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
             return Ending(Side.AGENT, EndCause.AGENT_HANGUP)
@@ -112,8 +163,41 @@ async def take_offer(
             waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
         case TalkEnd.TOO_LATE:
             waiting.too_late()
-    room.enter()
     return None
+
+
+def take_back(call: Call, waiting: Waiting, in_hand: OfferInHand) -> Party | None:
+    """The agent who handed the caller over in vain, when it is them whom the caller is offered to, phone in hand."""
+    handover, offer = call.handover, in_hand.offer
+    if handover is None or handover.agent_id != offer.agent_id:
+        return None
+    call.handover = None
+    SentPop(call, offer).close()
+    waiting.picked_up(offer)
+    return handover.party
+
+
+async def take_over(call: Call, step: ToQueue, consulted: Call) -> Ending | FlowedOut | HandedOver:
+    """Go on with the agent whom the one before has consulted in a call of the own; FlowedOut when they are gone."""
+    if consulted.talk is None:
+        return FlowedOut(reason=OfferResult.DECLINED)
+    in_hand, agent = consulted.talk.in_hand, consulted.talk.party
+    waiting = consulted.talk.give_away()
+    offer = in_hand.offer = replace(in_hand.offer, call_id=call.id, queue=step.queue)
+    music = call.settings.prompts.music(call.settings.treatments[step.queue].music)
+    watch_agent(call, offer, agent.sound)
+    with call.services.dispatcher.taken_over(waiting, offer, step.queue, call.how_left):
+        SentPop(call, offer).close()
+        end = await converse(call, agent, waiting, in_hand, music)
+    match end:
+        case Handover():
+            return HandedOver(step)
+        case AgentLost():
+            return await wait_in_queue(call, replace(step, keep_place=True))
+        case None:
+            return FlowedOut(reason=OfferResult.DECLINED)
+        case Ending():
+            return end
 
 
 def tell_phone_lost(call: Call, agent_id: str) -> None:

@@ -73,6 +73,7 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         from_number=call.from_number,
         from_name=call.from_name,
         to_number=call.number.number,
+        diverted=_diverted(call),
         language=captured.language,
         intent=captured.intent,
         skills={requirement.skill: requirement.minimum for requirement in offer.skills},
@@ -86,3 +87,8 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         why=offer.why,
         position_was=acd.position(offer.ticket_id),
     )
+
+
+def _diverted(call: Call) -> dict[str, str] | None:
+    diverted = call.caller.leg.diverted
+    return None if not diverted else {"from": diverted[0].number, "name": diverted[0].name, "why": diverted[0].why}

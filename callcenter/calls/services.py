@@ -18,8 +18,10 @@ from callcenter.storage.customers import Customers
 from callcenter.storage.interactions import Interactions
 
 if TYPE_CHECKING:
+    from callcenter.calls.call import Call
     from callcenter.calls.dispatcher import Dispatcher
     from callcenter.publish.publisher import Publisher
+    from callcenter.signaling.leg import Leg
 
 
 @dataclass(slots=True)
@@ -27,7 +29,7 @@ class Services:
     """Everything a call script reaches, from general to special.
 
     ``settings`` are replaced by a reload; each call keeps those it began with. ``phones_of`` an agent are those that
-    are registered, the one to be called first in front.
+    are registered, the one to be called first in front. ``call_of`` a leg is the call that it is in.
     """
 
     clock: Clock
@@ -42,3 +44,4 @@ class Services:
     interactions: Interactions
     publisher: Publisher
     trunks: TrunkBoard
+    call_of: Callable[[Leg], Call | None]

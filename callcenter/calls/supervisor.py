@@ -12,6 +12,7 @@ from callcenter.media.plane import MediaError
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
 from callcenter.runtime.scopes import until
+from callcenter.signaling.leg import Leg
 
 Script = Callable[[Call], Awaitable[Ending]]
 
@@ -32,6 +33,13 @@ class Supervisor:
         self.calls[call.id] = call
         self._empty.clear()
         self._group.create_task(self._run(call, script), name=f"call {call.id}")
+
+    def call_of(self, leg: Leg) -> Call | None:
+        """The call in which somebody talks by this leg."""
+        for call in self.calls.values():
+            if call.caller.leg is leg or (call.talk is not None and call.talk.party.leg is leg):
+                return call
+        return None
 
     async def empty(self) -> None:
         """Wait until no call is up."""

@@ -23,6 +23,8 @@ from callcenter.model.states import (
     Intent,
     OfferResult,
     Side,
+    TransferKind,
+    TransferTo,
     VisitOutcome,
     Work,
 )
@@ -75,7 +77,8 @@ class CallArrived:
     """An INVITE for one of our numbers, or from one of our agents, was taken on.
 
     Numbers are as dialled; names may be empty. ``agent`` is who dialled, of a call that is not inbound; ``trunk`` is
-    the one that it came by, empty: none.
+    the one that it came by, empty: none. ``diverted_...``: who sent the call on to us last and why, in a word of RFC
+    5806; all empty when nobody did.
     """
 
     client: str
@@ -89,6 +92,9 @@ class CallArrived:
     direction: Direction = Direction.INBOUND
     agent: str = ""
     trunk: str = ""
+    diverted_number: str = ""
+    diverted_name: str = ""
+    diverted_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +273,28 @@ class AgentLegEnded:
     agent: str
     by: Side
     cause: EndCause
+
+
+@dataclass(frozen=True, slots=True)
+class CallTransferred:
+    """The agent ``by`` hands the caller over to ``target``, and their talk ends, which ``offer`` had brought about."""
+
+    offer: str
+    by: str
+    kind: TransferKind
+    to: TransferTo
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFailed:
+    """The target of a transfer did not take the caller, who goes back where they came from; ``detail`` says why."""
+
+    offer: str
+    by: str
+    target: str
+    status: int
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,6 +483,8 @@ Body = (
     | CallHeld
     | CallResumed
     | AgentLegEnded
+    | CallTransferred
+    | TransferFailed
     | AgentTookOver
     | OutsideConnected
     | OutsideLegEnded

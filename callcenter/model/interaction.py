@@ -21,6 +21,7 @@ from callcenter.model.facts import (
     CallHeld,
     CallQueued,
     CallResumed,
+    CallTransferred,
     CustomerFound,
     DigitsEntered,
     Fact,
@@ -33,10 +34,20 @@ from callcenter.model.facts import (
     PositionAnnounced,
     QueueLeft,
     ScreenPopSent,
+    TransferFailed,
     WrapUpEnded,
     utc,
 )
-from callcenter.model.states import Direction, EndCause, OfferResult, Outcome, Side, VisitOutcome
+from callcenter.model.states import (
+    Direction,
+    EndCause,
+    OfferResult,
+    Outcome,
+    Side,
+    TransferKind,
+    TransferTo,
+    VisitOutcome,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +100,20 @@ class AgentLeg:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """One hand-over of the caller: who did it, in the talk of ``offer``, and to whom; ``failed`` says why it did not
+    come about, and is empty when it did.
+    """
+
+    offer: str
+    by: str
+    kind: TransferKind
+    to: TransferTo
+    target: str
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutsideLeg:
     """The part of the call that somebody outside had, at a ``number`` in E.164."""
 
@@ -133,6 +158,9 @@ class Interaction:
     direction: Direction = Direction.INBOUND
     dialled_by: str = ""
     outside: tuple[OutsideLeg, ...] = ()
+    diverted_number: str = ""
+    diverted_why: str = ""
+    transfers: tuple[Transfer, ...] = ()
 
     @property
     def offers(self) -> tuple[tuple[str, OfferResult | None], ...]:
@@ -236,6 +264,7 @@ class _Fold:
     connected_ms: dict[str, int] = field(default_factory=dict)
     leg_ended_ms: dict[str, int] = field(default_factory=dict)
     talking: str = ""
+    transfers: list[Transfer] = field(default_factory=list)
     holders: set[Side] = field(default_factory=set)
     held_since: int = 0
     ending: Ending | None = None
@@ -291,6 +320,10 @@ class _Fold:
                 self.resume(by, now)
             case AgentLegEnded(offer=offer, by=by) if offer in self.legs:
                 self.end_leg(offer, by, now)
+            case CallTransferred(offer=offer, by=agent, kind=kind, to=to, target=target):
+                self.transfers.append(Transfer(offer, agent, kind, to, target))
+            case TransferFailed(status=status, detail=detail) if self.transfers:
+                self.transfers[-1] = dataclasses.replace(self.transfers[-1], failed=detail or str(status))
             case OutsideConnected(leg=leg, number=number, trunk=trunk):
                 self.outside[leg] = OutsideLeg(leg, number, trunk)
                 self.connected_ms[leg] = now
@@ -414,6 +447,9 @@ class _Fold:
             direction=self.arrived.direction,
             dialled_by=self.arrived.agent,
             outside=outside,
+            diverted_number=self.arrived.diverted_number,
+            diverted_why=self.arrived.diverted_why,
+            transfers=tuple(self.transfers),
         )
 
 

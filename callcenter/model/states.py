@@ -109,6 +109,22 @@ class EndCause(StrEnum):
     ERROR = "error"
 
 
+class TransferKind(StrEnum):
+    """How an agent hands a caller over: unseen, or after a word with the one who takes them."""
+
+    BLIND = "blind"
+    ATTENDED = "attended"
+
+
+class TransferTo(StrEnum):
+    """What a caller is handed over to."""
+
+    AGENT = "agent"
+    QUEUE = "queue"
+    NUMBER = "number"
+    OUTSIDE = "outside"
+
+
 class DrainOutcome(StrEnum):
     """How a drain ended: every call had ended, the limit was reached, calls are taken again, or it was cut short."""
 

@@ -25,6 +25,7 @@ from callcenter.model.facts import (
     CallHeld,
     CallQueued,
     CallResumed,
+    CallTransferred,
     CustomerFound,
     DigitsEntered,
     Fact,
@@ -40,6 +41,7 @@ from callcenter.model.facts import (
     PositionAnnounced,
     QueueLeft,
     ScreenPopSent,
+    TransferFailed,
     WrapUpEnded,
     body_to_dict,
     utc,
@@ -81,6 +83,8 @@ EVENTS: dict[type[Any], str] = {
     CallHeld: "held",
     CallResumed: "resumed",
     AgentLegEnded: "agent_left",
+    CallTransferred: "transferred",
+    TransferFailed: "transfer_failed",
     AgentTookOver: "agent_took_over",
     OutsideConnected: "outside_answered",
     OutsideLegEnded: "outside_left",
@@ -98,7 +102,7 @@ class Pop:
     """A screen pop: everything the agent needs before the phone rings. The publisher adds ``seq``.
 
     ``interactions`` are records as the storage gives them, latest first. With ``match`` MAYBE, ``customers`` are
-    candidates, shown side by side and never as sure.
+    candidates, shown side by side and never as sure. ``diverted``: who sent the call on to us last, and why.
     """
 
     id: str
@@ -119,6 +123,7 @@ class Pop:
     intent: str
     skills: Mapping[str, int]
     waited_s: float
+    diverted: Mapping[str, str] | None = None
     menu: Sequence[str] = ()
     entered: Mapping[str, str] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -144,6 +149,7 @@ class Pop:
             "from": _short(self.from_number),
             "from_name": _short(self.from_name),
             "to": _short(self.to_number),
+            "diverted": self.diverted,
             "intent": self.intent,
             "skills": dict(self.skills),
             "waited_s": round(self.waited_s, 1),

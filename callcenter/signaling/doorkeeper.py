@@ -42,8 +42,12 @@ class Doorkeeper:
         self._gate = gate
 
     def screen(self, request: Request, flow: Flow) -> str | Refusal:
-        """Who calls a guarded number, or what they are refused with; empty for a number that is open to all."""
-        if not self._guarded(request.uri.number_or_user):
+        """Who calls a guarded number, or what they are refused with; empty for a number that is open to all.
+
+        So is everybody asked who wants to take the place of a call that is (RFC 3891 4): whether there is one is not
+        told to strangers.
+        """
+        if not self._guarded(request.uri.number_or_user) and "Replaces" not in request.headers:
             return ""
         if self._gate is not None and not self._gate.may_try(flow):
             return Refusal(403)

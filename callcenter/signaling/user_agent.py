@@ -339,6 +339,11 @@ class UserAgent:
             retry = (("Retry-After", str(DRAIN_RETRY_AFTER)),)
             self._driver.run(self._endpoint.reject(session, 503, self._driver.now(), headers=retry))
             return
+        replaced = self.legs.get(event.replaces)
+        if event.replaces and replaced is None:
+            # A session that was refused at the door: nobody's to be replaced.
+            self._driver.run(self._endpoint.reject(session, 481, self._driver.now()))
+            return
         caller = identity_of(request, trusted=self.trusted(event.flow))
         leg = Leg(
             session,
@@ -355,7 +360,7 @@ class UserAgent:
         )
         leg.asserted_number, leg.withheld = caller.asserted, caller.withheld
         leg.diverted = diversions_of(request.headers)
-        leg.replaces = self.legs.get(event.replaces)
+        leg.replaces = replaced
         if self.gate is not None and not event.trunk:
             leg.trusted = self.gate.guard.trusts(event.flow)
             leg.stranger = self.gate.guard.stranger(event.flow) != ""

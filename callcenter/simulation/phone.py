@@ -7,12 +7,14 @@ come true within its time fails with a sentence and with what the phone saw.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 from typing import Protocol
+from urllib.parse import quote
 
 from callcenter.runtime.clock import Clock
 from callcenter.runtime.scopes import Background
@@ -221,7 +223,9 @@ class Phone:
         if response is None or response.status != 200:
             raise self._failure(f"could not unregister: {_told(response)}")
 
-    def starts_dialling(self, number: str, *, offers: bool = True) -> PhoneCall:
+    def starts_dialling(
+        self, number: str, *, offers: bool = True, headers: tuple[tuple[str, str], ...] = ()
+    ) -> PhoneCall:
         """Send the INVITE and go on: what comes of it is seen later. Without ``offers`` the switch makes the offer."""
         assert self.is_free, f"{self.name} is in a call already"
         sound = self._sounds(self.name, self.host.address)
@@ -234,7 +238,7 @@ class Phone:
         def invite(cseq: int, *authorization: tuple[str, str]) -> Leg:
             return self.user_agent.dial(
                 target, self._flow(), from_=local, to=NameAddr(target), sdp=sdp, call_id=call_id, cseq=cseq,
-                headers=authorization,
+                headers=(*headers, *authorization),
             )  # fmt: skip
 
         def prove(challenge: Response) -> Leg | None:
@@ -256,7 +260,13 @@ class Phone:
         return call
 
     async def dial_beside(
-        self, number: str, *, shown: str | None = None, user: str | None = None, password: str | None = None
+        self,
+        number: str,
+        *,
+        shown: str | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
     ) -> PhoneCall:
         """Call on a second line, beside the call that is, and prove who calls where that is asked; connected or over.
 
@@ -272,7 +282,7 @@ class Phone:
         def invite(cseq: int, *authorization: tuple[str, str]) -> PhoneCall:
             leg = self.user_agent.dial(
                 target, self._flow(), from_=local, to=NameAddr(target), sdp=sound.offer(), call_id=call_id, cseq=cseq,
-                headers=authorization,
+                headers=(*headers, *authorization),
             )  # fmt: skip
             self.beside = PhoneCall(leg, sound, number)
             return self.beside
@@ -402,6 +412,39 @@ class Phone:
         call = self._this_call()
         await self._offer(call, call.sound.resume(), "resume")
         call.holds = False
+
+    def joins_both(self, *, by_the_second_line: bool = False) -> list[int]:
+        """Put the two through to each other with whom the person talks on two lines: an attended transfer.
+
+        As with :meth:`transfers`. Phones differ in which of their two calls the REFER goes by.
+        """
+        first, second = self._this_call(), self.beside
+        assert second is not None, f"{self.name} has one call"
+        by, other = (second, first) if by_the_second_line else (first, second)
+        dialog = self.endpoint.dialog_state(other.leg.id)
+        assert dialog is not None, f"{other!r} is not up"
+        replaces = f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
+        return self.transfers(other.number, replaces, by=by)
+
+    def transfers(self, target: str, replaces: str = "", *, by: PhoneCall | None = None) -> list[int]:
+        """Have the other side put through to somebody else (REFER); the statuses that come of it gather in the list.
+
+        The first is the answer to the REFER, the others what the NOTIFYs tell. ``replaces``: the value of the Replaces
+        that the call to the target is to carry. ``by``: in which call, if it is not the only one.
+        """
+        call = by or self._this_call()
+        told: list[int] = []
+        self._note(f"transfers to {target}")
+
+        def notified(status: int) -> None:
+            told.append(status)
+            self._note(f"is told of the transfer: {status}")
+
+        call.leg.on_notified = notified
+        uri = Uri.parse(target) if ":" in target else self._uri(target)
+        headers = f"Replaces={quote(replaces)}" if replaces else ""
+        call.leg.refer(NameAddr(dataclasses.replace(uri, headers=headers, raw="" if headers else uri.raw)))
+        return told
 
     async def press(self, keys: str) -> None:
         """Press keys, one after the other."""

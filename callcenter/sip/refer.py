@@ -120,7 +120,8 @@ class ReferenceState(Enum):
 
 
 class Reference:
-    """A REFER of the peer, and the subscription to how it goes: one NOTIFY after the other, the latest word each.
+    """A REFER of the peer, and the subscription to how it goes: one NOTIFY after the other, the latest word each, and
+    the last word at once.
 
     ``number`` is its CSeq, by which several in one dialog are told apart.
     """
@@ -192,8 +193,14 @@ class Reference:
 
     def progress(self, status: int, reason: str | None, now: float) -> None:
         """How it goes: what the INVITE that was asked for is answered with. From 200 on it is the last word."""
-        if self.state is ReferenceState.ACTIVE and (self._wanted is None or self._wanted[0] < 200):
-            self._wanted = status, REASONS.get(status, "") if reason is None else reason
+        if self.state is not ReferenceState.ACTIVE:
+            return
+        words = REASONS.get(status, "") if reason is None else reason
+        if status >= 200:
+            # It waits for nothing: a BYE of ours may be next, and nobody listens behind that.
+            self._notify(status, words, "terminated;reason=noresource", now)
+        else:
+            self._wanted = status, words
             self._settle(now)
 
     # -- the subscription --------------------------------------------------------------------------------------------
@@ -245,7 +252,7 @@ class Reference:
         (status, reason), self._wanted = self._wanted, None
         assert self._expires_at is not None
         left = max(0, round(self._expires_at - now))
-        self._notify(status, reason, "terminated;reason=noresource" if status >= 200 else f"active;expires={left}", now)
+        self._notify(status, reason, f"active;expires={left}", now)
 
     def _notify(self, status: int, reason: str, state: str, now: float) -> None:
         self._told = status, reason

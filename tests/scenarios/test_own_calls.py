@@ -11,7 +11,7 @@ import pytest
 
 from callcenter.calls.settings import DialRules
 from callcenter.model.facts import MediaMissing
-from callcenter.model.states import Direction, EndCause, Intent, Outcome, Side, Work
+from callcenter.model.states import Direction, Intent, Outcome, Side, Work
 from callcenter.simulation.phone import Manner, Phone, PhoneCall
 from callcenter.simulation.world import World, story, tell
 from tests.scenarios.carrier import Carrier, permit
@@ -345,40 +345,6 @@ def test_a_prefix_chooses_the_client_in_whose_name_is_dialled(monkeypatch: pytes
         assert carrier.dialled == [("tech", "+34911223344")]
 
     tell(told)
-
-
-# Handed over
-
-
-@story()
-async def test_whom_an_own_call_reached_can_be_given_to_another_call_and_stays_when_it_ends(world: World) -> None:
-    """What transfers build on: the other party goes, with the offer and all that is held, and hears somebody else."""
-    amy = await world.agent("amy", english=5)
-    bob = await world.agent("bob", english=1)
-    bob.manner = Manner.TAKES
-    caller = await world.phone("+14155550100")
-    await world.connect(caller, amy)
-    await amy.hold()
-    consultation = await amy.dial_beside("bob")
-    calls = {call.direction: call for call in world.house.supervisor.calls.values()}
-    first, second = calls[Direction.INBOUND], calls[Direction.INTERNAL]
-    other = second.hand_over()
-    assert other is not None
-    assert other.waiting is not None
-    assert second.hand_over() is None, "once"
-    first.caller.sound.stop()
-    await first.caller.sound.session.bridge(other.party.sound.session)
-    await world.settled()
-    assert consultation.over
-    assert world.hear_each_other(caller, bob)
-    assert (working(world, "amy"), working(world, "bob")) == (Work.HELD, Work.TALKING)
-    other.waiting.talk_ended(Side.CALLER, EndCause.HANGUP)
-    other.held.close()
-    await bob.is_hung_up()
-    await amy.hangs_up()
-    record = await world.interaction(consultation)
-    assert record.ending is not None
-    assert (record.ending.by, record.ending.cause) == (Side.SYSTEM, EndCause.TRANSFERRED)
 
 
 # Whoever leaves, whenever

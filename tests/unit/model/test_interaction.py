@@ -19,6 +19,7 @@ from callcenter.model.facts import (
     CallHeld,
     CallQueued,
     CallResumed,
+    CallTransferred,
     CustomerFound,
     DigitsEntered,
     Fact,
@@ -30,10 +31,20 @@ from callcenter.model.facts import (
     OutsideLegEnded,
     QueueLeft,
     ScreenPopSent,
+    TransferFailed,
     WrapUpEnded,
 )
-from callcenter.model.interaction import Ending, Interaction
-from callcenter.model.states import Direction, EndCause, OfferResult, Outcome, Side, VisitOutcome
+from callcenter.model.interaction import Ending, Interaction, Transfer
+from callcenter.model.states import (
+    Direction,
+    EndCause,
+    OfferResult,
+    Outcome,
+    Side,
+    TransferKind,
+    TransferTo,
+    VisitOutcome,
+)
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 ARRIVED = CallArrived("tech", "tech-flow", "+14155550100", "Jo", "+18005550100", "UDP", "127.0.0.1:5080", "x@y")
@@ -254,3 +265,32 @@ def test_an_agent_who_came_out_of_another_call_talks_from_then_on() -> None:
         ("cas", 30_000, 5000),
     ]
     assert record.agent == "cas"
+
+
+def test_transfers_are_told_with_what_became_of_them_and_no_time_counts_twice() -> None:
+    second = CallQueued("v2", "sales", "tech", 100, (), 5000, agent="bob")
+    told = Interaction.from_facts(
+        facts(
+            (0, replace(ARRIVED, diverted_number="+14155550188", diverted_why="away")),
+            (0, CallAnswered()),
+            (1000, QUEUED),
+            (2000, CallConnected("v1", "o1", "amy")),
+            (5000, CallTransferred("o1", "amy", TransferKind.BLIND, TransferTo.AGENT, "bob")),
+            (5000, AgentLegEnded("o1", "amy", Side.AGENT, EndCause.TRANSFERRED)),
+            (5000, second),
+            (9000, QueueLeft("v2", "sales", VisitOutcome.FLOWED_OUT, "no_answer")),
+            (9000, TransferFailed("o1", "amy", "bob", 408, "no_answer")),
+            (9000, CallTransferred("o1", "amy", TransferKind.ATTENDED, TransferTo.AGENT, "cid")),
+            (9000, AgentTookOver("o3", "cid", "sales")),
+            (15000, AgentLegEnded("o3", "cid", Side.CALLER, EndCause.HANGUP)),
+            (15000, CallEnded(Side.CALLER, EndCause.HANGUP)),
+        )
+    )
+    assert told.transfers == (
+        Transfer("o1", "amy", TransferKind.BLIND, TransferTo.AGENT, "bob", "no_answer"),
+        Transfer("o1", "amy", TransferKind.ATTENDED, TransferTo.AGENT, "cid"),
+    )
+    assert [(leg.agent, leg.talk_ms) for leg in told.legs] == [("amy", 3000), ("cid", 6000)]
+    assert (told.ivr_ms, told.wait_ms, told.talk_ms, told.duration_ms) == (1000, 5000, 9000, 15000)
+    assert (told.diverted_number, told.diverted_why) == ("+14155550188", "away")
+    assert told.plain()["transfers"][0]["kind"] == "blind"

@@ -100,6 +100,7 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
         "from": "+420777123456",
         "from_name": "Jana N",
         "to": "+420800123456",
+        "diverted": None,
         "intent": "refund",
         "skills": {"czech": 3, "billing": 1},
         "waited_s": 112.4,

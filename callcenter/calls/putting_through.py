@@ -1,0 +1,61 @@
+"""Putting through: a caller whom an agent has sent to a number outside, and the talk that follows there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from callcenter.calls.bridge import talk_outside
+from callcenter.calls.call import Call
+from callcenter.calls.outside import NotReached, Reached, dial_outside
+from callcenter.calls.queueing import FlowedOut
+from callcenter.calls.transfer import Handover, OutsideTalk
+from callcenter.media.plane import Clip
+from callcenter.model.interaction import Ending
+from callcenter.signaling.outcome import Busy, Declined, NoAnswer
+
+# Nobody outside is rung longer: the caller has waited once already.
+RING_FOR = 60.0
+
+
+async def put_through(call: Call, handover: Handover, number: str, queue: str) -> Ending | FlowedOut:
+    """Dial a number for the caller, who hears the music of ``queue`` meanwhile, and let both talk."""
+    sound = call.caller.sound
+    music = call.settings.prompts.music(call.settings.treatments[queue].music)
+    with sound.playing(music, loop=True):
+        try:
+            async with asyncio.timeout(RING_FOR):
+                reached = await dial_outside(
+                    call.services, call.client, number, call.id, beside=sound, on_ringing=handover.rings
+                )
+        except TimeoutError:
+            return FlowedOut(reason="no_answer")
+    if isinstance(reached, NotReached):
+        match reached.outcome:
+            case Busy():
+                return FlowedOut(reason="busy")
+            case Declined():
+                return FlowedOut(reason="declined")
+            case NoAnswer():
+                return FlowedOut(reason="no_answer")
+            case _:
+                return FlowedOut(reason=reached.detail)
+    return await talk_there(call, handover, reached, music)
+
+
+async def take_over_outside(call: Call, handover: Handover, consulted: OutsideTalk, queue: str) -> Ending | FlowedOut:
+    """Go on with somebody outside whom the agent has consulted, out of that call into this one."""
+    if not consulted.lasts:
+        return FlowedOut(reason="declined")
+    consulted.given_away.set_result(None)
+    music = call.settings.prompts.music(call.settings.treatments[queue].music)
+    return await talk_there(call, handover, Reached(consulted.party, consulted.trunk, consulted.number), music)
+
+
+async def talk_there(call: Call, handover: Handover, reached: Reached, music: Sequence[Clip]) -> Ending:
+    """Let both talk, and part."""
+    handover.done()
+    try:
+        return await talk_outside(call, reached.party, reached.number, reached.trunk, music)
+    finally:
+        reached.party.close()
