@@ -181,7 +181,7 @@ def _outside(value: Any) -> Address:
     return Address(_host(host), int(port))
 
 
-def _network(value: str) -> str:
+def _cidr(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value.strip()))
     except ValueError:
@@ -304,7 +304,7 @@ CodeKey = Annotated[str, _form(r"[0-9*#]{2,8}", "a code to dial", 'write 2 to 8 
 Hosts = Annotated[
     tuple[Annotated[str, AfterValidator(_host)], ...], BeforeValidator(_as_list), AfterValidator(_one_of_each_family)
 ]
-Network = Annotated[str, AfterValidator(_network)]
+Cidr = Annotated[str, AfterValidator(_cidr)]
 TlsVersion = Annotated[
     str,
     BeforeValidator(str),
@@ -431,7 +431,7 @@ class Sip(Shape):
     listen: Annotated[tuple[ListenOn, ...], _some(32)] = ALL_ADDRESSES
     tls: Tls = Tls()
     advertised: Hosts = ()
-    local_networks: Annotated[tuple[Network, ...], BeforeValidator(_as_list)] = ()
+    local_networks: Annotated[tuple[Cidr, ...], BeforeValidator(_as_list)] = ()
     realm: Annotated[str, _form(r'[^"\\\x00-\x1f]{1,64}', "a realm", "write a plain word, e.g. callcenter")] = (
         "callcenter"
     )
