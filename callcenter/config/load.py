@@ -174,14 +174,14 @@ class _Loader:
         trunks = {name: self._trunk(name, trunk) for name, trunk in things.trunks.items()}
         mqtt_settings = self._mqtt(mqtt) if mqtt else None
         media_settings = self._media(media, sip) if media and sip else None
-        sip_settings = self._sip(sip) if sip else None
+        tls = self._tls(sip.tls) if sip else TlsSettings()
         if self._problems.fatal:
             return None
         assert switch and sip and mqtt and acd  # noqa: PT018
-        assert mqtt_settings and media_settings and sip_settings  # noqa: PT018
+        assert mqtt_settings and media_settings  # noqa: PT018
         return Settings(
             switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit),
-            sip=sip_settings,
+            sip=_sip(sip, tls),
             media=media_settings,
             plan=_plan(acd, things),
             calls=_calls(things, sip, mqtt, sounds, acd),
@@ -284,23 +284,6 @@ class _Loader:
         hint = f"{what} is looked for from {self._folder}"
         self._problem(Code.FILE, path, f"the file `{node.value}` {state}", hint)
         return None
-
-    def _sip(self, sip: schema.Sip) -> SipSettings:
-        return SipSettings(
-            listen=tuple(_listen(each) for each in sip.listen),
-            tls=self._tls(sip.tls),
-            advertised=sip.advertised,
-            local_networks=tuple(map(str, sip.local_networks)),
-            realm=sip.realm,
-            agent_name=sip.agent_name,
-            digest=sip.digest,
-            register_min=sip.register_.min,
-            register_max=sip.register_.max,
-            register_default=sip.register_.default,
-            guard=_guard(sip.guard),
-            trace_messages=sip.trace.messages,
-            session_timer=None if sip.session_timer is None else _session_timer(sip.session_timer),
-        )
 
     def _tls(self, tls: schema.Tls) -> TlsSettings:
         here: KeyPath = ("sip", "tls")
@@ -461,6 +444,24 @@ class _Loader:
 
     def _problem(self, code: Code, path: KeyPath, message: str, hint: str) -> None:
         self._problems.add(code, self._root.place_of(path), dotted(self._root.existing(path)), message, hint)
+
+
+def _sip(sip: schema.Sip, tls: TlsSettings) -> SipSettings:
+    return SipSettings(
+        listen=tuple(_listen(each) for each in sip.listen),
+        advertised=sip.advertised,
+        realm=sip.realm,
+        agent_name=sip.agent_name,
+        digest=sip.digest,
+        register_min=sip.register_.min,
+        register_max=sip.register_.max,
+        register_default=sip.register_.default,
+        tls=tls,
+        local_networks=tuple(map(str, sip.local_networks)),
+        guard=_guard(sip.guard),
+        trace_messages=sip.trace.messages,
+        session_timer=None if sip.session_timer is None else _session_timer(sip.session_timer),
+    )
 
 
 def _listen(each: schema.ListenOn) -> Listen:
