@@ -45,7 +45,7 @@ CLOSE_LOOKS_EVERY = 0.05
 # How phones refuse a description: for want of anything common, of a known profile, or everywhere.
 NOT_ACCEPTABLE = frozenset({488, 415, 606})
 
-Invite = Callable[[bytes, str | None, int], "tuple[str, list[Effect]]"]
+Invite = Callable[[bytes | None, str | None, int], "tuple[str, list[Effect]]"]
 """Sends an INVITE with this description, Call-ID and CSeq."""
 
 
@@ -90,20 +90,21 @@ class UserAgent:
         from_: NameAddr,
         to: NameAddr,
         sdp: bytes,
-        or_else: bytes | None = None,
         headers: Iterable[tuple[str, str]] = (),
         routes: Sequence[str] = (),
         call_id: str | None = None,
         cseq: int = 1,
+        or_else: bytes | None = None,
     ) -> Leg:
         """Call ``target`` over ``flow``: the INVITE goes out before this returns. Await ``leg.outcome()``.
 
-        ``or_else`` is offered to a peer that accepts no such description as ``sdp`` (488). ``call_id`` and ``cseq``
-        repeat a call that was challenged.
+        ``call_id`` and ``cseq`` repeat a call that was challenged.
+
+        ``or_else`` is offered to a peer that accepts no such description as ``sdp`` (488).
         """
         headers = tuple(headers)
 
-        def invite(sdp: bytes, call_id: str | None, cseq: int) -> tuple[str, list[Effect]]:
+        def invite(sdp: bytes | None, call_id: str | None, cseq: int) -> tuple[str, list[Effect]]:
             return self._endpoint.invite(
                 target=target,
                 flow=flow,
