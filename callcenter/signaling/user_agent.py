@@ -115,6 +115,7 @@ class UserAgent:
         routes: Sequence[str] = (),
         call_id: str | None = None,
         cseq: int = 1,
+        or_else: bytes | None = None,
     ) -> Leg:
         """Call ``target`` over ``flow``: the INVITE goes out before this returns. Await ``leg.outcome()``.
 
