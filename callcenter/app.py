@@ -131,7 +131,12 @@ class House:
         self.books = Books(storage.interactions.save)
         self.acd = Acd(settings.plan, epoch=storage.log.epoch)
         self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
-        self.endpoint = Endpoint(random=random, agent_name=settings.sip.agent_name, advertised=advertised(settings.sip))
+        self.endpoint = Endpoint(
+            random=random,
+            agent_name=settings.sip.agent_name,
+            advertised=advertised(settings.sip),
+            session_timer=settings.sip.session_timer,
+        )
         self.supervisor = Supervisor(group)
         sip = settings.sip
         digest = DigestServer(sip.realm, secrets.nonce_key, algorithms=sip.digest)

@@ -43,6 +43,7 @@ from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import CertificateFiles, ClientCertificate, Listen, SipSettings, TlsSettings
 from callcenter.signaling.trunks.settings import Accept, Account, Outward, PasswordFrom, Peer, TrunkSettings
 from callcenter.sip.flow import Transport
+from callcenter.sip.session_timer import SessionTimer
 from callcenter.speech import prompts as speech
 from callcenter.speech.prompts import Job, NoVoice, Recorded, Shelf
 from callcenter.speech.wav import UnreadableSound
@@ -296,6 +297,7 @@ class _Loader:
             register_min=sip.register_.min,
             register_max=sip.register_.max,
             register_default=sip.register_.default,
+            session_timer=None if sip.session_timer is None else _session_timer(sip.session_timer),
         )
 
     def _tls(self, tls: schema.Tls) -> TlsSettings:
@@ -468,6 +470,10 @@ def _dial_plan(plan: schema.DialPlan) -> DialPlan:
 
 def _outbound(outbound: schema.Outbound) -> calls.Outbound:
     return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id)
+
+
+def _session_timer(timer: schema.SessionTimer) -> SessionTimer:
+    return SessionTimer(round(timer.expires), round(timer.min))
 
 
 def _plan(acd: schema.Acd, things: Things) -> Plan:

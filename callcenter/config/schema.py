@@ -403,6 +403,19 @@ class Register(Shape):
         return self
 
 
+class SessionTimer(Shape):
+    """How often a call that is up is refreshed, and how often a peer may want that (RFC 4028)."""
+
+    expires: Positive = 1800.0
+    min: Positive = 90.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> SessionTimer:
+        if not 1 <= self.min <= self.expires:
+            raise mistake(Code.FORM, "it must be: 1s <= min <= expires", "write e.g. {expires: 30m, min: 90s}")
+        return self
+
+
 ALL_ADDRESSES = (
     ListenOn(transport="udp", host="0.0.0.0", port=5060),
     ListenOn(transport="udp", host="::", port=5060),
@@ -456,6 +469,7 @@ class Sip(Shape):
         "callcenter"
     )
     register_: Register = Field(default=Register(), alias="register")
+    session_timer: Annotated[SessionTimer | None, _none_for("off")] = SessionTimer()
     max_calls: Annotated[int, Field(ge=1, le=20_000)] = 400
 
 

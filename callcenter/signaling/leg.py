@@ -84,13 +84,13 @@ class ReinviteOutcome:
 class Leg:
     """One SIP session. Made by the UserAgent; everything but the two waits is a plain call that never waits.
 
-    ``offer`` is the SDP of the peer's INVITE, ``early_sdp`` that of a provisional answer to ours. ``answered`` tells
-    whether the leg was ever up. ``reached`` is set by the peer's first sign of life (100 or more) or the leg's end,
-    ``ringing`` when the peer's phone rings (a 18x came), or took the call without saying so. ``on_reinvite`` and
-    ``on_info`` are called on the spot; without ``on_reinvite`` a repeated offer gets the old answer and a new one 488.
-    ``user`` is who a caller proved to be, where a password was asked, ``trunk`` the trunk that an incoming leg came by;
-    ``refusal`` the answer that refused our INVITE. ``early`` is done with the first early media of our INVITE, and with
-    None when there was none.
+    ``offer`` is the SDP of the peer's INVITE, ``early_sdp`` what the peer described before the leg was up: in a
+    provisional answer to ours, or in the PRACK to one of ours. ``answered`` tells whether the leg was ever up.
+    ``reached`` is set by the peer's first sign of life (100 or more) or the leg's end, ``ringing`` when the peer's
+    phone rings (a 18x came), or took the call without saying so. ``on_reinvite`` and ``on_info`` are called on the
+    spot; without ``on_reinvite`` a repeated offer gets the old answer and a new one 488. ``user`` is who a caller
+    proved to be, where a password was asked, ``trunk`` the trunk that an incoming leg came by; ``refusal`` the answer
+    that refused our INVITE.
     """
 
     def __init__(
@@ -136,6 +136,7 @@ class Leg:
         self._acknowledged: Once[bytes | None] = Once()
         self._outcome: Once[DialOutcome] = Once()
         self._early: Once[bytes | None] = Once()
+        self._peer_offer: Once[bytes | None] = Once()
         self._offered: Reinvite | None = None
         self._changing: Once[ReinviteOutcome] | None = None
 
@@ -156,7 +157,9 @@ class Leg:
 
     @property
     def acknowledged(self) -> asyncio.Future[bytes | None]:
-        """Done with the ACK to our 200: its SDP, if the INVITE had none. Done with None when the leg ends first."""
+        """Done with the ACK to our 200: the peer's answer, if its INVITE made no offer. Done with None when it ends
+        first.
+        """
         return self._acknowledged.future
 
     @property
@@ -164,13 +167,23 @@ class Leg:
         """Done with the description of the first early media; None when it was answered, or ended, without any."""
         return self._early.future
 
+    @property
+    def peer_offer(self) -> asyncio.Future[bytes | None]:
+        """Done with the peer's offer, when our INVITE made none: answer it with ``acknowledge``, perhaps before the leg
+        is up. Done with None when the leg ends first.
+        """
+        assert not self.incoming, "the peer called us"
+        return self._peer_offer.future
+
     async def outcome(self) -> DialOutcome:
         """Wait for what comes of our INVITE."""
         assert not self.incoming, "the peer called us"
         return await self._outcome.future
 
     def ring(self, *, status: int = 180, sdp: bytes | None = None) -> None:
-        """Tell the caller that it rings (or 183 with early media). Ignored when the leg has ended."""
+        """Tell the caller that it rings, or 183 with early media: ``sdp`` is what the 200 would carry. Ignored when the
+        leg has ended.
+        """
         assert self.incoming, "we called"
         if self.state in (LegState.NEW, LegState.RINGING):
             self.state = LegState.RINGING
@@ -185,6 +198,13 @@ class Leg:
             self.answered = True
             self._local_sdp = sdp
             self._driver.run(self._endpoint.answer(self.id, sdp, self._driver.now()))
+
+    def acknowledge(self, sdp: bytes) -> None:
+        """Answer the peer's offer, after ours was an INVITE without one. Ignored when the leg has ended."""
+        assert not self.incoming, "the peer called us"
+        if self.state is not LegState.ENDED:
+            self._local_sdp = sdp
+            self._driver.run(self._endpoint.acknowledge(self.id, sdp, self._driver.now()))
 
     def reject(self, status: int, reason: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> None:
         """Refuse the call. Ignored when it has ended, and never after ``answer``."""
@@ -212,8 +232,11 @@ class Leg:
         self._driver.run(self._endpoint.hangup(self.id, now, status=status, reason=reason, headers=headers))
 
     async def reinvite(self, sdp: bytes) -> ReinviteOutcome:
-        """Offer a change of the session, and wait for the answer. Of offers made in a hurry the latest counts."""
-        if self.state is not LegState.UP:
+        """Offer a change of the session, and wait for the answer. Of offers made in a hurry the latest counts.
+
+        Before the leg is up, the peer hears of it when it takes UPDATE and the sound was agreed on; else afterwards.
+        """
+        if self.state is LegState.ENDED:
             return ReinviteOutcome(481)
         if self._changing is None:
             self._changing = Once()
@@ -239,19 +262,20 @@ class Leg:
                 self.reached.set()
             case events.Progressed(sdp=sdp, status=status, response=response):
                 self.sip_call_id = self.sip_call_id or response.call_id
-                self.early_sdp = sdp or self.early_sdp
-                if sdp is not None:
-                    self._early.resolve(sdp)
+                self._take_early(sdp)
                 self.reached.set()
                 if 180 <= status <= 189:
                     if self.state is LegState.NEW:
                         self.state = LegState.RINGING
                     self.ringing.set()
+            case events.ProgressAnswered(sdp=sdp):
+                self._take_early(sdp)
             case events.Answered(sdp=sdp, response=response):
                 self.sip_call_id = self.sip_call_id or response.call_id
                 self.state = LegState.UP
                 self.answered = True
                 self._remote_sdp = sdp
+                self._offered_by_peer(sdp)
                 self.reached.set()
                 self.ringing.set()
                 self._early.resolve(None)
@@ -280,10 +304,22 @@ class Leg:
         end = f" by {self._ended.value.by}" if self._ended.value is not None else ""
         return f"<Leg {self.id[:8]} {way} {self.state}{end} {self.flow.transport} {self.flow.remote}>"
 
+    def _take_early(self, sdp: bytes | None) -> None:
+        if sdp is not None:
+            self.early_sdp = self._remote_sdp = sdp
+            if not self.incoming:
+                self._early.resolve(sdp)
+            self._offered_by_peer(sdp)
+
+    def _offered_by_peer(self, sdp: bytes | None) -> None:
+        if not self.incoming and self._local_sdp is None:
+            self._peer_offer.resolve(sdp)
+
     def _take_acknowledgement(self, sdp: bytes | None) -> None:
         self._remote_sdp = sdp or self._remote_sdp
         if not self._acknowledged.done:
-            self._acknowledged.resolve(sdp)
+            # The answer may have come before, in the PRACK to our early media.
+            self._acknowledged.resolve(sdp or self.early_sdp)
         elif self._offered is not None:
             self._offered.take_acknowledgement(sdp)
 
@@ -323,6 +359,7 @@ class Leg:
         self._outcome.resolve(outcome_of(ended.by, ended.status, ended.reason))
         self._acknowledged.resolve(None)
         self._early.resolve(None)
+        self._peer_offer.resolve(None)
         if self._offered is not None:
             self._offered.take_acknowledgement(None)
         self._changed(ReinviteOutcome(481))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from callcenter.sip.digest import Algorithm
 from callcenter.sip.flow import Address
+from callcenter.sip.session_timer import EVERY_HALF_HOUR, SessionTimer
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ class SipSettings:
     peer reached us. That is also what peers within ``local_networks`` (CIDR) are told.
     ``realm``: the realm of digest authentication; agents' HA1 hashes hang on it. ``digest``: the algorithms that
     phones are offered. RFC 8760 wants a phone to pass over one that it does not know, but baresip before 3.11 and
-    PJSIP before 2.15 then do not register at all: so MD5 alone unless configured otherwise.
+    PJSIP before 2.15 then do not register at all: so MD5 alone unless configured otherwise. ``session_timer``: how
+    often sessions are refreshed (RFC 4028); None: not at all.
     """
 
     listen: tuple[Listen, ...] = (
@@ -100,3 +102,4 @@ class SipSettings:
     register_min: float = 60.0
     register_max: float = 3600.0
     register_default: float = 600.0
+    session_timer: SessionTimer | None = EVERY_HALF_HOUR

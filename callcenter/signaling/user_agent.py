@@ -17,6 +17,7 @@ from callcenter.sip.events import (
     Effect,
     InfoReceived,
     InviteReceived,
+    ProgressAnswered,
     Progressed,
     ReinviteAnswered,
     ReinviteReceived,
@@ -81,7 +82,7 @@ class UserAgent:
         *,
         from_: NameAddr,
         to: NameAddr,
-        sdp: bytes,
+        sdp: bytes | None,
         headers: Iterable[tuple[str, str]] = (),
         routes: Sequence[str] = (),
         call_id: str | None = None,
@@ -89,7 +90,8 @@ class UserAgent:
     ) -> Leg:
         """Call ``target`` over ``flow``: the INVITE goes out before this returns. Await ``leg.outcome()``.
 
-        ``call_id`` and ``cseq`` repeat a call that was challenged.
+        Without ``sdp`` the peer makes the offer: see ``Leg.peer_offer``. ``call_id`` and ``cseq`` repeat a call that
+        was challenged.
         """
         session, effects = self._endpoint.invite(
             target=target,
@@ -247,6 +249,7 @@ class UserAgent:
             case (
                 Trying(session=session)
                 | Progressed(session=session)
+                | ProgressAnswered(session=session)
                 | Answered(session=session)
                 | Rejected(session=session)
                 | Acknowledged(session=session)

@@ -30,6 +30,7 @@ from callcenter.media.settings import MediaSettings
 from callcenter.model.dial_plan import DialPlan
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import SipSettings
+from callcenter.sip.session_timer import EVERY_HALF_HOUR, SessionTimer
 from callcenter.storage.settings import StorageSettings
 
 TECH = Client(
@@ -77,7 +78,9 @@ def agent(name: str, skills: Mapping[str, int]) -> AgentSettings:
     return AgentSettings(name, name.capitalize(), dict(skills), frozenset({"tech"}))
 
 
-def settings(max_calls: int = 400, *, barge_in: bool = True) -> Settings:
+def settings(
+    max_calls: int = 400, *, barge_in: bool = True, session_timer: SessionTimer | None = EVERY_HALF_HOUR
+) -> Settings:
     """The floor's configuration; agents join by :func:`with_agent`."""
     menu = Menu(
         id="main",
@@ -111,7 +114,7 @@ def settings(max_calls: int = 400, *, barge_in: bool = True) -> Settings:
     nowhere = Path("/nonexistent")
     return Settings(
         switch=SwitchSettings("cc1", nowhere),
-        sip=SipSettings(),
+        sip=SipSettings(session_timer=session_timer),
         media=MediaSettings(),
         plan=Plan({each.id: each for each in queues}, {}),
         calls=calls,

@@ -162,6 +162,8 @@ class Phone:
         self.number = number or name
         self.display = display
         self.manner = Manner.RINGS
+        self.early_media = False
+        """Whether it sends sound while it rings: it says how in a 183 before the 180."""
         self.call: PhoneCall | None = None
         self.calls: list[PhoneCall] = []
         self.beside: PhoneCall | None = None
@@ -219,15 +221,15 @@ class Phone:
         if response is None or response.status != 200:
             raise self._failure(f"could not unregister: {_told(response)}")
 
-    def starts_dialling(self, number: str) -> PhoneCall:
-        """Send the INVITE and go on: what comes of it is seen later."""
+    def starts_dialling(self, number: str, *, offers: bool = True) -> PhoneCall:
+        """Send the INVITE and go on: what comes of it is seen later. Without ``offers`` the switch makes the offer."""
         assert self.is_free, f"{self.name} is in a call already"
         sound = self._sounds(self.name, self.host.address)
         local = NameAddr(Uri.parse(f"sip:{self.number}@{self._switch}"), self.display)
         target = self._uri(number)
         self._note(f"dials {number}")
         call_id = f"{self._random.getrandbits(64):016x}"
-        sdp = sound.offer()
+        sdp = sound.offer() if offers else None
 
         def invite(cseq: int, *authorization: tuple[str, str]) -> Leg:
             return self.user_agent.dial(
@@ -240,12 +242,14 @@ class Phone:
             return invite(2, ("Authorization", answer)) if answer is not None else None
 
         call = self._take_up(PhoneCall(invite(1), sound, number, proves=prove))
+        if not offers:
+            self._background.start(self._await_offer(call), name=f"{self.name} is offered")
         self._background.start(self._await_outcome(call), name=f"{self.name} dials {number}")
         return call
 
-    async def dial(self, number: str) -> PhoneCall:
+    async def dial(self, number: str, *, offers: bool = True) -> PhoneCall:
         """Call and be connected."""
-        call = self.starts_dialling(number)
+        call = self.starts_dialling(number, offers=offers)
         await self._until(lambda: call.connected or call.over, DIAL_PATIENCE, f"is not connected with {number}")
         if not call.connected:
             raise self._failure(f"is not connected with {number}: {_end_of(call)}")
@@ -470,6 +474,8 @@ class Phone:
             self._note(f"is called by {shown}, and does not ring")
             return
         self._note(f"rings: {shown}")
+        if self.early_media and leg.offer is not None:
+            leg.ring(status=183, sdp=call.sound.answer(leg.offer))
         leg.ring()
         if self.manner is Manner.TAKES:
             self._pick_up(call)
@@ -522,12 +528,17 @@ class Phone:
     async def _await_outcome(self, call: PhoneCall) -> None:
         leg = call.leg
         if isinstance(outcome := await call.leg.outcome(), Answered):
-            if outcome.sdp is not None:
+            if outcome.sdp is not None and not call.leg.peer_offer.done():
                 call.sound.take_answer(outcome.sdp)
             call.connected = True
             self._note("is connected")
         elif call.leg is not leg:
             await self._await_outcome(call)
+
+    async def _await_offer(self, call: PhoneCall) -> None:
+        offer = await call.leg.peer_offer
+        if offer is not None:
+            call.leg.acknowledge(call.sound.answer(offer))
 
     async def _offer(self, call: PhoneCall, sdp: bytes, what: str) -> None:
         self._note(f"offers to {what}")

@@ -31,6 +31,7 @@ from callcenter.simulation.resolver import SimResolver
 from callcenter.simulation.trunk import SimTrunk
 from callcenter.sip.digest import Credentials
 from callcenter.sip.flow import Address, Transport
+from callcenter.sip.session_timer import EVERY_HALF_HOUR, SessionTimer
 from callcenter.storage.database import StorageError
 from callcenter.storage.store import Storage
 
@@ -115,6 +116,8 @@ class World:
         barge_in: bool = True,
         broker_dead: bool = False,
         transport: Transport = Transport.UDP,
+        session_timer: SessionTimer | None = EVERY_HALF_HOUR,
+        silence_timeout: float = 60.0,
     ) -> None:
         self.loop = loop
         self.random = random
@@ -122,11 +125,12 @@ class World:
         self.network = SimNetwork(loop, random, weather)
         self.sound = SimMediaWorld()
         self.transport = transport
-        self.settings = floor.settings(max_calls, barge_in=barge_in)
+        self.settings = floor.settings(max_calls, barge_in=barge_in, session_timer=session_timer)
         self.plan = self.settings.plan
         self.credentials: dict[str, Credentials] = {}
         self.secrets = Secrets(self.credentials, (), b"simulated key of the nonces")
-        self.plane = SimMediaPlane(self.sound, MediaSettings(workers=1, max_sessions=max_sessions), random)
+        media = MediaSettings(workers=1, max_sessions=max_sessions, silence_timeout=silence_timeout)
+        self.plane = SimMediaPlane(self.sound, media, random)
         self.facts: list[Fact] = []
         self.phones: list[Phone] = []
         self.hosts: dict[str, SimHost] = {}

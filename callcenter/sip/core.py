@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from callcenter.sip.events import Effect, Send
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.invite import Session
+from callcenter.sip.session_state import MAX_RETRY_AFTER
+from callcenter.sip.session_timer import SessionTimer, too_small
 from callcenter.sip.timers import Deadlines, SipTimers
 from callcenter.sip.transaction import Deliver, Failed, Output, State
 from callcenter.sip.transaction_client import ClientInvite, ClientRequest, ClientUser, client_key
@@ -38,8 +40,10 @@ class Core:
         advertised: Callable[[Flow], Address],
         methods: Sequence[str],
         supported: Sequence[str],
+        session_timer: SessionTimer | None = None,
     ) -> None:
         self.random = random
+        self.session_timer = session_timer
         self.timers = timers
         self.clients: dict[str, ClientInvite | ClientRequest] = {}
         self.servers: dict[str, ServerInvite | ServerRequest] = {}
@@ -199,6 +203,18 @@ class Core:
         response = request.response(status, reason, to_tag=tag, headers=headers)
         self._name_server(response)
         self._out.append(Send(answer_flow(request.via, flow), response.to_bytes(), ""))
+
+    def refuses_interval(self, request: Request, flow: Flow) -> bool:
+        """RFC 4028 9: whether the peer wants its session refreshed more often than we do; then it is answered 422."""
+        wanted = self.session_timer
+        if wanted is None or not too_small(wanted, request):
+            return False
+        self.refuse(request, flow, 422, [("Min-SE", str(wanted.least))])
+        return True
+
+    def come_again(self, status: int) -> list[tuple[str, str]]:
+        """What goes with a 500 to an offer that came too early: when to make it again (RFC 3261 14.2)."""
+        return [("Retry-After", str(self.random.randrange(MAX_RETRY_AFTER + 1)))] if status == 500 else []
 
     def challenge(self, server: ServerRequest, headers: HeaderLines, reason: str | None) -> None:
         """Answer 401 and keep nothing: a repeated request is challenged again (8.2.7, 22.1).

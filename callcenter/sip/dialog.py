@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.headers import Headers, NameAddr
 from callcenter.sip.message import Request
+from callcenter.sip.offer_answer import Exchange
 from callcenter.sip.uri import Uri
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ class DialogState:
 
     ``local`` and ``remote`` are From or To values with their tags; ``target`` is the peer's Contact URI; ``routes``
     are Route values in the order they are sent; ``bound`` says that the peer is reached only by the flow it uses;
-    ``incoming`` that the peer made the Call-ID. The descriptions are the last that went each way.
+    ``incoming`` that the peer made the Call-ID. The descriptions are the last that went each way. The session is
+    refreshed within ``session_interval`` seconds (0: by nobody, RFC 4028), by us when ``refreshes``; ``mutual``:
+    the peer knows of it; ``updates``: it takes UPDATE.
     """
 
     call_id: str
@@ -45,15 +48,24 @@ class DialogState:
     contact: str
     local_sdp: bytes | None
     remote_sdp: bytes | None
+    session_interval: int = 0
+    refreshes: bool = False
+    mutual: bool = False
+    updates: bool = False
 
 
 class Dialog:
-    """One dialog, early or confirmed."""
+    """One dialog, early or confirmed.
+
+    ``exchange``: how far offer and answer are in it. ``described``: what an answer in an early dialog said of the peer.
+    """
 
     __slots__ = (
         "bound",
         "call_id",
         "contact",
+        "described",
+        "exchange",
         "flow",
         "incoming",
         "local",
@@ -96,6 +108,8 @@ class Dialog:
         self.bound = bound
         self.incoming = incoming
         self.contact = contact
+        self.exchange = Exchange.AGREED
+        self.described: bytes | None = None
 
     @classmethod
     def of_request(cls, request: Request, local_tag: str, flow: Flow, contact: str) -> Dialog:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from callcenter.sip.body import SDP, sdp_of
 from callcenter.sip.core import Core, merge_key
-from callcenter.sip.dialog import Dialog, DialogState, caller_of, routed
+from callcenter.sip.dialog import DialogState, caller_of, routed
 from callcenter.sip.errors import SipParseError
 from callcenter.sip.events import Effect, EndedBy, InviteReceived, RequestReceived, ResponseReceived
 from callcenter.sip.flow import Address, Flow
@@ -16,6 +16,7 @@ from callcenter.sip.headers import Headers
 from callcenter.sip.invite import Session
 from callcenter.sip.message import Request, Response
 from callcenter.sip.parser import answerable, check, parse
+from callcenter.sip.session_timer import SessionTimer, offer_headers
 from callcenter.sip.timers import RFC_TIMERS, SipTimers
 from callcenter.sip.transaction import State
 from callcenter.sip.transaction_client import ClientInvite, ClientRequest, client_key
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 HeaderLines = Iterable[tuple[str, str]]
 
 # What is understood here; what the application understands is named to the constructor.
-CORE_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO")
+CORE_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "PRACK", "UPDATE")
 
 # Methods that mean nothing outside a dialog: there the answer is 481, not 405 (RFC 3261 12.2.2).
 DIALOG_METHODS = frozenset(("BYE", "INFO", "UPDATE", "PRACK"))
@@ -95,7 +96,8 @@ class Endpoint:
     ``now`` is in seconds of a clock that only grows. ``advertised`` gives the address that stands in our Via and
     Contact towards the peer of a flow; without it, it is the flow's own. ``accept_methods`` are told as
     RequestReceived, outside dialogs. ``supported`` are the option tags that a peer may require. While ``healthy`` is
-    False, OPTIONS is answered 503. Without ``agent_name`` no message names us.
+    False, OPTIONS is answered 503. Without ``agent_name`` no message names us. Without ``session_timer`` no session is
+    refreshed (RFC 4028).
 
     ``screen``, when set, is asked of each new INVITE before a transaction is made for it. So a challenge goes out
     without a 100 before it, which simple phones take for the answer to read, and whoever has no password makes us keep
@@ -110,16 +112,19 @@ class Endpoint:
         agent_name: str = "callcenter",
         advertised: Callable[[Flow], Address] | None = None,
         accept_methods: Sequence[str] = ("REGISTER",),
-        supported: Sequence[str] = ("path", "outbound"),
+        supported: Sequence[str] = ("100rel", "path", "outbound"),
+        session_timer: SessionTimer | None = None,
         limits: Limits = Limits(),
     ) -> None:
         self.healthy = True
         self.screen: Screen | None = None
         self._limits = limits
         self._accepted = frozenset(accept_methods)
+        if session_timer is not None:
+            supported = (*supported, "timer")
         self._supported = frozenset(supported)
         methods = (*CORE_METHODS, *accept_methods)
-        self._core = Core(random, timers, agent_name, advertised or _own_address, methods, supported)
+        self._core = Core(random, timers, agent_name, advertised or _own_address, methods, supported, session_timer)
 
     def __repr__(self) -> str:
         status = self.status()
@@ -227,7 +232,8 @@ class Endpoint:
         tag = core.tag()
         request = self._new_request("INVITE", target, flow, from_.with_tag(tag), to, routes, call_id, cseq, sdp or b"")
         contact = core.contact(flow, from_.uri.user, "sips" if target.scheme == "sips" else "sip")
-        for name, value in (*core.session_headers(contact), *headers):
+        timer = () if core.session_timer is None else offer_headers(core.session_timer, 0, None)
+        for name, value in (*core.session_headers(contact), *timer, *headers):
             request.headers.add(name, value)
         if sdp:
             request.headers.add("Content-Type", SDP)
@@ -235,7 +241,7 @@ class Endpoint:
         return tag, core.flush()
 
     def acknowledge(self, session: str, sdp: bytes, now: float) -> list[Effect]:
-        """Send the ACK with our answer, after an INVITE without offer was Answered with one."""
+        """Answer the peer's offer in a PRACK or ACK, after an INVITE without one Progressed or was Answered with it."""
         if (found := self._core.sessions.get(session)) is not None:
             found.acknowledge(sdp, now)
         return self._core.flush()
@@ -261,7 +267,10 @@ class Endpoint:
     # -- changes of a session ----------------------------------------------------------------------------------------
 
     def reinvite(self, session: str, sdp: bytes, now: float) -> list[Effect]:
-        """Offer a change of the session, once no INVITE is under way either way; the latest offer wins."""
+        """Offer a change of the session, once it is our turn; the latest offer wins.
+
+        A re-INVITE in a session that is up. Before, an UPDATE, if the peer takes that (RFC 3311); else it waits.
+        """
         if (found := self._core.sessions.get(session)) is not None:
             found.reinvite(sdp, now)
         return self._core.flush()
@@ -368,7 +377,7 @@ class Endpoint:
         known = core.dialogs.get((state.call_id, state.local_tag, state.remote_tag))
         if known is not None:
             return known.id
-        session = Session.adopted(core, Dialog.of_state(state), state.local_sdp, state.remote_sdp)
+        session = Session.adopted(core, state, now)
         core.sessions[session.id] = session
         return session.id
 
@@ -436,7 +445,13 @@ class Endpoint:
                 session.on_bye(request, dialog, now=now, flow=flow)
             case "INVITE":
                 if not self._unreadable_body(request, flow):
-                    session.on_reinvite(request, flow, now)
+                    session.changes.on_reinvite(request, flow, now)
+            case "UPDATE":
+                if not self._unreadable_body(request, flow):
+                    session.changes.on_update(request, dialog, flow, now)
+            case "PRACK":
+                if not self._unreadable_body(request, flow):
+                    session.on_prack(request, dialog, flow, now)
             case "INFO":
                 session.on_info(request, flow, now)
             case "OPTIONS":
@@ -494,6 +509,8 @@ class Endpoint:
                 core.refuse(request, flow, admitted.status, admitted.headers)
                 return
             user, trunk = ("", admitted.trunk) if isinstance(admitted, FromTrunk) else (admitted, "")
+            if core.refuses_interval(request, flow):
+                return
             tag = core.tag()
             server = core.accept_invite(request, flow, None, now)
             contact = core.contact(flow, request.uri.user, _scheme_of_contact(request, peer))

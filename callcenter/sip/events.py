@@ -54,7 +54,10 @@ class Trying:
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """Our INVITE got a provisional answer (101-199); ``sdp`` is early media."""
+    """Our INVITE got a provisional answer (101-199).
+
+    ``sdp`` is early media; or, when our INVITE had no offer, the peer's: see ``Endpoint.acknowledge``.
+    """
 
     session: str
     status: int
@@ -64,7 +67,10 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Our INVITE got a 2xx, which is acknowledged already (an INVITE without offer: see ``Endpoint.acknowledge``)."""
+    """Our INVITE got a 2xx, which is acknowledged already (an INVITE without offer: see ``Endpoint.acknowledge``).
+
+    ``sdp`` is what the peer described first, in the 2xx or before it, or changed it to since.
+    """
 
     session: str
     sdp: bytes | None
@@ -85,6 +91,14 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgressAnswered:
+    """The PRACK brought the peer's answer to the offer in our provisional answer (RFC 3262 5)."""
+
+    session: str
+    sdp: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledged:
     """The ACK to our 200 came; ``sdp`` is the peer's answer when our 200 carried the offer.
 
@@ -97,7 +111,10 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class ReinviteReceived:
-    """The peer wants to change the session; answer with accept_reinvite or reject_reinvite."""
+    """The peer wants to change the session; answer with accept_reinvite or reject_reinvite.
+
+    By a re-INVITE; or by an UPDATE or a PRACK, and then perhaps before the session is up (RFC 3311, 3262 5).
+    """
 
     session: str
     offer: bytes | None
@@ -166,6 +183,7 @@ Effect = (
     | Progressed
     | Answered
     | Rejected
+    | ProgressAnswered
     | Acknowledged
     | ReinviteReceived
     | ReinviteAnswered

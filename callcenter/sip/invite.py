@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from callcenter.sip.body import SDP, sdp_of
+from callcenter.sip.branches import MAX_FORKS, Branches
+from callcenter.sip.changes import Changes
 from callcenter.sip.dialog import Dialog
 from callcenter.sip.events import (
     Acknowledged,
     Answered,
     EndedBy,
     InfoReceived,
-    Progressed,
-    ReinviteAnswered,
-    ReinviteReceived,
-    ReinviteRejected,
     Rejected,
     SessionEnded,
     Trying,
 )
-from callcenter.sip.headers import quote_string
-from callcenter.sip.message import REASONS
+from callcenter.sip.headers import Headers, quote_string
+from callcenter.sip.message import REASONS, Request
+from callcenter.sip.offer_answer import Exchange
+from callcenter.sip.progress import Progress
+from callcenter.sip.session_state import SessionState, Timer
 from callcenter.sip.transaction import Input, State, input_of
 from callcenter.sip.transaction_client import ClientInvite, cancel_of
 
@@ -30,46 +30,14 @@ if TYPE_CHECKING:
     from callcenter.sip.core import Core
     from callcenter.sip.dialog import DialogState
     from callcenter.sip.flow import Flow
-    from callcenter.sip.message import Request, Response
+    from callcenter.sip.message import Response
     from callcenter.sip.transaction_client import ClientRequest
     from callcenter.sip.transaction_server import ServerInvite
     from callcenter.sip.uri import Uri
 
 HeaderLines = Iterable[tuple[str, str]]
 
-# A proxy on the way gives up after three minutes without a provisional answer (RFC 3261 13.3.1.1).
-REFRESH_EVERY = 60.0
-
-# Tries of a re-INVITE that collides with the peer's; a peer that always answers 491 is not waited for any longer.
-MAX_GLARES = 5
-
-# Answers of other branches of our INVITE that are tidied away, each with ACK and BYE; nobody has that many phones.
-MAX_FORKS = 16
-
-
-class SessionState(Enum):
-    """Where a session stands. From ABANDONED on it is over for its user, and the endpoint finishes alone."""
-
-    CALLING = auto()
-    PROCEEDING = auto()
-    INCOMING = auto()
-    ANSWERED = auto()
-    ESTABLISHED = auto()
-    ABANDONED = auto()  # our INVITE has no answer yet: the CANCEL waits for a provisional one
-    CANCELLED = auto()  # the CANCEL is out
-    LEAVING = auto()  # our BYE waits for the ACK to our 2xx
-    CLOSING = auto()  # our BYE is out
-    ENDED = auto()
-
-
-class Timer(Enum):
-    """What a session waits for."""
-
-    REFRESH = auto()
-    EXPIRES = auto()
-    REPEAT_OK = auto()
-    NO_ACK = auto()
-    GLARE = auto()
+EXPIRED = "Session timer expired"
 
 
 class Session:
@@ -78,24 +46,21 @@ class Session:
     __slots__ = (
         "_ack_carries_answer",
         "_asking",
-        "_contact",
+        "_branches",
         "_core",
         "_due",
-        "_early",
-        "_glares",
+        "_held",
         "_interval",
-        "_local_sdp",
-        "_offered",
         "_parting",
         "_progress",
-        "_remote_sdp",
-        "_target",
         "_unreached",
-        "_wanted",
+        "changes",
         "client",
         "connections",
+        "contact",
         "dialog",
         "id",
+        "local_sdp",
         "queued",
         "server",
         "state",
@@ -112,24 +77,23 @@ class Session:
         self.client: ClientInvite | None = None
         # The peer's INVITE while it has no final answer, or a 2xx that the peer has not acknowledged.
         self.server: ServerInvite | None = None
+        self.contact = contact
+        self.changes = Changes(core, self)
+        # The description that we sent last.
+        self.local_sdp: bytes | None = None
         self._core = core
-        self._contact = contact
         self._due: dict[Timer, float] = {}
-        self._early: dict[str, Dialog] = {}
-        self._target: Uri | None = None
-        self._progress: tuple[int, bytes | None] | None = None
+        # Of an incoming session, and of an outgoing one.
+        self._progress: Progress | None = None
+        self._branches: Branches | None = None
+        # The description of our 2xx, while that has to wait.
+        self._held: bytes | None = None
         self._interval = 0.0
         self._ack_carries_answer = False
-        # The offer of our next re-INVITE, and of the one under way.
-        self._wanted: bytes | None = None
-        self._offered: bytes | None = None
-        self._glares = 0
         self._unreached = 0
         # While we ask the peer whether it is there: the number of its last request before that.
         self._asking: int | None = None
         self._parting: tuple[tuple[str, str], ...] = ()
-        self._local_sdp: bytes | None = None
-        self._remote_sdp: bytes | None = None
 
     @classmethod
     def incoming(cls, core: Core, tag: str, transaction: ServerInvite, contact: str, flow: Flow, now: float) -> Session:
@@ -137,11 +101,14 @@ class Session:
         request = transaction.request
         session = cls(core, tag, SessionState.INCOMING, contact)
         session.server = transaction
-        session.dialog = Dialog.of_request(request, tag, flow, contact)
-        session._remote_sdp = sdp_of(request)
-        core.enter(session.dialog, session)
+        session._progress = Progress(core, session)
+        dialog = session.dialog = Dialog.of_request(request, tag, flow, contact)
+        dialog.described = sdp_of(request)
+        dialog.exchange = Exchange.OPEN if dialog.described is None else Exchange.ASKED
+        session.changes.note_methods(request)
+        core.enter(dialog, session)
         if request.expires:
-            session._set(Timer.EXPIRES, now + request.expires)
+            session.set_timer(Timer.EXPIRES, now + request.expires)
         return session
 
     @classmethod
@@ -150,23 +117,25 @@ class Session:
     ) -> Session:
         """The session of our INVITE, which is sent here. ``target`` is whom it is for, whatever the Request-URI."""
         session = cls(core, tag, SessionState.CALLING, contact)
-        session._target = target
-        session._local_sdp = request.body or None
+        session._branches = Branches(core, session, target)
+        session.local_sdp = request.body or None
         session.client = core.send_invite(request, flow, session, now)
         return session
 
     @classmethod
-    def adopted(cls, core: Core, dialog: Dialog, local_sdp: bytes | None, remote_sdp: bytes | None) -> Session:
+    def adopted(cls, core: Core, state: DialogState, now: float) -> Session:
         """The established session of another process."""
+        dialog = Dialog.of_state(state)
         session = cls(core, dialog.local_tag, SessionState.ESTABLISHED, dialog.contact)
         session.dialog = dialog
-        session._local_sdp = local_sdp
-        session._remote_sdp = remote_sdp
+        session.local_sdp = state.local_sdp
         core.enter(dialog, session)
+        session.changes.adopt(state, now)
         return session
 
     def __repr__(self) -> str:
-        peer = self.dialog.remote if self.dialog is not None else self._target
+        branches = self._branches
+        peer = self.dialog.remote if self.dialog is not None else branches.target if branches is not None else ""
         return f"<Session {self.id} {peer} {self.state.name.lower()}>"
 
     # -- what its user asks ------------------------------------------------------------------------------------------
@@ -174,16 +143,15 @@ class Session:
     def ring(self, status: int, sdp: bytes | None, now: float) -> None:
         """Say that we are getting there."""
         assert 100 < status < 200, status
-        if self.state is SessionState.INCOMING:
-            self._progress = (status, sdp)
-            self._say_progress(now)
+        if self.state is SessionState.INCOMING and self._held is None:
+            assert self._progress is not None
+            self._progress.say(status, sdp, now)
 
     def answer(self, sdp: bytes, now: float) -> None:
-        """Accept the peer's INVITE."""
-        if self.state is SessionState.INCOMING:
-            self._due.clear()
-            self.state = SessionState.ANSWERED
-            self._accept(sdp, now)
+        """Accept the peer's INVITE, once what was told before it is acknowledged (RFC 3262 5)."""
+        if self.state is SessionState.INCOMING and self._held is None:
+            self._held = sdp
+            self.settle(now)
 
     def reject(self, status: int, reason: str | None, headers: HeaderLines, now: float) -> None:
         """Refuse the peer's INVITE."""
@@ -191,15 +159,19 @@ class Session:
         if self.state is SessionState.INCOMING:
             assert self.server is not None
             self._core.respond(self.server, status, now, to_tag=self.id, reason=reason, headers=headers)
-            self._end(EndedBy.LOCAL, status, reason or REASONS.get(status, ""))
-            self._forget(now)
+            self.end(EndedBy.LOCAL, status, reason or REASONS.get(status, ""))
+            self.forget(now)
 
     def acknowledge(self, sdp: bytes, now: float) -> None:
-        """Answer the offer in the 2xx to our INVITE that had none."""
-        if self.state is SessionState.ESTABLISHED and self._owes_ack:
-            self._local_sdp = sdp
+        """Answer the offer in the 2xx, or in a provisional answer, to our INVITE that had none."""
+        if self._branches is not None and not self.over and self._branches.answer(sdp, now):
+            self.local_sdp = sdp
+        elif self.state is SessionState.ESTABLISHED and self._owes_ack:
+            assert self.dialog is not None
+            self.local_sdp = sdp
+            self.dialog.exchange = Exchange.AGREED
             self._pay_ack(sdp)
-            self._settle(now)
+            self.settle(now)
 
     def hangup(self, status: int | None, reason: str | None, headers: HeaderLines, now: float) -> None:
         """End it, wherever it stands."""
@@ -211,43 +183,35 @@ class Session:
                 self.reject(refusal, reason, parting, now)
             case SessionState.CALLING | SessionState.PROCEEDING:
                 self._parting = parting + _reason_header(status, reason)
-                self._end(EndedBy.LOCAL, 487, reason or REASONS[487])
+                self.end(EndedBy.LOCAL, 487, reason or REASONS[487])
                 self._cancel(now)
             case SessionState.ANSWERED:
                 # 15: no BYE before the ACK to our 2xx, or before it is clear that none will come.
                 self._parting = parting + _reason_header(status, reason)
-                self._end(EndedBy.LOCAL, 200, reason or REASONS[200])
+                self.end(EndedBy.LOCAL, 200, reason or REASONS[200])
                 self.state = SessionState.LEAVING
             case SessionState.ESTABLISHED:
                 self._parting = parting + _reason_header(status, reason)
-                self._end(EndedBy.LOCAL, 200, reason or REASONS[200])
-                self._bye(now)
+                self.end(EndedBy.LOCAL, 200, reason or REASONS[200])
+                self.bye(now)
             case _:
                 # Over already.
                 pass
 
     def reinvite(self, sdp: bytes, now: float) -> None:
         """Offer a change, as soon as it is our turn; the latest offer wins."""
-        if self.state in (SessionState.ANSWERED, SessionState.ESTABLISHED):
-            self._wanted = sdp
-            self._glares = 0
-            self._settle(now)
+        if not self.over:
+            self.changes.want(sdp, now)
 
     def accept_reinvite(self, sdp: bytes, now: float) -> None:
         """Accept the change the peer offered."""
-        if self.state is SessionState.ESTABLISHED and self._asked:
-            assert self.server is not None
-            assert self.dialog is not None
-            self.dialog.refresh(self.server.request)
-            self._remote_sdp = sdp_of(self.server.request) or self._remote_sdp
-            self._accept(sdp, now)
+        if not self.over:
+            self.changes.accept(sdp, now)
 
     def reject_reinvite(self, status: int, now: float) -> None:
         """Refuse the change the peer offered."""
-        assert status >= 300, status
-        if self.state is SessionState.ESTABLISHED and self._asked:
-            self._refuse_pending(status, now)
-            self._settle(now)
+        if not self.over:
+            self.changes.reject(status, now)
 
     def info(self, content_type: str, body: bytes, now: float) -> None:
         """Tell the peer's application something, while the session is up; the answer says nothing more (RFC 6086)."""
@@ -270,7 +234,7 @@ class Session:
         """The dialog as a value, once it is established."""
         if self.state is not SessionState.ESTABLISHED or self.dialog is None:
             return None
-        return self.dialog.state(self._local_sdp, self._remote_sdp)
+        return self.changes.described_in(self.dialog.state(self.local_sdp, self.dialog.described))
 
     # -- what the peer sends within the dialog -----------------------------------------------------------------------
 
@@ -278,49 +242,53 @@ class Session:
         """The dialog with this branch of the peer."""
         if self.dialog is not None and self.dialog.remote_tag == remote_tag:
             return self.dialog
-        return self._early.get(remote_tag)
+        return self._branches.with_tag(remote_tag) if self._branches is not None else None
 
     def dialogs(self) -> list[Dialog]:
         """Every dialog, early or confirmed."""
-        return [*self._early.values(), self.dialog] if self.dialog is not None else [*self._early.values()]
+        early = self._branches.dialogs() if self._branches is not None else []
+        return [*early, self.dialog] if self.dialog is not None else early
 
     def on_ack(self, request: Request, now: float) -> None:
         """The ACK to a 2xx of ours; a repeated one, or one for another INVITE, changes nothing."""
         server = self.server
-        if server is None or self._asked or server.request.cseq.number != request.cseq.number:
+        if server is None or self.asked or server.request.cseq.number != request.cseq.number:
             return
         sdp = sdp_of(request)
         self._acknowledged()
+        dialog = self.dialog
+        assert dialog is not None
+        if self._ack_carries_answer:
+            dialog.exchange = Exchange.AGREED
+            dialog.described = sdp or dialog.described
         match self.state:
             case SessionState.ANSWERED:
                 self.state = SessionState.ESTABLISHED
-                self._remote_sdp = sdp or self._remote_sdp
                 self._core.emit(Acknowledged(self.id, sdp))
-                self._settle(now)
+                self.settle(now)
             case SessionState.ESTABLISHED:
                 if self._ack_carries_answer:
-                    self._remote_sdp = sdp or self._remote_sdp
                     self._core.emit(Acknowledged(self.id, sdp))
-                self._settle(now)
+                self.settle(now)
             case SessionState.LEAVING:
-                self._bye(now)
+                self.bye(now)
             case _:
                 # Over: our BYE is out already.
                 pass
 
     def on_cancel(self, transaction: ServerInvite, request: Request, now: float) -> None:
         """The peer takes back an INVITE; after our final answer that has no effect (9.2)."""
-        if transaction is not self.server or not self._asked:
+        if transaction is not self.server or not self.asked:
             return
         match self.state:
             case SessionState.INCOMING:
-                self._refuse_pending(487, now)
-                self._end(EndedBy.PEER, 487, request.headers.get("Reason") or REASONS[487])
-                self._forget(now)
+                self.refuse_pending(487, now)
+                self.end(EndedBy.PEER, 487, request.headers.get("Reason") or REASONS[487])
+                self.forget(now)
             case _:
                 # A re-INVITE: the session goes on as it was.
-                self._refuse_pending(487, now)
-                self._settle(now)
+                self.refuse_pending(487, now)
+                self.settle(now)
 
     def on_bye(self, request: Request, dialog: Dialog, flow: Flow, now: float) -> None:
         """The peer hangs up (15.1.2)."""
@@ -328,17 +296,18 @@ class Session:
         reason = request.headers.get("Reason") or REASONS[200]
         match self.state:
             case SessionState.INCOMING | SessionState.ANSWERED | SessionState.ESTABLISHED:
-                self._end(EndedBy.PEER, 200, reason)
-                self._forget(now)
+                self.end(EndedBy.PEER, 200, reason)
+                self.forget(now)
             case SessionState.CALLING | SessionState.PROCEEDING:
                 # One early dialog ends; with the last one, the INVITE has nobody to ring any more.
-                self._drop_early(dialog.remote_tag)
-                if not self._early:
-                    self._end(EndedBy.PEER, 200, reason)
+                assert self._branches is not None
+                self._branches.drop(dialog.remote_tag, now)
+                if not self._branches.any_left:
+                    self.end(EndedBy.PEER, 200, reason)
                     self._cancel(now)
             case SessionState.LEAVING | SessionState.CLOSING:
                 # Both hung up: the BYE of ours that is out is answered by its own transaction.
-                self._forget(now)
+                self.forget(now)
             case _:
                 # Abandoned or cancelled: the INVITE's final answer ends it.
                 pass
@@ -351,21 +320,12 @@ class Session:
         self._core.respond(self._core.accept_request(request, flow, now), 200, now)
         self._core.emit(InfoReceived(self.id, request.content_type, request.body))
 
-    def on_reinvite(self, request: Request, flow: Flow, now: float) -> None:
-        """The peer wants a change (14.2)."""
-        match self.state:
-            case SessionState.ESTABLISHED if self.server is None and self.client is None:
-                self.server = self._core.accept_invite(request, flow, self, now)
-                self._core.emit(ReinviteReceived(self.id, sdp_of(request)))
-            case SessionState.INCOMING | SessionState.ESTABLISHED if self._asked:
-                # Its earlier INVITE is not answered yet.
-                again = str(self._core.random.randrange(11))
-                self._core.refuse(request, flow, 500, [("Retry-After", again)])
-            case SessionState.CALLING | SessionState.PROCEEDING | SessionState.ANSWERED | SessionState.ESTABLISHED:
-                # Glare: an INVITE of ours is under way, or our 2xx is not acknowledged.
-                self._core.refuse(request, flow, 491)
-            case _:
-                self._core.refuse(request, flow, 481)
+    def on_prack(self, request: Request, dialog: Dialog, flow: Flow, now: float) -> None:
+        """A provisional answer of ours arrived (RFC 3262 3)."""
+        if self.over or self._progress is None:
+            self._core.refuse(request, flow, 481)
+        else:
+            self._progress.on_prack(request, dialog, flow, now)
 
     # -- what becomes of our requests --------------------------------------------------------------------------------
 
@@ -375,10 +335,16 @@ class Session:
             if transaction.request.to_tag is None:
                 self._on_invite_response(transaction, response, now)
             else:
-                self._on_reinvite_response(transaction, response, now)
-        elif transaction.request.method == "BYE" and response.status >= 200 and self.state is SessionState.CLOSING:
-            self._forget(now)
-        elif transaction.request.method == "OPTIONS" and response.status >= 200:
+                self.changes.on_reinvite_response(transaction, response, now)
+            return
+        method = transaction.request.method
+        if method == "UPDATE":
+            self.changes.on_update_response(response, now)
+        elif method == "PRACK" and response.status >= 200:
+            self._on_prack_answer(now)
+        elif method == "BYE" and response.status >= 200 and self.state is SessionState.CLOSING:
+            self.forget(now)
+        elif method == "OPTIONS" and response.status >= 200:
             self._on_answer_to_ask(response, now)
         # The answer to a CANCEL says nothing: the INVITE's own answer does (9.1).
 
@@ -389,19 +355,17 @@ class Session:
             case SessionState.CALLING | SessionState.PROCEEDING, "INVITE":
                 # 8.1.3.1: as if a 408 or a 503 had come.
                 self._core.emit(Rejected(self.id, status, REASONS[status], None))
-                self._end(cause, status, REASONS[status])
-                self._forget(now)
+                self.end(cause, status, REASONS[status])
+                self.forget(now)
             case SessionState.ABANDONED | SessionState.CANCELLED, "INVITE":
-                self._forget(now)
+                self.forget(now)
             case SessionState.ESTABLISHED, "INVITE":
-                self.client = None
-                if cause is EndedBy.TIMEOUT:
-                    # 12.2.1.2: the peer does not answer any more, so the dialog is over.
-                    self._end(cause, status, REASONS[status])
-                    self._bye(now)
-                else:
-                    self._core.emit(ReinviteRejected(self.id, status))
-                    self._settle(now)
+                self.changes.on_failure(cause, now)
+            case _, "UPDATE":
+                self.changes.on_failure(cause, now)
+            case _, "PRACK":
+                # The INVITE's own answer will tell.
+                self._on_prack_answer(now)
             case SessionState.ESTABLISHED, "OPTIONS":
                 assert self.dialog is not None
                 asking, self._asking = self._asking, None
@@ -412,10 +376,10 @@ class Session:
                 # A connection may have been lost, and be made anew: the peer is gone when that happens twice.
                 self._unreached += 1
                 if cause is EndedBy.TIMEOUT or self._unreached > 1:
-                    self._end(cause, status, REASONS[status])
-                    self._bye(now)
+                    self.end(cause, status, REASONS[status])
+                    self.bye(now)
             case SessionState.CLOSING, "BYE":
-                self._forget(now)
+                self.forget(now)
             case _:
                 # A CANCEL: the INVITE gives up by itself. What was under way when we hung up. An INFO.
                 pass
@@ -426,12 +390,12 @@ class Session:
             return
         match self.state:
             case SessionState.INCOMING:
-                self._end(EndedBy.TRANSPORT, 503, REASONS[503])
-                self._forget(now)
+                self.end(EndedBy.TRANSPORT, 503, REASONS[503])
+                self.forget(now)
             case SessionState.ANSWERED:
-                self._end(EndedBy.TRANSPORT, 503, REASONS[503])
+                self.end(EndedBy.TRANSPORT, 503, REASONS[503])
                 self._acknowledged()
-                self._bye(now)
+                self.bye(now)
             case _:
                 # A re-INVITE, or a session that is over: the ACK that never comes ends the wait.
                 pass
@@ -443,30 +407,36 @@ class Session:
                 if response.status == 100:
                     self._core.emit(Trying(self.id))
                 else:
-                    self._meet_early(transaction, response)
-                    self._core.emit(Progressed(self.id, response.status, sdp_of(response), response))
+                    assert self._branches is not None
+                    self._branches.on_progress(transaction, response, now)
             case SessionState.ABANDONED, Input.PROVISIONAL:
                 self._cancel(now)
             case SessionState.CALLING | SessionState.PROCEEDING, Input.SUCCESS:
-                self._confirm(transaction, response)
+                dialog = self._confirm(transaction, response, now)
                 self.state = SessionState.ESTABLISHED
-                self._remote_sdp = sdp_of(response) or self._remote_sdp
-                if transaction.request.body:
+                if dialog.exchange is not Exchange.OPEN:
                     self._pay_ack(None)
-                self._core.emit(Answered(self.id, sdp_of(response), response))
+                self._core.emit(Answered(self.id, _conclude(dialog, sdp_of(response)), response))
+                self.changes.note_methods(response)
+                self.changes.learn(response, now)
+                self.settle(now)
             case SessionState.ABANDONED | SessionState.CANCELLED, Input.SUCCESS:
                 # A 200 may cross our CANCEL: then the session is up, and only a BYE ends it (9.1).
-                self._confirm(transaction, response)
-                self._bye(now)
+                self._confirm(transaction, response, now)
+                self.bye(now)
             case _, Input.SUCCESS:
                 self._on_success_again(transaction, response, now)
+            case SessionState.CALLING | SessionState.PROCEEDING, Input.FAILURE if (
+                response.status == 422 and self.changes.ask_for_longer(response)
+            ):
+                self._invite_again(transaction, now)
             case SessionState.CALLING | SessionState.PROCEEDING, Input.FAILURE:
                 reason = response.reason or REASONS.get(response.status, "")
                 self._core.emit(Rejected(self.id, response.status, reason, response))
-                self._end(EndedBy.PEER, response.status, response.headers.get("Reason") or reason)
-                self._forget(now)
+                self.end(EndedBy.PEER, response.status, response.headers.get("Reason") or reason)
+                self.forget(now)
             case SessionState.ABANDONED | SessionState.CANCELLED, Input.FAILURE:
-                self._forget(now)
+                self.forget(now)
             case _:
                 # A provisional answer after the CANCEL.
                 pass
@@ -477,56 +447,18 @@ class Session:
         if (ack := transaction.acks.get(tag)) is not None:
             self._core.emit(ack)
         elif self.dialog is not None and self.dialog.remote_tag != tag and len(transaction.acks) < MAX_FORKS:
-            assert self._target is not None
-            fork = Dialog.of_response(transaction.request, response, self._target, transaction.flow, self._contact)
-            self._ack(transaction, fork, None)
+            assert self._branches is not None
+            fork = self._branches.fork(transaction, response)
+            self.ack(transaction, fork, None)
             hop = fork.next_hop()
             self._core.send_request(fork.request("BYE", self._core.via(hop)), hop, None, now)
         # Else our ACK waits for our user's answer, or the peer makes up branches.
 
-    def _on_reinvite_response(self, transaction: ClientInvite, response: Response, now: float) -> None:
-        given = input_of(response.status)
-        if given is Input.PROVISIONAL:
-            return
-        if given is Input.SUCCESS:
-            ack = transaction.acks.get(response.to_tag or "")
-            if ack is not None:
-                self._core.emit(ack)
-                return
-            assert self.dialog is not None
-            self.dialog.refresh(response)
-            self._ack(transaction, self.dialog, None)
-        if transaction is not self.client:
-            # We hung up meanwhile.
-            return
-        self.client = None
-        offered, self._offered = self._offered, None
-        match response.status:
-            case _ if given is Input.SUCCESS:
-                self._local_sdp = offered
-                self._remote_sdp = sdp_of(response) or self._remote_sdp
-                self._core.emit(ReinviteAnswered(self.id, sdp_of(response)))
-            case 491 if self._glares < MAX_GLARES:
-                # 14.1: who made the Call-ID waits longer, so that the two do not meet again.
-                self._glares += 1
-                if self._wanted is None:
-                    self._wanted = offered
-                assert self.dialog is not None
-                random = self._core.random
-                hundredths = random.randrange(0, 201) if self.dialog.incoming else random.randrange(210, 401)
-                self._set(Timer.GLARE, now + hundredths / 100)
-            case 481:
-                # 12.2.1.2: the peer does not know the dialog.
-                self._end(EndedBy.PEER, 481, response.reason or REASONS[481])
-                self._forget(now)
-                return
-            case 408:
-                self._end(EndedBy.PEER, 408, response.reason or REASONS[408])
-                self._bye(now)
-                return
-            case status:
-                self._core.emit(ReinviteRejected(self.id, status))
-        self._settle(now)
+    def _on_prack_answer(self, now: float) -> None:
+        if self._branches is not None:
+            self._branches.prack_done()
+            if not self.over:
+                self.settle(now)
 
     def _on_answer_to_ask(self, response: Response, now: float) -> None:
         if self.state is not SessionState.ESTABLISHED:
@@ -534,11 +466,11 @@ class Session:
         self._unreached, self._asking = 0, None
         match response.status:
             case 481:
-                self._end(EndedBy.PEER, 481, response.reason or REASONS[481])
-                self._forget(now)
+                self.end(EndedBy.PEER, 481, response.reason or REASONS[481])
+                self.forget(now)
             case 408:
-                self._end(EndedBy.PEER, 408, response.reason or REASONS[408])
-                self._bye(now)
+                self.end(EndedBy.PEER, 408, response.reason or REASONS[408])
+                self.bye(now)
             case _:
                 pass  # whatever it says, somebody is there
 
@@ -560,35 +492,59 @@ class Session:
 
     def _fire(self, timer: Timer, now: float) -> None:
         match self.state, timer:
-            case SessionState.INCOMING, Timer.REFRESH:
-                self._say_progress(now)
+            case SessionState.INCOMING, Timer.PROGRESS if self._progress is not None:
+                self._progress.say_again(now)
+            case SessionState.INCOMING, Timer.REPEAT_PROGRESS if self._progress is not None:
+                self._progress.repeat(now)
+            case SessionState.INCOMING, Timer.NO_PRACK:
+                # RFC 3262 3: a 5xx, for the peer that wanted it so does not answer.
+                self.refuse_pending(504, now)
+                self.end(EndedBy.TIMEOUT, 504, "No PRACK")
+                self.forget(now)
             case SessionState.INCOMING, Timer.EXPIRES:
                 # 13.3.1: an invitation that names its end is refused then.
-                self._refuse_pending(487, now)
-                self._end(EndedBy.TIMEOUT, 487, "Invitation expired")
-                self._forget(now)
+                self.refuse_pending(487, now)
+                self.end(EndedBy.TIMEOUT, 487, "Invitation expired")
+                self.forget(now)
             case SessionState.ANSWERED | SessionState.ESTABLISHED | SessionState.LEAVING, Timer.REPEAT_OK:
                 # 13.3.1.4: whatever the transport, for the 2xx or its ACK may be lost behind a proxy.
                 assert self.server is not None
                 self._interval = min(2 * self._interval, self._core.timers.t2)
-                self._set(Timer.REPEAT_OK, now + self._interval)
+                self.set_timer(Timer.REPEAT_OK, now + self._interval)
                 self._core.repeat(self.server, now)
             case SessionState.ANSWERED | SessionState.ESTABLISHED, Timer.NO_ACK:
                 self._acknowledged()
-                self._end(EndedBy.TIMEOUT, 408, "No ACK")
-                self._bye(now)
+                self.end(EndedBy.TIMEOUT, 408, "No ACK")
+                self.bye(now)
             case SessionState.LEAVING, Timer.NO_ACK:
                 self._acknowledged()
-                self._bye(now)
-            case SessionState.ESTABLISHED, Timer.GLARE:
-                self._settle(now)
+                self.bye(now)
+            case _, Timer.GLARE:
+                self.settle(now)
+            case SessionState.ANSWERED | SessionState.ESTABLISHED, Timer.SESSION_REFRESH:
+                self.changes.refresh(now)
+            case SessionState.ANSWERED | SessionState.ESTABLISHED, Timer.SESSION_EXPIRED:
+                # RFC 4028 10: nobody refreshed it in time.
+                self._parting = _reason_header(408, EXPIRED)
+                self.end(EndedBy.TIMEOUT, 408, EXPIRED)
+                self.bye(now)
             case _:
                 # The session has moved on.
                 pass
 
-    def _set(self, timer: Timer, at: float) -> None:
+    def set_timer(self, timer: Timer, at: float) -> None:
+        """Wait for this until then."""
         self._due[timer] = at
         self._core.watch(self)
+
+    def stop_timer(self, timer: Timer) -> None:
+        """Wait for this no longer."""
+        if self._due.pop(timer, None) is not None:
+            self._core.watch(self)
+
+    def waits_for(self, timer: Timer) -> bool:
+        """Whether it waits for this."""
+        return timer in self._due
 
     # -- the parts ---------------------------------------------------------------------------------------------------
 
@@ -598,7 +554,12 @@ class Session:
         return self.state.value >= SessionState.ABANDONED.value
 
     @property
-    def _asked(self) -> bool:
+    def early(self) -> bool:
+        """Whether its first INVITE has no final answer yet."""
+        return self.state in (SessionState.CALLING, SessionState.PROCEEDING, SessionState.INCOMING)
+
+    @property
+    def asked(self) -> bool:
         """Whether an INVITE of the peer waits for our final answer."""
         return self.server is not None and self.server.state is State.PROCEEDING
 
@@ -607,38 +568,50 @@ class Session:
         """Whether a 2xx to our INVITE waits for our ACK, because our user has to answer its offer."""
         return self.client is not None and self.client.state not in (State.CALLING, State.PROCEEDING)
 
-    def _say_progress(self, now: float) -> None:
-        assert self._progress is not None
-        assert self.server is not None
-        status, sdp = self._progress
-        self._core.respond(
-            self.server,
-            status,
-            now,
-            to_tag=self.id,
-            headers=[("Contact", self._contact)],
-            body=sdp or b"",
-            content_type=SDP if sdp else None,
-        )
-        self._set(Timer.REFRESH, now + REFRESH_EVERY)
+    def turn(self) -> Dialog | None:
+        """The dialog in which a change can be proposed now, if there is one."""
+        if self.dialog is None:
+            return self._branches.turn() if self._branches is not None else None
+        waits = self.early and self._progress is not None and self._progress.outstanding
+        return None if waits else self.dialog
 
-    def _accept(self, sdp: bytes, now: float) -> None:
+    def settle(self, now: float) -> None:
+        """Do what has waited for its turn: our 2xx, or a change."""
+        held = self._held
+        if held is None or self.state is not SessionState.INCOMING:
+            self.changes.settle(now)
+        elif not self.changes.in_flight and not (self._progress is not None and self._progress.describes):
+            self._due.clear()
+            self.state = SessionState.ANSWERED
+            self.accept(held, now)
+
+    def accept(self, sdp: bytes, now: float) -> None:
         """Send the 2xx to the peer's INVITE, and again until its ACK comes."""
         assert self.server is not None
-        self._ack_carries_answer = sdp_of(self.server.request) is None
-        self._local_sdp = sdp
+        assert self.dialog is not None
+        dialog, request = self.dialog, self.server.request
+        self._ack_carries_answer = dialog.exchange is Exchange.OPEN
+        described = dialog.exchange is not Exchange.AGREED
+        if described:
+            self.local_sdp = sdp
+            offer = sdp_of(request)
+            dialog.exchange = Exchange.OFFERED if self._ack_carries_answer else Exchange.AGREED
+            dialog.described = offer or dialog.described
+            self.changes.answered(offer)
         self._core.respond(
             self.server,
             200,
             now,
             to_tag=self.id,
-            headers=self._core.session_headers(self._contact),
-            body=sdp,
-            content_type=SDP,
+            headers=self.changes.answer_headers(request),
+            body=sdp if described else b"",
+            content_type=SDP if described else None,
         )
         self._interval = self._core.timers.t1
         self._due[Timer.REPEAT_OK] = now + self._interval
-        self._set(Timer.NO_ACK, now + self._core.timers.timeout)
+        self._due[Timer.NO_ACK] = now + self._core.timers.timeout
+        self._core.watch(self)
+        self.changes.restart(now)
 
     def _acknowledged(self) -> None:
         """Our 2xx needs to be repeated no longer."""
@@ -647,60 +620,39 @@ class Session:
         self._due.pop(Timer.NO_ACK, None)
         self._core.watch(self)
 
-    def _refuse_pending(self, status: int, now: float) -> None:
+    def refuse_pending(self, status: int, now: float) -> None:
         """Give the peer's INVITE its final answer."""
         assert self.server is not None
+        assert self.dialog is not None
         server, self.server = self.server, None
+        self.dialog.exchange = Exchange.AGREED
         self._core.respond(server, status, now, to_tag=self.id)
         server.shed()
 
-    def _settle(self, now: float) -> None:
-        """Send the re-INVITE that is wanted, if no INVITE is under way either way (14.1)."""
-        if (
-            self._wanted is None
-            or self.state is not SessionState.ESTABLISHED
-            or self.server is not None
-            or self.client is not None
-            or Timer.GLARE in self._due
-        ):
-            return
-        assert self.dialog is not None
-        self._offered, self._wanted = self._wanted, None
-        hop = self.dialog.next_hop()
-        request = self.dialog.request("INVITE", self._core.via(hop), body=self._offered)
-        for name, value in self._core.session_headers(self._contact):
-            request.headers.add(name, value)
-        request.headers.add("Content-Type", SDP)
-        self.client = self._core.send_invite(request, hop, self, now)
+    def _invite_again(self, transaction: ClientInvite, now: float) -> None:
+        """Repeat our INVITE with the interval that the peer wants (RFC 4028 7.3)."""
+        refused = transaction.request
+        headers = Headers([("Via", self._core.via(transaction.flow))])
+        for key, name, value in refused.headers.triples():
+            if key not in ("via", "cseq", "session-expires", "min-se", "user-agent"):
+                headers.add(name, value)
+        headers.add("CSeq", f"{refused.cseq.number + 1} INVITE")
+        for name, value in self.changes.first_headers():
+            headers.add(name, value)
+        assert self._branches is not None
+        self._branches.drop_all(now)
+        self.state = SessionState.CALLING
+        request = Request("INVITE", refused.uri, headers, refused.body)
+        self.client = self._core.send_invite(request, transaction.flow, self, now)
 
-    def _meet_early(self, transaction: ClientInvite, response: Response) -> None:
-        """A provisional answer with a tag makes an early dialog (12.1)."""
-        tag = response.to_tag
-        if tag is None or tag in self._early or len(self._early) >= MAX_FORKS:
-            return
-        assert self._target is not None
-        dialog = Dialog.of_response(transaction.request, response, self._target, transaction.flow, self._contact)
-        self._early[tag] = dialog
+    def _confirm(self, transaction: ClientInvite, response: Response, now: float) -> Dialog:
+        """The first 2xx to our INVITE makes the dialog."""
+        assert self._branches is not None
+        dialog = self.dialog = self._branches.confirm(transaction, response, now)
         self._core.enter(dialog, self)
+        return dialog
 
-    def _drop_early(self, tag: str) -> None:
-        dialog = self._early.pop(tag, None)
-        if dialog is not None:
-            self._core.leave(dialog)
-
-    def _confirm(self, transaction: ClientInvite, response: Response) -> None:
-        """The first 2xx makes the dialog; its route set counts, not that of the early one (13.2.2.4)."""
-        assert self._target is not None
-        dialog = Dialog.of_response(transaction.request, response, self._target, transaction.flow, self._contact)
-        early = self._early.get(dialog.remote_tag)
-        if early is not None:
-            dialog.remote_cseq, dialog.flow, dialog.bound = early.remote_cseq, early.flow, early.bound
-        for tag in list(self._early):
-            self._drop_early(tag)
-        self.dialog = dialog
-        self._core.enter(dialog, self)
-
-    def _ack(self, transaction: ClientInvite, dialog: Dialog, sdp: bytes | None) -> None:
+    def ack(self, transaction: ClientInvite, dialog: Dialog, sdp: bytes | None) -> None:
         """Acknowledge a 2xx to our INVITE: a request of its own, with the INVITE's number (13.2.2.4)."""
         hop = dialog.next_hop()
         number = transaction.request.cseq.number
@@ -713,7 +665,7 @@ class Session:
         assert self.client is not None
         assert self.dialog is not None
         client, self.client = self.client, None
-        self._ack(client, self.dialog, sdp)
+        self.ack(client, self.dialog, sdp)
 
     def _cancel(self, now: float) -> None:
         """Take our INVITE back, or wait for the provisional answer before which that is forbidden (9.1)."""
@@ -728,7 +680,7 @@ class Session:
         self._core.send_request(request, self.client.flow, self, now)
         self._core.give_up(self.client, now)
 
-    def _bye(self, now: float) -> None:
+    def bye(self, now: float) -> None:
         """Hang up, and leave nothing open behind (15.1.1)."""
         assert self.dialog is not None
         if self._owes_ack:
@@ -743,12 +695,15 @@ class Session:
 
     def _close(self, now: float) -> None:
         """No timer, no INVITE of either side outlives the session by more than 64*T1."""
-        self._wanted = None
+        self._held = None
+        if self._branches is not None:
+            self._branches.close()
+        self.changes.close(now)
         self._due.clear()
         self._core.watch(self)
-        if self._asked:
+        if self.asked:
             # 15.1.2: what is pending is answered 487.
-            self._refuse_pending(487, now)
+            self.refuse_pending(487, now)
         self._shed()
         if self.client is not None:
             self._core.give_up(self.client, now)
@@ -759,14 +714,31 @@ class Session:
             self.server.shed()
             self.server = None
 
-    def _end(self, by: EndedBy, status: int, reason: str) -> None:
+    def end(self, by: EndedBy, status: int, reason: str) -> None:
         """Tell the end, once: every caller leaves the states in which the session is alive."""
         self._core.emit(SessionEnded(self.id, by, status, reason))
 
-    def _forget(self, now: float) -> None:
+    def forget(self, now: float) -> None:
+        """Nothing of it is left."""
         self.state = SessionState.ENDED
         self._close(now)
         self._core.forget(self)
+
+
+def _conclude(dialog: Dialog, sdp: bytes | None) -> bytes | None:
+    """What the peer described when it answered: in the 2xx, or before, for the first answer counts (13.2.1)."""
+    match dialog.exchange:
+        case Exchange.OFFERED:
+            # One that it gave in a provisional answer which nobody acknowledges stands for a 2xx without.
+            dialog.exchange = Exchange.AGREED
+            dialog.described = sdp or dialog.described
+        case Exchange.OPEN if sdp is not None:
+            dialog.exchange = Exchange.ASKED
+            dialog.described = sdp
+        case _:
+            # Agreed before, or the offer of a provisional answer still waits for ours.
+            pass
+    return dialog.described
 
 
 def _reason_header(status: int | None, reason: str | None) -> tuple[tuple[str, str], ...]:

@@ -36,7 +36,7 @@ class ClientInvite(Transaction):
     The ACK to a 2xx is its user's to send.
     """
 
-    __slots__ = ("_ack", "_data", "acks", "request", "user")
+    __slots__ = ("_ack", "_data", "acks", "request", "rseqs", "user")
 
     def __init__(self, key: str, request: Request, flow: Flow, timers: SipTimers, user: ClientUser) -> None:
         super().__init__(key, flow, timers, State.CALLING)
@@ -44,6 +44,8 @@ class ClientInvite(Transaction):
         self.user = user
         # By To tag: the ACKs that the user sent to each branch's 2xx, kept here to be sent again.
         self.acks: dict[str, Send] = {}
+        # By To tag: the last provisional answer of each branch that the user acknowledged (RFC 3262 4).
+        self.rseqs: dict[str, int] = {}
         self._data = request.to_bytes()
         self._ack = b""
 

@@ -191,7 +191,7 @@ class Stub(asyncio.DatagramProtocol):
             ]
         )
 
-    def reply(self, request: Message, status: int, body: str = "") -> None:
+    def reply(self, request: Message, status: int, body: str = "", headers: tuple[str, ...] = ()) -> None:
         """Answers a request; a repeated INVITE gets the same once more."""
         to = request.header("To")
         if ";tag=" not in to and status != 100:
@@ -205,6 +205,7 @@ class Stub(asyncio.DatagramProtocol):
             f"Call-ID: {request.call_id}",
             f"CSeq: {request.header('CSeq')}",
             f"Contact: <sip:stub@{self.host}:{self.port}>",
+            *headers,
             *(["Content-Type: application/sdp"] if body else []),
             f"Content-Length: {len(body)}",
         ]

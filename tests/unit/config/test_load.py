@@ -18,10 +18,11 @@ from callcenter.config.schema import seconds
 from callcenter.model.states import Intent
 from callcenter.publish.settings import Broker
 from callcenter.signaling.settings import Listen
+from callcenter.sip.session_timer import SessionTimer
 from tests.unit.config.floor import GOOD, load_text, problems_of, span, write_floor
 
 MORE = """
-sip: {register: {min: 30s, default: 2m, max: 1h}, advertised: pbx.example.org}
+sip: {register: {min: 30s, default: 2m, max: 1h}, session_timer: {expires: 1h}, advertised: pbx.example.org}
 media: {ports: 20000-20100, workers: 2, silence_timeout: 1m30s}
 mqtt: {pop_wait: 80ms, port: 0}
 acd: {ring_for: 15s, max_wait: 2m, wrap_up: 12s, no_answer: {pause: 1s, limit: 2}, sign_in: not_ready}
@@ -33,6 +34,7 @@ def test_a_whole_floor_arrives_as_plain_values(tmp_path: Path) -> None:
     settings = load_text(tmp_path, GOOD + MORE)
     assert settings.sip.advertised == ("pbx.example.org",)
     assert (settings.sip.register_min, settings.sip.register_default, settings.sip.register_max) == (30, 120, 3600)
+    assert settings.sip.session_timer == SessionTimer(expires=3600, least=90)
     assert (settings.media.ports, settings.media.workers, settings.media.silence_timeout) == ((20000, 20100), 2, 90.0)
     assert (settings.mqtt.broker, settings.mqtt.port, settings.calls.pop_wait) == (Broker.EMBEDDED, 0, 0.08)
     queue = settings.plan.queues["sales"]
@@ -82,6 +84,13 @@ def test_the_steps_of_a_flow_may_be_written_long_or_short(tmp_path: Path) -> Non
 )  # fmt: skip
 def test_a_number_is_reached_as_people_dial_it(dialled: str, found: bool, tmp_path: Path) -> None:
     assert (load_text(tmp_path).calls.find_number(dialled) is not None) is found
+
+
+def test_sessions_are_refreshed_unless_that_is_switched_off(tmp_path: Path) -> None:
+    assert load_text(tmp_path, GOOD).sip.session_timer == SessionTimer(expires=1800, least=90)
+    off = tmp_path / "off"
+    off.mkdir()
+    assert load_text(off, GOOD + "sip: {session_timer: off}\n").sip.session_timer is None
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ MISTAKES: list[tuple[Code, str, str, str, str]] = [
     (Code.DURATION, "        prompt: hello", "        prompt: hello\n        timeout: «5»", "no unit", "5s for"),
     (Code.DURATION, "requirements", "ring_for: «soon», requirements", "`soon` is not a duration", "20s, 2m"),
     (Code.DURATION, "requirements", "ring_for: «0s», requirements", "longer than nothing", "20s"),
+    (Code.FORM, "agents:", "sip: {session_timer: «{expires: 60s}»}\nagents:", "min <= expires", "{expires: 30m"),
+    (Code.DURATION, "agents:", "sip: {session_timer: {expires: «often»}}\nagents:", "`often` is not a duration", "2m"),
     (Code.FILE, "clients:\n", "customers: «people.csv»\nclients:\n", "`people.csv` is not there", "looked for from"),
     (Code.NAMES_NOTHING, "flow: welcome", "flow: «welcom»", "no flow is named", "did you mean `welcome`?"),
     (Code.NAMES_NOTHING, "{queue: sales}", "{queue: «sale»}", "no queue is named", "did you mean `sales`?"),

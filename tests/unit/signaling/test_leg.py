@@ -62,7 +62,8 @@ class Side:
     def dial(self, other: Side, transport: Transport = Transport.UDP, **more: Any) -> Leg:
         target = NameAddr(Uri.parse(f"sip:{other.name}@{other.host.address}"), "The Callee")
         here = NameAddr(Uri.parse(f"sip:{self.name}@example.org"), "The Caller")
-        return self.agent.dial(target.uri, self.flow(other, transport), from_=here, to=target, sdp=OFFER, **more)
+        more.setdefault("sdp", OFFER)
+        return self.agent.dial(target.uri, self.flow(other, transport), from_=here, to=target, **more)
 
     def flow(self, other: Side, transport: Transport = Transport.UDP) -> Flow:
         return Flow(transport, Address(self.host.address, 5060), Address(other.host.address, 5060))
@@ -557,6 +558,80 @@ def test_delayed_offers_are_answered_in_the_ack() -> None:
         assert told == [("application/dtmf-relay", b"Signal=5\r\n")]
         peer.send("BYE", 4, b"", tag)
         assert (await came.ended).by is EndedBy.PEER
+
+    story(tell)
+
+
+def test_called_side_that_is_offered_nothing_offers_in_its_200_and_hears_the_answer() -> None:
+    async def tell(world: World) -> None:
+        out = world.amy.dial(world.bob, sdp=None)
+        came = await world.bob.invited_leg()
+        assert came.offer is None
+        came.ring()
+        came.answer(OFFER)
+        assert await out.peer_offer == OFFER
+        assert await out.outcome() == Answered(OFFER)
+        out.acknowledge(ANSWER)
+        assert await came.acknowledged == ANSWER
+        out.hangup()
+
+    story(tell)
+
+
+def test_called_side_that_is_offered_nothing_may_offer_while_it_rings() -> None:
+    async def tell(world: World) -> None:
+        out = world.amy.dial(world.bob, sdp=None)
+        came = await world.bob.invited_leg()
+        came.ring(status=183, sdp=OFFER)
+        assert await out.peer_offer == OFFER
+        out.acknowledge(ANSWER)
+        await asyncio.sleep(0.1)
+        assert came.early_sdp == ANSWER
+        came.answer(OFFER)
+        assert await out.outcome() == Answered(OFFER)
+        # The answer came in the PRACK; who waits for that of the ACK gets it all the same.
+        assert await came.acknowledged == ANSWER
+        came.hangup()
+
+    story(tell)
+
+
+def test_who_waits_for_an_offer_is_told_when_the_call_ends_without_one() -> None:
+    async def tell(world: World) -> None:
+        out = world.amy.dial(world.bob, sdp=None)
+        (await world.bob.invited_leg()).reject(486)
+        assert await out.peer_offer is None
+        out.acknowledge(ANSWER)
+
+    story(tell)
+
+
+def test_early_media_reaches_the_caller_before_the_answer_and_is_what_the_call_begins_with() -> None:
+    async def tell(world: World) -> None:
+        out = world.amy.dial(world.bob)
+        came = await world.bob.invited_leg()
+        came.ring(status=183, sdp=ANSWER)
+        await out.ringing.wait()
+        assert out.early_sdp == ANSWER
+        came.answer(ANSWER)
+        assert await out.outcome() == Answered(ANSWER)
+        out.hangup()
+
+    story(tell, loss=0.2)
+
+
+def test_sound_may_be_changed_before_the_answer_by_the_same_way_as_after_it() -> None:
+    async def tell(world: World) -> None:
+        out = world.amy.dial(world.bob)
+        came = await world.bob.invited_leg()
+        out.on_reinvite = lambda reinvite: reinvite.accept(OTHER_ANSWER)
+        came.ring(status=183, sdp=ANSWER)
+        await out.ringing.wait()
+        assert await came.reinvite(OTHER_OFFER) == ReinviteOutcome(200, OTHER_ANSWER)
+        assert came.state is LegState.RINGING
+        came.answer(ANSWER)
+        assert await out.outcome() == Answered(OTHER_OFFER)
+        out.hangup()
 
     story(tell)
 

@@ -299,7 +299,7 @@ def test_ping_is_answered_with_what_we_can_and_with_503_when_we_are_not_well() -
     it = endpoint()
     answer = only(it.receive(text("OPTIONS", forwards=0), UDP, 0.0))
     assert answer.status == 200
-    assert answer.headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER"
+    assert answer.headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REGISTER"
     assert answer.headers.get("Accept") == "application/sdp, multipart/mixed"
     assert answer.to_tag
     it.healthy = False
@@ -510,7 +510,7 @@ def test_bye_that_is_repeated_after_the_call_gets_its_answer_again() -> None:
 def test_what_we_cannot_do_is_refused_within_a_dialog_too() -> None:
     it = endpoint()
     session = established(it)
-    assert only(it.receive(within("UPDATE", session, cseq=2), UDP, 1.0)).status == 405
+    assert only(it.receive(within("MESSAGE", session, cseq=2), UDP, 1.0)).status == 405
     assert only(it.receive(within("INFO", session, "Require: foo", cseq=3), UDP, 1.0)).status == 420
     assert only(it.receive(within("OPTIONS", session, cseq=4), UDP, 1.0)).status == 200
     reinvite = within("INVITE", session, "Content-Type: text/html", cseq=5, body=b"<html>")
@@ -563,7 +563,7 @@ def test_200_carries_contact_allow_supported_and_record_routes_and_rings_do_too(
         assert answer.headers.all("Record-Route") == ["<sip:p2;lr>", "<sip:p1;lr>"]
         assert answer.headers.get("Contact") == "<sip:1000@192.0.2.1:5060>"
     assert "INFO" in (answer.headers.get("Allow") or "")
-    assert answer.headers.get("Supported") == "path, outbound"
+    assert answer.headers.get("Supported") == "100rel, path, outbound"
     bye = sent(run_out(it))[-1]
     assert isinstance(bye, Request)
 
@@ -890,6 +890,9 @@ def test_every_live_thing_prints_itself() -> None:
     assert repr(it) == "<Endpoint 1 sessions, 1 transactions>"
     assert repr(it._core.sessions[session]) == f"<Session {session} <sip:ana@192.0.2.2>;tag=a established>"
     assert "accepted" in repr(next(iter(it._core.servers.values())))
+    ana, bob = NameAddr.parse("<sip:ana@192.0.2.2>"), NameAddr.parse("<sip:bob@192.0.2.1>")
+    called, _ = it.invite(target=ana.uri, flow=UDP, from_=bob, to=ana, sdp=OFFER, now=0.0)
+    assert repr(it._core.sessions[called]) == f"<Session {called} sip:ana@192.0.2.2 calling>"
 
 
 def test_an_ack_with_an_invented_to_tag_and_the_branch_of_its_invite_is_taken() -> None:

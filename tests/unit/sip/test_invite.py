@@ -17,6 +17,7 @@ from callcenter.sip.events import (
     EndedBy,
     InfoReceived,
     InviteReceived,
+    ProgressAnswered,
     Progressed,
     ReinviteAnswered,
     ReinviteReceived,
@@ -28,6 +29,7 @@ from callcenter.sip.events import (
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.message import Response
+from callcenter.sip.session_timer import SessionTimer
 from callcenter.sip.uri import Uri
 from tests.unit.sip.lossy import ANSWER, HOLD, OFFER, Fate, Phone, Wire
 
@@ -316,7 +318,7 @@ def test_invitation_is_refused_when_its_time_has_run_out() -> None:
 
 def test_ringing_is_said_again_every_minute() -> None:
     wire = Wire()
-    ana, bob = wire.pair()
+    ana, bob = wire.pair(supported=())
     bob.on[InviteReceived] = lambda event: bob.do("ring", event.session, status=183, sdp=ANSWER)
     ana.call(bob)
     wire.run(130)
@@ -368,6 +370,43 @@ def refused_call(wire: Wire, ana: Phone, bob: Phone) -> None:
     assert (ended(ana), ended(bob)) == ((EndedBy.PEER, 486), (EndedBy.LOCAL, 486))
 
 
+def early_call(wire: Wire, ana: Phone, bob: Phone) -> None:
+    """Early media that is acknowledged, a change before the answer each way, the answer, and a hang-up."""
+    bob.on[InviteReceived] = lambda event: bob.do("ring", event.session, status=183, sdp=ANSWER)
+    for phone in (ana, bob):
+        phone.accepts_reinvites()
+    session = ana.call(bob)
+    wire.run(10)
+    ana.do("reinvite", session, HOLD)
+    wire.run(10)
+    bob.do("reinvite", bob.session, OFFER)
+    wire.run(10)
+    bob.do("answer", bob.session, ANSWER)
+    wire.run(10)
+    ana.do("hangup", session)
+    wire.settle()
+    assert ana.one(Progressed).sdp == ANSWER
+    assert ana.one(ReinviteAnswered).sdp == bob.one(ReinviteAnswered).sdp == ANSWER
+    assert (bob.one(ReinviteReceived).offer, ana.one(ReinviteReceived).offer) == (HOLD, OFFER)
+    assert ana.one(Answered).sdp == OFFER
+    assert (ended(ana), ended(bob)) == ((EndedBy.LOCAL, 200), (EndedBy.PEER, 200))
+
+
+def delayed_call(wire: Wire, ana: Phone, bob: Phone) -> None:
+    """The called side offers in its early media, and the caller answers in the PRACK."""
+    bob.on[InviteReceived] = lambda event: bob.do("ring", event.session, status=183, sdp=OFFER)
+    ana.on[Progressed] = lambda event: ana.do("acknowledge", event.session, ANSWER)
+    session = ana.call(bob, None)
+    wire.run(10)
+    bob.do("answer", bob.session, OFFER)
+    wire.run(10)
+    ana.do("hangup", session)
+    wire.settle()
+    assert bob.one(ProgressAnswered).sdp == ANSWER
+    assert ana.one(Answered).sdp == OFFER
+    assert (ended(ana), ended(bob)) == ((EndedBy.LOCAL, 200), (EndedBy.PEER, 200))
+
+
 def called_side_hangs_up(wire: Wire, ana: Phone, bob: Phone) -> None:
     bob.answers_by_itself(ring=False)
     ana.call(bob)
@@ -377,7 +416,7 @@ def called_side_hangs_up(wire: Wire, ana: Phone, bob: Phone) -> None:
     assert (ended(ana), ended(bob)) == ((EndedBy.PEER, 200), (EndedBy.LOCAL, 200))
 
 
-STORIES: list[Story] = [whole_call, cancelled_call, refused_call, called_side_hangs_up]
+STORIES: list[Story] = [whole_call, cancelled_call, refused_call, called_side_hangs_up, early_call, delayed_call]
 
 
 def datagrams_of(story: Story) -> int:
@@ -1082,6 +1121,7 @@ def test_session_adopted_by_another_process_goes_on() -> None:
 DEEDS = (
     "ring",
     "early",
+    "acknowledge",
     "answer",
     "reject",
     "hangup",
@@ -1100,16 +1140,23 @@ DEEDS = (
     deeds=st.lists(st.tuples(st.sampled_from(("ana", "bob")), st.sampled_from(DEEDS)), max_size=14),
     losses=st.lists(st.sampled_from(([], [0.01], [0.01], [0.01], [0.3], [0.01, 0.4], [5.5])), max_size=40),
     delayed=st.booleans(),
+    required=st.booleans(),
+    timer=st.sampled_from((None, SessionTimer(expires=10, least=4))),
     transport=st.sampled_from((Transport.UDP, Transport.UDP, Transport.TCP)),
 )
 def test_whatever_happens_each_session_ends_once_and_nothing_is_left(
-    deeds: list[tuple[str, str]], losses: list[list[float]], delayed: bool, transport: Transport
+    deeds: list[tuple[str, str]],
+    losses: list[list[float]],
+    delayed: bool,
+    required: bool,
+    timer: SessionTimer | None,
+    transport: Transport,
 ) -> None:
     lots = itertools.chain(losses, itertools.repeat([0.01]))
     wire = Wire(lambda _index, _data: next(lots), transport)
-    ana, bob = wire.pair()
+    ana, bob = wire.pair(session_timer=timer)
     phones = {"ana": ana, "bob": bob}
-    sessions = {"ana": ana.call(bob, None if delayed else OFFER)}
+    sessions = {"ana": ana.call(bob, None if delayed else OFFER, headers=[("Require", "100rel")] if required else [])}
     for name_, deed in deeds:
         phone = phones[name_]
         for event in bob.heard(InviteReceived):
@@ -1123,6 +1170,8 @@ def test_whatever_happens_each_session_ends_once_and_nothing_is_left(
             case "answer":
                 phone.do("answer", session, ANSWER)
                 phone.do("acknowledge", session, OFFER)
+            case "acknowledge":
+                phone.do("acknowledge", session, ANSWER)
             case "reject":
                 phone.do("reject", session, 486)
             case "hangup":
