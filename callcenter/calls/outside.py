@@ -179,10 +179,8 @@ class _Dialling:
             try:
                 flow = services.trunks.ways.flow(hop, peer)
                 codecs = trunk.settings.codecs or None
-                description = await sound.open(
-                    services.plane, self._call_id, flow, offer=None, beside=self._beside, codecs=codecs
-                )
-                leg, failed = await self._invite(undo, trunk, peer, flow, description, sound)
+                await sound.open(services.plane, self._call_id, flow, offer=None, beside=self._beside, codecs=codecs)
+                leg, failed = await self._invite(undo, trunk, peer, flow, sound)
                 if failed is None and leg.ending is not None:
                     status = leg.ending.status if leg.ending.by is EndedBy.PEER else 0
                     failed = self._judge(trunk, hop, leg, leg.ending, await leg.outcome())
@@ -208,7 +206,7 @@ class _Dialling:
         return _Failed(failed.outcome, f"{trunk.id}: {failed.detail}", failed.elsewhere)
 
     async def _invite(
-        self, undo: contextlib.ExitStack, trunk: Trunk, peer: Peer, flow: Flow, description: bytes, sound: Sound
+        self, undo: contextlib.ExitStack, trunk: Trunk, peer: Peer, flow: Flow, sound: Sound
     ) -> tuple[Leg, _Failed | None]:
         """Call, and again with an answer to each challenge: the leg, answered or over, or why we gave up on it.
 
@@ -221,6 +219,7 @@ class _Dialling:
         target = uri_of(there, self._number if settings.plus else self._number.lstrip("+"), ("user", "phone"))
         ours = self._caller(trunk, flow)
         sip_call_id, cseq = self._services.ids.new(), 0
+        description, insisting = sound.offer_to(flow)
         while True:
             cseq += 1
             leg = user_agent.dial(
@@ -229,6 +228,7 @@ class _Dialling:
                 from_=ANONYMOUS if self._hidden else ours,
                 to=NameAddr(target.without_params("transport")),
                 sdp=description,
+                or_else=insisting,
                 headers=[*_identity(ours, settings, self._hidden), *client.headers("INVITE", str(target))],
                 routes=routes_by(settings.outbound_proxy),
                 call_id=sip_call_id,
@@ -274,7 +274,7 @@ class _Dialling:
         if early is None or self._beside is None:
             return
         with contextlib.suppress(MediaError):
-            await sound.session.set_answer(early)
+            await sound.take_answer(early, leg.flow)
             self._beside.stop()
             await self._beside.session.bridge(sound.session)
             if self._on_early is not None:
@@ -288,7 +288,7 @@ class _Dialling:
         answer = (outcome.sdp if isinstance(outcome, Answered) else None) or leg.early_sdp
         if answer is None:
             raise BadDescription("there is none")
-        await sound.session.set_answer(answer)
+        await sound.take_answer(answer, leg.flow)
         party.opened()
         return party
 

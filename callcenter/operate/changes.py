@@ -168,7 +168,7 @@ def _note(path: Path, old: Settings, new: Settings, acd: Acd, calls: Sequence[Ca
         case ("numbers", str(number)) if number not in new.calls.numbers:
             return _untouched([call for call in calls if call.number.number == number], "to this number")
         case ("trunks", str(trunk), *_):
-            return _untouched([call for call in calls if call.caller.leg.trunk == trunk], "by this trunk")
+            return _untouched([call for call in calls if trunk in _trunks_of(call)], "by this trunk")
         case ("flows", str(flow), *_):
             return _untouched([call for call in calls if call.number.flow == flow], "in this flow")
         case _:
@@ -205,6 +205,11 @@ def _dismissed(name: str, acd: Acd) -> str:
     if view.work in ON_THE_PHONE or view.work is Work.OUTBOUND:
         return "talks now: the call goes on, then signed out"
     return "in wrap-up now: signed out when it ends" if view.work is Work.WRAP_UP else ""
+
+
+def _trunks_of(call: Call) -> tuple[str, str]:
+    """By which trunk a call came, and by which it goes out; empty where it is none."""
+    return call.caller.leg.trunk, call.outside.trunk if call.outside is not None else ""
 
 
 def _untouched(calls: Sequence[Call], where: str) -> str:

@@ -302,8 +302,6 @@ class Leg:
             case events.Progressed(sdp=sdp, status=status, response=response):
                 self.sip_call_id = self.sip_call_id or response.call_id
                 self._take_early(sdp)
-                if sdp is not None:
-                    self._early.resolve(sdp)
                 self.reached.set()
                 if 180 <= status <= 189:
                     if self.state is LegState.NEW:
@@ -351,6 +349,8 @@ class Leg:
     def _take_early(self, sdp: bytes | None) -> None:
         if sdp is not None:
             self.early_sdp = self._remote_sdp = sdp
+            if not self.incoming:
+                self._early.resolve(sdp)
             self._offered_by_peer(sdp)
 
     def _offered_by_peer(self, sdp: bytes | None) -> None:

@@ -69,7 +69,7 @@ class UserAgent:
     ``trace``, when set, sees each message: ``trace(sent, flow, data)``.
     ``on_dial`` is told the Call-ID of each INVITE that begins a session of ours, before it goes out.
     ``on_connection_lost`` is told the number of each connection that went. ``trusted`` says whose word counts on who
-    calls (P-Asserted-Identity, RFC 3325): nobody's, unless it is set. What ``gate``, when set, does not let pass is
+    calls (P-Asserted-Identity, RFC 3325), by the way that they come and the trunk, if any: nobody's, unless it is set. What ``gate``, when set, does not let pass is
     neither read nor traced.
     """
 
@@ -86,7 +86,7 @@ class UserAgent:
         self.draining = False
         self.trace: Callable[[bool, Flow, bytes], None] | None = None
         self.on_connection_lost: Callable[[int], None] | None = None
-        self.trusted: Callable[[Flow], bool] = lambda _: False
+        self.trusted: Callable[[Flow, str], bool] = lambda *_: False
         self.on_dial: Callable[[str], None] | None = None
         self.gate: Gate | None = None
         self._endpoint = endpoint
@@ -110,7 +110,6 @@ class UserAgent:
         from_: NameAddr,
         to: NameAddr,
         sdp: bytes | None,
-        or_else: bytes | None = None,
         headers: Iterable[tuple[str, str]] = (),
         routes: Sequence[str] = (),
         call_id: str | None = None,
@@ -345,7 +344,7 @@ class UserAgent:
             # A session that was refused at the door: nobody's to be replaced.
             self._driver.run(self._endpoint.reject(session, 481, self._driver.now()))
             return
-        caller = identity_of(request, trusted=self.trusted(event.flow))
+        caller = identity_of(request, trusted=self.trusted(event.flow, event.trunk))
         leg = Leg(
             session,
             event.flow,

@@ -11,6 +11,7 @@ import pytest
 
 from callcenter.model.dial_plan import DialPlan
 from callcenter.model.facts import CallArrived
+from callcenter.operate.changes import changes
 from callcenter.publish import topics
 from callcenter.signaling.outcome import Answered, Rejected, Unreachable
 from callcenter.signaling.trunks.settings import Accept, Account, Outward, Peer, TrunkSecrets
@@ -366,6 +367,10 @@ async def test_a_reload_takes_trunks_in_and_out_and_touches_no_call(world: World
     assert old.is_registered()
     call, outcome = await old.calls_in(NUMBER)
     assert isinstance(outcome, Answered)
+    calls = list(house.supervisor.calls.values())
+    then = replace(settings, written={"trunks": {"old": {"peers": [old.address]}}})
+    (told,) = changes(then, settings, house.acd, calls, world.clock.monotonic())
+    assert (told.sign, told.path, told.note) == ("-", "trunks.old", "1 call by this trunk now: as they began")
     second = trunk(new, accept=accepts(new))
     house.reconfigure(replace(settings, trunks={"new": second}), house.secrets, "olga")
     await world.sleep(1)
