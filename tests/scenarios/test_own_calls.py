@@ -37,6 +37,8 @@ async def test_an_agent_dials_a_colleague_by_name_and_nobody_else_is_offered_to_
     await world.settled()
     assert (rung.caller, rung.caller_name) == ("amy", "Amy")
     assert (working(world, "amy"), working(world, "bob")) == (Work.OUTBOUND, Work.RINGING)
+    told = world.publisher.of_topic("callcenter/v1/agents/amy/state")[-1]
+    assert (told["work"], told["call"]) == ("outbound", world.call_id(call))
     pop = await bob.screen_pop()
     assert (pop["from"], pop["from_name"], pop["queue"]) == ("amy", "Amy", "")
     await caller.dial("1000")

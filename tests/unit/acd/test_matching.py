@@ -47,6 +47,12 @@ def test_why_and_why_not_are_told_in_words() -> None:
     )
 
 
+def test_whoever_is_asked_for_by_name_is_the_only_candidate() -> None:
+    assert why_not(agent(), "beta", ASKED, "amy") == ()
+    assert why_not(agent(english=5, sales=5), "acme", ASKED, "bob") == ("the call is for bob alone",)
+    assert why(agent(), (), 2000, "amy") == ("asked for by name", "idle for 2 s")
+
+
 skills = st.dictionaries(st.sampled_from("abc"), st.integers(1, 5))
 requirements = st.lists(st.builds(Requirement, st.sampled_from("abc"), st.integers(1, 5)), max_size=3).map(tuple)
 

@@ -28,13 +28,16 @@ tickets = st.lists(
         st.lists(st.builds(Requirement, st.sampled_from(SKILLS), st.integers(1, 3)), max_size=2).map(tuple),
         st.integers(0, 1),
         st.integers(0, 3),
+        st.sampled_from(("", "", "", "a0", "a1", "a7")),
     ),
     max_size=8,
 )
 
 
-def visit(number: int, client: str, asked: tuple[Requirement, ...], priority: int = 0, joined: int = 0) -> Visit:
-    return Visit(f"v{number}", "call", "sales", client, asked, priority, joined, joined, number)
+def visit(
+    number: int, client: str, asked: tuple[Requirement, ...], priority: int = 0, joined: int = 0, agent: str = ""
+) -> Visit:
+    return Visit(f"v{number}", "call", "sales", client, asked, priority, joined, joined, number, agent=agent)
 
 
 def staff(*told: tuple[dict[str, int], frozenset[str]]) -> dict[str, AgentSettings]:
@@ -44,7 +47,7 @@ def staff(*told: tuple[dict[str, int], frozenset[str]]) -> dict[str, AgentSettin
 @given(agents, tickets, st.data())
 def test_matches_are_those_of_a_search_over_everybody(
     told: list[tuple[dict[str, int], frozenset[str]]],
-    asked: list[tuple[str, tuple[Requirement, ...], int, int]],
+    asked: list[tuple[str, tuple[Requirement, ...], int, int, str]],
     data: st.DataObject,
 ) -> None:
     """Take the first in line whom anybody free may take, give the best agent of the longest idle; and again."""
@@ -81,13 +84,19 @@ def searched(
         ranked = [
             (-total, since, agent)
             for agent, since in left.items()
-            if (total := score(people[agent], ticket.client, ticket.asked)) is not None
+            if (total := match(people[agent], ticket)) is not None
         ]
         if ranked:
             *_, agent = min(ranked)
             del left[agent]
             found.append((ticket.id, agent))
     return found
+
+
+def match(agent: AgentSettings, ticket: Visit) -> int | None:
+    if ticket.agent:
+        return 0 if ticket.agent == agent.id else None
+    return score(agent, ticket.client, ticket.asked)
 
 
 def test_agents_and_tickets_who_left_are_not_found() -> None:
