@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -14,6 +15,10 @@ TESTS = Path(__file__).parent
 WIRE = TESTS / "wire"
 # Seconds for a test of the wire that names none itself: real phones start slowly on a busy machine.
 WIRE_TIMEOUT = 180
+
+# How long an example takes is a matter of the machine, and no property.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from callcenter.sip.dialog import flow_towards, literal
+from callcenter.sip.errors import SipParseError
 from callcenter.sip.flow import Address, Flow
+from callcenter.sip.headers import NameAddr
 from callcenter.sip.timers import Deadlines
 from callcenter.sip.uri import Uri
 
 if TYPE_CHECKING:
-    from callcenter.sip.headers import NameAddr
     from callcenter.sip.message import Request
 
 # An expiry below the minimum but above this many seconds must be borne (10.3, step 7).
@@ -105,8 +106,7 @@ class Registrar:
         self._keep(aor, after)
         headers = [("Contact", _spelled(binding, now)) for binding in after]
         # RFC 3327 5.3: the phone sees the path that its requests will come by.
-        path = request.headers.values("Path")
-        if path and any(binding.path for binding in after):
+        if any(binding.path for binding in after) and (path := request.headers.values("Path")):
             headers.append(("Path", ", ".join(path)))
             headers.append(("Supported", "path"))
         return RegisterAnswer(200, tuple(headers), _places(before) != _places(after), self.bindings(aor, now))
@@ -173,6 +173,7 @@ class Registrar:
             return ()
         fresh: list[Binding] = []
         kept = list(bindings)
+        path = _path(request)
         for contact in contacts:
             expires = self._granted(contact, request)
             uri = contact.uri
@@ -197,7 +198,7 @@ class Registrar:
                         expires_at=now + expires,
                         call_id=request.call_id,
                         cseq=request.cseq.number,
-                        path=tuple(request.headers.values("Path")),
+                        path=path,
                         instance=instance,
                         user_agent=request.headers.get("User-Agent"),
                     )
@@ -223,6 +224,18 @@ def _in_order(binding: Binding, request: Request) -> None:
     """An older REGISTER of the same client, come late, must not undo a newer one (10.3, steps 6 and 7)."""
     if binding.call_id == request.call_id and request.cseq.number <= binding.cseq:
         raise _Refused(500, "REGISTER out of order")
+
+
+def _path(request: Request) -> tuple[str, ...]:
+    """The way that requests to the contacts will take (RFC 3327): their Route, so it must be one."""
+    try:
+        values = tuple(request.headers.values("Path"))
+        readable = all(NameAddr.parse(value).uri.is_sip for value in values)
+    except SipParseError as error:
+        raise _Refused(400, error.reason) from error
+    if not readable:
+        raise _Refused(400, "Path is no SIP URI")
+    return values
 
 
 def _q(contact: NameAddr) -> float:

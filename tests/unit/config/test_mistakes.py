@@ -243,10 +243,10 @@ def test_a_folder_that_is_not_there_and_one_without_yaml_are_told_in_one_line(tm
 
 def test_aliases_of_aliases_do_not_take_the_memory(tmp_path: Path) -> None:
     levels = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 12))
-    started = time.monotonic()
+    started = time.process_time()
     found = problems_of(tmp_path, f"l0: &l0 [x]\n{levels}")
     assert found[0].code is Code.SYNTAX
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_an_excerpt_shows_the_line_with_a_caret_under_the_mistake(tmp_path: Path) -> None:
