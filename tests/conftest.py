@@ -16,9 +16,9 @@ WIRE = TESTS / "wire"
 # Seconds for a test of the wire that names none itself: real phones start slowly on a busy machine.
 WIRE_TIMEOUT = 180
 
-# How long an input takes to make says something of the machine and of who else works on it, and nothing of the code.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+# How long an example takes is a matter of the machine, and no property.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 @pytest.fixture(autouse=True)

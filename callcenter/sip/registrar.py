@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from callcenter.sip.dialog import flow_towards, literal
+from callcenter.sip.errors import SipParseError
 from callcenter.sip.flow import Address, Flow
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.timers import Deadlines
@@ -108,8 +109,8 @@ class Registrar:
         self._keep(aor, after)
         headers = [("Contact", _spelled(binding, now)) for binding in after]
         # RFC 3327 5.3: the phone sees the path that its requests will come by.
-        path = request.headers.values("Path")
-        through_path = bool(path) and any(binding.path for binding in after)
+        path = request.headers.values("Path") if any(binding.path for binding in after) else []
+        through_path = bool(path)
         if through_path:
             headers.append(("Path", ", ".join(path)))
         if any(binding.reg_id and binding.call_id == request.call_id for binding in after):
@@ -196,6 +197,7 @@ class Registrar:
         outbound = _speaks_outbound(request)
         if outbound and len(contacts) > 1 and any(_reg_id(contact) for contact in contacts):
             raise _Refused(400, "One contact for each reg-id")
+        path = _path(request)
         for contact in contacts:
             expires = self._granted(contact, request)
             uri = contact.uri
@@ -226,7 +228,7 @@ class Registrar:
                         expires_at=now + expires,
                         call_id=request.call_id,
                         cseq=request.cseq.number,
-                        path=tuple(request.headers.values("Path")),
+                        path=path,
                         instance=instance,
                         user_agent=request.headers.get("User-Agent"),
                         reg_id=reg_id,
@@ -253,6 +255,18 @@ def _in_order(binding: Binding, request: Request) -> None:
     """An older REGISTER of the same client, come late, must not undo a newer one (10.3, steps 6 and 7)."""
     if binding.call_id == request.call_id and request.cseq.number <= binding.cseq:
         raise _Refused(500, "REGISTER out of order")
+
+
+def _path(request: Request) -> tuple[str, ...]:
+    """The way that requests to the contacts will take (RFC 3327): their Route, so it must be one."""
+    try:
+        values = tuple(request.headers.values("Path"))
+        readable = all(NameAddr.parse(value).uri.is_sip for value in values)
+    except SipParseError as error:
+        raise _Refused(400, error.reason) from error
+    if not readable:
+        raise _Refused(400, "Path is no SIP URI")
+    return values
 
 
 def _q(contact: NameAddr) -> float:

@@ -290,10 +290,13 @@ async def test_a_broker_that_falls_silent_is_left_and_the_facts_follow(
     log = Log()
     async with Proxy(broker.port) as proxy, publisher(through(proxy, broker), log) as made:
         await until(lambda: made.status().connected)
+        told: list[str] = []
+        made.on_state = lambda _connected, detail: told.append(detail)
         proxy.still = True
         log.add(5)
         assert not await made.publish_pop("ana", {"id": "p"}, 60.0)
-        assert made.status().detail.endswith("no acknowledgement within 0.2 s")
+        await until(lambda: told)
+        assert told[0].endswith("no acknowledgement within 0.2 s")
         proxy.still = False
         await until(lambda: made.status().connected and not made.status().waiting)
         assert proxy.connections >= 2

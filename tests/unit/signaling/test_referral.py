@@ -130,7 +130,7 @@ def test_only_a_trusted_peer_says_who_calls() -> None:
             ("Diversion", "<tel:+14155550188>;reason=away"),
         ]
         for trusted, number in ((False, "amy"), (True, "+14155550177")):
-            world.bob.agent.trusted = lambda *_, trusted=trusted: trusted  # type: ignore[misc]
+            world.bob.agent.trusted = lambda *_, trusted=trusted: trusted
             world.bob.invited.clear()
             out = world.amy.dial(world.bob, headers=headers)
             came = await world.bob.invited_leg()

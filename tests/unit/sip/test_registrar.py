@@ -80,6 +80,16 @@ def test_binding_knows_flow_path_instance_and_user_agent() -> None:
     assert answer.headers[0] == ("Contact", "<sip:ana@10.0.0.7>;q=0.4;expires=3600")
 
 
+@pytest.mark.parametrize(
+    "path", ["<sip:edge", "edge.example.com", "<tel:+1>", "<sip:a;lr>, ;", ", ".join(["<sip:a;lr>"] * 300)]
+)
+def test_path_by_which_nobody_could_be_called_is_refused(path: str) -> None:
+    """Kept, it would be the Route of each call to that phone."""
+    desk = Desk()
+    assert desk.register("<sip:ana@192.0.2.2>", headers=(("Path", path),)).status == 400
+    assert desk.contacts() == []
+
+
 def test_expiry_is_the_contacts_else_the_headers_else_the_default_within_the_bounds() -> None:
     desk = Desk(min_expires=60, max_expires=3600, default_expires=1800)
     for contact, headers, granted in (
