@@ -69,8 +69,8 @@ class UserAgent:
     ``trace``, when set, sees each message: ``trace(sent, flow, data)``.
     ``on_dial`` is told the Call-ID of each INVITE that begins a session of ours, before it goes out.
     ``on_connection_lost`` is told the number of each connection that went. ``trusted`` says whose word counts on who
-    calls (P-Asserted-Identity, RFC 3325), by the way that they come and the trunk, if any: nobody's, unless it is set. What ``gate``, when set, does not let pass is
-    neither read nor traced.
+    calls (P-Asserted-Identity, RFC 3325), by the way that they come and the trunk, if any: nobody's, unless it is set.
+    What ``gate``, when set, does not let pass is neither read nor traced.
     """
 
     def __init__(

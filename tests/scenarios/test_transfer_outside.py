@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
@@ -40,6 +40,7 @@ def by_a_carrier(world: World, *phones: Phone) -> Iterator[None]:
         *,
         beside: Sound | None = None,
         on_ringing: Callable[[], None] | None = None,
+        on_early: Callable[[], Awaitable[None]] | None = None,
     ) -> Reached | NotReached:
         host = by_number[number].host.address
         flow, sound = Flow(Transport.UDP, Address(SWITCH, PORT), Address(host, PORT)), Sound()
