@@ -20,7 +20,7 @@ MISSED_BY = 130.0
 
 People = dict[str, Phone | SimTrunk]
 Leaves = Callable[[World, "Phone | SimTrunk"], None]
-Story = Callable[[World, Callable[[People], None]], Awaitable[None]]
+Story = Callable[[World, Callable[[People], object]], Awaitable[None]]
 
 
 def hangs_up(world: World, who: Phone | SimTrunk) -> None:
@@ -70,7 +70,7 @@ def at_every(step_ms: int, length_ms: int, story: Story, who: str, leaves: Leave
             raise AssertionError(f"{who} {leaves.__name__} at {moment_ms} ms") from error
 
 
-async def an_agent_dials(world: World, begins: Callable[[People], None]) -> None:
+async def an_agent_dials(world: World, begins: Callable[[People], object]) -> None:
     """Early media from 50 ms on, an answer after half a second, and a short talk."""
     carrier = await world.carrier("carrier")
     carrier.manners = Manners(early=True, rings=0.5)
@@ -85,7 +85,7 @@ async def an_agent_dials(world: World, begins: Callable[[People], None]) -> None
     hangs_up(world, carrier)
 
 
-async def an_agent_dials_and_the_first_carrier_fails(world: World, begins: Callable[[People], None]) -> None:
+async def an_agent_dials_and_the_first_carrier_fails(world: World, begins: Callable[[People], object]) -> None:
     """It lets early media be heard and then fails; the second takes the call."""
     first, second = await world.carrier("first"), await world.carrier("second")
     first.manners = Manners(early=True, rings=None)
@@ -105,7 +105,7 @@ async def an_agent_dials_and_the_first_carrier_fails(world: World, begins: Calla
     hangs_up(world, second)
 
 
-async def a_caller_is_sent_outside(world: World, begins: Callable[[People], None]) -> None:
+async def a_caller_is_sent_outside(world: World, begins: Callable[[People], object]) -> None:
     """A blind transfer, by two carriers, of which the first fails."""
     first, second = await world.carrier("first"), await world.carrier("second")
     first.manners = Manners(early=True, rings=None)
@@ -128,7 +128,7 @@ async def a_caller_is_sent_outside(world: World, begins: Callable[[People], None
         hangs_up(world, carrier)
 
 
-async def attended(by_the_second_line: bool, world: World, begins: Callable[[People], None]) -> None:
+async def attended(by_the_second_line: bool, world: World, begins: Callable[[People], object]) -> None:
     """Amy asks somebody outside, and leaves both to each other."""
     expert = await somebody_outside(world, IN_E164)
     amy = await world.agent("amy", english=5)
@@ -150,7 +150,7 @@ async def attended(by_the_second_line: bool, world: World, begins: Callable[[Peo
     await world.sleep(1)
 
 
-async def two_phones(world: World, begins: Callable[[People], None]) -> None:
+async def two_phones(world: World, begins: Callable[[People], object]) -> None:
     """Both phones of an agent ring, one is picked up, and both at once where the network is slow."""
     amy = await world.agent("amy", english=5)
     soft = await world.phone("amy-soft")

@@ -6,9 +6,11 @@ from callcenter.calls.settings import DialRules
 from callcenter.model.facts import CallTransferred, OutsideLegEnded
 from callcenter.model.states import Outcome, TransferKind, TransferTo
 from callcenter.simulation.phone import Phone
+from callcenter.simulation.trunk import Manners
 from callcenter.simulation.world import World, story
 from tests.scenarios.carrier import nobody_outside, permit, somebody_outside
 from tests.scenarios.test_transfer import bodies, talking
+from tests.scenarios.trunks import trunk
 
 EXPERT = "+14155550199"
 
@@ -90,6 +92,23 @@ async def test_caller_goes_back_to_the_agent_when_nobody_outside_takes_them(worl
     await expert.stops_ringing()
     await amy.is_hung_up()
     assert (await world.interaction(call)).transfers[0].failed == "busy"
+
+
+@story()
+async def test_caller_hears_music_again_when_the_carrier_that_was_heard_fails_and_the_next_rings(world: World) -> None:
+    first, second = await world.carrier("first"), await world.carrier("second")
+    first.manners, second.manners = Manners(early=True, rings=None), Manners(rings=3.0)
+    world.trunks(trunk(first), trunk(second))
+    permit(world, amy=DialRules(outside=("+1415",)))
+    _, caller, amy, _ = await talking(world)
+    told = amy.transfers(f"tel:{EXPERT}")
+    await caller.hears("first")
+    first.calls[0].leg.reject(503)
+    await caller.hears("music")
+    await caller.hears("second")
+    await amy.is_hung_up()
+    assert told == [202, 100, 180, 200]
+    await caller.hangs_up()
 
 
 @story()
