@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from callcenter.calls.party import Party
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Outbound
 from callcenter.calls.sound import Sound
-from callcenter.media.plane import BadDescription, MediaError, NotAcceptable
+from callcenter.media.plane import BadDescription, Clip, MediaError, NotAcceptable
 from callcenter.model.facts import TrunkTried
 from callcenter.model.states import Side
 from callcenter.runtime.scopes import Background
@@ -63,12 +63,14 @@ async def dial_outside(
     on_ringing: Callable[[], None] | None = None,
     on_early: Callable[[], Awaitable[None]] | None = None,
     hidden: bool | None = None,
+    meanwhile: Sequence[Clip] = (),
 ) -> Reached | NotReached:
     """Dial ``number``, as somebody wrote it, in the name of ``client``; ``beside`` whose sound theirs is opened.
 
     The client's trunks are tried in their order, and of each its addresses, until one gives a definite answer: who is
     busy, declines or does not exist is so by every trunk. ``on_ringing`` is called once, when it rings there; early
-    media is heard by whoever ``beside`` is, in place of what plays there, and ``on_early`` is told of it. ``hidden``:
+    media is heard by whoever ``beside`` is, in place of what plays there, and ``on_early`` is told of it; as long as
+    there is none they hear ``meanwhile``, also when a carrier that was heard fails and the next is tried. ``hidden``:
     whether the number that we show is kept from them; None: as the client has it. Whoever is cancelled while it rings
     leaves nothing behind; a party that was reached is the caller's to close.
     """
@@ -80,8 +82,13 @@ async def dial_outside(
         detail = f"what was dialled is no number that {client.id} can call"
         return NotReached(Rejected(484, "Address Incomplete"), detail)
     hide = outbound.hidden if hidden is None else hidden
-    dialling = _Dialling(services, client.name, outbound, wanted, call_id, beside, on_ringing, on_early, hide)
-    return await dialling.by_any(outbound.trunks)
+    dialling = _Dialling(
+        services, client.name, outbound, wanted, call_id, beside, on_ringing, on_early, hide, meanwhile
+    )
+    try:
+        return await dialling.by_any(outbound.trunks)
+    finally:
+        dialling.entertain_no_more()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,7 @@ class _Dialling:
         on_ringing: Callable[[], None] | None,
         on_early: Callable[[], Awaitable[None]] | None,
         hidden: bool,
+        meanwhile: Sequence[Clip],
     ) -> None:
         self._services = services
         self._name = name
@@ -117,12 +125,15 @@ class _Dialling:
         self._on_ringing = on_ringing
         self._on_early = on_early
         self._hidden = hidden
+        self._meanwhile = meanwhile
         self._rang = False
+        self._play: int | None = None
 
     async def by_any(self, names: tuple[str, ...]) -> Reached | NotReached:
         """One trunk after the other."""
         tried: list[str] = []
         last = _Failed(Unreachable(503, "Service Unavailable"), "there is no such trunk any more", elsewhere=True)
+        self._entertain()
         for name in names:
             trunk = self._services.trunks.get(name)
             if trunk is None:
@@ -134,7 +145,20 @@ class _Dialling:
             last = outcome
             if not last.elsewhere:
                 break
+            self._entertain()
         return NotReached(last.outcome, last.detail, tuple(tried))
+
+    def entertain_no_more(self) -> None:
+        """Whoever waited is with somebody, or hears that there is nobody."""
+        if self._beside is not None and self._play is not None and self._beside.is_playing(self._play):
+            self._beside.stop()
+
+    def _entertain(self) -> None:
+        """Let whoever waits hear something, unless they do: a carrier that was heard has stopped it, and failed."""
+        if self._beside is None or not self._meanwhile:
+            return
+        if self._play is None or not self._beside.is_playing(self._play):
+            self._play = self._beside.start(self._meanwhile, loop=True)
 
     async def _by_trunk(self, trunk: Trunk) -> Reached | _Failed:
         """One address after the other, while the trunk has room."""
@@ -162,6 +186,7 @@ class _Dialling:
                 last = outcome
                 if not last.elsewhere:
                     break
+                self._entertain()
             return last if last is not None else self._passed_over(trunk, why)
 
     def _passed_over(self, trunk: Trunk, why: str) -> _Failed:

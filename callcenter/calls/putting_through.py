@@ -22,14 +22,19 @@ async def put_through(call: Call, handover: Handover, number: str, queue: str) -
     """Dial a number for the caller, who hears the music of ``queue`` meanwhile, and let both talk."""
     sound = call.caller.sound
     music = call.settings.prompts.music(call.settings.treatments[queue].music)
-    with sound.playing(music, loop=True):
-        try:
-            async with asyncio.timeout(RING_FOR):
-                reached = await dial_outside(
-                    call.services, call.client, number, call.id, beside=sound, on_ringing=handover.rings
-                )
-        except TimeoutError:
-            return FlowedOut(reason="no_answer")
+    try:
+        async with asyncio.timeout(RING_FOR):
+            reached = await dial_outside(
+                call.services,
+                call.client,
+                number,
+                call.id,
+                beside=sound,
+                on_ringing=handover.rings,
+                meanwhile=music,
+            )
+    except TimeoutError:
+        return FlowedOut(reason="no_answer")
     if isinstance(reached, NotReached):
         match reached.outcome:
             case Busy():

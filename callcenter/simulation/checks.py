@@ -70,6 +70,8 @@ async def look_for_leftovers(house: House, facts: Sequence[Fact], phones: Iterab
         found.expect(not any(left), f"{who} keeps transactions, dialogs, sessions: {left}")
     sessions = house.edges.plane.status().sessions
     found.expect(sessions == 0, f"media sessions: {sessions}")
+    for trunk in house.trunks:
+        found.expect(trunk.calls == 0, f"lines of trunk {trunk.id}: {trunk.calls}")
     found.expect(house.books.open_calls == 0, f"open books: {house.books.open_calls}")
     for queue in (*house.acd.plan.queues, ""):
         found.expect(not house.acd.waiting(queue), f"tickets in {queue}: {house.acd.waiting(queue)}")

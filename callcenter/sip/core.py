@@ -219,6 +219,13 @@ class Core:
         self.metrics.repeated_by_us.add("INVITE")
         self._perform(server, server.repeat(now), now)
 
+    def repeat_progress(self, server: ServerInvite, now: float) -> None:
+        """Send the provisional answer of the transaction again, which no PRACK has come for."""
+        outputs = server.repeat_progress(now)
+        if outputs:
+            self.metrics.repeated_by_us.add("INVITE")
+        self._perform(server, outputs, now)
+
     def refuse(
         self, request: Request, flow: Flow, status: int, headers: HeaderLines = (), reason: str | None = None
     ) -> None:

@@ -93,6 +93,9 @@ REASONS: dict[int, str] = {
 # Methods whose answer makes a dialog and therefore carries the Record-Route (RFC 3261 12.1.1, RFC 6665, RFC 3515).
 _DIALOG_MAKING = frozenset(("INVITE", "SUBSCRIBE", "NOTIFY", "REFER"))
 
+# What goes back from a request line by line; of the rest it has one.
+_LISTS = frozenset(("via", "record-route"))
+
 # Where an answer goes, and to what.
 _NAMING = frozenset(("via", "call-id", "cseq"))
 
@@ -262,14 +265,20 @@ class Request(_Message):
         """A response to this request: Via, From, To, Call-ID and CSeq copied as they came (RFC 3261 8.2.6).
 
         ``to_tag`` is added unless the To has one or the status is 100. Record-Route is copied where the answer may
-        make a dialog (12.1.1), Timestamp into a 100. What the request lacks is left out.
+        make a dialog (12.1.1), Timestamp into a 100. What the request lacks is left out; of what it must not have twice
+        the first goes back, so that a refusal of such a mess can be read.
         """
         wanted = {"via", "from", "to", "call-id", "cseq"}
         if 100 < status < 300 and self.method in _DIALOG_MAKING:
             wanted.add("record-route")
         if status == 100:
             wanted.add("timestamp")
-        items = [item for item in self.headers.triples() if item[0] in wanted]
+        items = []
+        for item in self.headers.triples():
+            if item[0] in wanted:
+                items.append(item)
+                if item[0] not in _LISTS:
+                    wanted.discard(item[0])
         if to_tag is not None and status != 100:
             items = [self._tagged(item, to_tag) if item[0] == "to" else item for item in items]
         answer = Headers(checked=items)

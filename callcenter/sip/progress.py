@@ -60,7 +60,7 @@ class Progress:
         assert reliable is not None
         reliable.interval *= 2
         session.set_timer(Timer.REPEAT_PROGRESS, now + reliable.interval)
-        self._core.receive_again(session.server, "INVITE", now)
+        self._core.repeat_progress(session.server, now)
 
     def on_prack(self, request: Request, dialog: Dialog, flow: Flow, now: float) -> None:
         """A provisional answer arrived (RFC 3262 3); with the answer to our offer in it, or with a new one (5)."""

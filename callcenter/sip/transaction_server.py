@@ -80,6 +80,10 @@ class ServerInvite(Transaction):
         """Send the 2xx again."""
         return self._step(Input.SUCCESS, None, now)
 
+    def repeat_progress(self, now: float) -> list[Output]:
+        """Send the provisional answer again, as if the INVITE had been repeated (RFC 3262 3)."""
+        return self._step(Input.REQUEST, None, now) if self.state is State.PROCEEDING else []
+
     def shed(self) -> None:
         """Its user is through with it: what is left absorbs repetitions for half a minute, and needs little for that.
 

@@ -34,6 +34,12 @@ SHELL = "unit/signaling/test_registrar_shell.py::"
 REGISTRAR = "unit/sip/test_registrar.py::"
 DOOR = "unit/signaling/test_doorkeeper.py::"
 INVITE = "unit/sip/test_invite.py::"
+TRANSFER = "scenarios/test_transfer.py::"
+TO_OUTSIDE = "scenarios/test_transfer_outside.py::"
+OUT = "scenarios/test_calls_outside.py::"
+OWN = "scenarios/test_own_calls.py::"
+TWO = "scenarios/test_two_phones.py::"
+PERMITTED = "scenarios/test_who_may_dial.py::"
 HERE = "scenarios/test_call_flows.py::"
 
 RFC_3665 = {
@@ -42,6 +48,7 @@ RFC_3665 = {
         (
             SHELL + "test_phone_registers_is_known_and_is_saved",
             REGISTRAR + "test_phone_registers_refreshes_and_signs_off",
+            "wire/test_tls.py::test_agent_whose_phone_registered_by_tls_is_called_over_it",
         ),
     ),
     "2.2": CallFlow(
@@ -72,21 +79,30 @@ RFC_3665 = {
         (
             MAIN + "test_a_caller_hears_the_greeting_presses_a_key_and_talks_to_the_agent",
             INVITE + "test_good_call_rings_is_answered_acknowledged_and_hung_up",
+            "wire/test_private.py::test_a_call_that_is_private_on_one_side_or_on_both_has_sound_both_ways",
         ),
     ),
     "3.2": CallFlow(
         "Session Establishment Through Two Proxies",
-        (HERE + "test_a_call_that_came_through_two_proxies_is_hung_up_through_them",),
+        (
+            HERE + "test_a_call_that_came_through_two_proxies_is_hung_up_through_them",
+            OUT + "test_a_call_goes_by_the_outbound_proxy_and_names_the_carrier_behind_it",
+        ),
     ),
     "3.3": CallFlow(
         "Session with Multiple Proxy Authentication",
-        (DOOR + "test_who_answers_the_challenge_is_let_in_by_name",),
-        why="as the one who challenges; there is one of us, and no proxy before it that shares our users",
+        (
+            DOOR + "test_who_answers_the_challenge_is_let_in_by_name",
+            OUT + "test_a_carrier_that_asks_who_calls_is_told_and_takes_the_call",
+        ),
+        why="as either end: one that challenges, or that answers 401 and 407; no proxy passes our users' proofs on",
     ),
     "3.4": CallFlow(
         "Successful Session with Proxy Failure",
-        (HERE + "test_a_call_that_a_second_proxy_takes_up_rings_once",),
-        why="as the callee, whom two proxies may lead to",
+        (
+            HERE + "test_a_call_that_a_second_proxy_takes_up_rings_once",
+            OUT + "test_a_carrier_that_is_silent_costs_four_seconds_and_the_next_call_nothing",
+        ),
     ),
     "3.5": CallFlow(
         "Session Through a SIP ALG",
@@ -131,14 +147,33 @@ RFC_5359 = {
         "Call Hold",
         (MAIN + "test_the_agent_holds_and_resumes", MAIN + "test_the_caller_holds_and_the_agent_hears_music"),
     ),
-    "2.2": CallFlow("Consultation Hold", why="agents do not dial out of a talk yet"),
+    "2.2": CallFlow(
+        "Consultation Hold", (OWN + "test_an_agent_asks_a_colleague_beside_a_talk_and_goes_back_to_the_caller",)
+    ),
     "2.3": CallFlow(
         "Music on Hold",
         (MAIN + "test_the_agent_holds_and_resumes",),
         why="the switch plays it itself: no third party is invited for it",
     ),
-    "2.4": CallFlow("Transfer - Unattended", why="REFER is not taken yet"),
-    "2.5": CallFlow("Transfer - Attended", why="REFER with Replaces is not taken yet"),
+    "2.4": CallFlow(
+        "Transfer - Unattended",
+        (
+            TRANSFER + "test_caller_is_put_through_to_a_colleague_and_the_first_agent_is_free",
+            TRANSFER + "test_caller_goes_back_to_the_agent_when_the_colleague_does_not_answer",
+            TO_OUTSIDE + "test_caller_is_put_through_to_somebody_outside",
+            "wire/test_transfer.py::test_agent_puts_a_caller_through_to_a_colleague",
+        ),
+        why="the caller is not referred: the switch stands between, calls the colleague itself and tells the agent",
+    ),
+    "2.5": CallFlow(
+        "Transfer - Attended",
+        (
+            TRANSFER + "test_agent_asks_a_colleague_first_and_then_puts_both_through",
+            TRANSFER + "test_agent_whose_phone_refers_by_the_call_of_the_colleague_puts_both_through_too",
+            TO_OUTSIDE + "test_agent_asks_somebody_outside_first_and_then_puts_both_through",
+        ),
+        why="the colleague gets no INVITE with Replaces: both calls are the switch's, which joins them",
+    ),
     "2.6": CallFlow("Transfer - Instant Messaging", why="there are no messages: MESSAGE is answered 405"),
     "2.7": CallFlow(
         "Call Forwarding Unconditional",
@@ -146,18 +181,30 @@ RFC_5359 = {
         why="who takes a call in an agent's place the queue decides, not the phone: else it could call anybody",
     ),
     "2.8": CallFlow("Call Forwarding - Busy", (MAIN + "test_a_busy_or_declining_agent_is_passed_over",)),
-    "2.9": CallFlow("Call Forwarding - No Answer", (MAIN + "test_unanswered_offer_moves_on_and_the_call_is_saved",)),
+    "2.9": CallFlow(
+        "Call Forwarding - No Answer",
+        (
+            MAIN + "test_unanswered_offer_moves_on_and_the_call_is_saved",
+            TO_OUTSIDE + "test_agent_is_told_who_sent_the_call_on_and_why",
+        ),
+    ),
     "2.10": CallFlow("3-Way Conference - Third Party Is Added", why="no conferences: two parties hear each other"),
     "2.11": CallFlow("3-Way Conference - Third Party Joins", why="no conferences: Join (RFC 3911) is not supported"),
     "2.12": CallFlow(
         "Find-Me",
-        (MAIN + "test_unanswered_offer_moves_on_and_the_call_is_saved",),
-        why="one agent after the other is looked for, by skill",
+        (
+            MAIN + "test_unanswered_offer_moves_on_and_the_call_is_saved",
+            TWO + "test_both_phones_ring_and_the_other_is_told_that_the_call_went_elsewhere",
+        ),
+        why="one agent after the other is looked for, by skill, and each on all phones at once",
     ),
     "2.13": CallFlow(
         "Call Management (Incoming Call Screening)", ("scenarios/test_flow_steps.py::test_a_branch_goes_by",)
     ),
-    "2.14": CallFlow("Call Management (Outgoing Call Screening)", why="agents do not dial out yet"),
+    "2.14": CallFlow(
+        "Call Management (Outgoing Call Screening)",
+        (PERMITTED + "test_an_agent_dials_what_is_permitted_and_nothing_else",),
+    ),
     "2.15": CallFlow("Call Park", why="a caller waits in a queue, not in a place from which somebody takes the call"),
     "2.16": CallFlow("Call Pickup", why="a call that rings is the agent's to whom it was offered"),
     "2.17": CallFlow("Automatic Redial", why="no dialog events (RFC 4235): the queue keeps the caller's place instead"),

@@ -14,7 +14,7 @@ from callcenter.model.facts import MediaMissing
 from callcenter.model.states import Direction, Intent, Outcome, Side, Work
 from callcenter.simulation.phone import Manner, Phone, PhoneCall
 from callcenter.simulation.world import World, story, tell
-from tests.scenarios.carrier import Carrier, permit
+from tests.scenarios.carrier import nobody_outside, permit, somebody_outside
 
 
 def working(world: World, agent: str) -> Work:
@@ -253,14 +253,11 @@ async def test_an_agent_waits_in_a_queue_like_a_caller_and_talks_to_a_colleague(
 # Outside
 
 
-def test_an_agent_dials_outside_in_the_name_of_the_client_and_both_hear_each_other(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_agent_dials_outside_in_the_name_of_the_client_and_both_hear_each_other() -> None:
     async def told(world: World) -> None:
         amy = await world.agent("amy", english=5)
-        carrier = Carrier(monkeypatch)
         permit(world, amy=DialRules(outside=("+34",)))
-        jordi = await carrier.phone(world, "+34911223344")
+        jordi = await somebody_outside(world, "+34911223344")
         call = amy.starts_dialling("0034911223344")
         await jordi.rings()
         await world.settled()
@@ -278,7 +275,6 @@ def test_an_agent_dials_outside_in_the_name_of_the_client_and_both_hear_each_oth
         await world.sleep(10)
         await jordi.hangs_up()
         await amy.is_hung_up()
-        assert carrier.dialled == [("tech", "+34911223344")]
         record = await world.interaction(call)
         assert (record.direction, record.dialled_by, record.agent) == (Direction.OUTBOUND, "amy", "amy")
         assert record.outcome is Outcome.HANDLED
@@ -293,18 +289,16 @@ def test_an_agent_dials_outside_in_the_name_of_the_client_and_both_hear_each_oth
 
 
 @pytest.mark.parametrize(("manner", "status"), [(Manner.BUSY, 486), (Manner.DECLINES, 603)])
-def test_who_is_not_reached_outside_is_told_as_it_is(
-    monkeypatch: pytest.MonkeyPatch, manner: Manner, status: int
-) -> None:
+def test_who_is_not_reached_outside_is_told_as_it_is(manner: Manner, status: int) -> None:
     async def told(world: World) -> None:
         amy = await world.agent("amy", english=5)
-        carrier = Carrier(monkeypatch)
         permit(world, amy=DialRules(outside=("+",)))
-        jordi = await carrier.phone(world, "+34911223344")
+        jordi = await somebody_outside(world, "+34911223344")
         jordi.manner = manner
         call = amy.starts_dialling("+34911223344")
         assert await amy.is_refused() == status
         assert (await world.interaction(call)).outcome is Outcome.NOT_REACHED
+        await nobody_outside(world)
         call = amy.starts_dialling("+34911223355")
         assert await amy.is_refused() == 404
         assert (await world.interaction(call)).outcome is Outcome.NOT_REACHED
@@ -312,14 +306,13 @@ def test_who_is_not_reached_outside_is_told_as_it_is(
     tell(told)
 
 
-def test_nobody_is_missed_for_being_silent_while_it_rings_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_is_missed_for_being_silent_while_it_rings_for_long() -> None:
     """Two minutes of ringing: who dials need not send sound before it is answered."""
 
     async def told(world: World) -> None:
         amy = await world.agent("amy", english=5)
-        carrier = Carrier(monkeypatch)
         permit(world, amy=DialRules(outside=("+",)))
-        jordi = await carrier.phone(world, "+34911223344")
+        jordi = await somebody_outside(world, "+34911223344")
         amy.starts_dialling("+34911223344")
         await jordi.rings()
         await world.sleep(120)
@@ -331,10 +324,10 @@ def test_nobody_is_missed_for_being_silent_while_it_rings_for_long(monkeypatch: 
     tell(told)
 
 
-def test_a_prefix_chooses_the_client_in_whose_name_is_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prefix_chooses_the_client_in_whose_name_is_dialled() -> None:
     async def told(world: World) -> None:
         amy = await world.agent("amy", english=5)
-        carrier = Carrier(monkeypatch)
+        carrier = await nobody_outside(world)
         permit(world, amy=DialRules(outside=("+34",)))
         services = world.house.services
         services.settings = replace(services.settings, dial_prefixes={"81": "tech", "82": "other"})
@@ -342,7 +335,8 @@ def test_a_prefix_chooses_the_client_in_whose_name_is_dialled(monkeypatch: pytes
         assert await amy.is_refused() == 404, "nobody there"
         amy.starts_dialling("82+34911223344")
         assert await amy.is_refused() == 403, "she does not serve the other"
-        assert carrier.dialled == [("tech", "+34911223344")]
+        (invite,) = carrier.seen.invites
+        assert (invite.from_.display, invite.uri.user) == ("The Tech Giant", "+34911223344")
 
     tell(told)
 
@@ -368,16 +362,13 @@ def other_unplugged(world: World, amy: Phone, other: Phone) -> None:
 
 @pytest.mark.parametrize("outside", [False, True])
 @pytest.mark.parametrize("leaves", [caller_leaves, other_leaves, caller_unplugged, other_unplugged])
-def test_a_hang_up_at_any_moment_leaves_nothing(
-    monkeypatch: pytest.MonkeyPatch, leaves: Callable[[World, Phone, Phone], None], outside: bool
-) -> None:
+def test_a_hang_up_at_any_moment_leaves_nothing(leaves: Callable[[World, Phone, Phone], None], outside: bool) -> None:
     """At every 50 ms of an own call that is rung, answered, held, resumed and over by itself."""
 
     async def gone_at(moment: float, world: World) -> None:
         amy = await world.agent("amy", english=5)
-        carrier = Carrier(monkeypatch)
         permit(world, amy=DialRules(outside=("+",)))
-        other = await carrier.phone(world, "+34911223344") if outside else await world.agent("bob", english=1)
+        other = await somebody_outside(world, "+34911223344") if outside else await world.agent("bob", english=1)
         world.loop.call_later(moment, leaves, world, amy, other)
         amy.starts_dialling("+34911223344" if outside else "bob")
         await world.sleep(0.4)

@@ -2,91 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from unittest.mock import patch
-
-from callcenter.calls.outside import NotReached, Reached
-from callcenter.calls.party import Party
-from callcenter.calls.services import Services
-from callcenter.calls.settings import Client, DialRules
-from callcenter.calls.sound import Sound
+from callcenter.calls.settings import DialRules
 from callcenter.model.facts import CallTransferred, OutsideLegEnded
-from callcenter.model.states import Outcome, Side, TransferKind, TransferTo
-from callcenter.signaling.outcome import Answered
+from callcenter.model.states import Outcome, TransferKind, TransferTo
 from callcenter.simulation.phone import Phone
-from callcenter.simulation.world import PORT, SWITCH, World, story
-from callcenter.sip.flow import Address, Flow, Transport
-from callcenter.sip.headers import NameAddr
-from callcenter.sip.uri import Uri
+from callcenter.simulation.trunk import Manners
+from callcenter.simulation.world import World, story
+from tests.scenarios.carrier import nobody_outside, permit, somebody_outside
 from tests.scenarios.test_transfer import bodies, talking
+from tests.scenarios.trunks import trunk
 
 EXPERT = "+14155550199"
 
 
-@contextmanager
-def by_a_carrier(world: World, *phones: Phone) -> Iterator[None]:
-    """A carrier that reaches these phones by their numbers, and nobody else; amy may dial there."""
-    settings = world.house.services.settings
-    world.house.services.settings = replace(settings, may_dial={"amy": DialRules(outside=("+1415",))})
-    by_number = {phone.number: phone for phone in phones}
-
-    async def dial(
-        services: Services,
-        client: Client,
-        number: str,
-        call_id: str,
-        *,
-        beside: Sound | None = None,
-        on_ringing: Callable[[], None] | None = None,
-        on_early: Callable[[], Awaitable[None]] | None = None,
-    ) -> Reached | NotReached:
-        host = by_number[number].host.address
-        flow, sound = Flow(Transport.UDP, Address(SWITCH, PORT), Address(host, PORT)), Sound()
-        description = await sound.open(services.plane, call_id, flow, offer=None, beside=beside)
-        target = Uri(user=number, host=host, port=PORT)
-        here = NameAddr(Uri(user="1000", host=SWITCH), client.name)
-        leg = services.user_agent.dial(target, flow, from_=here, to=NameAddr(target), sdp=description)
-        party = Party(Side.OUTSIDE, leg, sound)
-        try:
-            await leg.ringing.wait()
-            if on_ringing is not None:
-                on_ringing()
-            outcome = await leg.outcome()
-            if isinstance(outcome, Answered) and outcome.sdp is not None:
-                await sound.session.set_answer(outcome.sdp)
-                return Reached(party, "carrier", number)
-        except BaseException:
-            party.close()
-            raise
-        party.close()
-        return NotReached(outcome, "the carrier says so", ("carrier",))
-
-    with (
-        patch("callcenter.calls.putting_through.dial_outside", dial),
-        patch("callcenter.calls.own_call.dial_outside", dial),
-    ):
-        yield
+async def expert_outside(world: World) -> Phone:
+    """Somebody whom amy may dial."""
+    permit(world, amy=DialRules(outside=("+1415",)))
+    return await somebody_outside(world, EXPERT)
 
 
 @story()
 async def test_caller_is_put_through_to_somebody_outside(world: World) -> None:
+    expert = await expert_outside(world)
     call, caller, amy, _ = await talking(world)
-    expert = await world.phone(EXPERT)
-    with by_a_carrier(world, expert):
-        told = amy.transfers(f"tel:{EXPERT}")
-        await expert.rings()
-        await caller.hears("music")
-        await world.settled()
-        await expert.answers()
-        await caller.hears(expert)
-        assert world.hear_each_other(caller, expert)
-        await amy.is_hung_up()
-        assert told == [202, 100, 180, 200]
-        await world.sleep(20)
-        await expert.hangs_up()
-        await caller.is_hung_up()
+    told = amy.transfers(f"tel:{EXPERT}")
+    await expert.rings()
+    await caller.hears("music")
+    await world.settled()
+    await expert.answers()
+    await caller.hears(expert)
+    assert world.hear_each_other(caller, expert)
+    await amy.is_hung_up()
+    assert told == [202, 100, 180, 200]
+    await world.sleep(20)
+    await expert.hangs_up()
+    await caller.is_hung_up()
     saved = await world.interaction(call)
     (transfer,), (outside,) = saved.transfers, saved.outside
     assert (saved.outcome, transfer.to, transfer.target) == (Outcome.HANDLED, TransferTo.OUTSIDE, EXPERT)
@@ -107,21 +57,20 @@ async def test_agent_whose_phone_refers_by_the_call_to_the_outside_puts_both_thr
 
 async def attended(world: World, *, by_the_second_line: bool) -> None:
     """Amy asks somebody outside while the caller holds, and leaves the two to each other."""
+    expert = await expert_outside(world)
     call, caller, amy, _ = await talking(world)
-    expert = await world.phone(EXPERT)
-    with by_a_carrier(world, expert):
-        await amy.hold()
-        world.loop.call_later(1.0, expert.picks_up)
-        await amy.dial_beside(EXPERT)
-        await world.sleep(3)
-        amy.joins_both(by_the_second_line=by_the_second_line)
-        await caller.hears(expert)
-        assert world.hear_each_other(caller, expert)
-        await amy.is_hung_up()
-        await world.settled()
-        assert amy.beside is None
-        await caller.hangs_up()
-        await expert.is_hung_up()
+    await amy.hold()
+    world.loop.call_later(1.0, expert.picks_up)
+    await amy.dial_beside(EXPERT)
+    await world.sleep(3)
+    amy.joins_both(by_the_second_line=by_the_second_line)
+    await caller.hears(expert)
+    assert world.hear_each_other(caller, expert)
+    await amy.is_hung_up()
+    await world.settled()
+    assert amy.beside is None
+    await caller.hangs_up()
+    await expert.is_hung_up()
     saved = await world.interaction(call)
     (transfer,), (outside,) = saved.transfers, saved.outside
     assert (transfer.kind, transfer.to, outside.number) == (TransferKind.ATTENDED, TransferTo.OUTSIDE, EXPERT)
@@ -129,33 +78,51 @@ async def attended(world: World, *, by_the_second_line: bool) -> None:
 
 @story()
 async def test_caller_goes_back_to_the_agent_when_nobody_outside_takes_them(world: World) -> None:
+    expert = await expert_outside(world)
     call, caller, amy, _ = await talking(world)
-    expert = await world.phone(EXPERT)
-    with by_a_carrier(world, expert):
-        told = amy.transfers(f"sip:{EXPERT}@anywhere.example.com")
-        await expert.rings()
-        await world.settled()
-        await expert.declines(486)
-        await caller.hears(amy)
-        assert told == [202, 100, 180, 486]
-        amy.transfers(f"sip:{EXPERT}@anywhere.example.com")
-        await expert.rings()
-        await caller.hangs_up()
-        await expert.stops_ringing()
-        await amy.is_hung_up()
+    told = amy.transfers(f"sip:{EXPERT}@anywhere.example.com")
+    await expert.rings()
+    await world.settled()
+    await expert.declines(486)
+    await caller.hears(amy)
+    assert told == [202, 100, 180, 486]
+    amy.transfers(f"sip:{EXPERT}@anywhere.example.com")
+    await expert.rings()
+    await caller.hangs_up()
+    await expert.stops_ringing()
+    await amy.is_hung_up()
     assert (await world.interaction(call)).transfers[0].failed == "busy"
+
+
+@story()
+async def test_caller_hears_music_again_when_the_carrier_that_was_heard_fails_and_the_next_rings(world: World) -> None:
+    first, second = await world.carrier("first"), await world.carrier("second")
+    first.manners, second.manners = Manners(early=True, rings=None), Manners(rings=3.0)
+    world.trunks(trunk(first), trunk(second))
+    permit(world, amy=DialRules(outside=("+1415",)))
+    _, caller, amy, _ = await talking(world)
+    told = amy.transfers(f"tel:{EXPERT}")
+    await caller.hears("first")
+    first.calls[0].leg.reject(503)
+    await caller.hears("music")
+    await caller.hears("second")
+    await amy.is_hung_up()
+    assert told == [202, 100, 180, 200]
+    await caller.hangs_up()
 
 
 @story()
 async def test_agent_sends_nobody_to_a_number_that_may_not_be_dialled(world: World) -> None:
     """Whichever way it is written."""
+    carrier = await nobody_outside(world)
+    permit(world, amy=DialRules(outside=("+1415",)))
     _, caller, amy, _ = await talking(world)
-    with by_a_carrier(world):
-        for target in ("tel:+1-900-555-0100", "sip:0019005550100@h;user=phone", "tel:9005550100", "tel:+1415"):
-            told = amy.transfers(target)
-            await world.settled()
-            assert told[0] in (403, 404), target
+    for target in ("tel:+1-900-555-0100", "sip:0019005550100@h;user=phone", "tel:9005550100", "tel:+1415"):
+        told = amy.transfers(target)
+        await world.settled()
+        assert told[0] in (403, 404), target
     assert not bodies(world, CallTransferred)
+    assert not carrier.seen.invites
     assert world.hear_each_other(caller, amy)
     await caller.hangs_up()
 

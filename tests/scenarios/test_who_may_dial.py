@@ -11,6 +11,7 @@ from callcenter.calls.settings import DialRules
 from callcenter.model.facts import CallArrived
 from callcenter.signaling.leg import Leg
 from callcenter.simulation.phone import Phone
+from callcenter.simulation.trunk import SimTrunk
 from callcenter.simulation.world import SWITCH, World, tell
 from callcenter.sip.digest import authorize
 from callcenter.sip.flow import Flow
@@ -18,7 +19,7 @@ from callcenter.sip.headers import NameAddr
 from callcenter.sip.message import Request, Response
 from callcenter.sip.parser import parse
 from callcenter.sip.uri import Uri
-from tests.scenarios.carrier import Carrier, permit
+from tests.scenarios.carrier import nobody_outside, permit
 
 OUTSIDE = "+34911223344"
 
@@ -37,18 +38,18 @@ class Watched:
         world.house.user_agent.trace = look
 
 
-async def floor(world: World, patch: pytest.MonkeyPatch) -> tuple[Phone, Phone, Phone, Carrier, Watched]:
+async def floor(world: World) -> tuple[Phone, Phone, Phone, SimTrunk, Watched]:
     """Amy, who may dial Spain, Bob, who may dial nobody outside, a stranger, and who watches."""
     amy = await world.agent("amy", english=5)
     bob = await world.agent("bob", english=3)
     stranger = await world.phone("+14155550199")
-    carrier = Carrier(patch)
+    carrier = await nobody_outside(world)
     permit(world, amy=DialRules(outside=("+34",), never=("+34900",)), bob=DialRules())
     return amy, bob, stranger, carrier, Watched(world)
 
 
-def nothing_came_of_it(world: World, carrier: Carrier, watched: Watched) -> None:
-    assert carrier.dialled == []
+def nothing_came_of_it(world: World, carrier: SimTrunk, watched: Watched) -> None:
+    assert carrier.seen.invites == []
     assert watched.invited == []
     assert not any(isinstance(fact.body, CallArrived) for fact in world.facts)
 
@@ -86,10 +87,10 @@ async def invite(
     ],
 )
 def test_who_does_not_prove_to_be_the_agent_in_from_calls_nobody(
-    monkeypatch: pytest.MonkeyPatch, dialled: str, shown: str, user: str, password: str, status: int
+    dialled: str, shown: str, user: str, password: str, status: int
 ) -> None:
     async def told(world: World) -> None:
-        *_, stranger, carrier, watched = await floor(world, monkeypatch)
+        *_, stranger, carrier, watched = await floor(world)
         services = world.house.services
         services.settings = replace(services.settings, agent_extensions={"201": "bob"})
         with capture_logs() as logged:
@@ -118,13 +119,11 @@ def test_who_does_not_prove_to_be_the_agent_in_from_calls_nobody(
         ("amy", "nobody-here", 404, "nobody has it"),
     ],
 )
-def test_an_agent_dials_what_is_permitted_and_nothing_else(
-    monkeypatch: pytest.MonkeyPatch, who: str, dialled: str, status: int, why: str
-) -> None:
+def test_an_agent_dials_what_is_permitted_and_nothing_else(who: str, dialled: str, status: int, why: str) -> None:
     """A number that nobody here may dial is nobody's number for everybody."""
 
     async def told(world: World) -> None:
-        amy, bob, _, carrier, watched = await floor(world, monkeypatch)
+        amy, bob, _, carrier, watched = await floor(world)
         phone = amy if who == "amy" else bob
         with capture_logs() as logged:
             call = await phone.dial_beside(dialled)
@@ -138,11 +137,9 @@ def test_an_agent_dials_what_is_permitted_and_nothing_else(
 
 
 @pytest.mark.parametrize(("dialled", "why"), [("amy", "may dial no agents"), ("sales-english", "may dial no queues")])
-def test_an_agent_who_may_dial_neither_colleagues_nor_queues_does_not(
-    monkeypatch: pytest.MonkeyPatch, dialled: str, why: str
-) -> None:
+def test_an_agent_who_may_dial_neither_colleagues_nor_queues_does_not(dialled: str, why: str) -> None:
     async def told(world: World) -> None:
-        _, bob, _, carrier, watched = await floor(world, monkeypatch)
+        _, bob, _, carrier, watched = await floor(world)
         permit(world, bob=DialRules(agents=False, queues=False))
         with capture_logs() as logged:
             call = await bob.dial_beside(dialled)
@@ -154,9 +151,9 @@ def test_an_agent_who_may_dial_neither_colleagues_nor_queues_does_not(
     tell(told)
 
 
-def test_the_right_password_without_a_registered_phone_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_right_password_without_a_registered_phone_is_not_enough() -> None:
     async def told(world: World) -> None:
-        amy, *_, carrier, watched = await floor(world, monkeypatch)
+        amy, *_, carrier, watched = await floor(world)
         await amy.unregister()
         call = await amy.dial_beside(OUTSIDE)
         assert call.leg.ending is not None
@@ -166,11 +163,11 @@ def test_the_right_password_without_a_registered_phone_is_not_enough(monkeypatch
     tell(told)
 
 
-def test_nothing_tells_a_stranger_which_names_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_tells_a_stranger_which_names_there_are() -> None:
     """An agent, a queue, a word that nobody has, an extension and one that nobody has: one answer, header by header."""
 
     async def told(world: World) -> None:
-        *_, stranger, carrier, watched = await floor(world, monkeypatch)
+        *_, stranger, carrier, watched = await floor(world)
         services = world.house.services
         services.settings = replace(
             services.settings, agent_extensions={"201": "bob"}, queue_extensions={"600": "sales-english"}
@@ -201,20 +198,20 @@ def test_nothing_tells_a_stranger_which_names_there_are(monkeypatch: pytest.Monk
         f"sips:{OUTSIDE}@evil.example",
     ],
 )
-def test_a_request_for_another_domain_is_never_passed_on(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+def test_a_request_for_another_domain_is_never_passed_on(target: str) -> None:
     async def told(world: World) -> None:
-        *_, stranger, carrier, watched = await floor(world, monkeypatch)
+        *_, stranger, carrier, watched = await floor(world)
         assert (await invite(stranger, target)).status in {401, 403, 404, 416, 488}
         nothing_came_of_it(world, carrier, watched)
 
     tell(told)
 
 
-def test_an_agents_own_call_to_another_domain_means_the_switchs_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agents_own_call_to_another_domain_means_the_switchs_own_names() -> None:
     """The host of the target is no way: Amy's call rings at Bob's phone, and nowhere else."""
 
     async def told(world: World) -> None:
-        amy, bob, _, _, watched = await floor(world, monkeypatch)
+        amy, bob, _, _, watched = await floor(world)
         challenge = await invite(amy, "sip:bob@evil.example")
         target = Uri.parse("sip:bob@evil.example")
         leg = amy.user_agent.dial(
@@ -234,20 +231,20 @@ def test_an_agents_own_call_to_another_domain_means_the_switchs_own_names(monkey
 
 
 @pytest.mark.parametrize("uri", [f"tel:{OUTSIDE}", "tel:911;phone-context=+34"])
-def test_a_telephone_number_without_a_switch_is_no_way_round(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+def test_a_telephone_number_without_a_switch_is_no_way_round(uri: str) -> None:
     async def told(world: World) -> None:
-        *_, stranger, carrier, watched = await floor(world, monkeypatch)
+        *_, stranger, carrier, watched = await floor(world)
         assert (await invite(stranger, uri)).status in {401, 404, 416}
         nothing_came_of_it(world, carrier, watched)
 
     tell(told)
 
 
-def test_credentials_for_one_call_are_good_for_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_for_one_call_are_good_for_no_other() -> None:
     """Somebody on the way takes what Amy signed to call Bob, and calls outside with it, before it was used or after."""
 
     async def told(world: World) -> None:
-        _, _, stranger, carrier, watched = await floor(world, monkeypatch)
+        _, _, stranger, carrier, watched = await floor(world)
         challenge = await invite(stranger, f"sip:bob@{SWITCH}")
         stolen = signed(challenge, f"sip:bob@{SWITCH}", "amy")
         bent = await invite(stranger, f"sip:{OUTSIDE}@{SWITCH}", headers=(("Authorization", stolen),))
@@ -261,9 +258,9 @@ def test_credentials_for_one_call_are_good_for_no_other(monkeypatch: pytest.Monk
     tell(told)
 
 
-def test_keys_pressed_in_a_flow_dial_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_pressed_in_a_flow_dial_nobody() -> None:
     async def told(world: World) -> None:
-        *_, stranger, carrier, watched = await floor(world, monkeypatch)
+        *_, stranger, carrier, watched = await floor(world)
         await stranger.dial("1000")
         for keys in ("0034911223344#", "*20", "201", "9" + OUTSIDE.strip("+")):
             await stranger.press(keys)
@@ -271,17 +268,17 @@ def test_keys_pressed_in_a_flow_dial_nobody(monkeypatch: pytest.MonkeyPatch) -> 
         await world.sleep(30)
         if not stranger.is_free:
             await stranger.hangs_up()
-        assert carrier.dialled == []
+        assert carrier.seen.invites == []
         assert all(host in {phone.host.address for phone in world.phones} for host, _ in watched.invited)
 
     tell(told)
 
 
-def test_a_contact_that_lies_elsewhere_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_contact_that_lies_elsewhere_is_not_called() -> None:
     """Bob registers a number outside as his phone: calls for him go where the REGISTER came from."""
 
     async def told(world: World) -> None:
-        amy, bob, _, carrier, watched = await floor(world, monkeypatch)
+        amy, bob, _, carrier, watched = await floor(world)
         await bob.unregister()
         for contact in (f"<sip:{OUTSIDE}@10.0.9.9:5060>", f"<sip:{OUTSIDE}@{SWITCH}>", f"<tel:{OUTSIDE}>"):
             await registers_as(bob, contact)
@@ -290,22 +287,22 @@ def test_a_contact_that_lies_elsewhere_is_not_called(monkeypatch: pytest.MonkeyP
         if not amy.is_free:
             await amy.hangs_up()
         await world.settled()
-        assert carrier.dialled == []
+        assert carrier.seen.invites == []
         assert {host for host, _ in watched.invited} <= {bob.host.address}
 
     tell(told)
 
 
-def test_a_phone_that_sends_us_elsewhere_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_phone_that_sends_us_elsewhere_is_not_followed() -> None:
     """302 with a Contact outside: the offer failed, and nobody else is called."""
 
     async def told(world: World) -> None:
-        amy, bob, _, carrier, watched = await floor(world, monkeypatch)
+        amy, bob, _, carrier, watched = await floor(world)
         amy.starts_dialling("bob")
         rung = await bob.rings()
         rung.leg.reject(302, headers=(("Contact", f"<sip:{OUTSIDE}@{SWITCH}>"),))
         assert await amy.is_refused() == 480
-        assert carrier.dialled == []
+        assert carrier.seen.invites == []
         assert {host for host, _ in watched.invited} == {bob.host.address}
 
     tell(told)

@@ -204,3 +204,24 @@ def test_messages_are_equal_by_content() -> None:
 def test_vias_are_made_as_they_are_read() -> None:
     via = Via("TCP", "2001:db8::1", 5060, (("branch", "z9hG4bK3"), ("rport", None)))
     assert str(via) == "SIP/2.0/TCP [2001:db8::1]:5060;branch=z9hG4bK3;rport"
+
+
+def test_a_refusal_of_a_request_that_has_everything_many_times_has_it_once() -> None:
+    """Found by the fuzzer: it went out with 160 From, and nobody could read it, not even we."""
+    once = b"\r\n".join(
+        (
+            b"OPTIONS sip:1000@192.0.2.1 SIP/2.0",
+            b"Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK2",
+            b"Via: SIP/2.0/UDP 192.0.2.8;branch=z9hG4bK1",
+            *[b"To: <sip:1000@192.0.2.1>", b"Call-ID: c", b"CSeq: 1 OPTIONS"] * 2,
+            *[b"From: <sip:ana@example.com>;tag=a"] * 160,
+            b"Content-Length: 0\r\n\r\n",
+        )
+    )
+    with pytest.raises(SipParseError) as caught:
+        parse(once)
+    assert caught.value.partial is not None
+    answer = parse(caught.value.partial.response(513, to_tag="t").to_bytes())
+    assert len(answer.vias) == 2
+    assert [len(answer.headers.all(name)) for name in ("From", "To", "Call-ID", "CSeq")] == [1, 1, 1, 1]
+    assert answer.to_tag == "t"

@@ -38,6 +38,19 @@ def test_repetitions_are_told_from_what_is_new() -> None:
     assert it.metrics.repeated_by_us["BYE"] == 10
 
 
+def test_provisional_answer_that_no_prack_came_for_is_repeated_by_us_and_by_no_peer() -> None:
+    wire = Wire(lambda _i, data: [] if data.startswith(b"PRACK") else [0.01])
+    ana, bob = wire.pair()
+    bob.on[InviteReceived] = lambda event: bob.do("ring", event.session, status=183, sdp=ANSWER)
+    ana.call(bob)
+    wire.run(2.0)
+    again = len(bob.sent_of("INVITE", 183)) - 1
+    assert again == 2
+    assert bob.endpoint.metrics.repeated_by_us == {"INVITE": again}
+    assert bob.endpoint.metrics.repeated_by_peers == {}
+    assert bob.endpoint.metrics.responses_out["INVITE", 1] == 2, "the 100, and the 183 once"
+
+
 def test_what_peers_make_up_is_counted_under_one_name() -> None:
     it = endpoint()
     for number in range(200):
