@@ -163,6 +163,7 @@ class House:
             gate,
         )
         self.user_agent = UserAgent(edges.network, self.endpoint, clock, self._invited, self.registrar.answer)
+        self.endpoint.ask_first = self.registrar.ask_first
         self.user_agent.on_connection_lost = self.registrar.connection_lost
         self.user_agent.gate = gate
         self.trunks = TrunkBoard(self.user_agent, edges.resolver, clock, random, self._trunk_changed)

@@ -12,6 +12,7 @@ from callcenter.runtime.clock import Clock
 from callcenter.runtime.driver import Driver
 from callcenter.signaling.reply import Reply
 from callcenter.sip.digest import Challenge, Credentials, DigestServer, Refused, Verified
+from callcenter.sip.endpoint import Refusal
 from callcenter.sip.errors import SipError
 from callcenter.sip.registrar import Binding, Registrar
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from callcenter.signaling.gate import Gate
     from callcenter.sip.events import RequestReceived
     from callcenter.sip.flow import Flow
+    from callcenter.sip.message import Request
 
 # Stands for every connection of the time before a restart.
 LOST = -1
@@ -90,6 +92,14 @@ class RegistrarShell:
                 self._on_change(aor, bindings)
         self._driver.run(())
 
+    def ask_first(self, request: Request, flow: Flow) -> Refusal | None:
+        """The challenge to a REGISTER without credentials; None: ``answer`` looks at it."""
+        if request.method != "REGISTER" or "Authorization" in request.headers:
+            return None
+        if self._gate is not None and not self._gate.may_try(flow):
+            return Refusal(403)
+        return Refusal(401, self._challenge(flow, stale=False))
+
     def answer(self, event: RequestReceived) -> Reply:
         """What a REGISTER is answered with."""
         request = event.request
@@ -100,8 +110,7 @@ class RegistrarShell:
         wall, source = self._clock.now().timestamp(), event.flow.remote.host
         match self._digest.verify(request, self._credentials, wall, source=source):
             case Challenge(stale=stale):
-                challenges = self._digest.challenges(wall, stale=stale, source=source)
-                return Reply(401, tuple(("WWW-Authenticate", value) for value in challenges))
+                return Reply(401, self._challenge(event.flow, stale=stale))
             case Refused():
                 # One answer for an unknown user and a wrong password; a new challenge would only invite another try.
                 named = request.to.uri.user or ""
@@ -135,6 +144,11 @@ class RegistrarShell:
     def close(self) -> None:
         """Let nothing expire any more. May be called twice."""
         self._driver.close()
+
+    def _challenge(self, flow: Flow, *, stale: bool) -> tuple[tuple[str, str], ...]:
+        wall = self._clock.now().timestamp()
+        challenges = self._digest.challenges(wall, stale=stale, source=flow.remote.host)
+        return tuple([("WWW-Authenticate", value) for value in challenges])
 
     def _refuse(self, named: str, flow: Flow, why: str) -> Reply:
         """Say no, and why only here. Phones try again and again, and so do who guess: not every time is logged."""

@@ -38,6 +38,7 @@ class Algorithm(StrEnum):
     SHA256 = "SHA-256"
 
 
+_BY_NAME: dict[str, Algorithm] = {each.value: each for each in Algorithm}
 _HA1_LENGTH = {Algorithm.MD5: 32, Algorithm.SHA256: 64}
 
 
@@ -165,7 +166,7 @@ class DigestServer:
         known = lookup(answer.user)
         secret = known.ha1(answer.algorithm) if known is not None else ""
         # The same steps are gone, over texts of the same length, whether there is such a user or not.
-        nobody = hmac.new(self._key, answer.user.encode("utf-8", "replace"), sha256).hexdigest()
+        nobody = hmac.digest(self._key, answer.user.encode("utf-8", "replace"), "sha256").hex()
         expected = answer.digest(secret or nobody[: _HA1_LENGTH[answer.algorithm]], method)
         right = hmac.compare_digest(expected.encode(), answer.response.lower().encode("utf-8", "replace"))
         # What hangs on the nonce alone is told of before what hangs on the password.
@@ -186,7 +187,7 @@ class DigestServer:
 
     def _sign(self, stamp: bytes, source: str) -> str:
         signed = stamp + f"{source_name(source)}\0{self.realm}".encode()
-        mac = hmac.new(self._key, signed, sha256).digest()[:_MAC]
+        mac = hmac.digest(self._key, signed, "sha256")[:_MAC]
         return urlsafe_b64encode(stamp + mac).decode().rstrip("=")
 
     def _issued_at(self, nonce: str, source: str) -> int | None:
@@ -348,8 +349,7 @@ def parse_directives(value: str) -> dict[str, str] | None:
 
 def _algorithm(directives: Mapping[str, str]) -> Algorithm | None:
     """The algorithm named, MD5 when none is; None when it is not one of ours."""
-    name = directives.get("algorithm", "MD5").upper()
-    return next((each for each in Algorithm if each.value == name), None)
+    return _BY_NAME.get(directives.get("algorithm", "MD5").upper())
 
 
 def authorize(

@@ -78,7 +78,7 @@ class EndpointStatus:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What an INVITE is refused with before anything of it is kept (RFC 3261 8.2.7)."""
+    """What a request is refused with before anything of it is kept (RFC 3261 8.2.7)."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -95,6 +95,9 @@ class FromTrunk:
 # come; or a Refusal.
 Screen = Callable[["Request", Flow], str | FromTrunk | Refusal]
 
+# What a request for the application is answered with at once; None: it is told of it.
+AskFirst = Callable[["Request", Flow], Refusal | None]
+
 
 class Endpoint:
     """A SIP element. Every method that may send returns the effects, to be performed in order.
@@ -107,7 +110,8 @@ class Endpoint:
 
     ``screen``, when set, is asked of each new INVITE before a transaction is made for it. So a challenge goes out
     without a 100 before it, which simple phones take for the answer to read, and whoever has no password makes us keep
-    nothing.
+    nothing. ``ask_first``, when set, is asked so of each request that would be told as RequestReceived: nearly every
+    REGISTER comes twice, the first time without a password.
 
     ``stranger`` gives the source of who is known by nothing, and empty for all others: over UDP they are answered
     little until they have shown that they are there (see sip/strangers.py). ``on_unreadable`` is told the flow of each
@@ -128,6 +132,7 @@ class Endpoint:
     ) -> None:
         self.healthy = True
         self.screen: Screen | None = None
+        self.ask_first: AskFirst | None = None
         self.stranger: Callable[[Flow], str] = _nobody
         self.on_unreadable: Callable[[Flow], None] | None = None
         self._limits = limits
@@ -583,6 +588,8 @@ class Endpoint:
             self._refuse_for_load(request, flow)
         elif method == "INVITE":
             self._invited(request, flow, now)
+        elif self.ask_first is not None and (refusal := self.ask_first(request, flow)) is not None:
+            core.refuse(request, flow, refusal.status, refusal.headers)
         else:
             server = core.accept_request(request, flow, now)
             core.emit(RequestReceived(server.key, request, flow))

@@ -111,6 +111,8 @@ _USUAL_VIA = re.compile(
 _PLAIN_PARAMS = re.compile(r'(?:;[^\s\x00-\x20\x7f;,="<>]+(?:=[^\s\x00-\x20\x7f;,"<>]*)?)*')
 # A token, or an IPv6 address: in brackets as a host, bare as the value of ``received`` (RFC 3261 25.1, RFC 5118 4.5).
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*")
+# What cannot stand in a quoted string as it is.
+_UNQUOTABLE = re.compile(r'["\\\x00-\x08\x0a-\x1f\x7f]')
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 # A display name without quotes should be tokens; phones write nearly anything, but what would change the meaning of
@@ -145,6 +147,8 @@ def is_token(text: str) -> bool:
 
 def quote_string(text: str) -> str:
     """``text`` as quoted string. Control characters are escaped; CR and LF, which cannot be, become a space."""
+    if _UNQUOTABLE.search(text) is None:
+        return f'"{text}"'
     out = []
     for char in text:
         if char in '"\\' or (char < " " and char != "\t") or char == "\x7f":
@@ -462,16 +466,15 @@ class Headers:
 
     def all(self, name: str) -> list[str]:
         """The value of every line of that name."""
-        key = header_key(name)
-        if self.get(key) is None:
+        if self.get(name) is None:
             return []
+        key = header_key(name)
         return [value for each, _, value in self._items if each == key]
 
     def values(self, name: str) -> list[str]:
         """The values of that name: of a list header every element of every line, of others every line."""
         lines = self.all(name)
-        key = header_key(name)
-        if key not in LISTS:
+        if not lines or header_key(name) not in LISTS:
             return lines
         values = [value for line in lines for value in split_list(line)]
         if len(values) > MAX_VALUES:
@@ -503,8 +506,11 @@ class Headers:
         for index, (each, spelled, line) in enumerate(self._items):
             if each == key:
                 rest = split_list(line)[1:] if key in LISTS else []
-                self._items[index] = _item(spelled, ", ".join([value, *rest]))
-                self._changed()
+                item = self._items[index] = _item(spelled, ", ".join([value, *rest]))
+                self.version += 1
+                if self._index is not None:
+                    # Done to nearly every message that comes: the rest of the index stays right.
+                    self._index[key] = item[2]
                 return
 
     def _changed(self) -> None:

@@ -22,6 +22,7 @@ from callcenter.sip.digest import Algorithm, Credentials, DigestServer, authoriz
 from callcenter.sip.endpoint import Endpoint
 from callcenter.sip.events import RequestReceived
 from callcenter.sip.flow import Address, Flow, Transport
+from callcenter.sip.headers import Headers
 from callcenter.sip.message import Request, Response
 from callcenter.sip.parser import parse
 from callcenter.sip.registrar import Binding, Registrar
@@ -79,7 +80,9 @@ async def switch() -> AsyncIterator[Switch]:
         lambda user, bindings: changes.append((user, len(bindings))),
     )
     network = SipNetwork([Listen("udp", "127.0.0.1", 0)], clock)
-    agent = UserAgent(network, Endpoint(random=random.Random(1)), clock, lambda leg: leg.reject(404), shell.answer)
+    endpoint = Endpoint(random=random.Random(1))
+    endpoint.ask_first = shell.ask_first
+    agent = UserAgent(network, endpoint, clock, lambda leg: leg.reject(404), shell.answer)
     await shell.open()
     await agent.open()
     address = (network.listeners[0].host, network.listeners[0].port)
@@ -152,6 +155,17 @@ class Softphone:
         assert challenge.status == 401
         answer = self.credentials(challenge.headers.all("WWW-Authenticate"))
         return await self.ask(f"Authorization: {answer}", *more, to=to, contact=contact)
+
+
+def test_only_a_register_with_credentials_is_looked_at(switch: Switch) -> None:
+    flow = Flow(Transport.UDP, Address("127.0.0.1", 5060), Address("192.0.2.1", 5060))
+    plain = Request("REGISTER", Uri.parse("sip:example.com"), Headers())
+    refusal = switch.shell.ask_first(plain, flow)
+    assert refusal is not None
+    assert refusal.status == 401
+    assert [name for name, _ in refusal.headers] == ["WWW-Authenticate"] * len(Algorithm)
+    signed = Request("REGISTER", Uri.parse("sip:example.com"), Headers([("Authorization", "Digest of some kind")]))
+    assert switch.shell.ask_first(signed, flow) is None
 
 
 @pytest.mark.parametrize("algorithm", list(Algorithm))

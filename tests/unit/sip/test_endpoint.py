@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from callcenter.sip.endpoint import Endpoint, EndpointStatus, Limits
+from callcenter.sip.endpoint import Endpoint, EndpointStatus, Limits, Refusal
 from callcenter.sip.errors import SipParseError
 from callcenter.sip.events import (
     Acknowledged,
@@ -424,6 +424,21 @@ def test_who_has_shown_no_password_gets_no_memory_and_one_and_the_same_tag() -> 
         assert it.status() == NOTHING
     assert len(tags) == 1
     assert run_out(it) == []
+
+
+def test_request_that_is_asked_for_a_password_first_is_not_told() -> None:
+    it = endpoint()
+    challenge = Refusal(401, (("WWW-Authenticate", "Digest x"),))
+    it.ask_first = lambda request, _: None if "Authorization" in request.headers else challenge
+    tags = set()
+    for _ in range(2):
+        answer = only(it.receive(text("REGISTER"), UDP, 0.0))
+        assert (answer.status, answer.headers.get("WWW-Authenticate")) == (401, "Digest x")
+        tags.add(answer.to_tag)
+    assert len(tags) == 1
+    assert it.status() == NOTHING
+    (event,) = it.receive(text("REGISTER", "Authorization: Digest y"), UDP, 0.1)
+    assert isinstance(event, RequestReceived)
 
 
 def test_request_is_told_once_answered_and_its_answer_repeated() -> None:
