@@ -34,6 +34,7 @@ class Things:
     prompts: dict[str, schema.Prompt] = field(default_factory=dict)
     music: dict[str, schema.Music] = field(default_factory=dict)
     trunks: dict[str, schema.Trunk] = field(default_factory=dict)
+    asks_for_certificates: bool = True
     broken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -496,6 +497,9 @@ class _Lint:
                             "leave it to one of the two trunks",
                         )
                 networks.append((name, network))
+            if trunk.accept.certificates and not self._things.asks_for_certificates:
+                hint = "add `client_ca` under sip.tls: the file of who signs them"
+                self._add(Code.MISSING, (*path, "certificates"), "who calls by TLS is asked for no certificate", hint)
             for at, certificate in enumerate(trunk.accept.certificates):
                 if (owner := certificates.setdefault(certificate.lower(), name)) != name:
                     where, hint = (*path, "certificates", at), "leave it to one of the two trunks"

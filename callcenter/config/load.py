@@ -168,6 +168,7 @@ class _Loader:
                         "the shipped configuration shows how",
                     )
             things.reasons = acd.reasons if acd is not None else {}
+            things.asks_for_certificates = sip is None or sip.tls.client_ca is not None
             lint(things, self._root, self._problems, self._today)
         data = self._data or (Path(switch.data).expanduser() if switch and switch.data else default_data())
         sounds = self._sounds(things, said or schema.Speech(), data)

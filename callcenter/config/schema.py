@@ -73,6 +73,8 @@ def _positive(value: float) -> float:
 
 
 def _limit(value: Any) -> float:
+    if value in ("off", "none", "no", False):
+        raise mistake(Code.DURATION, f"`{value}` is not a duration", "write never, or a duration as 20s or 2m")
     return math.inf if value == "never" else _positive(seconds(value))
 
 
@@ -148,10 +150,11 @@ def _host(value: str) -> str:
             r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*",
             value,
         ):
+            scheme = re.match(r"sips?:", value, re.IGNORECASE)
             raise mistake(
                 Code.FORM,
                 f"`{value}` is neither an address nor a host name",
-                "write e.g. 203.0.113.7 or pbx.example.org",
+                f"write it without `{scheme[0]}`" if scheme else "write e.g. 203.0.113.7 or pbx.example.org",
             ) from None
         return value
 
@@ -181,6 +184,14 @@ def _outside(value: Any) -> Address:
         hint = "write e.g. 203.0.113.7:5070 or [2001:db8::7]:5070"
         raise mistake(Code.FORM, f"`{value}` is not an address with a port", hint)
     return Address(_host(host), int(port))
+
+
+def _peer(value: Any) -> Any:
+    """The short forms of a peer: ``host`` or ``host:port``, an IPv6 address before a port in brackets."""
+    found = re.fullmatch(r"(\[[^\]]*\]|[^:]+):(\d+)", value) if isinstance(value, str) else None
+    if found is not None:
+        return {"host": found[1], "port": found[2]}
+    return {"host": value} if isinstance(value, str | int) else value
 
 
 def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -303,6 +314,11 @@ def _word_as(key: str) -> BeforeValidator:
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str | int) else value)
 
 
+def _off_as(meant: dict[str, Any]) -> BeforeValidator:
+    """The short form: the word ``off`` stands for the pairs that turn a thing off."""
+    return BeforeValidator(lambda value: meant if value == "off" else value)
+
+
 Duration = Annotated[float, BeforeValidator(seconds)]
 Positive = Annotated[float, BeforeValidator(seconds), AfterValidator(_positive)]
 Limit = Annotated[float, BeforeValidator(_limit)]
@@ -400,6 +416,20 @@ class ListenOn(Shape):
     advertised: Annotated[Address, BeforeValidator(_outside)] | None = None
 
 
+def _each_port_once(listen: tuple[ListenOn, ...]) -> tuple[ListenOn, ...]:
+    """TLS runs on TCP: one of both has a port; port 0 is any that is free."""
+    taken: dict[tuple[str, str, int], str] = {}
+    for each in listen:
+        port = each.port if each.port is not None else 5061 if each.transport == "tls" else 5060
+        key = ("udp" if each.transport == "udp" else "tcp", each.host, port)
+        if port and key in taken:
+            both = f"{taken[key]} and {each.transport}" if taken[key] != each.transport else f"two of {each.transport}"
+            hint = "give each a port of its own, e.g. 5060 for udp and tcp, 5061 for tls"
+            raise mistake(Code.FORM, f"{both} would listen on port {port} of {each.host}", hint)
+        taken[key] = each.transport
+    return listen
+
+
 class Register(Shape):
     """How long a phone may stay registered without coming again."""
 
@@ -487,7 +517,7 @@ class Trace(Shape):
 class Sip(Shape):
     """``sip``: signalling."""
 
-    listen: Annotated[tuple[ListenOn, ...], _some(32)] = ALL_ADDRESSES
+    listen: Annotated[tuple[ListenOn, ...], _some(32), AfterValidator(_each_port_once)] = ALL_ADDRESSES
     tls: Tls = Tls()
     advertised: Hosts = ()
     local_networks: Annotated[tuple[Network, ...], BeforeValidator(_as_list)] = ()
@@ -499,10 +529,10 @@ class Sip(Shape):
         "callcenter"
     )
     register_: Register = Field(default=Register(), alias="register")
-    session_timer: Annotated[SessionTimer | None, _none_for("off")] = SessionTimer()
+    session_timer: Annotated[SessionTimer | None, _word_as("expires"), _none_for("off")] = SessionTimer()
     max_calls: Annotated[int, Field(ge=1, le=20_000)] = 400
-    guard: Guard = Guard()
-    trace: Trace = Trace()
+    guard: Annotated[Guard, _off_as({"enabled": False})] = Guard()
+    trace: Annotated[Trace, _off_as({"messages": 0})] = Trace()
 
 
 class Media(Shape):
@@ -778,7 +808,7 @@ class Peer(Shape):
     transport: Literal["udp", "tcp", "tls"] | None = None
 
 
-PeerOrHost = Annotated[Peer, _word_as("host")]
+PeerOrHost = Annotated[Peer, BeforeValidator(_peer)]
 
 
 class Account(Shape):
@@ -855,12 +885,18 @@ class TrunkTls(Shape):
     verify: bool | None = None
 
 
+def _of_a_registration(value: float) -> float:
+    if not 60 <= value <= 86_400:
+        raise mistake(Code.DURATION, "no registrar takes a registration of so long", "write 60s to 24h, e.g. 1h")
+    return value
+
+
 class RegisterAt(Shape):
     """Where we register ourselves."""
 
     registrar: PeerOrHost | None = None
     user: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    expires: Annotated[float, BeforeValidator(seconds), Field(ge=60, le=86_400)] = 3600.0
+    expires: Annotated[float, BeforeValidator(seconds), AfterValidator(_of_a_registration)] = 3600.0
 
 
 # A carrier that is asked more often may take it for an attack.

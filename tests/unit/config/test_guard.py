@@ -31,6 +31,17 @@ def test_it_is_set_to_what_is_written() -> None:
     assert settings.sip.trace_messages == 0
 
 
+def test_a_word_turns_each_off() -> None:
+    sip = load(overrides=["sip.guard=off", "sip.trace=off", "sip.session_timer=off"]).sip
+    assert (sip.guard.enabled, sip.trace_messages, sip.session_timer) == (False, 0, None)
+
+
+def test_of_a_session_timer_a_time_alone_will_do() -> None:
+    timer = load(overrides=["sip.session_timer=20m"]).sip.session_timer
+    assert timer is not None
+    assert timer.expires == 1200
+
+
 @pytest.mark.parametrize(
     ("written", "says"),
     [
@@ -40,6 +51,11 @@ def test_it_is_set_to_what_is_written() -> None:
         ("sip.guard.failures=0", "write at least 1"),
         ("sip.guard.limit=3", "not known here"),
         ("sip.trace.messages=-1", "write at least 0"),
+        (
+            "sip.listen=[{transport: tcp, host: 0.0.0.0, port: 5060}, {transport: tls, host: 0.0.0.0, port: 5060}]",
+            "tcp and tls would listen on port 5060",
+        ),
+        ("sip.listen=[{transport: udp, host: 0.0.0.0}, {transport: udp, host: 0.0.0.0, port: 5060}]", "two of udp"),
     ],
 )
 def test_a_mistake_is_told_with_its_remedy(written: str, says: str) -> None:

@@ -47,6 +47,7 @@ trunks:
     number_format: {country: "1", national_prefix: "1", international_prefix: "011"}
     plus: false
     try_for: 3s
+sip: {tls: {client_ca: authority.pem}}
 """
 SHORT = "trunks:\n  carrier: {peers: [203.0.113.7]}\n"
 OUTBOUND = '    outbound: {country: "1", national_prefix: "1", caller_id: "+15555550100", trunks: [carrier]}\n'
@@ -110,6 +111,17 @@ def test_a_host_alone_makes_a_trunk(tmp_path: Path) -> None:
     assert open_secrets(loaded).trunks["carrier"].account is None
 
 
+def test_a_port_may_stand_behind_the_host(tmp_path: Path) -> None:
+    loaded = settings(
+        tmp_path, 'trunks:\n  carrier: {peers: [203.0.113.7:5070, "[2001:db8::7]:5080", "2001:db8::8"]}\n'
+    )
+    assert loaded.trunks["carrier"].peers == (
+        Peer("203.0.113.7", 5070),
+        Peer("2001:db8::7", 5080),
+        Peer("2001:db8::8"),
+    )
+
+
 def test_hashes_may_stand_where_the_password_must_not(tmp_path: Path) -> None:
     account = f"{{user: carrier, sip_md5: {'a' * 32}, sip_sha256: {'b' * 64}}}"
     loaded = settings(tmp_path, f"trunks:\n  carrier:\n    peers: [203.0.113.7]\n    accept: {{account: {account}}}\n")
@@ -153,6 +165,12 @@ MISTAKES = [
     (Code.FORM, f"carrier: {PEER}, accept: {{networks: [«198.51.100.7/24»]}}}}", "nor a network", "198.51.100.0/24"),
     (Code.FORM, f"carrier: {PEER}, accept: {{networks: [«0.0.0.0/0»]}}}}", "is everybody", "the carrier's own"),
     (Code.MISSING, "carrier: «{peers: [203.0.113.7], register: {expires: 1h}}»", "needs a user", "add `login"),
+    (Code.FORM, "carrier: {peers: [«'sip:a.example'»]}", "nor a host name", "without `sip:`"),
+    (Code.FORM, "carrier: {peers: [«a.example:70000»]}", "`70000` is out of range", "at most 65535"),
+    (Code.DURATION, f"carrier: {PEER}, qualify: «off»}}", "`off` is not a duration", "write never"),
+    (Code.MISSING, f"carrier: {PEER}, accept: {{certificates: «[a.example]»}}}}", "asked for no", "`client_ca` under"),
+    (Code.DURATION, f"carrier: {PEER}, login: {{user: a, password_env: HOME}}, register: {{expires: «10s»}}}}",
+     "of so long", "60s to 24h"),
     (Code.CHOICE, f"carrier: {PEER}, codecs: [«G729»]}}", "`G729` is not known", "PCMU, PCMA"),
     (Code.DURATION, f"carrier: {PEER}, qualify: «1s»}}", "too often for a carrier", "30s, or never"),
     (Code.NAMES_NOTHING, f"carrier: {PEER}, numbers: [«\"+15555550199\"»]}}", "no number is", "`+15555550100`"),
@@ -210,7 +228,8 @@ HASHES = f"sip_md5: {'a' * 32}, sip_sha256: {'b' * 64}"
     ],
 )  # fmt: skip
 def test_nobody_may_be_two_trunks(tmp_path: Path, first: str, second: str, message: str) -> None:
-    wanted = marked(floor(two(first, second)))
+    # Any file will do for an authority here.
+    wanted = marked(floor(two(first, second)) + "sip: {tls: {client_ca: hello.wav}}\n")
     (found,) = problems_of(tmp_path, wanted.text)
     assert (found.code, span(found)) == (Code.SAME_SOURCE, wanted.spans[0])
     assert message in found.message
@@ -239,6 +258,7 @@ def test_no_trunk_is_active_in_what_ships_and_the_example_beside_it_is_whole_and
     monkeypatch.setenv("CARRIER_A_CALLS", "x")
     monkeypatch.setenv("CARRIER_A_PASSWORD", "y")
     trunks, client = uncommented()
+    trunks += "sip: {tls: {client_ca: authority.pem}}\n"
     acme = client.replace("+18005550100", "+15555550100")
     loaded = settings(tmp_path, trunks.replace("+18005550100", "+15555550100"), acme)
     assert [str(warning) for warning in loaded.warnings] == []
