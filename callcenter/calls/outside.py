@@ -25,6 +25,7 @@ from callcenter.signaling.trunks.trunk import Line, Trunk, retry_after
 from callcenter.signaling.trunks.ways import Hop, routes_by, uri_of
 from callcenter.sip.flow import Flow
 from callcenter.sip.headers import NameAddr
+from callcenter.sip.message import MAX_FORWARDS
 from callcenter.sip.uri import Uri
 
 # Who is let ring for longer than any carrier does (RFC 3261 16.6, timer C) is not there.
@@ -63,14 +64,16 @@ async def dial_outside(
     on_ringing: Callable[[], None] | None = None,
     on_early: Callable[[], Awaitable[None]] | None = None,
     hidden: bool | None = None,
+    max_forwards: int = MAX_FORWARDS,
 ) -> Reached | NotReached:
     """Dial ``number``, as somebody wrote it, in the name of ``client``; ``beside`` whose sound theirs is opened.
 
     The client's trunks are tried in their order, and of each its addresses, until one gives a definite answer: who is
     busy, declines or does not exist is so by every trunk. ``on_ringing`` is called once, when it rings there; early
     media is heard by whoever ``beside`` is, in place of what plays there, and ``on_early`` is told of it. ``hidden``:
-    whether the number that we show is kept from them; None: as the client has it. Whoever is cancelled while it rings
-    leaves nothing behind; a party that was reached is the caller's to close.
+    whether the number that we show is kept from them; None: as the client has it. ``max_forwards``: how far the call
+    may still go. Whoever is cancelled while it rings leaves nothing behind; a party that was reached is the caller's to
+    close.
     """
     outbound = client.outbound
     if outbound is None:
@@ -80,7 +83,9 @@ async def dial_outside(
         detail = f"what was dialled is no number that {client.id} can call"
         return NotReached(Rejected(484, "Address Incomplete"), detail)
     hide = outbound.hidden if hidden is None else hidden
-    dialling = _Dialling(services, client.name, outbound, wanted, call_id, beside, on_ringing, on_early, hide)
+    dialling = _Dialling(
+        services, client.name, outbound, wanted, call_id, beside, on_ringing, on_early, hide, max_forwards
+    )
     return await dialling.by_any(outbound.trunks)
 
 
@@ -107,6 +112,7 @@ class _Dialling:
         on_ringing: Callable[[], None] | None,
         on_early: Callable[[], Awaitable[None]] | None,
         hidden: bool,
+        max_forwards: int,
     ) -> None:
         self._services = services
         self._name = name
@@ -117,6 +123,7 @@ class _Dialling:
         self._on_ringing = on_ringing
         self._on_early = on_early
         self._hidden = hidden
+        self._max_forwards = max_forwards
         self._rang = False
 
     async def by_any(self, names: tuple[str, ...]) -> Reached | NotReached:
@@ -233,6 +240,7 @@ class _Dialling:
                 routes=routes_by(settings.outbound_proxy),
                 call_id=sip_call_id,
                 cseq=cseq,
+                max_forwards=self._max_forwards,
             )
             undo.callback(leg.hangup)
             failed = await self._wait(leg, sound, settings.try_for)

@@ -26,7 +26,13 @@ async def put_through(call: Call, handover: Handover, number: str, queue: str) -
         try:
             async with asyncio.timeout(RING_FOR):
                 reached = await dial_outside(
-                    call.services, call.client, number, call.id, beside=sound, on_ringing=handover.rings
+                    call.services,
+                    call.client,
+                    number,
+                    call.id,
+                    beside=sound,
+                    on_ringing=handover.rings,
+                    max_forwards=call.caller.leg.max_forwards,
                 )
         except TimeoutError:
             return FlowedOut(reason="no_answer")

@@ -47,6 +47,7 @@ class Carrier:
         beside: Sound | None = None,
         on_ringing: Callable[[], None] | None = None,
         on_early: Callable[[], None] | None = None,
+        max_forwards: int = 70,
     ) -> Reached | NotReached:
         """What ``calls.outside.dial_outside`` does."""
         self.dialled.append((client.id, number))

@@ -41,6 +41,7 @@ def by_a_carrier(world: World, *phones: Phone) -> Iterator[None]:
         beside: Sound | None = None,
         on_ringing: Callable[[], None] | None = None,
         on_early: Callable[[], Awaitable[None]] | None = None,
+        max_forwards: int = 70,
     ) -> Reached | NotReached:
         host = by_number[number].host.address
         flow, sound = Flow(Transport.UDP, Address(SWITCH, PORT), Address(host, PORT)), Sound()
