@@ -25,6 +25,7 @@ from callcenter.signaling.trunks.trunk import Line, Trunk, retry_after
 from callcenter.signaling.trunks.ways import Hop, routes_by, uri_of
 from callcenter.sip.flow import Flow
 from callcenter.sip.headers import NameAddr
+from callcenter.sip.message import MAX_FORWARDS
 from callcenter.sip.uri import Uri
 
 # Who is let ring for longer than any carrier does (RFC 3261 16.6, timer C) is not there.
@@ -64,6 +65,7 @@ async def dial_outside(
     on_early: Callable[[], Awaitable[None]] | None = None,
     hidden: bool | None = None,
     meanwhile: Sequence[Clip] = (),
+    max_forwards: int = MAX_FORWARDS,
 ) -> Reached | NotReached:
     """Dial ``number``, as somebody wrote it, in the name of ``client``; ``beside`` whose sound theirs is opened.
 
@@ -71,8 +73,9 @@ async def dial_outside(
     busy, declines or does not exist is so by every trunk. ``on_ringing`` is called once, when it rings there; early
     media is heard by whoever ``beside`` is, in place of what plays there, and ``on_early`` is told of it; as long as
     there is none they hear ``meanwhile``, also when a carrier that was heard fails and the next is tried. ``hidden``:
-    whether the number that we show is kept from them; None: as the client has it. Whoever is cancelled while it rings
-    leaves nothing behind; a party that was reached is the caller's to close.
+    whether the number that we show is kept from them; None: as the client has it. ``max_forwards``: how far the call
+    may still go. Whoever is cancelled while it rings leaves nothing behind; a party that was reached is the caller's to
+    close.
     """
     outbound = client.outbound
     if outbound is None:
@@ -83,7 +86,7 @@ async def dial_outside(
         return NotReached(Rejected(484, "Address Incomplete"), detail)
     hide = outbound.hidden if hidden is None else hidden
     dialling = _Dialling(
-        services, client.name, outbound, wanted, call_id, beside, on_ringing, on_early, hide, meanwhile
+        services, client.name, outbound, wanted, call_id, beside, on_ringing, on_early, hide, meanwhile, max_forwards
     )
     try:
         return await dialling.by_any(outbound.trunks)
@@ -115,6 +118,7 @@ class _Dialling:
         on_early: Callable[[], Awaitable[None]] | None,
         hidden: bool,
         meanwhile: Sequence[Clip],
+        max_forwards: int,
     ) -> None:
         self._services = services
         self._name = name
@@ -126,6 +130,7 @@ class _Dialling:
         self._on_early = on_early
         self._hidden = hidden
         self._meanwhile = meanwhile
+        self._max_forwards = max_forwards
         self._rang = False
         self._play: int | None = None
 
@@ -258,6 +263,7 @@ class _Dialling:
                 routes=routes_by(settings.outbound_proxy),
                 call_id=sip_call_id,
                 cseq=cseq,
+                max_forwards=self._max_forwards,
             )
             undo.callback(leg.hangup)
             failed = await self._wait(leg, sound, settings.try_for)

@@ -218,7 +218,14 @@ async def call_outside(call: Call, number: str) -> Ending:
                 leg.ring(status=183, sdp=told)
 
     reached = await dial_outside(
-        call.services, call.client, number, call.id, beside=call.caller.sound, on_ringing=leg.ring, on_early=let_hear
+        call.services,
+        call.client,
+        number,
+        call.id,
+        beside=call.caller.sound,
+        on_ringing=leg.ring,
+        on_early=let_hear,
+        max_forwards=leg.max_forwards,
     )
     if isinstance(reached, NotReached):
         return Ending(*not_reached(reached.outcome), reached.detail)

@@ -32,6 +32,7 @@ async def put_through(call: Call, handover: Handover, number: str, queue: str) -
                 beside=sound,
                 on_ringing=handover.rings,
                 meanwhile=music,
+                max_forwards=call.caller.leg.max_forwards,
             )
     except TimeoutError:
         return FlowedOut(reason="no_answer")

@@ -105,6 +105,7 @@ def dial(call: Call, agent: str, binding: Binding, sound: Sound) -> Leg:
         sdp=description,
         or_else=insisting,
         routes=binding.path,
+        max_forwards=call.caller.leg.max_forwards,
     )
 
 

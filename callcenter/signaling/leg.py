@@ -23,6 +23,7 @@ from callcenter.signaling.outcome import (
 )
 from callcenter.sip import events
 from callcenter.sip.events import EndedBy
+from callcenter.sip.message import MAX_FORWARDS
 
 if TYPE_CHECKING:
     from callcenter.signaling.referral import Referral
@@ -161,6 +162,14 @@ class Leg:
     def incoming(self) -> bool:
         """Whether the peer called us."""
         return self.request is not None
+
+    @property
+    def max_forwards(self) -> int:
+        """How far a call may still go to whom this caller is put through: so one that comes back to us again and again
+        ends (RFC 3261 16.6, RFC 7332).
+        """
+        left = self.request.max_forwards if self.request is not None else None
+        return MAX_FORWARDS if left is None else min(left - 1, MAX_FORWARDS)
 
     @property
     def ended(self) -> asyncio.Future[LegEnded]:

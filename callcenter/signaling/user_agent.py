@@ -39,7 +39,7 @@ from callcenter.sip.events import (
 )
 from callcenter.sip.guard import Verdict
 from callcenter.sip.identity import identity_of
-from callcenter.sip.message import Request
+from callcenter.sip.message import MAX_FORWARDS, Request
 from callcenter.sip.parser import parse
 
 if TYPE_CHECKING:
@@ -115,11 +115,13 @@ class UserAgent:
         call_id: str | None = None,
         cseq: int = 1,
         or_else: bytes | None = None,
+        max_forwards: int = MAX_FORWARDS,
     ) -> Leg:
         """Call ``target`` over ``flow``: the INVITE goes out before this returns. Await ``leg.outcome()``.
 
         Without ``sdp`` the peer makes the offer: see ``Leg.peer_offer``. ``or_else`` is offered to a peer that accepts
         no such description as ``sdp`` (488). ``call_id`` and ``cseq`` repeat a call that was challenged.
+        ``max_forwards``: what is left of those of the caller who is put through.
         """
         headers, call_id = tuple(headers), call_id or self._endpoint.new_call_id()
         if self.on_dial is not None:
@@ -137,6 +139,7 @@ class UserAgent:
                 headers=headers,
                 call_id=call_id,
                 cseq=cseq,
+                max_forwards=max_forwards,
             )
 
         session, effects = invite(sdp, call_id, cseq)

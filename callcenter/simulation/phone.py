@@ -27,7 +27,7 @@ from callcenter.sip.endpoint import Endpoint
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.headers import NameAddr
-from callcenter.sip.message import Response
+from callcenter.sip.message import MAX_FORWARDS, Response
 from callcenter.sip.timers import SipTimers
 from callcenter.sip.uri import Uri
 
@@ -166,6 +166,8 @@ class Phone:
         self.manner = Manner.RINGS
         self.early_media = False
         """Whether it sends sound while it rings: it says how in a 183 before the 180."""
+        self.max_forwards = MAX_FORWARDS
+        """How far its calls may go."""
         self.call: PhoneCall | None = None
         self.calls: list[PhoneCall] = []
         self.beside: PhoneCall | None = None
@@ -238,7 +240,7 @@ class Phone:
         def invite(cseq: int, *authorization: tuple[str, str]) -> Leg:
             return self.user_agent.dial(
                 target, self._flow(), from_=local, to=NameAddr(target), sdp=sdp, call_id=call_id, cseq=cseq,
-                headers=(*headers, *authorization),
+                headers=(*headers, *authorization), max_forwards=self.max_forwards,
             )  # fmt: skip
 
         def prove(challenge: Response) -> Leg | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.headers import Headers, NameAddr
-from callcenter.sip.message import Request
+from callcenter.sip.message import MAX_FORWARDS, Request
 from callcenter.sip.offer_answer import Exchange
 from callcenter.sip.uri import Uri
 
@@ -229,7 +229,7 @@ class Dialog:
             self.local_cseq += 1
             cseq = self.local_cseq
         uri, routes = routed(self.target, self.routes)
-        headers = Headers([("Via", via), ("Max-Forwards", "70")])
+        headers = Headers([("Via", via), ("Max-Forwards", str(MAX_FORWARDS))])
         for route in routes:
             headers.add("Route", route)
         headers.add("From", self.local)

@@ -14,7 +14,7 @@ from callcenter.sip.events import Effect, EndedBy, InviteReceived, RequestReceiv
 from callcenter.sip.flow import Address, Flow
 from callcenter.sip.headers import Headers
 from callcenter.sip.invite import Session
-from callcenter.sip.message import Request, Response
+from callcenter.sip.message import MAX_FORWARDS, Request, Response
 from callcenter.sip.parser import answerable, check, parse
 from callcenter.sip.refer import send_refer, take_notify, take_refer, take_subscribe
 from callcenter.sip.replaces import replaces_of
@@ -251,15 +251,19 @@ class Endpoint:
         headers: HeaderLines = (),
         call_id: str | None = None,
         cseq: int = 1,
+        max_forwards: int = MAX_FORWARDS,
     ) -> tuple[str, list[Effect]]:
         """Call ``target`` by ``flow``; returns the session. Without ``sdp`` the peer makes the offer: see acknowledge.
 
         ``routes`` are Route values (an outbound proxy, the Path of a registration). ``call_id`` and ``cseq`` repeat a
-        call that was challenged. How many calls we make is for the caller to bound.
+        call that was challenged. Where a call is passed on, ``max_forwards`` is what is left of its own. How many calls
+        we make is for the caller to bound.
         """
         core = self._core
         tag = core.tag()
-        request = self._new_request("INVITE", target, flow, from_.with_tag(tag), to, routes, call_id, cseq, sdp or b"")
+        request = self._new_request(
+            "INVITE", target, flow, from_.with_tag(tag), to, routes, call_id, cseq, sdp or b"", max_forwards
+        )
         contact = core.contact(flow, from_.uri.user, "sips" if target.scheme == "sips" else "sip")
         timer = () if core.session_timer is None else offer_headers(core.session_timer, 0, None)
         for name, value in (*core.session_headers(contact), *timer, *headers):
@@ -716,10 +720,11 @@ class Endpoint:
         call_id: str | None,
         cseq: int,
         body: bytes,
+        max_forwards: int = MAX_FORWARDS,
     ) -> Request:
         core = self._core
         uri, route = routed(target, tuple(routes))
-        headers = Headers([("Via", core.via(flow)), ("Max-Forwards", "70")])
+        headers = Headers([("Via", core.via(flow)), ("Max-Forwards", str(max_forwards))])
         for value in route:
             headers.add("Route", value)
         headers.add("From", str(from_))

@@ -9,34 +9,46 @@ _PROOF = re.compile(
     rb'(?<![A-Za-z])((?:response|cnonce|nextnonce|rspauth)[ \t]*=[ \t]*)("[^"\r\n]*"|[^\s,"]+)', re.IGNORECASE
 )
 _CREDENTIALS = re.compile(rb"^(?:proxy-)?(?:authorization|authentication-info)[ \t]*:", re.IGNORECASE)
-# The key of SRTP (RFC 4568 9.1), with whatever follows it up to the next parameter.
-_INLINE = re.compile(rb"(inline:)[^\s|;]+", re.IGNORECASE)
+# The key of SRTP (RFC 4568 9.1), with whatever follows it up to the next parameter; and those of RFC 4566 5.12 and of
+# RFC 4567, which others send.
+_INLINE = re.compile(rb"(inline:|^k=[a-z0-9]+:|^a=key-mgmt:[^ ]+ )[^\s|;]+", re.IGNORECASE | re.MULTILINE)
 # A key of the telephone in an INFO: it may belong to a PIN or to a card.
 _SIGNAL = re.compile(rb"^([ \t]*signal[ \t]*=[ \t]*)\S+", re.IGNORECASE)
-_DTMF = re.compile(rb"^(?:content-type|c)[ \t]*:[ \t]*application/dtmf(-relay)?\b", re.IGNORECASE | re.MULTILINE)
+_DTMF = re.compile(rb"^(?:content-type|c)[ \t]*:\s*application/dtmf(-relay)?\b", re.IGNORECASE | re.MULTILINE)
 # RFC 4474 and STIR: whole tokens that somebody signed; passwords in URIs (RFC 3261 19.1.1).
 _PASSWORD = re.compile(rb"(sips?:[^\s:@<>;]+:)[^\s@<>;]+(@)", re.IGNORECASE)
+# Headers that a URI brings along (19.1.1).
+_BROUGHT = re.compile(rb"([?&](?:proxy-)?authorization=)[^&>;\s]+", re.IGNORECASE)
+# What ends a line and the headers, also for a peer who does not know how to: such a message is kept as well.
+_END_OF_LINE = re.compile(rb"(\r\n|\r|\n)")
+_END_OF_HEAD = re.compile(rb"\r\n\r\n|\n\r?\n|\r\r")
 
 
 def masked(message: bytes) -> bytes:
     """The message, each secret in it replaced by ``***``; all else octet by octet as it is."""
-    head, gap, body = message.partition(b"\r\n\r\n")
-    lines = head.split(b"\r\n")
+    # Empty lines before a message are skipped by its reader (7.5).
+    start = len(message) - len(message.lstrip(b"\r\n"))
+    end = _END_OF_HEAD.search(message, start)
+    head, rest = (message[start : end.start()], end.end()) if end is not None else (message[start:], len(message))
+    gap, body = message[start + len(head) : rest], message[rest:]
+    # Every other one is what ends the line before.
+    lines = _END_OF_LINE.split(head)
     credentials = False
-    for at, line in enumerate(lines):
+    for at in range(0, len(lines), 2):
+        line = lines[at]
         # A folded line goes on with the header before it.
         if line[:1] not in (b" ", b"\t"):
             credentials = _CREDENTIALS.match(line) is not None
         if credentials:
             line = _without_proof(line)
-        lines[at] = _PASSWORD.sub(rb"\1***\2", line)
+        lines[at] = _BROUGHT.sub(rb"\1***", _PASSWORD.sub(rb"\1***\2", line))
     if body:
         if (dtmf := _DTMF.search(head)) is not None:
-            told = [_SIGNAL.sub(rb"\1***", line) for line in body.split(b"\n")]
+            told = [_SIGNAL.sub(rb"\1***", line) for line in _END_OF_LINE.split(body)]
             # In application/dtmf the body is the key itself.
-            body = b"\n".join(told) if dtmf[1] or b"=" in body else b"***"
+            body = b"".join(told) if dtmf[1] or b"=" in body else b"***"
         body = _INLINE.sub(rb"\1***", body)
-    return b"\r\n".join(lines) + gap + body
+    return message[:start] + b"".join(lines) + gap + body
 
 
 def _without_proof(line: bytes) -> bytes:

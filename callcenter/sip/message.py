@@ -12,6 +12,8 @@ from callcenter.sip.uri import Uri
 
 # Seconds; larger values mean the same as this one (RFC 3261 20.19).
 MAX_EXPIRES = 2**32 - 1
+# How far a request of ours goes (RFC 3261 8.1.1.6).
+MAX_FORWARDS = 70
 
 REASONS: dict[int, str] = {
     100: "Trying",

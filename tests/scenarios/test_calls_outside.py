@@ -575,3 +575,26 @@ async def test_a_domain_leads_to_its_servers_in_their_order(world: World) -> Non
     again = await dial(world)
     assert len(world.resolver.asked) == asked, "what is known is not asked for each call"
     again.reached.party.close()
+
+
+@story()
+async def test_a_call_that_goes_round_through_us_and_a_carrier_ends(world: World) -> None:
+    """What goes out carries one hop less than what came (RFC 3261 16.6): no loop is fed for ever."""
+    carrier = await world.carrier("carrier")
+    world.trunks(trunk(carrier))
+    amy = await world.agent("amy", english=5)
+    bob = await world.agent("bob", english=3)
+    permit(world, amy=DialRules(outside=("+1415",), agents=True))
+    for came, goes in ((7, 6), (2, 1), (255, 70)):
+        amy.max_forwards = came
+        amy.starts_dialling("bob")
+        assert (await bob.rings()).leg.request.max_forwards == goes  # type: ignore[union-attr]
+        await amy.hangs_up()
+        await world.sleep(1)
+    amy.max_forwards = 1
+    amy.starts_dialling("bob")
+    assert await amy.is_refused(483), "not by bob's phone, which would be taken for broken"
+    amy.max_forwards = 7
+    await amy.dial(IN_E164)
+    assert carrier.seen.invites[-1].max_forwards == 6
+    await amy.hangs_up()

@@ -37,6 +37,35 @@ def test_proofs_are_found_in_every_form(line: bytes) -> None:
     assert b"YW5hOnNlc2FtZQ==" not in masked(b"INVITE sip:h SIP/2.0\r\n" + line + b"\r\n\r\n")
 
 
+@pytest.mark.parametrize("before", [b"\r\n", b"\r\n\r\n", b"\r\n" * 5])
+def test_empty_lines_before_a_message_uncover_nothing(before: bytes) -> None:
+    """They are skipped by whoever reads it (RFC 3261 7.5), and look like the end of its headers."""
+    shown = masked(before + REGISTER)
+    assert b"0123456789abcdef" not in shown
+    assert shown == before + masked(REGISTER)
+    info = b"INFO sip:h SIP/2.0\r\nContent-Type: application/dtmf\r\n\r\n5"
+    assert masked(before + info).endswith(b"\r\n\r\n***")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"REGISTER sip:h SIP/2.0\nAuthorization: Digest response=s3cret\n\n",
+        b'REGISTER sip:h SIP/2.0\r\nAuthorization : Digest response="s3cret"\r\n\r\n',
+        b"INFO sip:h SIP/2.0\r\nContent-Type:\r\n application/dtmf-relay\r\n\r\nSignal=s3cret",
+        b"INFO sip:h SIP/2.0\r\nContent-Type: application/dtmf-relay\r\n\r\nDuration=9\rSignal=s3cret",
+        b"INFO sip:h SIP/2.0\r\nContent-Type: APPLICATION/DTMF;x=y\r\n\r\nSignal=s3cret",
+        b"INFO sip:h SIP/2.0\r\nContent-Type: application/dtmf\r\n\r\n\r\ns3cret",
+        b"REFER sip:h SIP/2.0\r\nRefer-To: <sip:x@h?Authorization=Digest%20response%3Ds3cret>\r\n\r\n",
+        b"INVITE sip:h SIP/2.0\r\n\r\na=k:inline:s3cret\r\n",
+        b"INVITE sip:h SIP/2.0\r\n\r\nk=base64:s3cret\r\n",
+        b"INVITE sip:h SIP/2.0\r\n\r\na=key-mgmt:mikey s3cret\r\n",
+    ],
+)
+def test_no_odd_way_to_write_it_uncovers_a_secret(message: bytes) -> None:
+    assert b"s3cret" not in masked(message)
+
+
 def test_the_keys_of_srtp_are_stars() -> None:
     body = b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0a2V5|2^20|1:4 KDR=1\r\na=crypto:2 X inline:YWJj;x\r\n"
     shown = masked(b"INVITE sip:h SIP/2.0\r\n\r\n" + body)
