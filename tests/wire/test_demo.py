@@ -89,9 +89,9 @@ async def test_no_password_stands_where_every_user_of_the_machine_reads_it(tmp_p
             await asyncio.sleep(0.1)
 
     looking = asyncio.create_task(look())
-    status, _ = await demo(tmp_path)
+    status, told = await demo(tmp_path)
     looking.cancel()
-    assert status == 0
+    assert status == 0, told
     assert {words[words.index("ana") :][1] for words in seen if "ana" in words} == {"440.0"}, "only the tones follow"
 
 
