@@ -248,10 +248,10 @@ class _Dialling:
         there = settings.peers[0] if settings.outbound_proxy is not None else peer
         target = uri_of(there, self._number if settings.plus else self._number.lstrip("+"), ("user", "phone"))
         ours = self._caller(trunk, flow)
-        sip_call_id, cseq = self._services.ids.new(), 0
+        sip_call_id, cseq, tries = self._services.ids.new(), 0, 0
         description, insisting = sound.offer_to(flow)
         while True:
-            cseq += 1
+            tries += 1
             leg = user_agent.dial(
                 target,
                 flow,
@@ -262,14 +262,16 @@ class _Dialling:
                 headers=[*_identity(ours, settings, self._hidden), *client.headers("INVITE", str(target))],
                 routes=routes_by(settings.outbound_proxy),
                 call_id=sip_call_id,
-                cseq=cseq,
+                cseq=cseq + 1,
                 max_forwards=self._max_forwards,
             )
             undo.callback(leg.hangup)
             failed = await self._wait(leg, sound, settings.try_for)
             refusal = leg.refusal
-            if failed is not None or refusal is None or cseq >= MOST_TRIES or not client.take(refusal):
+            if failed is not None or refusal is None or tries >= MOST_TRIES or not client.take(refusal):
                 return leg, failed
+            # Not always the one that we gave it: who wants a longer session, or another offer, was asked again already.
+            cseq = refusal.cseq.number
 
     async def _wait(self, leg: Leg, sound: Sound, try_for: float) -> _Failed | None:
         """Until the leg is answered or over; who gives no sign of life in time, or rings too long, is hung up on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from callcenter.simulation.network import Weather
@@ -40,7 +40,8 @@ class Restart:
 @dataclass(frozen=True, slots=True)
 class AgentFate:
     """An agent: what he can, how he is by weight when it rings, and how likely in each round of some seconds he
-    holds, hangs up, leaves his desk and vanishes.
+    holds, hangs up, leaves his desk, vanishes, dials somebody, hands his caller over, and asks somebody before he does.
+    ``second``: he has two phones; ``private``: they speak SRTP, by TLS.
     """
 
     name: str
@@ -51,11 +52,19 @@ class AgentFate:
     hangs_up: float
     pauses: float
     vanishes: float
+    dials: float = 0.0
+    transfers: float = 0.0
+    consults: float = 0.0
+    second: bool = False
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CallerFate:
-    """A caller: whom he calls, when first, how often, and how likely he vanishes or holds during a call."""
+    """A caller: whom he calls, when first, how often, and how likely he vanishes or holds during a call.
+
+    ``private``: his phone speaks SRTP, by TLS.
+    """
 
     number: str
     dials: str
@@ -64,6 +73,21 @@ class CallerFate:
     calls: int
     vanishes: float
     holds: float
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierFate:
+    """A carrier: when somebody calls in by it, what it says by weight (0: it rings) and how long it rings by weight
+    (None: for ever), whether it lets early media be heard, how many lines we have, and how often we ask after it.
+    """
+
+    calls: tuple[float, ...]
+    statuses: dict[int, float]
+    rings: dict[float | None, float]
+    early: bool
+    lines: int
+    qualify: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +104,7 @@ class Fate:
     restarts: tuple[Restart, ...]
     agents: tuple[AgentFate, ...]
     callers: tuple[CallerFate, ...]
+    carriers: tuple[CarrierFate, ...]
     max_calls: int
     max_sessions: int | None
     barge_in: bool
@@ -87,7 +112,8 @@ class Fate:
     @classmethod
     def of(cls, seed: int) -> Fate:
         """Draw."""
-        chance = Random(f"fate {seed}")
+        # What people do beyond being called and calling is drawn apart: so a day that is known stays as it is.
+        chance, more = Random(f"fate {seed}"), Random(f"more of fate {seed}")
         transport = chance.choice((Transport.UDP, Transport.UDP, Transport.TCP, None))
         return cls(
             seed=seed,
@@ -97,8 +123,13 @@ class Fate:
             broker_delay=chance.choice((0.0, 0.02, 0.1, 0.8)),
             database=_spans(chance, (0, 0, 0, 1, 2), 20.0),
             workers=tuple(chance.uniform(0, SECONDS) for _ in range(chance.choice((0, 0, 0, 1)))),
-            agents=tuple(_agent(chance, number, transport) for number in range(chance.randint(1, 6))),
-            callers=tuple(_caller(chance, number, transport) for number in range(chance.randint(3, 12))),
+            agents=tuple(
+                _enterprising(more, _agent(chance, number, transport)) for number in range(chance.randint(1, 6))
+            ),
+            callers=tuple(
+                _discreet(more, _caller(chance, number, transport)) for number in range(chance.randint(3, 12))
+            ),
+            carriers=tuple(_carrier(more) for _ in range(more.choice((0, 1, 1, 2)))),
             max_calls=chance.choice((400, 400, 400, 3)),
             max_sessions=chance.choice((None, None, None, 6)),
             barge_in=chance.random() < 0.7,
@@ -116,7 +147,8 @@ class Fate:
             *map(str, self.restarts),
         ]
         return (
-            f"{len(self.callers)} callers, {len(self.agents)} agents, {self.weather}, {len(self.storms)} storms, "
+            f"{len(self.callers)} callers, {len(self.agents)} agents, {len(self.carriers)} carriers, {self.weather}, "
+            f"{len(self.storms)} storms, "
             f"room for {self.max_calls} calls and {self.max_sessions or 'any number of'} sessions"
             + "".join(f", {each}" for each in breaks)
         )
@@ -177,4 +209,33 @@ def _caller(chance: Random, number: int, transport: Transport | None) -> CallerF
         calls=chance.choice((1, 1, 2, 3)),
         vanishes=chance.choice((0, 0.1)),
         holds=chance.choice((0, 0.3)),
+    )
+
+
+def _enterprising(chance: Random, agent: AgentFate) -> AgentFate:
+    private = chance.random() < 0.2
+    return replace(
+        agent,
+        dials=chance.choice((0, 0.2, 0.6)),
+        transfers=chance.choice((0, 0.3, 0.8)),
+        consults=chance.choice((0, 0.3, 0.8)),
+        second=chance.random() < 0.25,
+        private=private,
+        transport=Transport.TLS if private else agent.transport,
+    )
+
+
+def _discreet(chance: Random, caller: CallerFate) -> CallerFate:
+    private = chance.random() < 0.1
+    return replace(caller, private=private, transport=Transport.TLS if private else caller.transport)
+
+
+def _carrier(chance: Random) -> CarrierFate:
+    return CarrierFate(
+        calls=tuple(chance.uniform(0, SECONDS * 0.7) for _ in range(chance.randint(0, 5))),
+        statuses={0: 10, 486: 1, 404: 1, 503: chance.choice((1, 8))},
+        rings={0.01: 1, 0.5: 3, 4.0: 3, None: 1},
+        early=chance.random() < 0.5,
+        lines=chance.choice((30, 30, 1, 3)),
+        qualify=chance.choice((None, 15.0)),
     )

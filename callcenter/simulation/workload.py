@@ -6,14 +6,19 @@ import asyncio
 import contextlib
 import functools
 import itertools
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
+from ipaddress import ip_network
 from random import Random
 from typing import Any
 
-from callcenter.simulation.fate import SECONDS, AgentFate, CallerFate, Fate, Restart, Span
+from callcenter.calls.settings import DialRules
+from callcenter.signaling.trunks.settings import Accept, Peer, TrunkSettings
+from callcenter.simulation.fate import SECONDS, AgentFate, CallerFate, CarrierFate, Fate, Restart, Span
 from callcenter.simulation.network import Weather
 from callcenter.simulation.phone import Manner, Phone, PhoneFailure
+from callcenter.simulation.trunk import Manners, SimTrunk
 from callcenter.simulation.world import AgentPhone, World, tell
+from callcenter.sip.crypto import Security
 
 # What callers press: two queues, a wrong key, nothing.
 KEYS = {"1": 8, "2": 4, "9": 1, "": 1}
@@ -28,6 +33,7 @@ COMMANDS: tuple[dict[str, str], ...] = (
     {"do": "wrap_up_extend"},
     {"do": "state", "chosen": "not_ready", "reason": "none of ours"},
 )
+SOMEBODY_OUTSIDE = "+14155550188"
 # Phones register often, so that a switch that was restarted soon knows them again.
 REGISTERED_FOR = 90.0
 # Whoever vanished is missed by now, and nobody is left to say goodbye to the switch.
@@ -60,17 +66,27 @@ async def day(world: World, fate: Fate) -> None:
     async with asyncio.TaskGroup() as people:
         glance = people.create_task(look_after(world))
         troubles = [people.create_task(trouble) for trouble in troubles_of(world, fate)]
+        workers = await carriers_of(world, fate, people, chance)
         phones = [(each, await world.hire(each.name, each.skills, transport=each.transport)) for each in fate.agents]
-        workers = [people.create_task(work(world, phone, each, chance)) for each, phone in phones]
-        for each in fate.callers:
-            phone = await world.phone(each.number, transport=each.transport)
-            workers.append(people.create_task(call(world, phone, each, chance)))
+        for each, phone in phones:
+            if each.private:
+                world.private_phones[phone.name] = Security(chance.randbytes)
+            others = [other.name for other in fate.agents if other is not each]
+            workers.append(people.create_task(work(world, phone, each, others, chance)))
+            if each.second:
+                second = await world.phone(f"{each.name}-second", transport=each.transport)
+                workers.append(people.create_task(lie_beside(world, second, each, chance)))
+        for caller in fate.callers:
+            calling = await world.phone(caller.number, transport=caller.transport)
+            if caller.private:
+                world.private_phones[calling.name] = Security(chance.randbytes)
+            workers.append(people.create_task(call(world, calling, caller, chance)))
         await asyncio.wait((*workers, *troubles))
         await world.sleep(AFTERWARDS)
         # Twice: one may have been about to.
         for _ in range(2):
-            for phone in world.phones:
-                phone.registers_no_more()
+            for plugged in world.phones:
+                plugged.registers_no_more()
             await world.sleep(AFTERWARDS / 2)
         glance.cancel()
 
@@ -151,8 +167,79 @@ async def look_after(world: World) -> None:
                 assert ticket.agent or not free, f"{ticket} waits in {queue} beside {free}"
 
 
-async def work(world: World, phone: AgentPhone, fate: AgentFate, chance: Random) -> None:
-    """One agent's day: sign in when the network lets it, change manners, hold, pause, hang up, maybe vanish."""
+async def carriers_of(world: World, fate: Fate, people: asyncio.TaskGroup, chance: Random) -> list[asyncio.Task[None]]:
+    """The carriers of the day, by which everybody may call out, each at its work."""
+    carriers = [(each, await world.carrier(f"carrier-{number}")) for number, each in enumerate(fate.carriers)]
+    world.trunks(
+        *(
+            TrunkSettings(
+                carrier.name,
+                peers=(Peer(carrier.address),),
+                accept=Accept(networks=(ip_network(carrier.address),)),
+                max_calls=each.lines,
+                qualify=each.qualify,
+            )
+            for each, carrier in carriers
+        )
+    )
+    world.permit(**{agent.name: DialRules(outside=("+1",)) for agent in fate.agents})
+    return [people.create_task(carry(world, carrier, each, people, chance)) for each, carrier in carriers]
+
+
+async def carry(world: World, carrier: SimTrunk, fate: CarrierFate, people: asyncio.TaskGroup, chance: Random) -> None:
+    """A carrier's day: somebody calls in, somebody is called and rings, answers, is busy; some hang up."""
+    ends = world.clock.monotonic() + SECONDS
+    for at in fate.calls:
+        people.create_task(call_by(world, carrier, at, chance))
+    while world.clock.monotonic() < ends:
+        carrier.manners = Manners(
+            status=chance.choices(list(fate.statuses), list(fate.statuses.values()))[0],
+            rings=chance.choices(list(fate.rings), list(fate.rings.values()))[0],
+            early=fate.early,
+        )
+        await world.sleep(chance.uniform(1, 15))
+        for call in carrier.calls:
+            if chance.random() < 0.2:
+                call.leg.hangup()
+    carrier.manners = Manners(status=503)
+    for leg in list(carrier.user_agent.legs.values()):
+        leg.hangup()
+
+
+async def call_by(world: World, carrier: SimTrunk, at: float, chance: Random) -> None:
+    """Somebody calls in by a carrier, and presses something or nothing; whom they reach or the carrier hangs up."""
+    await world.sleep(at)
+    call, _ = await carrier.calls_in("1000")
+    await world.sleep(chance.choice((0.01, 3, 8)))
+    key = chance.choices(list(KEYS), list(KEYS.values()))[0]
+    if key and call.connected and not call.over:
+        call.sound.press(key)
+
+
+async def lie_beside(world: World, phone: Phone, fate: AgentFate, chance: Random) -> None:
+    """The day of an agent's second phone: it is there too, and is taken, declined or let ring like the first."""
+    ends = world.clock.monotonic() + SECONDS
+    if fate.private:
+        world.private_phones[phone.name] = Security(chance.randbytes)
+    while world.clock.monotonic() < ends:
+        if phone.registered_until is None:
+            with contextlib.suppress(PhoneFailure):
+                await phone.register(fate.name, f"secret of {fate.name}", expires=REGISTERED_FOR)
+        phone.manner = chance.choices(list(fate.manners), list(fate.manners.values()))[0]
+        await world.sleep(chance.uniform(2, 25))
+        if chance.random() < fate.vanishes:
+            world.unplug(phone)
+            return
+        if chance.random() < fate.hangs_up:
+            phone.drops()
+    phone.manner = Manner.DECLINES
+    phone.drops()
+
+
+async def work(world: World, phone: AgentPhone, fate: AgentFate, others: Sequence[str], chance: Random) -> None:
+    """One agent's day: sign in when the network lets it, change manners, hold, pause, dial, hand callers over, hang
+    up, maybe vanish.
+    """
     ends = world.clock.monotonic() + SECONDS
     numbers = itertools.count()
     while world.clock.monotonic() < ends:
@@ -168,7 +255,13 @@ async def work(world: World, phone: AgentPhone, fate: AgentFate, chance: Random)
             await changes_his_mind(world, phone, chance, f"{next(numbers)}")
         if talks(phone) and chance.random() < fate.holds:
             await held_for_a_while(world, phone, chance)
-        if chance.random() < fate.hangs_up:
+        if talks(phone) and phone.beside is None and chance.random() < fate.consults:
+            await asks_first(world, phone, chance.choice((*others, "sales-english", SOMEBODY_OUTSIDE)), chance)
+        elif talks(phone) and chance.random() < fate.transfers:
+            phone.transfers(chance.choice((*others, "sales-spanish", "1000", f"tel:{SOMEBODY_OUTSIDE}")))
+        elif phone.is_free and phone.beside is None and chance.random() < fate.dials:
+            phone.starts_dialling(chance.choice((*others, "sales-english", SOMEBODY_OUTSIDE)))
+        elif chance.random() < fate.hangs_up:
             phone.drops()
     phone.manner = Manner.DECLINES
     phone.drops()
@@ -211,6 +304,25 @@ async def held_for_a_while(world: World, phone: Phone, chance: Random) -> None:
         await world.sleep(chance.uniform(0.1, 5))
         if talks(phone):
             await phone.resume()
+
+
+async def asks_first(world: World, phone: AgentPhone, whom: str, chance: Random) -> None:
+    """Ask somebody on the second line while the caller holds, and put both through, or hang up there."""
+    with contextlib.suppress(PhoneFailure):
+        await phone.hold()
+    try:
+        async with asyncio.timeout(chance.uniform(1, 40)):
+            asked = await phone.dial_beside(whom)
+    except TimeoutError:
+        if phone.beside is not None:
+            phone.beside.leg.hangup()
+            phone.beside = None
+        return
+    await world.sleep(chance.uniform(0.01, 5))
+    if talks(phone) and asked.connected and not asked.over and chance.random() < 0.7:
+        phone.joins_both(by_the_second_line=chance.random() < 0.5)
+        await world.sleep(chance.uniform(0.01, 5))
+    asked.leg.hangup()
 
 
 def talks(phone: Phone) -> bool:

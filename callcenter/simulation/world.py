@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from callcenter.acd.events import Reconfigured
 from callcenter.app import Edges, House, open_house
+from callcenter.calls.settings import DialRules
 from callcenter.config.secrets import Secrets
 from callcenter.media.plane import MediaPlane
 from callcenter.media.settings import MediaSettings
@@ -275,10 +276,21 @@ class World:
     def trunks(self, *trunks: TrunkSettings, secrets: Mapping[str, TrunkSecrets] | None = None) -> None:
         """These are the trunks from now on, and the company's calls go out by them, in this order."""
         house = self.house
-        house.trunks.reconfigure({trunk.id: trunk for trunk in trunks}, secrets or {})
-        company = floor.calling_out(floor.TECH, [trunk.id for trunk in trunks])
+        by_name = {trunk.id: trunk for trunk in trunks}
+        house.trunks.reconfigure(by_name, secrets or {})
+        company = floor.calling_out(floor.TECH, list(by_name))
         clients = {**self.settings.calls.clients, company.id: company}
         house.services.settings = replace(house.services.settings, clients=clients)
+        # So does the next run of the switch.
+        self.secrets = replace(self.secrets, trunks=secrets or {})
+        self.settings = replace(self.settings, calls=replace(self.settings.calls, clients=clients), trunks=by_name)
+
+    def permit(self, **rules: DialRules) -> None:
+        """These agents may dial by these rules from now on."""
+        services = self.house.services
+        services.settings = replace(services.settings, may_dial={**services.settings.may_dial, **rules})
+        calls = replace(self.settings.calls, may_dial={**self.settings.calls.may_dial, **rules})
+        self.settings = replace(self.settings, calls=calls)
 
     async def connect(self, caller: Phone, agent: Phone) -> PhoneCall:
         """The good call in a word: the caller presses 1, the agent's phone rings, both talk."""

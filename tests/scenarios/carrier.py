@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from callcenter.calls.settings import DialRules
 from callcenter.signaling.trunks.settings import Peer, TrunkSettings
 from callcenter.simulation.phone import Phone
@@ -33,5 +31,4 @@ async def nobody_outside(world: World) -> SimTrunk:
 
 def permit(world: World, **rules: DialRules) -> None:
     """Let these agents dial by these rules from now on."""
-    services = world.house.services
-    services.settings = replace(services.settings, may_dial={**services.settings.may_dial, **rules})
+    world.permit(**rules)

@@ -15,7 +15,9 @@ from callcenter.signaling.trunks.settings import Peer
 from callcenter.simulation.floor import calling_out
 from callcenter.simulation.trunk import Manners, SimTrunk
 from callcenter.simulation.world import World, story
-from callcenter.sip.flow import Address, Transport
+from callcenter.sip.endpoint import FromTrunk, Refusal
+from callcenter.sip.flow import Address, Flow, Transport
+from callcenter.sip.message import Request
 from callcenter.sip.sdp import SessionDescription
 from tests.scenarios.carrier import permit
 from tests.scenarios.trunks import IN_E164, account, dial, states, tried, trunk
@@ -183,6 +185,29 @@ async def test_a_challenge_where_we_have_no_login_is_passed_over(world: World) -
     first.manners = Manners(challenge=401)
     dialled = await dial(world)
     assert dialled.reached.trunk == "second"
+    dialled.reached.party.close()
+
+
+@story()
+async def test_a_carrier_that_wants_a_longer_session_and_then_our_password_hears_each_try_counted(
+    world: World,
+) -> None:
+    """Found in review: the answer to the challenge went out under the number of the try before (RFC 3261 22.2)."""
+    carrier = await world.carrier("carrier", ("acme", "open sesame"))
+    carrier.manners = Manners(challenge=407)
+    login, secrets = account("acme", "open sesame")
+    world.trunks(trunk(carrier, login=login), secrets={"carrier": secrets})
+    numbers: list[int] = []
+    screen = carrier.endpoint.screen
+    assert screen is not None
+
+    def longer(request: Request, flow: Flow) -> str | FromTrunk | Refusal:
+        numbers.append(request.cseq.number)
+        return Refusal(422, (("Min-SE", "3600"),)) if len(numbers) == 1 else screen(request, flow)
+
+    carrier.endpoint.screen = longer
+    dialled = await dial(world)
+    assert numbers == [1, 2, 3]
     dialled.reached.party.close()
 
 

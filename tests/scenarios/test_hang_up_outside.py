@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from callcenter.calls.settings import DialRules
-from callcenter.model.facts import CallEnded
+from callcenter.model.facts import CallEnded, Fact
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.trunk import Manners, SimTrunk
 from callcenter.simulation.world import World, tell
@@ -68,6 +68,33 @@ def at_every(step_ms: int, length_ms: int, story: Story, who: str, leaves: Leave
             over(tell(gone), calls)
         except BaseException as error:
             raise AssertionError(f"{who} {leaves.__name__} at {moment_ms} ms") from error
+
+
+def at_every_fact(story: Story, who: str, leaves: Leaves, calls: int) -> None:
+    """The same, with somebody gone as each fact is told that follows: in the middle of what the switch is doing."""
+    number, told = 0, 1
+    while number < told:
+        seen = 0
+
+        async def gone(world: World, wanted: int = number) -> None:
+            def begins(people: People) -> None:
+                def watch(fact: Fact) -> None:
+                    nonlocal seen
+                    if fact.call_id is not None:
+                        if seen == wanted:
+                            world.loop.call_soon(leaves, world, people[who])
+                        seen += 1
+
+                world.house.stream.subscribe(watch)
+
+            await story(world, begins)
+
+        try:
+            over(tell(gone), calls)
+        except BaseException as error:
+            raise AssertionError(f"{who} {leaves.__name__} at fact {number}") from error
+        told, number = max(told, seen), number + 1
+    assert told > 4, "nothing happened"
 
 
 async def an_agent_dials(world: World, begins: Callable[[People], object]) -> None:
@@ -175,7 +202,8 @@ async def two_phones(world: World, begins: Callable[[People], object]) -> None:
 @pytest.mark.parametrize("leaves", [hangs_up, unplugged])
 @pytest.mark.parametrize("who", ["amy", "carrier"])
 def test_an_agent_dials_outside(who: str, leaves: Leaves) -> None:
-    at_every(40, 1000, an_agent_dials, who, leaves, 1)
+    at_every(60, 1000, an_agent_dials, who, leaves, 1)
+    at_every_fact(an_agent_dials, who, leaves, 1)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +212,8 @@ def test_an_agent_dials_outside(who: str, leaves: Leaves) -> None:
      ("second", fails), ("second", unplugged)],
 )  # fmt: skip
 def test_an_agent_dials_outside_while_a_carrier_fails(who: str, leaves: Leaves) -> None:
-    at_every(50, 800, an_agent_dials_and_the_first_carrier_fails, who, leaves, 1)
+    at_every(80, 800, an_agent_dials_and_the_first_carrier_fails, who, leaves, 1)
+    at_every_fact(an_agent_dials_and_the_first_carrier_fails, who, leaves, 1)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +222,8 @@ def test_an_agent_dials_outside_while_a_carrier_fails(who: str, leaves: Leaves) 
      ("second", hangs_up), ("second", fails), ("second", unplugged)],
 )  # fmt: skip
 def test_a_caller_is_put_through_outside_while_a_carrier_fails(who: str, leaves: Leaves) -> None:
-    at_every(50, 800, a_caller_is_sent_outside, who, leaves, 1)
+    at_every(80, 800, a_caller_is_sent_outside, who, leaves, 1)
+    at_every_fact(a_caller_is_sent_outside, who, leaves, 1)
 
 
 @pytest.mark.parametrize("by_the_second_line", [False, True])
@@ -203,9 +233,11 @@ def test_a_caller_is_put_through_to_somebody_outside_who_was_asked(
     leaves: Leaves, who: str, by_the_second_line: bool
 ) -> None:
     at_every(25, 200, functools.partial(attended, by_the_second_line), who, leaves, 2)
+    at_every_fact(functools.partial(attended, by_the_second_line), who, leaves, 2)
 
 
 @pytest.mark.parametrize("who", ["caller", "desk", "soft"])
 @pytest.mark.parametrize("leaves", [hangs_up, unplugged])
 def test_both_phones_of_an_agent_ring(leaves: Leaves, who: str) -> None:
-    at_every(30, 700, two_phones, who, leaves, 1)
+    at_every(50, 700, two_phones, who, leaves, 1)
+    at_every_fact(two_phones, who, leaves, 1)

@@ -69,6 +69,10 @@ async def attended(world: World, *, by_the_second_line: bool) -> None:
     await amy.is_hung_up()
     await world.settled()
     assert amy.beside is None
+    await expert.hold()
+    await caller.hears("music")
+    await expert.resume()
+    await caller.hears(expert)
     await caller.hangs_up()
     await expert.is_hung_up()
     saved = await world.interaction(call)

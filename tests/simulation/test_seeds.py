@@ -33,7 +33,10 @@ def test_the_same_seed_is_the_same_day() -> None:
 def test_days_are_worth_living() -> None:
     """A hundred days hold all that can break, and people who talk all the same."""
     fates = [Fate.of(seed) for seed in range(1, 101)]
-    for what in ("storms", "broker", "database", "workers", "restarts", "max_sessions"):
+    for what in ("storms", "broker", "database", "workers", "restarts", "max_sessions", "carriers"):
         assert sum(bool(getattr(fate, what)) for fate in fates) >= 10, what
     assert any(restart.crash for fate in fates for restart in fate.restarts)
-    assert any(fact.kind == "CallConnected" for seed in range(1, 5) for fact in live(seed).facts)
+    for what in ("second", "private", "dials", "transfers"):
+        assert sum(any(getattr(agent, what) for agent in fate.agents) for fate in fates) >= 10, what
+    kinds = {fact.kind for seed in range(1, 9) for fact in live(seed).facts}
+    assert kinds >= {"CallConnected", "OutsideConnected", "CallTransferred", "TransferFailed", "TrunkTried"}
