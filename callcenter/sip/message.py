@@ -93,6 +93,11 @@ REASONS: dict[int, str] = {
 # Methods whose answer makes a dialog and therefore carries the Record-Route (RFC 3261 12.1.1, RFC 6665, RFC 3515).
 _DIALOG_MAKING = frozenset(("INVITE", "SUBSCRIBE", "NOTIFY", "REFER"))
 
+# What an answer has of its request.
+_COPIED = frozenset(("via", "from", "to", "call-id", "cseq"))
+_COPIED_INTO_DIALOG = _COPIED | {"record-route"}
+_COPIED_INTO_TRYING = _COPIED | {"timestamp"}
+
 # Where an answer goes, and to what.
 _NAMING = frozenset(("via", "call-id", "cseq"))
 
@@ -264,11 +269,11 @@ class Request(_Message):
         ``to_tag`` is added unless the To has one or the status is 100. Record-Route is copied where the answer may
         make a dialog (12.1.1), Timestamp into a 100. What the request lacks is left out.
         """
-        wanted = {"via", "from", "to", "call-id", "cseq"}
+        wanted = _COPIED
         if 100 < status < 300 and self.method in _DIALOG_MAKING:
-            wanted.add("record-route")
-        if status == 100:
-            wanted.add("timestamp")
+            wanted = _COPIED_INTO_DIALOG
+        elif status == 100:
+            wanted = _COPIED_INTO_TRYING
         items = [item for item in self.headers.triples() if item[0] in wanted]
         if to_tag is not None and status != 100:
             items = [self._tagged(item, to_tag) if item[0] == "to" else item for item in items]
