@@ -198,7 +198,7 @@ def param_value(text: str) -> str:
 def find_param(params: Params, name: str) -> str | None:
     """The value of the first parameter of that name, unquoted; ``""`` without value, None when it is not there."""
     for key, value in params:
-        if key == name or key.lower() == name.lower():
+        if key == name or (len(key) == len(name) and key.lower() == name.lower()):
             return "" if value is None else unquote_string(value)
     return None
 

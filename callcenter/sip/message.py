@@ -95,7 +95,11 @@ REASONS: dict[int, str] = {
 # Methods whose answer makes a dialog and therefore carries the Record-Route (RFC 3261 12.1.1, RFC 6665, RFC 3515).
 _DIALOG_MAKING = frozenset(("INVITE", "SUBSCRIBE", "NOTIFY", "REFER"))
 
-# What goes back from a request line by line; of the rest it has one.
+# What an answer has of its request.
+_COPIED = frozenset(("via", "from", "to", "call-id", "cseq"))
+_COPIED_INTO_DIALOG = _COPIED | {"record-route"}
+_COPIED_INTO_TRYING = _COPIED | {"timestamp"}
+# Of these every line; of the rest it has one.
 _LISTS = frozenset(("via", "record-route"))
 
 # Where an answer goes, and to what.
@@ -270,17 +274,15 @@ class Request(_Message):
         make a dialog (12.1.1), Timestamp into a 100. What the request lacks is left out; of what it must not have twice
         the first goes back, so that a refusal of such a mess can be read.
         """
-        wanted = {"via", "from", "to", "call-id", "cseq"}
+        wanted = _COPIED
         if 100 < status < 300 and self.method in _DIALOG_MAKING:
-            wanted.add("record-route")
-        if status == 100:
-            wanted.add("timestamp")
-        items = []
-        for item in self.headers.triples():
-            if item[0] in wanted:
-                items.append(item)
-                if item[0] not in _LISTS:
-                    wanted.discard(item[0])
+            wanted = _COPIED_INTO_DIALOG
+        elif status == 100:
+            wanted = _COPIED_INTO_TRYING
+        items = [item for item in self.headers.triples() if item[0] in wanted]
+        if len(items) > len(wanted):
+            first = {item[0]: item for item in reversed(items)}
+            items = [item for item in items if item[0] in _LISTS or item is first[item[0]]]
         if to_tag is not None and status != 100:
             items = [self._tagged(item, to_tag) if item[0] == "to" else item for item in items]
         answer = Headers(checked=items)

@@ -172,6 +172,8 @@ class Uri:
 
     def matches(self, other: Uri) -> bool:
         """Whether both mean the same (RFC 3261 19.1.4; RFC 3966 4 for tel; other schemes: letter by letter)."""
+        if self is other:
+            return True  # what is spelled alike is mostly one object
         if self.scheme != other.scheme:
             return False
         if self.opaque or other.opaque:

@@ -24,16 +24,24 @@ class Locations:
         self._database = database
         self._log = log
         self._clock = clock
+        # The contact and instance of each row that was saved here: a refresh changes the rows that are there already.
+        self._rows: dict[str, set[tuple[str, str]]] = {}
 
     def save(self, aor: str, bindings: Sequence[Binding]) -> None:
         """These are the bindings of ``aor`` from now on; none removes it. Never waits."""
         elapsed, now = self._clock.monotonic(), self._clock.now()
         aor = storable(aor)
-        statements: list[Statement] = [("DELETE FROM locations WHERE aor = ?", (aor,))]
-        for binding in bindings:
-            expires_at = now + timedelta(seconds=binding.expires_at - elapsed)
-            row = (aor, storable(str(binding.contact)), storable(binding.instance or ""), utc(expires_at))
-            statements.append((_INSERT, (*row, _encode(_plain(binding)))))
+        rows = [(storable(str(binding.contact)), storable(binding.instance or "")) for binding in bindings]
+        statements: list[Statement] = []
+        if set(rows) != self._rows.get(aor):
+            statements.append(("DELETE FROM locations WHERE aor = ?", (aor,)))
+        for row, binding in zip(rows, bindings, strict=True):
+            expires_at = utc(now + timedelta(seconds=binding.expires_at - elapsed))
+            statements.append((_INSERT, (aor, *row, expires_at, _encode(_plain(binding)))))
+        if rows:
+            self._rows[aor] = set(rows)
+        else:
+            self._rows.pop(aor, None)
         self._log.put(*statements)
 
     async def load_all(self) -> dict[str, list[Binding]]:

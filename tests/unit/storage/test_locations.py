@@ -64,3 +64,28 @@ async def test_the_latest_word_of_a_phone_stands_and_a_damaged_row_is_left_out()
         "sip:ana@callcenter": ["sip:new@198.51.100.7"]
     }
     await storage.close()
+
+
+async def test_a_refresh_changes_the_row_that_is_there_and_a_phone_that_went_is_gone() -> None:
+    storage = await Storage.over(InlineDatabase(), clock=StillClock())
+    desk, soft = "sip:ana@198.51.100.7", "sip:ana@198.51.100.8"
+    for refreshed in (
+        [binding(desk, 600.0)],
+        [binding(soft, 610.0), binding(desk, 600.0)],
+        [binding(desk, 900.0), binding(soft, 610.0)],
+        [binding(soft, 950.0), binding(desk, 900.0)],
+    ):
+        storage.locations.save("ana", refreshed)
+        await storage.log.drained()
+        found = await storage.locations.load_all()
+        assert {(str(each.contact), each.expires_at) for each in found["ana"]} == {
+            (str(each.contact), each.expires_at) for each in refreshed
+        }
+    storage.locations.save("ana", [binding(desk, 900.0)])
+    await storage.log.drained()
+    assert [str(each.contact) for each in (await storage.locations.load_all())["ana"]] == [desk]
+    storage.locations.save("ana", [])
+    storage.locations.save("ana", [binding(desk, 900.0)])
+    await storage.log.drained()
+    assert len((await storage.locations.load_all())["ana"]) == 1
+    await storage.close()
