@@ -609,7 +609,8 @@ class Endpoint:
                 return
             if core.refuses_interval(request, flow):
                 return
-            source = self.stranger(flow) if not flow.reliable and not trunk else ""
+            stranger = self.stranger(flow) if not trunk else ""
+            source = stranger if not flow.reliable else ""
             if source and not core.strangers.room(source):
                 self._refuse_for_load(request, flow)
                 return
@@ -619,6 +620,8 @@ class Endpoint:
             session = Session.incoming(core, tag, server, contact, flow, now)
             server.user, server.tag = session, tag
             core.sessions[tag] = session
+            if stranger:
+                core.strangers.is_at(tag, flow.remote.host)
             if source:
                 core.strangers.began(tag, source, server)
             core.emit(InviteReceived(tag, request, flow, sdp_of(request), user, replaced, trunk))
