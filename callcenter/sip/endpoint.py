@@ -533,6 +533,9 @@ class Endpoint:
                     session.on_prack(request, dialog, flow, now)
             case "INFO":
                 session.on_info(request, flow, now)
+            case "REFER" if session.id in core.strangers:
+                # Not even that there is no such call as it names, nor by NOTIFYs.
+                core.refuse(request, flow, 403)
             case "REFER":
                 take_refer(core, session, dialog, request, flow, now)
             case "NOTIFY":
@@ -620,7 +623,7 @@ class Endpoint:
             session = Session.incoming(core, tag, server, contact, flow, now)
             server.user, server.tag = session, tag
             core.sessions[tag] = session
-            if stranger:
+            if stranger and not user:
                 core.strangers.is_at(tag, flow.remote.host)
             if source:
                 core.strangers.began(tag, source, server)

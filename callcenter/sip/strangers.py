@@ -80,6 +80,10 @@ class Strangers:
         """Whether the session is a stranger's who has said nothing yet."""
         return session in self._unheard
 
+    def __contains__(self, session: str) -> bool:
+        """Whether the session is a stranger's, also one who has said something since."""
+        return session in self._hosts
+
     def __len__(self) -> int:
         return len(self._unheard)
 

@@ -255,6 +255,18 @@ def test_a_contact_at_somebody_elses_host_gets_each_message_once() -> None:
     assert sum(data.startswith(b"BYE") for data in near.sent) > 5, "another port of the same host is that host"
 
 
+def test_a_stranger_who_refers_us_somewhere_gets_one_word() -> None:
+    """No NOTIFY, and nothing about the calls that there are, whatever dialog he names."""
+    switch = Switch()
+    acknowledged(switch, "<sip:ana@192.0.2.2>")
+    for number, target in enumerate(("<sip:+4930@h>", "<sip:b@h?Replaces=1%3Bto-tag%3D1%3Bfrom-tag%3D1>"), start=1712):
+        (answer,) = switch.take(within(switch, "REFER", f"z9hG4bK{number}", f"Refer-To: {target}", number=number), 1.0)
+        assert answer.startswith(b"SIP/2.0 403")
+    switch._perform(switch.endpoint.hangup(switch.sessions[0], 2.0), 2.0)
+    switch.run_out(2.0)
+    assert not any(data.startswith(b"NOTIFY") for data in switch.sent)
+
+
 def test_a_caller_by_tcp_who_is_gone_has_one_word_sent_to_whom_he_named() -> None:
     switch = Switch()
     by_tcp = Flow(Transport.TCP, HERE, VICTIM.remote, 7)
