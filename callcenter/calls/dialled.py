@@ -61,12 +61,10 @@ def guarded(settings: CallsSettings, dialled: str) -> bool:
         return False
     if not _KEYS.fullmatch(dialled):
         return True
-    extensions = (*settings.agent_extensions, *settings.queue_extensions)
-    if dialled.isdigit() and any(len(dialled) == len(extension) for extension in extensions):
+    if dialled.isdigit() and len(dialled) in settings.extension_lengths:
         return True
-    rules = set(settings.may_dial.values())
     numbers = {number for home in ("", *settings.clients) for _, number in readings(settings, dialled, home)}
-    return any(rule.permits(number) for number in numbers for rule in rules)
+    return any(rule.permits(number) for number in numbers for rule in settings.dial_rules)
 
 
 def destination(settings: CallsSettings, plan: Plan, agent: str, dialled: str) -> Destination:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from callcenter.calls.described import is_at
 from callcenter.calls.sound import Sound
 from callcenter.media.plane import BadDescription, MediaError, NotAcceptable
 from callcenter.model.states import Side
@@ -69,8 +70,11 @@ class Party:
                 # The answer comes in the ACK (RFC 3264 5, delayed offer).
                 reinvite.accept(await session.offer_again())
                 answer = await reinvite.acknowledged
-                if answer is not None:
+                if answer is not None and self._may_move(answer):
                     await session.set_answer(answer)
+            elif not self._may_move(reinvite.offer):
+                reinvite.reject(488)
+                return
             else:
                 reinvite.accept(await session.reoffer(reinvite.offer))
         except NotAcceptable:
@@ -81,6 +85,16 @@ class Party:
             reinvite.reject(500)
         else:
             self._tell_hold(session.remote_holds)
+
+    def _may_move(self, description: bytes) -> bool:
+        """Whether the sound may go where this wants it: a stranger has it where they are, or where theirs comes from.
+
+        Else whoever is in a call could turn it on anybody, for as long as they like.
+        """
+        if not self.leg.stranger or self.leg.user:
+            return True
+        hosts = self.leg.flow.remote.host, self.sound.source.rpartition(":")[0].strip("[]")
+        return any(is_at(description, host) for host in hosts if host)
 
     def _tell_hold(self, holds: bool) -> None:
         if holds != self.holds:

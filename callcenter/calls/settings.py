@@ -406,6 +406,16 @@ class CallsSettings:
     home_clients: Mapping[str, str] = field(default_factory=dict)
     pop_wait: float = 0.15
     max_calls: int = 400
+    dial_rules: frozenset[DialRules] = field(init=False, repr=False, compare=False)
+    """Each of the rules of ``may_dial`` once: they are looked at for whoever calls, strangers too."""
+    extension_lengths: frozenset[int] = field(init=False, repr=False, compare=False)
+    """How many digits extensions have."""
+
+    def __post_init__(self) -> None:
+        """Note what is asked of every INVITE."""
+        extensions = (*self.agent_extensions, *self.queue_extensions)
+        object.__setattr__(self, "dial_rules", frozenset(self.may_dial.values()))
+        object.__setattr__(self, "extension_lengths", frozenset(map(len, extensions)))
 
     def find_number(self, dialled: str) -> Number | None:
         """The number that was dialled: in full, without its plus, with ``00`` for it, or by an alias."""

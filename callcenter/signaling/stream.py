@@ -43,10 +43,13 @@ CONNECT_LIMIT = 5.0
 MAX_CONNECTING = 256
 # Messages that wait for one connection to come up.
 MAX_WAITING = 64
-# A peer that does not read: what waits for it is worth nothing any more.
-MAX_UNSENT = 1 << 20
+# A peer that does not read: what waits for it is worth nothing any more. The kernel holds some megabytes before that;
+# with as many such peers as there may be this is 1 GiB.
+MAX_UNSENT = 1 << 18
 # The kernel notices a peer that vanished: after 60 s of silence it asks four times, 15 s apart.
 PROBE_AFTER, PROBE_EVERY, PROBES = 60, 15, 4
+# It gives up a peer that is there and takes nothing after as long: milliseconds (tcp(7)).
+TAKES_NOTHING_FOR = (PROBE_AFTER + PROBES * PROBE_EVERY) * 1000
 
 log = structlog.get_logger()
 
@@ -365,7 +368,7 @@ class _Connection(asyncio.Protocol):
             return
         for item in self._parser.feed(data):
             if isinstance(item, KeepAlive):
-                self.send(b"\r\n")
+                self._answer_keep_alive()
             elif isinstance(item, SipParseError):
                 self._receiver.unreadable(item, self._flow)
             else:
@@ -417,6 +420,12 @@ class _Connection(asyncio.Protocol):
         if wire is not None:
             wire.abort()
 
+    def _answer_keep_alive(self) -> None:
+        # Who does not read what was sent before does not wait for it, and asking costs nothing.
+        wire = self._wire
+        if wire is not None and not wire.get_write_buffer_size():
+            self.send(b"\r\n")
+
     def _open(self) -> None:
         """The peer can be spoken to."""
         self._flow = self._owner.opened(self)
@@ -460,6 +469,7 @@ def _probe(connected: socket.socket) -> None:
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_AFTER)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_EVERY)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TAKES_NOTHING_FOR)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 

@@ -142,6 +142,8 @@ class Changes:
                 offer = sdp_of(request)
                 self.note_methods(request)
                 session.server = core.accept_invite(request, flow, session, now)
+                if core.strangers.doubts(session.id, flow):
+                    session.server.left = 1
                 dialog.exchange = Exchange.OPEN if offer is None else Exchange.ASKED
                 if offer is not None and offer == self._answered and session.local_sdp is not None:
                     self.accept(session.local_sdp, now)

@@ -142,7 +142,10 @@ class Core:
         self.metrics.requests_out.add(client.request.method)
         self.clients[client.key] = client
         self._hold(client.flow, client)
-        self._perform(client, client.start(now), now)
+        outputs = client.start(now)
+        if self.strangers.doubts(client.request.from_tag or "", client.flow):
+            client.say_once()
+        self._perform(client, outputs, now)
 
     def _name_client(self, request: Request) -> None:
         if self._agent_name:

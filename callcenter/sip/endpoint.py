@@ -538,6 +538,9 @@ class Endpoint:
                     session.on_prack(request, dialog, flow, now)
             case "INFO":
                 session.on_info(request, flow, now)
+            case "REFER" if session.id in core.strangers:
+                # Not even that there is no such call as it names, nor by NOTIFYs.
+                core.refuse(request, flow, 403)
             case "REFER":
                 take_refer(core, session, dialog, request, flow, now)
             case "NOTIFY":
@@ -616,7 +619,8 @@ class Endpoint:
                 return
             if core.refuses_interval(request, flow):
                 return
-            source = self.stranger(flow) if not flow.reliable and not trunk else ""
+            stranger = self.stranger(flow) if not trunk else ""
+            source = stranger if not flow.reliable else ""
             if source and not core.strangers.room(source):
                 self._refuse_for_load(request, flow)
                 return
@@ -626,6 +630,8 @@ class Endpoint:
             session = Session.incoming(core, tag, server, contact, flow, now)
             server.user, server.tag = session, tag
             core.sessions[tag] = session
+            if stranger and not user:
+                core.strangers.is_at(tag, flow.remote.host)
             if source:
                 core.strangers.began(tag, source, server)
             core.emit(InviteReceived(tag, request, flow, sdp_of(request), user, replaced, trunk))

@@ -5,7 +5,9 @@ The source of a datagram can be forged, and then what we answer goes to somebody
 - an answer that needs no memory is never longer than ``FACTOR`` times the request (:func:`fit`);
 - an INVITE is answered with at most ``MESSAGES`` messages behind its 100, repetitions counted, until the stranger has
   said something within the dialog: the tag of ours in it came to nobody else;
-- no more than ``MAX_UNHEARD`` INVITEs of one source wait for that at a time: a caller's ACK takes one round trip.
+- no more than ``MAX_UNHEARD`` INVITEs of one source wait for that at a time: a caller's ACK takes one round trip;
+- who has said something is there, and nobody else is: what goes to another host, because the Contact names it or a
+  datagram within the dialog has it for its source, is said once and not repeated.
 
 So what a forger has us send beyond twice his own octets stays below 2 kB/s to any one address.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from callcenter.sip.flow import Flow
     from callcenter.sip.message import Response
 
 # Of the octets of the request. Requests of real phones are longer than their answers.
@@ -40,25 +43,51 @@ class Strangers:
     def __init__(self) -> None:
         self._unheard: dict[str, tuple[str, Bounded]] = {}
         self._by_source: dict[str, int] = {}
+        # The host of each stranger's session from which its INVITE came.
+        self._hosts: dict[str, str] = {}
 
     def room(self, source: str) -> bool:
         """Whether one more INVITE of this source may wait."""
         return self._by_source.get(source, 0) < MAX_UNHEARD
 
+    def is_at(self, session: str, host: str) -> None:
+        """The INVITE of a stranger's session came from this host."""
+        self._hosts[session] = host
+
     def began(self, session: str, source: str, transaction: Bounded) -> None:
-        """A stranger's INVITE is being answered."""
+        """A stranger's INVITE is being answered that came as a datagram."""
         transaction.left = MESSAGES
         self._unheard[session] = source, transaction
         self._by_source[source] = self._by_source.get(source, 0) + 1
 
     def heard(self, session: str) -> None:
         """Something came within the session's dialog: from now on it is as any other."""
-        transaction = self.forget(session)
+        transaction = self._hear(session)
         if transaction is not None:
             transaction.left = None
 
     def forget(self, session: str) -> Bounded | None:
         """The session is over. What is left of its answers stays counted."""
+        self._hosts.pop(session, None)
+        return self._hear(session)
+
+    def doubts(self, session: str, flow: Flow) -> bool:
+        """Whether this way leads to where a stranger's session has not shown that anybody is."""
+        host = self._hosts.get(session)
+        return host is not None and not flow.reliable and flow.remote.host != host
+
+    def unheard(self, session: str) -> bool:
+        """Whether the session is a stranger's who has said nothing yet."""
+        return session in self._unheard
+
+    def __contains__(self, session: str) -> bool:
+        """Whether the session is a stranger's, also one who has said something since."""
+        return session in self._hosts
+
+    def __len__(self) -> int:
+        return len(self._unheard)
+
+    def _hear(self, session: str) -> Bounded | None:
         found = self._unheard.pop(session, None)
         if found is None:
             return None
@@ -67,13 +96,6 @@ class Strangers:
         if not self._by_source[source]:
             del self._by_source[source]
         return transaction
-
-    def unheard(self, session: str) -> bool:
-        """Whether the session is a stranger's who has said nothing yet."""
-        return session in self._unheard
-
-    def __len__(self) -> int:
-        return len(self._unheard)
 
 
 def fit(response: Response, octets: int) -> bytes | None:

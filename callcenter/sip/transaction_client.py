@@ -57,6 +57,10 @@ class ClientInvite(Transaction):
         """Take an answer that matched."""
         return self._step(input_of(response.status), response, now)
 
+    def say_once(self) -> None:
+        """Do not repeat the INVITE: nothing tells that anybody is there."""
+        self._due.pop(Input.TIMER_A, None)
+
     def give_up_later(self, now: float) -> None:
         """Wait 64*T1 more for a final answer: after a CANCEL (RFC 3261 9.1), or when the session is over."""
         if self.state in (State.CALLING, State.PROCEEDING):
@@ -130,6 +134,10 @@ class ClientRequest(Transaction):
     def start(self, now: float) -> list[Output]:
         """Send the request."""
         return self._step(Input.START, None, now)
+
+    def say_once(self) -> None:
+        """Do not repeat the request: nothing tells that anybody is there."""
+        self._due.pop(Input.TIMER_E, None)
 
     def receive(self, response: Response, now: float) -> list[Output]:
         """Take an answer that matched."""

@@ -127,3 +127,18 @@ async def test_a_stranger_who_wants_the_sound_sent_elsewhere_must_have_some_come
     await caller.hears("greeting")
     await caller.hangs_up()
     assert [fact.body.source for fact in world.facts if isinstance(fact.body, CallerMediaStarted)] != []
+
+
+@story()
+async def test_a_stranger_in_a_call_turns_its_sound_on_nobody(world: World) -> None:
+    """A re-INVITE moves it as far as the caller's own host; elsewhere it would play to whom the caller likes."""
+    caller = await world.phone("+14155550100")
+    call = await caller.dial("1000")
+    await caller.hears("greeting")
+    here = call.sound.offer()
+    moved = here.replace(caller.host.address.encode(), VICTIM.host.encode())
+    assert (await call.leg.reinvite(moved)).status == 488
+    await caller.hold()
+    await caller.resume()
+    assert caller.heard_now() != ()
+    await caller.hangs_up()

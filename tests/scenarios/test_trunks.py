@@ -115,6 +115,22 @@ async def test_a_full_trunk_is_told_so_and_has_room_when_somebody_hangs_up(world
     again.leg.hangup()
 
 
+@story()
+async def test_agents_of_the_domain_in_which_a_trunk_calls_dial_as_ever(world: World) -> None:
+    """The carrier's domain and that of the phones may be one: an agent is no trunk that guesses."""
+    carrier = await world.carrier("carrier")
+    accept, secrets = with_account(carrier)
+    world.trunks(trunk(carrier, accept=accept, from_domain=SWITCH), secrets={"carrier": secrets})
+    amy = await world.agent("amy", english=5)
+    bob = await world.agent("bob", english=5)
+    amy.starts_dialling("bob")
+    await bob.rings()
+    await bob.answers()
+    assert world.hear_each_other(amy, bob)
+    await amy.hangs_up()
+    assert arrived(world)[0].trunk == ""
+
+
 def with_account(carrier: SimTrunk, *networks: str) -> tuple[Accept, TrunkSecrets]:
     accept = Accept(tuple(map(ip_network, networks)), account=Account("carrier-user"))
     return accept, TrunkSecrets("", Credentials.of("carrier-user", "callcenter", "its password"))

@@ -53,10 +53,14 @@ class TrunkGate:
 
     def _claimed(self, request: Request) -> Trunk | None:
         """The trunk that who calls from anywhere says to be."""
-        for value in request.headers.all("Authorization"):
-            trunk = self._board.by_user((parse_directives(value) or {}).get("username", ""))
+        answers = [parse_directives(value) or {} for value in request.headers.all("Authorization")]
+        users = [answer.get("username", "") for answer in answers if answer.get("realm") == self._digest.realm]
+        for user in users:
+            trunk = self._board.by_user(user)
             if trunk is not None and not trunk.settings.accept.networks:
                 return trunk
+        if users:
+            return None  # one of the agents, perhaps, whose domain may be the trunk's
         caller = request.from_.uri
         for trunk in self._board:
             accept, domain = trunk.settings.accept, trunk.settings.from_domain

@@ -428,6 +428,27 @@ async def test_peer_that_does_not_read_is_dropped(open_side: OpenSide, monkeypat
     del reader
 
 
+async def test_who_does_not_read_piles_up_no_answers_to_keep_alives(
+    open_side: OpenSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "MAX_UNSENT", 1 << 30)
+    side = await open_side()
+    reader, writer = await asyncio.open_connection("127.0.0.1", side.network.listeners[0].port)
+    writer.write(OPTIONS)
+    await until_true(lambda: side.ear.messages)
+    more = b"x" * 100_000  # 40 MB: more than the kernel and the reader hold
+    for number in range(400):
+        side.network.send(side.ear.messages[0][1], more, str(number))
+    writer.write(b"\r\n\r\n" * 1000 + OPTIONS)
+    await until_true(lambda: len(side.ear.messages) == 2)
+    side.network.send(side.ear.messages[0][1], b"the last", "")
+    told = b""
+    while not told.endswith(b"the last"):
+        told = told[-8:] + await asyncio.wait_for(reader.read(1 << 20), 20)
+        assert b"\r\n" not in told
+    writer.close()
+
+
 async def test_too_many_connections_are_refused(open_side: OpenSide, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "MAX_CONNECTIONS", 2)
     side = await open_side()

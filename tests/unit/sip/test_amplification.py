@@ -220,6 +220,79 @@ def test_a_caller_who_acknowledges_is_a_stranger_no_more() -> None:
     assert sum(data.startswith(b"BYE") for data in switch.run_out()) > 1, "a BYE to who is there is repeated"
 
 
+def acknowledged(switch: Switch, contact: str) -> str:
+    """A caller who is there, and names this Contact; returns the session."""
+    switch.take(usual("INVITE", SDP, body=OFFER).replace(b"<sip:ana-0x55d0c8a1b2c3@192.0.2.2:5060>", contact.encode()))
+    (session,) = switch.sessions
+    switch.take(within(switch, "ACK", "z9hG4bKack"))
+    return session
+
+
+def within(switch: Switch, method: str, branch: str, *more: str, number: int = 1711, body: bytes = b"") -> bytes:
+    """A request of the caller within the dialog."""
+    return (
+        usual(method, *more, body=body)
+        .replace(
+            b"@switch.example.org>\r\nCall-ID", f"@switch.example.org>;tag={switch.sessions[0]}\r\nCall-ID".encode()
+        )
+        .replace(b"z9hG4bK0a1b2c3d4e5f6071", branch.encode())
+        .replace(b"CSeq: 1711", f"CSeq: {number}".encode())
+    )
+
+
+def test_a_contact_at_somebody_elses_host_gets_each_message_once() -> None:
+    """A caller who is there names whom he likes as the one to be told of the end."""
+    switch = Switch()
+    session = acknowledged(switch, "<sip:victim@198.51.100.9>")
+    switch._perform(switch.endpoint.hangup(session, 1.0), 1.0)
+    switch.run_out(1.0)
+    assert sum(data.startswith(b"BYE") for data in switch.sent) == 1
+    assert switch.endpoint.status().sessions == 0
+    near = Switch()
+    session = acknowledged(near, "<sip:ana@192.0.2.2:5070>")
+    near._perform(near.endpoint.hangup(session, 1.0), 1.0)
+    near.run_out(1.0)
+    assert sum(data.startswith(b"BYE") for data in near.sent) > 5, "another port of the same host is that host"
+
+
+def test_a_stranger_who_refers_us_somewhere_gets_one_word() -> None:
+    """No NOTIFY, and nothing about the calls that there are, whatever dialog he names."""
+    switch = Switch()
+    acknowledged(switch, "<sip:ana@192.0.2.2>")
+    for number, target in enumerate(("<sip:+4930@h>", "<sip:b@h?Replaces=1%3Bto-tag%3D1%3Bfrom-tag%3D1>"), start=1712):
+        (answer,) = switch.take(within(switch, "REFER", f"z9hG4bK{number}", f"Refer-To: {target}", number=number), 1.0)
+        assert answer.startswith(b"SIP/2.0 403")
+    switch._perform(switch.endpoint.hangup(switch.sessions[0], 2.0), 2.0)
+    switch.run_out(2.0)
+    assert not any(data.startswith(b"NOTIFY") for data in switch.sent)
+
+
+def test_a_caller_by_tcp_who_is_gone_has_one_word_sent_to_whom_he_named() -> None:
+    switch = Switch()
+    by_tcp = Flow(Transport.TCP, HERE, VICTIM.remote, 7)
+    invite = usual("INVITE", SDP, body=OFFER).replace(b"192.0.2.2:5060>", b"198.51.100.9;transport=udp>")
+    switch._perform(switch.endpoint.receive_message(parse(invite), by_tcp, 0.0), 0.0)
+    switch._perform(switch.endpoint.receive_message(parse(within(switch, "ACK", "z9hG4bKa")), by_tcp, 0.0), 0.0)
+    switch._perform(switch.endpoint.connection_lost(7, 1.0), 1.0)
+    switch._perform(switch.endpoint.hangup(switch.sessions[0], 1.0), 1.0)
+    switch.run_out(1.0)
+    assert sum(data.startswith(b"BYE") for data in switch.sent) == 1
+
+
+def test_a_caller_who_forges_the_source_of_his_next_invite_has_little_sent_there() -> None:
+    switch = Switch()
+    acknowledged(switch, "<sip:ana@192.0.2.2>")
+    data = within(switch, "INVITE", "z9hG4bKforged", SDP, number=1712, body=OFFER)
+    forged = Flow(Transport.UDP, HERE, Address("198.51.100.9", 5060))
+    before = len(switch.sent)
+    switch._perform(switch.endpoint.receive(data, forged, 1.0), 1.0)
+    switch._perform(switch.endpoint.accept_reinvite(switch.sessions[0], ANSWER, 1.0), 1.0)
+    switch.run_out(1.0)
+    sent = switch.sent[before:]
+    assert sum(data.startswith(b"SIP/2.0 200") for data in sent) == 1
+    assert sum(map(len, sent)) < 3 * len(data)
+
+
 def test_an_ack_that_knows_no_tag_of_ours_shows_nothing() -> None:
     """A forger knows the branch of his own INVITE, and by that alone pyVoIP's odd ACK is taken for what it means."""
     switch = Switch()

@@ -313,3 +313,12 @@ def test_a_body_beyond_the_limit_is_not_waited_for() -> None:
     assert isinstance(error, SipParseError)
     assert (error.status, parser.fatal) == (513, True)
     assert error.partial is not None
+
+
+def test_a_header_that_is_there_a_hundred_times_is_answered_once() -> None:
+    head = b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:h>\r\n"
+    with pytest.raises(SipParseError) as refused:
+        check(parse(head + b"CSeq: 1 OPTIONS\r\n" + b"Call-ID: 1\r\n" * 100 + b"\r\n"))
+    assert refused.value.partial is not None
+    answer = refused.value.partial.response(400)
+    assert answer.headers.all("Call-ID") == ["1"]
