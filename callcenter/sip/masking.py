@@ -10,7 +10,8 @@ _PROOF = re.compile(
 )
 _CREDENTIALS = re.compile(rb"^(?:proxy-)?(?:authorization|authentication-info)[ \t]*:", re.IGNORECASE)
 # The key of SRTP (RFC 4568 9.1), with whatever follows it up to the next parameter.
-_INLINE = re.compile(rb"(inline:)[^\s|;]+", re.IGNORECASE)
+# Its place is taken by as many x: Wireshark reads a description whose keys are base64 and whose length is right, or none.
+_INLINE = re.compile(rb"(inline:)([^\s|;]+)", re.IGNORECASE)
 # A key of the telephone in an INFO: it may belong to a PIN or to a card.
 _SIGNAL = re.compile(rb"^([ \t]*signal[ \t]*=[ \t]*)\S+", re.IGNORECASE)
 _DTMF = re.compile(rb"^(?:content-type|c)[ \t]*:[ \t]*application/dtmf(-relay)?\b", re.IGNORECASE | re.MULTILINE)
@@ -19,7 +20,7 @@ _PASSWORD = re.compile(rb"(sips?:[^\s:@<>;]+:)[^\s@<>;]+(@)", re.IGNORECASE)
 
 
 def masked(message: bytes) -> bytes:
-    """The message, each secret in it replaced by ``***``; all else octet by octet as it is."""
+    """The message, each secret in it replaced by ``***``, a key of SRTP by ``xxx``; all else octet by octet as it is."""
     head, gap, body = message.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     credentials = False
@@ -35,7 +36,7 @@ def masked(message: bytes) -> bytes:
             told = [_SIGNAL.sub(rb"\1***", line) for line in body.split(b"\n")]
             # In application/dtmf the body is the key itself.
             body = b"\n".join(told) if dtmf[1] or b"=" in body else b"***"
-        body = _INLINE.sub(rb"\1***", body)
+        body = _INLINE.sub(lambda found: found[1] + b"x" * len(found[2]), body)
     return b"\r\n".join(lines) + gap + body
 
 
