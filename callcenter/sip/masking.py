@@ -10,7 +10,7 @@ _PROOF = re.compile(
 )
 _CREDENTIALS = re.compile(rb"^(?:proxy-)?(?:authorization|authentication-info)[ \t]*:", re.IGNORECASE)
 # The key of SRTP (RFC 4568 9.1), with whatever follows it up to the next parameter.
-# Its place is taken by as many x: Wireshark reads a description whose keys are base64 and whose length is right, or none.
+# As many x stand for it: Wireshark reads a description whose keys are base64 and whose length is right, or none.
 _INLINE = re.compile(rb"(inline:)([^\s|;]+)", re.IGNORECASE)
 # A key of the telephone in an INFO: it may belong to a PIN or to a card.
 _SIGNAL = re.compile(rb"^([ \t]*signal[ \t]*=[ \t]*)\S+", re.IGNORECASE)
@@ -20,7 +20,7 @@ _PASSWORD = re.compile(rb"(sips?:[^\s:@<>;]+:)[^\s@<>;]+(@)", re.IGNORECASE)
 
 
 def masked(message: bytes) -> bytes:
-    """The message, each secret in it replaced by ``***``, a key of SRTP by ``xxx``; all else octet by octet as it is."""
+    """The message, each secret in it replaced by ``***``, or a key of SRTP by ``xxx``; all else as it is."""
     head, gap, body = message.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     credentials = False
