@@ -302,7 +302,7 @@ class House:
         """
         user = self.doorkeeper.screen(request, flow)
         if not user and self.guard.stranger(flow) and "Replaces" not in request.headers:
-            return self.front_door.refusal(request.uri.number_or_user) or user
+            return self.front_door.refusal(request.uri.number_or_user, flow.remote.host) or user
         return user
 
     def _invited(self, leg: Leg) -> None:

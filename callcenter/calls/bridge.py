@@ -10,7 +10,7 @@ from enum import Enum
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.party import Party
-from callcenter.calls.transfer import Handover, OutsideTalk, Talk, consult_over, take_referral
+from callcenter.calls.transfer import Handover, OutsideTalk, Talk, consult_over, refuse_referral, take_referral
 from callcenter.media.plane import Clip
 from callcenter.model.facts import CallHeld, CallResumed, OutsideConnected, OutsideLegEnded
 from callcenter.model.interaction import Ending
@@ -71,6 +71,7 @@ async def talk(
     else:
         # Colleagues hand nobody over who is one of us; who consults them may, by either of the two calls.
         caller.leg.on_refer = lambda referral: consult_over(call, referral)
+        agent.leg.on_refer = lambda referral: refuse_referral(offer.agent_id, referral)
     missed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def look_after_holder() -> None:

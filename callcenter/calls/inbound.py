@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+
 from callcenter.calls.call import Call
 from callcenter.calls.described import is_at
 from callcenter.calls.flow import run_flow
@@ -18,12 +20,15 @@ from callcenter.model.facts import CallAnswered, CallArrived
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
 from callcenter.signaling.leg import Leg
+from callcenter.signaling.seldom import Seldom
 from callcenter.sip.diversion import Diverted
 from callcenter.sip.endpoint import Refusal
 
 RETRY_AFTER = 5
 NOBODY = Refusal(404)
 NOT_DIVERTED = Diverted("", "", "")
+
+log = structlog.get_logger()
 
 
 class FrontDoor:
@@ -33,18 +38,22 @@ class FrontDoor:
         self.draining = False
         self._services = services
         self._supervisor = supervisor
+        self._seldom = Seldom()
 
-    def refusal(self, dialled: str) -> Refusal | None:
+    def refusal(self, dialled: str, source: str) -> Refusal | None:
         """What who dials this is refused with now: 404 for a number nobody has, 503 when we are full or draining."""
         settings = self._services.settings
         if settings.find_number(dialled) is None:
+            if self._seldom.may_tell(self._services.clock.monotonic(), dialled, source):
+                why = "nobody has this number, and no agent may dial it (may_dial)"
+                log.info("a call was refused", number=dialled, source=source, why=why)
             return NOBODY
         full = len(self._supervisor.calls) >= settings.max_calls
         return Refusal(503, (("Retry-After", str(RETRY_AFTER)),)) if full or self.draining else None
 
     def take(self, leg: Leg) -> None:
         """Begin a call for ``leg``, or refuse it."""
-        refusal = self.refusal(leg.dialled)
+        refusal = self.refusal(leg.dialled, leg.flow.remote.host)
         if refusal is not None:
             leg.reject(refusal.status, headers=refusal.headers)
             return

@@ -334,6 +334,10 @@ class _Dialling:
                 return _Failed(outcome, "it cannot be reached", elsewhere=True)
             case EndedBy.PEER, 401 | 407:
                 return _Failed(outcome, f"{words}: it does not take our user or password", elsewhere=True)
+            case EndedBy.PEER, 403:
+                # What many say to a wrong password, to be as silent about it as we are.
+                words = f"{words}: it does not let us call this number, or does not take our user or password"
+                return _Failed(outcome, words, elsewhere=False)
             case EndedBy.PEER, 408 if not leg.ringing.is_set():
                 # Of a proxy that heard nothing itself; once it has rung, it is that nobody came to the phone.
                 return _Failed(outcome, words, elsewhere=True)

@@ -234,9 +234,16 @@ def consult_over(consulted: Call, referral: Referral) -> None:
     leg = referral.replaces
     call = consulted.services.call_of(leg) if leg is not None else None
     if call is None or call.talk is None or call.talk.party.leg is not leg or call.talk.agent_id != consulted.agent:
-        referral.reject(403)
+        refuse_referral(consulted.agent, referral)
     else:
         call.talk.on_attended(referral, consulted)
+
+
+def refuse_referral(agent_id: str, referral: Referral) -> None:
+    """Who talks to a colleague, or to somebody outside, hands over a caller of another call, and not this one's."""
+    why = "no caller is in this call; it would have to name the one that this agent holds"
+    log.info("a transfer was refused", agent=agent_id, target=referral.target.number_or_user, status=403, why=why)
+    referral.reject(403)
 
 
 def destination_of(call: Call, agent_id: str, asked: str) -> Destination | Forbidden:

@@ -501,7 +501,7 @@ class Guard(Shape):
     """How much who is not known may ask for, and who is shut out for a time."""
 
     enabled: bool = True
-    exempt: Annotated[tuple[Network, ...], _at_most(256)] = LOOPBACK
+    exempt: Annotated[tuple[Network, ...], _at_most(256), BeforeValidator(_as_list)] = LOOPBACK
     requests_per_second: Annotated[int, Field(ge=1, le=100_000)] = 100
     burst: Annotated[int, Field(ge=10, le=1_000_000)] = 2_500
     failures: Annotated[int, Field(ge=1, le=10_000)] = 20
@@ -721,7 +721,7 @@ class Outbound(DialPlan):
     """How calls leave the house in a company's name."""
 
     caller_id: E164
-    trunks: Annotated[tuple[TrunkName, ...], _some(20)]
+    trunks: Annotated[tuple[TrunkName, ...], _some(20), BeforeValidator(_as_list)]
     hide_caller_id: bool = False
 
 
@@ -918,12 +918,12 @@ class Trunk(Shape):
     register_: RegisterAt | None = Field(default=None, alias="register")
     qualify: Annotated[Limit, AfterValidator(_seldom_enough)] = 30.0
     max_calls: Annotated[int, Field(ge=1, le=10_000)] = 30
-    codecs: Annotated[tuple[Literal["PCMU", "PCMA"], ...], _some(8)] | None = None
+    codecs: Annotated[tuple[Literal["PCMU", "PCMA"], ...], _some(8), BeforeValidator(_as_list)] | None = None
     outbound_proxy: PeerOrHost | None = None
     tls: TrunkTls = TrunkTls()
     from_domain: Annotated[str, AfterValidator(_host)] | None = None
     trusted: bool = False
-    numbers: Annotated[tuple[E164, ...], _some(10_000)] | None = None
+    numbers: Annotated[tuple[E164, ...], _some(10_000), BeforeValidator(_as_list)] | None = None
     number_format: DialPlan | None = None
     plus: bool = True
     try_for: Positive = SIGN_OF_LIFE

@@ -28,6 +28,8 @@ LOST = -1
 # Refusals that are logged within so many seconds: one of each user and address, and not more than so many of all.
 TOLD_WITHIN = 60.0
 MOST_TOLD = 50
+# Of who is no agent; a trunk that knows its password would be told the same, and its operator must find out why.
+UNKNOWN = "there is no such agent, and trunks do not register here: they call, and prove then who they are"
 # Characters of a user's name that are logged.
 _MOST_OF_A_NAME = 64
 
@@ -114,7 +116,7 @@ class RegistrarShell:
             case Refused():
                 # One answer for an unknown user and a wrong password; a new challenge would only invite another try.
                 named = request.to.uri.user or ""
-                why = "wrong password, or wrong user for it" if self._credentials(named) else "there is no such agent"
+                why = "wrong password, or wrong user for it" if self._credentials(named) else UNKNOWN
                 return self._refuse(named, event.flow, why)
             case Verified(user=user):
                 try:

@@ -10,8 +10,9 @@ _PROOF = re.compile(
 )
 _CREDENTIALS = re.compile(rb"^(?:proxy-)?(?:authorization|authentication-info)[ \t]*:", re.IGNORECASE)
 # The key of SRTP (RFC 4568 9.1), with whatever follows it up to the next parameter; and those of RFC 4566 5.12 and of
-# RFC 4567, which others send.
-_INLINE = re.compile(rb"(inline:|^k=[a-z0-9]+:|^a=key-mgmt:[^ ]+ )[^\s|;]+", re.IGNORECASE | re.MULTILINE)
+# RFC 4567, which others send. As many x stand for it: Wireshark reads a description whose keys are base64 and whose
+# length is right, or none.
+_INLINE = re.compile(rb"(inline:|^k=[a-z0-9]+:|^a=key-mgmt:[^ ]+ )([^\s|;]+)", re.IGNORECASE | re.MULTILINE)
 # A key of the telephone in an INFO: it may belong to a PIN or to a card.
 _SIGNAL = re.compile(rb"^([ \t]*signal[ \t]*=[ \t]*)\S+", re.IGNORECASE)
 _DTMF = re.compile(rb"^(?:content-type|c)[ \t]*:\s*application/dtmf(-relay)?\b", re.IGNORECASE | re.MULTILINE)
@@ -25,7 +26,7 @@ _END_OF_HEAD = re.compile(rb"\r\n\r\n|\n\r?\n|\r\r")
 
 
 def masked(message: bytes) -> bytes:
-    """The message, each secret in it replaced by ``***``; all else octet by octet as it is."""
+    """The message, each secret in it replaced by ``***``, or a key of SRTP by ``xxx``; all else as it is."""
     # Empty lines before a message are skipped by its reader (7.5).
     start = len(message) - len(message.lstrip(b"\r\n"))
     end = _END_OF_HEAD.search(message, start)
@@ -47,7 +48,7 @@ def masked(message: bytes) -> bytes:
             told = [_SIGNAL.sub(rb"\1***", line) for line in _END_OF_LINE.split(body)]
             # In application/dtmf the body is the key itself.
             body = b"".join(told) if dtmf[1] or b"=" in body else b"***"
-        body = _INLINE.sub(rb"\1***", body)
+        body = _INLINE.sub(lambda found: found[1] + b"x" * len(found[2]), body)
     return message[:start] + b"".join(lines) + gap + body
 
 

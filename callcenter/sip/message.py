@@ -280,8 +280,8 @@ class Request(_Message):
         elif status == 100:
             wanted = _COPIED_INTO_TRYING
         items = [item for item in self.headers.triples() if item[0] in wanted]
-        if len(items) > len(wanted):
-            first = {item[0]: item for item in reversed(items)}
+        first = {item[0]: item for item in reversed(items)}
+        if len(first) < len(items):
             items = [item for item in items if item[0] in _LISTS or item is first[item[0]]]
         if to_tag is not None and status != 100:
             items = [self._tagged(item, to_tag) if item[0] == "to" else item for item in items]

@@ -198,17 +198,10 @@ def _check(message: Message) -> None:
 def answerable(request: Request) -> Request | None:
     """The request if its top Via says where an answer goes and it may be answered at all, else None.
 
-    A top Via of which only the sender can be read is replaced by that. Of a header that may be there once the first is
-    kept: the answer would say all of them again, a hundred of them if the peer likes.
+    A top Via of which only the sender can be read is replaced by that.
     """
     if request.method == "ACK":
         return None
-    items = list(request.headers.triples())
-    once = {key: at for at, (key, _, _) in reversed(list(enumerate(items))) if key in _SINGLE}
-    kept = [item for at, item in enumerate(items) if once.get(item[0], at) == at]
-    if len(kept) < len(items):
-        octets, request = request.octets, Request(request.method, request.uri, Headers(checked=kept), request.body)
-        request.octets = octets
     try:
         request.via  # noqa: B018
     except SipParseError:

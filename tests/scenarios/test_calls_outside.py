@@ -245,6 +245,8 @@ def test_a_definite_answer_is_the_last_word(status: int) -> None:
                 assert isinstance(dialled.failed.outcome, Declined)
             case 480:
                 assert isinstance(dialled.failed.outcome, NoAnswer)
+            case 403:
+                assert "or does not take our user or password" in dialled.failed.detail
             case _:
                 assert isinstance(dialled.failed.outcome, Rejected | Unreachable)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from callcenter.calls.settings import DialRules
 from callcenter.model.facts import MediaMissing
@@ -162,6 +163,25 @@ async def test_a_colleague_who_talks_on_is_busy_after_the_longest_wait(world: Wo
     amy.starts_dialling("bob")
     assert await amy.is_refused(within=35) == 486
     await caller.hangs_up()
+
+
+@story()
+async def test_colleagues_hand_each_other_to_nobody_and_the_log_says_why(world: World) -> None:
+    amy = await world.agent("amy", english=5)
+    bob = await world.agent("bob", english=3)
+    amy.starts_dialling("bob")
+    await bob.rings()
+    await bob.answers()
+    await amy.hears(bob)
+    for phone in (bob, amy):
+        with capture_logs() as logged:
+            told = phone.transfers("2000")
+            await world.sleep(1)
+        assert told == [403]
+        (line,) = (each for each in logged if each["event"] == "a transfer was refused")
+        assert (line["agent"], line["why"].split(";")[0]) == (phone.name, "no caller is in this call")
+    assert world.hear_each_other(amy, bob)
+    await amy.hangs_up()
 
 
 @story()

@@ -281,7 +281,7 @@ async def test_a_registrar_that_refuses_is_asked_less_and_less_often_and_takes_t
     found = world.house.trunks.get("carrier")
     assert found is not None
     assert found.up is False
-    assert found.detail == "not registered: 403 Forbidden"
+    assert found.detail == "not registered: 403 Forbidden: it does not know our user, or another password"
     carrier.manners = Manners()
     await world.sleep(301)
     assert states(world) == [("carrier", False), ("carrier", True)]

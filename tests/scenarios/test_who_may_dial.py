@@ -131,6 +131,8 @@ def test_an_agent_dials_what_is_permitted_and_nothing_else(who: str, dialled: st
         assert call.leg.ending.status == status
         refused = [each["why"] for each in logged if each["event"] == "an agent's call was refused"]
         assert refused == ([why] if why else [])
+        unknown = [each["number"] for each in logged if each["event"] == "a call was refused"]
+        assert len(unknown) == (not why), "whoever forgot may_dial reads it in the log"
         nothing_came_of_it(world, carrier, watched)
 
     tell(told)

@@ -159,4 +159,5 @@ class Registration:
 def _words(response: Response) -> str:
     if response.status in (401, 407):
         return f"{response.status}, it does not take our user or password"
-    return f"{response.status} {response.reason}".strip()
+    words = f"{response.status} {response.reason}".strip()
+    return f"{words}: it does not know our user, or another password" if response.status == 403 else words

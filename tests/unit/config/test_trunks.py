@@ -122,6 +122,15 @@ def test_a_port_may_stand_behind_the_host(tmp_path: Path) -> None:
     )
 
 
+def test_one_alone_needs_no_list(tmp_path: Path) -> None:
+    trunks = 'trunks:\n  carrier: {peers: 203.0.113.7, codecs: PCMA, numbers: "+15555550100"}\n'
+    loaded = settings(tmp_path, trunks, OUTBOUND.replace("[carrier]", "carrier"))
+    carrier, outbound = loaded.trunks["carrier"], loaded.calls.clients["acme"].outbound
+    assert (carrier.codecs, carrier.numbers) == (("PCMA",), frozenset({"+15555550100"}))
+    assert outbound is not None
+    assert outbound.trunks == ("carrier",)
+
+
 def test_hashes_may_stand_where_the_password_must_not(tmp_path: Path) -> None:
     account = f"{{user: carrier, sip_md5: {'a' * 32}, sip_sha256: {'b' * 64}}}"
     loaded = settings(tmp_path, f"trunks:\n  carrier:\n    peers: [203.0.113.7]\n    accept: {{account: {account}}}\n")

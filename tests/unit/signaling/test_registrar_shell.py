@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from callcenter.runtime.clock import SystemClock
 from callcenter.signaling.network import SipNetwork
-from callcenter.signaling.registrar_shell import MOST_TOLD, TOLD_WITHIN, RegistrarShell
+from callcenter.signaling.registrar_shell import MOST_TOLD, TOLD_WITHIN, UNKNOWN, RegistrarShell
 from callcenter.signaling.settings import Listen
 from callcenter.signaling.user_agent import UserAgent
 from callcenter.simulation.clock import SimClock, run
@@ -233,7 +233,7 @@ async def test_the_log_says_why_a_phone_was_refused_and_says_it_once_a_minute(sw
         await another.register(to="bea")
     assert [(each["event"], each["user"], each["source"], each["why"]) for each in logged] == [
         ("registration refused", "ana", "127.0.0.1", "wrong password, or wrong user for it"),
-        ("registration refused", "nobody", "127.0.0.1", "there is no such agent"),
+        ("registration refused", "nobody", "127.0.0.1", UNKNOWN),
         ("registration refused", "bea", "127.0.0.1", "the password is that of ana"),
     ]
 

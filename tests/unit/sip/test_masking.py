@@ -66,12 +66,13 @@ def test_no_odd_way_to_write_it_uncovers_a_secret(message: bytes) -> None:
     assert b"s3cret" not in masked(message)
 
 
-def test_the_keys_of_srtp_are_stars() -> None:
+def test_the_keys_of_srtp_are_hidden_and_wireshark_still_reads_the_description() -> None:
     body = b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0a2V5|2^20|1:4 KDR=1\r\na=crypto:2 X inline:YWJj;x\r\n"
     shown = masked(b"INVITE sip:h SIP/2.0\r\n\r\n" + body)
     assert b"c2VjcmV0a2V5" not in shown
     assert b"YWJj" not in shown
-    assert b"inline:***|2^20|1:4 KDR=1" in shown
+    assert b"inline:xxxxxxxxxxxx|2^20|1:4 KDR=1" in shown
+    assert shown.endswith(b"inline:xxxx;x\r\n")
 
 
 def test_keys_that_a_caller_presses_are_stars() -> None:
