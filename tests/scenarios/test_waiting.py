@@ -9,7 +9,7 @@ import pytest
 from callcenter.acd.events import Reconfigured
 from callcenter.calls.settings import Announce, Flow, Hangup, QueueTreatment, Say, Step, ToQueue
 from callcenter.media.plane import Clip
-from callcenter.model.facts import PositionAnnounced
+from callcenter.model.facts import CallQueued, PositionAnnounced
 from callcenter.model.states import EndCause, OfferResult, Outcome, Side, VisitOutcome, Work
 from callcenter.simulation import floor
 from callcenter.simulation.fate import Fate
@@ -322,12 +322,16 @@ def test_a_day_on_which_everybody_is_told_their_place(seed: int) -> None:
     fate = Fate.of(seed)
     fate = replace(fate, restarts=(), agents=fate.agents[:1], max_calls=400, max_sessions=None)
     world = tell(told, seed=seed, weather=fate.weather)
-    by_call: dict[str | None, list[int]] = {}
+    # A caller whom an agent hands over to a number begins a new line there.
+    lines: dict[str, tuple[str | None, int]] = {}
+    told_in: dict[tuple[str | None, int], list[int]] = {}
     for fact in world.facts:
-        if isinstance(fact.body, PositionAnnounced):
-            by_call.setdefault(fact.call_id, []).append(fact.body.position)
-    assert by_call, "nobody was told anything: the day proves nothing"
-    for places in by_call.values():
+        if isinstance(fact.body, CallQueued):
+            lines[fact.body.visit] = fact.call_id, fact.body.first_joined_ms
+        elif isinstance(fact.body, PositionAnnounced):
+            told_in.setdefault(lines[fact.body.visit], []).append(fact.body.position)
+    assert told_in, "nobody was told anything: the day proves nothing"
+    for places in told_in.values():
         assert places == sorted(places, reverse=True)
         assert places.count(1) <= 1
 
