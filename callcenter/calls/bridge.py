@@ -162,6 +162,10 @@ def holds(one: Party, other: Party, music: Sequence[Clip], tell: Callable[[Party
         yield
     finally:
         one.on_hold = other.on_hold = None
+        # Whoever was on hold may go on talking to somebody else.
+        for party in (one, other):
+            if party.holds:
+                (other if party is one else one).sound.stop()
 
 
 async def lost_while_holding(call: Call, agent: Party, agent_id: str) -> None:

@@ -403,9 +403,9 @@ class Phone:
         await self._until(lambda: call.over, after + within, "is still in the call")
         return call.leg.ended.result()
 
-    async def hold(self) -> None:
-        """Put the other side on hold."""
-        call = self._this_call()
+    async def hold(self, call: PhoneCall | None = None) -> None:
+        """Put the other side on hold; that of ``call``, if the person talks on two lines."""
+        call = call or self._this_call()
         await self._offer(call, call.sound.hold(), "hold")
         call.holds = True
 

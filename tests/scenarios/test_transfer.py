@@ -265,7 +265,15 @@ async def test_agent_whose_phone_refers_by_the_call_of_the_colleague_puts_both_t
     await attended(world, by_the_second_line=True)
 
 
-async def attended(world: World, *, by_the_second_line: bool) -> None:
+@story()
+async def test_colleague_who_is_put_on_hold_before_the_transfer_hears_the_caller_afterwards_and_no_music(
+    world: World,
+) -> None:
+    """Many phones hold both lines before they send the REFER."""
+    await attended(world, by_the_second_line=False, holds_both=True)
+
+
+async def attended(world: World, *, by_the_second_line: bool, holds_both: bool = False) -> None:
     """Amy asks bob while the caller holds, and leaves the two to each other."""
     call, caller, amy, (bob,) = await talking(world, "bob")
     await amy.hold()
@@ -274,6 +282,9 @@ async def attended(world: World, *, by_the_second_line: bool) -> None:
     await amy.dial_beside("bob")
     assert work(world, "amy") is Work.CONSULTING
     await world.sleep(5)
+    if holds_both:
+        await amy.hold(amy.beside)
+        await bob.hears("music")
     told = amy.joins_both(by_the_second_line=by_the_second_line)
     await caller.hears(bob)
     assert world.hear_each_other(caller, bob)

@@ -2,72 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from tests.wire import process
 from tests.wire.floor import TECH, caller_phone
-from tests.wire.switch import ROOT, Switch
+from tests.wire.switch import Switch
+from tests.wire.told_phone import told_phone
 from tests.wire.wait import stays, until
-
-
-@dataclass(slots=True)
-class OddPhone:
-    """The phone, running: what it told, and what it is told."""
-
-    running: Process
-    lines: list[str]
-
-    async def told(self, line: str, after: int = 0) -> None:
-        """Waits until it has told this."""
-        await until(lambda: line in self.lines[after:], lambda: f"{line!r}; it told {self.lines[after:]}")
-
-    def tell(self, command: str) -> None:
-        """Gives it a command."""
-        assert self.running.stdin is not None
-        self.running.stdin.write(f"{command}\n".encode())
-
-
-@contextlib.asynccontextmanager
-async def odd_phone(switch: Switch, folder: Path, hz: float) -> AsyncIterator[OddPhone]:
-    """The agent's phone, registered when the block begins."""
-    folder.mkdir()
-    line = switch.agent(TECH.agent)
-    host, port = switch.where
-    running = await process.start(
-        [sys.executable, "-m", "tests.wire.odd_phone", host, str(port), line["user"], line["password"], str(hz)],
-        folder=folder,
-        stdin=PIPE,
-        environment={"PYTHONPATH": str(ROOT)},
-    )
-    phone = OddPhone(running, [])
-
-    async def read() -> None:
-        assert running.stdout is not None
-        async for raw in running.stdout:
-            phone.lines.append(raw.decode().strip())
-
-    reader = asyncio.create_task(read())
-    try:
-        await phone.told("registered")
-        yield phone
-    finally:
-        phone.tell("stop")
-        try:
-            await asyncio.wait_for(running.wait(), 5)
-        except TimeoutError:
-            await process.end(running)
-        await reader
 
 
 async def test_the_odd_phone_registers_answers_and_is_heard(switch: Switch, tmp_path: Path) -> None:
     async with (
-        odd_phone(switch, tmp_path / "odd", 880.0) as odd,
+        told_phone(switch, tmp_path / "odd", "odd_phone", 880.0) as odd,
         caller_phone(switch, tmp_path, hz=440.0) as caller,
     ):
         await caller.dial(TECH.alias)
@@ -84,7 +29,7 @@ async def test_the_odd_phone_registers_answers_and_is_heard(switch: Switch, tmp_
 async def test_the_odd_phone_goes_to_lunch_comes_back_takes_a_call_and_hangs_up(switch: Switch, tmp_path: Path) -> None:
     """The codes are dialled, proved with the password, and answered in words."""
     async with (
-        odd_phone(switch, tmp_path / "odd", 880.0) as odd,
+        told_phone(switch, tmp_path / "odd", "odd_phone", 880.0) as odd,
         caller_phone(switch, tmp_path, hz=440.0) as caller,
     ):
         odd.tell("dial *21")

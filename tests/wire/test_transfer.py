@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.wire.floor import TECH, agent_phone, caller_phone, talk
 from tests.wire.switch import Switch
+from tests.wire.told_phone import told_phone
 from tests.wire.wait import stays, until
 
 SECOND_HZ = 1320.0
@@ -57,3 +61,33 @@ async def test_caller_is_not_lost_by_a_phone_that_hangs_up_when_the_transfer_fai
         saved = await switch.interaction()
         assert (saved["outcome"], saved["ended_by"], saved["agent"]) == ("handled", "caller", TECH.agent)
         assert saved["wait_ms"] > 500, "they waited again"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("baresip") is None, reason="baresip-python has no wheel for this machine")
+async def test_agent_asks_a_colleague_first_and_puts_the_caller_through(switch: Switch, tmp_path: Path) -> None:
+    """Replaces (RFC 3891) names the call in which they spoke: both its ends by the first agent are over then."""
+    async with (
+        told_phone(switch, tmp_path / "first", "asking_phone", 880.0) as first,
+        agent_phone(switch, tmp_path, BEN, hz=SECOND_HZ) as second,
+        caller_phone(switch, tmp_path) as caller,
+    ):
+        await second.registered()
+        await caller.dial(TECH.alias)
+        await caller.event("CALL_ESTABLISHED")
+        await caller.press(TECH.keys)
+        await first.told("taken")
+        await caller.heard(880.0)
+        first.tell(f"ask {BEN.agent}")
+        await second.event("CALL_INCOMING")
+        await second.accept()
+        await first.told("asked")
+        await second.heard(880.0)
+        first.tell("put through")
+        await caller.heard(SECOND_HZ)
+        await second.heard(caller.hz)
+        await first.told("put through")
+        await caller.hangup()
+        await second.event("CALL_CLOSED")
+        asked, saved = sorted(await switch.interactions(2), key=lambda row: str(row["direction"]))[::-1]
+        assert (asked["direction"], saved["direction"]) == ("internal", "inbound")
+        assert (saved["outcome"], saved["ended_by"], saved["agent"]) == ("handled", "caller", BEN.agent)
