@@ -71,6 +71,7 @@ def check(world: World) -> None:
     assert not world.house.books.open_calls
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("leaves", [caller_hangs_up, agent_hangs_up, agent_unplugged, caller_unplugged])
 def test_in_steps_of_20_ms(leaves: Leaves) -> None:
     for moment_ms in range(0, LENGTH_MS, STEP_MS):

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import pytest
+
 from callcenter.acd.events import (
     AcdEvent,
     Connected,
@@ -219,6 +221,7 @@ def test_two_callers_for_one_agent_through_every_five_events() -> None:
     assert set(works) == ALL_WORKS
 
 
+@pytest.mark.long
 def test_two_callers_for_two_agents_through_every_four_events() -> None:
     works = explore(Floor(FLOOR, ready=("amy", "bob")), ("amy", "bob"), ("v1", "v2"), depth=4)
     assert set(works) == ALL_WORKS
@@ -230,11 +233,13 @@ def test_reloads_between_any_five_events() -> None:
     assert set(works) == ALL_WORKS
 
 
+@pytest.mark.long
 def test_an_agent_who_dials_at_any_moment_through_every_five_events() -> None:
     works = explore(Floor(AMY_ALONE, ready=("amy",)), ("amy",), ("v1",), own=("c1", "c2"), depth=5)
     assert set(works) == ALL_WORKS | {Work.OUTBOUND, Work.CONSULTING}
 
 
+@pytest.mark.long
 def test_an_agent_who_is_asked_for_by_name_and_dials_through_every_five_events() -> None:
     works = explore(Floor(AMY_ALONE, ready=("amy",)), ("amy",), ("v1", "d1"), own=("c1",), depth=5)
     assert set(works) == ALL_WORKS | {Work.OUTBOUND, Work.CONSULTING}
