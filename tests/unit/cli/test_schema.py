@@ -68,7 +68,7 @@ SHORT_FORMS = (
     ("agents:", "acd: {declined: {limit: never}, wrap_up: {mode: mandatory}}\nmqtt: ~\nagents:"),
     ("agents:", "trunks: {carrier: {peers: 203.0.113.7, qualify: never}}\nagents:"),
     ("agents:", "trunks: {carrier: {peers: [{host: sip.example.org, port: 5060}], max_calls: ~}}\nagents:"),
-    ("agents:", 'hours: {day: {open: {mon-fri: 09:00-17:00, sat: ["10:00-12:00"]}, time_zone: Europe/Madrid}}\nagents:'),
+    ("agents:", 'hours: {d: {open: {mon-fri: 09:00-17:00, sat: ["10:00-12:00"]}, time_zone: Europe/Madrid}}\nagents:'),
     ("agents:", "hours: {day: {open: {}, holidays: {12-25: Day, 12-31: {name: Eve, open: 09:00-12:00}}}}\nagents:"),
     ("hello: {en: {file: hello.wav}}", "hello: {en: {file: hello.wav}}\nmusic: {one: hello.wav, two: [hello.wav]}"),
     ("skills: {english: 4}", "skills: {english: 4}, may_dial: {outside: '+1', never: ['+1900']}, language: pt-BR"),
