@@ -22,6 +22,9 @@ class Ticket:
     an earlier visit. With ``agent`` the visit is for this one agent: nobody else is a candidate, and what the queue
     requires does not count; an empty ``queue`` says that none brought it. It waits while he is at work, and ends when
     he does not take it.
+
+    ``callback`` is the id of a callback: nobody is on the phone, who might be too many for the queue or have waited too
+    long; in all else it stands in line as a caller does.
     """
 
     id: str
@@ -32,6 +35,7 @@ class Ticket:
     priority: int | None = None
     first_joined: float | None = None
     agent: str = ""
+    callback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
