@@ -536,6 +536,7 @@ async def test_a_callback_outlasts_a_crash(world: World) -> None:
     await talk(world, amy, ann)
     await ann.hangs_up()
     await amy.is_hung_up()
+    await world.settled()
     ends = [fact.body for fact in await world.logged() if isinstance(fact.body, QueueLeft)]
     assert [(end.outcome, end.reason) for end in ends][1] == (VisitOutcome.FLOWED_OUT, "restart")
     assert told(world)[-1] == "reached"
@@ -587,7 +588,7 @@ async def test_a_drain_calls_nobody_back_until_it_is_cancelled(world: World) -> 
 
 @story()
 async def test_a_queue_that_a_reload_takes_away_ends_its_callbacks_and_says_so(world: World) -> None:
-    ann = await is_to_be_called_back(world)
+    await is_to_be_called_back(world)
     await world.sleep(10)
     furnish(world, ToQueue(HELP), queues=(HELP,))
     await world.settled()
