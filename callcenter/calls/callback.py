@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from callcenter.acd.requirements import text
 from callcenter.calls.call import Call, Captured, Line
 from callcenter.calls.dialled import e164
 from callcenter.calls.settings import AskCallback, CallsSettings, Client, Collect, Number
@@ -280,7 +281,8 @@ class Callbacks:
                 name=call.caller.leg.remote_name if number == own_number(call) else "",
                 intent=captured.intent,
                 priority=joined.priority if joined is not None else None,
-                needs=tuple((each.skill, each.minimum) for each in joined.requirements) if joined is not None else (),
+                needs=text(joined.requirements) if joined is not None else "",
+                prefer=joined.prefer if joined is not None else "",
                 menus=tuple(captured.menus),
                 entered=dict(captured.entered),
                 attributes=dict(captured.told),

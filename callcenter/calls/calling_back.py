@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from callcenter.acd.events import Ticket, TicketExpired, TicketRefused
-from callcenter.acd.settings import Requirement
+from callcenter.acd.requirements import parse
 from callcenter.calls.call import Call
 from callcenter.calls.callback import Pending
 from callcenter.calls.dispatcher import HowLeft, LeftByKey, OfferInHand, Waiting
@@ -52,9 +52,10 @@ async def call_back(call: Call, each: Pending) -> Ending:
         call_id=call.id,
         queue=value.queue,
         client=value.client,
-        requirements=tuple(Requirement(skill, least) for skill, least in value.needs),
+        requirements=parse(value.needs),
         priority=value.priority,
         first_joined=call.line.first_joined,
+        prefer=value.prefer,
         callback=value.id,
     )
     step = ToQueue(value.queue, priority=value.priority, keep_place=True)

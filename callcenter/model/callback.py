@@ -18,9 +18,11 @@ class Callback:
     ``number`` is in E.164. ``first_joined_at`` is the place in line, by the wall's clock; ``due_at`` when the customer
     may be dialled next (the spacing after an attempt), ``attempts`` how often they were; ``dialling``: they are just
     now. ``dialled`` is the number of ours that the caller had called, in the call ``requested_in``. ``priority`` None
-    takes the queue's; ``needs`` is what the caller asks of an agent beyond the queue, as (skill, minimum). What the
-    flow had learnt, for the agent's screen: ``language``, ``intent``, ``menus``, and ``entered`` and ``attributes``
-    with stars for what is masked.
+    takes the queue's; ``needs`` is what the caller asks of an agent beyond the queue, in the text form of
+    ``acd/requirements.py``, and ``prefer`` the agent who comes first among equals.
+
+    What the flow had learnt, for the agent's screen: ``language``, ``intent``, ``menus``, and ``entered`` and
+    ``attributes`` with stars for what is masked.
     """
 
     id: str
@@ -38,7 +40,8 @@ class Callback:
     attempts: int = 0
     dialling: bool = False
     priority: int | None = None
-    needs: tuple[tuple[str, int], ...] = ()
+    needs: str = ""
+    prefer: str = ""
     menus: tuple[str, ...] = ()
     entered: Mapping[str, str] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -47,7 +50,7 @@ class Callback:
         """As plain JSON values."""
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         instants = {name: utc(value) for name, value in values.items() if isinstance(value, datetime)}
-        return {**values, **instants, "needs": [list(each) for each in self.needs], "menus": list(self.menus)}
+        return {**values, **instants, "menus": list(self.menus)}
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Callback:
@@ -55,6 +58,5 @@ class Callback:
         known = {item.name: values[item.name] for item in dataclasses.fields(cls) if item.name in values}
         for name in ("first_joined_at", "requested_at", "due_at"):
             known[name] = datetime.fromisoformat(values[name])
-        known["needs"] = tuple((str(skill), int(least)) for skill, least in values.get("needs", ()))
         known["menus"] = tuple(values.get("menus", ()))
         return cls(**known)
