@@ -53,6 +53,9 @@ TOLD: dict[Any, Told] = {}
 ALSO: dict[type[BaseModel], Told] = {}
 """The same of a whole model, whose validators read short forms of it."""
 
+KINDS: dict[Any, str] = {}
+"""Of the validators of names: what kind of thing is named there. ``config.references`` finds the names by it."""
+
 ValidatorT = TypeVar("ValidatorT", bound=Callable[..., Any])
 
 
@@ -174,6 +177,7 @@ def _known(kind: str, *, prefix: str = "", besides: str = "") -> AfterValidator:
             )
         return value
 
+    KINDS[check] = kind
     return AfterValidator(check)
 
 
@@ -402,7 +406,9 @@ Slug = Annotated[str, AfterValidator(_check_slug)]
 AgentSlug = Annotated[Slug, AfterValidator(_check_agent)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(lambda value: _network(str(value)))]
 Level = Annotated[int, Field(ge=1, le=5)]
-Skill = Annotated[str, _form(r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a skill", "write lower case, as in `english`")]
+_SKILL = _form(r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a skill", "write lower case, as in `english`")
+KINDS[_SKILL.func] = "skill"
+Skill = Annotated[str, _SKILL]
 Language = Annotated[str, _form(r"[a-z]{2,3}(-[A-Z]{2})?", "the tag of a language", _language_hint)]
 SpeakWord = Annotated[str, _form(r"customer|[a-z]{2,3}(-[A-Z]{2})?", "the tag of a language", _language_hint)]
 E164 = Annotated[str, _form(r"\+[1-9]\d{6,14}", "a number in E.164", _number_hint)]
