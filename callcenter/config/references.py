@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ForwardRef, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel
 
@@ -44,7 +44,9 @@ def _within(value: Any, annotation: Any, metadata: Iterable[Any], path: KeyPath)
         case Mapping():
             key_type, value_type = get_args(annotation) if get_origin(annotation) is dict else (Any, Any)
             for key, inner in value.items():
-                yield from _within(key, key_type, (), (*path, key))
+                named = _within(key, key_type, (), (*path, key))
+                # A list stands behind no skill: `any` and `all` are words for several.
+                yield from (each for each in named if each.kind != "skill" or not isinstance(inner, tuple))
                 yield from _within(inner, value_type, (), (*path, key))
         case tuple():
             item = get_args(annotation)[0] if get_origin(annotation) is tuple else Any
@@ -64,8 +66,8 @@ def _bare(annotation: Any, value: Any, metadata: Iterable[Any]) -> tuple[Any, li
         elif get_origin(annotation) in (Union, types.UnionType):
             choices = [each for each in get_args(annotation) if each is not type(None)]
             annotation = next((each for each in choices if _fits(each, value)), Any)
-        elif isinstance(annotation, ForwardRef):
-            annotation = getattr(schema, annotation.__forward_arg__, Any)
+        elif isinstance(annotation, str):  # a type that holds itself
+            annotation = getattr(schema, annotation, Any)
         elif hasattr(annotation, "__value__"):
             annotation = annotation.__value__
         else:

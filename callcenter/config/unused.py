@@ -57,7 +57,7 @@ def skills(things: Things, notes: Notes) -> None:
             best[skill] = max(best[skill], level)
     asked = [each for each in _all_references(things) if each.kind == "skill" and each.path[0] != "agents"]
     for reference in asked:
-        if reference.name not in best and reference.name not in ("any", "all"):
+        if reference.name not in best:
             hint = did_you_mean(reference.name, best, otherwise="give it to an agent, or take it away")
             notes.warn(Code.SKILL, reference.path, f"no agent has the skill `{reference.name}`", hint)
     names = {reference.name for reference in asked}

@@ -96,6 +96,10 @@ FINDINGS: list[tuple[Code, str, str, str, str, str]] = [
     (Code.SKILL, "english: 4}, clients: [acme]}",
      "english: 4, «art»: 3}, clients: [acme]}\n  bob: {name: B, skills: {art: 1, english: 3}, clients: [acme]}",
      "nobody asks for `art`, which ana and 1 other have", "", "english: 4}, clients: [acme]}"),
+    (Code.SKILL, "requirements: {english: 3}", "requirements: {any: [{english: 3}, {all: [{«frnch»: 2}]}]}",
+     "no agent has the skill `frnch`", "give it to an agent", "requirements: {any: [{english: 3}, {english: 4}]}"),
+    (Code.SKILL, "requirements: {english: 3}", "requirements: {any: [{english: 3}, {«englisch»: 2}]}",
+     "no agent has the skill `englisch`", "did you mean `english`?", "requirements: {english: 3}"),
 ]  # fmt: skip
 
 
@@ -110,6 +114,12 @@ def test_what_is_odd_is_pointed_at_and_done_well_it_is_not(
     assert hint in found[0].hint
     assert all(each.warning for each in found)
     assert warnings(tmp_path / "good", changed(old, good)) == ()
+
+
+def test_hours_are_used_where_a_branch_asks_for_them(tmp_path: Path) -> None:
+    asks = "    - branch: [{when: {hours: {office: [open, holiday]}}, then: [{queue: sales}]}]\n"
+    text = changed("    - hours: {name: office, closed: [{hangup: hello}]}\n", asks + "    - say: hello\n")
+    assert warnings(tmp_path, text) == ()
 
 
 def test_a_monday_and_a_weekend_may_be_free(tmp_path: Path) -> None:
