@@ -11,6 +11,7 @@ from callcenter.acd.requirements import Requirement, lacking, match, match_all, 
 from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
 from callcenter.config import schema
+from callcenter.config.callbacks import callbacks
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
 from callcenter.config.paths import Paths, Reach, Stop
@@ -49,6 +50,7 @@ class _Lint:
         self._languages()
         self._announcements()
         self._queues()
+        callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
         self._hours()
         self._trunks()
         self._endless()
