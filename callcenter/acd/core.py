@@ -306,6 +306,9 @@ class Acd:
             requirements=tuple((each.skill, each.minimum) for each in asked),
             first_joined_ms=min(kept_place, self._now),
             agent=ticket.agent,
+            visit_no=ticket.number,
+            place_of=ticket.place_of,
+            origins=ticket.origins,
         )
         self._tell(queued, ticket.call_id)
         if refusal:

@@ -22,6 +22,9 @@ class Ticket:
     an earlier visit. With ``agent`` the visit is for this one agent: nobody else is a candidate, and what the queue
     requires does not count; an empty ``queue`` says that none brought it. It waits while he is at work, and ends when
     he does not take it.
+
+    The rest is for the record alone, and decides nothing: the visit's ``number`` in its call, from 1; ``place_of``, the
+    visit whose place it goes on with; ``origins``, where what is asked comes from, as (who asks, what).
     """
 
     id: str
@@ -32,6 +35,11 @@ class Ticket:
     priority: int | None = None
     first_joined: float | None = None
     agent: str = ""
+    prefer: str = ""
+    prefer_for: float = 0.0
+    number: int = 0
+    place_of: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

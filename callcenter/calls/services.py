@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from callcenter.calls.facts import FactStream
+from callcenter.calls.line import Places
 from callcenter.calls.settings import CallsSettings
 from callcenter.media.plane import MediaPlane
 from callcenter.model.ids import Ids
@@ -45,3 +46,4 @@ class Services:
     publisher: Publisher
     trunks: TrunkBoard
     call_of: Callable[[Leg], Call | None]
+    places: Places

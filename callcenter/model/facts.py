@@ -177,6 +177,9 @@ class CallQueued:
     """A visit to a queue began. ``first_joined_ms`` is on the boot's monotonic clock: the kept place in line.
 
     ``agent`` names the only one whom the visit is for; one that was dialled himself is asked for behind no queue.
+    ``visit_no`` is its number in the call, from 1. ``place_of`` is the visit whose place it goes on with, as its call,
+    a slash and its number; empty for a place that is new. ``origins`` says where what is asked comes from, each as
+    (who asks, what).
     """
 
     visit: str
@@ -186,6 +189,9 @@ class CallQueued:
     requirements: tuple[tuple[str, int], ...]
     first_joined_ms: int
     agent: str = ""
+    visit_no: int = 0
+    place_of: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
