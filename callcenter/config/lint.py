@@ -12,6 +12,7 @@ from callcenter.acd.requirements import Requirement, lacking, match, match_all, 
 from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
 from callcenter.config import calendar, schema
+from callcenter.config.asked import asked
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.paths import Paths, Reach, Stop
 from callcenter.config.problems import Code, Problems, did_you_mean
@@ -63,6 +64,7 @@ class _Lint:
         self._languages()
         self._announcements()
         self._queues()
+        asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()
         self._endless()
