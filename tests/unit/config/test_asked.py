@@ -1,4 +1,4 @@
-"""What calls ask beyond their queues, by language, intent, tier, step and preference, read from YAML; and its mistakes."""
+"""What calls ask beyond their queues, by language, intent, tier, step and preference, from YAML; and its mistakes."""
 
 from __future__ import annotations
 
