@@ -109,6 +109,8 @@ class Acd:
         self._joined = 0
         self._generation = 0
         self._lines: dict[str, list[Place]] = {}
+        # How many of a line are callbacks: nobody holds a phone there, and a full queue is full of callers.
+        self._callbacks: dict[str, int] = {}
         # Who dialled each own call; who is asked for by name, by which visits; and of these whose state has changed.
         self._dialled: dict[str, str] = {}
         self._asked_for: dict[str, dict[str, None]] = {}
@@ -190,6 +192,7 @@ class Acd:
                 position=number,
                 agent=self._engagements[visit.offer].agent.id if visit.offer else "",
                 only=visit.agent,
+                callback=visit.callback,
             )
             for number, visit in enumerate(visits, start=1)
         )
@@ -304,7 +307,8 @@ class Acd:
             asked: Needs = ticket.requirements
         else:
             refusal = self._absence(ticket.agent, ticket.client) if ticket.agent else ""
-            if len(self._lines.get(queue.id, ())) >= queue.max_waiting:
+            callers = len(self._lines.get(queue.id, ())) - self._callbacks.get(queue.id, 0)
+            if callers >= queue.max_waiting and not ticket.callback:
                 refusal = refusal or "full"
             asked = () if ticket.agent else merged(queue.requirements, ticket.requirements)
             priority, action = queue.priority, queue.on_max_wait
@@ -323,6 +327,7 @@ class Acd:
             visit_no=ticket.number,
             place_of=ticket.place_of,
             origins=origins + ticket.origins,
+            callback=ticket.callback,
         )
         self._tell(queued, ticket.call_id)
         if refusal:
@@ -745,11 +750,14 @@ class Acd:
             first_joined=body.first_joined_ms,
             number=self._joined,
             agent=body.agent,
+            callback=body.callback,
         )
         self._visits[visit.id] = visit
         if visit.agent:
             self._asked_for.setdefault(visit.agent, {})[visit.id] = None
         insort(self._lines.setdefault(visit.queue, []), visit.place)
+        if visit.callback:
+            self._callbacks[visit.queue] = self._callbacks.get(visit.queue, 0) + 1
         self._follow_visit(visit)
 
     def _take_offer(self, body: OfferMade, ms: int) -> None:
@@ -805,6 +813,8 @@ class Acd:
         self._agenda.set(Due.VISIT, visit.id, None)
         line = self._lines[visit.queue]
         drop(line, visit.place)
+        if visit.callback:
+            self._callbacks[visit.queue] -= 1
         if not line:
             del self._lines[visit.queue]
         if visit.agent:
@@ -841,6 +851,8 @@ class Acd:
             patience = None
         elif queue is None:
             patience = visit.joined  # the queue is gone from the configuration: the caller goes on at once
+        elif visit.callback:
+            patience = None  # nobody holds a phone to their ear
         else:
             patience = None if queue.max_wait is None else visit.joined + round(queue.max_wait * 1000)
         self._agenda.set(Due.VISIT, visit.id, patience)

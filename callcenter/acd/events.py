@@ -25,6 +25,9 @@ class Ticket:
     he does not take it. For ``prefer_for`` seconds since joining the agent ``prefer`` is the only candidate, while he
     can come; afterwards he is the first among equals.
 
+    ``callback`` is the id of a callback: nobody is on the phone, who might be too many for the queue or have waited too
+    long; in all else it stands in line as a caller does.
+
     The rest is for the record alone, and decides nothing: the visit's ``number`` in its call, from 1; ``place_of``, the
     visit whose place it goes on with; ``origins``, where what is asked comes from, as (who asks, what).
     """
@@ -42,6 +45,7 @@ class Ticket:
     number: int = 0
     place_of: str = ""
     origins: tuple[tuple[str, str], ...] = ()
+    callback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

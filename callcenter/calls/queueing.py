@@ -16,7 +16,7 @@ from callcenter.calls.line import Line, visit_name
 from callcenter.calls.party import Party
 from callcenter.calls.ringing import ring_agent
 from callcenter.calls.screen_pop import SentPop
-from callcenter.calls.settings import ToQueue
+from callcenter.calls.settings import AskCallback, ToQueue
 from callcenter.calls.transfer import Handover
 from callcenter.calls.waiting_room import WaitingRoom
 from callcenter.media.plane import Clip
@@ -60,8 +60,12 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
     An agent whose phone is lost in the talk does not cost the caller the call: they wait again, on their old place.
     """
     services = call.services
+    kept = services.callbacks.rings_in(call, step.queue)
     if call.line is None or not step.keep_place:
         call.line = come_back(call, step.queue) or Line(services.clock.monotonic())
+    if kept is not None:
+        call.line.first_joined = min(kept, call.line.first_joined)
+    call.waits_by = step
     while True:
         call.stage = f"waiting {step.queue}"
         asked = Asked(priority=FOR_ONE_ALONE) if agent else asked_of(call, step)
@@ -82,6 +86,7 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
             origins=asked.origins,
         )
         call.line.visit = visit_name(call.id, call.visits)
+        call.ticket = ticket
         with services.dispatcher.queued(ticket, call.how_left) as waiting:
             if call.handover is not None and call.handover.agent_id == agent:
                 call.handover.wants_back()
@@ -109,7 +114,8 @@ async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedO
 
     def pressed(key: str) -> None:
         call.add(DigitsEntered(step.queue, key, valid=True))
-        waiting.leave_by_key(key)
+        called_back = isinstance(next(iter(keys[key]), None), AskCallback)
+        waiting.leave_by_key(key, "callback" if called_back else "key")
 
     room = WaitingRoom(call, waiting.ticket.id, music, announce, keys, pressed)
     room.enter()

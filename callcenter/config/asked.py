@@ -12,7 +12,7 @@ from callcenter.config.paths import Stop
 from callcenter.config.problems import Code, did_you_mean
 
 if TYPE_CHECKING:
-    from callcenter.config.lint import Things
+    from callcenter.config.things import Things
 
 Add = Callable[..., None]
 
