@@ -21,7 +21,7 @@ class Ticket:
     ``requirements`` add to the queue's; ``priority`` None takes the queue's; ``first_joined`` is the place kept from
     an earlier visit. With ``agent`` the visit is for this one agent: nobody else is a candidate, and what the queue
     requires does not count; an empty ``queue`` says that none brought it. It waits while he is at work, and ends when
-    he does not take it.
+    he does not take it. ``closed``: it is outside the queue's hours, which the ACD does not know, and refused.
     """
 
     id: str
@@ -32,6 +32,7 @@ class Ticket:
     priority: int | None = None
     first_joined: float | None = None
     agent: str = ""
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +260,10 @@ class WithdrawOffer:
 
 @dataclass(frozen=True, slots=True)
 class TicketExpired:
-    """The visit flowed out: the longest wait was reached, the queue is gone, or the one agent does not take it.
+    """The visit flowed out: the longest wait was reached, nobody is there, the queue is gone, or the one agent does not
+    take it.
 
-    ``action`` is the queue's ``on_max_wait``; empty: go on behind the queue.
+    ``action`` is what the queue says that comes after (``QueueSettings.action``); empty: go on behind the queue.
     """
 
     ticket_id: str
@@ -271,7 +273,8 @@ class TicketExpired:
 
 @dataclass(frozen=True, slots=True)
 class TicketRefused:
-    """The caller could not join: ``full``, ``unknown_queue``, or what the one agent lacks, as ``signed_out``.
+    """The caller could not join: ``full``, ``closed``, an absence as ``nobody_ready``, ``unknown_queue``, or what the
+    one agent lacks, as ``signed_out``.
 
     The visit has ended. ``action`` as in TicketExpired.
     """
