@@ -7,12 +7,17 @@ to put two numbers together, however many agents and queues there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 from functools import reduce
+from typing import TypeAlias
 
 from callcenter.acd.agents import Agent
-from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Requirement
+from callcenter.acd.pool import Kind
+from callcenter.acd.requirements import Needs
+from callcenter.acd.rosters import Roster
+from callcenter.acd.settings import AgentSettings, Plan
 from callcenter.model.states import Device, Intent, Work
 
 
@@ -43,42 +48,51 @@ def at_work(agent: Agent) -> bool:
     )
 
 
+def is_ready(agent: Agent) -> bool:
+    """Whether an agent who is at work wants callers, now or when the present work ends."""
+    return agent.intent is Intent.READY
+
+
+# Whether an agent is at work, and whether he wants callers.
+State: TypeAlias = tuple[bool, bool]
+ABSENT: State = (False, False)
+
+
 class Presence:
     """Who is at work, and who of them wants callers, by kinds. Holds no state of its own: it follows what it is told.
 
     ``leaving`` are the queues whose callers do not wait for nobody.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        numbers: dict[tuple[frozenset[tuple[str, int]], frozenset[str]], int] = {}
-        kinds: list[AgentSettings] = []
-        self._kind: dict[str, int] = {}
-        for agent in plan.agents.values():
-            kind = frozenset(agent.skills.items()), agent.clients
-            if kind not in numbers:
-                numbers[kind] = len(kinds)
-                kinds.append(agent)
-            self._kind[agent.id] = numbers[kind]
-        self._able: dict[str, int] = dict(_able(plan.queues.values(), kinds))
-        self._states: dict[str, tuple[bool, bool]] = {}
-        self._at_work = _Present(len(kinds))
-        self._ready = _Present(len(kinds))
+    def __init__(self, plan: Plan, roster: Iterable[AgentSettings]) -> None:
         self._queues = plan.queues
         self.leaving = tuple(queue.id for queue in plan.queues.values() if queue.leave_empty)
+        self._numbers: dict[Kind, int] = {}
+        self._examples: list[AgentSettings] = []
+        self._kind: dict[str, int] = {}
+        self._states: dict[str, State] = {}
+        self._at_work = _Present()
+        self._ready = _Present()
+        for agent in roster:
+            self._kind[agent.id] = self._number(agent)
+        self._work_out()
+
+    def change_agent(self, agent: AgentSettings) -> bool:
+        """Let an agent, new or known, be of another kind from now on; whether it may make a difference to a queue."""
+        state = self._states.pop(agent.id, ABSENT)
+        changed = self._change(agent.id, state, ABSENT)
+        known = len(self._examples)
+        self._kind[agent.id] = self._number(agent)
+        if len(self._examples) > known:
+            self._work_out()
+        return self._change(agent.id, ABSENT, state) or changed
 
     def follow(self, agent: Agent) -> bool:
         """Take in an agent's state; whether it may make a difference to a queue."""
-        kind = self._kind.get(agent.id)
-        if kind is None:
+        if agent.id not in self._kind:
             return False
         present = at_work(agent)
-        state = present, present and agent.intent is Intent.READY
-        before = self._states.get(agent.id, (False, False))
-        if state == before:
-            return False
-        self._states[agent.id] = state
-        changed = state[0] is not before[0] and self._at_work.change(kind, 1 if state[0] else -1)
-        return (state[1] is not before[1] and self._ready.change(kind, 1 if state[1] else -1)) or changed
+        return self._change(agent.id, self._states.get(agent.id, ABSENT), (present, present and is_ready(agent)))
 
     def absence(self, queue: str) -> Absence | None:
         """Why nobody is there for a queue; None when somebody is, and for one that is not configured."""
@@ -103,35 +117,47 @@ class Presence:
         absence = self.absence(queue)
         return absence if absence is not None and counts(absence, reasons) else None
 
+    def _number(self, agent: AgentSettings) -> int:
+        kind = frozenset(agent.skills.items()), agent.clients, agent.queues
+        if kind not in self._numbers:
+            self._numbers[kind] = len(self._examples)
+            # Named by its number: whoever was its example may be of another kind by now, and be that one's too.
+            self._examples.append(replace(agent, id=str(len(self._examples))))
+        return self._numbers[kind]
+
+    def _work_out(self) -> None:
+        """Who may serve which queue, at once or when its steps have relaxed what it requires."""
+        roster = Roster(self._examples)
+        self._able: dict[str, int] = {}
+        for queue in self._queues.values():
+            asked: list[Needs] = [
+                queue.requirements,
+                *(() if step.needs is None else (step.needs,) for step in queue.steps),
+            ]
+            able = (roster.able(queue.client, queue.id, needs) for needs in asked)
+            self._able[queue.id] = reduce(int.__or__, able)
+
+    def _change(self, agent_id: str, before: State, after: State) -> bool:
+        if before == after:
+            return False
+        self._states[agent_id] = after
+        kind = self._kind[agent_id]
+        changed = self._at_work.change(kind, after[0] - before[0])
+        return self._ready.change(kind, after[1] - before[1]) or changed
+
 
 class _Present:
     """How many of each kind are there; ``kinds`` has a bit for each of whom somebody is."""
 
-    def __init__(self, kinds: int) -> None:
+    def __init__(self) -> None:
         self.kinds = 0
-        self._counts = [0] * kinds
+        self._counts: dict[int, int] = {}
 
     def change(self, kind: int, by: int) -> bool:
-        """One more or less; whether there was nobody before, or is nobody now."""
-        before = self._counts[kind]
+        """So many more or less; whether there was nobody before, or is nobody now."""
+        before = self._counts.get(kind, 0)
         after = self._counts[kind] = before + by
-        if before and after:
+        if bool(before) is bool(after):
             return False
         self.kinds ^= 1 << kind
         return True
-
-
-def _able(queues: Iterable[QueueSettings], kinds: list[AgentSettings]) -> Iterator[tuple[str, int]]:
-    """For each queue the kinds that may serve it, as ``acd.matching`` has it: put together from who has what."""
-    clients: dict[str, int] = {}
-    levels: dict[Requirement, int] = {}
-    for number, kind in enumerate(kinds):
-        for client in kind.clients:
-            clients[client] = clients.get(client, 0) | 1 << number
-        for skill, level in kind.skills.items():
-            for enough in range(1, level + 1):
-                need = Requirement(skill, enough)
-                levels[need] = levels.get(need, 0) | 1 << number
-    for queue in queues:
-        asked = (levels.get(need, 0) for need in queue.requirements)
-        yield queue.id, reduce(int.__and__, asked, clients.get(queue.client, 0))

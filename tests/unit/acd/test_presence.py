@@ -9,8 +9,10 @@ import pytest
 
 from callcenter.acd.agents import Agent
 from callcenter.acd.events import Join, Ticket, TicketExpired, TicketRefused
+from callcenter.acd.matching import score
 from callcenter.acd.presence import Absence, Presence, at_work, counts
-from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Requirement
+from callcenter.acd.requirements import AnyOf, Need, Requirement
+from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, RoutingStep
 from callcenter.model.states import Device, Intent, VisitOutcome, Work
 from tests.unit.acd.floor import AMY, BOB, SALES, Floor, check_refold, may_take, plan
 
@@ -19,13 +21,13 @@ CLIENTS = ("acme", "beta")
 ALL = frozenset(Absence)
 
 
-def counted(settings: Plan, agents: dict[str, Agent], queue: QueueSettings) -> Absence | None:
+def counted(roster: dict[str, AgentSettings], agents: dict[str, Agent], queue: QueueSettings) -> Absence | None:
     """The absence by going through all agents."""
+    asked = [queue.requirements, *((step.needs,) if step.needs is not None else () for step in queue.steps)]
     able = [
         agents[each.id]
-        for each in settings.agents.values()
-        if queue.client in each.clients
-        and all(each.skills.get(need.skill, 0) >= need.minimum for need in queue.requirements)
+        for each in roster.values()
+        if any(score(each, queue.client, queue.id, needs) is not None for needs in asked)
     ]
     if not able:
         return Absence.NOBODY_HAS_THE_SKILL
@@ -35,39 +37,46 @@ def counted(settings: Plan, agents: dict[str, Agent], queue: QueueSettings) -> A
     return None if any(agent.intent is Intent.READY for agent in there) else Absence.NOBODY_READY
 
 
+def random_agent(random: Random, number: int) -> AgentSettings:
+    return AgentSettings(
+        f"agent-{number}",
+        "",
+        {skill: random.randint(1, 5) for skill in SKILLS if random.random() < 0.5},
+        frozenset(client for client in CLIENTS if random.random() < 0.6),
+        queues=random.choice([None, None, frozenset({"queue-1", "queue-2"})]),
+    )
+
+
 def random_plan(random: Random) -> Plan:
-    agents = [
-        AgentSettings(
-            f"agent-{number}",
-            "",
-            {skill: random.randint(1, 5) for skill in SKILLS if random.random() < 0.5},
-            frozenset(client for client in CLIENTS if random.random() < 0.6),
-        )
-        for number in range(random.randint(0, 12))
-    ]
+    def need() -> Need:
+        lone = Requirement(random.choice(SKILLS), random.randint(1, 5))
+        return lone if random.random() < 0.7 else AnyOf((lone, need()))
+
     queues = [
         QueueSettings(
             f"queue-{number}",
             random.choice(CLIENTS),
-            tuple(Requirement(skill, random.randint(1, 5)) for skill in SKILLS if random.random() < 0.4),
+            tuple(need() for _ in range(random.randint(0, 2))),
+            steps=(RoutingStep(30.0, random.choice([None, need()])),) if random.random() < 0.3 else (),
         )
         for number in range(6)
     ]
-    return plan(*queues, *agents)
+    return plan(*queues, *(random_agent(random, number) for number in range(random.randint(0, 12))))
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_it_agrees_with_counting_everybody_anew(seed: int) -> None:
-    """Whatever agents there are, and however they come, go, choose and work."""
+    """Whatever agents there are, and however they come, go, choose, work, and are given other skills."""
     random = Random(seed)
     settings = random_plan(random)
-    presence = Presence(settings)
+    presence = Presence(settings, settings.agents.values())
     agents = {name: Agent(name) for name in settings.agents}
+    roster = dict(settings.agents)
     seen = set()
     for _ in range(200):
         for queue in settings.queues.values():
             absence = presence.absence(queue.id)
-            assert absence is counted(settings, agents, queue), (queue, agents)
+            assert absence is counted(roster, agents, queue), (queue, agents)
             seen.add(absence)
         if agents:
             agent = random.choice(list(agents.values()))
@@ -75,6 +84,11 @@ def test_it_agrees_with_counting_everybody_anew(seed: int) -> None:
             agent.device = random.choice(list(Device))
             agent.work = random.choice([Work.IDLE, Work.IDLE, Work.TALKING, Work.WRAP_UP])
             presence.follow(agent)
+            if random.random() < 0.1:
+                changed = random_agent(random, random.randrange(13))
+                agents.setdefault(changed.id, Agent(changed.id))
+                roster[changed.id] = changed
+                presence.change_agent(changed)
     assert seen
 
 
@@ -110,7 +124,7 @@ def test_ten_thousand_agents_and_a_thousand_queues_are_cheap_to_follow() -> None
         QueueSettings(f"queue-{number}", random.choice(CLIENTS), (Requirement(random.choice(skills), 3),))
         for number in range(1_000)
     ]
-    presence = Presence(plan(*queues, *agents))
+    presence = Presence(plan(*queues), agents)
     state = Agent("agent-0")
     began = perf_counter()
     for number in range(10_000):
