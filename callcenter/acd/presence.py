@@ -71,18 +71,21 @@ class Presence:
         self._examples: list[AgentSettings] = []
         self._kind: dict[str, int] = {}
         self._states: dict[str, State] = {}
+        self._everybody = _Present()
         self._at_work = _Present()
         self._ready = _Present()
         for agent in roster:
-            self._kind[agent.id] = self._number(agent)
+            self._hire(agent)
         self._work_out()
 
     def change_agent(self, agent: AgentSettings) -> bool:
         """Let an agent, new or known, be of another kind from now on; whether it may make a difference to a queue."""
         state = self._states.pop(agent.id, ABSENT)
         changed = self._change(agent.id, state, ABSENT)
+        if agent.id in self._kind:
+            changed = self._everybody.change(self._kind[agent.id], -1) or changed
         known = len(self._examples)
-        self._kind[agent.id] = self._number(agent)
+        changed = self._hire(agent) or changed
         if len(self._examples) > known:
             self._work_out()
         return self._change(agent.id, ABSENT, state) or changed
@@ -101,7 +104,7 @@ class Presence:
             return None
         if able & self._at_work.kinds:
             return Absence.NOBODY_READY
-        return Absence.NOBODY_SIGNED_IN if able else Absence.NOBODY_HAS_THE_SKILL
+        return Absence.NOBODY_SIGNED_IN if able & self._everybody.kinds else Absence.NOBODY_HAS_THE_SKILL
 
     def refuses(self, queue: str) -> Absence | None:
         """Why a caller may not join a queue, by who is there; None when they may."""
@@ -116,6 +119,10 @@ class Presence:
     def _matters(self, queue: str, reasons: frozenset[str]) -> Absence | None:
         absence = self.absence(queue)
         return absence if absence is not None and counts(absence, reasons) else None
+
+    def _hire(self, agent: AgentSettings) -> bool:
+        number = self._kind[agent.id] = self._number(agent)
+        return self._everybody.change(number, 1)
 
     def _number(self, agent: AgentSettings) -> int:
         kind = frozenset(agent.skills.items()), agent.clients, agent.queues
