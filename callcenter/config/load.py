@@ -27,10 +27,11 @@ from callcenter.calls import settings as calls
 from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.config import calendar, schema
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
-from callcenter.config.lint import Things, language_of, lint
+from callcenter.config.lint import language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
 from callcenter.config.settings import OwnHashes, Settings, Sounds, SwitchSettings
 from callcenter.config.source import override, read_folder
+from callcenter.config.things import Things
 from callcenter.config.tree import Entry, Node
 from callcenter.config.wording import positions_asked, spelled_out
 from callcenter.media.plane import Clip

@@ -59,6 +59,9 @@ TOLD: dict[Any, Told] = {}
 ALSO: dict[type[BaseModel], Told] = {}
 """The same of a whole model, whose validators read short forms of it."""
 
+KINDS: dict[Any, str] = {}
+"""Of the validators of names: what kind of thing is named there. ``config.references`` finds the names by it."""
+
 ValidatorT = TypeVar("ValidatorT", bound=Callable[..., Any])
 
 
@@ -180,6 +183,7 @@ def _known(kind: str, *, prefix: str = "", besides: str = "") -> AfterValidator:
             )
         return value
 
+    KINDS[check] = kind
     return AfterValidator(check)
 
 
@@ -423,13 +427,18 @@ Slug = Annotated[str, AfterValidator(_check_slug)]
 AgentSlug = Annotated[Slug, AfterValidator(_check_agent)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(lambda value: _network(str(value)))]
 Level = Annotated[int, Field(ge=1, le=5)]
-Skill = Annotated[str, _form(r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a skill", "write lower case, as in `english`")]
+_SKILL = _form(r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a skill", "write lower case, as in `english`")
+KINDS[_SKILL.func] = "skill"
+Skill = Annotated[str, _SKILL]
 
 
 def _not_too_many(value: Any) -> Any:
     if isinstance(value, dict) and len(value) > 50:
         raise mistake(Code.FORM, f"there are {len(value)}", "write at most 50")
     return value
+
+
+tell(_not_too_many, lambda inner: {**inner, "maxProperties": 50})
 
 
 def _combined(value: dict[str, Any]) -> dict[str, Any]:
