@@ -110,6 +110,8 @@ class Acd:
         self._joined = 0
         self._generation = 0
         self._lines: dict[str, list[Place]] = {}
+        # How many of a line are callbacks: nobody holds a phone there, and a full queue is full of callers.
+        self._callbacks: dict[str, int] = {}
         # Who dialled each own call; who is asked for by name, by which visits; and of these whose state has changed.
         self._dialled: dict[str, str] = {}
         self._asked_for: dict[str, dict[str, None]] = {}
@@ -193,6 +195,7 @@ class Acd:
                 position=number,
                 agent=self._engagements[visit.offer].agent.id if visit.offer else "",
                 only=visit.agent,
+                callback=visit.callback,
             )
             for number, visit in enumerate(visits, start=1)
         )
@@ -323,6 +326,7 @@ class Acd:
             needs=text(asked) if len(plain(asked)) < len(asked) else "",
             first_joined_ms=min(kept_place, self._now),
             agent=ticket.agent,
+            callback=ticket.callback,
         )
         self._tell(queued, ticket.call_id)
         if refusal:
@@ -333,10 +337,12 @@ class Acd:
         """Why a caller may not join, in a word; empty when they may."""
         if ticket.agent:
             refusal = self._absence(ticket.agent, ticket.client)
+        elif ticket.callback:
+            return ""
         else:
             refusal = "closed" if ticket.closed else str(self._presence.refuses(queue.id) or "")
-        full = len(self._lines.get(queue.id, ())) >= queue.max_waiting
-        return refusal or ("full" if full else "")
+        callers = len(self._lines.get(queue.id, ())) - self._callbacks.get(queue.id, 0)
+        return refusal or ("full" if callers >= queue.max_waiting and not ticket.callback else "")
 
     def _absence(self, agent_id: str, client: str) -> str:
         """Why a caller who asks for one agent need not wait for him, in a word; empty when he can come."""
@@ -771,11 +777,14 @@ class Acd:
             first_joined=body.first_joined_ms,
             number=self._joined,
             agent=body.agent,
+            callback=body.callback,
         )
         self._visits[visit.id] = visit
         if visit.agent:
             self._asked_for.setdefault(visit.agent, {})[visit.id] = None
         insort(self._lines.setdefault(visit.queue, []), visit.place)
+        if visit.callback:
+            self._callbacks[visit.queue] = self._callbacks.get(visit.queue, 0) + 1
         self._follow_visit(visit)
 
     def _take_offer(self, body: OfferMade, ms: int) -> None:
@@ -831,6 +840,8 @@ class Acd:
         self._agenda.set(Due.VISIT, visit.id, None)
         line = self._lines[visit.queue]
         drop(line, visit.place)
+        if visit.callback:
+            self._callbacks[visit.queue] -= 1
         if not line:
             del self._lines[visit.queue]
         if visit.agent:
@@ -880,6 +891,8 @@ class Acd:
             patience = None
         elif queue is None:
             patience = visit.joined  # the queue is gone from the configuration: the caller goes on at once
+        elif visit.callback:
+            patience = None  # nobody holds a phone to their ear
         else:
             limit = None if queue.max_wait is None else visit.joined + round(queue.max_wait * 1000)
             given_up = self._given_up_at(visit, queue)

@@ -23,8 +23,12 @@ class Ticket:
     an earlier visit. With ``agent`` the visit is for this one agent: nobody else is a candidate, and what the queue
     requires does not count; an empty ``queue`` says that none brought it. It waits while he is at work, and ends when
     he does not take it. For ``prefer_for`` seconds since joining the agent ``prefer`` is the only candidate, while he
-    can come; afterwards he is the first among equals. ``closed``: it is outside
-    the queue's hours, which the ACD does not know, and the caller is refused.
+    can come; afterwards he is the first among equals.
+
+    ``callback`` is the id of a callback: nobody is on the phone, who might be too many for the queue or have waited too
+    long; in all else it stands in line as a caller does.
+
+    ``closed``: it is outside the queue's hours, which the ACD does not know, and the caller is refused.
     """
 
     id: str
@@ -37,6 +41,7 @@ class Ticket:
     agent: str = ""
     prefer: str = ""
     prefer_for: float = 0.0
+    callback: str = ""
     closed: bool = False
 
 

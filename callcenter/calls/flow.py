@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from callcenter.calls.call import Call
+from callcenter.calls.callback import offer_callback
 from callcenter.calls.dialled import Colleague, Line, Outside
 from callcenter.calls.overflow import ToFlow, ToNumber, ToOtherQueue, overflow_of
 from callcenter.calls.putting_through import overflow_outside, put_through, take_over_outside
 from callcenter.calls.queueing import FlowedOut, HandedOver, take_over, wait_in_queue
 from callcenter.calls.settings import (
+    AskCallback,
     AskHours,
     Branch,
     ChooseLanguage,
@@ -122,6 +124,8 @@ async def run_step(call: Call, step: Step) -> Outcome:
                     return await flowed_out(call, step, end)
                 case HandedOver(step=step):
                     return await follow(call, step)
+        case AskCallback():
+            return await offer_callback(call, step) or not_called_back(call, step)
         case Hangup():
             if step.prompt is not None:
                 await call.caller.sound.say(call.prompt(step.prompt), barge_in=False)
@@ -198,6 +202,33 @@ def after_collect(step: Collect, collected: Collected) -> Outcome:
             return GoAway((Hangup(step.goodbye),), f"nothing entered at {step.id}")
         case _:
             assert_never(collected)
+
+
+def not_called_back(call: Call, step: AskCallback) -> Outcome:
+    """What follows when a caller is not called back after all: without steps for it they wait on, as before."""
+    if step.otherwise is not None:
+        return GoOn(step.otherwise)
+    by = call.waits_by if call.waits_by is not None and call.waits_by.queue == step.queue else ToQueue(step.queue)
+    return GoAway((replace(by, keep_place=True),))
+
+
+async def go_on(call: Call, step: ToQueue, end: Ending | FlowedOut | HandedOver) -> Ending:
+    """Go on behind a talk that no step of a flow has led to, as if ``step`` had."""
+    outcome: Outcome
+    match end:
+        case Ending() as outcome:
+            pass
+        case FlowedOut():
+            outcome = await flowed_out(call, step, end)
+        case HandedOver(step=handed_over):
+            outcome = await follow(call, handed_over)
+    match outcome:
+        case Ending():
+            return outcome
+        case GoOn(steps=steps) | GoAway(steps=steps):
+            return await run_steps(call, steps)
+        case None:
+            return Ending(Side.SYSTEM, EndCause.FLOW_ENDED)
 
 
 async def flowed_out(call: Call, step: ToQueue, end: FlowedOut) -> Outcome:

@@ -16,7 +16,7 @@ from callcenter.calls.hours import Door, closes, look
 from callcenter.calls.party import Party
 from callcenter.calls.ringing import ring_agent
 from callcenter.calls.screen_pop import SentPop
-from callcenter.calls.settings import OnClose, ToQueue
+from callcenter.calls.settings import AskCallback, OnClose, ToQueue
 from callcenter.calls.transfer import Handover
 from callcenter.calls.waiting_room import WaitingRoom
 from callcenter.media.plane import Clip
@@ -62,8 +62,12 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
     An agent whose phone is lost in the talk does not cost the caller the call: they wait again, on their old place.
     """
     services = call.services
+    kept = services.callbacks.rings_in(call, step.queue)
     if call.line is None or not step.keep_place:
         call.line = Line(services.clock.monotonic())
+    if kept is not None:
+        call.line.first_joined = min(kept, call.line.first_joined)
+    call.waits_by = step
     while True:
         call.stage = f"waiting {step.queue}"
         ticket = Ticket(
@@ -76,6 +80,7 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
             agent=agent,
             closed=not agent and is_closed(call, step.queue),
         )
+        call.ticket = ticket
         with services.dispatcher.queued(ticket, call.how_left) as waiting:
             if call.handover is not None and call.handover.agent_id == agent:
                 call.handover.wants_back()
@@ -95,7 +100,8 @@ async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedO
 
     def pressed(key: str) -> None:
         call.add(DigitsEntered(step.queue, key, valid=True))
-        waiting.leave_by_key(key)
+        called_back = isinstance(next(iter(keys[key]), None), AskCallback)
+        waiting.leave_by_key(key, "callback" if called_back else "key")
 
     closing = None if one_alone else closing_time(call, step.queue)
     room = WaitingRoom(call, waiting.ticket.id, music, announce, keys, pressed)
