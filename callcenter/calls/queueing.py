@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
 from callcenter.acd.events import DeviceChanged, Ticket
 from callcenter.calls.asked import Asked, asked_of
@@ -12,17 +13,20 @@ from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
 from callcenter.calls.heard import watch_agent
+from callcenter.calls.hours import Door, closes, look
 from callcenter.calls.line import Line, visit_name
 from callcenter.calls.party import Party
 from callcenter.calls.ringing import ring_agent
 from callcenter.calls.screen_pop import SentPop
-from callcenter.calls.settings import AskCallback, ToQueue
+from callcenter.calls.settings import AskCallback, OnClose, ToQueue
 from callcenter.calls.transfer import Handover
 from callcenter.calls.waiting_room import WaitingRoom
 from callcenter.media.plane import Clip
 from callcenter.model.facts import DigitsEntered
 from callcenter.model.interaction import Ending
 from callcenter.model.states import Device, Direction, EndCause, OfferResult, Side, VisitOutcome
+
+UTC = ZoneInfo("UTC")
 
 # The priority of a caller who is put through to one agent: before all whom others can take too.
 FOR_ONE_ALONE = 100
@@ -84,6 +88,7 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
             number=call.visits,
             place_of=call.line.visit,
             origins=asked.origins,
+            closed=not agent and is_closed(call, step.queue),
         )
         call.line.visit = visit_name(call.id, call.visits)
         call.ticket = ticket
@@ -117,16 +122,23 @@ async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedO
         called_back = isinstance(next(iter(keys[key]), None), AskCallback)
         waiting.leave_by_key(key, "callback" if called_back else "key")
 
+    closing = None if one_alone else closing_time(call, step.queue)
     room = WaitingRoom(call, waiting.ticket.id, music, announce, keys, pressed)
     room.enter()
     try:
         while True:
             try:
-                async with asyncio.timeout(PATIENCE if one_alone else None):
+                async with asyncio.timeout(PATIENCE) if one_alone else asyncio.timeout_at(closing):
                     news = await waiting.next()
             except TimeoutError:
-                waiting.leave(VisitOutcome.FLOWED_OUT, "timeout")
-                return FlowedOut(reason="timeout")
+                if not one_alone and not is_closed(call, step.queue):
+                    closing = closing_time(call, step.queue)  # the clock on the wall was set back meanwhile
+                    continue
+                reason = "timeout" if one_alone else "closed"
+                waiting.leave(VisitOutcome.FLOWED_OUT, reason)
+                settings = call.services.dispatcher.acd.plan.queues.get(step.queue)
+                action = settings.action(reason) if settings is not None and not one_alone else ""
+                return FlowedOut(action, reason=reason)
             if isinstance(news, LeftByKey):
                 return FlowedOut(key=news.key)
             if not isinstance(news, OfferInHand):
@@ -138,6 +150,28 @@ async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedO
                 return end
     finally:
         room.leave()
+
+
+def is_closed(call: Call, queue: str) -> bool:
+    """Whether it is outside the opening hours of a queue."""
+    hours = call.settings.hours.get(call.settings.treatments[queue].hours)
+    return hours is not None and look(hours, zone_of(call), call.services.clock.now()).door is not Door.OPEN
+
+
+def closing_time(call: Call, queue: str) -> float | None:
+    """When, by the loop's clock, a queue closes for those who wait in it, too; None: they are served."""
+    treatment = call.settings.treatments[queue]
+    hours = call.settings.hours.get(treatment.hours)
+    if hours is None or treatment.on_close is OnClose.SERVE:
+        return None
+    now = call.services.clock.now()
+    end = closes(hours, zone_of(call), now)
+    return None if end is None else asyncio.get_running_loop().time() + (end - now).total_seconds()
+
+
+def zone_of(call: Call) -> ZoneInfo:
+    """The time zone of the company that was called."""
+    return call.client.zone or UTC
 
 
 async def take_offer(

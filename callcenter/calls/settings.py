@@ -421,11 +421,23 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnounceWait:
+    """The prompts that tell how long it may still take, which there are once for each range of ``acd.estimate``.
+
+    ``under`` tells the end alone of a range that begins with nothing, ``between`` both ends of the others.
+    """
+
+    under: str
+    between: str
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """What a waiting caller is told, ``first`` seconds after joining and then ``every`` so many.
 
     ``position``: the prompt of the place in line, which there is once for each of 1 to ``most``; ``beyond`` is said in
-    its place to those further back. ``prompts`` are said in turn when there is no news of the place.
+    its place to those further back. ``prompts`` are said in turn when there is no news of the place. ``wait``: how
+    long it may still take is told too, when it is known well enough.
     """
 
     position: str | None = None
@@ -434,20 +446,40 @@ class Announce:
     most: int = 10
     beyond: str | None = None
     prompts: tuple[str, ...] = ()
+    wait: AnnounceWait | None = None
 
     @property
     def silent(self) -> bool:
         """Whether nothing is ever said."""
-        return self.position is None and not self.prompts
+        return self.position is None and not self.prompts and self.wait is None
+
+
+class OnClose(StrEnum):
+    """What becomes of those who wait when a queue's hours end: they are served, or leave as who comes then."""
+
+    SERVE = "serve"
+    LEAVE = "leave"
+
+
+PLACEHOLDERS = ("client", "queue", "intent", "language")
+"""What a whisper may name: the company, the queue, what the caller wants, and the language they are served in."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueTreatment:
-    """What a caller hears in a queue, and from an agent who holds: ``music`` is the id of a piece."""
+    """How a caller fares in a queue. ``music`` is the id of a piece, heard from an agent who holds, too.
+
+    ``hours`` names the opening hours outside of which nobody may join; empty: always open. ``whisper`` is what an agent
+    hears before the caller, by the agent's language: the ids of prompts, and ``{intent}`` or ``{language}`` where what
+    is said is the caller's; nothing: both talk at once.
+    """
 
     queue: str
     music: str
     announce: Announce | None = None
+    hours: str = ""
+    on_close: OnClose = OnClose.SERVE
+    whisper: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -466,6 +498,10 @@ class Prompts:
     def position(self, id: str, language: str, position: int) -> tuple[Clip, ...]:
         """The clips of a prompt with ``{position}`` in it, for one position. Raises KeyError."""
         return self.texts[position_of(id, position), language]
+
+    def wait(self, id: str, language: str, low: int, high: int) -> tuple[Clip, ...]:
+        """The clips of a prompt with ``{low}`` and ``{high}`` in it, for one range of minutes. Raises KeyError."""
+        return self.texts[wait_of(id, low, high), language]
 
     def digits(self, id: str, language: str, digits: str) -> tuple[Clip, ...]:
         """The clips of a prompt with ``{digit}`` in it, for one digit after the other. Raises KeyError."""
@@ -606,6 +642,11 @@ def all_steps(steps: Iterable[Step]) -> Iterator[Step]:
 def position_of(id: str, position: int) -> str:
     """Under which id a prompt stands for one position, or digit; no prompt of the configuration may be named so."""
     return f"{id}/{position}"
+
+
+def wait_of(id: str, low: int, high: int) -> str:
+    """Under which id a prompt stands for one range of minutes."""
+    return f"{id}/{low}-{high}"
 
 
 def _base(language: str) -> str:
