@@ -116,12 +116,14 @@ class UserAgent:
         cseq: int = 1,
         or_else: bytes | None = None,
         max_forwards: int = MAX_FORWARDS,
+        user: str = "",
     ) -> Leg:
         """Call ``target`` over ``flow``: the INVITE goes out before this returns. Await ``leg.outcome()``.
 
         Without ``sdp`` the peer makes the offer: see ``Leg.peer_offer``. ``or_else`` is offered to a peer that accepts
         no such description as ``sdp`` (488). ``call_id`` and ``cseq`` repeat a call that was challenged.
-        ``max_forwards``: what is left of those of the caller who is put through.
+        ``max_forwards``: what is left of those of the caller who is put through. ``user``: whose phone it is, who may
+        have another of theirs take its place (``Leg.replaces``).
         """
         headers, call_id = tuple(headers), call_id or self._endpoint.new_call_id()
         if self.on_dial is not None:
@@ -140,6 +142,7 @@ class UserAgent:
                 call_id=call_id,
                 cseq=cseq,
                 max_forwards=max_forwards,
+                user=user,
             )
 
         session, effects = invite(sdp, call_id, cseq)
@@ -363,13 +366,15 @@ class UserAgent:
         )
         leg.asserted_number, leg.withheld = caller.asserted, caller.withheld
         leg.diverted = diversions_of(request.headers)
-        leg.replaces = replaced
         if self.gate is not None and not event.trunk:
             leg.trusted = self.gate.guard.trusts(event.flow)
             leg.stranger = self.gate.guard.stranger(event.flow) != ""
         self.legs[session] = leg
         try:
-            self._on_invite(leg)
+            if replaced is not None:
+                replaced.take_replacement(leg)
+            else:
+                self._on_invite(leg)
         except Exception:
             leg.hangup(status=500)
             raise

@@ -252,12 +252,13 @@ class Endpoint:
         call_id: str | None = None,
         cseq: int = 1,
         max_forwards: int = MAX_FORWARDS,
+        user: str = "",
     ) -> tuple[str, list[Effect]]:
         """Call ``target`` by ``flow``; returns the session. Without ``sdp`` the peer makes the offer: see acknowledge.
 
         ``routes`` are Route values (an outbound proxy, the Path of a registration). ``call_id`` and ``cseq`` repeat a
         call that was challenged. Where a call is passed on, ``max_forwards`` is what is left of its own. How many calls
-        we make is for the caller to bound.
+        we make is for the caller to bound. ``user`` is whose phone it is, who alone may have another take its place.
         """
         core = self._core
         tag = core.tag()
@@ -270,7 +271,7 @@ class Endpoint:
             request.headers.add(name, value)
         if sdp:
             request.headers.add("Content-Type", SDP)
-        core.sessions[tag] = Session.outgoing(core, tag, request, target, contact, flow, now)
+        core.sessions[tag] = Session.outgoing(core, tag, request, target, contact, flow, now, user)
         return tag, core.flush()
 
     def acknowledge(self, session: str, sdp: bytes, now: float) -> list[Effect]:
@@ -614,7 +615,7 @@ class Endpoint:
                 core.refuse(request, flow, admitted.status, admitted.headers)
                 return
             user, trunk = ("", admitted.trunk) if isinstance(admitted, FromTrunk) else (admitted, "")
-            replaced = self._replaced(request, flow)
+            replaced = self._replaced(request, flow, user)
             if replaced is None:
                 return
             if core.refuses_interval(request, flow):
@@ -627,7 +628,7 @@ class Endpoint:
             tag = core.tag()
             server = core.accept_invite(request, flow, None, now)
             contact = core.contact(flow, request.uri.user, _scheme_of_contact(request, peer))
-            session = Session.incoming(core, tag, server, contact, flow, now)
+            session = Session.incoming(core, tag, server, contact, flow, now, user)
             server.user, server.tag = session, tag
             core.sessions[tag] = session
             if stranger and not user:
@@ -636,14 +637,17 @@ class Endpoint:
                 core.strangers.began(tag, source, server)
             core.emit(InviteReceived(tag, request, flow, sdp_of(request), user, replaced, trunk))
 
-    def _replaced(self, request: Request, flow: Flow) -> str | None:
-        """RFC 3891 3: the session that an INVITE is to replace, empty without one; None: it was refused."""
+    def _replaced(self, request: Request, flow: Flow, user: str) -> str | None:
+        """RFC 3891 3: the session that an INVITE is to replace, empty without one; None: it was refused.
+
+        Only who is in a call themselves may have it at another phone. To all others it is as if there were none.
+        """
         replaces = replaces_of(request.headers)
         if replaces is None:
             return ""
         core = self._core
         session = core.dialogs.get(replaces.key)
-        if session is None or session.state is SessionState.INCOMING:
+        if session is None or not user or session.user != user or session.state is SessionState.INCOMING:
             # Of early dialogs only those that we began can be replaced.
             core.refuse(request, flow, 481)
         elif session.over:

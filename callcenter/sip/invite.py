@@ -66,10 +66,13 @@ class Session:
         "queued",
         "server",
         "state",
+        "user",
     )
 
-    def __init__(self, core: Core, session_id: str, state: SessionState, contact: str) -> None:
+    def __init__(self, core: Core, session_id: str, state: SessionState, contact: str, user: str = "") -> None:
         self.id = session_id
+        # Whose phone it is, as they proved or as we know; empty: nobody's of ours.
+        self.user = user
         self.state = state
         self.queued: float | None = None
         # By which connections the peer was heard: the endpoint's book-keeping.
@@ -98,10 +101,12 @@ class Session:
         self._parting: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def incoming(cls, core: Core, tag: str, transaction: ServerInvite, contact: str, flow: Flow, now: float) -> Session:
-        """The session of a peer's INVITE, which came by ``flow`` and has a Contact."""
+    def incoming(
+        cls, core: Core, tag: str, transaction: ServerInvite, contact: str, flow: Flow, now: float, user: str = ""
+    ) -> Session:
+        """The session of a peer's INVITE, which came by ``flow`` and has a Contact; ``user`` is who it proved to be."""
         request = transaction.request
-        session = cls(core, tag, SessionState.INCOMING, contact)
+        session = cls(core, tag, SessionState.INCOMING, contact, user)
         session.server = transaction
         session._progress = Progress(core, session)
         dialog = session.dialog = Dialog.of_request(request, tag, flow, contact)
@@ -115,10 +120,10 @@ class Session:
 
     @classmethod
     def outgoing(
-        cls, core: Core, tag: str, request: Request, target: Uri, contact: str, flow: Flow, now: float
+        cls, core: Core, tag: str, request: Request, target: Uri, contact: str, flow: Flow, now: float, user: str = ""
     ) -> Session:
         """The session of our INVITE, which is sent here. ``target`` is whom it is for, whatever the Request-URI."""
-        session = cls(core, tag, SessionState.CALLING, contact)
+        session = cls(core, tag, SessionState.CALLING, contact, user)
         session._branches = Branches(core, session, target)
         session.local_sdp = request.body or None
         session.client = core.send_invite(request, flow, session, now)

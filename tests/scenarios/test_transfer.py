@@ -372,7 +372,7 @@ async def test_agent_takes_nobodys_place_in_a_call_of_others(world: World) -> No
 
 @story()
 async def test_stranger_takes_nobodys_place(world: World) -> None:
-    """INVITE with Replaces of a talk: challenged first, and refused whoever it is (RFC 3891 4)."""
+    """INVITE with Replaces of a talk: challenged first, and to all but whose talk it is as if there were none."""
     _, caller, amy, (bob,) = await talking(world, "bob")
     assert amy.call is not None
     dialog = amy.endpoint.dialog_state(amy.call.leg.id)
@@ -384,7 +384,7 @@ async def test_stranger_takes_nobodys_place(world: World) -> None:
     assert call.over
     # An agent who proves who they are takes it neither.
     call = await bob.dial_beside("1000", headers=(replaces,))
-    assert call.leg.ended.result().status == 403
+    assert call.leg.ended.result().status == 481
     assert world.hear_each_other(caller, amy)
     await caller.hangs_up()
 
