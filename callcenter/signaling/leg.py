@@ -27,6 +27,7 @@ from callcenter.sip.message import MAX_FORWARDS
 
 if TYPE_CHECKING:
     from callcenter.signaling.referral import Referral
+    from callcenter.sip.digest_client import DigestClient
     from callcenter.sip.diversion import Diverted
     from callcenter.sip.endpoint import Endpoint
     from callcenter.sip.flow import Flow
@@ -271,6 +272,10 @@ class Leg:
         self._local_sdp = sdp
         self._driver.run(self._endpoint.reinvite(self.id, sdp, self._driver.now()))
         return await changing.future
+
+    def prove_by(self, login: DigestClient) -> None:
+        """Answer the peer's challenges in this session with this login, where the peer called us."""
+        self._endpoint.prove_by(self.id, login)
 
     def ask(self) -> None:
         """Ask the peer whether it is still there. Never waits: the leg ends when no answer comes, else nothing does."""

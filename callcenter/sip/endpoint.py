@@ -28,6 +28,7 @@ from callcenter.sip.transaction_server import ServerInvite, ServerRequest, serve
 if TYPE_CHECKING:
     from random import Random
 
+    from callcenter.sip.digest_client import DigestClient
     from callcenter.sip.headers import NameAddr
     from callcenter.sip.message import Message
     from callcenter.sip.metrics import Metrics
@@ -253,26 +254,37 @@ class Endpoint:
         cseq: int = 1,
         max_forwards: int = MAX_FORWARDS,
         user: str = "",
+        login: DigestClient | None = None,
+        tag: str | None = None,
     ) -> tuple[str, list[Effect]]:
         """Call ``target`` by ``flow``; returns the session. Without ``sdp`` the peer makes the offer: see acknowledge.
 
-        ``routes`` are Route values (an outbound proxy, the Path of a registration). ``call_id`` and ``cseq`` repeat a
-        call that was challenged. Where a call is passed on, ``max_forwards`` is what is left of its own. How many calls
-        we make is for the caller to bound. ``user`` is whose phone it is, who alone may have another take its place.
+        ``routes`` are Route values (an outbound proxy, the Path of a registration). ``call_id``, ``cseq`` and ``tag``
+        repeat a call that was refused, whose session is the new one's too (8.1.3.5). Where a call is passed on,
+        ``max_forwards`` is what is left of its own. How many calls we make is for the caller to bound. ``user`` is
+        whose phone it is, who alone may have another take its place. ``login`` answers the peer's challenges, to this
+        INVITE and to all that follows in the session.
         """
         core = self._core
-        tag = core.tag()
+        tag = tag or core.tag()
+        assert tag not in core.sessions, "that call is not over"
         request = self._new_request(
             "INVITE", target, flow, from_.with_tag(tag), to, routes, call_id, cseq, sdp or b"", max_forwards
         )
         contact = core.contact(flow, from_.uri.user, "sips" if target.scheme == "sips" else "sip")
         timer = () if core.session_timer is None else offer_headers(core.session_timer, 0, None)
-        for name, value in (*core.session_headers(contact), *timer, *headers):
+        proved = () if login is None else login.headers("INVITE", str(request.uri))
+        for name, value in (*core.session_headers(contact), *timer, *headers, *proved):
             request.headers.add(name, value)
         if sdp:
             request.headers.add("Content-Type", SDP)
-        core.sessions[tag] = Session.outgoing(core, tag, request, target, contact, flow, now, user)
+        core.sessions[tag] = Session.outgoing(core, tag, request, target, contact, flow, now, user, login)
         return tag, core.flush()
+
+    def prove_by(self, session: str, login: DigestClient) -> None:
+        """Answer the peer's challenges to what we send within this session, that it began."""
+        if (found := self._core.sessions.get(session)) is not None:
+            found.login = login
 
     def acknowledge(self, session: str, sdp: bytes, now: float) -> list[Effect]:
         """Answer the peer's offer in a PRACK or ACK, after an INVITE without one Progressed or was Answered with it."""
