@@ -67,7 +67,7 @@ class DigestClient:
             del self._asked[name]
             return False
         self._answered.add(name)
-        self._asked[name] = (challenges, 0)
+        self._note(name, challenges)
         return bool(challenges)
 
     def again(self, request: Request, response: Response) -> list[tuple[str, str]]:
@@ -82,13 +82,23 @@ class DigestClient:
         if name in request.headers and not any(_stale(each) for each in challenges):
             self._asked.pop(name, None)
             return []
-        self._asked[name] = (challenges, 0)
+        self._note(name, challenges)
         found = self.headers(request.method, str(request.uri))
         # Other realms alone are no answer to this one.
         return found if any(header == name for header, _ in found) else []
 
+    def _note(self, name: str, challenges: tuple[str, ...]) -> None:
+        # A server may ask for the same nonce again and again: its count goes on, for it takes each but once.
+        before, used = self._asked.get(name, ((), 0))
+        same = [_nonce(each) for each in before] == [_nonce(each) for each in challenges]
+        self._asked[name] = (challenges, used if same else 0)
+
     def __repr__(self) -> str:
         return f"<DigestClient {self._user}>"
+
+
+def _nonce(challenge: str) -> str:
+    return (parse_directives(challenge) or {}).get("nonce", "")
 
 
 def _stale(challenge: str) -> bool:
