@@ -6,7 +6,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from callcenter.acd.settings import Requirement
+from callcenter.acd.requirements import Needs
 
 # A place in line, which sorts: the higher priority first, then who joined first (ms), then in the order of joining; the
 # last is the visit's id. The number makes places unique, so that ids are never compared.
@@ -18,14 +18,14 @@ class Visit:
     """A caller's visit to a queue, until it is answered or ends otherwise. Times are milliseconds.
 
     ``offer`` is the one that is out, or empty while the caller waits for one; ``tries`` counts them. ``agent`` is the
-    only one whom the visit is for, or empty.
+    only one whom the visit is for, or empty. ``callback`` is the callback that stands here in line, or empty.
     """
 
     id: str
     call_id: str
     queue: str
     client: str
-    asked: tuple[Requirement, ...]
+    asked: Needs
     priority: int
     joined: int
     first_joined: int
@@ -33,6 +33,7 @@ class Visit:
     offer: str = ""
     tries: int = 0
     agent: str = ""
+    callback: str = ""
 
     @property
     def place(self) -> Place:
@@ -48,20 +49,22 @@ class TicketView:
     """A visit as others may see it; times are seconds of the monotonic clock.
 
     ``position`` counts from 1; ``agent`` is whom the caller is being offered to, ``only`` the one agent whom the visit
-    is for; either may be empty.
+    is for, ``callback`` the callback that stands there; any may be empty.
     """
 
     id: str
     call_id: str
+    queue: str
     client: str
     priority: int
-    asked: tuple[Requirement, ...]
+    asked: Needs
     joined: float
     first_joined: float
     tries: int
     position: int
     agent: str
     only: str = ""
+    callback: str = ""
 
 
 # A line is a sorted list. Adding (bisect.insort) and dropping shift pointers in one block, which up to some 100,000 in
@@ -78,11 +81,3 @@ def drop(line: list[Place], place: Place) -> None:
 def position(line: list[Place], place: Place) -> int:
     """How many stand up to ``place``, itself included."""
     return bisect_left(line, place) + 1
-
-
-def merged(queue: tuple[Requirement, ...], ticket: tuple[Requirement, ...]) -> tuple[Requirement, ...]:
-    """What queue and ticket ask together: of two minimums for one skill the higher one, in the order of the skills."""
-    least: dict[str, int] = {}
-    for asked in (*queue, *ticket):
-        least[asked.skill] = max(asked.minimum, least.get(asked.skill, asked.minimum))
-    return tuple(Requirement(skill, least[skill]) for skill in sorted(least))

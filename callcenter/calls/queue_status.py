@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 
+from callcenter.acd.rosters import Roster
 from callcenter.acd.settings import Plan, QueueSettings
 from callcenter.model.facts import (
     AgentLegEnded,
@@ -32,6 +33,7 @@ TOLD_EVERY = 1.0
 class QueueStatus:
     """A queue at a moment.
 
+    ``callbacks``: those of the ``waiting`` who are called back at their turn, and hold no phone.
     ``longest_since``: since when (UTC) the caller who waits longest has a place in line; None when nobody waits.
     ``ready``: agents who may serve the queue and could be offered a caller now; ``signed_in``: those of them who are
     not signed out. ``talking``: agents in a talk with a caller of this queue, holds included. ``service_level``: see
@@ -39,6 +41,7 @@ class QueueStatus:
     """
 
     waiting: int = 0
+    callbacks: int = 0
     longest_since: datetime | None = None
     ready: int = 0
     signed_in: int = 0
@@ -77,6 +80,7 @@ class _Visit:
     since: datetime
     day: Day
     young: bool = True
+    callback: bool = False
 
 
 @dataclass(slots=True)
@@ -84,6 +88,7 @@ class _Queue:
     """``line``: (first joined, visit), the longest wait first."""
 
     line: list[tuple[int, str]] = field(default_factory=list)
+    callbacks: int = 0
     talking: int = 0
     day: Day | None = None
 
@@ -123,12 +128,15 @@ class QueueCounts:
     def reconfigure(self, plan: Plan) -> None:
         """Another plan: who may serve which queue is worked out anew, and every queue counts as changed."""
         self.plan = plan
-        self._bits = {agent: 1 << number for number, agent in enumerate(plan.agents)}
+        roster = Roster(plan.agents.values())
+        self._bits = {agent: 1 << number for agent, number in roster.number.items()}
         # Also of those who are gone: whoever is back before the talk is over is what they were.
         states = [(self._bits[agent], state) for agent, state in self._states.items() if agent in self._bits]
         self._ready = sum(bit for bit, (ready, _) in states if ready)
         self._signed_in = sum(bit for bit, (_, signed_in) in states if signed_in)
-        self._servers: dict[str, int] = dict(_servers(plan, self._bits))
+        self._servers: dict[str, int] = {
+            queue.id: roster.able(queue.client, queue.id, queue.requirements) for queue in plan.queues.values()
+        }
         self._calendars.clear()
         self._all_changed = True
 
@@ -199,6 +207,7 @@ class QueueCounts:
         counts, servers = self._queues.get(queue) or _Queue(), self._servers.get(queue, 0)
         return QueueStatus(
             waiting=len(counts.line),
+            callbacks=counts.callbacks,
             longest_since=self._visits[counts.line[0][1]].since if counts.line else None,
             ready=(servers & self._ready).bit_count(),
             signed_in=(servers & self._signed_in).bit_count(),
@@ -229,7 +238,10 @@ class QueueCounts:
         queue.day.offered += 1
         queue.day.young += 1
         since = fact.at - timedelta(milliseconds=fact.ms - body.first_joined_ms)
-        self._visits[body.visit] = _Visit(body.queue, fact.ms, body.first_joined_ms, since, queue.day)
+        called_back = bool(body.callback)
+        queue.callbacks += called_back
+        visit = _Visit(body.queue, fact.ms, body.first_joined_ms, since, queue.day, callback=called_back)
+        self._visits[body.visit] = visit
         self._young.append((fact.ms + ANSWERED_WITHIN_MS, body.visit))
         insort(queue.line, (body.first_joined_ms, body.visit))
 
@@ -237,6 +249,7 @@ class QueueCounts:
         queue = self._queue(visit.queue)
         at = bisect_left(queue.line, (visit.first_joined_ms, visit_id))
         del queue.line[at]
+        queue.callbacks -= visit.callback
         self._grow_up(visit)
         if outcome is VisitOutcome.ANSWERED and ms - visit.joined_ms <= ANSWERED_WITHIN_MS:
             visit.day.in_time += 1
@@ -268,23 +281,6 @@ class QueueCounts:
             self._ready = self._ready | bit if ready else self._ready & ~bit
             self._signed_in = self._signed_in | bit if signed_in else self._signed_in & ~bit
             self._all_changed = True
-
-
-def _servers(plan: Plan, bits: dict[str, int]) -> Iterator[tuple[str, int]]:
-    """For each queue the agents who may serve it, as ``acd.matching`` has it: put together from who has what."""
-    clients: dict[str, int] = {}
-    levels: dict[tuple[str, int], int] = {}
-    for agent in plan.agents.values():
-        for client in agent.clients:
-            clients[client] = clients.get(client, 0) | bits[agent.id]
-        for skill, level in agent.skills.items():
-            for enough in range(1, level + 1):
-                levels[skill, enough] = levels.get((skill, enough), 0) | bits[agent.id]
-    for queue in plan.queues.values():
-        able = clients.get(queue.client, 0)
-        for need in queue.requirements:
-            able &= levels.get((need.skill, need.minimum), 0)
-        yield queue.id, able
 
 
 class QueueBoard:
