@@ -1017,6 +1017,7 @@ class Queue(Shape):
     """Where callers wait."""
 
     client: ClientName
+    was: Annotated[tuple[Slug, ...], _some(20), BeforeValidator(_as_list)] = ()
     requirements: Asked = {}
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     ring_for: Positive | None = None

@@ -6,10 +6,12 @@ Who is there keeps what is theirs (state, place, talk, figures), and what is rem
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from callcenter.acd.requirements import Requirement
+from callcenter.calls.settings import QueueTreatment
+from callcenter.config import Settings
 from callcenter.model.facts import CallArrived, OfferMade, QueueLeft
 from callcenter.model.states import Device, Intent, VisitOutcome, Work
 from callcenter.publish import topics
@@ -87,36 +89,88 @@ async def test_a_member_who_was_taken_out_of_a_queue_gets_no_call_of_it_any_more
     await caller.hangs_up()
 
 
+def with_new_name(world: World, **changed: Any) -> Settings:
+    """The configuration in force, in which ``sales-english`` is ``sales`` now."""
+    plan, calls = world.plan, world.house.settings.calls
+    queues = {name: queue for name, queue in plan.queues.items() if name != "sales-english"}
+    queues["sales"] = replace(plan.queues["sales-english"], id="sales", **changed)
+    treatments = {name: each for name, each in calls.treatments.items() if name != "sales-english"}
+    treatments["sales"] = QueueTreatment("sales", "default")
+    renamed = replace(plan, queues=queues, renamed={"sales-english": "sales"})
+    return present(world, renamed, treatments=treatments)
+
+
 @story()
-async def test_who_waits_is_asked_of_agents_what_the_queue_asks_now(world: World) -> None:
-    """In the night shift nobody has English 2: the operator asks less, and those who wait are served at once."""
-    amy = await world.agent("amy", english=1)
-    first, second = await world.phone("+14155550100"), await world.phone("+14155550101")
-    for phone in (first, second):
+async def test_callers_of_a_queue_that_is_renamed_keep_their_places_under_the_new_name(world: World) -> None:
+    amy = await world.agent("amy", english=5)
+    await amy.dials_code("*21")
+    phones = [await world.phone(f"+1415555010{number}") for number in range(3)]
+    for phone in phones:
         await phone.dial("1000")
         await phone.press("1")
         await phone.hears("music", within=20)
-    before = world.house.acd.waiting("sales-english")
-    less = replace(world.plan.queues["sales-english"], requirements=(Requirement("english", 1),))
-    plan = replace(world.plan, queues={**world.plan.queues, "sales-english": less})
-    await reload(world, present(world, plan))
-    await amy.rings()
-    waiting = world.house.acd.waiting("sales-english")
-    assert [(each.id, each.position, each.joined) for each in waiting] == [
-        (each.id, each.position, each.joined) for each in before
-    ], "each on the place that they had"
-    assert waiting[0].agent == "amy"
-    await amy.answers()
-    await first.hears(amy)
+        await world.sleep(10)
+    before = [each.first_joined for each in world.house.acd.waiting("sales-english")]
+    late = await world.phone("+14155550109")
+    await late.dial("1000")  # and is in the menu still, which leads to the old name
+    await reload(world, with_new_name(world))
+    await world.settled()
+    assert world.house.acd.waiting("sales-english") == ()
+    assert [each.first_joined for each in world.house.acd.waiting("sales")] == before
+    await late.press("1")
+    await late.hears("music", within=20)
+    await amy.dials_code("*20")
+    for phone in (*phones, late):
+        await amy.rings(within=60)
+        await amy.answers()
+        await phone.hears(amy)
+        await phone.hangs_up()
+        await world.sleep(31)  # the wrap-up
+    left = [fact.body for fact in world.facts if isinstance(fact.body, QueueLeft)]
+    assert [(each.queue, each.outcome, each.reason) for each in left] == [
+        *[("sales-english", VisitOutcome.FLOWED_OUT, "queue_renamed")] * 3,
+        ("sales-english", VisitOutcome.REFUSED, "queue_renamed"),
+        *[("sales", VisitOutcome.ANSWERED, "")] * 4,
+    ]
 
-    # And when more is asked again, who waits waits for that.
-    more = replace(less, requirements=(Requirement("english", 3),))
-    await reload(world, present(world, replace(plan, queues={**plan.queues, "sales-english": more})))
-    await first.hangs_up()
-    await world.sleep(60)
-    assert world.house.acd.available("amy")
-    assert len(world.house.acd.waiting("sales-english")) == 1
-    await second.hangs_up()
+
+@story()
+async def test_a_phone_that_rings_for_a_queue_that_is_renamed_rings_on_and_the_talk_owes_its_wrap_up(
+    world: World,
+) -> None:
+    amy = await world.agent("amy", english=5)
+    caller = await world.phone("+14155550100")
+    await caller.dial("1000")
+    await caller.press("1")
+    await amy.rings()
+    await reload(world, with_new_name(world))
+    await world.sleep(5)
+    await amy.answers()
+    await caller.hears(amy)
+    await caller.hangs_up()
+    await world.settled()
+    view = world.house.acd.agent("amy")
+    assert view is not None
+    assert view.work is Work.WRAP_UP
+    left = [fact.body for fact in world.facts if isinstance(fact.body, QueueLeft)]
+    assert [(each.queue, each.outcome) for each in left] == [("sales-english", VisitOutcome.ANSWERED)]
+
+
+@story()
+async def test_a_phone_that_rings_in_vain_for_a_queue_that_is_renamed_sends_the_caller_to_the_new_name(
+    world: World,
+) -> None:
+    amy = await world.agent("amy", english=5)
+    caller = await world.phone("+14155550100")
+    await caller.dial("1000")
+    await caller.press("1")
+    await amy.rings()
+    await reload(world, with_new_name(world))
+    await amy.declines()
+    await world.settled()
+    assert [each.position for each in world.house.acd.waiting("sales")] == [1]
+    await caller.hears("music")
+    await caller.hangs_up()
 
 
 @story()
