@@ -324,6 +324,8 @@ class Acd:
             refusal = self._refusal(ticket, queue)
             asked = () if ticket.agent else merged(queue.requirements, ticket.requirements)
             priority, action = queue.priority, queue.action(refusal)
+        asks = text(queue.requirements) if queue is not None and not ticket.agent else ""
+        origins = (("queue", asks),) if asks else ()
         kept_place = self._now if ticket.first_joined is None else round(ticket.first_joined * 1000)
         queued = CallQueued(
             visit=ticket.id,
@@ -334,6 +336,9 @@ class Acd:
             needs=text(asked) if len(plain(asked)) < len(asked) else "",
             first_joined_ms=min(kept_place, self._now),
             agent=ticket.agent,
+            visit_no=ticket.number,
+            place_of=ticket.place_of,
+            origins=origins + ticket.origins,
             callback=ticket.callback,
         )
         self._tell(queued, ticket.call_id)

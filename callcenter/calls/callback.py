@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from callcenter.acd.requirements import text
-from callcenter.calls.call import Call, Captured, Line
+from callcenter.calls.call import Call, Captured
 from callcenter.calls.dialled import e164
+from callcenter.calls.line import Line
 from callcenter.calls.settings import AskCallback, CallsSettings, Client, Collect, Number
 from callcenter.calls.steps.collect import take_digits
 from callcenter.model.callback import Callback

@@ -160,7 +160,7 @@ async def call_colleague(call: Call, agent_id: str) -> Ending:
     view = call.services.dispatcher.acd.agent(agent_id)
     if view is not None and view.work is not Work.IDLE:
         call.caller.leg.ring(status=182)  # RFC 3261 21.1.4: the colleague is not free yet
-    ticket = Ticket(id=call.services.ids.new(), call_id=call.id, queue="", client="", agent=agent_id)
+    ticket = Ticket(id=call.services.ids.new(), call_id=call.id, queue="", client="", agent=agent_id, number=1)
     with call.services.dispatcher.queued(ticket, call.how_left) as waiting:
         while True:
             match await waiting.next():

@@ -11,6 +11,7 @@ from callcenter.acd.requirements import Requirement, lacking, match, match_all, 
 from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
 from callcenter.config import schema
+from callcenter.config.asked import asked
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
 from callcenter.config.paths import Paths, Reach, Stop
@@ -49,6 +50,7 @@ class _Lint:
         self._languages()
         self._announcements()
         self._queues()
+        asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()
         self._endless()
