@@ -15,9 +15,10 @@ from callcenter.calls.dialled import Colleague, Destination, Forbidden, Line, Ou
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
 from callcenter.calls.flow import run_steps
 from callcenter.calls.heard import watch_caller
-from callcenter.calls.inbound import RETRY_AFTER, pick_up, refused, take_up
+from callcenter.calls.inbound import RETRY_AFTER, pick_up, take_up
 from callcenter.calls.outside import NotReached, dial_outside
 from callcenter.calls.queueing import tell_phone_lost
+from callcenter.calls.refusal import refused
 from callcenter.calls.ringing import ring_agent
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Number, ToQueue

@@ -521,6 +521,7 @@ def _plan(acd: schema.Acd, things: Things) -> Plan:
             unreachable=_rna(acd.unreachable),
         ),
         offer_grace=acd.offer_grace,
+        renamed={old: name for name, queue in things.queues.items() for old in queue.was},
         direct=dataclasses.replace(DIRECT, ring_for=acd.direct.ring_for or acd.ring_for, max_wait=acd.direct.max_wait),
     )
 
