@@ -38,9 +38,18 @@ from callcenter.acd.events import (
 )
 from callcenter.acd.matching import why, why_not
 from callcenter.acd.pool import Pool
+from callcenter.acd.presence import Absence, Presence
 from callcenter.acd.queue import Place, TicketView, Visit, drop, position
 from callcenter.acd.requirements import Needs, Requirement, merged, parse, plain, text
-from callcenter.acd.settings import AgentSettings, Plan, RnaRule, WrapUpMode, WrapUpSettings
+from callcenter.acd.settings import (
+    QUEUE_RENAMED,
+    AgentSettings,
+    Plan,
+    QueueSettings,
+    RnaRule,
+    WrapUpMode,
+    WrapUpSettings,
+)
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
@@ -115,6 +124,8 @@ class Acd:
         self._dialled: dict[str, str] = {}
         self._asked_for: dict[str, dict[str, None]] = {}
         self._changed: dict[str, None] = {}
+        # Since when (ms) nobody has been there for whom the callers of a queue would wait on.
+        self._empty: dict[str, int] = {}
         self._facts: list[Draft] = []
         self._effects: list[AcdEffect] = []
         self._index()
@@ -196,6 +207,10 @@ class Acd:
             )
             for number, visit in enumerate(visits, start=1)
         )
+
+    def absence(self, queue: str) -> Absence | None:
+        """Why nobody is there for a queue's callers; None when somebody is."""
+        return self._presence.absence(queue)
 
     def position(self, ticket_id: str) -> int | None:
         """The caller's place in the queue, from 1; None when he does not wait."""
@@ -303,15 +318,14 @@ class Acd:
     def _join(self, ticket: Ticket) -> None:
         queue = self._plan.queue(ticket.queue) if ticket.queue or ticket.agent else None
         if queue is None:
-            refusal, priority, action = "unknown_queue", 0, ""
+            refusal, priority, action = self._renamed(ticket.queue) or "unknown_queue", 0, ""
             asked: Needs = ticket.requirements
         else:
-            refusal = self._absence(ticket.agent, ticket.client) if ticket.agent else ""
-            callers = len(self._lines.get(queue.id, ())) - self._callbacks.get(queue.id, 0)
-            if callers >= queue.max_waiting and not ticket.callback:
-                refusal = refusal or "full"
+            refusal = self._refusal(ticket, queue)
             asked = () if ticket.agent else merged(queue.requirements, ticket.requirements)
-            priority, action = queue.priority, queue.on_max_wait
+            priority, action = queue.priority, queue.action(refusal)
+        asks = text(queue.requirements) if queue is not None and not ticket.agent else ""
+        origins = (("queue", asks),) if asks else ()
         kept_place = self._now if ticket.first_joined is None else round(ticket.first_joined * 1000)
         queued = CallQueued(
             visit=ticket.id,
@@ -322,12 +336,26 @@ class Acd:
             needs=text(asked) if len(plain(asked)) < len(asked) else "",
             first_joined_ms=min(kept_place, self._now),
             agent=ticket.agent,
+            visit_no=ticket.number,
+            place_of=ticket.place_of,
+            origins=origins + ticket.origins,
             callback=ticket.callback,
         )
         self._tell(queued, ticket.call_id)
         if refusal:
             self._end_visit(self._visits[ticket.id], VisitOutcome.REFUSED, refusal)
             self._effects.append(TicketRefused(ticket.id, action, refusal))
+
+    def _refusal(self, ticket: Ticket, queue: QueueSettings) -> str:
+        """Why a caller may not join, in a word; empty when they may."""
+        if ticket.agent:
+            refusal = self._absence(ticket.agent, ticket.client)
+        elif ticket.callback:
+            return ""
+        else:
+            refusal = "closed" if ticket.closed else str(self._presence.refuses(queue.id) or "")
+        callers = len(self._lines.get(queue.id, ())) - self._callbacks.get(queue.id, 0)
+        return refusal or ("full" if callers >= queue.max_waiting and not ticket.callback else "")
 
     def _absence(self, agent_id: str, client: str) -> str:
         """Why a caller who asks for one agent need not wait for him, in a word; empty when he can come."""
@@ -355,13 +383,28 @@ class Acd:
         self._end_visit(visit, VisitOutcome.SHORT_ABANDONED if short else VisitOutcome.ABANDONED, reason)
 
     def _wait_too_long(self, visit: Visit) -> None:
-        self._flow_out(visit, "timeout" if self._plan.queue(visit.queue) else "queue_removed")
+        queue = self._plan.queue(visit.queue)
+        if queue is None:
+            self._flow_out(visit, self._renamed(visit.queue) or "queue_removed")
+            return
+        given_up = self._given_up_at(visit, queue)
+        absence = self._presence.sends_away(queue.id) if given_up is not None and given_up <= self._now else None
+        self._flow_out(visit, str(absence or "timeout"))
+
+    def _renamed(self, queue_id: str) -> str:
+        """Whether a queue that is not there has another name now: then what is told of who goes there."""
+        return QUEUE_RENAMED if queue_id in self._plan.renamed else ""
+
+    def _given_up_at(self, visit: Visit, queue: QueueSettings) -> int | None:
+        """When (ms) a caller waits no longer for nobody; None while somebody is there."""
+        empty = None if visit.agent else self._empty.get(queue.id)
+        return None if empty is None else max(empty, visit.joined) + round(queue.leave_after * 1000)
 
     def _flow_out(self, visit: Visit, reason: str) -> None:
         queue = self._plan.queue(visit.queue)
         self._end_visit(visit, VisitOutcome.FLOWED_OUT, reason)
         self._withdraw(visit, reason)
-        self._effects.append(TicketExpired(visit.id, queue.on_max_wait if queue else "", reason))
+        self._effects.append(TicketExpired(visit.id, queue.action(reason) if queue else "", reason))
 
     def _send_on(self, agent_id: str) -> None:
         """Let go on who waits for an agent that will not come."""
@@ -499,7 +542,7 @@ class Acd:
             self._free(engagement, Move.RELEASE, f"leg ended before the bridge by the {by}", result)
 
     def _wrap_up(self, engagement: Engagement) -> None:
-        queue = self._plan.queue(engagement.queue)
+        queue = self._plan.queue(self._plan.renamed.get(engagement.queue, engagement.queue))
         settings = (queue and queue.wrap_up) or NO_WRAP_UP
         timed = settings.mode is WrapUpMode.TIMED
         seconds = settings.seconds if timed else 0.0
@@ -685,11 +728,15 @@ class Acd:
         """Build pool and agenda anew, from plan and state."""
         self._roster = dict(self._plan.agents)
         self._pool = Pool(self._plan, self._roster.values())
+        self._presence = Presence(self._plan, self._roster.values())
         self._agenda = Agenda()
         for agent_id in self._roster:
             self._agents.setdefault(agent_id, Agent(agent_id))
         for agent in self._agents.values():
             self._follow_agent(agent)
+            self._presence.follow(agent)
+        self._empty = {queue: since for queue, since in self._empty.items() if queue in self._presence.leaving}
+        self._follow_presence()
         for visit in self._visits.values():
             self._follow_visit(visit)
 
@@ -731,6 +778,8 @@ class Acd:
         agent.take(body, ms)
         self._dialled.update(dict.fromkeys(agent.own_calls, agent.id))
         self._follow_agent(agent)
+        if self._presence.follow(agent):
+            self._follow_presence()
 
     def _take_queued(self, body: CallQueued, call_id: str, ms: int) -> None:
         self._joined += 1
@@ -835,6 +884,19 @@ class Acd:
             if visit := self._visits.get(engagement.visit):
                 self._follow_visit(visit)
 
+    def _follow_presence(self) -> None:
+        """Note which queues nobody is there for, and since when, where callers do not wait for nobody."""
+        for queue in self._presence.leaving:
+            empty = self._presence.sends_away(queue) is not None
+            if empty is (queue in self._empty):
+                continue
+            if empty:
+                self._empty[queue] = self._now
+            else:
+                del self._empty[queue]
+            for place in self._lines.get(queue, ()):
+                self._follow_visit(self._visits[place[-1]])
+
     def _follow_visit(self, visit: Visit) -> None:
         """Let pool and agenda follow a visit. No longest wait runs while the agent is on the phone already."""
         queue = self._plan.queue(visit.queue)
@@ -845,9 +907,13 @@ class Acd:
         if visit.offer and self._engagements[visit.offer].agent.work in ON_THE_PHONE:
             patience = None
         elif queue is None:
-            patience = visit.joined  # the queue is gone from the configuration: the caller goes on at once
+            # The queue is gone from the configuration: the caller goes on at once. Under another name it is still
+            # there, so that the phone that rings may go on to ring.
+            patience = None if visit.offer and self._renamed(visit.queue) else visit.joined
         elif visit.callback:
             patience = None  # nobody holds a phone to their ear
         else:
-            patience = None if queue.max_wait is None else visit.joined + round(queue.max_wait * 1000)
+            limit = None if queue.max_wait is None else visit.joined + round(queue.max_wait * 1000)
+            given_up = self._given_up_at(visit, queue)
+            patience = min((each for each in (limit, given_up) if each is not None), default=None)
         self._agenda.set(Due.VISIT, visit.id, patience)

@@ -9,6 +9,9 @@ from enum import StrEnum
 from callcenter.acd.requirements import Need, Needs
 from callcenter.model.states import Intent, OfferResult
 
+QUEUE_RENAMED = "queue_renamed"
+"""Why a visit ends whose queue has another name now: another one begins there, on the same place."""
+
 
 class Strategy(StrEnum):
     """Which of the free agents who may take a caller takes him. ``matching.tier`` says what each means.
@@ -74,6 +77,14 @@ class QueueSettings:
     A caller who hangs up before ``short_abandon`` counts as a short abandon. A caller too many for ``max_waiting``
     is refused. ``steps``, in the order of their times, relax ``requirements`` for who waits longer. ``age_weight`` is
     the points of priority that a caller gains for each minute waited.
+
+    ``join_empty`` are the absences (see ``acd.presence``) for which a caller is refused, ``leave_empty`` those for
+    which callers wait no longer, when it has lasted ``leave_after`` seconds of their wait. ``on_full``, ``on_empty``
+    and ``on_closed`` are as ``on_max_wait``, for a caller too many, for nobody there, and for outside the hours; None
+    takes that one.
+
+    Of the callers counted by the service level ``service_level_target`` (a share) shall be answered within
+    ``service_level_ms``.
     """
 
     id: str
@@ -87,8 +98,29 @@ class QueueSettings:
     strategy: Strategy = Strategy.LONGEST_IDLE
     short_abandon: float = 5.0
     max_waiting: int = 500
+    join_empty: frozenset[str] = frozenset()
+    leave_empty: frozenset[str] = frozenset()
+    leave_after: float = 30.0
+    on_full: str | None = None
+    on_empty: str | None = None
+    on_closed: str | None = None
+    service_level_ms: int = 20_000
+    service_level_target: float = 0.8
     steps: tuple[RoutingStep, ...] = ()
     age_weight: float = 0.0
+
+    def action(self, reason: str) -> str:
+        """What comes after a visit that ended for this reason without an answer."""
+        match reason:
+            case "full":
+                action = self.on_full
+            case "closed":
+                action = self.on_closed
+            case "nobody_has_the_skill" | "nobody_signed_in" | "nobody_ready":
+                action = self.on_empty
+            case _:
+                action = self.on_max_wait
+        return self.on_max_wait if action is None else action
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +196,8 @@ class Plan:
     ``direct`` is for visits to an agent that no queue brought. ``offer_grace`` is what an offer may take beyond
     ``ring_for``, for the screen pop and the phone's first sign of life, before the reservation ends by itself.
     ``shares`` is what each client has of the floor; without any, callers of all clients stand in one order.
-    ``revision`` names the configuration in what is told of decisions.
+    ``revision`` names the configuration in what is told of decisions. ``renamed`` are queues that have another name
+    now, by the one that they had: who stands in the old one, or comes to it by an older configuration, goes to the new.
     """
 
     queues: Mapping[str, QueueSettings]
@@ -174,6 +207,7 @@ class Plan:
     direct: QueueSettings = DIRECT
     shares: Mapping[str, Share] = field(default_factory=dict)
     revision: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     def queue(self, queue_id: str) -> QueueSettings | None:
         """The queue of this id, the empty one for visits to an agent; None when it is not there (any more)."""

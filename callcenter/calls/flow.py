@@ -9,7 +9,8 @@ from typing import assert_never
 from callcenter.calls.call import Call
 from callcenter.calls.callback import offer_callback
 from callcenter.calls.dialled import Colleague, Line, Outside
-from callcenter.calls.putting_through import put_through, take_over_outside
+from callcenter.calls.overflow import ToFlow, ToNumber, ToOtherQueue, overflow_of
+from callcenter.calls.putting_through import overflow_outside, put_through, take_over_outside
 from callcenter.calls.queueing import FlowedOut, HandedOver, take_over, wait_in_queue
 from callcenter.calls.settings import (
     AskCallback,
@@ -120,7 +121,7 @@ async def run_step(call: Call, step: Step) -> Outcome:
                 case Ending() as ending:
                     return ending
                 case FlowedOut() as end:
-                    return flowed_out(call, step, end)
+                    return await flowed_out(call, step, end)
                 case HandedOver(step=step):
                     return await follow(call, step)
         case AskCallback():
@@ -147,7 +148,8 @@ async def follow(call: Call, step: ToQueue) -> Outcome:
         match handover.destination:
             case Line(queue=queue):
                 handover.done()
-                return GoAway((ToQueue(queue, keep_place=True),))
+                # Whom the caller would rather talk to may be the very agent who sends them on.
+                return GoAway((ToQueue(queue, keep_place=True, prefer=()),))
             case OurNumber(number=number):
                 handover.done()
                 return GoAway(enter(call, number.flow))
@@ -164,8 +166,8 @@ async def follow(call: Call, step: ToQueue) -> Outcome:
         if isinstance(end, FlowedOut) and call.handover is not None:
             end = await back_to_agent(call, step, call.handover, end.reason)
             if isinstance(end, FlowedOut):
-                return GoAway((replace(step, keep_place=True),))
-    return end if isinstance(end, Ending) else flowed_out(call, step, end)
+                return GoAway((replace(step, keep_place=True, prefer=()),))
+    return end if isinstance(end, Ending) else await flowed_out(call, step, end)
 
 
 def consulted_outside(handover: Handover) -> OutsideTalk | None:
@@ -218,7 +220,7 @@ async def go_on(call: Call, step: ToQueue, end: Ending | FlowedOut | HandedOver)
         case Ending() as outcome:
             pass
         case FlowedOut():
-            outcome = flowed_out(call, step, end)
+            outcome = await flowed_out(call, step, end)
         case HandedOver(step=handed_over):
             outcome = await follow(call, handed_over)
     match outcome:
@@ -230,21 +232,32 @@ async def go_on(call: Call, step: ToQueue, end: Ending | FlowedOut | HandedOver)
             return Ending(Side.SYSTEM, EndCause.FLOW_ENDED)
 
 
-def flowed_out(call: Call, step: ToQueue, end: FlowedOut) -> Outcome:
+async def flowed_out(call: Call, step: ToQueue, end: FlowedOut) -> Outcome:
     """What follows when no agent took the caller: the steps of the key by which they left, or of the queue."""
-    return GoOn(step.keys[end.key]) if end.key else after_queue(call, step, end.action)
+    return GoOn(step.keys[end.key]) if end.key else await after_queue(call, step, end.action)
 
 
-def after_queue(call: Call, step: ToQueue, action: str) -> Outcome:
-    """What follows a queue that gave the caller back: the step's own steps, else the queue's ``on_max_wait``.
+async def after_queue(call: Call, step: ToQueue, action: str) -> Outcome:
+    """What follows a queue that gave the caller back: the step's own steps, else what the queue says.
 
-    That names a flow, run in place of the rest; ``continue`` and nothing go on behind the step. The queue is as the
-    configuration has it now: a flow that is newer than the call is run with all that it was written with.
+    A flow is run in place of the rest; all else goes on behind the step in the end. The queue is as the configuration
+    has it now: a flow or a queue that is newer than the call is taken with all that it was written with.
     """
     if step.on_timeout:
         return GoOn(step.on_timeout)
-    known = action in call.settings.flows or (action in call.services.settings.flows and call.renew())
-    return GoAway(enter(call, action)) if known else None
+    settings, newest = call.settings, call.services.settings
+    match overflow_of(action):
+        case ToFlow(flow=flow):
+            known = flow in settings.flows or (flow in newest.flows and call.renew())
+            return GoAway(enter(call, flow)) if known else None
+        case ToOtherQueue(queue=queue):
+            known = queue in settings.treatments or (queue in newest.treatments and call.renew())
+            return GoOn((replace(step, queue=queue, keep_place=True),)) if known else None
+        case ToNumber(number=number):
+            end = await overflow_outside(call, number, step.queue)
+            return end if isinstance(end, Ending) else None
+        case overflow:
+            assert_never(overflow)
 
 
 def enter(call: Call, flow: str) -> tuple[Step, ...]:

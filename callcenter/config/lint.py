@@ -11,6 +11,7 @@ from callcenter.acd.requirements import Requirement, lacking, match, match_all, 
 from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
 from callcenter.config import schema
+from callcenter.config.asked import asked
 from callcenter.config.callbacks import callbacks
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
@@ -51,6 +52,7 @@ class _Lint:
         self._announcements()
         self._queues()
         callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
+        asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()
         self._endless()
@@ -331,6 +333,17 @@ class _Lint:
                         f"callers of {client} would wait in a queue of {queue.client}",
                         f"lead them to a queue of {client}",
                     )
+        names: dict[str, str] = {}
+        for name, queue in self._things.queues.items():
+            self._overflows(name, queue)
+            for at, old in enumerate(queue.was):
+                where: KeyPath = ("queues", name, "was", at)
+                if old in self._things.queues or old in self._things.broken["queues"]:
+                    message, hint = f"the queue `{old}` is still there", "name one that is not there any more"
+                    self._add(Code.TWICE, where, message, hint)
+                elif names.setdefault(old, name) != name:
+                    message = f"`{old}` is {names[old]} now, as that says: its callers cannot go to both"
+                    self._add(Code.TWICE, where, message, "leave it to one of the two queues")
         if not self._things.broken["agents"]:
             for name, queue in self._things.queues.items():
                 if queue.client in self._things.clients and not any(
@@ -347,6 +360,36 @@ class _Lint:
                         self._nearest(name, queue),
                         key=True,
                     )
+
+    def _overflows(self, name: str, queue: schema.Queue) -> None:
+        """Where a queue's callers overflow to must be able to take them."""
+        things = self._things
+        client = things.clients.get(queue.client)
+        for key, overflow in dict(queue.follows(event) for event in schema.OVERFLOW_KEYS).items():
+            path: KeyPath = ("queues", name, key)
+            other = things.queues.get(overflow.queue or "")
+            if other is not None and other.client != queue.client:
+                message = f"callers of {queue.client} would wait in a queue of {other.client}"
+                self._add(Code.OTHER_CLIENT, (*path, "queue"), message, f"name a queue of {queue.client}")
+            if overflow.queue == name:
+                message, hint = "the queue overflows into itself", "name another queue"
+                self._add(Code.ENDLESS, (*path, "queue"), message, hint)
+            if overflow.number is not None and client is not None and client.outbound is None:
+                self._add(
+                    Code.MISSING,
+                    (*path, "number"),
+                    f"{queue.client} has no trunk to dial a number by",
+                    f"add `outbound: ...` to clients.{queue.client}, as trunks.yaml shows",
+                )
+        hours = things.hours.get(queue.hours or "")
+        if hours is not None and hours.time_zone is None and client is not None and client.time_zone is None:
+            self._add(
+                Code.MISSING,
+                ("hours", queue.hours or ""),
+                f"it has no time zone, nor has {queue.client}, whose queue is open by it (queues.{name}.hours)",
+                f"add `time_zone: ...` to it or to clients.{queue.client}, e.g. Europe/Madrid",
+                key=True,
+            )
 
     def _nearest(self, queue_name: str, queue: schema.Queue) -> str:
         """Who comes nearest to serving a queue, and what he lacks."""

@@ -181,6 +181,9 @@ class CallQueued:
     ``agent`` names the only one whom the visit is for; one that was dialled himself is asked for behind no queue.
     ``requirements`` are the skills asked without an alternative, each with its least level; where there are
     alternatives, ``needs`` tells all that is asked, in the text form (``acd/requirements.py``).
+    ``visit_no`` is its number in the call, from 1. ``place_of`` is the visit whose place it goes on with, as its call,
+    a slash and its number; empty for a place that is new. ``origins`` says where what is asked comes from, each as
+    (who asks, what).
     ``callback`` is the id of the callback that stands in line in the place of somebody on the phone; empty: none.
     """
 
@@ -192,6 +195,9 @@ class CallQueued:
     first_joined_ms: int
     agent: str = ""
     needs: str = ""
+    visit_no: int = 0
+    place_of: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
     callback: str = ""
 
 
@@ -372,6 +378,22 @@ class AgentTookOver:
     offer: str
     agent: str
     queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneChanged:
+    """An agent goes on with the talk by another phone, which has called in the place of the first (RFC 3891).
+
+    ``side``: in which part of the call; ``offer`` is that of the talk, empty for an agent who dialled. ``source`` is
+    where the phone signals from, by ``transport``; ``sip_call_id`` is how its part of the call is known to it.
+    """
+
+    side: Side
+    agent: str
+    offer: str = ""
+    transport: str = ""
+    source: str = ""
+    sip_call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -556,6 +578,7 @@ Body = (
     | CallTransferred
     | TransferFailed
     | AgentTookOver
+    | PhoneChanged
     | OutsideConnected
     | OutsideLegEnded
     | QueueLeft
