@@ -507,9 +507,8 @@ def _plan(acd: schema.Acd, things: Things) -> Plan:
                 clients=frozenset(agent.clients),
                 sign_in=agent.sign_in or acd.sign_in,
                 queues=None if agent.queues is None else frozenset(agent.queues),
-                order=order,
             )
-            for order, (name, agent) in enumerate(things.agents.items())
+            for name, agent in things.agents.items()
         },
         rna=RnaSettings(
             no_answer=_rna(acd.no_answer),
