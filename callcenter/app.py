@@ -19,6 +19,8 @@ from callcenter.acd.core import Acd
 from callcenter.acd.events import DeviceChanged, IntentChosen, OwnCallEnded, Reconfigured
 from callcenter.acd.settings import QueueSettings
 from callcenter.calls.books import Books, closing_facts
+from callcenter.calls.callback import Callbacks
+from callcenter.calls.calling_back import call_back
 from callcenter.calls.commands import CommandDesk
 from callcenter.calls.dialled import guarded
 from callcenter.calls.dispatcher import Dispatcher
@@ -190,6 +192,8 @@ class House:
             trunks=self.trunks,
             call_of=self.supervisor.call_of,
         )
+        self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
+        self.services.callbacks = self.callbacks
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons)
         self.feature_codes = FeatureCodes(self.services, self.desk)
@@ -229,6 +233,7 @@ class House:
         self.advertised.listening = ports_by_transport(self.edges.network.listeners)
         await self.registrar.open()
         self.trunks.open()
+        await self.callbacks.open()
 
     def reconfigure(self, settings: Settings, secrets: Secrets, by: str, at_next_start: Sequence[str] = ()) -> None:
         """Put another configuration in force, whose sounds are ready to be played. Never waits.
@@ -241,6 +246,7 @@ class House:
         self.loaded_at, self.loaded_by, self.at_next_start = self.edges.clock.now(), by, tuple(at_next_start)
         self.dispatcher.tell(Reconfigured(settings.plan))
         self.dispatcher.decide()
+        self.callbacks.reconfigured()
         for agent in before:
             self._let_go(agent)
         self._publish_newcomers(agent for agent in settings.plan.agents if agent not in before)
@@ -263,6 +269,7 @@ class House:
         The calls that are go on, and phones register: callers who wait are still served.
         """
         self.front_door.draining = self.own_calls.draining = not on
+        self.callbacks.suspend(not on)
         self.endpoint.healthy = on
         self.edges.publisher.set_status(Status.ONLINE if on else Status.DRAINING)
 
@@ -272,6 +279,7 @@ class House:
             return
         self.front_door.draining = self.own_calls.draining = True
         self.feature_codes.close()
+        self.callbacks.suspend(True)
         self.user_agent.drain()
         self.edges.publisher.set_status(Status.DRAINING)
         self.supervisor.end_all(Ending(Side.SYSTEM, EndCause.SHUTDOWN, 503))
@@ -404,6 +412,7 @@ class House:
             queue.id,
             client=queue.client,
             waiting=status.waiting,
+            callbacks=status.callbacks,
             longest_since=status.longest_since,
             ready=status.ready,
             signed_in=status.signed_in,

@@ -30,6 +30,7 @@ class Visit:
     the only one whom the visit is for, or empty. ``own`` is what the caller's ticket asks beside the queue, ``step``
     how many routing steps are behind it. ``prefer`` comes first among equals, and until ``preferred_until`` (None: no
     more) nobody else is asked. ``aging`` is what the queue says, see :func:`aging`.
+    ``callback`` is the callback that stands here in line, or empty.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Visit:
     prefer: str = ""
     preferred_until: int | None = None
     aging: int = 0
+    callback: str = ""
 
     @property
     def offer(self) -> str:
@@ -75,7 +77,7 @@ class TicketView:
 
     ``position`` counts from 1; ``agent`` is whom the caller is being offered to (the first of ``ringing``, where all
     are rung at once), ``only`` the one agent whom the visit is for, ``preferred`` the one who alone is asked for now;
-    each may be empty. ``step`` is how many routing steps are behind it.
+    ``callback`` is the callback that stands there; each may be empty. ``step`` is how many routing steps are behind it.
     """
 
     id: str
@@ -93,6 +95,7 @@ class TicketView:
     ringing: tuple[str, ...] = ()
     preferred: str = ""
     step: int = 0
+    callback: str = ""
 
 
 # A line is a sorted list. Adding (bisect.insort) and dropping shift pointers in one block, which up to some 100,000 in

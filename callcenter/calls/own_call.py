@@ -61,7 +61,7 @@ class OwnCalls:
             log.warning("an agent's call was refused", agent=agent, number=leg.dialled, why=meant.why)
             leg.reject(meant.status)
             return True
-        if len(self._supervisor.calls) >= settings.max_calls or self.draining:
+        if self._supervisor.lines >= settings.max_calls or self.draining:
             leg.reject(503, headers=(("Retry-After", str(RETRY_AFTER)),))
             return True
         direction = Direction.OUTBOUND if isinstance(meant, Outside) else Direction.INTERNAL

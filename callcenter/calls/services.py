@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from callcenter.calls.facts import FactStream
@@ -19,6 +19,7 @@ from callcenter.storage.interactions import Interactions
 
 if TYPE_CHECKING:
     from callcenter.calls.call import Call
+    from callcenter.calls.callback import Callbacks
     from callcenter.calls.dispatcher import Dispatcher
     from callcenter.publish.publisher import Publisher
     from callcenter.signaling.leg import Leg
@@ -45,3 +46,5 @@ class Services:
     publisher: Publisher
     trunks: TrunkBoard
     call_of: Callable[[Leg], Call | None]
+    callbacks: Callbacks = field(init=False)
+    """Set behind the making: it uses these itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from callcenter.calls.hours import Door, Hours
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
-from callcenter.model.dial_plan import DialPlan
+from callcenter.model.dial_plan import DialPlan, country_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,63 @@ class Outbound:
     hidden: bool = False
 
 
+# What costs more than a call, or is how others make money of ours: beginnings of numbers, by country code. No company
+# calls them back unless its own rules name them. Premium rate, shared cost and the like by the national plans; of +1
+# also the islands whose numbers look like any other of that country and are billed as calls abroad.
+COSTLY: Mapping[str, tuple[str, ...]] = {
+    "1": (
+        "+1900", "+1242", "+1246", "+1264", "+1268", "+1284", "+1345", "+1441", "+1473", "+1649", "+1658", "+1664",
+        "+1721", "+1758", "+1767", "+1784", "+1809", "+1829", "+1849", "+1868", "+1869", "+1876",
+    ),
+    "33": ("+3381", "+3382", "+3389"),
+    "34": ("+34803", "+34806", "+34807", "+34905", "+34907"),
+    "39": ("+39199", "+39892", "+39894", "+39895", "+39899"),
+    "44": ("+4470", "+4484", "+4487", "+449", "+44118"),
+    "49": ("+49118", "+49137", "+49180", "+49190", "+49900"),
+    "52": ("+52900",),
+    "55": ("+55300", "+55500", "+55900"),
+    "351": ("+351601", "+351607", "+35164", "+35165", "+351707", "+351708", "+35176"),
+}  # fmt: skip
+# Satellites, and numbers that belong to no country (ITU-T E.164, shared country codes).
+NOBODYS_COUNTRY = ("+870", "+878", "+881", "+882", "+883", "+888", "+979")
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRules:
+    """Which numbers a company calls back, and how.
+
+    ``outside`` and ``never`` are beginnings of numbers in E.164, of which the longest that fits counts. The customer is
+    dialled ``tries`` times, each for ``ring_for`` seconds at most, with ``spacing`` seconds between.
+    """
+
+    outside: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    tries: int = 3
+    spacing: float = 300.0
+    ring_for: float = 40.0
+
+    def permits(self, number: str) -> bool:
+        """Whether this number in E.164 may be called back."""
+        return DialRules(outside=self.outside, never=self.never).permits(number)
+
+    @classmethod
+    def at_home(cls, *own: str) -> CallbackRules:
+        """What is safe without a word of the company's: the countries of its ``own`` numbers, and nothing costly."""
+        countries = tuple(sorted({country_code(number) for number in own}))
+        return cls(outside=tuple(f"+{country}" for country in countries), never=costly(countries))
+
+
+def costly(countries: Iterable[str]) -> tuple[str, ...]:
+    """Beginnings of numbers in these countries that nobody calls back by mistake."""
+    return (*NOBODYS_COUNTRY, *(beginning for country in countries for beginning in COSTLY.get(country, ())))
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """A company in whose name calls are answered. ``languages``: the first is spoken until another is chosen.
 
     ``zone`` is where its opening hours are meant, where they name no zone themselves. Without ``outbound`` no call
-    leaves the house in its name.
+    leaves the house in its name, and without ``callbacks`` it calls nobody back.
     """
 
     id: str
@@ -40,6 +91,7 @@ class Client:
     greeting: Mapping[str, str] = field(default_factory=dict)
     zone: ZoneInfo | None = None
     outbound: Outbound | None = None
+    callbacks: CallbackRules | None = None
 
     @property
     def language(self) -> str:
@@ -264,13 +316,64 @@ class ToQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackPrompts:
+    """What is said to a caller who is to be called back; ids of prompts.
+
+    ``confirm`` comes before the number, read out by ``digit`` (a prompt with ``{digit}`` in it), and ``choose`` behind
+    it: 1 is right, 2 another number, star none. ``enter`` asks for a number, ``invalid`` is said of one that cannot be
+    called, ``accepted`` before we hang up, ``unavailable`` when it cannot be done.
+    """
+
+    confirm: str = "callback-confirm"
+    digit: str = "callback-digit"
+    choose: str = "callback-choose"
+    enter: str = "callback-enter"
+    invalid: str = "callback-invalid"
+    accepted: str = "callback-accepted"
+    unavailable: str = "callback-unavailable"
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """All of them, the one with the digits too."""
+        return (self.confirm, self.digit, self.choose, self.enter, self.invalid, self.accepted, self.unavailable)
+
+
+@dataclass(frozen=True, slots=True)
+class AskCallback:
+    """Have the caller called back when it is their turn in ``queue``, with the place kept, and hang up.
+
+    The number is confirmed, or entered, within ``retries`` more tries of ``timeout`` seconds. ``prompts`` None: those
+    of the settings. ``otherwise``: the steps when it comes to nothing; None: wait on in the queue, with the place kept.
+    """
+
+    queue: str
+    prompts: CallbackPrompts | None = None
+    timeout: float = 5.0
+    retries: int = 2
+    otherwise: tuple[Step, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hangup:
     """Play a last prompt, if there is one, and end the call."""
 
     prompt: str | None = None
 
 
-Step = Say | Menu | Collect | SetAttributes | ChooseLanguage | Branch | AskHours | SubFlow | GoTo | ToQueue | Hangup
+Step = (
+    Say
+    | Menu
+    | Collect
+    | SetAttributes
+    | ChooseLanguage
+    | Branch
+    | AskHours
+    | SubFlow
+    | GoTo
+    | ToQueue
+    | AskCallback
+    | Hangup
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,11 +385,23 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnounceWait:
+    """The prompts that tell how long it may still take, which there are once for each range of ``acd.estimate``.
+
+    ``under`` tells the end alone of a range that begins with nothing, ``between`` both ends of the others.
+    """
+
+    under: str
+    between: str
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """What a waiting caller is told, ``first`` seconds after joining and then ``every`` so many.
 
     ``position``: the prompt of the place in line, which there is once for each of 1 to ``most``; ``beyond`` is said in
-    its place to those further back. ``prompts`` are said in turn when there is no news of the place.
+    its place to those further back. ``prompts`` are said in turn when there is no news of the place. ``wait``: how
+    long it may still take is told too, when it is known well enough.
     """
 
     position: str | None = None
@@ -295,20 +410,40 @@ class Announce:
     most: int = 10
     beyond: str | None = None
     prompts: tuple[str, ...] = ()
+    wait: AnnounceWait | None = None
 
     @property
     def silent(self) -> bool:
         """Whether nothing is ever said."""
-        return self.position is None and not self.prompts
+        return self.position is None and not self.prompts and self.wait is None
+
+
+class OnClose(StrEnum):
+    """What becomes of those who wait when a queue's hours end: they are served, or leave as who comes then."""
+
+    SERVE = "serve"
+    LEAVE = "leave"
+
+
+PLACEHOLDERS = ("client", "queue", "intent", "language")
+"""What a whisper may name: the company, the queue, what the caller wants, and the language they are served in."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueTreatment:
-    """What a caller hears in a queue, and from an agent who holds: ``music`` is the id of a piece."""
+    """How a caller fares in a queue. ``music`` is the id of a piece, heard from an agent who holds, too.
+
+    ``hours`` names the opening hours outside of which nobody may join; empty: always open. ``whisper`` is what an agent
+    hears before the caller, by the agent's language: the ids of prompts, and ``{intent}`` or ``{language}`` where what
+    is said is the caller's; nothing: both talk at once.
+    """
 
     queue: str
     music: str
     announce: Announce | None = None
+    hours: str = ""
+    on_close: OnClose = OnClose.SERVE
+    whisper: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +452,8 @@ class Prompts:
 
     texts: Mapping[tuple[str, str], tuple[Clip, ...]] = field(default_factory=dict)
     pieces: Mapping[str, tuple[Clip, ...]] = field(default_factory=dict)
+    ringback: tuple[Clip, ...] = ()
+    """What an agent hears while a customer's phone rings, as long as the carrier lets nothing be heard."""
 
     def prompt(self, id: str, language: str) -> tuple[Clip, ...]:
         """The clips of a prompt. Raises KeyError for one that the configuration does not have."""
@@ -326,13 +463,21 @@ class Prompts:
         """The clips of a prompt with ``{position}`` in it, for one position. Raises KeyError."""
         return self.texts[position_of(id, position), language]
 
+    def wait(self, id: str, language: str, low: int, high: int) -> tuple[Clip, ...]:
+        """The clips of a prompt with ``{low}`` and ``{high}`` in it, for one range of minutes. Raises KeyError."""
+        return self.texts[wait_of(id, low, high), language]
+
+    def digits(self, id: str, language: str, digits: str) -> tuple[Clip, ...]:
+        """The clips of a prompt with ``{digit}`` in it, for one digit after the other. Raises KeyError."""
+        return tuple(clip for digit in digits for clip in self.texts[position_of(id, int(digit)), language])
+
     def music(self, id: str) -> tuple[Clip, ...]:
         """The clips of a piece of music, to be looped. Raises KeyError."""
         return self.pieces[id]
 
     def clips(self) -> Iterator[Clip]:
         """Every clip, for the media plane to prepare."""
-        for clips in (*self.texts.values(), *self.pieces.values()):
+        for clips in (*self.texts.values(), *self.pieces.values(), self.ringback):
             yield from clips
 
 
@@ -404,6 +549,7 @@ class CallsSettings:
     queue_extensions: Mapping[str, str] = field(default_factory=dict)
     dial_prefixes: Mapping[str, str] = field(default_factory=dict)
     home_clients: Mapping[str, str] = field(default_factory=dict)
+    callback_prompts: CallbackPrompts = CallbackPrompts()
     pop_wait: float = 0.15
     max_calls: int = 400
     dial_rules: frozenset[DialRules] = field(init=False, repr=False, compare=False)
@@ -427,8 +573,13 @@ class CallsSettings:
 
 
 def position_of(id: str, position: int) -> str:
-    """Under which id a prompt stands for one position; no prompt of the configuration may be named so."""
+    """Under which id a prompt stands for one position, or digit; no prompt of the configuration may be named so."""
     return f"{id}/{position}"
+
+
+def wait_of(id: str, low: int, high: int) -> str:
+    """Under which id a prompt stands for one range of minutes."""
+    return f"{id}/{low}-{high}"
 
 
 def _base(language: str) -> str:

@@ -27,10 +27,11 @@ from callcenter.calls import settings as calls
 from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.config import calendar, schema
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
-from callcenter.config.lint import Things, language_of, lint
+from callcenter.config.lint import language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
 from callcenter.config.settings import OwnHashes, Settings, Sounds, SwitchSettings
 from callcenter.config.source import override, read_folder
+from callcenter.config.things import Things
 from callcenter.config.tree import Entry, Node
 from callcenter.config.wording import positions_asked, spelled_out
 from callcenter.media.plane import Clip
@@ -534,7 +535,15 @@ def _queue(name: str, queue: schema.Queue, acd: schema.Acd) -> QueueSettings:
         priority=queue.priority,
         ring_for=queue.ring_for or acd.ring_for,
         max_wait=None if math.isinf(max_wait) else max_wait,
-        on_max_wait=queue.on_max_wait,
+        on_max_wait=queue.follows("on_max_wait")[1].word,
+        on_full=queue.follows("on_full")[1].word,
+        on_empty=queue.follows("on_empty")[1].word,
+        on_closed=queue.follows("on_closed")[1].word,
+        join_empty=frozenset(acd.refuse_when if queue.refuse_when is None else queue.refuse_when),
+        leave_empty=frozenset(acd.leave_when if queue.leave_when is None else queue.leave_when),
+        leave_after=acd.leave_after if queue.leave_after is None else queue.leave_after,
+        service_level_ms=round((queue.service_level or acd.service_level).within * 1000),
+        service_level_target=(queue.service_level or acd.service_level).target,
         wrap_up=_wrap_up(queue.wrap_up or acd.wrap_up),
         strategy=queue.strategy or acd.strategy,
         short_abandon=acd.short_abandon if queue.short_abandon is None else queue.short_abandon,
@@ -568,7 +577,13 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
         flows={name: calls.Flow(name, _steps(flow.steps, common)) for name, flow in things.flows.items()},
         hours={name: _hours(name, hours) for name, hours in things.hours.items()},
         treatments={
-            name: calls.QueueTreatment(name, queue.music or music, _announce(queue.announce or common.announce))
+            name: calls.QueueTreatment(
+                queue=name,
+                music=queue.music or things.clients[queue.client].music or music,
+                announce=_announce(queue.announce or common.announce),
+                hours=queue.hours or "",
+                on_close=queue.on_close,
+            )
             for name, queue in things.queues.items()
         },
         prompts=_prompts(sounds),

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from callcenter.model.customer import Match
 from callcenter.model.states import (
+    CallbackOutcome,
     Device,
     Direction,
     DrainOutcome,
@@ -74,11 +75,11 @@ class DrainEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallArrived:
-    """An INVITE for one of our numbers, or from one of our agents, was taken on.
+    """An INVITE for one of our numbers, or from one of our agents, was taken on; or a ``callback`` came into line.
 
     Numbers are as dialled; names may be empty. ``agent`` is who dialled, of a call that is not inbound; ``trunk`` is
     the one that it came by, empty: none. ``diverted_...``: who sent the call on to us last and why, in a word of RFC
-    5806; all empty when nobody did.
+    5806; all empty when nobody did. ``callback`` is the id of the one that this call carries out; empty: none.
     """
 
     client: str
@@ -95,11 +96,12 @@ class CallArrived:
     diverted_number: str = ""
     diverted_name: str = ""
     diverted_why: str = ""
+    callback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
-    """We sent the 200 to the caller: the flow begins to speak."""
+    """We sent the 200 to the caller: the flow begins to speak. Of a callback: the customer picked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ class CallQueued:
     alternatives, ``needs`` tells all that is asked, in the text form (``acd/requirements.py``); ``own`` is what of it
     the caller's ticket asks beside the queue. ``prefer`` is the agent who comes first among equals, and who alone is
     asked for ``prefer_ms``.
+    ``callback`` is the id of the callback that stands in line in the place of somebody on the phone; empty: none.
     """
 
     visit: str
@@ -194,6 +197,7 @@ class CallQueued:
     own: str = ""
     prefer: str = ""
     prefer_ms: int = 0
+    callback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +224,61 @@ class PreferenceEnded:
     queue: str
     agent: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRequested:
+    """A caller is to be called back at ``number`` (E.164), on the place in line of ``visit`` (empty: they had none).
+
+    ``first_joined_ms`` is on the boot's monotonic clock. Nothing is promised to the caller before this is written.
+    """
+
+    callback: str
+    visit: str
+    client: str
+    queue: str
+    number: str
+    first_joined_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackAttempted:
+    """The customer is dialled, for the ``attempt``-th time, by ``agent``, whom ``offer`` has brought.
+
+    When it comes to nothing, or is cut by a crash, there is no other attempt for ``spacing_ms``.
+    """
+
+    callback: str
+    attempt: int
+    agent: str
+    offer: str
+    number: str
+    spacing_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFailed:
+    """An attempt came to nothing. ``cause``: ``no_answer``, ``busy``, ``declined``, ``rejected``, ``unreachable``,
+    ``agent_gone`` (who hung up before anybody answered), or ``interrupted`` by what happened to us; ``detail`` says
+    more in words.
+    """
+
+    callback: str
+    attempt: int
+    cause: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackEnded:
+    """A callback is over, after so many ``attempts``; ``detail`` says in a word why."""
+
+    callback: str
+    client: str
+    queue: str
+    outcome: CallbackOutcome
+    attempts: int
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,6 +573,10 @@ Body = (
     | CallQueued
     | RoutingRelaxed
     | PreferenceEnded
+    | CallbackRequested
+    | CallbackAttempted
+    | CallbackFailed
+    | CallbackEnded
     | PositionAnnounced
     | OfferMade
     | ScreenPopSent

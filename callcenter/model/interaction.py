@@ -16,6 +16,7 @@ from callcenter.model.facts import (
     AttributeSet,
     CallAnswered,
     CallArrived,
+    CallbackRequested,
     CallConnected,
     CallEnded,
     CallHeld,
@@ -130,7 +131,8 @@ class Interaction:
     """The whole call. Durations are integer milliseconds of the monotonic clock; instants are UTC.
 
     ``ivr_ms`` is the answered time that was neither waiting nor talk nor hold. ``dialled_by`` is the agent who called,
-    where the call is not inbound.
+    where the call is not inbound. ``callback`` is the id of the one that the caller was promised here, or that this
+    call carried out; empty: none.
     """
 
     call_id: str
@@ -161,6 +163,7 @@ class Interaction:
     diverted_number: str = ""
     diverted_why: str = ""
     transfers: tuple[Transfer, ...] = ()
+    callback: str = ""
 
     @property
     def offers(self) -> tuple[tuple[str, OfferResult | None], ...]:
@@ -268,6 +271,7 @@ class _Fold:
     holders: set[Side] = field(default_factory=set)
     held_since: int = 0
     ending: Ending | None = None
+    callback: str = ""
 
     def take(self, fact: Fact) -> None:
         if self.arrived is not None:
@@ -277,7 +281,9 @@ class _Fold:
             case CallArrived() as body:
                 self.arrived, self.call_id = body, fact.call_id or ""
                 self.boot, self.arrived_at, self.arrived_ms = fact.boot, fact.at, fact.ms
-                self.last_ms = fact.ms
+                self.last_ms, self.callback = fact.ms, body.callback
+            case CallbackRequested(callback=callback):
+                self.callback = callback
             case CallAnswered():
                 self.answered_at, self.answered_ms = fact.at, now
             case CustomerFound(customer=customer, match=found):
@@ -393,6 +399,10 @@ class _Fold:
             return None
         if self.legs or self.outside:
             return Outcome.HANDLED
+        if self.callback and self.arrived is not None and not self.arrived.callback:
+            return Outcome.CALLBACK
+        if self.callback and self.answered_ms is None:
+            return Outcome.NOT_REACHED
         queued = any(visit.queue for visit in self.visits.values())
         if self.arrived is not None and self.arrived.direction is not Direction.INBOUND and not queued:
             return Outcome.LOST if self.ending.cause is EndCause.RESTART else Outcome.NOT_REACHED
@@ -450,6 +460,7 @@ class _Fold:
             diverted_number=self.arrived.diverted_number,
             diverted_why=self.arrived.diverted_why,
             transfers=tuple(self.transfers),
+            callback=self.callback,
         )
 
 
