@@ -137,7 +137,7 @@ class House:
         self.ids = Ids(settings.switch.node, clock.now, random)
         self.stream = FactStream(clock, boot=self.ids.new(), last_seq=storage.log.last_seq, write=storage.log.write)
         self.books = Books(storage.interactions.save)
-        self.acd = Acd(settings.plan, epoch=storage.log.epoch)
+        self.acd = Acd(settings.plan, epoch=storage.log.epoch, random=random)
         self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
         self.advertised = advertised(settings.sip)
         self.endpoint = Endpoint(

@@ -100,6 +100,11 @@ class Demand:
         """The only agent who is asked."""
         return self.ask[5]
 
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else ever is."""
+        return self.ask[6]
+
     def rank(self, now: int) -> TicketRank:
         """The rank of the first in line."""
         return ticket_rank(self.claim.standing, self.waiting[0], self.ask[4], now)
@@ -423,7 +428,7 @@ class Pool:
         """The rank of a free agent for a ticket."""
         idle_since, calls, talk = self._keys[number]
         settings = self.roster.settings[number]
-        best = demand.strategy is Strategy.BEST_SKILL
+        best = demand.strategy is Strategy.BEST_SKILL and not demand.alone
         return agent_rank(
             demand.strategy,
             number=number,
@@ -439,7 +444,8 @@ class Pool:
     def tiers(self, demand: Demand) -> list[tuple[int, Agents]]:
         """The agents who may take a demand by how well they match, the best first."""
         if demand.tiers is None:
-            demand.tiers = self.roster.by_match(demand.asked, demand.able)
+            one = [(0, demand.able)]
+            demand.tiers = one if demand.alone else self.roster.by_match(demand.asked, demand.able)
         return demand.tiers
 
     def _last(self, queue: str) -> int | None:

@@ -199,7 +199,7 @@ def rank_in(
         strategy,
         number=order.index(agent.id),
         idle_since=agent.idle_since,
-        score=score(people[agent.id], ticket.client, ticket.queue, ticket.asked) or 0,
+        score=0 if ticket.agent else score(people[agent.id], ticket.client, ticket.queue, ticket.asked) or 0,
         preferred=ticket.prefer == agent.id,
         calls=agent.calls,
         talk=agent.talk,
