@@ -29,6 +29,9 @@ class Ticket:
     long; in all else it stands in line as a caller does.
 
     ``closed``: it is outside the queue's hours, which the ACD does not know, and the caller is refused.
+
+    The rest is for the record alone, and decides nothing: the visit's ``number`` in its call, from 1; ``place_of``, the
+    visit whose place it goes on with; ``origins``, where what is asked comes from, as (who asks, what).
     """
 
     id: str
@@ -41,6 +44,9 @@ class Ticket:
     agent: str = ""
     prefer: str = ""
     prefer_for: float = 0.0
+    number: int = 0
+    place_of: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
     callback: str = ""
     closed: bool = False
 

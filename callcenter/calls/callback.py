@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from callcenter.acd.requirements import text
-from callcenter.calls.call import Call, Captured, Line
+from callcenter.calls.call import Call, Captured
 from callcenter.calls.dialled import e164
+from callcenter.calls.line import Line
 from callcenter.calls.settings import AskCallback, CallsSettings, Client, Collect, Number
 from callcenter.calls.steps.collect import take_digits
 from callcenter.model.callback import Callback
@@ -348,11 +349,23 @@ class Callbacks:
     def reconfigured(self) -> None:
         """Another configuration is in force: callbacks of queues and companies that are gone end, and that is told.
 
-        One that is being dialled is left to be reached, or not.
+        One that is being dialled is left to be reached, or not. Those of a queue that has another name now stand there.
         """
+        renamed = self._services.dispatcher.acd.plan.renamed
         for each in self:
+            if each.value.queue in renamed:
+                self._move(each, renamed[each.value.queue])
             if not each.dialling and (why := self._gone(each.value)):
                 self._end(each, CallbackOutcome.REMOVED, why, each.value.requested_in)
+
+    def _move(self, each: Pending, queue: str) -> None:
+        """Let a callback stand in another queue, on its place; where there is one already, that one counts."""
+        value = each.value
+        if self._find(value.client, queue, value.number) is None:
+            del self._of_number[value.client, value.number][value.queue]
+            each.value = replace(value, queue=queue)
+            self._of_number[value.client, value.number][queue] = each
+            self._store.keep(each.value)
 
     # What a turn tells
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from callcenter.acd.events import DeviceChanged, Ticket
+from callcenter.acd.settings import QUEUE_RENAMED
+from callcenter.calls.asked import Asked, asked_of
 from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk
-from callcenter.calls.call import Call, Line
+from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
 from callcenter.calls.heard import watch_agent
 from callcenter.calls.hours import Door, closes, look
+from callcenter.calls.line import Line, visit_name
 from callcenter.calls.party import Party
 from callcenter.calls.ringing import ring_agent, ring_all
 from callcenter.calls.screen_pop import SentPop
@@ -22,7 +25,7 @@ from callcenter.calls.waiting_room import WaitingRoom
 from callcenter.media.plane import Clip
 from callcenter.model.facts import DigitsEntered
 from callcenter.model.interaction import Ending
-from callcenter.model.states import Device, EndCause, OfferResult, Side, VisitOutcome
+from callcenter.model.states import Device, Direction, EndCause, OfferResult, Side, VisitOutcome
 
 UTC = ZoneInfo("UTC")
 
@@ -60,34 +63,63 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
     """Wait for an agent and talk; for one ``agent`` alone, when they are named, and not for long.
 
     An agent whose phone is lost in the talk does not cost the caller the call: they wait again, on their old place.
+    So they do in a queue that a reload gave another name.
     """
     services = call.services
     kept = services.callbacks.rings_in(call, step.queue)
     if call.line is None or not step.keep_place:
-        call.line = Line(services.clock.monotonic())
+        call.line = come_back(call, step.queue) or Line(services.clock.monotonic())
     if kept is not None:
         call.line.first_joined = min(kept, call.line.first_joined)
     call.waits_by = step
     while True:
         call.stage = f"waiting {step.queue}"
+        asked = Asked(priority=FOR_ONE_ALONE) if agent else asked_of(call, step)
+        call.visits += 1
         ticket = Ticket(
             id=services.ids.new(),
             call_id=call.id,
             queue=step.queue,
             client=call.client.id,
-            priority=FOR_ONE_ALONE if agent else step.priority,
+            requirements=asked.needs,
+            priority=asked.priority,
             first_joined=call.line.first_joined,
             agent=agent,
+            prefer=asked.prefer,
+            prefer_for=asked.prefer_for,
+            number=call.visits,
+            place_of=call.line.visit,
+            origins=asked.origins,
             closed=not agent and is_closed(call, step.queue),
         )
+        call.line.visit = visit_name(call.id, call.visits)
         call.ticket = ticket
         with services.dispatcher.queued(ticket, call.how_left) as waiting:
             if call.handover is not None and call.handover.agent_id == agent:
                 call.handover.wants_back()
             end = await serve(call, step, waiting)
-        if not isinstance(end, AgentLost):
+        if isinstance(end, FlowedOut) and end.reason == QUEUE_RENAMED and (renamed := under_new_name(call, step)):
+            step = call.waits_by = renamed
+        elif isinstance(end, AgentLost):
+            agent = ""
+        else:
             return end
-        agent = ""
+
+
+def under_new_name(call: Call, step: ToQueue) -> ToQueue | None:
+    """The step to a queue that has another name by now, on the same place; None when the call cannot go there."""
+    services = call.services
+    queue = services.dispatcher.acd.plan.renamed.get(step.queue, "")
+    known = queue in call.settings.treatments or (queue in services.settings.treatments and call.renew())
+    return replace(step, queue=queue, keep_place=True) if known else None
+
+
+def come_back(call: Call, queue: str) -> Line | None:
+    """The place in line of a caller who was here a moment ago, and hung up or was cut off; None for all others."""
+    if call.direction is not Direction.INBOUND or call.caller.leg.withheld:
+        return None
+    keep_for = call.client.routing.keep_place_for
+    return call.services.places.claim(call.id, call.client.id, call.from_number, queue, keep_for)
 
 
 async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedOut | HandedOver | AgentLost:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from callcenter.calls.facts import FactStream
+from callcenter.calls.line import Places
 from callcenter.calls.settings import CallsSettings
 from callcenter.media.plane import MediaPlane
 from callcenter.model.ids import Ids
@@ -46,5 +47,6 @@ class Services:
     publisher: Publisher
     trunks: TrunkBoard
     call_of: Callable[[Leg], Call | None]
+    places: Places
     callbacks: Callbacks = field(init=False)
     """Set behind the making: it uses these itself."""

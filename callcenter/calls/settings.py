@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from callcenter.acd.requirements import Needs
 from callcenter.calls.hours import Door, Hours
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
@@ -24,6 +25,35 @@ class Outbound:
     caller_id: str
     trunks: tuple[str, ...]
     hidden: bool = False
+
+
+# Who is preferred, beside an agent by name: the one who answered the caller last, and the customer's own.
+LAST_AGENT = "last_agent"
+CUSTOMERS_AGENT = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What a company's calls ask beyond what their queues do.
+
+    ``languages`` and ``intents``: what the agent must know for a call in this language, or with this intent.
+    ``tiers``: points of priority for a customer of this account tier, if it is sure who calls.
+
+    ``prefer``: agents, LAST_AGENT or CUSTOMERS_AGENT; the first of them that there is has ``prefer_for`` seconds to
+    take the call before others may. LAST_AGENT is who talked last in the last handled call of the customer, or the
+    number, that arrived within ``last_agent_within`` seconds.
+
+    Who hangs up while waiting, or is cut off, and calls again by the same number within ``keep_place_for`` seconds has
+    the place in line of before; 0: never.
+    """
+
+    languages: Mapping[str, Needs] = field(default_factory=dict)
+    intents: Mapping[str, Needs] = field(default_factory=dict)
+    tiers: Mapping[str, int] = field(default_factory=dict)
+    prefer: tuple[str, ...] = ()
+    prefer_for: float = 20.0
+    last_agent_within: float = 86_400.0
+    keep_place_for: float = 120.0
 
 
 # What costs more than a call, or is how others make money of ours: beginnings of numbers, by country code. No company
@@ -91,6 +121,7 @@ class Client:
     greeting: Mapping[str, str] = field(default_factory=dict)
     zone: ZoneInfo | None = None
     outbound: Outbound | None = None
+    routing: Routing = Routing()
     callbacks: CallbackRules | None = None
 
     @property
@@ -301,7 +332,9 @@ class GoTo:
 
 @dataclass(frozen=True, slots=True)
 class ToQueue:
-    """Wait in a queue for an agent. ``priority``: None takes the queue's.
+    """Wait in a queue for an agent. ``priority``: None takes the queue's. ``needs`` come beside what the queue asks.
+
+    ``prefer`` and ``prefer_for`` stand in place of the client's, see :class:`Routing`; None takes those.
 
     ``on_timeout``: the steps after the queue's longest wait, or when the queue refuses the caller; empty: the steps
     behind this one. ``keys``: the steps after a key pressed while waiting; the place is given up. ``keep_place``: the
@@ -313,6 +346,9 @@ class ToQueue:
     on_timeout: tuple[Step, ...] = ()
     keys: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
     keep_place: bool = False
+    needs: Needs = ()
+    prefer: tuple[str, ...] | None = None
+    prefer_for: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -524,7 +560,8 @@ NO_RULES = DialRules()
 
 @dataclass(frozen=True, slots=True)
 class CallsSettings:
-    """All that the scripts of calls go by. ``hours`` by name.
+    """All that the scripts of calls go by. ``hours`` by name. ``intents``: what each means in a queue, by the queue's
+    name, in place of what it means to the client.
 
     ``may_dial`` by agent; ``agent_extensions`` and ``queue_extensions``: whom a short number reaches. In the name of
     which client a number outside is dialled: ``dial_prefixes`` of those that stand behind a prefix, ``home_clients`` by
@@ -549,6 +586,7 @@ class CallsSettings:
     queue_extensions: Mapping[str, str] = field(default_factory=dict)
     dial_prefixes: Mapping[str, str] = field(default_factory=dict)
     home_clients: Mapping[str, str] = field(default_factory=dict)
+    intents: Mapping[str, Mapping[str, Needs]] = field(default_factory=dict)
     callback_prompts: CallbackPrompts = CallbackPrompts()
     pop_wait: float = 0.15
     max_calls: int = 400
@@ -556,12 +594,17 @@ class CallsSettings:
     """Each of the rules of ``may_dial`` once: they are looked at for whoever calls, strangers too."""
     extension_lengths: frozenset[int] = field(init=False, repr=False, compare=False)
     """How many digits extensions have."""
+    preferred: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Everybody whom some step of a flow prefers."""
 
     def __post_init__(self) -> None:
         """Note what is asked of every INVITE."""
         extensions = (*self.agent_extensions, *self.queue_extensions)
         object.__setattr__(self, "dial_rules", frozenset(self.may_dial.values()))
         object.__setattr__(self, "extension_lengths", frozenset(map(len, extensions)))
+        steps = (step for flow in self.flows.values() for step in all_steps(flow.steps))
+        preferred = (step.prefer or () for step in steps if isinstance(step, ToQueue))
+        object.__setattr__(self, "preferred", frozenset(word for words in preferred for word in words))
 
     def find_number(self, dialled: str) -> Number | None:
         """The number that was dialled: in full, without its plus, with ``00`` for it, or by an alias."""
@@ -570,6 +613,30 @@ class CallsSettings:
         if found is not None:
             return found
         return next((each for each in self.numbers.values() if wanted in each.aliases), None)
+
+
+def all_steps(steps: Iterable[Step]) -> Iterator[Step]:
+    """These steps, and all that stand within them."""
+    for step in steps:
+        yield step
+        within: list[tuple[Step, ...]] = []
+        match step:
+            case Menu(choices=choices, otherwise=otherwise):
+                within = [*(choice.then for choice in choices.values()), otherwise]
+            case Collect(not_found=not_found, otherwise=after):
+                within = [not_found, after or ()]
+            case Branch(cases=cases, otherwise=otherwise):
+                within = [*(case.then for case in cases), otherwise]
+            case AskHours(then=then):
+                within = list(then.values())
+            case ToQueue(on_timeout=on_timeout, keys=keys):
+                within = [on_timeout, *keys.values()]
+            case AskCallback(otherwise=otherwise_):
+                within = [otherwise_ or ()]
+            case _:
+                pass
+        for inner in within:
+            yield from all_steps(inner)
 
 
 def position_of(id: str, position: int) -> str:

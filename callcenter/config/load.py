@@ -10,11 +10,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from callcenter.acd.requirements import AllOf, Need
+from callcenter.acd.requirements import AllOf, Need, Needs
 from callcenter.acd.settings import (
     DIRECT,
     AgentSettings,
@@ -216,6 +216,7 @@ class _Loader:
             "prompt": "prompts",
             "trunk": "trunks",
             "piece of music": "music",
+            "agent": "agents",
         }
         names = {kind: set(self._entries(section)) for kind, section in kinds.items()}
         names["piece of music"] = names["piece of music"] or {"default"}
@@ -525,6 +526,7 @@ def _plan(acd: schema.Acd, things: Things, revision: str) -> Plan:
             unreachable=_rna(acd.unreachable),
         ),
         offer_grace=acd.offer_grace,
+        renamed={old: name for name, queue in things.queues.items() for old in queue.was},
         direct=dataclasses.replace(DIRECT, ring_for=acd.direct.ring_for or acd.ring_for, max_wait=acd.direct.max_wait),
         shares={
             name: Share(client.share.minimum, client.share.weight)
@@ -587,6 +589,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 client.greeting,
                 calendar.zone(client.time_zone) if client.time_zone else None,
                 _outbound(client.outbound) if client.outbound is not None else None,
+                _routing(client, common),
             )
             for name, client in things.clients.items()
         },
@@ -618,9 +621,26 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
         queue_extensions={queue.extension: name for name, queue in things.queues.items() if queue.extension},
         dial_prefixes={client.dial_prefix: name for name, client in things.clients.items() if client.dial_prefix},
         home_clients={name: agent.clients[0] for name, agent in things.agents.items()},
+        intents={name: _asked(queue.intents) for name, queue in things.queues.items() if queue.intents},
         pop_wait=mqtt.pop_wait,
         max_calls=sip.max_calls,
     )
+
+
+def _routing(client: schema.Client, common: schema.Calls) -> calls.Routing:
+    return calls.Routing(
+        languages=_asked(client.language_skills),
+        intents=_asked(client.intents),
+        tiers=client.tiers or {},
+        prefer=client.prefer,
+        prefer_for=client.prefer_for or common.prefer_for,
+        last_agent_within=client.last_agent_within or common.last_agent_within,
+        keep_place_for=common.keep_place_for if client.keep_place_for is None else client.keep_place_for,
+    )
+
+
+def _asked(by_word: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Needs]:
+    return {word: schema.needs_of(asked) for word, asked in (by_word or {}).items()}
 
 
 def _dial_rules(may_dial: schema.MayDial) -> calls.DialRules:
@@ -707,6 +727,9 @@ def _to_queue(queue: schema.QueueStep, common: schema.Calls, *, keep_place: bool
         on_timeout=_steps(queue.on_timeout, common),
         keys={key: _steps(steps, common) for key, steps in (queue.keys or {}).items()},
         keep_place=keep_place,
+        needs=schema.needs_of(queue.requirements),
+        prefer=queue.prefer,
+        prefer_for=queue.prefer_for,
     )
 
 

@@ -29,8 +29,9 @@ from callcenter.acd.presence import Absence
 from callcenter.acd.requirements import AllOf, AnyOf, Need, Needs, Requirement, merged
 from callcenter.acd.settings import Strategy, WrapUpMode
 from callcenter.calls.hours import Door
+from callcenter.calls.line import LONGEST_KEPT
 from callcenter.calls.overflow import CONTINUE, ToFlow, ToNumber, ToOtherQueue
-from callcenter.calls.settings import PLACEHOLDERS, CodeAction, OnClose
+from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, PLACEHOLDERS, CodeAction, OnClose
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.problems import Code, did_you_mean
@@ -906,9 +907,52 @@ WhisperOrOff = Annotated[
 AnnounceOrOff = Annotated[Announce, _off_as({})]
 
 
+PREFERRED_WORDS = (LAST_AGENT, CUSTOMERS_AGENT)
+
+
+def _preferred(value: str, info: ValidationInfo) -> str:
+    names: Mapping[str, set[str]] = info.context or {}
+    if value in PREFERRED_WORDS or "agent" not in names or value in names["agent"]:
+        return value
+    hint = did_you_mean(
+        value, (*PREFERRED_WORDS, *sorted(names["agent"])), otherwise="write last_agent, customer or an agent"
+    )
+    raise mistake(Code.NAMES_NOTHING, f"no agent is named `{value}`", hint)
+
+
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    for at, word in enumerate(value):
+        if word in value[:at]:
+            raise mistake(Code.FORM, f"`{word}` stands here twice", "take one away")
+    return value
+
+
+def _kept(value: Any) -> float:
+    kept = 0.0 if value == "off" else seconds(value)
+    if kept > LONGEST_KEPT:
+        raise mistake(Code.DURATION, "nobody is waited for that long", "write at most 1h, e.g. 2m, or off")
+    return kept
+
+
+tell(_kept, lambda _: {"anyOf": [_DURATION, {"const": "off"}]})
+
+# Who is asked first: the agent who answered the caller last, the customer's own, or an agent by name.
+Preferred = Annotated[
+    tuple[Annotated[str, AfterValidator(_preferred)], ...],
+    _at_most(10),
+    BeforeValidator(_as_list),
+    AfterValidator(_each_once),
+]
+Kept = Annotated[float, BeforeValidator(_kept)]
+Points = Annotated[int, Field(ge=-100, le=100)]
+
+
 class Calls(Shape):
     """``calls``: what holds for every flow that does not say otherwise."""
 
+    keep_place_for: Kept = 120.0
+    prefer_for: Positive = 20.0
+    last_agent_within: Positive = 86_400.0
     goodbye: PromptName | None = None
     invalid: PromptName | None = None
     no_input: PromptName | None = None
@@ -964,6 +1008,13 @@ class Client(Shape):
     share: Share | None = None
     outbound: Outbound | None = None
     dial_prefix: DialPrefix | None = None
+    language_skills: Annotated[dict[Language, Asked], _some(20)] | None = None
+    intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
+    tiers: Annotated[dict[Name, Points], _some(100)] | None = None
+    prefer: Preferred = ()
+    prefer_for: Positive | None = None
+    last_agent_within: Positive | None = None
+    keep_place_for: Kept | None = None
 
 
 class Number(Shape):
@@ -1044,8 +1095,10 @@ class Queue(Shape):
     """Where callers wait."""
 
     client: ClientName
+    was: Annotated[tuple[Slug, ...], _some(20), BeforeValidator(_as_list)] = ()
     requirements: Asked = {}
     routing: Annotated[tuple[RoutingStep, ...], _some(10), AfterValidator(_in_order)] = ()
+    intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     age_weight: Annotated[float, Field(ge=0, le=100)] = 0.0
     ring_for: Positive | None = None
@@ -1332,7 +1385,10 @@ class QueueStep(Shape):
     """``queue`` and ``transfer``."""
 
     to: QueueName
-    priority: Annotated[int, Field(ge=-100, le=100)] | None = None
+    requirements: Asked = {}
+    priority: Points | None = None
+    prefer: Preferred | None = None
+    prefer_for: Positive | None = None
     on_timeout: tuple[Step, ...] = ()
     keys: Annotated[dict[Key, tuple[Step, ...]], _some(12)] | None = None
 

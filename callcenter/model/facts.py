@@ -183,6 +183,9 @@ class CallQueued:
     alternatives, ``needs`` tells all that is asked, in the text form (``acd/requirements.py``); ``own`` is what of it
     the caller's ticket asks beside the queue. ``prefer`` is the agent who comes first among equals, and who alone is
     asked for ``prefer_ms``.
+    ``visit_no`` is its number in the call, from 1. ``place_of`` is the visit whose place it goes on with, as its call,
+    a slash and its number; empty for a place that is new. ``origins`` says where what is asked comes from, each as
+    (who asks, what).
     ``callback`` is the id of the callback that stands in line in the place of somebody on the phone; empty: none.
     """
 
@@ -197,6 +200,9 @@ class CallQueued:
     own: str = ""
     prefer: str = ""
     prefer_ms: int = 0
+    visit_no: int = 0
+    place_of: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
     callback: str = ""
 
 
@@ -406,6 +412,22 @@ class AgentTookOver:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneChanged:
+    """An agent goes on with the talk by another phone, which has called in the place of the first (RFC 3891).
+
+    ``side``: in which part of the call; ``offer`` is that of the talk, empty for an agent who dialled. ``source`` is
+    where the phone signals from, by ``transport``; ``sip_call_id`` is how its part of the call is known to it.
+    """
+
+    side: Side
+    agent: str
+    offer: str = ""
+    transport: str = ""
+    source: str = ""
+    sip_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutsideConnected:
     """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call."""
 
@@ -589,6 +611,7 @@ Body = (
     | CallTransferred
     | TransferFailed
     | AgentTookOver
+    | PhoneChanged
     | OutsideConnected
     | OutsideLegEnded
     | QueueLeft

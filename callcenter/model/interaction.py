@@ -65,7 +65,9 @@ class Ending:
 class Visit:
     """One visit to a queue. ``outcome`` is None while it lasts.
 
-    ``positions``: the places in line that the caller was told, each once: they only get better.
+    ``positions``: the places in line that the caller was told, each once: they only get better. ``number`` is that of
+    the visit in its call, from 1. ``place_of`` is the visit whose place it went on with (``CALL/NUMBER``, of this call
+    or of an earlier one), and ``before_ms`` how old that place was when this visit began; of a new place empty and 0.
     """
 
     id: str
@@ -74,6 +76,9 @@ class Visit:
     outcome: VisitOutcome | None = None
     reason: str = ""
     positions: tuple[int, ...] = ()
+    number: int = 0
+    place_of: str = ""
+    before_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,8 +301,9 @@ class _Fold:
                 self.attributes[name] = value
             case IntentCaptured(intent=intent):
                 self.intent = intent
-            case CallQueued(visit=visit, queue=queue):
-                self.visits[visit] = Visit(visit, queue)
+            case CallQueued(visit=visit, queue=queue) as body:
+                number, before = len(self.visits) + 1, max(0, fact.ms - body.first_joined_ms)
+                self.visits[visit] = Visit(visit, queue, number=number, place_of=body.place_of, before_ms=before)
                 self.joined_ms[visit] = now
             case PositionAnnounced(visit=visit, position=position) if visit in self.visits:
                 known = self.visits[visit]

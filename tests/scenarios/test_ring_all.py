@@ -1,4 +1,4 @@
-"""A queue that rings all: every phone rings, who picks up first has the caller, and nobody is blamed for being slower."""
+"""A queue that rings all: every phone rings, who picks up first has the caller, and nobody is to blame."""
 
 from __future__ import annotations
 
