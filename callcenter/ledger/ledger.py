@@ -34,6 +34,8 @@ from callcenter.model.states import OfferResult, VisitOutcome, Work
 # A boot's clock stands so far from the wall's; when the wall's was set by more than this (ms), what runs is booked by
 # the old one up to that moment. Less is the time that a decision takes to be told.
 WALL_WAS_SET = 2_000
+# Which fold this is: a state that another one has left is not gone on with, the log is folded anew.
+FOLD = 1
 
 RESTART = "restart"
 
@@ -121,6 +123,7 @@ class Ledger:
         self._wall = 0
         self._ends: dict[str, int] = {}
         self._waiting: dict[str, Visit] = {}
+        self._lines: dict[tuple[str, str], dict[str, Visit]] = {}
         self._offers: dict[str, Offer] = {}
         self._legs: dict[str, Leg] = {}
         self._clocks: dict[str, Clock] = {}
@@ -192,7 +195,8 @@ class Ledger:
         if body.visit in self._waiting:
             return
         quarter = epoch_ms(fact.at) // QUARTER_MS
-        self._waiting[body.visit] = Visit(body.client, body.queue, quarter, fact.boot, fact.ms)
+        visit = self._waiting[body.visit] = Visit(body.client, body.queue, quarter, fact.boot, fact.ms)
+        self._lines.setdefault((body.client, body.queue), {})[body.visit] = visit
         self._visits_of(quarter, body.client, body.queue).offered += 1
         if fact.call_id is not None:
             self._calls[fact.call_id] = Call(body.client, body.queue, quarter, fact.boot)
@@ -208,6 +212,7 @@ class Ledger:
         visit = self._waiting.pop(visit_id, None)
         if visit is None:
             return
+        del self._lines[visit.client, visit.queue][visit_id]
         wait = max(0, self._ms_of(visit.boot, fact) - visit.joined)
         cell = self._visits_of(visit.quarter, visit.client, visit.queue)
         match outcome:
@@ -427,6 +432,11 @@ class Ledger:
         """The clock of the present boot at its last fact."""
         return self._ms
 
+    @property
+    def last_quarter(self) -> int:
+        """The quarter that the last fact was in; 0 when there was none."""
+        return max(0, self._ms + self._wall) // QUARTER_MS
+
     def settle(self, ms: int) -> None:
         """Book the agents' time up to ``ms`` of the present boot's clock. It changes no figure that is asked later."""
         self._settle(ms)
@@ -436,6 +446,17 @@ class Ledger:
         for visit in self._waiting.values():
             now = ms if visit.boot == self._boot else self._ends.get(visit.boot, visit.joined)
             yield (visit.quarter, visit.client, visit.queue), max(0, now - visit.joined)
+
+    def visits_of(self, client: str, queue: str, first: int, behind: int, ms: int) -> Figures:
+        """The visits to a queue that began from a quarter on to before another, at ``ms`` of the boot's clock."""
+        found = Figures()
+        for quarter in range(first, behind):
+            if (cell := self.visits.get((quarter, client, queue))) is not None:
+                found.visits.add(cell)
+        line = self._lines.get((client, queue), {}).values()
+        found.waiting = sorted(max(0, ms - each.joined) for each in line
+                               if first <= each.quarter < behind and each.boot == self._boot)  # fmt: skip
+        return found
 
     def figures(self, ms: int) -> Cells:
         """All figures at ``ms`` of the present boot's clock, cell by cell; agents' time is booked up to then."""
@@ -493,9 +514,9 @@ class Ledger:
             "ms": self._ms,
             "wall": self._wall,
             "ends": dict(self._ends),
-            "visits": [[*key, cell.plain()] for key, cell in self.visits.items()],
-            "handling": [[*key, cell.plain()] for key, cell in self.handling.items()],
-            "time": [[*key, cell.plain()] for key, cell in self.time.items()],
+            "visits": [[*key, cell.plain()] for key, cell in sorted(self.visits.items(), key=_by_key)],
+            "handling": [[*key, cell.plain()] for key, cell in sorted(self.handling.items(), key=_by_key)],
+            "time": [[*key, cell.plain()] for key, cell in sorted(self.time.items(), key=_by_key)],
             "waiting": {key: asdict(each) for key, each in self._waiting.items()},
             "offers": {key: asdict(each) for key, each in self._offers.items()},
             "legs": {key: asdict(each) for key, each in self._legs.items()},
@@ -514,6 +535,8 @@ class Ledger:
         self.handling = {(q, c, queue, agent): Handling.of(cell) for q, c, queue, agent, cell in plain["handling"]}
         self.time = {(q, agent): AgentTime.of(cell) for q, agent, cell in plain["time"]}
         self._waiting = {key: Visit(**each) for key, each in plain["waiting"].items()}
+        for key, visit in self._waiting.items():
+            self._lines.setdefault((visit.client, visit.queue), {})[key] = visit
         self._offers = {key: Offer(**each) for key, each in plain["offers"].items()}
         self._legs = {key: Leg(**each) for key, each in plain["legs"].items()}
         self._calls = {key: Call(**each) for key, each in plain["calls"].items()}
@@ -523,6 +546,10 @@ class Ledger:
 
     def __str__(self) -> str:
         return f"<Ledger {len(self.visits)} cells of visits, {len(self._waiting)} waiting, {len(self._legs)} legs>"
+
+
+def _by_key(item: tuple[Any, object]) -> Any:
+    return item[0]
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ class Group:
     a total of queues with other thresholds, or of days before and behind a change of a definition, is a true one.
     """
 
-    definitions: Registry = REGISTRY
+    definitions: Registry = field(default_factory=lambda: REGISTRY)
     pieces: dict[tuple[int, tuple[tuple[str, int], ...]], Figures] = field(default_factory=dict)
 
     def add(self, figures: Figures, threshold_ms: int = ANSWERED_WITHIN_MS, versions: Versions = NEWEST) -> None:
