@@ -38,8 +38,9 @@ from callcenter.acd.events import (
 )
 from callcenter.acd.matching import why, why_not
 from callcenter.acd.pool import Pool
-from callcenter.acd.queue import Place, TicketView, Visit, drop, merged, position
-from callcenter.acd.settings import Plan, Requirement, RnaRule, WrapUpMode, WrapUpSettings
+from callcenter.acd.queue import Place, TicketView, Visit, drop, position
+from callcenter.acd.requirements import Needs, Requirement, merged, parse, plain, text
+from callcenter.acd.settings import AgentSettings, Plan, RnaRule, WrapUpMode, WrapUpSettings
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
@@ -76,6 +77,11 @@ OfferEvent: TypeAlias = OfferRinging | OfferAccepted | Connected | OfferFailed |
 EngagedFact: TypeAlias = AgentRang | OfferEnded | CallConnected | CallHeld | CallResumed | AgentTookOver | AgentLegEnded
 
 
+def asked_in(body: CallQueued) -> Needs:
+    """What a visit asks, as its fact tells it."""
+    return parse(body.needs) if body.needs else tuple(Requirement(*pair) for pair in body.requirements)
+
+
 class Acd:
     """The ACD of one floor: the agents and queues of a plan.
 
@@ -93,6 +99,8 @@ class Acd:
         self.epoch = epoch
         self.offering = True
         self._plan = plan
+        # The agents as they are matched: as configured, but for what is changed while the switch runs.
+        self._roster: dict[str, AgentSettings] = {}
         self._now = 0
         self._agents: dict[str, Agent] = {}
         self._visits: dict[str, Visit] = {}
@@ -172,6 +180,7 @@ class Acd:
             TicketView(
                 id=visit.id,
                 call_id=visit.call_id,
+                queue=visit.queue,
                 client=visit.client,
                 priority=visit.priority,
                 asked=visit.asked,
@@ -196,8 +205,9 @@ class Acd:
         if visit is None:
             return {}
         return {
-            agent.id: why_not(agent, visit.client, visit.asked, visit.agent) + self._agents[agent.id].hindrances()
-            for agent in self._plan.agents.values()
+            agent.id: why_not(agent, visit.client, visit.asked, visit.agent, visit.queue)
+            + self._agents[agent.id].hindrances()
+            for agent in self._roster.values()
         }
 
     def snapshot(self) -> tuple[Any, ...]:
@@ -290,7 +300,8 @@ class Acd:
     def _join(self, ticket: Ticket) -> None:
         queue = self._plan.queue(ticket.queue) if ticket.queue or ticket.agent else None
         if queue is None:
-            refusal, asked, priority, action = "unknown_queue", ticket.requirements, 0, ""
+            refusal, priority, action = "unknown_queue", 0, ""
+            asked: Needs = ticket.requirements
         else:
             refusal = self._absence(ticket.agent, ticket.client) if ticket.agent else ""
             if len(self._lines.get(queue.id, ())) >= queue.max_waiting:
@@ -303,7 +314,8 @@ class Acd:
             queue=ticket.queue,
             client=ticket.client,
             priority=priority if ticket.priority is None else ticket.priority,
-            requirements=tuple((each.skill, each.minimum) for each in asked),
+            requirements=tuple((each.skill, each.minimum) for each in plain(asked)),
+            needs=text(asked) if len(plain(asked)) < len(asked) else "",
             first_joined_ms=min(kept_place, self._now),
             agent=ticket.agent,
         )
@@ -314,7 +326,7 @@ class Acd:
 
     def _absence(self, agent_id: str, client: str) -> str:
         """Why a caller who asks for one agent need not wait for him, in a word; empty when he can come."""
-        agent, settings = self._agents.get(agent_id), self._plan.agents.get(agent_id)
+        agent, settings = self._agents.get(agent_id), self._roster.get(agent_id)
         if agent is None or settings is None:
             return "unknown_agent"
         if client and client not in settings.clients:
@@ -380,7 +392,7 @@ class Acd:
             agent=agent.id,
             ring_for_ms=ring_for,
             lease_ms=lease,
-            why=why(self._plan.agents[agent.id], visit.asked, self._now - agent.idle_since, visit.agent),
+            why=why(self._roster[agent.id], visit.asked, self._now - agent.idle_since, visit.agent),
         )
         offer = Offer(
             id=made.offer,
@@ -393,7 +405,7 @@ class Acd:
             ring_for=ring_for / 1000,
             expires_at=(self._now + lease) / 1000,
             waited=(self._now - visit.joined) / 1000,
-            skills=visit.asked,
+            skills=plain(visit.asked),
             why=made.why,
         )
         self._tell(made, visit.call_id)
@@ -603,7 +615,7 @@ class Acd:
         self._tell(state, call_id)
 
     def _employed(self, agent: Agent) -> bool:
-        return agent.id in self._plan.agents
+        return agent.id in self._roster
 
     def _belongs(self, agent: Agent) -> bool:
         """Whether the agent is to be seen: of the plan, or gone from it and still at work."""
@@ -666,9 +678,10 @@ class Acd:
 
     def _index(self) -> None:
         """Build pool and agenda anew, from plan and state."""
-        self._pool = Pool(self._plan)
+        self._roster = dict(self._plan.agents)
+        self._pool = Pool(self._plan, self._roster.values())
         self._agenda = Agenda()
-        for agent_id in self._plan.agents:
+        for agent_id in self._roster:
             self._agents.setdefault(agent_id, Agent(agent_id))
         for agent in self._agents.values():
             self._follow_agent(agent)
@@ -721,7 +734,7 @@ class Acd:
             call_id=call_id,
             queue=body.queue,
             client=body.client,
-            asked=tuple(Requirement(skill, minimum) for skill, minimum in body.requirements),
+            asked=asked_in(body),
             priority=body.priority,
             joined=ms,
             first_joined=body.first_joined_ms,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 
+from callcenter.acd.rosters import Roster
 from callcenter.acd.settings import Plan, QueueSettings
 from callcenter.calls.live_ledger import threshold_ms
 from callcenter.ledger.agent_time import PARTS, READY_IDLE, kind, part_of
@@ -137,12 +138,15 @@ class QueueCounts:
     def reconfigure(self, plan: Plan) -> None:
         """Another plan: who may serve which queue is worked out anew, and every queue counts as changed."""
         self.plan = plan
-        self._bits = {agent: 1 << number for number, agent in enumerate(plan.agents)}
+        roster = Roster(plan.agents.values())
+        self._bits = {agent: 1 << number for agent, number in roster.number.items()}
         # Also of those who are gone: whoever is back before the talk is over is what they were.
         self._masks = dict.fromkeys(PARTS, 0)
         for agent, part in self._parts.items():
             self._masks[part] |= self._bits.get(agent, 0)
-        self._servers: dict[str, int] = dict(_servers(plan, self._bits))
+        self._servers: dict[str, int] = {
+            queue.id: roster.able(queue.client, queue.id, queue.requirements) for queue in plan.queues.values()
+        }
         self._of_client: dict[str, int] = {}
         for each in plan.agents.values():
             for client in each.clients:
@@ -291,23 +295,6 @@ class QueueCounts:
             if part:
                 self._masks[part] |= bit
             self._all_changed = True
-
-
-def _servers(plan: Plan, bits: dict[str, int]) -> Iterator[tuple[str, int]]:
-    """For each queue the agents who may serve it, as ``acd.matching`` has it: put together from who has what."""
-    clients: dict[str, int] = {}
-    levels: dict[tuple[str, int], int] = {}
-    for agent in plan.agents.values():
-        for client in agent.clients:
-            clients[client] = clients.get(client, 0) | bits[agent.id]
-        for skill, level in agent.skills.items():
-            for enough in range(1, level + 1):
-                levels[skill, enough] = levels.get((skill, enough), 0) | bits[agent.id]
-    for queue in plan.queues.values():
-        able = clients.get(queue.client, 0)
-        for need in queue.requirements:
-            able &= levels.get((need.skill, need.minimum), 0)
-        yield queue.id, able
 
 
 class QueueBoard:

@@ -19,7 +19,6 @@ from callcenter.acd.settings import (
     AgentSettings,
     Plan,
     QueueSettings,
-    Requirement,
     RnaRule,
     RnaSettings,
     WrapUpSettings,
@@ -181,7 +180,7 @@ class _Loader:
         assert switch and sip and mqtt and acd  # noqa: PT018
         assert mqtt_settings and media_settings  # noqa: PT018
         return Settings(
-            switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit),
+            switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit, switch.reload),
             sip=_sip(sip, tls),
             media=media_settings,
             plan=_plan(acd, things),
@@ -507,8 +506,10 @@ def _plan(acd: schema.Acd, things: Things) -> Plan:
                 skills=agent.skills,
                 clients=frozenset(agent.clients),
                 sign_in=agent.sign_in or acd.sign_in,
+                queues=None if agent.queues is None else frozenset(agent.queues),
+                order=order,
             )
-            for name, agent in things.agents.items()
+            for order, (name, agent) in enumerate(things.agents.items())
         },
         rna=RnaSettings(
             no_answer=_rna(acd.no_answer),
@@ -530,7 +531,7 @@ def _queue(name: str, queue: schema.Queue, acd: schema.Acd) -> QueueSettings:
     return QueueSettings(
         id=name,
         client=queue.client,
-        requirements=tuple(Requirement(skill, level) for skill, level in queue.requirements.items()),
+        requirements=schema.needs_of(queue.requirements),
         priority=queue.priority,
         ring_for=queue.ring_for or acd.ring_for,
         max_wait=None if math.isinf(max_wait) else max_wait,

@@ -23,12 +23,17 @@ MAX_VALUES = 200_000
 MAX_DEPTH = 40
 
 
+def is_configuration(path: Path) -> bool:
+    """Whether a file of a folder is read, by its name."""
+    return path.suffix in (".yaml", ".yml")
+
+
 def read_folder(folder: Path, problems: Problems) -> Node:
     """Every ``*.yaml`` of a folder as one mapping of sections; a section may be spread over files."""
     whole = Source(str(folder), ())
     root = Node(Place(whole), {})
     try:
-        files = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
+        files = sorted(path for path in folder.iterdir() if is_configuration(path) and path.is_file())
     except OSError as error:
         problems.add(
             Code.FILE,
@@ -136,7 +141,7 @@ def _read_file(path: Path, root: Node, problems: Problems) -> None:
         problems.add(Code.FILE, whole, "", f"the file is larger than {MAX_FILE >> 10} kB", "spread it over files")
         return
     source = Source(path.name, tuple(text.splitlines()))
-    node = plain.read(text, source) or _compose(text, source, problems)
+    node = read_text(text, source, problems)
     if node is None or node.value is None:
         return
     if not isinstance(node.value, dict):
@@ -144,6 +149,11 @@ def _read_file(path: Path, root: Node, problems: Problems) -> None:
         return
     for name, entry in node.value.items():
         _merge(root, name, entry, problems)
+
+
+def read_text(text: str, source: Source, problems: Problems) -> Node | None:
+    """The tree of one text; None for one that says nothing, or cannot be read."""
+    return plain.read(text, source) or _compose(text, source, problems)
 
 
 def _merge(root: Node, name: str, entry: Entry, problems: Problems) -> None:

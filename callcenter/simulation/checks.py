@@ -178,7 +178,7 @@ def queue_from_facts(
     able = [
         agent.id
         for agent in plan.agents.values()
-        if not why_not(agent, queue.client, queue.requirements) and agent.id in states
+        if not why_not(agent, queue.client, queue.requirements, queue=queue.id) and agent.id in states
     ]
     parts = Counter(kind(part_of(states[agent])) for agent in able)
     return QueueStatus(

@@ -28,15 +28,8 @@ from callcenter.acd.events import (
     WrapUpDone,
     WrapUpExtended,
 )
-from callcenter.acd.settings import (
-    AgentSettings,
-    Plan,
-    Requirement,
-    RnaRule,
-    RnaSettings,
-    WrapUpMode,
-    WrapUpSettings,
-)
+from callcenter.acd.requirements import Requirement
+from callcenter.acd.settings import AgentSettings, Plan, RnaRule, RnaSettings, WrapUpMode, WrapUpSettings
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
