@@ -89,6 +89,8 @@ class LiveLedger:
             batches += 1
             if not batches % PUBLISH_EVERY:
                 self._publish(ledger.last_quarter, position)
+            if position == before and self._store.last_seq >= self._log_reaches:
+                return  # those that are missing were never written
             await asyncio.sleep(0 if position > before else LOG_RETRY)
 
     def _take(self, fact: Fact) -> None:

@@ -32,6 +32,11 @@ class Metrics:
         """Whether what is kept now will soon be in the database."""
         return self._log.healthy and self._log.waiting < BATCH
 
+    @property
+    def last_seq(self) -> int:
+        """The last committed fact."""
+        return self._log.last_seq
+
     async def state(self) -> tuple[int, Ledger | None]:
         """The fact that the fold stood at when the last day was published, and the fold; None: by another program.
 
