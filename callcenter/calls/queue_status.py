@@ -66,6 +66,7 @@ NOTHING_YET = Today()
 class QueueStatus:
     """A queue at a moment, or all queues of a client.
 
+    ``callbacks``: those of the ``waiting`` who are called back at their turn, and hold no phone.
     ``longest_since``: since when (UTC) the caller who waits longest has a place in line; None when nobody waits.
     ``ready``: agents who may serve the queue and could be offered a caller now; ``signed_in``: those of them who are
     not signed out; ``agents``: these by what they are at. ``talking``: agents in a talk with a caller of this queue,
@@ -73,6 +74,7 @@ class QueueStatus:
     """
 
     waiting: int = 0
+    callbacks: int = 0
     longest_since: datetime | None = None
     ready: int = 0
     signed_in: int = 0
@@ -88,6 +90,7 @@ class _Visit:
     queue: str
     first_joined_ms: int
     since: datetime
+    callback: bool = False
 
 
 @dataclass(slots=True)
@@ -95,6 +98,7 @@ class _Queue:
     """``line``: (first joined, visit), the longest wait first. ``dated``: the day that figures were told of last."""
 
     line: list[tuple[int, str]] = field(default_factory=list)
+    callbacks: int = 0
     talking: int = 0
     dated: date | None = None
 
@@ -184,12 +188,13 @@ class QueueCounts:
             case AgentTookOver(offer=offer, queue=name) if name:
                 self._talks[offer] = name
                 self._queue(name).talking += 1
-            case AgentLegEnded(offer=offer) if queue := self._talks.pop(offer, None):
-                self._queue(queue).talking -= 1
+            case AgentLegEnded(offer=offer) if talked := self._talks.pop(offer, None):
+                self._queue(talked).talking -= 1
             case QueueLeft(visit=visit_id):
                 if visit := self._visits.pop(visit_id, None):
-                    line = self._queue(visit.queue).line
-                    del line[bisect_left(line, (visit.first_joined_ms, visit_id))]
+                    queue = self._queue(visit.queue)
+                    del queue.line[bisect_left(queue.line, (visit.first_joined_ms, visit_id))]
+                    queue.callbacks -= visit.callback
             case _:
                 pass
 
@@ -236,6 +241,7 @@ class QueueCounts:
         at = {part: (servers & mask).bit_count() for part, mask in self._masks.items()}
         return QueueStatus(
             waiting=sum(len(each.line) for each in counts),
+            callbacks=sum(each.callbacks for each in counts),
             longest_since=min(first, default=None),
             ready=at[READY_IDLE],
             signed_in=sum(at.values()),
@@ -274,7 +280,9 @@ class QueueCounts:
             return  # asks for an agent, and stands in no queue
         queue = self._queue(body.queue)
         since = fact.at - timedelta(milliseconds=fact.ms - body.first_joined_ms)
-        self._visits[body.visit] = _Visit(body.queue, body.first_joined_ms, since)
+        called_back = bool(body.callback)
+        queue.callbacks += called_back
+        self._visits[body.visit] = _Visit(body.queue, body.first_joined_ms, since, called_back)
         settings = self.plan.queues.get(body.queue)
         for threshold in {ANSWERED_WITHIN_MS, threshold_ms(settings) if settings else ANSWERED_WITHIN_MS}:
             heapq.heappush(self._aging, (fact.ms + threshold, body.visit))

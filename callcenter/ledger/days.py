@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, tzinfo
 from typing import Any
 
-from callcenter.ledger.figures import AgentTime, Figures, Handling, Visits
+from callcenter.ledger.figures import AgentTime, Callbacks, Figures, Handling, Visits
 from callcenter.ledger.intervals import day_of, span
 from callcenter.ledger.ledger import Cells, Ledger
 
@@ -46,6 +46,7 @@ class Day:
 VISITS = "visits"
 HANDLING = "handling"
 TIME = "time"
+CALLBACKS = "callbacks"
 
 
 def rows(cells: Cells, thresholds: Mapping[str, int], otherwise: int) -> Iterator[Row]:
@@ -54,6 +55,8 @@ def rows(cells: Cells, thresholds: Mapping[str, int], otherwise: int) -> Iterato
         yield Row(VISITS, quarter, queue, "", thresholds.get(queue, otherwise), figures)
     for (quarter, _, queue, agent), figures in sorted(cells.handling.items()):
         yield Row(HANDLING, quarter, queue, agent, thresholds.get(queue, otherwise), figures)
+    for (quarter, _, queue), figures in sorted(cells.callbacks.items()):
+        yield Row(CALLBACKS, quarter, queue, "", thresholds.get(queue, otherwise), figures)
     for (quarter, agent), figures in sorted(cells.time.items()):
         yield Row(TIME, quarter, "", agent, otherwise, figures)
 
@@ -61,8 +64,8 @@ def rows(cells: Cells, thresholds: Mapping[str, int], otherwise: int) -> Iterato
 def plain(row: Row) -> dict[str, Any]:
     """The figures of a row as JSON values; nothing of them waits or is pending any more."""
     figures = row.figures
-    part = {VISITS: figures.visits, HANDLING: figures.handling, TIME: figures.time}[row.kind]
-    return part.plain()
+    parts = {VISITS: figures.visits, HANDLING: figures.handling, TIME: figures.time, CALLBACKS: figures.callbacks}
+    return parts[row.kind].plain()
 
 
 def figures_of(kind: str, values: Mapping[str, Any]) -> Figures:
@@ -74,6 +77,8 @@ def figures_of(kind: str, values: Mapping[str, Any]) -> Figures:
             return Figures(handling=Handling.of(values))
         case "time":
             return Figures(time=AgentTime.of(values))
+        case "callbacks":
+            return Figures(callbacks=Callbacks.of(values))
         case _:
             raise KeyError(kind)
 
@@ -84,7 +89,7 @@ def over(ledger: Ledger, zone_of: Callable[[str], tzinfo], now: int) -> list[tup
     ``zone_of`` tells a client's time zone, and that of :data:`AGENTS`.
     """
     quarters: dict[str, set[int]] = {AGENTS: {quarter for quarter, _ in ledger.time}}
-    for keys in (ledger.visits, ledger.handling):
+    for keys in (ledger.visits, ledger.handling, ledger.callbacks):
         for key in keys:
             quarters.setdefault(key[1], set()).add(key[0])
     oldest, found = ledger.oldest_open, set()

@@ -244,6 +244,26 @@ def _of_time() -> Iterable[Definition]:
     yield Definition("occupancy", 1, Unit.SHARE, "occupancy", formula, _occupancy)
 
 
+def _of_callbacks() -> Iterable[Definition]:
+    counts: Sequence[tuple[str, str, Callable[[Figures], int]]] = (
+        ("callbacks_requested", "callbacks that were promised", lambda f: f.callbacks.requested),
+        ("callbacks_attempted", "times that a customer was dialled for one", lambda f: f.callbacks.attempted),
+        ("callbacks_failed", "attempts that came to nothing", lambda f: total(f.callbacks.failed)),
+        ("callbacks_reached", "callbacks that ended well", lambda f: f.callbacks.ended.get("reached", 0)),
+        ("callbacks_ended", "callbacks that ended, however", lambda f: total(f.callbacks.ended)),
+    )
+    for name, formula, of in counts:
+        yield Definition(name, 1, Unit.COUNT, name.replace("_", " "), formula, _only(of))
+    yield Definition(
+        "callback_wait",
+        1,
+        Unit.MEAN,
+        "virtual wait",
+        "sum of the times from the promise to the pick-up / callbacks reached",
+        lambda figures, _: (sum(figures.callbacks.waits), len(figures.callbacks.waits)),
+    )
+
+
 def _of_contacts() -> Iterable[Definition]:
     yield Definition(
         "fcr",
@@ -268,7 +288,7 @@ def registry(definitions: Iterable[Definition]) -> Registry:
     return MappingProxyType(found)
 
 
-REGISTRY: Registry = registry((*_of_visits(), *_of_handling(), *_of_time(), *_of_contacts()))
+REGISTRY: Registry = registry((*_of_visits(), *_of_handling(), *_of_time(), *_of_callbacks(), *_of_contacts()))
 
 
 def newest(definitions: Registry = REGISTRY) -> Mapping[str, int]:

@@ -119,6 +119,24 @@ class AgentTime(Sums):
 
 
 @dataclass(slots=True)
+class Callbacks(Sums):
+    """Callbacks of a queue, each thing in the interval in which it happened: they outlive days.
+
+    ``turns`` are times that one stood in line, ``turns_over`` how these ended: no visits of callers. ``failed``
+    attempts by cause, ``ended`` callbacks by outcome. ``waits`` are those of who was reached, from the promise to the
+    pick-up, in milliseconds of the wall's clock, sorted: they waited without a phone in the hand.
+    """
+
+    requested: int = 0
+    turns: int = 0
+    turns_over: Count = field(default_factory=dict)
+    attempted: int = 0
+    failed: Count = field(default_factory=dict)
+    ended: Count = field(default_factory=dict)
+    waits: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Contacts(Sums):
     """First contacts that were answered and whose time to come back is over, and those who did not come back."""
 
@@ -131,24 +149,28 @@ class Figures:
     """All figures of one row of a report.
 
     ``waiting``: how long those have waited so far, in milliseconds, who are still waiting; ``pending`` offers are
-    under way. ``threshold_ms`` is that of the service level.
+    under way, ``in_line`` are callbacks whose turn has not come.
     """
 
     visits: Visits = field(default_factory=Visits)
     handling: Handling = field(default_factory=Handling)
     time: AgentTime = field(default_factory=AgentTime)
+    callbacks: Callbacks = field(default_factory=Callbacks)
     contacts: Contacts = field(default_factory=Contacts)
     waiting: list[int] = field(default_factory=list)
     pending: int = 0
+    in_line: int = 0
 
     def add(self, other: Figures) -> None:
         """Take the other in."""
         self.visits.add(other.visits)
         self.handling.add(other.handling)
         self.time.add(other.time)
+        self.callbacks.add(other.callbacks)
         self.contacts.add(other.contacts)
         self.waiting = sorted((*self.waiting, *other.waiting))
         self.pending += other.pending
+        self.in_line += other.in_line
 
     @property
     def gaps(self) -> tuple[str, ...]:
@@ -159,6 +181,8 @@ class Figures:
             found.append(f"{visits.offered} offered, {visits.ended} ended and {len(self.waiting)} waiting")
         if handling.offers != sum(handling.results.values()) + self.pending:
             found.append(f"{handling.offers} offers, {handling.results} and {self.pending} pending")
+        if (turns := self.callbacks).turns != sum(turns.turns_over.values()) + self.in_line:
+            found.append(f"{turns.turns} turns of callbacks, {turns.turns_over} and {self.in_line} in line")
         if time.signed_in != sum(time.parts.values()):
             found.append(f"signed in for {time.signed_in} ms, of which {time.parts} tell")
         lists = ((visits.answered, visits.waits), (visits.abandoned + visits.short_abandoned, visits.given_up),

@@ -9,13 +9,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from callcenter.ledger.agent_time import part_of
-from callcenter.ledger.figures import AgentTime, Figures, Handling, Visits
+from callcenter.ledger.figures import AgentTime, Callbacks, Figures, Handling, Visits
 from callcenter.ledger.intervals import QUARTER_MS, epoch_ms, spread
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
     AgentStateChanged,
     AgentTookOver,
+    CallbackAttempted,
+    CallbackEnded,
+    CallbackFailed,
+    CallbackRequested,
     CallConnected,
     CallEnded,
     CallHeld,
@@ -29,7 +33,7 @@ from callcenter.model.facts import (
     SwitchStarted,
     TransferFailed,
 )
-from callcenter.model.states import OfferResult, VisitOutcome, Work
+from callcenter.model.states import CallbackOutcome, OfferResult, VisitOutcome, Work
 
 # A boot's clock stands so far from the wall's; when the wall's was set by more than this (ms), what runs is booked by
 # the old one up to that moment. Less is the time that a decision takes to be told.
@@ -47,13 +51,14 @@ TimeKey = tuple[int, str]
 
 @dataclass(slots=True)
 class Visit:
-    """A caller in a line."""
+    """A caller in a line, or a callback in the place of one."""
 
     client: str
     queue: str
     quarter: int
     boot: str
     joined: int
+    callback: bool = False
 
 
 @dataclass(slots=True)
@@ -64,6 +69,15 @@ class Call:
     queue: str
     quarter: int
     boot: str
+
+
+@dataclass(slots=True)
+class Promise:
+    """A callback that has not ended; ``at`` milliseconds since 1970 it was promised."""
+
+    client: str
+    queue: str
+    at: int
 
 
 @dataclass(slots=True)
@@ -117,6 +131,7 @@ class Ledger:
         self.visits: dict[VisitKey, Visits] = {}
         self.handling: dict[HandlingKey, Handling] = {}
         self.time: dict[TimeKey, AgentTime] = {}
+        self.callbacks: dict[VisitKey, Callbacks] = {}
         self._boot = ""
         # The boot's clock at its last fact, and the wall's when it stood at 0; and where earlier boots have ended.
         self._ms = 0
@@ -128,6 +143,7 @@ class Ledger:
         self._legs: dict[str, Leg] = {}
         self._clocks: dict[str, Clock] = {}
         self._calls: dict[str, Call] = {}
+        self._promises: dict[str, Promise] = {}
         # Of each agent the legs that are over but for the wrap-up.
         self._wrapping: dict[str, list[str]] = {}
         self.takers: dict[type, Callable[[Any, Fact], None]] = {
@@ -144,6 +160,10 @@ class Ledger:
             CallTransferred: self._transferred,
             TransferFailed: self._not_transferred,
             CallEnded: self._call_over,
+            CallbackRequested: self._promised,
+            CallbackAttempted: self._attempted,
+            CallbackFailed: self._attempt_failed,
+            CallbackEnded: self._kept_promise,
             AgentStateChanged: self._agent_changed,
             SwitchStarted: self._started,
         }
@@ -195,9 +215,13 @@ class Ledger:
         if body.visit in self._waiting:
             return
         quarter = epoch_ms(fact.at) // QUARTER_MS
-        visit = self._waiting[body.visit] = Visit(body.client, body.queue, quarter, fact.boot, fact.ms)
-        self._lines.setdefault((body.client, body.queue), {})[body.visit] = visit
-        self._visits_of(quarter, body.client, body.queue).offered += 1
+        visit = Visit(body.client, body.queue, quarter, fact.boot, fact.ms, bool(body.callback))
+        self._waiting[body.visit] = visit
+        if visit.callback:
+            self._callbacks_of(quarter, body.client, body.queue).turns += 1
+        else:
+            self._lines.setdefault((body.client, body.queue), {})[body.visit] = visit
+            self._visits_of(quarter, body.client, body.queue).offered += 1
         if fact.call_id is not None:
             self._calls[fact.call_id] = Call(body.client, body.queue, quarter, fact.boot)
 
@@ -211,6 +235,10 @@ class Ledger:
     def _leave(self, visit_id: str, outcome: VisitOutcome, reason: str, fact: Fact) -> None:
         visit = self._waiting.pop(visit_id, None)
         if visit is None:
+            return
+        if visit.callback:
+            turns = self._callbacks_of(visit.quarter, visit.client, visit.queue).turns_over
+            turns[outcome.value] = turns.get(outcome.value, 0) + 1
             return
         del self._lines[visit.client, visit.queue][visit_id]
         wait = max(0, self._ms_of(visit.boot, fact) - visit.joined)
@@ -232,6 +260,33 @@ class Ledger:
                 cell.refused[reason] = cell.refused.get(reason, 0) + 1
             case VisitOutcome.LOST:
                 cell.lost[reason] = cell.lost.get(reason, 0) + 1
+
+    # Callbacks
+
+    def _promised(self, body: CallbackRequested, fact: Fact) -> None:
+        if body.callback not in self._promises:
+            at = epoch_ms(fact.at)
+            self._promises[body.callback] = Promise(body.client, body.queue, at)
+            self._callbacks_of(at // QUARTER_MS, body.client, body.queue).requested += 1
+
+    def _attempted(self, body: CallbackAttempted, fact: Fact) -> None:
+        if promise := self._promises.get(body.callback):
+            self._callbacks_of(epoch_ms(fact.at) // QUARTER_MS, promise.client, promise.queue).attempted += 1
+
+    def _attempt_failed(self, body: CallbackFailed, fact: Fact) -> None:
+        if promise := self._promises.get(body.callback):
+            failed = self._callbacks_of(epoch_ms(fact.at) // QUARTER_MS, promise.client, promise.queue).failed
+            failed[body.cause] = failed.get(body.cause, 0) + 1
+
+    def _kept_promise(self, body: CallbackEnded, fact: Fact) -> None:
+        promise = self._promises.pop(body.callback, None)
+        if promise is None:
+            return
+        at = epoch_ms(fact.at)
+        cell = self._callbacks_of(at // QUARTER_MS, promise.client, promise.queue)
+        cell.ended[body.outcome.value] = cell.ended.get(body.outcome.value, 0) + 1
+        if body.outcome is CallbackOutcome.REACHED:
+            insort(cell.waits, max(0, at - promise.at))
 
     # Offers and legs
 
@@ -411,6 +466,13 @@ class Ledger:
             found = self.visits[key] = Visits()
         return found
 
+    def _callbacks_of(self, quarter: int, client: str, queue: str) -> Callbacks:
+        key = (quarter, client, queue)
+        found = self.callbacks.get(key)
+        if found is None:
+            found = self.callbacks[key] = Callbacks()
+        return found
+
     def _handling_of(self, quarter: int, client: str, queue: str, agent: str) -> Handling:
         key = (quarter, client, queue, agent)
         found = self.handling.get(key)
@@ -444,6 +506,8 @@ class Ledger:
     def waiting(self, ms: int) -> Iterator[tuple[VisitKey, int]]:
         """Who still waits, and how long so far, at ``ms`` of the present boot's clock."""
         for visit in self._waiting.values():
+            if visit.callback:
+                continue
             now = ms if visit.boot == self._boot else self._ends.get(visit.boot, visit.joined)
             yield (visit.quarter, visit.client, visit.queue), max(0, now - visit.joined)
 
@@ -470,6 +534,11 @@ class Ledger:
             cells.time[time_key] = Figures(time=time)
         for visits_key, waited in self.waiting(ms):
             insort(cells.visits[visits_key].waiting, waited)
+        for callbacks_key, callbacks in self.callbacks.items():
+            cells.callbacks[callbacks_key] = Figures(callbacks=callbacks)
+        for visit in self._waiting.values():
+            if visit.callback:
+                cells.callbacks[visit.quarter, visit.client, visit.queue].in_line += 1
         for offer in self._offers.values():
             cells.handling[offer.quarter, offer.client, offer.queue, offer.agent].pending += 1
         return cells
@@ -493,6 +562,8 @@ class Ledger:
         cells = Cells()
         for visits_key in [key for key in self.visits if key[1] == client and first <= key[0] < behind]:
             cells.visits[visits_key] = Figures(visits=self.visits.pop(visits_key))
+        for callbacks_key in [key for key in self.callbacks if key[1] == client and first <= key[0] < behind]:
+            cells.callbacks[callbacks_key] = Figures(callbacks=self.callbacks.pop(callbacks_key))
         for handling_key in [key for key in self.handling if key[1] == client and first <= key[0] < behind]:
             cells.handling[handling_key] = Figures(handling=self.handling.pop(handling_key))
         return cells
@@ -517,9 +588,11 @@ class Ledger:
             "visits": [[*key, cell.plain()] for key, cell in sorted(self.visits.items(), key=_by_key)],
             "handling": [[*key, cell.plain()] for key, cell in sorted(self.handling.items(), key=_by_key)],
             "time": [[*key, cell.plain()] for key, cell in sorted(self.time.items(), key=_by_key)],
+            "callbacks": [[*key, cell.plain()] for key, cell in sorted(self.callbacks.items(), key=_by_key)],
             "waiting": {key: asdict(each) for key, each in self._waiting.items()},
             "offers": {key: asdict(each) for key, each in self._offers.items()},
             "legs": {key: asdict(each) for key, each in self._legs.items()},
+            "promises": {key: asdict(each) for key, each in self._promises.items()},
             "calls": {key: asdict(each) for key, each in self._calls.items()},
             "clocks": {key: asdict(each) for key, each in self._clocks.items()},
             "wrapping": {agent: list(offers) for agent, offers in self._wrapping.items()},
@@ -534,8 +607,12 @@ class Ledger:
         self.visits = {(q, client, queue): Visits.of(cell) for q, client, queue, cell in plain["visits"]}
         self.handling = {(q, c, queue, agent): Handling.of(cell) for q, c, queue, agent, cell in plain["handling"]}
         self.time = {(q, agent): AgentTime.of(cell) for q, agent, cell in plain["time"]}
+        self.callbacks = {(q, client, queue): Callbacks.of(cell) for q, client, queue, cell in plain["callbacks"]}
+        self._promises = {key: Promise(**each) for key, each in plain["promises"].items()}
         self._waiting = {key: Visit(**each) for key, each in plain["waiting"].items()}
         for key, visit in self._waiting.items():
+            if visit.callback:
+                continue
             self._lines.setdefault((visit.client, visit.queue), {})[key] = visit
         self._offers = {key: Offer(**each) for key, each in plain["offers"].items()}
         self._legs = {key: Leg(**each) for key, each in plain["legs"].items()}
@@ -559,11 +636,17 @@ class Cells:
     visits: dict[VisitKey, Figures] = field(default_factory=dict)
     handling: dict[HandlingKey, Figures] = field(default_factory=dict)
     time: dict[TimeKey, Figures] = field(default_factory=dict)
+    callbacks: dict[VisitKey, Figures] = field(default_factory=dict)
+
+    @property
+    def every(self) -> Iterator[tuple[Any, Figures]]:
+        """All of them."""
+        cells: tuple[dict[Any, Figures], ...] = (self.visits, self.handling, self.time, self.callbacks)
+        return itertools.chain.from_iterable(each.items() for each in cells)
 
     def gaps(self) -> list[str]:
         """Cells that do not add up, in words."""
-        every: Iterable[dict[Any, Figures]] = (self.visits, self.handling, self.time)
-        return [f"{key}: {gap}" for cells in every for key, figures in cells.items() for gap in figures.gaps]
+        return [f"{key}: {gap}" for key, figures in self.every for gap in figures.gaps]
 
 
 def fold(facts: Iterable[Fact], ledger: Ledger | None = None) -> Ledger:

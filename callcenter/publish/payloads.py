@@ -19,6 +19,10 @@ from callcenter.model.facts import (
     BranchTaken,
     CallAnswered,
     CallArrived,
+    CallbackAttempted,
+    CallbackEnded,
+    CallbackFailed,
+    CallbackRequested,
     CallConnected,
     CallEnded,
     CallerMediaStarted,
@@ -75,6 +79,10 @@ EVENTS: dict[type[Any], str] = {
     FlowEntered: "flow_entered",
     IntentCaptured: "intent_captured",
     CallQueued: "queued",
+    CallbackRequested: "callback_requested",
+    CallbackAttempted: "callback_attempted",
+    CallbackFailed: "callback_failed",
+    CallbackEnded: "callback_ended",
     PositionAnnounced: "position_announced",
     OfferMade: "offered",
     ScreenPopSent: "pop_sent",
@@ -104,6 +112,7 @@ class Pop:
 
     ``interactions`` are records as the storage gives them, latest first. With ``match`` MAYBE, ``customers`` are
     candidates, shown side by side and never as sure. ``diverted``: who sent the call on to us last, and why.
+    ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller.
     """
 
     id: str
@@ -133,6 +142,7 @@ class Pop:
     interactions: Sequence[Mapping[str, Any]] = ()
     why: Sequence[str] = ()
     position_was: int | None = None
+    callback: Mapping[str, Any] | None = None
 
     def payload(self) -> dict[str, Any]:
         """The pop as plain JSON values (schema pop.v1)."""
@@ -157,6 +167,7 @@ class Pop:
             "position_was": self.position_was,
             "ivr": {"language": self.language, "menu": list(self.menu), "entered": dict(self.entered)},
             "attributes": dict(self.attributes),
+            "callback": self.callback,
             "customer": self._customer(),
             "why": [{"text": text} for text in self.why],
         }
@@ -214,13 +225,15 @@ def agent_state(
 class LineState:
     """What is told of a queue, or of all queues of a client: counts, nothing of a caller.
 
-    ``signed_in`` and ``ready`` are the agents who may serve it, ``agents`` these by what they are at (of
+    ``callbacks`` are those of the ``waiting`` who are called back at their turn. ``signed_in`` and ``ready`` are the
+    agents who may serve it, ``agents`` these by what they are at (of
     ``ledger.agent_time``). ``offered`` and what follows is of the visits that began today in the client's time zone, by
     the definitions of ``ledger.definitions``: ``service_level`` by the threshold of each queue itself, the other one by
     20 s; null where none was counted yet.
     """
 
     waiting: int
+    callbacks: int
     longest_since: datetime | None
     ready: int
     signed_in: int
@@ -240,6 +253,7 @@ class LineState:
         since = self.longest_since
         return {
             "waiting": self.waiting,
+            "callbacks": self.callbacks,
             "longest_s": 0.0 if since is None else round(max(0.0, (at - since).total_seconds()), 1),
             "longest_since": None if since is None else utc(since),
             "ready": self.ready,

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from callcenter.runtime.clock import Clock
+from callcenter.storage.callbacks import Callbacks
 from callcenter.storage.customers import Customers
 from callcenter.storage.database import AioDatabase, Database, StorageError
 from callcenter.storage.intents import Intents
@@ -19,7 +20,7 @@ from callcenter.storage.retained import Retained
 
 
 class Storage:
-    """The log, interactions, customers and registrations, over one database."""
+    """The log, interactions, customers, registrations and callbacks, over one database."""
 
     def __init__(self, database: Database, log: FactLog, clock: Clock, lock: WriterLock | None) -> None:
         self.database = database
@@ -30,6 +31,7 @@ class Storage:
         self.intents = Intents(database, log)
         self.retained = Retained(database, log)
         self.metrics = Metrics(database, log)
+        self.callbacks = Callbacks(database, log)
         self._lock = lock
 
     @classmethod

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from callcenter.ledger.definitions import NEWEST, REGISTRY, Definition, Unit, Value, percentile, registry
-from callcenter.ledger.figures import AgentTime, Contacts, Figures, Handling, Visits
+from callcenter.ledger.figures import AgentTime, Callbacks, Contacts, Figures, Handling, Visits
 from callcenter.ledger.metrics import Group, value
 
 # Twenty callers. Eight were answered: after 2, 5, 10, 20, 21, 40, 60 and 122 s, which makes 280 s. Three hung up
@@ -59,7 +59,18 @@ TIME = AgentTime(
         "outbound": 120_000,
     },
 )
-FIGURES = Figures(VISITS, HANDLING, TIME, Contacts(first=8, resolved=6), waiting=[15_000])
+# Four callbacks were promised; five times somebody was dialled, twice of it in vain. Three customers were reached,
+# 10, 20 and 30 minutes after the promise; one has rung in before. Six times one of them stood in line, one does still.
+CALLBACKS = Callbacks(
+    requested=4,
+    turns=6,
+    turns_over={"answered": 3, "flowed_out": 2},
+    attempted=5,
+    failed={"no_answer": 1, "busy": 1},
+    ended={"reached": 3, "cancelled": 1},
+    waits=[600_000, 1_200_000, 1_800_000],
+)
+FIGURES = Figures(VISITS, HANDLING, TIME, CALLBACKS, Contacts(first=8, resolved=6), waiting=[15_000], in_line=1)
 
 # With a threshold of 20 s.
 TABLE: dict[str, Value] = {
@@ -109,6 +120,12 @@ TABLE: dict[str, Value] = {
     "time_unreachable": 0,
     "time_other": 0,
     "occupancy": 0.6,  # 1800 s of 3000 s
+    "callbacks_requested": 4,
+    "callbacks_attempted": 5,
+    "callbacks_failed": 2,
+    "callbacks_reached": 3,
+    "callbacks_ended": 4,
+    "callback_wait": 1_200_000,
     "fcr": 0.75,
 }
 
@@ -133,6 +150,7 @@ def test_the_example_adds_up() -> None:
     [
         (replace(FIGURES, waiting=[]), "20 offered, 19 ended and 0 waiting"),
         (replace(FIGURES, pending=1), "10 offers, {'accepted': 8, 'no_answer': 1, 'declined': 1} and 1 pending"),
+        (replace(FIGURES, in_line=2), "6 turns of callbacks, {'answered': 3, 'flowed_out': 2} and 2 in line"),
         (replace(FIGURES, time=AgentTime(2, {"talk": 1})), "signed in for 2 ms, of which {'talk': 1} tell"),
         (replace(FIGURES, visits=replace(VISITS, waits=[1])), "8 visits, 1 waits"),
     ],

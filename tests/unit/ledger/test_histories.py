@@ -48,6 +48,7 @@ def dated(facts: Sequence[Fact], begins: datetime, boot: str = "boot", seq: int 
 def history(data: st.DataObject, *, most: int = 40) -> list[Fact]:
     """What happens on some floor."""
     floor = Floor(data.draw(plans()))
+    floor.join("first", "nowhere")
     for _ in range(data.draw(st.integers(5, most))):
         one_event(floor, data)
         if data.draw(st.integers(0, 9)) == 0:
@@ -74,7 +75,7 @@ def cut_off(facts: Sequence[Fact]) -> list[Fact]:
 
 
 def everything(cells: Cells) -> Figures:
-    return total((*cells.visits.values(), *cells.handling.values(), *cells.time.values()))
+    return total(figures for _, figures in cells.every)
 
 
 @settings(max_examples=60, deadline=None)

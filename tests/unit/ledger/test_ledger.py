@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from callcenter.ledger.figures import AgentTime, Handling, Visits
+from callcenter.ledger.figures import AgentTime, Callbacks, Handling, Visits
 from callcenter.ledger.intervals import quarter_of
 from callcenter.ledger.ledger import Ledger, fold
-from callcenter.model.facts import AgentLegEnded, AgentTookOver, CallTransferred, TransferFailed
+from callcenter.model.facts import (
+    AgentLegEnded,
+    AgentTookOver,
+    CallbackAttempted,
+    CallbackEnded,
+    CallbackRequested,
+    CallQueued,
+    CallTransferred,
+    TransferFailed,
+)
 from callcenter.model.states import (
+    CallbackOutcome,
     Device,
     EndCause,
     Intent,
@@ -255,6 +265,41 @@ def test_a_transfer_that_nobody_took_is_counted_beside() -> None:
     floor.tell(TransferFailed(first, "amy", "+14155550100", 486, "busy"), "call-v1")
     handling = floor.figures().handling
     assert (handling.transfers, handling.transfers_failed) == ({"blind to outside": 1}, 1)
+
+
+def test_a_callback_is_no_caller_who_waits_and_outlives_the_boot_that_promised_it() -> None:
+    """The visit that asked for it flowed out; the turn in line has no part in the service level or the ASA."""
+    floor = Told()
+    floor.joins("v1")
+    floor.wait(40)
+    floor.tell(CallbackRequested("c1", "v1", "acme", "sales", "+14155550100", floor.ms), "call-v1")
+    floor.leaves("v1", VisitOutcome.FLOWED_OUT, "callback")
+    floor.hangs_up("v1")
+    floor.tell(CallQueued("v2", "sales", "acme", 0, (), floor.ms, callback="c1"), "call-v2")
+    floor.wait(20)
+    assert floor.figures().in_line == 1
+    floor.reboot()
+    floor.leaves("v2", VisitOutcome.FLOWED_OUT, "restart")
+    floor.started()
+    floor.wait(5)
+    floor.tell(CallQueued("v3", "sales", "acme", 0, (), floor.ms, callback="c1"), "call-v3")
+    offer = floor.offers_to("amy", "v3")
+    floor.rings(offer, "amy")
+    floor.wait(35)
+    floor.tell(CallbackAttempted("c1", 1, "amy", offer, "+14155550100", 60_000), "call-v3")
+    floor.answers(offer, "amy")
+    floor.tell(CallbackEnded("c1", "acme", "sales", CallbackOutcome.REACHED, 1), "call-v3")
+    figures = floor.figures()
+    assert figures.visits == Visits(offered=1, flowed_out={"callback": 1}, moved_on=[40_000])
+    assert figures.callbacks == Callbacks(
+        requested=1,
+        turns=2,
+        turns_over={"flowed_out": 1, "answered": 1},
+        attempted=1,
+        ended={"reached": 1},
+        waits=[60_000],
+    )
+    assert figures.handling.offers == 1
 
 
 def test_a_day_is_open_until_its_calls_are_over() -> None:

@@ -136,7 +136,7 @@ class Told:
         """All figures together, as of now; each cell of them adds up."""
         cells = self.ledger().figures(self.ms)
         assert not cells.gaps()
-        return total((*cells.visits.values(), *cells.handling.values(), *cells.time.values()))
+        return total(figures for _, figures in cells.every)
 
     @staticmethod
     def _visit(offer: str) -> str:

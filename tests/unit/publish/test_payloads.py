@@ -105,6 +105,7 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
         "skills": {"czech": 3, "billing": 1},
         "waited_s": 112.4,
         "position_was": 3,
+        "callback": None,
         "ivr": {"language": "cs", "menu": ["billing", "refund"], "entered": {"order": "1881"}},
         "attributes": {"order": "1881", "pin": "****"},
         "customer": {
@@ -273,6 +274,7 @@ def test_the_topics_are_those_of_the_design() -> None:
 
 BUSY_LINE = payloads.LineState(
     waiting=2,
+    callbacks=1,
     longest_since=NOON - timedelta(seconds=112, milliseconds=430),
     ready=0,
     signed_in=7,
@@ -294,6 +296,7 @@ def test_a_queue_s_state_is_counts_and_nothing_of_a_caller() -> None:
         "queue": "sales",
         "client": "acme",
         "waiting": 2,
+        "callbacks": 1,
         "longest_s": 112.4,
         "longest_since": "2026-11-21T11:58:07.674Z",
         "ready": 0,
@@ -320,7 +323,7 @@ def test_all_queues_of_a_client_are_told_in_the_same_words() -> None:
 
 
 def test_an_empty_queue_has_no_longest_wait() -> None:
-    line = payloads.LineState(0, None, 1, 1, 0, {}, 0, 0, 0, None, None, None)
+    line = payloads.LineState(0, 0, None, 1, 1, 0, {}, 0, 0, 0, None, None, None)
     state = payloads.queue_state("sales", line, client="acme", threshold_ms=20_000, at=NOON)
     assert (state["longest_s"], state["longest_since"], state["service_level_20s"]) == (0.0, None, None)
     assert (state["asa_s"], state["offered"]) == (None, 0)

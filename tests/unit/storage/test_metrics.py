@@ -100,10 +100,10 @@ async def test_a_day_that_is_over_is_kept_for_good_and_the_next_start_goes_on_be
     }
     # What is published and what the log holds beyond it are together all there is.
     cells = with_file.ledger().figures(floor.ms)
-    rest = (*cells.visits.values(), *cells.handling.values(), *cells.time.values())
+    rest = (figures for _, figures in cells.every)
     every = total((*(row.figures for _, row in with_file.rows(0, 10**9)), *rest))
     everything = fold(floor.facts).figures(floor.ms)
-    assert every == total((*everything.visits.values(), *everything.handling.values(), *everything.time.values()))
+    assert every == total(figures for _, figures in everything.every)
     with_file.close()
 
 
