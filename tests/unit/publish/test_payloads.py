@@ -233,6 +233,11 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
             "requirements": [["czech", 3]],
             "first_joined_ms": 900,
             "agent": "",
+            "needs": "",
+            "visit_no": 0,
+            "place_of": "",
+            "origins": [],
+            "callback": "",
         },
     }
 
