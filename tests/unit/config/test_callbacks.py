@@ -134,7 +134,7 @@ MISTAKES: list[tuple[Code, str, str, str, str]] = [
         "callback: sales",
         "callback: {queue: sales, «confrm»: hello}",
         "`confrm` is not known",
-        "`confirm`",
+        "",
     ),
     (Code.MISSING, "callback: sales", "«callback»: {retries: 1}", "`queue` is missing", "queue: ..."),
     (Code.MISSING, "  acme:\n", "  «acme»:\n", "cannot call anybody back", "trunks.yaml"),
