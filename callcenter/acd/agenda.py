@@ -13,6 +13,7 @@ class Due(IntEnum):
     OFFER = 0
     VISIT = 1
     AGENT = 2
+    BREAK = 3
 
 
 Entry: TypeAlias = tuple[int, Due, str]

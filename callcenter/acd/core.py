@@ -7,7 +7,19 @@ from dataclasses import astuple, replace
 from typing import Any, TypeAlias, assert_never
 
 from callcenter.acd.agenda import Agenda, Due
-from callcenter.acd.agents import MOVES, OFFERED, ON_THE_PHONE, REMOVED, Agent, AgentView, Move, dismissed
+from callcenter.acd.agents import (
+    MOVES,
+    OFFERED,
+    ON_THE_PHONE,
+    REMOVED,
+    Agent,
+    AgentView,
+    Move,
+    begun,
+    dismissed,
+    forced,
+    needs_disposition,
+)
 from callcenter.acd.engagement import Engagement, result_of
 from callcenter.acd.events import (
     AcdEffect,
@@ -33,19 +45,21 @@ from callcenter.acd.events import (
     TicketExpired,
     TicketRefused,
     WithdrawOffer,
+    WrapUpAsked,
     WrapUpDone,
     WrapUpExtended,
 )
 from callcenter.acd.matching import why, why_not
 from callcenter.acd.pool import Pool
 from callcenter.acd.queue import Place, TicketView, Visit, drop, merged, position
-from callcenter.acd.settings import Plan, Requirement, RnaRule, WrapUpMode, WrapUpSettings
+from callcenter.acd.settings import Plan, Requirement, RnaRule, WrapUpSettings
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
     AgentStateChanged,
     AgentTookOver,
     Body,
+    BreakOverran,
     CallConnected,
     CallHeld,
     CallQueued,
@@ -58,7 +72,7 @@ from callcenter.model.facts import (
     QueueLeft,
     WrapUpEnded,
 )
-from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work, WrapUpMode
 
 WRAPUP_TIMEOUT = "WRAPUP_TIMEOUT"
 
@@ -158,6 +172,15 @@ class Acd:
         agent = self._agents.get(agent_id)
         return agent is not None and self._employed(agent) and agent.available
 
+    def out(self, reason: str) -> set[str]:
+        """Who is not ready for this reason, or will be when the present work ends."""
+        away = (Intent.NOT_READY, reason)
+        return {
+            agent.id
+            for agent in self._agents.values()
+            if away in ((agent.intent, agent.reason), (agent.next, agent.next_reason))
+        }
+
     def dialled_by(self, call_id: str) -> str:
         """Whose own call this is; empty when it is nobody's, or over."""
         return self._dialled.get(call_id, "")
@@ -237,7 +260,7 @@ class Acd:
             ):
                 if engagement := self._engagements.get(event.offer_id):
                     self._on_offer(engagement, event)
-            case WrapUpDone(agent_id=agent_id) | WrapUpExtended(agent_id=agent_id):
+            case WrapUpDone(agent_id=agent_id) | WrapUpAsked(agent_id=agent_id) | WrapUpExtended(agent_id=agent_id):
                 agent = self._agents.get(agent_id)
                 if agent and agent.work is Work.WRAP_UP:
                     self._on_wrap_up(agent, event)
@@ -484,33 +507,57 @@ class Acd:
     def _wrap_up(self, engagement: Engagement) -> None:
         queue = self._plan.queue(engagement.queue)
         settings = (queue and queue.wrap_up) or NO_WRAP_UP
-        timed = settings.mode is WrapUpMode.TIMED
-        seconds = settings.seconds if timed else 0.0
-        agent = engagement.agent
+        agent, mode = engagement.agent, settings.mode
+        seconds, longer = round(settings.seconds * 1000), round(settings.extend_once * 1000)
+        if mode is WrapUpMode.OPTIONAL:
+            # What he may ask for is what the time of the choice can be extended by.
+            seconds, longer = (round(settings.choice * 1000), seconds) if seconds else (0, 0)
+        elif mode is WrapUpMode.MANDATORY:
+            seconds = longer = 0
         # Who is gone from the configuration can say nothing any more, and would owe the disposition for ever.
-        owed_for_ever = settings.mode is WrapUpMode.MANDATORY and not self._employed(agent)
-        if settings.mode is WrapUpMode.NONE or owed_for_ever or (timed and round(seconds * 1000) == 0):
+        owed = self._employed(agent) if mode is WrapUpMode.MANDATORY else seconds > 0
+        if mode is WrapUpMode.NONE or not owed:
             self._free(engagement, Move.RELEASE, "talk ended")
             return
         state = replace(
             agent.state("talk ended", self._now),
             work=MOVES[agent.work, Move.WRAP_UP],
-            remaining_ms=round(seconds * 1000),
-            extension_ms=round(settings.extend_once * 1000) if timed else 0,
+            remaining_ms=seconds,
+            extension_ms=longer,
+            wrap_up=mode,
         )
         self._tell(state, engagement.call_id)
 
-    def _on_wrap_up(self, agent: Agent, event: WrapUpDone | WrapUpExtended) -> None:
+    def _on_wrap_up(self, agent: Agent, event: WrapUpDone | WrapUpAsked | WrapUpExtended) -> None:
+        optional = agent.wrap_up is WrapUpMode.OPTIONAL
         match event:
-            case WrapUpDone(disposition=disposition, by=by):
-                mandatory = agent.until is None
-                if disposition or not mandatory:
+            case WrapUpDone(disposition=given, by=by):
+                disposition = self._disposition(agent, given)
+                if disposition is not None:
                     self._finish(agent, disposition, f"wrap-up done by {by}")
-            case WrapUpExtended(by=by):
-                if agent.extension:
-                    state = agent.state(f"wrap-up extended by {by}", self._now)
-                    longer = state.remaining_ms + agent.extension
-                    self._tell(replace(state, remaining_ms=longer, extension_ms=0), self._call_of(agent))
+            case WrapUpAsked(by=by) if optional:
+                queue = self._plan.queue(self._engagements[agent.offer].queue)
+                settings = (queue and queue.wrap_up) or NO_WRAP_UP
+                state = replace(
+                    agent.state(f"wrap-up asked for by {by}", self._now),
+                    remaining_ms=agent.extension,
+                    extension_ms=round(settings.extend_once * 1000),
+                    wrap_up=WrapUpMode.TIMED,
+                )
+                self._tell(state, self._call_of(agent))
+            case WrapUpExtended(by=by) if agent.extension and not optional:
+                state = agent.state(f"wrap-up extended by {by}", self._now)
+                longer = state.remaining_ms + agent.extension
+                self._tell(replace(state, remaining_ms=longer, extension_ms=0), self._call_of(agent))
+            case _:
+                pass  # it was extended before, or has no end to extend
+
+    def _disposition(self, agent: Agent, given: str) -> str | None:
+        """What a wrap-up ends with by the agent's word; None when it does not end so."""
+        known = self._plan.dispositions_of(self._engagements[agent.offer].queue)
+        if given:
+            return known.find(given)
+        return None if needs_disposition(agent.wrap_up, known) else ""
 
     def _finish(self, agent: Agent, disposition: str, cause: str) -> None:
         engagement = self._engagements[agent.offer]
@@ -524,8 +571,8 @@ class Acd:
             case DeviceChanged(device=device, cause=cause):
                 if device is not agent.device or (device is Device.REGISTERED and agent.given_up):
                     self._change_device(agent, device, cause)
-            case IntentChosen(intent=intent, reason=reason, by=by):
-                self._choose(agent, intent, "" if intent is Intent.READY else reason, f"{intent} chosen by {by}")
+            case IntentChosen(intent=intent, reason=reason):
+                self._choose(agent, replace(event, reason="" if intent is Intent.READY else reason))
 
     def _change_device(self, agent: Agent, device: Device, cause: str) -> None:
         state = replace(agent.state(cause or f"phone {device}", self._now), device=device)
@@ -536,17 +583,23 @@ class Acd:
             chose_to_stay_away = agent.intent is not Intent.READY and not agent.forced
             if agent.intent is not Intent.READY and sign_in is not Intent.SIGNED_OUT and not chose_to_stay_away:
                 reason = "" if sign_in is Intent.READY else "signed_in"
-                state = replace(state, intent=sign_in, reason=reason, forced=True, next=sign_in, next_reason=reason)
+                state = forced(state, sign_in, reason)
         self._tell(state, self._call_of(agent))
         if device is Device.UNREACHABLE and agent.work in OFFERED:
             self._take_back(self._engagements[agent.offer], OfferResult.UNREACHABLE, "phone lost")
 
-    def _choose(self, agent: Agent, intent: Intent, reason: str, cause: str) -> None:
-        state = replace(agent.state(cause, self._now), next=intent, next_reason=reason)
+    def _choose(self, agent: Agent, chosen: IntentChosen) -> None:
+        intent, reason, before = chosen.intent, chosen.reason, agent.state("", self._now)
+        state = replace(before, next=intent, next_reason=reason)
+        if (intent, reason) != (agent.next, agent.next_reason):
+            # At least one: 0 would say that it has no limit, where there is nothing left of it.
+            limited = chosen.lasts is not None and intent is Intent.NOT_READY
+            state = replace(state, next_break_ms=max(1, round((chosen.lasts or 0.0) * 1000)) if limited else 0)
         if agent.work is Work.IDLE:
-            state = replace(state, intent=intent, reason=reason, forced=False, remaining_ms=0)
-        if replace(state, cause="") != agent.state("", self._now):
-            self._tell(state, self._call_of(agent))
+            state = replace(begun(state), forced=False, remaining_ms=0)
+        if state != before:
+            cause = f"{intent} chosen by {chosen.by}"
+            self._tell(replace(state, cause=cause, by=chosen.by), self._call_of(agent))
         if intent is Intent.SIGNED_OUT and agent.work in OFFERED:
             self._take_back(self._engagements[agent.offer], OfferResult.DECLINED, "signed out")
 
@@ -559,19 +612,19 @@ class Acd:
         agent = engagement.agent
         work = MOVES[agent.work, Move.DIAL if move is Move.FINISH and agent.own_calls else move]
         state = replace(agent.state(cause, self._now), work=work, offer="", remaining_ms=0, extension_ms=0)
+        state = replace(state, wrap_up=WrapUpMode.NONE)
         self._tell(self._at_rest(agent, state, result) if work is Work.IDLE else state, None)
 
     def _at_rest(self, agent: Agent, state: AgentStateChanged, result: OfferResult | None) -> AgentStateChanged:
         """His work is over: what was chosen meanwhile holds now; else what follows an offer that failed."""
-        state = replace(state, intent=agent.next, reason=agent.next_reason)
+        state = begun(state)
         rule = self._plan.rna.rule(result) if result else NO_RULE
         if not self._employed(agent):
             state = dismissed(state)
         elif agent.pending:
             state = replace(state, forced=False)
         elif result and rule.limit is not None and agent.misses.get(result, 0) >= rule.limit:
-            not_ready, reason = Intent.NOT_READY, str(result)
-            state = replace(state, intent=not_ready, reason=reason, forced=True, next=not_ready, next_reason=reason)
+            state = forced(state, Intent.NOT_READY, str(result))
         else:
             state = replace(state, remaining_ms=round(rule.delay * 1000))
         return state
@@ -642,10 +695,17 @@ class Acd:
                 self._wait_too_long(self._visits[whose])
             case Due.AGENT:
                 agent = self._agents[whose]
-                if agent.work is Work.WRAP_UP:
+                if agent.work is Work.WRAP_UP and agent.wrap_up is WrapUpMode.OPTIONAL:
+                    self._finish(agent, "", "no wrap-up asked for")
+                elif agent.work is Work.WRAP_UP:
                     self._finish(agent, WRAPUP_TIMEOUT, "wrap-up timed out")
                 else:
                     self._tell(replace(agent.state("pause over", self._now), remaining_ms=0), None)
+            case Due.BREAK:
+                agent = self._agents[whose]
+                self._tell(BreakOverran(agent.id, agent.reason), None)
+                state = agent.state(f"{agent.reason or 'not ready'}: as long as it may be", self._now)
+                self._tell(replace(state, break_ms=0, overrun=True), self._call_of(agent))
             case _:
                 assert_never(what)
 
@@ -701,7 +761,7 @@ class Acd:
                 if visit := self._visits.pop(visit_id, None):
                     self._take_left(visit)
             case _:
-                pass  # WrapUpEnded: the state that follows says it all; and what others tell
+                pass  # WrapUpEnded, BreakOverran: the state that follows says it all; and what others tell
 
     def _take_agent_state(self, body: AgentStateChanged, ms: int) -> None:
         agent = self._agents.setdefault(body.agent, Agent(body.agent))
@@ -805,6 +865,7 @@ class Acd:
         else:
             self._pool.engage(agent.id)
         self._agenda.set(Due.AGENT, agent.id, agent.until)
+        self._agenda.set(Due.BREAK, agent.id, agent.break_until)
         if agent.id in self._asked_for:
             self._changed[agent.id] = None
         if engagement := self._engagements.get(agent.offer):

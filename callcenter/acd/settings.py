@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from callcenter.model.states import Intent, OfferResult
+from callcenter.model.states import Intent, OfferResult, WrapUpMode
 
 LOWEST_LEVEL = 1
 
@@ -28,25 +28,43 @@ class Strategy(StrEnum):
     LONGEST_IDLE = "longest_idle"
 
 
-class WrapUpMode(StrEnum):
-    """What the agent owes after a talk.
-
-    NONE: nothing, he is free at once. TIMED: he has some time and may end it earlier. MANDATORY: it has no end but
-    a disposition.
-    """
-
-    NONE = "none"
-    TIMED = "timed"
-    MANDATORY = "mandatory"
-
-
 @dataclass(frozen=True, slots=True)
 class WrapUpSettings:
-    """The time after a talk. A timed wrap-up of ``seconds`` may be extended once, by ``extend_once`` seconds."""
+    """The time after a talk. A timed wrap-up of ``seconds`` may be extended once, by ``extend_once`` seconds.
+
+    An optional one is asked for within ``choice`` seconds after the talk, and is a timed one from then on; who does not
+    ask is free when they have passed.
+    """
 
     mode: WrapUpMode = WrapUpMode.TIMED
     seconds: float = 30.0
     extend_once: float = 0.0
+    choice: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dispositions:
+    """What calls of a client may come to, as agents say it in the wrap-up.
+
+    ``codes`` are the leaves of a tree, each by its path (``not-sold/too-dear``), with its label. ``required``: a
+    wrap-up ends by no word of the agent but with one of them; when its time runs out, it is WRAPUP_TIMEOUT.
+    """
+
+    codes: Mapping[str, str] = field(default_factory=dict)
+    required: bool = False
+
+    def find(self, given: str) -> str | None:
+        """The path of a code, which may be given by its last part where no other ends so; None for an unknown one.
+
+        Where no codes are configured, a disposition is any word.
+        """
+        if not self.codes or given in self.codes:
+            return given
+        ending = [code for code in self.codes if code.rpartition("/")[2] == given]
+        return ending[0] if len(ending) == 1 else None
+
+
+ANY_WORD = Dispositions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +157,7 @@ class Plan:
 
     ``direct`` is for visits to an agent that no queue brought. ``offer_grace`` is what an offer may take beyond
     ``ring_for``, for the screen pop and the phone's first sign of life, before the reservation ends by itself.
+    ``dispositions`` by client.
     """
 
     queues: Mapping[str, QueueSettings]
@@ -146,7 +165,13 @@ class Plan:
     rna: RnaSettings = RnaSettings()
     offer_grace: float = 5.0
     direct: QueueSettings = DIRECT
+    dispositions: Mapping[str, Dispositions] = field(default_factory=dict)
 
     def queue(self, queue_id: str) -> QueueSettings | None:
         """The queue of this id, the empty one for visits to an agent; None when it is not there (any more)."""
         return self.queues.get(queue_id) if queue_id else self.direct
+
+    def dispositions_of(self, queue_id: str) -> Dispositions:
+        """What a call that came by this queue may come to."""
+        queue = self.queue(queue_id)
+        return self.dispositions.get(queue.client, ANY_WORD) if queue is not None else ANY_WORD

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from callcenter.acd.settings import Strategy, WrapUpMode
+from callcenter.acd.settings import Strategy
 from callcenter.calls.hours import Door
 from callcenter.calls.settings import CodeAction
 from callcenter.config import calendar
@@ -30,7 +30,7 @@ from callcenter.config.problems import Code, did_you_mean
 from callcenter.media.settings import CODECS
 from callcenter.model.customer import Match
 from callcenter.model.ids import is_slug
-from callcenter.model.states import Intent
+from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Role
 from callcenter.signaling.trunks.settings import SIGN_OF_LIFE
 from callcenter.sip.digest import Algorithm

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Requirement, WrapUpMode, WrapUpSettings
+from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Requirement, WrapUpSettings
 from callcenter.calls.phrases import needed_prompts
 from callcenter.calls.settings import (
     CallsSettings,
@@ -28,6 +28,7 @@ from callcenter.config.settings import Settings, SwitchSettings
 from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings
 from callcenter.model.dial_plan import DialPlan
+from callcenter.model.states import WrapUpMode
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import SipSettings
 from callcenter.sip.session_timer import EVERY_HALF_HOUR, SessionTimer
@@ -100,7 +101,7 @@ def settings(
     clips = {(name, language): (Clip(f"{name}.{language}", seconds),)
              for name, seconds in PROMPTS.items() for language in TECH.languages}  # fmt: skip
     # Short ones: an agent who dials a code is soon free again.
-    clips |= {(name, "en"): (Clip(f"{name}.en", 0.5),) for name in needed_prompts(REASONS)}
+    clips |= {(name, "en"): (Clip(f"{name}.en", 0.5),) for name in needed_prompts(REASONS, limited=True)}
     calls = CallsSettings(
         clients={"tech": TECH},
         numbers={"+18005550100": Number("+18005550100", "tech", "main", ("1000",))},

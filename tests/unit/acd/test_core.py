@@ -34,7 +34,6 @@ from callcenter.acd.settings import (
     Requirement,
     RnaRule,
     RnaSettings,
-    WrapUpMode,
     WrapUpSettings,
 )
 from callcenter.model.facts import (
@@ -52,7 +51,7 @@ from callcenter.model.facts import (
     QueueLeft,
     WrapUpEnded,
 )
-from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work, WrapUpMode
 from tests.unit.acd.floor import AMY, BOB, EPOCH, SALES, START, Floor, check_refold, plan
 
 SUPPORT = replace(SALES, id="support", requirements=(), wrap_up=None)

@@ -39,11 +39,10 @@ from callcenter.acd.settings import (
     Requirement,
     RnaRule,
     RnaSettings,
-    WrapUpMode,
     WrapUpSettings,
 )
 from callcenter.model.facts import CallQueued, Fact, OfferEnded, OfferMade, QueueLeft, body_from_dict, body_to_dict
-from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work, WrapUpMode
 from tests.unit.acd.floor import Floor, check, check_refold, plan
 
 SKILLS = ("english", "sales")
