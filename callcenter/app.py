@@ -56,6 +56,7 @@ from callcenter.operate.life import Life
 from callcenter.operate.reload import Reloader
 from callcenter.operate.signals import Signals
 from callcenter.operate.trace import KnownCalls
+from callcenter.operate.watch import Watch
 from callcenter.publish import payloads, topics
 from callcenter.publish.agent_states import AgentStates
 from callcenter.publish.mosquitto import MosquittoBroker
@@ -503,6 +504,9 @@ async def serve(
             if broker is not None and broker.running:
                 # So that the first caller has a screen pop; a broker that is slow keeps nobody from calling.
                 await edges.publisher.ready(FIRST_LINK_PATIENCE)
+            watch = Watch(reloader, lambda: house.settings)
+            stack.callback(watch.close)
+            watch.begin()
             life.begin(house)
             address = (broker.host, broker.port) if broker is not None and broker.running else None
             memory.settle()

@@ -170,6 +170,7 @@ class Call:
         for handover in (self.handover, self.parting):
             if handover is not None:
                 handover.close()
+        self.handover = self.parting = None  # they hold us
         # Told through the dispatcher, so that it stands behind the end of the visit and of the agent's leg.
         self.services.dispatcher.note(CallEnded(ending.by, ending.cause, ending.sip_status, ending.detail), self.id)
 

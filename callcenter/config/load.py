@@ -181,7 +181,7 @@ class _Loader:
         assert switch and sip and mqtt and acd  # noqa: PT018
         assert mqtt_settings and media_settings  # noqa: PT018
         return Settings(
-            switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit),
+            switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit, switch.reload),
             sip=_sip(sip, tls),
             media=media_settings,
             plan=_plan(acd, things),

@@ -27,6 +27,7 @@ from callcenter.calls.settings import CodeAction
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.problems import Code, did_you_mean
+from callcenter.config.settings import ReloadWhen
 from callcenter.media.settings import CODECS
 from callcenter.model.customer import Match
 from callcenter.model.ids import is_slug
@@ -405,6 +406,7 @@ class Switch(Shape):
     node: Slug = "cc1"
     data: str | None = None
     drain_limit: Duration = 600.0
+    reload: ReloadWhen = ReloadWhen.ON_REQUEST
 
 
 class ListenOn(Shape):

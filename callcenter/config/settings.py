@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,16 @@ from callcenter.speech.prompts import Job, Recorded
 from callcenter.storage.settings import StorageSettings
 
 
+class ReloadWhen(StrEnum):
+    """What puts changed files in force.
+
+    ON_REQUEST: ``callcenter reload``, or SIGHUP. ON_CHANGE: also that they were saved.
+    """
+
+    ON_REQUEST = "on_request"
+    ON_CHANGE = "on_change"
+
+
 @dataclass(frozen=True, slots=True)
 class SwitchSettings:
     """The program itself: the node's name in call ids, and the folder of everything it writes.
@@ -28,6 +39,7 @@ class SwitchSettings:
     node: str
     data: Path
     drain_limit: float = 600.0
+    reload: ReloadWhen = ReloadWhen.ON_REQUEST
 
 
 @dataclass(frozen=True, slots=True)

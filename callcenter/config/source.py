@@ -23,12 +23,17 @@ MAX_VALUES = 200_000
 MAX_DEPTH = 40
 
 
+def is_configuration(path: Path) -> bool:
+    """Whether a file of a folder is read, by its name."""
+    return path.suffix in (".yaml", ".yml")
+
+
 def read_folder(folder: Path, problems: Problems) -> Node:
     """Every ``*.yaml`` of a folder as one mapping of sections; a section may be spread over files."""
     whole = Source(str(folder), ())
     root = Node(Place(whole), {})
     try:
-        files = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
+        files = sorted(path for path in folder.iterdir() if is_configuration(path) and path.is_file())
     except OSError as error:
         problems.add(
             Code.FILE,

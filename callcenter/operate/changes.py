@@ -30,6 +30,7 @@ HASHES = frozenset({"sip_md5", "sip_sha256", "mqtt"})
 AT_NEXT_START: tuple[str, ...] = ("switch", "sip", "media", "mqtt", "customers")
 AT_ONCE: tuple[Path, ...] = (
     ("switch", "drain_limit"),
+    ("switch", "reload"),
     ("sip", "max_calls"),
     ("sip", "tls"),
     ("mqtt", "pop_wait"),
@@ -98,7 +99,7 @@ def in_force(old: Settings, new: Settings) -> Settings:
             _put(written, path, before)
     return dataclasses.replace(
         new,
-        switch=dataclasses.replace(old.switch, drain_limit=new.switch.drain_limit),
+        switch=dataclasses.replace(old.switch, drain_limit=new.switch.drain_limit, reload=new.switch.reload),
         sip=dataclasses.replace(old.sip, tls=new.sip.tls),
         media=old.media,
         mqtt=dataclasses.replace(old.mqtt, monitor=new.mqtt.monitor),

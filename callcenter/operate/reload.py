@@ -71,6 +71,11 @@ class Reloader:
         self._aside = aside
         self._busy = asyncio.Lock()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a reload is under way."""
+        return self._busy.locked()
+
     async def look(self) -> dict[str, Any]:
         """What a reload would change now; nothing is done. Raises CommandError with every mistake."""
         reading = await self._read()
@@ -159,6 +164,26 @@ class Reloader:
             "calls": len(self._house.supervisor.calls),
             "warnings": [warning.excerpt() for warning in reading.settings.warnings],
         }
+
+
+async def reload_unattended(reloader: Reloader, by: str, *, always: bool = True) -> dict[str, Any] | None:
+    """Reload where nobody looks on: what changes is said in the log before it happens, and that it has.
+
+    Without ``always`` nothing is done, and None returned, when nothing is written differently. Raises CommandError.
+    """
+    seen = await reloader.look()
+    if not always and seen["revision"] == seen["before"]:
+        return None
+    for change in seen["changes"]:
+        note = "takes effect at the next start" if change["waits"] else change["note"]
+        values = {key: change[key] for key in ("before", "after") if change[key]}
+        log.info(
+            "to be reloaded", change=f"{change['sign']} {change['path']}", **values, **({"note": note} if note else {})
+        )
+    told = await reloader.reload(by, seen["revision"])
+    changed = [f"{each['sign']} {each['path']}" for each in told["changes"]]
+    log.info("reloaded", by=by, revision=told["revision"], changes=changed, new_passwords_in=told["credentials"])
+    return told
 
 
 def _passwords(settings: Settings, secrets: Secrets) -> list[dict[str, str]]:

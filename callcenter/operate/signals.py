@@ -9,7 +9,7 @@ import structlog
 
 from callcenter.control.protocol import CommandError
 from callcenter.operate.life import Life
-from callcenter.operate.reload import Reloader
+from callcenter.operate.reload import Reloader, reload_unattended
 from callcenter.runtime.scopes import Background
 
 log = structlog.get_logger()
@@ -34,9 +34,6 @@ class Signals:
 
 async def _reload(reloader: Reloader) -> None:
     try:
-        told = await reloader.reload("SIGHUP")
+        await reload_unattended(reloader, "SIGHUP")
     except CommandError as error:
         log.error("not reloaded", reason=str(error), problems=error.details.get("problems", []))
-    else:
-        changed = [f"{each['sign']} {each['path']}" for each in told["changes"]]
-        log.info("reloaded", revision=told["revision"], changes=changed, new_passwords_in=told["credentials"])

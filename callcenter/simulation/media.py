@@ -366,6 +366,10 @@ class SimEndpointMedia:
         self.world.endpoint_changed(self)
 
 
+def _nobody(_: MediaEvent) -> None:
+    """Nobody wants to hear of it any more."""
+
+
 class SimMediaSession:
     """A session of a simulated plane. Made by ``SimMediaPlane.open``."""
 
@@ -562,6 +566,7 @@ class SimMediaSession:
         if self._released:
             return
         self._released = True
+        self._on_event = _nobody  # its owner holds us
         self._play = 0
         for timer in (self._play_timer, self._silence_timer, self._first_timer, self._missing_timer):
             if timer is not None:

@@ -8,6 +8,7 @@ from callcenter.sip.body import sdp_of
 from callcenter.sip.dialog import Dialog
 from callcenter.sip.events import Progressed
 from callcenter.sip.offer_answer import Exchange
+from callcenter.sip.part import Part
 from callcenter.sip.reliable import in_sequence, prack, rseq_of
 
 if TYPE_CHECKING:
@@ -25,15 +26,15 @@ MAX_FORKS = 16
 MAX_EARLY_REQUESTS = 1_000
 
 
-class Branches:
+class Branches(Part):
     """The branches of one INVITE of ours. ``target`` is whom it is for, whatever the Request-URI."""
 
-    __slots__ = ("_core", "_early", "_owed", "_pracks", "_session", "target")
+    __slots__ = ("_core", "_early", "_owed", "_pracks", "target")
 
     def __init__(self, core: Core, session: Session, target: Uri) -> None:
+        super().__init__(session)
         self.target = target
         self._core = core
-        self._session = session
         self._early: dict[str, Dialog] = {}
         # PRACKs that wait for our user's answer to the offer in a provisional answer; and how many are out.
         self._owed: list[tuple[ClientInvite, Dialog, int]] = []

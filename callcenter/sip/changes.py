@@ -9,6 +9,7 @@ from callcenter.sip.body import SDP, sdp_of
 from callcenter.sip.events import EndedBy, ReinviteAnswered, ReinviteReceived, ReinviteRejected
 from callcenter.sip.message import REASONS, read_seconds
 from callcenter.sip.offer_answer import Exchange, status_of_offer
+from callcenter.sip.part import Part
 from callcenter.sip.reliable import in_sequence, prack, rseq_of
 from callcenter.sip.session_state import MAX_RETRY_AFTER, SessionState, Timer
 from callcenter.sip.session_timer import (
@@ -53,7 +54,7 @@ class Pending:
     offer: bytes
 
 
-class Changes:
+class Changes(Part):
     """The changes of one session: at most one under way each way, offers and answers in turn (RFC 3261 14, 3311)."""
 
     __slots__ = (
@@ -65,15 +66,14 @@ class Changes:
         "_pending",
         "_proposal",
         "_refuses_update",
-        "_session",
         "_stale",
         "_updates",
         "_wanted",
     )
 
     def __init__(self, core: Core, session: Session) -> None:
+        super().__init__(session)
         self._core = core
-        self._session = session
         # The offer of our next change.
         self._wanted: bytes | None = None
         self._proposal: Proposal | None = None

@@ -45,6 +45,7 @@ class Session:
     """One INVITE session, incoming or outgoing, from its first INVITE until nothing of it is left."""
 
     __slots__ = (
+        "__weakref__",
         "_ack_carries_answer",
         "_asking",
         "_branches",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from callcenter.sip.body import SDP, sdp_of
 from callcenter.sip.events import ProgressAnswered
 from callcenter.sip.offer_answer import Exchange, status_of_offer
+from callcenter.sip.part import Part
 from callcenter.sip.reliable import FIRST_NUMBERS, TAG, ReliableAnswers, rack_of, wants_reliable
 from callcenter.sip.session_state import SessionState, Timer
 
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 AGAIN_EVERY = 60.0
 
 
-class Progress:
+class Progress(Part):
     """The provisional answers to the peer's INVITE of one session."""
 
-    __slots__ = ("_core", "_reliable", "_said", "_session")
+    __slots__ = ("_core", "_reliable", "_said")
 
     def __init__(self, core: Core, session: Session) -> None:
+        super().__init__(session)
         self._core = core
-        self._session = session
         self._said: tuple[int, bytes | None] | None = None
         # Those that want a PRACK, once there is one.
         self._reliable: ReliableAnswers | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from callcenter.control.client import ControlClient, ControlError
 from tests.wire.control import Manager, ask, callcenter, control_of, own_config, rewrite
@@ -230,11 +231,41 @@ async def test_a_hangup_reloads_a_switch_that_has_no_terminal(tmp_path: Path) ->
     async with Switch(tmp_path / "switch", options, tmp_path / "data", may_complain=("not reloaded",)) as switch:
         (config / "newcomers.yaml").write_text(GINA)
         os.kill(switch.pid, signal.SIGHUP)
-        await until(lambda: '"+ agents.gina"' in switch.log(), "it says what changed")
+        await until(lambda: '"reloaded"' in switch.log(), "it is done")
+        told = [json.loads(line) for line in switch.log().splitlines() if "agents.gina" in line]
+        assert [each["event"] for each in told] == ["to be reloaded", "reloaded"], (
+            "it says what changes, then that it has"
+        )
         assert "gina" in (tmp_path / "data" / "credentials.yaml").read_text()
         rewrite(config / "newcomers.yaml", "name: Gina Rossi", "nam: Gina Rossi")
         os.kill(switch.pid, signal.SIGHUP)
         await until(lambda: "the running configuration is untouched" in switch.log(), "it says what is wrong")
+
+
+async def test_saved_files_come_into_force_by_themselves_and_wrong_ones_are_told_once(tmp_path: Path) -> None:
+    config = own_config(tmp_path)
+    options = ("--config", str(config), "--set", "switch.reload=on_change")
+    wrong = ("saved, and not in force",)
+    async with Switch(tmp_path / "switch", options, may_complain=wrong) as switch, Stub(switch.where) as caller:
+        (config / "newcomers.yaml").write_text(GINA)
+        rewrite(config / "agents.yaml", "english: 4", "english: 5")
+        await until(lambda: '"reloaded"' in switch.log(), "what was saved is in force")
+        assert (await ask(switch, "status"))["config"]["by"] == "saved files"
+        assert switch.log().count('"reloaded"') == 1
+        assert "+ agents.gina" in switch.log()
+        kept = YAML(typ="safe").load((Path(switch.ready["data"]) / "credentials.yaml").read_text())["agents"]
+        assert (await caller.register("gina", kept["gina"]["sip"])).status == 200
+
+        # Half a line, as an editor may leave it that was stopped in the middle.
+        (config / "newcomers.yaml").write_text('agents:\n  gina: {name: "Gina')
+        await until(lambda: "saved, and not in force" in switch.log(), "it says what is wrong")
+        assert "newcomers.yaml:2:" in switch.log()
+        assert (await ask(switch, "status"))["config"]["by"] == "saved files"
+        (config / "newcomers.yaml").write_text(GINA)
+        await asyncio.to_thread((config / "newcomers.yaml").unlink)
+        await until(lambda: switch.log().count('"reloaded"') == 2, "the file is gone, and so is she")
+        assert (await caller.register("gina", kept["gina"]["sip"])).status == 403
+        assert switch.log().count("saved, and not in force") == 1
 
 
 def _has_terminal() -> bool:
