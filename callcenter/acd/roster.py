@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from callcenter.acd.events import RosterChanged
 from callcenter.acd.settings import AgentSettings
 from callcenter.model.facts import AgentSkillsChanged
 
@@ -19,4 +20,28 @@ def effective(configured: AgentSettings, change: AgentSkillsChanged | None) -> A
         skills=dict(change.skills) if SKILLS in change.changed else configured.skills,
         clients=frozenset(change.clients) if CLIENTS in change.changed else configured.clients,
         queues=frozenset(change.queues) if QUEUES in change.changed else configured.queues,
+    )
+
+
+def change_of(event: RosterChanged) -> AgentSkillsChanged:
+    """The fact that an event makes, in an order that is always the same."""
+    told = {SKILLS: event.skills, CLIENTS: event.clients, QUEUES: event.queues}
+    return AgentSkillsChanged(
+        event.agent_id,
+        event.by,
+        changed=tuple(name for name, value in told.items() if value is not None),
+        skills=tuple(sorted((event.skills or {}).items())),
+        clients=tuple(sorted(event.clients or ())),
+        queues=tuple(sorted(event.queues or ())),
+    )
+
+
+def roster_changed(change: AgentSkillsChanged) -> RosterChanged:
+    """The event that tells a change again."""
+    return RosterChanged(
+        change.agent,
+        dict(change.skills) if SKILLS in change.changed else None,
+        frozenset(change.clients) if CLIENTS in change.changed else None,
+        frozenset(change.queues) if QUEUES in change.changed else None,
+        change.by,
     )

@@ -229,7 +229,10 @@ class CommandDesk:
         lasts = None
         if order.intent is Intent.NOT_READY and self._breaks is not None:
             crowd = self._breaks.crowd(view.id, order.reason)
-            goes_already = (Intent.NOT_READY, order.reason) in ((view.intent, view.reason), (view.next, view.next_reason))
+            goes_already = (Intent.NOT_READY, order.reason) in (
+                (view.intent, view.reason),
+                (view.next, view.next_reason),
+            )
             if crowd is not None and supervisor is None and not goes_already:
                 self._dispatcher.note(BreakRefused(view.id, order.reason, *crowd, by=by))
                 return Result.TOO_MANY_OUT
@@ -387,7 +390,9 @@ def _names(value: Any, field: str, known: Iterable[str], *, some: bool) -> froze
     for name in value:
         if not isinstance(name, str) or name not in there:
             kind = field.removesuffix("s")
-            raise BadCommand(f"no {kind} is named `{_cut(name)}`{_near(name, there)}; there are {', '.join(sorted(there))}")
+            raise BadCommand(
+                f"no {kind} is named `{_cut(name)}`{_near(name, there)}; there are {', '.join(sorted(there))}"
+            )
     return frozenset(value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 
+from callcenter.acd.events import Offer
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.fork import Failed, first_answer, hang_up
@@ -28,6 +29,15 @@ from callcenter.signaling.leg import (
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.registrar import Binding
 from callcenter.sip.uri import Uri
+
+# What asks a phone to take the call by itself, each way that phones know: RFC 5373 4 (Answer-Mode), the parameter of
+# Call-Info that Polycom, Snom and many softphones read, and the Alert-Info of Cisco, Yealink and Grandstream. None is
+# required: a phone that knows none of them rings.
+TAKE_IT_YOURSELF = (
+    ("Answer-Mode", "Auto"),
+    ("Call-Info", "<sip:offer.invalid>;answer-after=0"),
+    ("Alert-Info", "<http://offer.invalid>;info=alert-autoanswer;delay=0"),
+)
 
 
 async def ring_agent(
@@ -55,7 +65,7 @@ async def ring_agent(
             await pop.confirmed()
             if in_hand.withdrawn.done():
                 return None
-            legs = [dial(call, offer.agent_id, binding, sound) for binding in phones]
+            legs = [dial(call, offer, binding, sound) for binding in phones]
             undo.callback(hang_up, legs)
             # A phone may move its sound while it rings (RFC 3311); where several share one sound, none may.
             party = Party(Side.AGENT, legs[0], sound, phones[0]) if len(legs) == 1 else None
@@ -92,9 +102,13 @@ async def ring_agent(
         return party
 
 
-def dial(call: Call, agent: str, binding: Binding, sound: Sound) -> Leg:
-    """Send the INVITE: who calls, and a display name that says for which company to answer, or which colleague."""
-    user_agent, flow = call.services.user_agent, binding.flow
+def dial(call: Call, offer: Offer, binding: Binding, sound: Sound) -> Leg:
+    """Send the INVITE: who calls, and a display name that says for which company to answer, or which colleague.
+
+    A phone is asked to take by itself what a queue brings, never a colleague who dials.
+    """
+    user_agent, flow, agent = call.services.user_agent, binding.flow, offer.agent_id
+    by_itself = bool(offer.queue) and agent in call.services.settings.auto_answer
     here = NameAddr.parse(user_agent.contact(flow, None)).uri
     description, insisting = sound.offer_to(flow)
     return user_agent.dial(
@@ -106,6 +120,7 @@ def dial(call: Call, agent: str, binding: Binding, sound: Sound) -> Leg:
         or_else=insisting,
         routes=binding.path,
         max_forwards=call.caller.leg.max_forwards,
+        headers=TAKE_IT_YOURSELF if by_itself else (),
     )
 
 

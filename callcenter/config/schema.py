@@ -100,7 +100,10 @@ def _check_slug(value: str) -> str:
 
 def _check_agent(value: str) -> str:
     if value in RESERVED_USERS:
-        raise mistake(Code.FORM, f"`{value}` cannot be an agent: the broker has a login of that name", "take another")
+        hint = "take another"
+        raise mistake(
+            Code.FORM, f"`{value}` cannot be an agent or supervisor: the broker has a login of that name", hint
+        )
     return value
 
 
@@ -606,6 +609,17 @@ class WrapUp(Shape):
     mode: WrapUpMode = WrapUpMode.TIMED
     time: Duration = 30.0
     extend_once: Duration = 0.0
+    choice: Positive | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> WrapUp:
+        if self.choice is not None and self.mode is not WrapUpMode.OPTIONAL:
+            raise mistake(
+                Code.FORM,
+                "`choice` is the time to ask for an optional wrap-up",
+                "write mode: optional, or take `choice` away",
+            )
+        return self
 
 
 WrapUpOrTime = Annotated[WrapUp, _word_as("time")]
@@ -640,6 +654,25 @@ class Direct(Shape):
     max_wait: Positive = 30.0
 
 
+class Reason(Shape):
+    """A reason for being not ready: what it means, and what a break for it may be."""
+
+    label: Name
+    longest: Positive | None = None
+    a_day: Positive | None = None
+    at_once: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Reason:
+        if self.longest is not None and self.a_day is not None and self.a_day < self.longest:
+            raise mistake(
+                Code.FORM,
+                "`a_day` is less than `longest`: no break could last so long",
+                "write more for `a_day`, or less for `longest`",
+            )
+        return self
+
+
 class Acd(Shape):
     """``acd``: what holds for every queue and agent that does not say otherwise."""
 
@@ -655,7 +688,7 @@ class Acd(Shape):
     declined: Miss = _miss("10s", 3)
     unreachable: Miss = _miss("30s", 3)
     offer_grace: Positive = 5.0
-    reasons: Annotated[dict[Slug, Name], _some(50)] = {}
+    reasons: Annotated[dict[Slug, Annotated[Reason, _word_as("label")]], _some(50)] = {}
     may_dial: MayDial = MayDial()
     direct: Direct = Direct()
 
@@ -727,6 +760,13 @@ class Outbound(DialPlan):
     hide_caller_id: bool = False
 
 
+class Disposition(Shape):
+    """What a call may come to, or with ``codes`` a family of such."""
+
+    label: Name
+    codes: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
+
+
 class Client(Shape):
     """A company."""
 
@@ -736,6 +776,18 @@ class Client(Shape):
     time_zone: TimeZone | None = None
     outbound: Outbound | None = None
     dial_prefix: DialPrefix | None = None
+    dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
+    dispositions_required: bool = False
+
+    @model_validator(mode="after")
+    def _has_what_it_requires(self) -> Client:
+        if self.dispositions_required and not self.dispositions:
+            raise mistake(
+                Code.MISSING,
+                "`dispositions_required` without `dispositions`: there is nothing to choose from",
+                "add dispositions: {sold: Sold, not-sold: Not sold}, or take it away",
+            )
+        return self
 
 
 class Number(Shape):
@@ -789,6 +841,7 @@ class Agent(Shape):
     sign_in: Intent | None = None
     extension: Extension | None = None
     may_dial: MayDial | None = None
+    auto_answer: bool = False
     sip_md5: HexMd5 | None = None
     sip_sha256: HexSha256 | None = None
     mqtt: MosquittoHash | None = None
@@ -946,6 +999,14 @@ class Nothing(Shape):
         if value is not None and not isinstance(value, dict):
             raise mistake(Code.FORM, "this word says everything", f"take `{value}` away")
         return value
+
+
+class Supervisor(Shape):
+    """Who may command for agents; with ``clients`` for those alone who serve no others."""
+
+    name: Name
+    clients: Annotated[tuple[ClientName, ...], _some(1000)] | None = None
+    mqtt: MosquittoHash | None = None
 
 
 CODE_WORDS = tuple(action.value for action in CodeAction)
@@ -1294,6 +1355,7 @@ SLUG_KEY: TypeAdapter[str] = TypeAdapter(Slug)
 KEYS: dict[str, TypeAdapter[str]] = {
     "numbers": TypeAdapter(E164),
     "agents": TypeAdapter(AgentSlug),
+    "supervisors": TypeAdapter(AgentSlug),
     "feature_codes": TypeAdapter(CodeKey),
 }
 """What a thing may be named: by a slug, where its section says nothing else here."""
@@ -1309,5 +1371,8 @@ SECTIONS: dict[str, type[Shape]] = {
 }
 """Sections that are one thing each."""
 
-THINGS = ("clients", "numbers", "flows", "hours", "queues", "agents", "feature_codes", "prompts", "music", "trunks")
+THINGS = (
+    *("clients", "numbers", "flows", "hours", "queues", "agents", "supervisors"),
+    *("feature_codes", "prompts", "music", "trunks"),
+)
 """Sections of named things."""
