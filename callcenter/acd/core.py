@@ -39,6 +39,7 @@ from callcenter.acd.events import (
     OwnCallEnded,
     Reconfigured,
     Resumed,
+    RosterChanged,
     TalkEnded,
     TalkMoved,
     Ticket,
@@ -51,11 +52,14 @@ from callcenter.acd.events import (
 )
 from callcenter.acd.matching import why, why_not
 from callcenter.acd.pool import Pool
-from callcenter.acd.queue import Place, TicketView, Visit, drop, merged, position
-from callcenter.acd.settings import Plan, Requirement, RnaRule, WrapUpSettings
+from callcenter.acd.queue import Place, TicketView, Visit, drop, position
+from callcenter.acd.requirements import Needs, Requirement, merged, parse, plain, text
+from callcenter.acd.roster import change_of, effective, same
+from callcenter.acd.settings import AgentSettings, Plan, RnaRule, WrapUpSettings
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
+    AgentSkillsChanged,
     AgentStateChanged,
     AgentTookOver,
     Body,
@@ -90,6 +94,11 @@ OfferEvent: TypeAlias = OfferRinging | OfferAccepted | Connected | OfferFailed |
 EngagedFact: TypeAlias = AgentRang | OfferEnded | CallConnected | CallHeld | CallResumed | AgentTookOver | AgentLegEnded
 
 
+def asked_in(body: CallQueued) -> Needs:
+    """What a visit asks, as its fact tells it."""
+    return parse(body.needs) if body.needs else tuple(Requirement(*pair) for pair in body.requirements)
+
+
 class Acd:
     """The ACD of one floor: the agents and queues of a plan.
 
@@ -107,6 +116,9 @@ class Acd:
         self.epoch = epoch
         self.offering = True
         self._plan = plan
+        # The agents as they are matched: as configured, but for what is changed while the switch runs.
+        self._roster: dict[str, AgentSettings] = {}
+        self._changes: dict[str, AgentSkillsChanged] = {}
         self._now = 0
         self._agents: dict[str, Agent] = {}
         self._visits: dict[str, Visit] = {}
@@ -172,6 +184,14 @@ class Acd:
         agent = self._agents.get(agent_id)
         return agent is not None and self._employed(agent) and agent.available
 
+    def who(self, agent_id: str) -> AgentSettings:
+        """Who an agent of the plan is to the routing now. Raises KeyError for anybody else."""
+        return self._roster[agent_id]
+
+    def change(self, agent_id: str) -> AgentSkillsChanged | None:
+        """What is changed of an agent at run time; None when he is as configured."""
+        return self._changes.get(agent_id)
+
     def out(self, reason: str) -> set[str]:
         """Who is not ready for this reason, or will be when the present work ends."""
         away = (Intent.NOT_READY, reason)
@@ -195,6 +215,7 @@ class Acd:
             TicketView(
                 id=visit.id,
                 call_id=visit.call_id,
+                queue=visit.queue,
                 client=visit.client,
                 priority=visit.priority,
                 asked=visit.asked,
@@ -219,8 +240,9 @@ class Acd:
         if visit is None:
             return {}
         return {
-            agent.id: why_not(agent, visit.client, visit.asked, visit.agent) + self._agents[agent.id].hindrances()
-            for agent in self._plan.agents.values()
+            agent.id: why_not(agent, visit.client, visit.asked, visit.agent, visit.queue)
+            + self._agents[agent.id].hindrances()
+            for agent in self._roster.values()
         }
 
     def snapshot(self) -> tuple[Any, ...]:
@@ -230,6 +252,7 @@ class Acd:
             sorted(astuple(visit) for visit in self._visits.values()),
             [astuple(self._engagements[offer]) for offer in sorted(self._engagements)],
             list(self._ended),
+            [astuple(self._changes[agent]) for agent in sorted(self._changes)],
             self._joined,
             self._generation,
         )
@@ -268,6 +291,10 @@ class Acd:
                 agent = self._agents.get(agent_id)
                 if agent and self._employed(agent):
                     self._on_agent(agent, event)
+            case RosterChanged(agent_id=agent_id):
+                change = change_of(event)
+                if agent_id in self._plan.agents and not same(change, self._changes.get(agent_id)):
+                    self._tell(change, None)
             case OwnCallBegan(agent_id=agent_id, call_id=call_id):
                 agent = self._agents.get(agent_id)
                 if agent and self._employed(agent) and call_id not in self._dialled:
@@ -313,7 +340,8 @@ class Acd:
     def _join(self, ticket: Ticket) -> None:
         queue = self._plan.queue(ticket.queue) if ticket.queue or ticket.agent else None
         if queue is None:
-            refusal, asked, priority, action = "unknown_queue", ticket.requirements, 0, ""
+            refusal, priority, action = "unknown_queue", 0, ""
+            asked: Needs = ticket.requirements
         else:
             refusal = self._absence(ticket.agent, ticket.client) if ticket.agent else ""
             if len(self._lines.get(queue.id, ())) >= queue.max_waiting:
@@ -326,7 +354,8 @@ class Acd:
             queue=ticket.queue,
             client=ticket.client,
             priority=priority if ticket.priority is None else ticket.priority,
-            requirements=tuple((each.skill, each.minimum) for each in asked),
+            requirements=tuple((each.skill, each.minimum) for each in plain(asked)),
+            needs=text(asked) if len(plain(asked)) < len(asked) else "",
             first_joined_ms=min(kept_place, self._now),
             agent=ticket.agent,
         )
@@ -337,7 +366,7 @@ class Acd:
 
     def _absence(self, agent_id: str, client: str) -> str:
         """Why a caller who asks for one agent need not wait for him, in a word; empty when he can come."""
-        agent, settings = self._agents.get(agent_id), self._plan.agents.get(agent_id)
+        agent, settings = self._agents.get(agent_id), self._roster.get(agent_id)
         if agent is None or settings is None:
             return "unknown_agent"
         if client and client not in settings.clients:
@@ -403,7 +432,7 @@ class Acd:
             agent=agent.id,
             ring_for_ms=ring_for,
             lease_ms=lease,
-            why=why(self._plan.agents[agent.id], visit.asked, self._now - agent.idle_since, visit.agent),
+            why=why(self._roster[agent.id], visit.asked, self._now - agent.idle_since, visit.agent),
         )
         offer = Offer(
             id=made.offer,
@@ -416,7 +445,7 @@ class Acd:
             ring_for=ring_for / 1000,
             expires_at=(self._now + lease) / 1000,
             waited=(self._now - visit.joined) / 1000,
-            skills=visit.asked,
+            skills=plain(visit.asked),
             why=made.why,
         )
         self._tell(made, visit.call_id)
@@ -656,7 +685,7 @@ class Acd:
         self._tell(state, call_id)
 
     def _employed(self, agent: Agent) -> bool:
-        return agent.id in self._plan.agents
+        return agent.id in self._roster
 
     def _belongs(self, agent: Agent) -> bool:
         """Whether the agent is to be seen: of the plan, or gone from it and still at work."""
@@ -711,6 +740,9 @@ class Acd:
 
     def _reconfigure(self, plan: Plan) -> None:
         self._plan = plan
+        # What was changed of an agent stays, until he is gone: who comes back is who the configuration says.
+        for agent_id in [each for each in self._changes if each not in plan.agents]:
+            self._tell(AgentSkillsChanged(agent_id, REMOVED), None)
         self._index()
         for agent in self._agents.values():
             if self._employed(agent):
@@ -726,9 +758,10 @@ class Acd:
 
     def _index(self) -> None:
         """Build pool and agenda anew, from plan and state."""
-        self._pool = Pool(self._plan)
+        self._roster = {agent.id: effective(agent, self._changes.get(agent.id)) for agent in self._plan.agents.values()}
+        self._pool = Pool(self._plan, self._roster.values())
         self._agenda = Agenda()
-        for agent_id in self._plan.agents:
+        for agent_id in self._roster:
             self._agents.setdefault(agent_id, Agent(agent_id))
         for agent in self._agents.values():
             self._follow_agent(agent)
@@ -746,6 +779,8 @@ class Acd:
         match body:
             case AgentStateChanged():
                 self._take_agent_state(body, ms)
+            case AgentSkillsChanged():
+                self._take_change(body)
             case CallQueued():
                 self._take_queued(body, call_id or "", ms)
             case OfferMade():
@@ -774,6 +809,17 @@ class Acd:
         self._dialled.update(dict.fromkeys(agent.own_calls, agent.id))
         self._follow_agent(agent)
 
+    def _take_change(self, body: AgentSkillsChanged) -> None:
+        self._changes.pop(body.agent, None)
+        if body.changed:
+            self._changes[body.agent] = body
+        configured = self._plan.agents.get(body.agent)
+        if configured is not None:
+            self._roster[body.agent] = effective(configured, body)
+            self._pool.change_agent(self._roster[body.agent])
+            if body.agent in self._asked_for:
+                self._changed[body.agent] = None
+
     def _take_queued(self, body: CallQueued, call_id: str, ms: int) -> None:
         self._joined += 1
         visit = Visit(
@@ -781,7 +827,7 @@ class Acd:
             call_id=call_id,
             queue=body.queue,
             client=body.client,
-            asked=tuple(Requirement(skill, minimum) for skill, minimum in body.requirements),
+            asked=asked_in(body),
             priority=body.priority,
             joined=ms,
             first_joined=body.first_joined_ms,

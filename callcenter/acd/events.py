@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from callcenter.acd.settings import Plan, Requirement
+from callcenter.acd.requirements import Needs, Requirement
+from callcenter.acd.settings import Plan
 from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome
 
 # Events
@@ -22,17 +23,20 @@ class Ticket:
     ``requirements`` add to the queue's; ``priority`` None takes the queue's; ``first_joined`` is the place kept from
     an earlier visit. With ``agent`` the visit is for this one agent: nobody else is a candidate, and what the queue
     requires does not count; an empty ``queue`` says that none brought it. It waits while he is at work, and ends when
-    he does not take it.
+    he does not take it. For ``prefer_for`` seconds since joining the agent ``prefer`` is the only candidate, while he
+    can come; afterwards he is the first among equals.
     """
 
     id: str
     call_id: str
     queue: str
     client: str
-    requirements: tuple[Requirement, ...] = ()
+    requirements: Needs = ()
     priority: int | None = None
     first_joined: float | None = None
     agent: str = ""
+    prefer: str = ""
+    prefer_for: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +256,8 @@ class Offer:
     """One caller for one agent. ``expires_at`` is when the reservation ends by itself if nobody picked up.
 
     ``generation`` grows with every offer of this ACD; what carries an older one for the same agent is stale.
-    ``ticket_id``-try is the ``id``. ``waited`` is seconds since joining; ``skills`` what is asked of the agent.
+    ``ticket_id``-try is the ``id``. ``waited`` is seconds since joining; ``skills`` what is asked of the agent,
+    ``explanation`` why it is him, as JSON.
     """
 
     id: str
@@ -267,6 +272,7 @@ class Offer:
     waited: float
     skills: tuple[Requirement, ...]
     why: tuple[str, ...]
+    explanation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

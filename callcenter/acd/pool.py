@@ -9,18 +9,21 @@ demand of their own, whom no profile serves but he.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
 from callcenter.acd.matching import score, tier
 from callcenter.acd.queue import Place, Visit, drop
-from callcenter.acd.settings import AgentSettings, Plan, Requirement, Strategy
+from callcenter.acd.requirements import Needs
+from callcenter.acd.settings import AgentSettings, Plan, Strategy
 
 # A free agent: idle since (ms), id. Who is idle longest sorts first.
 Idle: TypeAlias = tuple[int, str]
-Ask: TypeAlias = tuple[str, tuple[Requirement, ...], Strategy]
+# Client, queue, what is asked, and how the agent is chosen.
+Ask: TypeAlias = tuple[str, str, Needs, Strategy]
+Kind: TypeAlias = tuple[frozenset[tuple[str, int]], frozenset[str], frozenset[str] | None]
 
 # Demands kept beyond one for each queue, for what callers add to theirs. Further ones go with their last ticket: what
 # tickets may ask is not ours to bound.
@@ -52,13 +55,9 @@ class Demand:
 class Pool:
     """Who is free and who waits. Holds no state of its own: it follows what it is told."""
 
-    def __init__(self, plan: Plan) -> None:
-        kinds: dict[tuple[frozenset[tuple[str, int]], frozenset[str]], Profile] = {}
+    def __init__(self, plan: Plan, roster: Iterable[AgentSettings]) -> None:
+        self._kinds: dict[Kind, Profile] = {}
         self._profiles: dict[str, Profile] = {}
-        for agent in plan.agents.values():
-            kind = frozenset(agent.skills.items()), agent.clients
-            self._profiles[agent.id] = kinds.setdefault(kind, Profile(agent))
-        self._kinds = list(kinds.values())
         self._demands: dict[Ask, Demand] = {}
         self._direct: dict[str, Demand] = {}
         self._demands_kept = len(plan.queues) + SPARE_DEMANDS
@@ -66,6 +65,8 @@ class Pool:
         self._waiting: dict[str, Demand] = {}
         self._new_agents: dict[str, None] = {}
         self._new_tickets: dict[str, Place] = {}
+        for agent in roster:
+            self.change_agent(agent)
 
     def free(self, agent_id: str, idle_since: int) -> None:
         """Let an agent be found. May be called twice."""
@@ -84,10 +85,24 @@ class Pool:
             del free[bisect_left(free, idle)]
             self._new_agents.pop(agent_id, None)
 
+    def change_agent(self, agent: AgentSettings) -> None:
+        """Let an agent, new or known, be of another kind from now on; if he was free he still is."""
+        idle = self._idle.get(agent.id)
+        self.engage(agent.id)
+        kind = frozenset(agent.skills.items()), agent.clients, agent.queues
+        profile = self._kinds.get(kind)
+        if profile is None:
+            profile = self._kinds[kind] = Profile(agent)
+            for demand in self._demands.values():
+                self._link(demand)
+        self._profiles[agent.id] = profile
+        if idle is not None:
+            self.free(agent.id, idle[0])
+
     def wait(self, visit: Visit, strategy: Strategy) -> None:
         """Let a ticket be found. May be called twice."""
         if visit.id not in self._waiting:
-            ask = (visit.client, visit.asked, strategy)
+            ask = (visit.client, visit.queue, visit.asked, strategy)
             demand = self._demand_for(visit.agent, ask) if visit.agent else self._demand(ask)
             insort(demand.waiting, visit.place)
             self._waiting[visit.id] = demand
@@ -155,20 +170,29 @@ class Pool:
     def _demand(self, ask: Ask) -> Demand:
         demand = self._demands.get(ask)
         if demand is None:
-            client, asked, strategy = ask
-            tiers: dict[int, list[Profile]] = {}
-            for profile in self._kinds:
-                total = score(profile.example, client, asked)
-                if total is not None:
-                    tiers.setdefault(tier(strategy, total), []).append(profile)
-            demand = self._demands[ask] = Demand(ask, [tiers[each] for each in sorted(tiers)])
-            for profiles in demand.tiers:
-                for profile in profiles:
-                    profile.demands.append(demand)
+            demand = self._demands[ask] = Demand(ask, [])
+            self._link(demand)
         return demand
 
-    def _forget(self, demand: Demand) -> None:
-        del self._demands[demand.ask]
+    def _link(self, demand: Demand) -> None:
+        """Let a demand and the profiles that serve it know each other."""
+        self._unlink(demand)
+        client, queue, asked, strategy = demand.ask
+        tiers: dict[int, list[Profile]] = {}
+        for profile in self._kinds.values():
+            total = score(profile.example, client, queue, asked)
+            if total is not None:
+                tiers.setdefault(tier(strategy, total), []).append(profile)
+        demand.tiers = [tiers[each] for each in sorted(tiers)]
+        for profiles in demand.tiers:
+            for profile in profiles:
+                profile.demands.append(demand)
+
+    def _unlink(self, demand: Demand) -> None:
         for profiles in demand.tiers:
             for profile in profiles:
                 profile.demands.remove(demand)
+
+    def _forget(self, demand: Demand) -> None:
+        del self._demands[demand.ask]
+        self._unlink(demand)

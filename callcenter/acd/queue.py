@@ -6,7 +6,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from callcenter.acd.settings import Requirement
+from callcenter.acd.requirements import Needs
 
 # A place in line, which sorts: the higher priority first, then who joined first (ms), then in the order of joining; the
 # last is the visit's id. The number makes places unique, so that ids are never compared.
@@ -25,7 +25,7 @@ class Visit:
     call_id: str
     queue: str
     client: str
-    asked: tuple[Requirement, ...]
+    asked: Needs
     priority: int
     joined: int
     first_joined: int
@@ -53,9 +53,10 @@ class TicketView:
 
     id: str
     call_id: str
+    queue: str
     client: str
     priority: int
-    asked: tuple[Requirement, ...]
+    asked: Needs
     joined: float
     first_joined: float
     tries: int
@@ -78,11 +79,3 @@ def drop(line: list[Place], place: Place) -> None:
 def position(line: list[Place], place: Place) -> int:
     """How many stand up to ``place``, itself included."""
     return bisect_left(line, place) + 1
-
-
-def merged(queue: tuple[Requirement, ...], ticket: tuple[Requirement, ...]) -> tuple[Requirement, ...]:
-    """What queue and ticket ask together: of two minimums for one skill the higher one, in the order of the skills."""
-    least: dict[str, int] = {}
-    for asked in (*queue, *ticket):
-        least[asked.skill] = max(asked.minimum, least.get(asked.skill, asked.minimum))
-    return tuple(Requirement(skill, least[skill]) for skill in sorted(least))

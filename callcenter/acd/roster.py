@@ -45,3 +45,10 @@ def roster_changed(change: AgentSkillsChanged) -> RosterChanged:
         frozenset(change.queues) if QUEUES in change.changed else None,
         change.by,
     )
+
+
+def same(one: AgentSkillsChanged, other: AgentSkillsChanged | None) -> bool:
+    """Whether two changes come to the same, whoever made them; None is no change, as is a reset."""
+    if other is None:
+        return not one.changed
+    return replace(one, by="") == replace(other, by="")

@@ -6,26 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from callcenter.acd.requirements import Need, Needs
 from callcenter.model.states import Intent, OfferResult, WrapUpMode
-
-LOWEST_LEVEL = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """A skill that the agent must have, at ``minimum`` (levels 1 to 5) or better."""
-
-    skill: str
-    minimum: int = LOWEST_LEVEL
 
 
 class Strategy(StrEnum):
     """Which of the free agents who may take a caller takes him. ``matching.tier`` says what each means.
 
-    LONGEST_IDLE: the best match comes first (sum of the levels in the skills asked); of equals, the one idle longest.
+    LONGEST_IDLE: the one idle longest. BEST_SKILL: the best match (sum of the levels in the skills asked); of equals,
+    the one idle longest.
     """
 
     LONGEST_IDLE = "longest_idle"
+    BEST_SKILL = "best_skill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +61,42 @@ ANY_WORD = Dispositions()
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingStep:
+    """From ``after`` seconds since joining on, ``needs`` stands in place of what the queue requires; None: nothing.
+
+    What the caller's own ticket asks stays asked.
+    """
+
+    after: float
+    needs: Need | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a client has of a floor that several share, while it has callers waiting.
+
+    ``minimum`` agents are at work for it before any client that has its minimum gets another one; beyond the minimums
+    agents come in proportion to ``weight``.
+    """
+
+    minimum: int = 0
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class QueueSettings:
     """A queue. Of two callers the higher ``priority`` goes first, then who joined first.
 
     ``ring_for`` counts from the agent's phone ringing. ``max_wait`` (None: no limit) counts from joining; then the
     visit ends and ``on_max_wait``, a name that only the call's script understands, says what comes after.
     A caller who hangs up before ``short_abandon`` counts as a short abandon. A caller too many for ``max_waiting``
-    is refused.
+    is refused. ``steps``, in the order of their times, relax ``requirements`` for who waits longer. ``age_weight`` is
+    the points of priority that a caller gains for each minute waited.
     """
 
     id: str
     client: str
-    requirements: tuple[Requirement, ...] = ()
+    requirements: Needs = ()
     priority: int = 0
     ring_for: float = 20.0
     max_wait: float | None = None
@@ -88,6 +105,8 @@ class QueueSettings:
     strategy: Strategy = Strategy.LONGEST_IDLE
     short_abandon: float = 5.0
     max_waiting: int = 500
+    steps: tuple[RoutingStep, ...] = ()
+    age_weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +114,8 @@ class AgentSettings:
     """An agent: skills with levels 1 to 5, and the clients whose callers he may take, those and no others.
 
     ``sign_in`` is the intent that a phone which comes back (or comes first) gives its agent; SIGNED_OUT: none.
+    ``queues`` are the only ones whose callers he may take; None: all of his clients. ``weight`` is his share of what
+    is dealt out by chance with weights, ``order`` his place in the configuration.
     """
 
     id: str
@@ -102,6 +123,9 @@ class AgentSettings:
     skills: Mapping[str, int] = field(default_factory=dict)
     clients: frozenset[str] = frozenset()
     sign_in: Intent = Intent.READY
+    queues: frozenset[str] | None = None
+    weight: int = 1
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +182,8 @@ class Plan:
     ``direct`` is for visits to an agent that no queue brought. ``offer_grace`` is what an offer may take beyond
     ``ring_for``, for the screen pop and the phone's first sign of life, before the reservation ends by itself.
     ``dispositions`` by client.
+    ``shares`` is what each client has of the floor; without any, callers of all clients stand in one order.
+    ``revision`` names the configuration in what is told of decisions.
     """
 
     queues: Mapping[str, QueueSettings]
@@ -166,6 +192,8 @@ class Plan:
     offer_grace: float = 5.0
     direct: QueueSettings = DIRECT
     dispositions: Mapping[str, Dispositions] = field(default_factory=dict)
+    shares: Mapping[str, Share] = field(default_factory=dict)
+    revision: str = ""
 
     def queue(self, queue_id: str) -> QueueSettings | None:
         """The queue of this id, the empty one for visits to an agent; None when it is not there (any more)."""

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, assert_never
 
 from callcenter.acd.agents import AgentView, needs_disposition
 from callcenter.acd.events import IntentChosen, RosterChanged, WrapUpAsked, WrapUpDone, WrapUpExtended
+from callcenter.acd.requirements import requirements
 from callcenter.acd.settings import Dispositions, Plan
 from callcenter.calls.breaks import BreakRules
 from callcenter.calls.dispatcher import Dispatcher
@@ -378,7 +379,7 @@ def _skills(value: Any, plan: Plan) -> Mapping[str, int] | None:
 def known_skills(plan: Plan) -> set[str]:
     """The skills that anybody has or any queue asks for."""
     skills = {skill for agent in plan.agents.values() for skill in agent.skills}
-    return skills | {need.skill for queue in plan.queues.values() for need in queue.requirements}
+    return skills | {need.skill for queue in plan.queues.values() for need in requirements(queue.requirements)}
 
 
 def _names(value: Any, field: str, known: Iterable[str], *, some: bool) -> frozenset[str] | None:

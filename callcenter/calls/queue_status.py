@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 
+from callcenter.acd.roster import effective
+from callcenter.acd.rosters import Roster
 from callcenter.acd.settings import Plan, QueueSettings
 from callcenter.model.facts import (
     AgentLegEnded,
+    AgentSkillsChanged,
     AgentStateChanged,
     AgentTookOver,
     CallConnected,
@@ -118,17 +121,21 @@ class QueueCounts:
         self._talks: dict[str, str] = {}
         self._queues: dict[str, _Queue] = {}
         self._states: dict[str, tuple[bool, bool]] = {}
+        self._changes: dict[str, AgentSkillsChanged] = {}
         self.reconfigure(plan)
 
     def reconfigure(self, plan: Plan) -> None:
         """Another plan: who may serve which queue is worked out anew, and every queue counts as changed."""
         self.plan = plan
-        self._bits = {agent: 1 << number for number, agent in enumerate(plan.agents)}
+        roster = Roster(effective(agent, self._changes.get(agent.id)) for agent in plan.agents.values())
+        self._bits = {agent: 1 << number for agent, number in roster.number.items()}
         # Also of those who are gone: whoever is back before the talk is over is what they were.
         states = [(self._bits[agent], state) for agent, state in self._states.items() if agent in self._bits]
         self._ready = sum(bit for bit, (ready, _) in states if ready)
         self._signed_in = sum(bit for bit, (_, signed_in) in states if signed_in)
-        self._servers: dict[str, int] = dict(_servers(plan, self._bits))
+        self._servers: dict[str, int] = {
+            queue.id: roster.able(queue.client, queue.id, queue.requirements) for queue in plan.queues.values()
+        }
         self._calendars.clear()
         self._all_changed = True
 
@@ -150,6 +157,9 @@ class QueueCounts:
         match fact.body:
             case AgentStateChanged() as body:
                 self._take_agent(body)
+            case AgentSkillsChanged() as body:
+                self._changes[body.agent] = body
+                self.reconfigure(self.plan)
             case CallQueued() as body:
                 self._join(body, fact)
             case CallConnected(visit=visit_id, offer=offer) if visit := self._visits.get(visit_id):
@@ -268,23 +278,6 @@ class QueueCounts:
             self._ready = self._ready | bit if ready else self._ready & ~bit
             self._signed_in = self._signed_in | bit if signed_in else self._signed_in & ~bit
             self._all_changed = True
-
-
-def _servers(plan: Plan, bits: dict[str, int]) -> Iterator[tuple[str, int]]:
-    """For each queue the agents who may serve it, as ``acd.matching`` has it: put together from who has what."""
-    clients: dict[str, int] = {}
-    levels: dict[tuple[str, int], int] = {}
-    for agent in plan.agents.values():
-        for client in agent.clients:
-            clients[client] = clients.get(client, 0) | bits[agent.id]
-        for skill, level in agent.skills.items():
-            for enough in range(1, level + 1):
-                levels[skill, enough] = levels.get((skill, enough), 0) | bits[agent.id]
-    for queue in plan.queues.values():
-        able = clients.get(queue.client, 0)
-        for need in queue.requirements:
-            able &= levels.get((need.skill, need.minimum), 0)
-        yield queue.id, able
 
 
 class QueueBoard:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from callcenter.acd.requirements import Requirement, lacking, match, match_all, requirements, text
 from callcenter.acd.settings import Dispositions
 from callcenter.calls.commands import MAX_DISPOSITION
 from callcenter.calls.phrases import needed_prompts, reason_prompt
@@ -384,26 +385,32 @@ class _Lint:
         if not self._things.broken["agents"]:
             for name, queue in self._things.queues.items():
                 if queue.client in self._things.clients and not any(
-                    serves(agent, queue) for agent in self._things.agents.values()
+                    serves(agent, name, queue) for agent in self._things.agents.values()
                 ):
-                    needs = ", ".join(f"{skill} {level}" for skill, level in queue.requirements.items())
+                    needs = ", ".join(
+                        f"{need.skill} {need.minimum}" if isinstance(need, Requirement) else text((need,))
+                        for need in schema.needs_of(queue.requirements)
+                    )
                     self._add(
                         Code.NOBODY_SERVES,
                         ("queues", name),
                         f"nobody serves {queue.client} and has {needs}" if needs else f"nobody serves {queue.client}",
-                        self._nearest(queue),
+                        self._nearest(name, queue),
                         key=True,
                     )
 
-    def _nearest(self, queue: schema.Queue) -> str:
+    def _nearest(self, queue_name: str, queue: schema.Queue) -> str:
         """Who comes nearest to serving a queue, and what he lacks."""
         best, least = "", 10**6
         for name, agent in self._things.agents.items():
-            short = {s: lv for s, lv in queue.requirements.items() if agent.skills.get(s, 0) < lv}
-            lacks = [f"{skill} {agent.skills.get(skill, 0)} of {level}" for skill, level in short.items()]
-            distance = sum(level - agent.skills.get(skill, 0) for skill, level in short.items())
+            short = [need for need in schema.needs_of(queue.requirements) if match(need, agent.skills) is None]
+            lacks = [lack.removesuffix(" needed") for lack in lacking(short, agent.skills)]
+            distance = sum(max(0, n.minimum - agent.skills.get(n.skill, 0)) for n in requirements(short))
             if queue.client not in agent.clients:
                 lacks.append(f"the client {queue.client}")
+                distance += 3
+            if agent.queues is not None and queue_name not in agent.queues:
+                lacks.append("a place in this queue")
                 distance += 3
             if distance < least:
                 best, least = f"nearest is {name}, who lacks {_listed(lacks)}", distance
@@ -411,7 +418,16 @@ class _Lint:
 
     def _agents(self) -> None:
         for name, agent in self._things.agents.items():
-            if not any(serves(agent, queue) for queue in self._things.queues.values()):
+            for at, each in enumerate(agent.queues or ()):
+                queue = self._things.queues.get(each)
+                if queue is not None and queue.client not in agent.clients:
+                    self._add(
+                        Code.OTHER_CLIENT,
+                        ("agents", name, "queues", at),
+                        f"`{each}` is a queue of {queue.client}, whose callers {agent.name} does not take",
+                        f"add {queue.client} to the agent's `clients`, or take the queue away",
+                    )
+            if not any(serves(agent, each, queue) for each, queue in self._things.queues.items()):
                 self._add(
                     Code.UNUSED,
                     ("agents", name),
@@ -606,11 +622,11 @@ def _hours_asked(stops: Iterable[Stop]) -> Iterator[tuple[str, KeyPath]]:
         yield from ((name, (*path, "hours")) for name in when.hours)
 
 
-def serves(agent: schema.Agent, queue: schema.Queue) -> bool:
-    """Whether an agent may take a queue's callers."""
-    return queue.client in agent.clients and all(
-        agent.skills.get(skill, 0) >= level for skill, level in queue.requirements.items()
-    )
+def serves(agent: schema.Agent, name: str, queue: schema.Queue) -> bool:
+    """Whether an agent may take the callers of the queue of this name."""
+    if agent.queues is not None and name not in agent.queues:
+        return False
+    return queue.client in agent.clients and match_all(schema.needs_of(queue.requirements), agent.skills) is not None
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -20,7 +20,6 @@ from callcenter.acd.settings import (
     Dispositions,
     Plan,
     QueueSettings,
-    Requirement,
     RnaRule,
     RnaSettings,
     WrapUpSettings,
@@ -511,8 +510,10 @@ def _plan(acd: schema.Acd, things: Things) -> Plan:
                 skills=agent.skills,
                 clients=frozenset(agent.clients),
                 sign_in=agent.sign_in or acd.sign_in,
+                queues=None if agent.queues is None else frozenset(agent.queues),
+                order=order,
             )
-            for name, agent in things.agents.items()
+            for order, (name, agent) in enumerate(things.agents.items())
         },
         rna=RnaSettings(
             no_answer=_rna(acd.no_answer),
@@ -535,7 +536,7 @@ def _queue(name: str, queue: schema.Queue, acd: schema.Acd) -> QueueSettings:
     return QueueSettings(
         id=name,
         client=queue.client,
-        requirements=tuple(Requirement(skill, level) for skill, level in queue.requirements.items()),
+        requirements=schema.needs_of(queue.requirements),
         priority=queue.priority,
         ring_for=queue.ring_for or acd.ring_for,
         max_wait=None if math.isinf(max_wait) else max_wait,

@@ -6,7 +6,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -14,13 +14,17 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     TypeAdapter,
     ValidationInfo,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
 
+from callcenter.acd.requirements import AllOf, AnyOf, Need, Needs, Requirement, merged
 from callcenter.acd.settings import Strategy
 from callcenter.calls.hours import Door
 from callcenter.calls.settings import CodeAction
@@ -331,6 +335,61 @@ AgentSlug = Annotated[Slug, AfterValidator(_check_agent)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(lambda value: _network(str(value)))]
 Level = Annotated[int, Field(ge=1, le=5)]
 Skill = Annotated[str, _form(r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a skill", "write lower case, as in `english`")]
+
+
+def _not_too_many(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > 50:
+        raise mistake(Code.FORM, f"there are {len(value)}", "write at most 50")
+    return value
+
+
+def _combined(value: dict[str, Any]) -> dict[str, Any]:
+    for key, each in value.items():
+        if isinstance(each, tuple) and key not in ("any", "all"):
+            raise mistake(
+                Code.FORM,
+                f"a list stands behind the skill `{key}`",
+                f"write {key}: LEVEL with a level from 1 to 5, or any: [...] or all: [...] for several skills",
+            )
+    return value
+
+
+# What is asked of an agent: all of what stands in the mapping. `any` and `all` take a list of further mappings.
+if TYPE_CHECKING:
+    Asked = dict[str, Any]
+else:
+    Asked = TypeAliasType(
+        "Asked",
+        Annotated[
+            dict[
+                Skill,
+                Annotated[
+                    Annotated[Level, Tag("<level>")] | Annotated[tuple["Asked", ...], _some(20), Tag("<list>")],
+                    Discriminator(lambda value: "<list>" if isinstance(value, list | tuple) else "<level>"),
+                ],
+            ],
+            BeforeValidator(_not_too_many),
+            AfterValidator(_combined),
+        ],
+    )
+
+
+def _together(needs: Needs) -> Need:
+    return needs[0] if len(needs) == 1 else AllOf(needs)
+
+
+def needs_of(asked: Mapping[str, Any]) -> Needs:
+    """What an ``Asked`` asks."""
+    found: list[Need] = []
+    for key, value in asked.items():
+        if isinstance(value, tuple):
+            each = tuple(_together(needs_of(every)) for every in value)
+            found.append(AllOf(each) if key == "all" else AnyOf(each))
+        else:
+            found.append(Requirement(key, value))
+    return merged(found)
+
+
 Language = Annotated[str, _form(r"[a-z]{2,3}(-[A-Z]{2})?", "the tag of a language", _language_hint)]
 SpeakWord = Annotated[str, _form(r"customer|[a-z]{2,3}(-[A-Z]{2})?", "the tag of a language", _language_hint)]
 E164 = Annotated[str, _form(r"\+[1-9]\d{6,14}", "a number in E.164", _number_hint)]
@@ -817,7 +876,7 @@ class Queue(Shape):
     """Where callers wait."""
 
     client: ClientName
-    requirements: dict[Skill, Level] = {}
+    requirements: Asked = {}
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     ring_for: Positive | None = None
     max_wait: Limit | None = None
@@ -837,6 +896,7 @@ class Agent(Shape):
     name: Name
     skills: dict[Skill, Level] = {}
     clients: Annotated[tuple[ClientName, ...], _some(1000)]
+    queues: Annotated[tuple[QueueName, ...], _some(1000)] | None = None
     language: Language | None = None
     sign_in: Intent | None = None
     extension: Extension | None = None

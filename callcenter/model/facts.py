@@ -178,6 +178,8 @@ class CallQueued:
     """A visit to a queue began. ``first_joined_ms`` is on the boot's monotonic clock: the kept place in line.
 
     ``agent`` names the only one whom the visit is for; one that was dialled himself is asked for behind no queue.
+    ``requirements`` are the skills asked without an alternative, each with its least level; where there are
+    alternatives, ``needs`` tells all that is asked, in the text form (``acd/requirements.py``).
     """
 
     visit: str
@@ -187,6 +189,7 @@ class CallQueued:
     requirements: tuple[tuple[str, int], ...]
     first_joined_ms: int
     agent: str = ""
+    needs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +202,10 @@ class PositionAnnounced:
 
 @dataclass(frozen=True, slots=True)
 class OfferMade:
-    """A waiting caller was offered to an agent, who is reserved from now until ``lease_ms`` have passed."""
+    """A waiting caller was offered to an agent, who is reserved from now until ``lease_ms`` have passed.
+
+    ``explanation`` says why it was this agent and this caller, as compact JSON (``acd/why.py``).
+    """
 
     visit: str
     offer: str
@@ -209,6 +215,7 @@ class OfferMade:
     ring_for_ms: int
     lease_ms: int
     why: tuple[str, ...] = ()
+    explanation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

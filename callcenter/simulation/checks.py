@@ -151,7 +151,7 @@ def queue_from_facts(name: str, facts: Sequence[Fact], plan: Plan, ms: int, now:
     able = [
         agent.id
         for agent in plan.agents.values()
-        if not why_not(agent, queue.client, queue.requirements) and agent.id in states
+        if not why_not(agent, queue.client, queue.requirements, queue=queue.id) and agent.id in states
     ]
     today = [fact for fact in joined.values() if fact.at.date() == now.date()]
     in_time, counted = 0, 0

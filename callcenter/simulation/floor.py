@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Requirement, WrapUpSettings
+from callcenter.acd.requirements import Requirement
+from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Strategy, WrapUpSettings
 from callcenter.calls.phrases import needed_prompts
 from callcenter.calls.settings import (
     CallsSettings,
@@ -70,7 +71,14 @@ def queue(name: str, **needs: int) -> QueueSettings:
     """A queue of the company that asks for these skills."""
     requirements = tuple(Requirement(skill, level) for skill, level in needs.items())
     return QueueSettings(
-        name, "tech", requirements, ring_for=20.0, max_wait=300.0, on_max_wait="sorry", wrap_up=WRAP_UP
+        name,
+        "tech",
+        requirements,
+        ring_for=20.0,
+        max_wait=300.0,
+        on_max_wait="sorry",
+        wrap_up=WRAP_UP,
+        strategy=Strategy.BEST_SKILL,
     )
 
 

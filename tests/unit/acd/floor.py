@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -28,7 +28,8 @@ from callcenter.acd.events import (
     WithdrawOffer,
 )
 from callcenter.acd.queue import TicketView
-from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Requirement, WrapUpSettings
+from callcenter.acd.requirements import AllOf, Need, Requirement
+from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Strategy, WrapUpSettings
 from callcenter.model.facts import (
     AgentStateChanged,
     CallQueued,
@@ -49,7 +50,13 @@ START = 1000.0
 AMY = AgentSettings("amy", "Amy", {"english": 5}, frozenset({"acme"}))
 BOB = AgentSettings("bob", "Bob", {"english": 3}, frozenset({"acme"}))
 SALES = QueueSettings(
-    "sales", "acme", (Requirement("english", 2),), max_wait=120.0, on_max_wait="sorry", wrap_up=WrapUpSettings()
+    "sales",
+    "acme",
+    (Requirement("english", 2),),
+    max_wait=120.0,
+    on_max_wait="sorry",
+    wrap_up=WrapUpSettings(),
+    strategy=Strategy.BEST_SKILL,
 )
 
 
@@ -198,21 +205,19 @@ def check(floor: Floor) -> None:
     """Fails with a sentence when something does not hold."""
     agents = {view.id: view for view in floor.acd.agents()}
     tickets = {ticket.id: ticket for queue in floor.queues() for ticket in floor.acd.waiting(queue)}
-    check_nobody_idle_beside_a_caller(floor.acd.plan, agents.values(), tickets.values())
+    check_nobody_idle_beside_a_caller(floor.acd, agents.values(), tickets.values())
     check_offers(agents.values(), tickets.values())
     check_books(floor.facts, tickets)
     check_nobody_is_stuck(floor, agents.values())
 
 
-def check_nobody_idle_beside_a_caller(
-    settings: Plan, agents: Iterable[AgentView], tickets: Iterable[TicketView]
-) -> None:
+def check_nobody_idle_beside_a_caller(acd: Acd, agents: Iterable[AgentView], tickets: Iterable[TicketView]) -> None:
     waiting = [ticket for ticket in tickets if not ticket.agent]
     for agent in agents:
         able = (agent.intent, agent.work, agent.device) == (Intent.READY, Work.IDLE, Device.REGISTERED)
         assert agent.available == (able and agent.until is None), f"{agent.id}: available is not what the state says"
         for ticket in waiting:
-            assert not (agent.available and may_take(settings.agents[agent.id], ticket)), (
+            assert not (agent.available and may_take(acd.who(agent.id), ticket)), (
                 f"{agent.id} is free and {ticket.id} waits"
             )
 
@@ -220,9 +225,14 @@ def check_nobody_idle_beside_a_caller(
 def may_take(agent: AgentSettings, ticket: TicketView) -> bool:
     if ticket.only:
         return ticket.only == agent.id
-    return ticket.client in agent.clients and all(
-        agent.skills.get(need.skill, 0) >= need.minimum for need in ticket.asked
-    )
+    member = agent.queues is None or ticket.queue in agent.queues
+    return member and ticket.client in agent.clients and all(meets(agent.skills, need) for need in ticket.asked)
+
+
+def meets(skills: Mapping[str, int], need: Need) -> bool:
+    if isinstance(need, Requirement):
+        return skills.get(need.skill, 0) >= need.minimum
+    return (all if isinstance(need, AllOf) else any)(meets(skills, each) for each in need.needs)
 
 
 def check_offers(agents: Iterable[AgentView], tickets: Iterable[TicketView]) -> None:

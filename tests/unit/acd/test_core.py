@@ -28,14 +28,8 @@ from callcenter.acd.events import (
     WrapUpDone,
     WrapUpExtended,
 )
-from callcenter.acd.settings import (
-    AgentSettings,
-    Plan,
-    Requirement,
-    RnaRule,
-    RnaSettings,
-    WrapUpSettings,
-)
+from callcenter.acd.requirements import Requirement
+from callcenter.acd.settings import AgentSettings, Plan, RnaRule, RnaSettings, WrapUpSettings
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,

@@ -32,15 +32,8 @@ from callcenter.acd.events import (
     WrapUpExtended,
 )
 from callcenter.acd.pool import Pool
-from callcenter.acd.settings import (
-    AgentSettings,
-    Plan,
-    QueueSettings,
-    Requirement,
-    RnaRule,
-    RnaSettings,
-    WrapUpSettings,
-)
+from callcenter.acd.requirements import Requirement
+from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, RnaRule, RnaSettings, WrapUpSettings
 from callcenter.model.facts import CallQueued, Fact, OfferEnded, OfferMade, QueueLeft, body_from_dict, body_to_dict
 from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work, WrapUpMode
 from tests.unit.acd.floor import Floor, check, check_refold, plan

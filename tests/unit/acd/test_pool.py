@@ -10,7 +10,8 @@ from callcenter.acd import pool as module
 from callcenter.acd.matching import score
 from callcenter.acd.pool import Pool
 from callcenter.acd.queue import Visit
-from callcenter.acd.settings import AgentSettings, Plan, Requirement, Strategy
+from callcenter.acd.requirements import Requirement
+from callcenter.acd.settings import AgentSettings, Plan, Strategy
 
 SKILLS, CLIENTS = "ab", ("acme", "beta")
 
@@ -40,6 +41,12 @@ def visit(
     return Visit(f"v{number}", "call", "sales", client, asked, priority, joined, joined, number, agent=agent)
 
 
+def empty_pool() -> Pool:
+    """A pool with one agent, who is not there yet."""
+    people = staff(({}, frozenset({"acme"})))
+    return Pool(Plan({}, people), people.values())
+
+
 def staff(*told: tuple[dict[str, int], frozenset[str]]) -> dict[str, AgentSettings]:
     return {f"a{n}": AgentSettings(f"a{n}", "", skills, clients) for n, (skills, clients) in enumerate(told)}
 
@@ -52,7 +59,7 @@ def test_matches_are_those_of_a_search_over_everybody(
 ) -> None:
     """Take the first in line whom anybody free may take, give the best agent of the longest idle; and again."""
     people = staff(*told)
-    pool = Pool(Plan({}, people))
+    pool = Pool(Plan({}, people), people.values())
     visits = [visit(number, *ticket) for number, ticket in enumerate(asked)]
     free: dict[str, int] = {}
     waiting: dict[str, Visit] = {}
@@ -61,7 +68,7 @@ def test_matches_are_those_of_a_search_over_everybody(
         for _ in range(data.draw(st.integers(1, len(coming)))):
             someone = coming.pop()
             if isinstance(someone, Visit):
-                pool.wait(someone, Strategy.LONGEST_IDLE)
+                pool.wait(someone, Strategy.BEST_SKILL)
                 waiting[someone.id] = someone
             else:
                 free[someone] = data.draw(st.integers(0, 3))
@@ -96,34 +103,34 @@ def searched(
 def match(agent: AgentSettings, ticket: Visit) -> int | None:
     if ticket.agent:
         return 0 if ticket.agent == agent.id else None
-    return score(agent, ticket.client, ticket.asked)
+    return score(agent, ticket.client, ticket.queue, ticket.asked)
 
 
 def test_agents_and_tickets_who_left_are_not_found() -> None:
-    pool = Pool(Plan({}, staff(({}, frozenset({"acme"})))))
+    pool = empty_pool()
     someone = visit(1, "acme", ())
-    pool.wait(someone, Strategy.LONGEST_IDLE)
+    pool.wait(someone, Strategy.BEST_SKILL)
     pool.free("a0", 5)
     pool.serve(someone)
     pool.serve(someone)
     assert list(pool.matches()) == []
-    pool.wait(someone, Strategy.LONGEST_IDLE)
+    pool.wait(someone, Strategy.BEST_SKILL)
     pool.free("a0", 6)
     pool.engage("a0")
     pool.engage("a0")
     pool.serve(someone)
     assert not pool._new_agents, "who left before being looked at is not kept"
     assert not pool._new_tickets
-    pool.wait(someone, Strategy.LONGEST_IDLE)
+    pool.wait(someone, Strategy.BEST_SKILL)
     assert list(pool.matches()) == []
 
 
 def test_two_agents_who_come_at_once_take_two_callers_who_waited() -> None:
     people = staff(({}, frozenset({"acme"})), ({}, frozenset({"acme"})))
-    pool = Pool(Plan({}, people))
+    pool = Pool(Plan({}, people), people.values())
     visits = {each.id: each for each in (visit(1, "acme", ()), visit(2, "acme", ()))}
     for each in visits.values():
-        pool.wait(each, Strategy.LONGEST_IDLE)
+        pool.wait(each, Strategy.BEST_SKILL)
     assert list(pool.matches()) == []
     pool.free("a0", 5)
     pool.free("a1", 4)
@@ -136,8 +143,8 @@ def test_two_agents_who_come_at_once_take_two_callers_who_waited() -> None:
 
 
 def test_a_match_that_nobody_takes_is_our_mistake() -> None:
-    pool = Pool(Plan({}, staff(({}, frozenset({"acme"})))))
-    pool.wait(visit(1, "acme", ()), Strategy.LONGEST_IDLE)
+    pool = empty_pool()
+    pool.wait(visit(1, "acme", ()), Strategy.BEST_SKILL)
     pool.free("a0", 5)
     with pytest.raises(AssertionError, match="a0 did not take v1"):
         list(pool.matches())
@@ -146,14 +153,14 @@ def test_a_match_that_nobody_takes_is_our_mistake() -> None:
 def test_what_tickets_ask_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SPARE_DEMANDS", 3)
     people = staff(({"a": 3}, frozenset({"acme"})))
-    pool = Pool(Plan({}, people))
+    pool = Pool(Plan({}, people), people.values())
     for number in range(50):
         odd = visit(number, "acme", (Requirement("a", 1), Requirement(f"odd-{number}", 1)))
-        pool.wait(odd, Strategy.LONGEST_IDLE)
+        pool.wait(odd, Strategy.BEST_SKILL)
         pool.serve(odd)
     assert len(pool._demands) == 3
     plain = visit(99, "acme", (Requirement("a", 1),))
-    pool.wait(plain, Strategy.LONGEST_IDLE)
+    pool.wait(plain, Strategy.BEST_SKILL)
     pool.free("a0", 1)
     assert list(pool_taken(pool, plain)) == [("v99", "a0")]
     assert len(pool._demands) == 3

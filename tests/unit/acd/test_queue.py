@@ -7,8 +7,8 @@ from bisect import insort
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callcenter.acd.queue import Place, Visit, drop, merged, position
-from callcenter.acd.settings import Requirement
+from callcenter.acd.queue import Place, Visit, drop, position
+from callcenter.acd.requirements import Requirement, merged
 
 
 def visit(id: str, *, priority: int = 0, first_joined: int = 0, number: int = 1) -> Visit:

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Requirement
+from callcenter.acd.requirements import Requirement
+from callcenter.acd.settings import AgentSettings, Plan, QueueSettings
 from callcenter.calls.facts import FactStream
 from callcenter.calls.queue_status import QueueBoard, QueueCounts, QueueStatus
 from callcenter.model.facts import (
