@@ -35,6 +35,10 @@ class WrapUpSettings:
     choice: float = 5.0
 
 
+# What a disposition may be long: it is a word or two, or the path of one in a tree.
+MAX_DISPOSITION = 64
+
+
 @dataclass(frozen=True, slots=True)
 class Dispositions:
     """What calls of a client may come to, as agents say it in the wrap-up.

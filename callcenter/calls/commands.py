@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, assert_never
 from callcenter.acd.agents import AgentView, needs_disposition
 from callcenter.acd.events import IntentChosen, RosterChanged, WrapUpAsked, WrapUpDone, WrapUpExtended
 from callcenter.acd.requirements import requirements
-from callcenter.acd.settings import Dispositions, Plan
+from callcenter.acd.settings import MAX_DISPOSITION, Dispositions, Plan
 from callcenter.calls.breaks import BreakRules
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.settings import Supervisor
@@ -20,7 +20,6 @@ from callcenter.model.facts import AgentCommanded, BreakRefused
 from callcenter.model.states import Intent, Work, WrapUpMode
 
 MAX_ID = 64
-MAX_DISPOSITION = 64
 # Answers that are kept for who asks again. A program asks again within seconds; a floor of a thousand makes this many
 # commands in a quarter of an hour, some 2 MB.
 REMEMBERED = 5_000

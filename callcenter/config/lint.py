@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from callcenter.acd.requirements import Requirement, lacking, match, match_all, requirements, text
-from callcenter.acd.settings import Dispositions
-from callcenter.calls.commands import MAX_DISPOSITION
+from callcenter.acd.settings import MAX_DISPOSITION, Dispositions
 from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
 from callcenter.config import calendar, schema
