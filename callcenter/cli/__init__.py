@@ -12,6 +12,7 @@ from callcenter import __version__
 VERBS = {
     "run": "run the switch",
     "check": "look for every mistake in the configuration",
+    "schema": "make the JSON Schema by which editors complete and check the configuration",
     "status": "show what the running switch does now",
     "trace": "show the SIP messages of one call as a ladder",
     "metrics": "show what the running switch counts of SIP, as Prometheus reads it",

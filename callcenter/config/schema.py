@@ -6,7 +6,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -34,7 +34,7 @@ from callcenter.config.problems import Code, did_you_mean
 from callcenter.config.settings import ReloadWhen
 from callcenter.media.settings import CODECS
 from callcenter.model.customer import Match
-from callcenter.model.ids import is_slug
+from callcenter.model.ids import SLUG, is_slug
 from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Role
 from callcenter.signaling.trunks.settings import SIGN_OF_LIFE
@@ -47,6 +47,33 @@ from callcenter.speech.voices import Voice, parse
 def mistake(code: Code, message: str, hint: str = "") -> PydanticCustomError:
     """An error that carries our code and hint through pydantic; braces in the texts stand for themselves."""
     return PydanticCustomError(code.value, "{message}", {"message": message, "hint": hint})
+
+
+Told: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+
+TOLD: dict[Any, Told] = {}
+"""What an editor is told of a value that one of our validators reads, made of what it would be told without."""
+
+ALSO: dict[type[BaseModel], Told] = {}
+"""The same of a whole model, whose validators read short forms of it."""
+
+ValidatorT = TypeVar("ValidatorT", bound=Callable[..., Any])
+
+
+def tell(check: ValidatorT, told: Told) -> ValidatorT:
+    """Have editors told of what a validator reads: see ``config.editors``."""
+    TOLD[check] = told
+    return check
+
+
+def either(inner: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
+    """What an editor is told: this, or one of the others."""
+    return {"anyOf": [inner, *others]}
+
+
+def besides(inner: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """What an editor is told: this, and more about it. Beside a ``$ref`` older drafts see nothing else."""
+    return {"allOf": [inner], **more} if "$ref" in inner else {**inner, **more}
 
 
 # ---------------------------------------------------------------------------------------------------------- words
@@ -71,16 +98,26 @@ def seconds(value: Any) -> float:
     return result
 
 
+_DURATION = {"type": "string", "pattern": r"^\s*(\d+(\.\d+)?\s*(ms|s|m|h)\s*)+$"}
+tell(seconds, lambda _: {**_DURATION, "description": "a duration: 150ms, 20s, 2m, 1m30s, 1h"})
+
+
 def _positive(value: float) -> float:
     if value <= 0:
         raise mistake(Code.DURATION, "it must be longer than nothing", "write a duration as 20s or 2m")
     return value
 
 
+tell(_positive, lambda inner: {**inner, "allOf": [{"pattern": "[1-9]"}]})
+
+
 def _limit(value: Any) -> float:
     if value in ("off", "none", "no", False):
         raise mistake(Code.DURATION, f"`{value}` is not a duration", "write never, or a duration as 20s or 2m")
     return math.inf if value == "never" else _positive(seconds(value))
+
+
+tell(_limit, lambda _: {"anyOf": [_DURATION, {"const": "never"}]})
 
 
 def _form(pattern: str, what: str, hint: str | Callable[[str], str]) -> AfterValidator:
@@ -91,7 +128,7 @@ def _form(pattern: str, what: str, hint: str | Callable[[str], str]) -> AfterVal
             raise mistake(Code.FORM, f"`{value}` is not {what}", hint if isinstance(hint, str) else hint(value))
         return value
 
-    return AfterValidator(check)
+    return AfterValidator(tell(check, lambda inner: besides(inner, pattern=f"^(?:{pattern})$")))
 
 
 def _check_slug(value: str) -> str:
@@ -102,6 +139,9 @@ def _check_slug(value: str) -> str:
     return value
 
 
+tell(_check_slug, lambda inner: besides(inner, pattern="^" + SLUG.pattern.replace(r"\Z", "$"), maxLength=64))
+
+
 def _check_agent(value: str) -> str:
     if value in RESERVED_USERS:
         hint = "take another"
@@ -109,6 +149,9 @@ def _check_agent(value: str) -> str:
             Code.FORM, f"`{value}` cannot be an agent or supervisor: the broker has a login of that name", hint
         )
     return value
+
+
+tell(_check_agent, lambda inner: {**inner, "not": {"enum": sorted(RESERVED_USERS)}})
 
 
 def _language_hint(value: str) -> str:
@@ -202,6 +245,9 @@ def _peer(value: Any) -> Any:
     return {"host": value} if isinstance(value, str | int) else value
 
 
+tell(_peer, lambda inner: either(inner, {"type": "string"}))
+
+
 def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         return ipaddress.ip_network(value)
@@ -224,6 +270,10 @@ def _ports(value: Any) -> tuple[int, int]:
             Code.FORM, f"`{value}` does not lie between 1024 and 65535, the lower first", "write it as 16384-32767"
         )
     return low, high
+
+
+tell(_outside, lambda _: {"type": "string"})
+tell(_ports, lambda _: {"type": "string", "pattern": r"^\d{1,5}\s*-\s*\d{1,5}$"})
 
 
 def _url(value: str) -> str:
@@ -253,6 +303,10 @@ def _voice(value: Any) -> Voice:
         raise mistake(Code.FORM, f"`{value}` is not a voice", str(error)) from None
 
 
+tell(_url, lambda inner: {**inner, "pattern": "^mqtts?://"})
+tell(_voice, lambda _: {"type": "string"})
+
+
 def _some(most: int) -> BeforeValidator:
     """A list or mapping that holds something, and not too much. pydantic's own bounds count what is well written."""
 
@@ -263,7 +317,8 @@ def _some(most: int) -> BeforeValidator:
             raise mistake(Code.FORM, f"it holds {len(value)}, too many", f"write at most {most}")
         return value
 
-    return BeforeValidator(check)
+    bounds = {"minItems": 1, "maxItems": most, "minProperties": 1, "maxProperties": most}
+    return BeforeValidator(tell(check, lambda inner: besides(inner, **bounds)))
 
 
 def _at_most(most: int) -> BeforeValidator:
@@ -274,12 +329,16 @@ def _at_most(most: int) -> BeforeValidator:
             raise mistake(Code.FORM, f"it holds {len(value)}, too many", f"write at most {most}")
         return value
 
-    return BeforeValidator(check)
+    return BeforeValidator(tell(check, lambda inner: besides(inner, maxItems=most)))
 
 
 def _none_for(word: str) -> BeforeValidator:
     """A word that says in YAML what None says here."""
-    return BeforeValidator(lambda value: None if value == word else value)
+
+    def read(value: Any) -> Any:
+        return None if value == word else value
+
+    return BeforeValidator(tell(read, lambda inner: either(inner, {"const": word})))
 
 
 def _written_so(parse: Callable[[str], object]) -> AfterValidator:
@@ -317,14 +376,30 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _list_told(inner: dict[str, Any]) -> dict[str, Any]:
+    return either(inner, inner["items"]) if "items" in inner else inner
+
+
+tell(_text_of, lambda inner: {**inner, "type": ["string", "number", "boolean"]})
+tell(_as_list, _list_told)
+
+
 def _word_as(key: str) -> BeforeValidator:
     """The short form: a lone word or text stands for ``{key: word}``."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str | int) else value)
+
+    def read(value: Any) -> Any:
+        return {key: value} if isinstance(value, str | int) else value
+
+    return BeforeValidator(tell(read, lambda inner: either(inner, {"type": ["string", "integer"]})))
 
 
 def _off_as(meant: dict[str, Any]) -> BeforeValidator:
     """The short form: the word ``off`` stands for the pairs that turn a thing off."""
-    return BeforeValidator(lambda value: meant if value == "off" else value)
+
+    def read(value: Any) -> Any:
+        return meant if value == "off" else value
+
+    return BeforeValidator(tell(read, lambda inner: either(inner, {"const": "off"})))
 
 
 Duration = Annotated[float, BeforeValidator(seconds)]
@@ -779,7 +854,7 @@ class Announce(Shape):
         return self
 
 
-AnnounceOrOff = Annotated[Announce, BeforeValidator(lambda value: {} if value == "off" else value)]
+AnnounceOrOff = Annotated[Announce, _off_as({})]
 
 
 class Calls(Shape):
@@ -1218,7 +1293,12 @@ def _longest(value: int, info: ValidationInfo) -> int:
     return value
 
 
-StepsOrContinue = Annotated["tuple[Step, ...]", BeforeValidator(lambda value: [] if value == "continue" else value)]
+def _continue(value: Any) -> Any:
+    return [] if value == "continue" else value
+
+
+tell(_continue, lambda inner: either(inner, {"const": "continue"}))
+StepsOrContinue = Annotated["tuple[Step, ...]", BeforeValidator(_continue)]
 
 
 class CollectStep(Shape):
@@ -1284,6 +1364,13 @@ class CustomerTest(Shape):
     language: Annotated[tuple[Language, ...], _some(100), BeforeValidator(_as_list)] = ()
 
 
+def _open(value: Any) -> Any:
+    return {value: "open"} if isinstance(value, str) else value
+
+
+tell(_open, lambda inner: either(inner, {"type": "string"}))
+
+
 class When(Shape):
     """Conditions; all must hold. A list is true when one of it is."""
 
@@ -1295,7 +1382,7 @@ class When(Shape):
     hours: Annotated[
         dict[HoursName, Annotated[tuple[Door, ...], _some(3), BeforeValidator(_as_list)]],
         _some(10),
-        BeforeValidator(lambda value: {value: "open"} if isinstance(value, str) else value),
+        BeforeValidator(_open),
     ] = {}
 
     @model_validator(mode="after")
@@ -1411,13 +1498,25 @@ class Flow(BaseModel):
     steps: Annotated[tuple[Step, ...], _some(200)]
 
 
+_ANY_VALUE = {"type": ["string", "number", "boolean"]}
+_ONE_WORD = {"minProperties": 1, "maxProperties": 1}
+ALSO.update(
+    {
+        FeatureCode: lambda inner: either({**inner, **_ONE_WORD}, {"enum": list(CODE_WORDS)}),
+        Spoken: lambda inner: {**inner, "oneOf": [{"required": ["text"]}, {"required": ["file"]}]},
+        When: lambda inner: {**inner, "minProperties": 1},
+        Music: lambda inner: either(inner, {"type": "string"}, {"type": "array", "items": {"type": "string"}}),
+        MenuChoice: lambda inner: either(inner, {"const": "repeat"}),
+        AttributeTest: lambda inner: either(inner, _ANY_VALUE, {"type": "array", "items": _ANY_VALUE}),
+        CallerTest: lambda inner: either(inner, {"const": "anonymous"}),
+        BranchStep: lambda inner: either(inner, inner["properties"]["cases"]),
+        Step: lambda inner: either({**inner, **_ONE_WORD}, {"const": "hangup"}),
+    }
+)
+
 SLUG_KEY: TypeAdapter[str] = TypeAdapter(Slug)
-KEYS: dict[str, TypeAdapter[str]] = {
-    "numbers": TypeAdapter(E164),
-    "agents": TypeAdapter(AgentSlug),
-    "supervisors": TypeAdapter(AgentSlug),
-    "feature_codes": TypeAdapter(CodeKey),
-}
+KEY_TYPES: dict[str, Any] = {"numbers": E164, "agents": AgentSlug, "supervisors": AgentSlug, "feature_codes": CodeKey}
+KEYS: dict[str, TypeAdapter[str]] = {section: TypeAdapter(kind) for section, kind in KEY_TYPES.items()}
 """What a thing may be named: by a slug, where its section says nothing else here."""
 
 SECTIONS: dict[str, type[Shape]] = {

@@ -141,7 +141,7 @@ def _read_file(path: Path, root: Node, problems: Problems) -> None:
         problems.add(Code.FILE, whole, "", f"the file is larger than {MAX_FILE >> 10} kB", "spread it over files")
         return
     source = Source(path.name, tuple(text.splitlines()))
-    node = plain.read(text, source) or _compose(text, source, problems)
+    node = read_text(text, source, problems)
     if node is None or node.value is None:
         return
     if not isinstance(node.value, dict):
@@ -149,6 +149,11 @@ def _read_file(path: Path, root: Node, problems: Problems) -> None:
         return
     for name, entry in node.value.items():
         _merge(root, name, entry, problems)
+
+
+def read_text(text: str, source: Source, problems: Problems) -> Node | None:
+    """The tree of one text; None for one that says nothing, or cannot be read."""
+    return plain.read(text, source) or _compose(text, source, problems)
 
 
 def _merge(root: Node, name: str, entry: Entry, problems: Problems) -> None:
