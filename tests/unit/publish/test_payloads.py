@@ -241,6 +241,7 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
             "requirements": [["czech", 3]],
             "first_joined_ms": 900,
             "agent": "",
+            "needs": "",
         },
     }
 
