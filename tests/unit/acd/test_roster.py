@@ -29,8 +29,9 @@ def change(
     agent: str = "amy",
     by: str = "supervisor eva",
 ) -> None:
-    known = tuple(None if each is None else frozenset(each) for each in (clients, queues))
-    floor.tell(RosterChanged(agent, skills, *known, by))
+    serves = None if clients is None else frozenset(clients)
+    within = None if queues is None else frozenset(queues)
+    floor.tell(RosterChanged(agent, skills, serves, within, by))
 
 
 def changes(floor: Floor) -> list[AgentSkillsChanged]:
