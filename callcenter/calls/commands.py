@@ -269,7 +269,7 @@ class CommandDesk:
         self, command: Mapping[str, Any], by: str, agent: str | None, supervisor: Supervisor | None
     ) -> dict[str, Any]:
         try:
-            order = read_order(command, self._reasons(), self._dispatcher.acd.plan, own=agent is not None)
+            order = read_order(command, self._reasons(), self._dispatcher.acd.plan, own=supervisor is None)
             whom = agent if agent is not None else _text(command, "agent", MAX_ID, wanted="the name of an agent")
         except BadCommand as error:
             return {"ok": False, "error": str(error)}

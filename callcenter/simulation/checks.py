@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from callcenter.acd.matching import why_not
+from callcenter.acd.roster import effective
 from callcenter.acd.settings import Plan
 from callcenter.app import House
 from callcenter.calls.queue_status import QueueStatus
 from callcenter.model.facts import (
     AgentLegEnded,
+    AgentSkillsChanged,
     AgentStateChanged,
     AgentTookOver,
     CallAnswered,
@@ -131,6 +133,7 @@ def queue_from_facts(name: str, facts: Sequence[Fact], plan: Plan, ms: int, now:
     left: dict[str, tuple[int, QueueLeft]] = {}
     states: dict[str, AgentStateChanged] = {}
     talks: dict[str, str] = {}
+    changes: dict[str, AgentSkillsChanged] = {}
     for fact in facts:
         match fact.body:
             case CallQueued(visit=visit, queue=where) if where == name:
@@ -139,6 +142,8 @@ def queue_from_facts(name: str, facts: Sequence[Fact], plan: Plan, ms: int, now:
                 left[visit] = fact.ms, body
             case AgentStateChanged(agent=agent) as body:
                 states[agent] = body
+            case AgentSkillsChanged(agent=agent) as body:
+                changes[agent] = body
             case CallConnected(visit=visit, offer=offer) if visit in joined:
                 talks[offer] = visit
             case AgentTookOver(offer=offer, queue=where) if where == name:
@@ -150,7 +155,7 @@ def queue_from_facts(name: str, facts: Sequence[Fact], plan: Plan, ms: int, now:
     waiting = [fact for visit, fact in joined.items() if visit not in left]
     able = [
         agent.id
-        for agent in plan.agents.values()
+        for agent in (effective(each, changes.get(each.id)) for each in plan.agents.values())
         if not why_not(agent, queue.client, queue.requirements, queue=queue.id) and agent.id in states
     ]
     today = [fact for fact in joined.values() if fact.at.date() == now.date()]
