@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -21,12 +21,15 @@ from callcenter.acd.roster import roster_changed
 from callcenter.acd.settings import QueueSettings
 from callcenter.calls.books import Books, closing_facts
 from callcenter.calls.breaks import BreakRules
+from callcenter.calls.callback import Callbacks
+from callcenter.calls.calling_back import call_back
 from callcenter.calls.commands import CommandDesk
 from callcenter.calls.dialled import guarded
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
 from callcenter.calls.inbound import FrontDoor
+from callcenter.calls.line import COMES_BACK, LONGEST_KEPT, Places
 from callcenter.calls.own_call import OwnCalls
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.services import Services
@@ -45,6 +48,7 @@ from callcenter.model.facts import (
     CallEnded,
     ConfigReloaded,
     Fact,
+    QueueLeft,
     SwitchStarted,
     SwitchStopped,
     TrunkStateChanged,
@@ -95,6 +99,9 @@ from callcenter.storage.store import Storage
 
 # Facts of one call: a caller who presses keys all day makes no more than this before a restart closes the books.
 MAX_FACTS_OF_A_CALL = 10_000
+# What is read at the start, of the last minutes before, to find whose place in line is kept: some tenths of a second.
+MAX_FACTS_BEFORE_THE_END = 10_000
+MAX_CALLS_BEFORE_THE_END = 500
 # How long calls may take to hang up when the switch goes down; what is left is cut.
 GO_DOWN_PATIENCE = 5.0
 LAST_FACTS_PATIENCE = 1.0
@@ -137,6 +144,7 @@ class House:
         self.ids = Ids(settings.switch.node, clock.now, random)
         self.stream = FactStream(clock, boot=self.ids.new(), last_seq=storage.log.last_seq, write=storage.log.write)
         self.books = Books(storage.interactions.save)
+        self.places = Places(clock, self.stream.boot)
         self.acd = Acd(settings.plan, epoch=storage.log.epoch)
         self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
         self.advertised = advertised(settings.sip)
@@ -191,7 +199,10 @@ class House:
             publisher=edges.publisher,
             trunks=self.trunks,
             call_of=self.supervisor.call_of,
+            places=self.places,
         )
+        self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
+        self.services.callbacks = self.callbacks
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.breaks = BreakRules(lambda: self.services.settings, self.acd, storage.breaks, clock)
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons, self.breaks)
@@ -200,6 +211,7 @@ class House:
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
         self.stream.subscribe(self.books.take)
+        self.stream.subscribe(self.places.take)
         self.stream.subscribe(FactLogger().take)
         self.stream.subscribe(self.known_calls.take)
         self.agent_states = AgentStates(edges.publisher.set_state)
@@ -240,6 +252,7 @@ class House:
         self.advertised.listening = ports_by_transport(self.edges.network.listeners)
         await self.registrar.open()
         self.trunks.open()
+        await self.callbacks.open()
 
     def reconfigure(self, settings: Settings, secrets: Secrets, by: str, at_next_start: Sequence[str] = ()) -> None:
         """Put another configuration in force, whose sounds are ready to be played. Never waits.
@@ -252,6 +265,7 @@ class House:
         self.loaded_at, self.loaded_by, self.at_next_start = self.edges.clock.now(), by, tuple(at_next_start)
         self.dispatcher.tell(Reconfigured(settings.plan))
         self.dispatcher.decide()
+        self.callbacks.reconfigured()
         for agent in before:
             self._let_go(agent)
         self._publish_newcomers(agent for agent in settings.plan.agents if agent not in before)
@@ -274,6 +288,7 @@ class House:
         The calls that are go on, and phones register: callers who wait are still served.
         """
         self.front_door.draining = self.own_calls.draining = not on
+        self.callbacks.suspend(not on)
         self.endpoint.healthy = on
         self.edges.publisher.set_status(Status.ONLINE if on else Status.DRAINING)
 
@@ -283,6 +298,7 @@ class House:
             return
         self.front_door.draining = self.own_calls.draining = True
         self.feature_codes.close()
+        self.callbacks.suspend(True)
         self.user_agent.drain()
         self.edges.publisher.set_status(Status.DRAINING)
         self.supervisor.end_all(Ending(Side.SYSTEM, EndCause.SHUTDOWN, 503))
@@ -300,12 +316,31 @@ class House:
 
     async def _close_books(self) -> None:
         storage = self.edges.storage
-        for call_id in await storage.interactions.unfinished():
+        unfinished = await storage.interactions.unfinished()
+        down_for = await self._keep_places(unfinished)
+        for call_id in unfinished:
             facts = await storage.log.read(0, MAX_FACTS_OF_A_CALL, call_id)
             self.books.take_up(facts)
+            if down_for < LONGEST_KEPT:
+                self.places.take_up(facts, down_for)
             alive = await storage.log.last_ms(facts[0].boot)
             for draft in closing_facts(facts, alive):
                 self.stream.append(draft.body, draft.call_id)
+
+    async def _keep_places(self, unfinished: Collection[str]) -> float:
+        """Let who hung up or was cut off just before the end of the last run come back to the place in line.
+
+        Returns how long that end is ago, in seconds.
+        """
+        log, now = self.edges.storage.log, self.edges.clock.now()
+        keep_for = max((each.routing.keep_place_for for each in self.settings.calls.clients.values()), default=0.0)
+        lately = await log.lately(keep_for, MAX_FACTS_BEFORE_THE_END)
+        down_for = max(0.0, (now - lately[-1].at).total_seconds()) if lately else 0.0
+        left = (fact.call_id for fact in lately if isinstance(fact.body, QueueLeft) and fact.body.outcome in COMES_BACK)
+        gone = dict.fromkeys(call_id for call_id in left if call_id and call_id not in unfinished)
+        for call_id in list(gone)[-MAX_CALLS_BEFORE_THE_END:] if down_for < LONGEST_KEPT else ():
+            self.places.take_up(await log.read(0, MAX_FACTS_OF_A_CALL, call_id), down_for)
+        return down_for
 
     def _screen(self, request: Request, flow: Flow) -> str | Refusal:
         """Who calls. What a stranger cannot reach is refused before anything of it is kept: nothing is repeated.
@@ -422,6 +457,7 @@ class House:
             queue.id,
             client=queue.client,
             waiting=status.waiting,
+            callbacks=status.callbacks,
             longest_since=status.longest_since,
             ready=status.ready,
             signed_in=status.signed_in,

@@ -52,10 +52,11 @@ from callcenter.acd.events import (
 )
 from callcenter.acd.matching import why, why_not
 from callcenter.acd.pool import Pool
+from callcenter.acd.presence import Absence, Presence
 from callcenter.acd.queue import Place, TicketView, Visit, drop, position
 from callcenter.acd.requirements import Needs, Requirement, merged, parse, plain, text
 from callcenter.acd.roster import change_of, effective, same
-from callcenter.acd.settings import AgentSettings, Plan, RnaRule, WrapUpSettings
+from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, RnaRule, WrapUpSettings
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
@@ -127,10 +128,14 @@ class Acd:
         self._joined = 0
         self._generation = 0
         self._lines: dict[str, list[Place]] = {}
+        # How many of a line are callbacks: nobody holds a phone there, and a full queue is full of callers.
+        self._callbacks: dict[str, int] = {}
         # Who dialled each own call; who is asked for by name, by which visits; and of these whose state has changed.
         self._dialled: dict[str, str] = {}
         self._asked_for: dict[str, dict[str, None]] = {}
         self._changed: dict[str, None] = {}
+        # Since when (ms) nobody has been there for whom the callers of a queue would wait on.
+        self._empty: dict[str, int] = {}
         self._facts: list[Draft] = []
         self._effects: list[AcdEffect] = []
         self._index()
@@ -225,9 +230,14 @@ class Acd:
                 position=number,
                 agent=self._engagements[visit.offer].agent.id if visit.offer else "",
                 only=visit.agent,
+                callback=visit.callback,
             )
             for number, visit in enumerate(visits, start=1)
         )
+
+    def absence(self, queue: str) -> Absence | None:
+        """Why nobody is there for a queue's callers; None when somebody is."""
+        return self._presence.absence(queue)
 
     def position(self, ticket_id: str) -> int | None:
         """The caller's place in the queue, from 1; None when he does not wait."""
@@ -343,11 +353,11 @@ class Acd:
             refusal, priority, action = "unknown_queue", 0, ""
             asked: Needs = ticket.requirements
         else:
-            refusal = self._absence(ticket.agent, ticket.client) if ticket.agent else ""
-            if len(self._lines.get(queue.id, ())) >= queue.max_waiting:
-                refusal = refusal or "full"
+            refusal = self._refusal(ticket, queue)
             asked = () if ticket.agent else merged(queue.requirements, ticket.requirements)
-            priority, action = queue.priority, queue.on_max_wait
+            priority, action = queue.priority, queue.action(refusal)
+        asks = text(queue.requirements) if queue is not None and not ticket.agent else ""
+        origins = (("queue", asks),) if asks else ()
         kept_place = self._now if ticket.first_joined is None else round(ticket.first_joined * 1000)
         queued = CallQueued(
             visit=ticket.id,
@@ -358,11 +368,26 @@ class Acd:
             needs=text(asked) if len(plain(asked)) < len(asked) else "",
             first_joined_ms=min(kept_place, self._now),
             agent=ticket.agent,
+            visit_no=ticket.number,
+            place_of=ticket.place_of,
+            origins=origins + ticket.origins,
+            callback=ticket.callback,
         )
         self._tell(queued, ticket.call_id)
         if refusal:
             self._end_visit(self._visits[ticket.id], VisitOutcome.REFUSED, refusal)
             self._effects.append(TicketRefused(ticket.id, action, refusal))
+
+    def _refusal(self, ticket: Ticket, queue: QueueSettings) -> str:
+        """Why a caller may not join, in a word; empty when they may."""
+        if ticket.agent:
+            refusal = self._absence(ticket.agent, ticket.client)
+        elif ticket.callback:
+            return ""
+        else:
+            refusal = "closed" if ticket.closed else str(self._presence.refuses(queue.id) or "")
+        callers = len(self._lines.get(queue.id, ())) - self._callbacks.get(queue.id, 0)
+        return refusal or ("full" if callers >= queue.max_waiting and not ticket.callback else "")
 
     def _absence(self, agent_id: str, client: str) -> str:
         """Why a caller who asks for one agent need not wait for him, in a word; empty when he can come."""
@@ -390,13 +415,24 @@ class Acd:
         self._end_visit(visit, VisitOutcome.SHORT_ABANDONED if short else VisitOutcome.ABANDONED, reason)
 
     def _wait_too_long(self, visit: Visit) -> None:
-        self._flow_out(visit, "timeout" if self._plan.queue(visit.queue) else "queue_removed")
+        queue = self._plan.queue(visit.queue)
+        if queue is None:
+            self._flow_out(visit, "queue_removed")
+            return
+        given_up = self._given_up_at(visit, queue)
+        absence = self._presence.sends_away(queue.id) if given_up is not None and given_up <= self._now else None
+        self._flow_out(visit, str(absence or "timeout"))
+
+    def _given_up_at(self, visit: Visit, queue: QueueSettings) -> int | None:
+        """When (ms) a caller waits no longer for nobody; None while somebody is there."""
+        empty = None if visit.agent else self._empty.get(queue.id)
+        return None if empty is None else max(empty, visit.joined) + round(queue.leave_after * 1000)
 
     def _flow_out(self, visit: Visit, reason: str) -> None:
         queue = self._plan.queue(visit.queue)
         self._end_visit(visit, VisitOutcome.FLOWED_OUT, reason)
         self._withdraw(visit, reason)
-        self._effects.append(TicketExpired(visit.id, queue.on_max_wait if queue else "", reason))
+        self._effects.append(TicketExpired(visit.id, queue.action(reason) if queue else "", reason))
 
     def _send_on(self, agent_id: str) -> None:
         """Let go on who waits for an agent that will not come."""
@@ -760,11 +796,15 @@ class Acd:
         """Build pool and agenda anew, from plan and state."""
         self._roster = {agent.id: effective(agent, self._changes.get(agent.id)) for agent in self._plan.agents.values()}
         self._pool = Pool(self._plan, self._roster.values())
+        self._presence = Presence(self._plan, self._roster.values())
         self._agenda = Agenda()
         for agent_id in self._roster:
             self._agents.setdefault(agent_id, Agent(agent_id))
         for agent in self._agents.values():
             self._follow_agent(agent)
+            self._presence.follow(agent)
+        self._empty = {queue: since for queue, since in self._empty.items() if queue in self._presence.leaving}
+        self._follow_presence()
         for visit in self._visits.values():
             self._follow_visit(visit)
 
@@ -808,6 +848,8 @@ class Acd:
         agent.take(body, ms)
         self._dialled.update(dict.fromkeys(agent.own_calls, agent.id))
         self._follow_agent(agent)
+        if self._presence.follow(agent):
+            self._follow_presence()
 
     def _take_change(self, body: AgentSkillsChanged) -> None:
         self._changes.pop(body.agent, None)
@@ -817,6 +859,8 @@ class Acd:
         if configured is not None:
             self._roster[body.agent] = effective(configured, body)
             self._pool.change_agent(self._roster[body.agent])
+            if self._presence.change_agent(self._roster[body.agent]):
+                self._follow_presence()
             if body.agent in self._asked_for:
                 self._changed[body.agent] = None
 
@@ -833,11 +877,14 @@ class Acd:
             first_joined=body.first_joined_ms,
             number=self._joined,
             agent=body.agent,
+            callback=body.callback,
         )
         self._visits[visit.id] = visit
         if visit.agent:
             self._asked_for.setdefault(visit.agent, {})[visit.id] = None
         insort(self._lines.setdefault(visit.queue, []), visit.place)
+        if visit.callback:
+            self._callbacks[visit.queue] = self._callbacks.get(visit.queue, 0) + 1
         self._follow_visit(visit)
 
     def _take_offer(self, body: OfferMade, ms: int) -> None:
@@ -893,6 +940,8 @@ class Acd:
         self._agenda.set(Due.VISIT, visit.id, None)
         line = self._lines[visit.queue]
         drop(line, visit.place)
+        if visit.callback:
+            self._callbacks[visit.queue] -= 1
         if not line:
             del self._lines[visit.queue]
         if visit.agent:
@@ -919,6 +968,19 @@ class Acd:
             if visit := self._visits.get(engagement.visit):
                 self._follow_visit(visit)
 
+    def _follow_presence(self) -> None:
+        """Note which queues nobody is there for, and since when, where callers do not wait for nobody."""
+        for queue in self._presence.leaving:
+            empty = self._presence.sends_away(queue) is not None
+            if empty is (queue in self._empty):
+                continue
+            if empty:
+                self._empty[queue] = self._now
+            else:
+                del self._empty[queue]
+            for place in self._lines.get(queue, ()):
+                self._follow_visit(self._visits[place[-1]])
+
     def _follow_visit(self, visit: Visit) -> None:
         """Let pool and agenda follow a visit. No longest wait runs while the agent is on the phone already."""
         queue = self._plan.queue(visit.queue)
@@ -930,6 +992,10 @@ class Acd:
             patience = None
         elif queue is None:
             patience = visit.joined  # the queue is gone from the configuration: the caller goes on at once
+        elif visit.callback:
+            patience = None  # nobody holds a phone to their ear
         else:
-            patience = None if queue.max_wait is None else visit.joined + round(queue.max_wait * 1000)
+            limit = None if queue.max_wait is None else visit.joined + round(queue.max_wait * 1000)
+            given_up = self._given_up_at(visit, queue)
+            patience = min((each for each in (limit, given_up) if each is not None), default=None)
         self._agenda.set(Due.VISIT, visit.id, patience)

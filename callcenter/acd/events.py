@@ -25,6 +25,14 @@ class Ticket:
     requires does not count; an empty ``queue`` says that none brought it. It waits while he is at work, and ends when
     he does not take it. For ``prefer_for`` seconds since joining the agent ``prefer`` is the only candidate, while he
     can come; afterwards he is the first among equals.
+
+    ``callback`` is the id of a callback: nobody is on the phone, who might be too many for the queue or have waited too
+    long; in all else it stands in line as a caller does.
+
+    ``closed``: it is outside the queue's hours, which the ACD does not know, and the caller is refused.
+
+    The rest is for the record alone, and decides nothing: the visit's ``number`` in its call, from 1; ``place_of``, the
+    visit whose place it goes on with; ``origins``, where what is asked comes from, as (who asks, what).
     """
 
     id: str
@@ -37,6 +45,11 @@ class Ticket:
     agent: str = ""
     prefer: str = ""
     prefer_for: float = 0.0
+    number: int = 0
+    place_of: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
+    callback: str = ""
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,9 +307,10 @@ class WithdrawOffer:
 
 @dataclass(frozen=True, slots=True)
 class TicketExpired:
-    """The visit flowed out: the longest wait was reached, the queue is gone, or the one agent does not take it.
+    """The visit flowed out: the longest wait was reached, nobody is there, the queue is gone, or the one agent does not
+    take it.
 
-    ``action`` is the queue's ``on_max_wait``; empty: go on behind the queue.
+    ``action`` is what the queue says that comes after (``QueueSettings.action``); empty: go on behind the queue.
     """
 
     ticket_id: str
@@ -306,7 +320,8 @@ class TicketExpired:
 
 @dataclass(frozen=True, slots=True)
 class TicketRefused:
-    """The caller could not join: ``full``, ``unknown_queue``, or what the one agent lacks, as ``signed_out``.
+    """The caller could not join: ``full``, ``closed``, an absence as ``nobody_ready``, ``unknown_queue``, or what the
+    one agent lacks, as ``signed_out``.
 
     The visit has ended. ``action`` as in TicketExpired.
     """

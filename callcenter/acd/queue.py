@@ -18,7 +18,7 @@ class Visit:
     """A caller's visit to a queue, until it is answered or ends otherwise. Times are milliseconds.
 
     ``offer`` is the one that is out, or empty while the caller waits for one; ``tries`` counts them. ``agent`` is the
-    only one whom the visit is for, or empty.
+    only one whom the visit is for, or empty. ``callback`` is the callback that stands here in line, or empty.
     """
 
     id: str
@@ -33,6 +33,7 @@ class Visit:
     offer: str = ""
     tries: int = 0
     agent: str = ""
+    callback: str = ""
 
     @property
     def place(self) -> Place:
@@ -48,7 +49,7 @@ class TicketView:
     """A visit as others may see it; times are seconds of the monotonic clock.
 
     ``position`` counts from 1; ``agent`` is whom the caller is being offered to, ``only`` the one agent whom the visit
-    is for; either may be empty.
+    is for, ``callback`` the callback that stands there; any may be empty.
     """
 
     id: str
@@ -63,6 +64,7 @@ class TicketView:
     position: int
     agent: str
     only: str = ""
+    callback: str = ""
 
 
 # A line is a sorted list. Adding (bisect.insort) and dropping shift pointers in one block, which up to some 100,000 in

@@ -96,6 +96,14 @@ class QueueSettings:
     A caller who hangs up before ``short_abandon`` counts as a short abandon. A caller too many for ``max_waiting``
     is refused. ``steps``, in the order of their times, relax ``requirements`` for who waits longer. ``age_weight`` is
     the points of priority that a caller gains for each minute waited.
+
+    ``join_empty`` are the absences (see ``acd.presence``) for which a caller is refused, ``leave_empty`` those for
+    which callers wait no longer, when it has lasted ``leave_after`` seconds of their wait. ``on_full``, ``on_empty``
+    and ``on_closed`` are as ``on_max_wait``, for a caller too many, for nobody there, and for outside the hours; None
+    takes that one.
+
+    Of the callers counted by the service level ``service_level_target`` (a share) shall be answered within
+    ``service_level_ms``.
     """
 
     id: str
@@ -109,8 +117,29 @@ class QueueSettings:
     strategy: Strategy = Strategy.LONGEST_IDLE
     short_abandon: float = 5.0
     max_waiting: int = 500
+    join_empty: frozenset[str] = frozenset()
+    leave_empty: frozenset[str] = frozenset()
+    leave_after: float = 30.0
+    on_full: str | None = None
+    on_empty: str | None = None
+    on_closed: str | None = None
+    service_level_ms: int = 20_000
+    service_level_target: float = 0.8
     steps: tuple[RoutingStep, ...] = ()
     age_weight: float = 0.0
+
+    def action(self, reason: str) -> str:
+        """What comes after a visit that ended for this reason without an answer."""
+        match reason:
+            case "full":
+                action = self.on_full
+            case "closed":
+                action = self.on_closed
+            case "nobody_has_the_skill" | "nobody_signed_in" | "nobody_ready":
+                action = self.on_empty
+            case _:
+                action = self.on_max_wait
+        return self.on_max_wait if action is None else action
 
 
 @dataclass(frozen=True, slots=True)

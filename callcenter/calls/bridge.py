@@ -14,7 +14,7 @@ from callcenter.calls.transfer import Handover, OutsideTalk, Talk, consult_over,
 from callcenter.media.plane import Clip
 from callcenter.model.facts import CallHeld, CallResumed, OutsideConnected, OutsideLegEnded
 from callcenter.model.interaction import Ending
-from callcenter.model.states import Direction, EndCause, Side
+from callcenter.model.states import EndCause, Side
 from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import EndedBy
 from callcenter.signaling.referral import Referral
@@ -66,7 +66,7 @@ async def talk(
             handed_over.set_result(handover)
 
     now = call.talk = Talk(in_hand, agent, waiting, referred)
-    if call.direction is Direction.INBOUND:
+    if not call.agent:
         agent.leg.on_refer = referred
     else:
         # Colleagues hand nobody over who is one of us; who consults them may, by either of the two calls.
@@ -109,7 +109,7 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     await caller.sound.session.bridge(other.sound.session)
     call.add(OutsideConnected(leg_id, number, trunk))
     now = call.outside = OutsideTalk(other, number, trunk)
-    if call.direction is not Direction.INBOUND:
+    if call.agent:
         caller.leg.on_refer = lambda referral: consult_over(call, referral)
     call.stage = f"talking to {number}"
 

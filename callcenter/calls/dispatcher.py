@@ -120,9 +120,9 @@ class Waiting:
         self.handed_on = True
         return other
 
-    def leave_by_key(self, key: str) -> None:
+    def leave_by_key(self, key: str, reason: str = "key") -> None:
         """The caller would rather have what a key stands for. An agent's phone that rings for them stops."""
-        self.leave(VisitOutcome.FLOWED_OUT, "key")
+        self.leave(VisitOutcome.FLOWED_OUT, reason)
         self._news.put_nowait(LeftByKey(key))
 
     def leave(self, outcome: VisitOutcome, reason: str = "") -> None:

@@ -48,7 +48,7 @@ class FrontDoor:
                 why = "nobody has this number, and no agent may dial it (may_dial)"
                 log.info("a call was refused", number=dialled, source=source, why=why)
             return NOBODY
-        full = len(self._supervisor.calls) >= settings.max_calls
+        full = self._supervisor.lines >= settings.max_calls
         return Refusal(503, (("Retry-After", str(RETRY_AFTER)),)) if full or self.draining else None
 
     def take(self, leg: Leg) -> None:
@@ -88,7 +88,8 @@ async def inbound(call: Call) -> Ending:
         return refused
     await look_up_number(call)
     call.stage = "in the flow"
-    return await run_flow(call, call.number.flow)
+    with call.services.callbacks.caller_is_here(call):
+        return await run_flow(call, call.number.flow)
 
 
 async def answer(call: Call) -> Ending | None:

@@ -61,7 +61,7 @@ class OwnCalls:
             log.warning("an agent's call was refused", agent=agent, number=leg.dialled, why=meant.why)
             leg.reject(meant.status)
             return True
-        if len(self._supervisor.calls) >= settings.max_calls or self.draining:
+        if self._supervisor.lines >= settings.max_calls or self.draining:
             leg.reject(503, headers=(("Retry-After", str(RETRY_AFTER)),))
             return True
         direction = Direction.OUTBOUND if isinstance(meant, Outside) else Direction.INTERNAL
@@ -160,7 +160,7 @@ async def call_colleague(call: Call, agent_id: str) -> Ending:
     view = call.services.dispatcher.acd.agent(agent_id)
     if view is not None and view.work is not Work.IDLE:
         call.caller.leg.ring(status=182)  # RFC 3261 21.1.4: the colleague is not free yet
-    ticket = Ticket(id=call.services.ids.new(), call_id=call.id, queue="", client="", agent=agent_id)
+    ticket = Ticket(id=call.services.ids.new(), call_id=call.id, queue="", client="", agent=agent_id, number=1)
     with call.services.dispatcher.queued(ticket, call.how_left) as waiting:
         while True:
             match await waiting.next():

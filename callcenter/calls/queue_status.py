@@ -35,6 +35,7 @@ TOLD_EVERY = 1.0
 class QueueStatus:
     """A queue at a moment.
 
+    ``callbacks``: those of the ``waiting`` who are called back at their turn, and hold no phone.
     ``longest_since``: since when (UTC) the caller who waits longest has a place in line; None when nobody waits.
     ``ready``: agents who may serve the queue and could be offered a caller now; ``signed_in``: those of them who are
     not signed out. ``talking``: agents in a talk with a caller of this queue, holds included. ``service_level``: see
@@ -42,6 +43,7 @@ class QueueStatus:
     """
 
     waiting: int = 0
+    callbacks: int = 0
     longest_since: datetime | None = None
     ready: int = 0
     signed_in: int = 0
@@ -80,6 +82,7 @@ class _Visit:
     since: datetime
     day: Day
     young: bool = True
+    callback: bool = False
 
 
 @dataclass(slots=True)
@@ -87,6 +90,7 @@ class _Queue:
     """``line``: (first joined, visit), the longest wait first."""
 
     line: list[tuple[int, str]] = field(default_factory=list)
+    callbacks: int = 0
     talking: int = 0
     day: Day | None = None
 
@@ -209,6 +213,7 @@ class QueueCounts:
         counts, servers = self._queues.get(queue) or _Queue(), self._servers.get(queue, 0)
         return QueueStatus(
             waiting=len(counts.line),
+            callbacks=counts.callbacks,
             longest_since=self._visits[counts.line[0][1]].since if counts.line else None,
             ready=(servers & self._ready).bit_count(),
             signed_in=(servers & self._signed_in).bit_count(),
@@ -239,7 +244,10 @@ class QueueCounts:
         queue.day.offered += 1
         queue.day.young += 1
         since = fact.at - timedelta(milliseconds=fact.ms - body.first_joined_ms)
-        self._visits[body.visit] = _Visit(body.queue, fact.ms, body.first_joined_ms, since, queue.day)
+        called_back = bool(body.callback)
+        queue.callbacks += called_back
+        visit = _Visit(body.queue, fact.ms, body.first_joined_ms, since, queue.day, callback=called_back)
+        self._visits[body.visit] = visit
         self._young.append((fact.ms + ANSWERED_WITHIN_MS, body.visit))
         insort(queue.line, (body.first_joined_ms, body.visit))
 
@@ -247,6 +255,7 @@ class QueueCounts:
         queue = self._queue(visit.queue)
         at = bisect_left(queue.line, (visit.first_joined_ms, visit_id))
         del queue.line[at]
+        queue.callbacks -= visit.callback
         self._grow_up(visit)
         if outcome is VisitOutcome.ANSWERED and ms - visit.joined_ms <= ANSWERED_WITHIN_MS:
             visit.day.in_time += 1

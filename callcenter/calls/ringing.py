@@ -61,7 +61,9 @@ async def ring_agent(
             pop = SentPop(call, offer)
             undo.callback(pop.close)
             flow = next((phone.flow for phone in phones if phone.flow.transport.private), phones[0].flow)
-            await sound.open(services.plane, call.id, flow, offer=None, beside=call.caller.sound)
+            # Whoever is called back has none yet.
+            beside = call.caller.sound if call.caller.sound.is_open else None
+            await sound.open(services.plane, call.id, flow, offer=None, beside=beside)
             await pop.confirmed()
             if in_hand.withdrawn.done():
                 return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from callcenter.calls.facts import FactStream
+from callcenter.calls.line import Places
 from callcenter.calls.settings import CallsSettings
 from callcenter.media.plane import MediaPlane
 from callcenter.model.ids import Ids
@@ -19,6 +20,7 @@ from callcenter.storage.interactions import Interactions
 
 if TYPE_CHECKING:
     from callcenter.calls.call import Call
+    from callcenter.calls.callback import Callbacks
     from callcenter.calls.dispatcher import Dispatcher
     from callcenter.publish.publisher import Publisher
     from callcenter.signaling.leg import Leg
@@ -45,3 +47,6 @@ class Services:
     publisher: Publisher
     trunks: TrunkBoard
     call_of: Callable[[Leg], Call | None]
+    places: Places
+    callbacks: Callbacks = field(init=False)
+    """Set behind the making: it uses these itself."""

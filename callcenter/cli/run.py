@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from callcenter import __version__
 from callcenter.calls.settings import (
+    AskCallback,
     AskHours,
     Branch,
     Choice,
@@ -247,7 +248,7 @@ def _choice(digit: str, choice: Choice) -> dict[str, Any]:
     told: dict[str, Any] = {"digit": digit, "intent": choice.intent, "language": choice.language, "queue": None}
     for step in choice.then:
         match step:
-            case ToQueue():
+            case ToQueue() | AskCallback():
                 return {**told, "queue": step.queue}
             case Menu():
                 return {**told, "menu": _menu([step])}

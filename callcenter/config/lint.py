@@ -4,55 +4,41 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from callcenter.acd.requirements import Requirement, lacking, match, match_all, requirements, text
 from callcenter.acd.settings import MAX_DISPOSITION, Dispositions
 from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
-from callcenter.config import calendar, schema
+from callcenter.config import schema
+from callcenter.config.asked import asked
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
+from callcenter.config.gaps import hours
 from callcenter.config.paths import Paths, Reach, Stop
 from callcenter.config.problems import Code, Problems, did_you_mean
+from callcenter.config.things import Notes, Things
 from callcenter.config.tree import Node
+from callcenter.config.unused import skills, unused
 from callcenter.config.wording import names_position, positions_asked
-
-
-@dataclass(slots=True)
-class Things:
-    """What of the configuration could be read; the names of what could not are in ``broken``."""
-
-    calls: schema.Calls = field(default_factory=schema.Calls)
-    clients: dict[str, schema.Client] = field(default_factory=dict)
-    numbers: dict[str, schema.Number] = field(default_factory=dict)
-    flows: dict[str, schema.Flow] = field(default_factory=dict)
-    hours: dict[str, schema.Hours] = field(default_factory=dict)
-    queues: dict[str, schema.Queue] = field(default_factory=dict)
-    agents: dict[str, schema.Agent] = field(default_factory=dict)
-    feature_codes: dict[str, schema.FeatureCode] = field(default_factory=dict)
-    supervisors: dict[str, schema.Supervisor] = field(default_factory=dict)
-    reasons: dict[str, schema.Reason] = field(default_factory=dict)
-    prompts: dict[str, schema.Prompt] = field(default_factory=dict)
-    music: dict[str, schema.Music] = field(default_factory=dict)
-    trunks: dict[str, schema.Trunk] = field(default_factory=dict)
-    asks_for_certificates: bool = True
-    broken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
 def lint(things: Things, root: Node, problems: Problems, today: date) -> None:
     """Note everything that is wrong between the things."""
-    _Lint(things, root, problems, today).run()
+    notes = Notes(root, problems)
+    _Lint(things, root, problems).run()
+    hours(things, notes, today)
+    if not problems.fatal:  # else what is unused may be so by a mistake that is told already
+        unused(things, notes)
+        skills(things, notes)
 
 
 class _Lint:
-    def __init__(self, things: Things, root: Node, problems: Problems, today: date) -> None:
+    def __init__(self, things: Things, root: Node, problems: Problems) -> None:
         self._things = things
         self._root = root
         self._problems = problems
-        self._today = today
         self._paths = Paths(things.flows, things.queues)
         self._steps = self._paths.stops
         self._clients = self._clients_of_flows()
@@ -68,11 +54,11 @@ class _Lint:
         self._languages()
         self._announcements()
         self._queues()
+        asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()
         self._endless()
         if not self._problems.fatal:  # else what is unused may be so by a mistake that is told already
-            self._unused()
             self._untold_places()
             self._agents()
 
@@ -381,6 +367,8 @@ class _Lint:
                         f"callers of {client} would wait in a queue of {queue.client}",
                         f"lead them to a queue of {client}",
                     )
+        for name, queue in self._things.queues.items():
+            self._overflows(name, queue)
         if not self._things.broken["agents"]:
             for name, queue in self._things.queues.items():
                 if queue.client in self._things.clients and not any(
@@ -397,6 +385,36 @@ class _Lint:
                         self._nearest(name, queue),
                         key=True,
                     )
+
+    def _overflows(self, name: str, queue: schema.Queue) -> None:
+        """Where a queue's callers overflow to must be able to take them."""
+        things = self._things
+        client = things.clients.get(queue.client)
+        for key, overflow in dict(queue.follows(event) for event in schema.OVERFLOW_KEYS).items():
+            path: KeyPath = ("queues", name, key)
+            other = things.queues.get(overflow.queue or "")
+            if other is not None and other.client != queue.client:
+                message = f"callers of {queue.client} would wait in a queue of {other.client}"
+                self._add(Code.OTHER_CLIENT, (*path, "queue"), message, f"name a queue of {queue.client}")
+            if overflow.queue == name:
+                message, hint = "the queue overflows into itself", "name another queue"
+                self._add(Code.ENDLESS, (*path, "queue"), message, hint)
+            if overflow.number is not None and client is not None and client.outbound is None:
+                self._add(
+                    Code.MISSING,
+                    (*path, "number"),
+                    f"{queue.client} has no trunk to dial a number by",
+                    f"add `outbound: ...` to clients.{queue.client}, as trunks.yaml shows",
+                )
+        hours = things.hours.get(queue.hours or "")
+        if hours is not None and hours.time_zone is None and client is not None and client.time_zone is None:
+            self._add(
+                Code.MISSING,
+                ("hours", queue.hours or ""),
+                f"it has no time zone, nor has {queue.client}, whose queue is open by it (queues.{name}.hours)",
+                f"add `time_zone: ...` to it or to clients.{queue.client}, e.g. Europe/Madrid",
+                key=True,
+            )
 
     def _nearest(self, queue_name: str, queue: schema.Queue) -> str:
         """Who comes nearest to serving a queue, and what he lacks."""
@@ -497,26 +515,7 @@ class _Lint:
                         )
 
     def _hours(self) -> None:
-        for name, hours in self._things.hours.items():
-            holidays = [calendar.day_of_calendar(day) for day in hours.holidays]
-            if not any(hours.open.values()) and not any(each.open for each in hours.holidays.values()):
-                self._add(
-                    Code.HOURS,
-                    ("hours", name, "open"),
-                    "it is never open",
-                    'write days and hours, e.g. mon-fri: ["09:00-18:00"]',
-                    key=True,
-                    warning=True,
-                )
-            if holidays and all(isinstance(day, date) and day < self._today for day in holidays):
-                self._add(
-                    Code.HOURS,
-                    ("hours", name, "holidays"),
-                    "all of these holidays are over",
-                    "add those to come; 12-25 without a year is every year's",
-                    key=True,
-                    warning=True,
-                )
+        """Hours are those of some time zone."""
         for flow, stops in self._steps.items():
             for name, path in _hours_asked(stops):
                 hours_there = self._things.hours.get(name)
@@ -566,31 +565,6 @@ class _Lint:
                     where = ("trunks", name, "numbers", at)
                     hint = did_you_mean(number, self._things.numbers, otherwise="add it to the section `numbers`")
                     self._add(Code.NAMES_NOTHING, where, f"no number is `{number}`", hint)
-
-    def _unused(self) -> None:
-        stops = [stop for name in self._clients for stop in self._steps.get(name, ())]
-        queues = {step.waiting[1].to for _, step in _placed(stops) if step.waiting}
-        called = {number.client for number in self._things.numbers.values()}
-        for kind, there, used, why in (
-            (
-                "flows",
-                self._things.flows,
-                {flow for flow, clients in self._clients.items() if clients},
-                "no number leads to this flow",
-            ),
-            ("queues", self._things.queues, queues, "no flow that is used leads to this queue"),
-            (
-                "hours",
-                self._things.hours,
-                {name for name, _ in _hours_asked(stops)},
-                "no flow that is used asks for these hours",
-            ),
-            ("clients", self._things.clients, called, "no number belongs to this client"),
-        ):
-            found: Mapping[str, object] = there
-            for name in found:
-                if name not in used:
-                    self._add(Code.UNUSED, (kind, name), why, "use it, or take it away", key=True, warning=True)
 
 
 def language_of(agent: schema.Agent, things: Things) -> str:

@@ -7,13 +7,14 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from callcenter.acd.requirements import Needs
 from callcenter.acd.settings import (
     DIRECT,
     AgentSettings,
@@ -29,10 +30,11 @@ from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.config import calendar, schema
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
-from callcenter.config.lint import Things, language_of, lint
+from callcenter.config.lint import language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
 from callcenter.config.settings import OwnHashes, Settings, Sounds, SwitchSettings
 from callcenter.config.source import override, read_folder
+from callcenter.config.things import Things
 from callcenter.config.tree import Entry, Node
 from callcenter.config.wording import positions_asked, spelled_out
 from callcenter.media.plane import Clip
@@ -212,6 +214,7 @@ class _Loader:
             "prompt": "prompts",
             "trunk": "trunks",
             "piece of music": "music",
+            "agent": "agents",
         }
         names = {kind: set(self._entries(section)) for kind, section in kinds.items()}
         names["piece of music"] = names["piece of music"] or {"default"}
@@ -540,7 +543,15 @@ def _queue(name: str, queue: schema.Queue, acd: schema.Acd) -> QueueSettings:
         priority=queue.priority,
         ring_for=queue.ring_for or acd.ring_for,
         max_wait=None if math.isinf(max_wait) else max_wait,
-        on_max_wait=queue.on_max_wait,
+        on_max_wait=queue.follows("on_max_wait")[1].word,
+        on_full=queue.follows("on_full")[1].word,
+        on_empty=queue.follows("on_empty")[1].word,
+        on_closed=queue.follows("on_closed")[1].word,
+        join_empty=frozenset(acd.refuse_when if queue.refuse_when is None else queue.refuse_when),
+        leave_empty=frozenset(acd.leave_when if queue.leave_when is None else queue.leave_when),
+        leave_after=acd.leave_after if queue.leave_after is None else queue.leave_after,
+        service_level_ms=round((queue.service_level or acd.service_level).within * 1000),
+        service_level_target=(queue.service_level or acd.service_level).target,
         wrap_up=_wrap_up(queue.wrap_up or acd.wrap_up),
         strategy=queue.strategy or acd.strategy,
         short_abandon=acd.short_abandon if queue.short_abandon is None else queue.short_abandon,
@@ -569,6 +580,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 client.greeting,
                 calendar.zone(client.time_zone) if client.time_zone else None,
                 _outbound(client.outbound) if client.outbound is not None else None,
+                _routing(client, common),
             )
             for name, client in things.clients.items()
         },
@@ -579,7 +591,13 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
         flows={name: calls.Flow(name, _steps(flow.steps, common)) for name, flow in things.flows.items()},
         hours={name: _hours(name, hours) for name, hours in things.hours.items()},
         treatments={
-            name: calls.QueueTreatment(name, queue.music or music, _announce(queue.announce or common.announce))
+            name: calls.QueueTreatment(
+                queue=name,
+                music=queue.music or things.clients[queue.client].music or music,
+                announce=_announce(queue.announce or common.announce),
+                hours=queue.hours or "",
+                on_close=queue.on_close,
+            )
             for name, queue in things.queues.items()
         },
         prompts=_prompts(sounds),
@@ -604,9 +622,26 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
         queue_extensions={queue.extension: name for name, queue in things.queues.items() if queue.extension},
         dial_prefixes={client.dial_prefix: name for name, client in things.clients.items() if client.dial_prefix},
         home_clients={name: agent.clients[0] for name, agent in things.agents.items()},
+        intents={name: _asked(queue.intents) for name, queue in things.queues.items() if queue.intents},
         pop_wait=mqtt.pop_wait,
         max_calls=sip.max_calls,
     )
+
+
+def _routing(client: schema.Client, common: schema.Calls) -> calls.Routing:
+    return calls.Routing(
+        languages=_asked(client.language_skills),
+        intents=_asked(client.intents),
+        tiers=client.tiers or {},
+        prefer=client.prefer,
+        prefer_for=client.prefer_for or common.prefer_for,
+        last_agent_within=client.last_agent_within or common.last_agent_within,
+        keep_place_for=common.keep_place_for if client.keep_place_for is None else client.keep_place_for,
+    )
+
+
+def _asked(by_word: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Needs]:
+    return {word: schema.needs_of(asked) for word, asked in (by_word or {}).items()}
 
 
 def _dial_rules(may_dial: schema.MayDial) -> calls.DialRules:
@@ -693,6 +728,9 @@ def _to_queue(queue: schema.QueueStep, common: schema.Calls, *, keep_place: bool
         on_timeout=_steps(queue.on_timeout, common),
         keys={key: _steps(steps, common) for key, steps in (queue.keys or {}).items()},
         keep_place=keep_place,
+        needs=schema.needs_of(queue.requirements),
+        prefer=queue.prefer,
+        prefer_for=queue.prefer_for,
     )
 
 

@@ -6,7 +6,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -24,10 +24,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
+from callcenter.acd.presence import Absence
 from callcenter.acd.requirements import AllOf, AnyOf, Need, Needs, Requirement, merged
 from callcenter.acd.settings import Strategy
 from callcenter.calls.hours import Door
-from callcenter.calls.settings import CodeAction
+from callcenter.calls.line import LONGEST_KEPT
+from callcenter.calls.overflow import CONTINUE, ToFlow, ToNumber, ToOtherQueue
+from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, PLACEHOLDERS, CodeAction, OnClose
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.problems import Code, did_you_mean
@@ -56,6 +59,9 @@ TOLD: dict[Any, Told] = {}
 
 ALSO: dict[type[BaseModel], Told] = {}
 """The same of a whole model, whose validators read short forms of it."""
+
+KINDS: dict[Any, str] = {}
+"""Of the validators of names: what kind of thing is named there. ``config.references`` finds the names by it."""
 
 ValidatorT = TypeVar("ValidatorT", bound=Callable[..., Any])
 
@@ -181,6 +187,7 @@ def _known(kind: str, *, prefix: str = "", besides: str = "") -> AfterValidator:
             )
         return value
 
+    KINDS[check] = kind
     return AfterValidator(check)
 
 
@@ -332,6 +339,21 @@ def _at_most(most: int) -> BeforeValidator:
     return BeforeValidator(tell(check, lambda inner: besides(inner, maxItems=most)))
 
 
+def _share(value: Any) -> float:
+    """A share as a percentage, ``80%``, or as a number up to 1."""
+    written = str(value).strip()
+    try:
+        share = float(written[:-1]) / 100 if written.endswith("%") else float(written)
+    except ValueError:
+        share = 0.0
+    if isinstance(value, bool) or not 0 < share <= 1:
+        raise mistake(Code.FORM, f"`{value}` is no share", "write a percentage up to 100%, as in 80%")
+    return share
+
+
+tell(_share, lambda _: {"type": ["string", "number"]})
+
+
 def _none_for(word: str) -> BeforeValidator:
     """A word that says in YAML what None says here."""
 
@@ -409,13 +431,18 @@ Slug = Annotated[str, AfterValidator(_check_slug)]
 AgentSlug = Annotated[Slug, AfterValidator(_check_agent)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(lambda value: _network(str(value)))]
 Level = Annotated[int, Field(ge=1, le=5)]
-Skill = Annotated[str, _form(r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a skill", "write lower case, as in `english`")]
+_SKILL = _form(r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a skill", "write lower case, as in `english`")
+KINDS[_SKILL.func] = "skill"
+Skill = Annotated[str, _SKILL]
 
 
 def _not_too_many(value: Any) -> Any:
     if isinstance(value, dict) and len(value) > 50:
         raise mistake(Code.FORM, f"there are {len(value)}", "write at most 50")
     return value
+
+
+tell(_not_too_many, lambda inner: {**inner, "maxProperties": 50})
 
 
 def _combined(value: dict[str, Any]) -> dict[str, Any]:
@@ -807,6 +834,17 @@ class Reason(Shape):
         return self
 
 
+class ServiceLevel(Shape):
+    """``service_level``: which share of the callers shall be answered ``within`` which time."""
+
+    within: Positive = 20.0
+    target: Annotated[float, BeforeValidator(_share)] = 0.8
+
+
+ServiceLevelOrTime = Annotated[ServiceLevel, _word_as("within")]
+Absences = Annotated[tuple[Absence, ...], _at_most(len(Absence)), BeforeValidator(_as_list)]
+
+
 class Acd(Shape):
     """``acd``: what holds for every queue and agent that does not say otherwise."""
 
@@ -816,6 +854,10 @@ class Acd(Shape):
     wrap_up: WrapUpOrTime = WrapUp()
     short_abandon: Duration = 5.0
     max_waiting: Annotated[int, Field(ge=1, le=10_000)] = 500
+    refuse_when: Absences = ()
+    leave_when: Absences = ()
+    leave_after: Duration = 30.0
+    service_level: ServiceLevelOrTime = ServiceLevel()
     sign_in: Intent = Intent.READY
     no_answer: Miss = Miss(limit=1)
     busy: Miss = _miss("10s", None)
@@ -837,10 +879,18 @@ def _not_too_often(value: float) -> float:
     return value
 
 
+class AnnounceWait(Shape):
+    """``announce.wait``: the prompts that tell how long it may still take."""
+
+    under: PromptName
+    between: PromptName
+
+
 class Announce(Shape):
     """``announce``: what waiting callers are told."""
 
     position: PromptName | None = None
+    wait: AnnounceWait | None = None
     first: Positive = 15.0
     every: Annotated[float, BeforeValidator(seconds), AfterValidator(_not_too_often)] = 30.0
     most: Annotated[int, Field(ge=1, le=100)] = 10
@@ -854,12 +904,87 @@ class Announce(Shape):
         return self
 
 
+class Spoken(Shape):
+    """A part of a prompt: a text, perhaps with its ``spoken`` spelling or its own ``language``; or a recording."""
+
+    text: Text | None = None
+    spoken: Text | None = None
+    language: Language | None = None
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Spoken:
+        if (self.text is None) == (self.file is None):
+            raise mistake(Code.MISSING, "a prompt is a text or a recording", 'write "text", or {file: NAME.wav}')
+        return self
+
+
+class Whispered(Spoken):
+    """What an agent hears of a caller before they talk; its text may name what is different for each."""
+
+    @model_validator(mode="after")
+    def _knows_its_names(self) -> Whispered:
+        for name in re.findall(r"\{([^{}]*)\}", self.spoken or self.text or ""):
+            if name not in PLACEHOLDERS:
+                listed = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
+                raise mistake(Code.CHOICE, f"`{{{name}}}` means nothing here", f"write one of {listed}")
+        return self
+
+
+WhisperOrOff = Annotated[
+    dict[Language, Annotated[Whispered, _word_as("text")]],
+    _at_most(20),
+    _off_as({}),
+]
 AnnounceOrOff = Annotated[Announce, _off_as({})]
+
+
+PREFERRED_WORDS = (LAST_AGENT, CUSTOMERS_AGENT)
+
+
+def _preferred(value: str, info: ValidationInfo) -> str:
+    names: Mapping[str, set[str]] = info.context or {}
+    if value in PREFERRED_WORDS or "agent" not in names or value in names["agent"]:
+        return value
+    hint = did_you_mean(
+        value, (*PREFERRED_WORDS, *sorted(names["agent"])), otherwise="write last_agent, customer or an agent"
+    )
+    raise mistake(Code.NAMES_NOTHING, f"no agent is named `{value}`", hint)
+
+
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    for at, word in enumerate(value):
+        if word in value[:at]:
+            raise mistake(Code.FORM, f"`{word}` stands here twice", "take one away")
+    return value
+
+
+def _kept(value: Any) -> float:
+    kept = 0.0 if value == "off" else seconds(value)
+    if kept > LONGEST_KEPT:
+        raise mistake(Code.DURATION, "nobody is waited for that long", "write at most 1h, e.g. 2m, or off")
+    return kept
+
+
+tell(_kept, lambda _: {"anyOf": [_DURATION, {"const": "off"}]})
+
+# Who is asked first: the agent who answered the caller last, the customer's own, or an agent by name.
+Preferred = Annotated[
+    tuple[Annotated[str, AfterValidator(_preferred)], ...],
+    _at_most(10),
+    BeforeValidator(_as_list),
+    AfterValidator(_each_once),
+]
+Kept = Annotated[float, BeforeValidator(_kept)]
+Points = Annotated[int, Field(ge=-100, le=100)]
 
 
 class Calls(Shape):
     """``calls``: what holds for every flow that does not say otherwise."""
 
+    keep_place_for: Kept = 120.0
+    prefer_for: Positive = 20.0
+    last_agent_within: Positive = 86_400.0
     goodbye: PromptName | None = None
     invalid: PromptName | None = None
     no_input: PromptName | None = None
@@ -867,6 +992,8 @@ class Calls(Shape):
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     music: MusicName | None = None
     announce: AnnounceOrOff | None = None
+    whisper: WhisperOrOff = {}
+    words: Annotated[dict[str, Annotated[dict[Language, Name], _some(20)]], _at_most(2000)] = {}
 
 
 class Speech(Shape):
@@ -908,10 +1035,19 @@ class Client(Shape):
     languages: Annotated[tuple[Language, ...], _some(20)]
     greeting: dict[Language, Text] = {}
     time_zone: TimeZone | None = None
+    music: MusicName | None = None
+    whisper: WhisperOrOff | None = None
     outbound: Outbound | None = None
     dial_prefix: DialPrefix | None = None
     dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
     dispositions_required: bool = False
+    language_skills: Annotated[dict[Language, Asked], _some(20)] | None = None
+    intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
+    tiers: Annotated[dict[Name, Points], _some(100)] | None = None
+    prefer: Preferred = ()
+    prefer_for: Positive | None = None
+    last_agent_within: Positive | None = None
+    keep_place_for: Kept | None = None
 
     @model_validator(mode="after")
     def _has_what_it_requires(self) -> Client:
@@ -947,22 +1083,82 @@ class Hours(Shape):
     time_zone: TimeZone | None = None
 
 
+class Overflow(Shape):
+    """What follows a queue that nobody answered in: a word is the name of a flow, or ``continue``."""
+
+    flow: Annotated[str, _known("flow", besides=CONTINUE)] | None = None
+    queue: QueueName | None = None
+    number: E164 | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        if value == "callback":
+            hint = "write the name of a flow, continue, {queue: NAME} or {number: NUMBER}"
+            raise mistake(Code.CHOICE, "a queue cannot call back", hint)
+        if isinstance(value, str):
+            return {"flow": value}
+        if not isinstance(value, dict) or len(value) != 1:
+            hint = "write the name of a flow, or continue, or {queue: NAME}, or {number: NUMBER}"
+            raise mistake(Code.FORM, "one thing follows", hint)
+        return value
+
+    @property
+    def word(self) -> str:
+        """The same as the word that the ACD carries to the call."""
+        if self.queue is not None:
+            return ToOtherQueue(self.queue).word
+        return ToFlow(self.flow or CONTINUE).word if self.number is None else ToNumber(self.number).word
+
+
+GO_ON = Overflow(flow=CONTINUE)
+OverflowKey = Literal["on_max_wait", "on_full", "on_empty", "on_closed"]
+OVERFLOW_KEYS: tuple[OverflowKey, ...] = get_args(OverflowKey)
+
+
 class Queue(Shape):
     """Where callers wait."""
 
     client: ClientName
     requirements: Asked = {}
+    intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     ring_for: Positive | None = None
     max_wait: Limit | None = None
-    on_max_wait: Annotated[str, _known("flow", besides="continue")] = "continue"
+    overflow: Overflow | None = None
+    on_max_wait: Overflow | None = None
+    on_full: Overflow | None = None
+    on_empty: Overflow | None = None
+    on_closed: Overflow | None = None
+    refuse_when: Absences | None = None
+    leave_when: Absences | None = None
+    leave_after: Duration | None = None
+    hours: HoursName | None = None
+    on_close: OnClose = OnClose.SERVE
+    service_level: ServiceLevelOrTime | None = None
     wrap_up: WrapUpOrTime | None = None
     strategy: Strategy | None = None
     short_abandon: Duration | None = None
     max_waiting: Annotated[int, Field(ge=1, le=10_000)] | None = None
     music: MusicName | None = None
     announce: AnnounceOrOff | None = None
+    whisper: WhisperOrOff | None = None
     extension: Extension | None = None
+
+    def follows(self, event: OverflowKey) -> tuple[str, Overflow]:
+        """What follows ``on_max_wait`` and its like, and the key that says so."""
+        for key in (event, "overflow", "on_max_wait"):
+            overflow: Overflow | None = getattr(self, key)
+            if overflow is not None:
+                return key, overflow
+        return "on_max_wait", GO_ON
+
+    @model_validator(mode="after")
+    def _needs(self) -> Queue:
+        if self.hours is None and (self.on_closed is not None or self.on_close is OnClose.LEAVE):
+            key = "on_closed" if self.on_closed is not None else "on_close"
+            raise mistake(Code.MISSING, f"`{key}` needs `hours`", "add hours: NAME, the opening hours of this queue")
+        return self
 
 
 class Agent(Shape):
@@ -1178,21 +1374,6 @@ class FeatureCode(Shape):
         return next(action for action in CodeAction if getattr(self, action.value) is not None)
 
 
-class Spoken(Shape):
-    """A part of a prompt: a text, perhaps with its ``spoken`` spelling or its own ``language``; or a recording."""
-
-    text: Text | None = None
-    spoken: Text | None = None
-    language: Language | None = None
-    file: str | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Spoken:
-        if (self.text is None) == (self.file is None):
-            raise mistake(Code.MISSING, "a prompt is a text or a recording", 'write "text", or {file: NAME.wav}')
-        return self
-
-
 class Prompt(Shape):
     """A prompt: what is said, by language."""
 
@@ -1234,7 +1415,10 @@ class QueueStep(Shape):
     """``queue`` and ``transfer``."""
 
     to: QueueName
-    priority: Annotated[int, Field(ge=-100, le=100)] | None = None
+    requirements: Asked = {}
+    priority: Points | None = None
+    prefer: Preferred | None = None
+    prefer_for: Positive | None = None
     on_timeout: tuple[Step, ...] = ()
     keys: Annotated[dict[Key, tuple[Step, ...]], _some(12)] | None = None
 
@@ -1504,6 +1688,7 @@ ALSO.update(
     {
         FeatureCode: lambda inner: either({**inner, **_ONE_WORD}, {"enum": list(CODE_WORDS)}),
         Spoken: lambda inner: {**inner, "oneOf": [{"required": ["text"]}, {"required": ["file"]}]},
+        Overflow: lambda inner: either({**inner, **_ONE_WORD}, {"type": "string"}),
         When: lambda inner: {**inner, "minProperties": 1},
         Music: lambda inner: either(inner, {"type": "string"}, {"type": "array", "items": {"type": "string"}}),
         MenuChoice: lambda inner: either(inner, {"const": "repeat"}),

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from callcenter.model.customer import Match
 from callcenter.model.states import (
+    CallbackOutcome,
     Device,
     Direction,
     DrainOutcome,
@@ -75,11 +76,11 @@ class DrainEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallArrived:
-    """An INVITE for one of our numbers, or from one of our agents, was taken on.
+    """An INVITE for one of our numbers, or from one of our agents, was taken on; or a ``callback`` came into line.
 
     Numbers are as dialled; names may be empty. ``agent`` is who dialled, of a call that is not inbound; ``trunk`` is
     the one that it came by, empty: none. ``diverted_...``: who sent the call on to us last and why, in a word of RFC
-    5806; all empty when nobody did.
+    5806; all empty when nobody did. ``callback`` is the id of the one that this call carries out; empty: none.
     """
 
     client: str
@@ -96,11 +97,12 @@ class CallArrived:
     diverted_number: str = ""
     diverted_name: str = ""
     diverted_why: str = ""
+    callback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
-    """We sent the 200 to the caller: the flow begins to speak."""
+    """We sent the 200 to the caller: the flow begins to speak. Of a callback: the customer picked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,10 @@ class CallQueued:
     ``agent`` names the only one whom the visit is for; one that was dialled himself is asked for behind no queue.
     ``requirements`` are the skills asked without an alternative, each with its least level; where there are
     alternatives, ``needs`` tells all that is asked, in the text form (``acd/requirements.py``).
+    ``visit_no`` is its number in the call, from 1. ``place_of`` is the visit whose place it goes on with, as its call,
+    a slash and its number; empty for a place that is new. ``origins`` says where what is asked comes from, each as
+    (who asks, what).
+    ``callback`` is the id of the callback that stands in line in the place of somebody on the phone; empty: none.
     """
 
     visit: str
@@ -190,6 +196,65 @@ class CallQueued:
     first_joined_ms: int
     agent: str = ""
     needs: str = ""
+    visit_no: int = 0
+    place_of: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
+    callback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRequested:
+    """A caller is to be called back at ``number`` (E.164), on the place in line of ``visit`` (empty: they had none).
+
+    ``first_joined_ms`` is on the boot's monotonic clock. Nothing is promised to the caller before this is written.
+    """
+
+    callback: str
+    visit: str
+    client: str
+    queue: str
+    number: str
+    first_joined_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackAttempted:
+    """The customer is dialled, for the ``attempt``-th time, by ``agent``, whom ``offer`` has brought.
+
+    When it comes to nothing, or is cut by a crash, there is no other attempt for ``spacing_ms``.
+    """
+
+    callback: str
+    attempt: int
+    agent: str
+    offer: str
+    number: str
+    spacing_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFailed:
+    """An attempt came to nothing. ``cause``: ``no_answer``, ``busy``, ``declined``, ``rejected``, ``unreachable``,
+    ``agent_gone`` (who hung up before anybody answered), or ``interrupted`` by what happened to us; ``detail`` says
+    more in words.
+    """
+
+    callback: str
+    attempt: int
+    cause: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackEnded:
+    """A callback is over, after so many ``attempts``; ``detail`` says in a word why."""
+
+    callback: str
+    client: str
+    queue: str
+    outcome: CallbackOutcome
+    attempts: int
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -551,6 +616,10 @@ Body = (
     | FlowEntered
     | IntentCaptured
     | CallQueued
+    | CallbackRequested
+    | CallbackAttempted
+    | CallbackFailed
+    | CallbackEnded
     | PositionAnnounced
     | OfferMade
     | ScreenPopSent

@@ -16,6 +16,7 @@ from callcenter.model.facts import (
     AttributeSet,
     CallAnswered,
     CallArrived,
+    CallbackRequested,
     CallConnected,
     CallEnded,
     CallHeld,
@@ -64,7 +65,9 @@ class Ending:
 class Visit:
     """One visit to a queue. ``outcome`` is None while it lasts.
 
-    ``positions``: the places in line that the caller was told, each once: they only get better.
+    ``positions``: the places in line that the caller was told, each once: they only get better. ``number`` is that of
+    the visit in its call, from 1. ``place_of`` is the visit whose place it went on with (``CALL/NUMBER``, of this call
+    or of an earlier one), and ``before_ms`` how old that place was when this visit began; of a new place empty and 0.
     """
 
     id: str
@@ -73,6 +76,9 @@ class Visit:
     outcome: VisitOutcome | None = None
     reason: str = ""
     positions: tuple[int, ...] = ()
+    number: int = 0
+    place_of: str = ""
+    before_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +136,8 @@ class Interaction:
     """The whole call. Durations are integer milliseconds of the monotonic clock; instants are UTC.
 
     ``ivr_ms`` is the answered time that was neither waiting nor talk nor hold. ``dialled_by`` is the agent who called,
-    where the call is not inbound.
+    where the call is not inbound. ``callback`` is the id of the one that the caller was promised here, or that this
+    call carried out; empty: none.
     """
 
     call_id: str
@@ -161,6 +168,7 @@ class Interaction:
     diverted_number: str = ""
     diverted_why: str = ""
     transfers: tuple[Transfer, ...] = ()
+    callback: str = ""
 
     @property
     def offers(self) -> tuple[tuple[str, OfferResult | None], ...]:
@@ -268,6 +276,7 @@ class _Fold:
     holders: set[Side] = field(default_factory=set)
     held_since: int = 0
     ending: Ending | None = None
+    callback: str = ""
 
     def take(self, fact: Fact) -> None:
         if self.arrived is not None:
@@ -277,7 +286,9 @@ class _Fold:
             case CallArrived() as body:
                 self.arrived, self.call_id = body, fact.call_id or ""
                 self.boot, self.arrived_at, self.arrived_ms = fact.boot, fact.at, fact.ms
-                self.last_ms = fact.ms
+                self.last_ms, self.callback = fact.ms, body.callback
+            case CallbackRequested(callback=callback):
+                self.callback = callback
             case CallAnswered():
                 self.answered_at, self.answered_ms = fact.at, now
             case CustomerFound(customer=customer, match=found):
@@ -290,8 +301,9 @@ class _Fold:
                 self.attributes[name] = value
             case IntentCaptured(intent=intent):
                 self.intent = intent
-            case CallQueued(visit=visit, queue=queue):
-                self.visits[visit] = Visit(visit, queue)
+            case CallQueued(visit=visit, queue=queue) as body:
+                number, before = len(self.visits) + 1, max(0, fact.ms - body.first_joined_ms)
+                self.visits[visit] = Visit(visit, queue, number=number, place_of=body.place_of, before_ms=before)
                 self.joined_ms[visit] = now
             case PositionAnnounced(visit=visit, position=position) if visit in self.visits:
                 known = self.visits[visit]
@@ -393,6 +405,10 @@ class _Fold:
             return None
         if self.legs or self.outside:
             return Outcome.HANDLED
+        if self.callback and self.arrived is not None and not self.arrived.callback:
+            return Outcome.CALLBACK
+        if self.callback and self.answered_ms is None:
+            return Outcome.NOT_REACHED
         queued = any(visit.queue for visit in self.visits.values())
         if self.arrived is not None and self.arrived.direction is not Direction.INBOUND and not queued:
             return Outcome.LOST if self.ending.cause is EndCause.RESTART else Outcome.NOT_REACHED
@@ -450,6 +466,7 @@ class _Fold:
             diverted_number=self.arrived.diverted_number,
             diverted_why=self.arrived.diverted_why,
             transfers=tuple(self.transfers),
+            callback=self.callback,
         )
 
 

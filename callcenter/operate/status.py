@@ -56,7 +56,7 @@ async def status(house: House, life: Life) -> dict[str, Any]:
             "by": house.loaded_by,
             "at_next_start": list(house.at_next_start),
         },
-        "calls_up": len(calls),
+        "calls_up": house.supervisor.lines,
         "calls": await _rows(calls.values(), MOST_CALLS, lambda call: _call(house, call, by_call.get(call.id), now)),
         "queues": await _rows(house.acd.plan.queues, MOST_QUEUES, lambda name: _queue(house, name, now)),
         "agents": await _rows(agents, MOST_AGENTS, lambda view: _agent(house, view, now, uptime)),
@@ -86,7 +86,7 @@ def health(house: House, life: Life) -> dict[str, Any]:
         "ready": not why,
         "draining": life.phase is Phase.DRAINING,
         "why": why,
-        "calls": len(house.supervisor.calls),
+        "calls": house.supervisor.lines,
         "drain": drain(house, life),
     }
 

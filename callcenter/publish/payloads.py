@@ -19,6 +19,10 @@ from callcenter.model.facts import (
     BranchTaken,
     CallAnswered,
     CallArrived,
+    CallbackAttempted,
+    CallbackEnded,
+    CallbackFailed,
+    CallbackRequested,
     CallConnected,
     CallEnded,
     CallerMediaStarted,
@@ -74,6 +78,10 @@ EVENTS: dict[type[Any], str] = {
     FlowEntered: "flow_entered",
     IntentCaptured: "intent_captured",
     CallQueued: "queued",
+    CallbackRequested: "callback_requested",
+    CallbackAttempted: "callback_attempted",
+    CallbackFailed: "callback_failed",
+    CallbackEnded: "callback_ended",
     PositionAnnounced: "position_announced",
     OfferMade: "offered",
     ScreenPopSent: "pop_sent",
@@ -103,6 +111,7 @@ class Pop:
 
     ``interactions`` are records as the storage gives them, latest first. With ``match`` MAYBE, ``customers`` are
     candidates, shown side by side and never as sure. ``diverted``: who sent the call on to us last, and why.
+    ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller.
     """
 
     id: str
@@ -132,6 +141,7 @@ class Pop:
     interactions: Sequence[Mapping[str, Any]] = ()
     why: Sequence[str] = ()
     position_was: int | None = None
+    callback: Mapping[str, Any] | None = None
 
     def payload(self) -> dict[str, Any]:
         """The pop as plain JSON values (schema pop.v1)."""
@@ -156,6 +166,7 @@ class Pop:
             "position_was": self.position_was,
             "ivr": {"language": self.language, "menu": list(self.menu), "entered": dict(self.entered)},
             "attributes": dict(self.attributes),
+            "callback": self.callback,
             "customer": self._customer(),
             "why": [{"text": text} for text in self.why],
         }
@@ -220,6 +231,7 @@ def queue_state(
     *,
     client: str,
     waiting: int,
+    callbacks: int,
     longest_since: datetime | None,
     ready: int,
     signed_in: int,
@@ -229,7 +241,8 @@ def queue_state(
 ) -> dict[str, Any]:
     """A queue's retained state (schema queue.v1): counts, nothing of a caller.
 
-    ``longest_s`` was the longest wait ``at`` that moment: a page counts on by itself from ``longest_since``.
+    ``callbacks`` are those of the ``waiting`` who are called back. ``longest_s`` was the longest wait ``at`` that
+    moment: a page counts on by itself from ``longest_since``.
     ``signed_in`` and ``ready`` are the agents who may serve the queue. ``service_level_20s`` is between 0 and 1, of the
     visits that began today in the client's time zone, since the switch was started; null when none was counted yet.
     """
@@ -238,6 +251,7 @@ def queue_state(
         "queue": queue,
         "client": client,
         "waiting": waiting,
+        "callbacks": callbacks,
         "longest_s": 0.0 if longest_since is None else round(max(0.0, (at - longest_since).total_seconds()), 1),
         "longest_since": None if longest_since is None else utc(longest_since),
         "ready": ready,

@@ -89,8 +89,8 @@ class UserAgent:
         self.trusted: Callable[[Flow, str], bool] = lambda *_: False
         self.on_dial: Callable[[str], None] | None = None
         self.gate: Gate | None = None
-        self._endpoint = endpoint
-        self._driver: Driver[Effect] = Driver(endpoint, self._perform, clock)
+        self.endpoint = self._endpoint = endpoint
+        self.driver = self._driver = Driver[Effect](endpoint, self._perform, clock)
         self._on_invite = on_invite
         self._on_request = on_request
         # Connections that something came over, and were not lost since.

@@ -20,6 +20,7 @@ from callcenter.model.facts import (
     AgentTookOver,
     CallAnswered,
     CallArrived,
+    CallbackRequested,
     CallConnected,
     CallEnded,
     CallQueued,
@@ -172,6 +173,7 @@ def queue_from_facts(name: str, facts: Sequence[Fact], plan: Plan, ms: int, now:
         )
     return QueueStatus(
         waiting=len(waiting),
+        callbacks=sum(bool(fact.body.callback) for fact in waiting if isinstance(fact.body, CallQueued)),
         longest_since=min((place_since(fact) for fact in waiting), default=None),
         ready=sum(could_be_offered(states[agent]) for agent in able),
         signed_in=sum(states[agent].intent is not Intent.SIGNED_OUT for agent in able),
@@ -215,12 +217,12 @@ def look_at_outcome(record: Mapping[str, Any], facts: Sequence[Fact], found: Lef
     queued = any(isinstance(body, CallQueued) for body in bodies)
     connected = any(isinstance(body, CallConnected | OutsideConnected) for body in bodies)
     (arrived,) = (body for body in bodies if isinstance(body, CallArrived))
-    outbound = arrived.direction is Direction.OUTBOUND
+    dials_unqueued = arrived.direction is Direction.OUTBOUND and not arrived.callback
     (end,) = (body for body in bodies if isinstance(body, CallEnded))
     found.expect(connected is (outcome == Outcome.HANDLED), f"{said}, connected: {connected}")
     match outcome:
         case Outcome.HANDLED:
-            found.expect(answered and queued is not outbound, f"{said}, and never answered or queued")
+            found.expect(answered and queued is not dials_unqueued, f"{said}, and never answered or queued")
         case Outcome.NOT_REACHED:
             found.expect(arrived.direction is not Direction.INBOUND, f"{said} of a call that is {arrived.direction}")
         case Outcome.ABANDONED:
@@ -232,6 +234,9 @@ def look_at_outcome(record: Mapping[str, Any], facts: Sequence[Fact], found: Lef
         case Outcome.UNSERVED:
             flowed_out = any(isinstance(body, QueueLeft) and body.outcome is VisitOutcome.FLOWED_OUT for body in bodies)
             found.expect(flowed_out, f"{said}, and never left a queue for want of agents")
+        case Outcome.CALLBACK:
+            asked = any(isinstance(body, CallbackRequested) for body in bodies)
+            found.expect(asked, f"{said}, and never asked for one")
         case Outcome.REFUSED:
             found.expect(end.sip_status >= 400 or queued, f"{said}, ended with {end.sip_status}")
         case Outcome.LOST:

@@ -10,6 +10,7 @@ from callcenter.acd.requirements import Requirement
 from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Strategy, WrapUpSettings
 from callcenter.calls.phrases import needed_prompts
 from callcenter.calls.settings import (
+    CallbackRules,
     CallsSettings,
     Choice,
     Client,
@@ -63,8 +64,10 @@ WRAP_UP = WrapUpSettings(WrapUpMode.TIMED, 30.0, 15.0)
 
 def calling_out(client: Client, trunks: Sequence[str]) -> Client:
     """The company with trunks to call out by."""
+    if not trunks:
+        return replace(client, outbound=None, callbacks=None)
     outbound = Outbound(DialPlan("1", "1", "011"), "+18005550100", tuple(trunks))
-    return replace(client, outbound=outbound if trunks else None)
+    return replace(client, outbound=outbound, callbacks=CallbackRules.at_home(outbound.caller_id))
 
 
 def queue(name: str, **needs: int) -> QueueSettings:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from callcenter.runtime.clock import Clock
 from callcenter.storage.breaks import Breaks
+from callcenter.storage.callbacks import Callbacks
 from callcenter.storage.customers import Customers
 from callcenter.storage.database import AioDatabase, Database, StorageError
 from callcenter.storage.intents import Intents
@@ -20,7 +21,7 @@ from callcenter.storage.roster import Roster
 
 
 class Storage:
-    """The log, interactions, customers and registrations, over one database."""
+    """The log, interactions, customers, registrations and callbacks, over one database."""
 
     def __init__(self, database: Database, log: FactLog, clock: Clock, lock: WriterLock | None) -> None:
         self.database = database
@@ -32,6 +33,7 @@ class Storage:
         self.breaks = Breaks(database, log)
         self.roster = Roster(database, log)
         self.retained = Retained(database, log)
+        self.callbacks = Callbacks(database, log)
         self._lock = lock
 
     @classmethod

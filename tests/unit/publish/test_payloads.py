@@ -125,6 +125,7 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
             "interactions": [LAST],
         },
         "why": [{"text": "czech 5 of 3 needed"}],
+        "callback": None,
     }
 
 
@@ -242,6 +243,10 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
             "first_joined_ms": 900,
             "agent": "",
             "needs": "",
+            "visit_no": 0,
+            "place_of": "",
+            "origins": [],
+            "callback": "",
         },
     }
 
@@ -287,6 +292,7 @@ def test_a_queue_s_state_is_counts_and_nothing_of_a_caller() -> None:
         "sales",
         client="acme",
         waiting=2,
+        callbacks=1,
         longest_since=NOON - timedelta(seconds=112, milliseconds=430),
         ready=0,
         signed_in=7,
@@ -299,6 +305,7 @@ def test_a_queue_s_state_is_counts_and_nothing_of_a_caller() -> None:
         "queue": "sales",
         "client": "acme",
         "waiting": 2,
+        "callbacks": 1,
         "longest_s": 112.4,
         "longest_since": "2026-11-21T11:58:07.674Z",
         "ready": 0,
@@ -314,6 +321,7 @@ def test_an_empty_queue_has_no_longest_wait() -> None:
         "sales",
         client="acme",
         waiting=0,
+        callbacks=0,
         longest_since=None,
         ready=1,
         signed_in=1,
