@@ -356,9 +356,6 @@ class House:
         if not leg.max_forwards:
             # A phone that refused it for that would look broken, and whoever calls could have all agents look so.
             leg.reject(483)
-        elif leg.replaces is not None:
-            # Nobody takes the place of somebody in a call of ours from outside of it; agents hand over by REFER.
-            leg.reject(403)
         elif leg.trunk:
             # Whoever comes by a trunk reaches the numbers that are dialled in, and nothing that only agents may.
             if self.trunks.take(leg):

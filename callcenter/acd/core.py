@@ -56,7 +56,14 @@ from callcenter.acd.presence import Absence, Presence
 from callcenter.acd.queue import Place, TicketView, Visit, drop, position
 from callcenter.acd.requirements import Needs, Requirement, merged, parse, plain, text
 from callcenter.acd.roster import change_of, effective, same
-from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, RnaRule, WrapUpSettings
+from callcenter.acd.settings import (
+    QUEUE_RENAMED,
+    AgentSettings,
+    Plan,
+    QueueSettings,
+    RnaRule,
+    WrapUpSettings,
+)
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
@@ -350,7 +357,7 @@ class Acd:
     def _join(self, ticket: Ticket) -> None:
         queue = self._plan.queue(ticket.queue) if ticket.queue or ticket.agent else None
         if queue is None:
-            refusal, priority, action = "unknown_queue", 0, ""
+            refusal, priority, action = self._renamed(ticket.queue) or "unknown_queue", 0, ""
             asked: Needs = ticket.requirements
         else:
             refusal = self._refusal(ticket, queue)
@@ -417,11 +424,15 @@ class Acd:
     def _wait_too_long(self, visit: Visit) -> None:
         queue = self._plan.queue(visit.queue)
         if queue is None:
-            self._flow_out(visit, "queue_removed")
+            self._flow_out(visit, self._renamed(visit.queue) or "queue_removed")
             return
         given_up = self._given_up_at(visit, queue)
         absence = self._presence.sends_away(queue.id) if given_up is not None and given_up <= self._now else None
         self._flow_out(visit, str(absence or "timeout"))
+
+    def _renamed(self, queue_id: str) -> str:
+        """Whether a queue that is not there has another name now: then what is told of who goes there."""
+        return QUEUE_RENAMED if queue_id in self._plan.renamed else ""
 
     def _given_up_at(self, visit: Visit, queue: QueueSettings) -> int | None:
         """When (ms) a caller waits no longer for nobody; None while somebody is there."""
@@ -570,7 +581,7 @@ class Acd:
             self._free(engagement, Move.RELEASE, f"leg ended before the bridge by the {by}", result)
 
     def _wrap_up(self, engagement: Engagement) -> None:
-        queue = self._plan.queue(engagement.queue)
+        queue = self._plan.queue(self._plan.renamed.get(engagement.queue, engagement.queue))
         settings = (queue and queue.wrap_up) or NO_WRAP_UP
         agent, mode = engagement.agent, settings.mode
         seconds, longer = round(settings.seconds * 1000), round(settings.extend_once * 1000)
@@ -601,7 +612,8 @@ class Acd:
                 if disposition is not None:
                     self._finish(agent, disposition, f"wrap-up done by {by}")
             case WrapUpAsked(by=by) if optional:
-                queue = self._plan.queue(self._engagements[agent.offer].queue)
+                name = self._engagements[agent.offer].queue
+                queue = self._plan.queue(self._plan.renamed.get(name, name))
                 settings = (queue and queue.wrap_up) or NO_WRAP_UP
                 state = replace(
                     agent.state(f"wrap-up asked for by {by}", self._now),
@@ -991,7 +1003,9 @@ class Acd:
         if visit.offer and self._engagements[visit.offer].agent.work in ON_THE_PHONE:
             patience = None
         elif queue is None:
-            patience = visit.joined  # the queue is gone from the configuration: the caller goes on at once
+            # The queue is gone from the configuration: the caller goes on at once. Under another name it is still
+            # there, so that the phone that rings may go on to ring.
+            patience = None if visit.offer and self._renamed(visit.queue) else visit.joined
         elif visit.callback:
             patience = None  # nobody holds a phone to their ear
         else:

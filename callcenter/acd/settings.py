@@ -9,6 +9,9 @@ from enum import StrEnum
 from callcenter.acd.requirements import Need, Needs
 from callcenter.model.states import Intent, OfferResult, WrapUpMode
 
+QUEUE_RENAMED = "queue_renamed"
+"""Why a visit ends whose queue has another name now: another one begins there, on the same place."""
+
 
 class Strategy(StrEnum):
     """Which of the free agents who may take a caller takes him. ``matching.tier`` says what each means.
@@ -216,7 +219,8 @@ class Plan:
     ``ring_for``, for the screen pop and the phone's first sign of life, before the reservation ends by itself.
     ``dispositions`` by client.
     ``shares`` is what each client has of the floor; without any, callers of all clients stand in one order.
-    ``revision`` names the configuration in what is told of decisions.
+    ``revision`` names the configuration in what is told of decisions. ``renamed`` are queues that have another name
+    now, by the one that they had: who stands in the old one, or comes to it by an older configuration, goes to the new.
     """
 
     queues: Mapping[str, QueueSettings]
@@ -227,6 +231,7 @@ class Plan:
     dispositions: Mapping[str, Dispositions] = field(default_factory=dict)
     shares: Mapping[str, Share] = field(default_factory=dict)
     revision: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     def queue(self, queue_id: str) -> QueueSettings | None:
         """The queue of this id, the empty one for visits to an agent; None when it is not there (any more)."""
@@ -234,5 +239,5 @@ class Plan:
 
     def dispositions_of(self, queue_id: str) -> Dispositions:
         """What a call that came by this queue may come to."""
-        queue = self.queue(queue_id)
+        queue = self.queue(self.renamed.get(queue_id, queue_id))
         return self.dispositions.get(queue.client, ANY_WORD) if queue is not None else ANY_WORD

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from callcenter.acd.events import DeviceChanged, Ticket
+from callcenter.acd.settings import QUEUE_RENAMED
 from callcenter.calls.asked import Asked, asked_of
 from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk
 from callcenter.calls.call import Call
@@ -62,13 +63,14 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
     """Wait for an agent and talk; for one ``agent`` alone, when they are named, and not for long.
 
     An agent whose phone is lost in the talk does not cost the caller the call: they wait again, on their old place.
+    So they do in a queue that a reload gave another name.
     """
     services = call.services
     kept = services.callbacks.rings_in(call, step.queue)
     if call.line is None or not step.keep_place:
         call.line = come_back(call, step.queue) or Line(services.clock.monotonic())
-    if kept is not None:
-        call.line.first_joined = min(kept, call.line.first_joined)
+    if kept is not None and kept.first_joined <= call.line.first_joined:
+        call.line = kept
     call.waits_by = step
     while True:
         call.stage = f"waiting {step.queue}"
@@ -96,9 +98,20 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
             if call.handover is not None and call.handover.agent_id == agent:
                 call.handover.wants_back()
             end = await serve(call, step, waiting)
-        if not isinstance(end, AgentLost):
+        if isinstance(end, FlowedOut) and end.reason == QUEUE_RENAMED and (renamed := under_new_name(call, step)):
+            step = call.waits_by = renamed
+        elif isinstance(end, AgentLost):
+            agent = ""
+        else:
             return end
-        agent = ""
+
+
+def under_new_name(call: Call, step: ToQueue) -> ToQueue | None:
+    """The step to a queue that has another name by now, on the same place; None when the call cannot go there."""
+    services = call.services
+    queue = services.dispatcher.acd.plan.renamed.get(step.queue, "")
+    known = queue in call.settings.treatments or (queue in services.settings.treatments and call.renew())
+    return replace(step, queue=queue, keep_place=True) if known else None
 
 
 def come_back(call: Call, queue: str) -> Line | None:

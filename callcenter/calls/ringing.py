@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from callcenter.acd.events import Offer
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
-from callcenter.calls.fork import Failed, first_answer, hang_up
+from callcenter.calls.fork import ELSEWHERE, Failed, first_answer, hang_up
 from callcenter.calls.heard import watch_agent
 from callcenter.calls.party import Party
+from callcenter.calls.pulling import Ringing, answer_beside, binding_of, tell_pull
 from callcenter.calls.screen_pop import SentPop
 from callcenter.calls.sound import Sound
 from callcenter.media.plane import BadDescription, NoCapacity, NotAcceptable
@@ -85,6 +86,8 @@ async def ring_agent(
             if not isinstance(leg, Leg):
                 waiting.give_back(offer, *failure(leg))
                 return None
+            if leg.incoming:
+                return await take_pulled(call, waiting, in_hand, leg)
             sound.signalled_from = leg.flow.remote.host
             if party is None:
                 party = Party(Side.AGENT, leg, sound, phones[legs.index(leg)])
@@ -102,6 +105,23 @@ async def ring_agent(
         waiting.picked_up(offer)
         undo.pop_all()
         return party
+
+
+async def take_pulled(call: Call, waiting: Waiting, in_hand: OfferInHand, leg: Leg) -> Party | None:
+    """The agent has picked up by a phone that did not ring, and called in the place of one that did."""
+    offer = in_hand.offer
+    sound = await answer_beside(call, leg, call.caller.sound, lambda sound: watch_agent(call, offer, sound))
+    if sound is None:
+        waiting.give_back(offer, OfferResult.UNREACHABLE, "no sound with the phone that called in its place")
+        return None
+    party = Party(Side.AGENT, leg, sound, binding_of(leg, call.services.phones_of(offer.agent_id)))
+    if in_hand.withdrawn.done():
+        party.close()
+        return None
+    party.opened()
+    waiting.picked_up(offer)
+    tell_pull(call, leg, offer)
+    return party
 
 
 def dial(call: Call, offer: Offer, binding: Binding, sound: Sound) -> Leg:
@@ -123,13 +143,21 @@ def dial(call: Call, offer: Offer, binding: Binding, sound: Sound) -> Leg:
         routes=binding.path,
         max_forwards=call.caller.leg.max_forwards,
         headers=TAKE_IT_YOURSELF if by_itself else (),
+        user=agent,
     )
 
 
 async def pick_up(in_hand: OfferInHand, legs: Sequence[Leg], on_ringing: Callable[[], None]) -> Leg | Failed:
-    """Wait until a phone is answered or all have refused, or the ACD takes the offer back."""
-    async with until(in_hand.withdrawn):
-        return await first_answer(legs, on_ringing)
+    """Wait until a phone is answered or all have refused, or the ACD takes the offer back.
+
+    Or another phone of the agent calls in the place of one that rings: then that is the leg, and an incoming one.
+    """
+    with Ringing(legs) as ringing:
+        async with until(in_hand.withdrawn), until(ringing.pulled):
+            return await first_answer(legs, on_ringing)
+        if ringing.pulled.done() and not in_hand.withdrawn.done():
+            hang_up(legs, cause=ELSEWHERE)
+            return ringing.claim()
     return Cancelled()
 
 

@@ -367,8 +367,17 @@ class _Lint:
                         f"callers of {client} would wait in a queue of {queue.client}",
                         f"lead them to a queue of {client}",
                     )
+        names: dict[str, str] = {}
         for name, queue in self._things.queues.items():
             self._overflows(name, queue)
+            for at, old in enumerate(queue.was):
+                where: KeyPath = ("queues", name, "was", at)
+                if old in self._things.queues or old in self._things.broken["queues"]:
+                    message, hint = f"the queue `{old}` is still there", "name one that is not there any more"
+                    self._add(Code.TWICE, where, message, hint)
+                elif names.setdefault(old, name) != name:
+                    message = f"`{old}` is {names[old]} now, as that says: its callers cannot go to both"
+                    self._add(Code.TWICE, where, message, "leave it to one of the two queues")
         if not self._things.broken["agents"]:
             for name, queue in self._things.queues.items():
                 if queue.client in self._things.clients and not any(

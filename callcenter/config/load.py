@@ -525,6 +525,7 @@ def _plan(acd: schema.Acd, things: Things) -> Plan:
             unreachable=_rna(acd.unreachable),
         ),
         offer_grace=acd.offer_grace,
+        renamed={old: name for name, queue in things.queues.items() for old in queue.was},
         direct=dataclasses.replace(DIRECT, ring_for=acd.direct.ring_for or acd.ring_for, max_wait=acd.direct.max_wait),
         dispositions={name: _dispositions(client) for name, client in things.clients.items() if client.dispositions},
     )
@@ -580,7 +581,8 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 client.greeting,
                 calendar.zone(client.time_zone) if client.time_zone else None,
                 _outbound(client.outbound) if client.outbound is not None else None,
-                _routing(client, common),
+                routing=_routing(client, common),
+                music=client.music or music,
             )
             for name, client in things.clients.items()
         },

@@ -1120,6 +1120,7 @@ class Queue(Shape):
     """Where callers wait."""
 
     client: ClientName
+    was: Annotated[tuple[Slug, ...], _some(20), BeforeValidator(_as_list)] = ()
     requirements: Asked = {}
     intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
     priority: Annotated[int, Field(ge=-100, le=100)] = 0

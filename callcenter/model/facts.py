@@ -382,6 +382,22 @@ class AgentTookOver:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneChanged:
+    """An agent goes on with the talk by another phone, which has called in the place of the first (RFC 3891).
+
+    ``side``: in which part of the call; ``offer`` is that of the talk, empty for an agent who dialled. ``source`` is
+    where the phone signals from, by ``transport``; ``sip_call_id`` is how its part of the call is known to it.
+    """
+
+    side: Side
+    agent: str
+    offer: str = ""
+    transport: str = ""
+    source: str = ""
+    sip_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutsideConnected:
     """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call."""
 
@@ -632,6 +648,7 @@ Body = (
     | CallTransferred
     | TransferFailed
     | AgentTookOver
+    | PhoneChanged
     | OutsideConnected
     | OutsideLegEnded
     | QueueLeft

@@ -129,9 +129,8 @@ class Reloader:
                 problems=[problem.excerpt() for problem in error.problems],
             ) from None
         house.dispatcher.decide()  # who joined or left a queue this moment is counted rightly
-        found = changes(
-            house.settings, settings, house.acd, list(house.supervisor.calls.values()), house.edges.clock.monotonic()
-        )
+        clock, calls = house.edges.clock, list(house.supervisor.calls.values())
+        found = changes(house.settings, settings, house.acd, calls, clock.monotonic(), clock.now())
         names = {path.name for path in settings.folder.glob("*.y*ml")} if settings.folder.is_dir() else set()
         return Reading(in_force(house.settings, settings), tuple(found), len(names))
 

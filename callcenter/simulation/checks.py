@@ -28,6 +28,7 @@ from callcenter.model.facts import (
     OfferEnded,
     OfferMade,
     OutsideConnected,
+    PhoneChanged,
     QueueLeft,
 )
 from callcenter.model.interaction import Interaction
@@ -255,6 +256,8 @@ def look_at_callers(
     A crash makes an exception: what was not written is gone, and an INVITE repeated to the next run is a new call.
     """
     arrived = Counter(fact.body.sip_call_id for fact in facts if isinstance(fact.body, CallArrived))
+    # Or a part of one, in the place of another phone.
+    arrived.update(fact.body.sip_call_id for fact in facts if isinstance(fact.body, PhoneChanged))
     for phone in phones:
         for call in phone.calls:
             if call.leg.incoming or any(abs(call.began - at) < AROUND_A_CRASH for at in crashed_at):
