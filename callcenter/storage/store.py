@@ -15,6 +15,7 @@ from callcenter.storage.intents import Intents
 from callcenter.storage.interactions import Interactions
 from callcenter.storage.locations import Locations
 from callcenter.storage.log import FactLog, OnState
+from callcenter.storage.metrics import Metrics
 from callcenter.storage.migrate import migrate
 from callcenter.storage.retained import Retained
 from callcenter.storage.roster import Roster
@@ -33,6 +34,7 @@ class Storage:
         self.breaks = Breaks(database, log)
         self.roster = Roster(database, log)
         self.retained = Retained(database, log)
+        self.metrics = Metrics(database, log)
         self.callbacks = Callbacks(database, log)
         self._lock = lock
 
