@@ -146,7 +146,7 @@ class House:
         self.stream = FactStream(clock, boot=self.ids.new(), last_seq=storage.log.last_seq, write=storage.log.write)
         self.books = Books(storage.interactions.save)
         self.places = Places(clock, self.stream.boot)
-        self.acd = Acd(settings.plan, epoch=storage.log.epoch)
+        self.acd = Acd(settings.plan, epoch=storage.log.epoch, random=random)
         self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
         self.advertised = advertised(settings.sip)
         self.endpoint = Endpoint(

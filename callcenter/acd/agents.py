@@ -124,6 +124,8 @@ class Agent:
     cause, since the last talk or change of intent. ``own_calls`` are the calls that he dialled himself and is in.
     ``wrap_up`` is the kind of the wrap-up that goes on. ``by`` is who chose last. ``break_until`` is when a break will
     have lasted as long as it may, ``overrun`` that it has; ``next_break`` is how long one may last that is to come.
+    ``calls`` and ``talk`` are how many callers he has talked with, and how long, holds included, since he signed in;
+    ``talks_since`` is when the present talk began.
     """
 
     id: str
@@ -146,6 +148,9 @@ class Agent:
     break_until: int | None = None
     overrun: bool = False
     next_break: int = 0
+    calls: int = 0
+    talk: int = 0
+    talks_since: int | None = None
 
     @property
     def available(self) -> bool:
@@ -214,6 +219,8 @@ class Agent:
             self.idle_since = ms
         if body.intent is not self.intent or phone_back:
             self.misses.clear()
+        if self.intent is Intent.SIGNED_OUT and body.intent is not Intent.SIGNED_OUT:
+            self.calls = self.talk = 0
         if (body.intent, body.reason, body.work, body.device) != (self.intent, self.reason, self.work, self.device):
             self.since = ms
         self.intent, self.reason, self.forced = body.intent, body.reason, body.forced
@@ -225,6 +232,17 @@ class Agent:
         self.wrap_up, self.by = body.wrap_up, body.by
         self.break_until = ms + body.break_ms if body.break_ms else None
         self.overrun, self.next_break = body.overrun, body.next_break_ms
+
+    def began_talk(self, ms: int) -> None:
+        """He talks with a caller, since ``ms``."""
+        self.calls += 1
+        self.talks_since = ms
+
+    def ended_talk(self, ms: int) -> None:
+        """The talk is over, at ``ms``."""
+        if self.talks_since is not None:
+            self.talk += ms - self.talks_since
+            self.talks_since = None
 
     def missed(self, result: OfferResult, ms: int) -> None:
         """An offer came to nothing, at ``ms``."""

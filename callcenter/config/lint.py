@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from callcenter.acd.requirements import Requirement, lacking, match, match_all, requirements, text
@@ -395,6 +395,18 @@ class _Lint:
                         key=True,
                     )
 
+                for at, relaxed in enumerate(queue.routing):
+                    if not any(
+                        meets(agent, name, queue, relaxed.requirements) for agent in self._things.agents.values()
+                    ):
+                        self._add(
+                            Code.NOBODY_SERVES,
+                            ("queues", name, "routing", at),
+                            f"nobody meets what is asked from {relaxed.after:g} s on",
+                            "a later step should ask for less than the one before, not for more",
+                            warning=True,
+                        )
+
     def _overflows(self, name: str, queue: schema.Queue) -> None:
         """Where a queue's callers overflow to must be able to take them."""
         things = self._things
@@ -605,10 +617,16 @@ def _hours_asked(stops: Iterable[Stop]) -> Iterator[tuple[str, KeyPath]]:
 
 
 def serves(agent: schema.Agent, name: str, queue: schema.Queue) -> bool:
-    """Whether an agent may take the callers of the queue of this name."""
-    if agent.queues is not None and name not in agent.queues:
+    """Whether an agent may take the callers of the queue of this name, at once or when its steps have relaxed it."""
+    asked = (queue.requirements, *(step.requirements for step in queue.routing))
+    return any(meets(agent, name, queue, each) for each in asked)
+
+
+def meets(agent: schema.Agent, name: str, queue: schema.Queue, asked: Mapping[str, object]) -> bool:
+    """Whether an agent may take callers of a queue who ask this."""
+    if queue.client not in agent.clients or (agent.queues is not None and name not in agent.queues):
         return False
-    return queue.client in agent.clients and match_all(schema.needs_of(queue.requirements), agent.skills) is not None
+    return match_all(schema.needs_of(asked), agent.skills) is not None
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from callcenter.acd.requirements import Needs
+from callcenter.acd.requirements import AllOf, Need, Needs
 from callcenter.acd.settings import (
     DIRECT,
     AgentSettings,
@@ -23,6 +23,8 @@ from callcenter.acd.settings import (
     QueueSettings,
     RnaRule,
     RnaSettings,
+    RoutingStep,
+    Share,
     WrapUpSettings,
 )
 from callcenter.calls import settings as calls
@@ -187,7 +189,7 @@ class _Loader:
             switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit, switch.reload),
             sip=_sip(sip, tls),
             media=media_settings,
-            plan=_plan(acd, things),
+            plan=_plan(acd, things, self._revision()),
             calls=_calls(things, sip, mqtt, sounds, acd),
             mqtt=mqtt_settings,
             storage=StorageSettings(data.absolute() / "callcenter.db"),
@@ -197,12 +199,15 @@ class _Loader:
             },
             supervisor_hashes={name: supervisor.mqtt or "" for name, supervisor in things.supervisors.items()},
             customers=customers,
-            revision=hashlib.sha256(json.dumps(self._root.plain(), sort_keys=True).encode()).hexdigest()[:12],
+            revision=self._revision(),
             folder=self._folder,
             sounds=sounds,
             written={name: entry.node.plain() for name, entry in sections.items()},
             trunks=trunks,
         )
+
+    def _revision(self) -> str:
+        return hashlib.sha256(json.dumps(self._root.plain(), sort_keys=True).encode()).hexdigest()[:12]
 
     def _names(self) -> dict[str, set[str]]:
         """The names of everything that is configured, well or badly."""
@@ -503,7 +508,7 @@ def _outbound(outbound: schema.Outbound) -> calls.Outbound:
     return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id)
 
 
-def _plan(acd: schema.Acd, things: Things) -> Plan:
+def _plan(acd: schema.Acd, things: Things, revision: str) -> Plan:
     return Plan(
         queues={name: _queue(name, queue, acd) for name, queue in things.queues.items()},
         agents={
@@ -514,9 +519,9 @@ def _plan(acd: schema.Acd, things: Things) -> Plan:
                 clients=frozenset(agent.clients),
                 sign_in=agent.sign_in or acd.sign_in,
                 queues=None if agent.queues is None else frozenset(agent.queues),
-                order=order,
+                weight=agent.weight,
             )
-            for order, (name, agent) in enumerate(things.agents.items())
+            for name, agent in things.agents.items()
         },
         rna=RnaSettings(
             no_answer=_rna(acd.no_answer),
@@ -528,6 +533,12 @@ def _plan(acd: schema.Acd, things: Things) -> Plan:
         renamed={old: name for name, queue in things.queues.items() for old in queue.was},
         direct=dataclasses.replace(DIRECT, ring_for=acd.direct.ring_for or acd.ring_for, max_wait=acd.direct.max_wait),
         dispositions={name: _dispositions(client) for name, client in things.clients.items() if client.dispositions},
+        shares={
+            name: Share(client.share.minimum, client.share.weight)
+            for name, client in things.clients.items()
+            if client.share is not None
+        },
+        revision=revision,
     )
 
 
@@ -557,7 +568,14 @@ def _queue(name: str, queue: schema.Queue, acd: schema.Acd) -> QueueSettings:
         strategy=queue.strategy or acd.strategy,
         short_abandon=acd.short_abandon if queue.short_abandon is None else queue.short_abandon,
         max_waiting=queue.max_waiting or acd.max_waiting,
+        steps=tuple(RoutingStep(step.after, _need(step.requirements)) for step in queue.routing),
+        age_weight=queue.age_weight,
     )
+
+
+def _need(asked: Mapping[str, object]) -> Need | None:
+    needs = schema.needs_of(asked)
+    return None if not needs else needs[0] if len(needs) == 1 else AllOf(needs)
 
 
 def _wrap_up(wrap_up: schema.WrapUp) -> WrapUpSettings:

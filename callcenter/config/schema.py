@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -1028,6 +1029,13 @@ class Disposition(Shape):
     codes: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
 
 
+class Share(Shape):
+    """What a company has of the agents, while it has callers waiting."""
+
+    minimum: Annotated[int, Field(ge=0, le=10_000)] = 0
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+
+
 class Client(Shape):
     """A company."""
 
@@ -1037,6 +1045,7 @@ class Client(Shape):
     time_zone: TimeZone | None = None
     music: MusicName | None = None
     whisper: WhisperOrOff | None = None
+    share: Share | None = None
     outbound: Outbound | None = None
     dial_prefix: DialPrefix | None = None
     dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
@@ -1116,14 +1125,34 @@ OverflowKey = Literal["on_max_wait", "on_full", "on_empty", "on_closed"]
 OVERFLOW_KEYS: tuple[OverflowKey, ...] = get_args(OverflowKey)
 
 
+class RoutingStep(Shape):
+    """A step of ``routing``: what is asked of an agent from a time on, in place of the queue's requirements."""
+
+    after: Duration
+    requirements: Asked = {}
+
+
+def _in_order(steps: tuple[RoutingStep, ...]) -> tuple[RoutingStep, ...]:
+    for before, step in itertools.pairwise(steps):
+        if step.after <= before.after:
+            raise mistake(
+                Code.FORM,
+                f"a step after {step.after:g} s stands behind one after {before.after:g} s",
+                "write the steps in the order of their times, each later than the one before",
+            )
+    return steps
+
+
 class Queue(Shape):
     """Where callers wait."""
 
     client: ClientName
     was: Annotated[tuple[Slug, ...], _some(20), BeforeValidator(_as_list)] = ()
     requirements: Asked = {}
+    routing: Annotated[tuple[RoutingStep, ...], _some(10), AfterValidator(_in_order)] = ()
     intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    age_weight: Annotated[float, Field(ge=0, le=100)] = 0.0
     ring_for: Positive | None = None
     max_wait: Limit | None = None
     overflow: Overflow | None = None
@@ -1169,6 +1198,7 @@ class Agent(Shape):
     skills: dict[Skill, Level] = {}
     clients: Annotated[tuple[ClientName, ...], _some(1000)]
     queues: Annotated[tuple[QueueName, ...], _some(1000)] | None = None
+    weight: Annotated[int, Field(ge=1, le=100)] = 1
     language: Language | None = None
     sign_in: Intent | None = None
     extension: Extension | None = None

@@ -126,7 +126,6 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
             "interactions": [LAST],
         },
         "why": [{"text": "czech 5 of 3 needed"}],
-        "callback": None,
     }
 
 
