@@ -190,7 +190,7 @@ async def test_who_will_go_after_the_call_has_the_place_already(world: World) ->
 
 @story()
 async def test_the_minutes_of_a_day_are_counted_over_breaks_and_over_a_restart(world: World) -> None:
-    """Ten minutes a day: six before the restart, so that four are left after it; tomorrow there are ten again."""
+    """Ten minutes a day: six before the restart, so that four are left after it."""
     amy = await world.agent("amy", english=5)
     has_limits(world, **{"break": BreakLimits(a_day=600.0)})
     await amy.dials_code("*22")
@@ -207,11 +207,6 @@ async def test_the_minutes_of_a_day_are_counted_over_breaks_and_over_a_restart(w
     await amy.dials_code("*22")
     await world.settled()
     assert len(bodies(world, BreakOverran)) == 2, "nothing is left of the day: told at once"
-    await amy.dials_code("*20")
-    await world.sleep(86400)
-    await amy.dials_code("*22")
-    await world.sleep(590)
-    assert len(bodies(world, BreakOverran)) == 2
     await amy.dials_code("*20")
 
 
