@@ -13,6 +13,7 @@ from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
 from callcenter.config import schema
 from callcenter.config.asked import asked
+from callcenter.config.callbacks import callbacks
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
@@ -54,6 +55,7 @@ class _Lint:
         self._languages()
         self._announcements()
         self._queues()
+        callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
         asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()

@@ -64,6 +64,9 @@ DEFAULT_FOLDER = next(
 SHIPPED_MUSIC = DEFAULT_FOLDER / "music" / "quiet-hours.wav"
 """What is heard in a queue when the configuration names no music."""
 
+RINGBACK = DEFAULT_FOLDER / "music" / "ringback.wav"
+"""What an agent hears while a customer's phone rings."""
+
 Section = TypeVar("Section", bound=schema.Shape)
 Thing = TypeVar("Thing", bound=BaseModel)
 
@@ -508,6 +511,23 @@ def _outbound(outbound: schema.Outbound) -> calls.Outbound:
     return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id)
 
 
+def _callbacks(name: str, client: schema.Client, things: Things) -> calls.CallbackRules | None:
+    """What a company calls back: by its own word, else what is in the countries of its numbers and costs no more."""
+    written = client.callbacks or schema.ClientCallbacks()
+    if client.outbound is None or not written.enabled:
+        return None
+    own = [number for number, about in things.numbers.items() if about.client == name]
+    home = calls.CallbackRules.at_home(client.outbound.caller_id, *own)
+    outside = home.outside if written.outside is None else written.outside
+    return calls.CallbackRules(
+        outside=outside,
+        never=tuple(each for each in (*home.never, *written.never) if each not in outside),
+        tries=written.tries,
+        spacing=written.spacing,
+        ring_for=written.ring_for,
+    )
+
+
 def _plan(acd: schema.Acd, things: Things, revision: str) -> Plan:
     return Plan(
         queues={name: _queue(name, queue, acd) for name, queue in things.queues.items()},
@@ -599,6 +619,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 client.greeting,
                 calendar.zone(client.time_zone) if client.time_zone else None,
                 _outbound(client.outbound) if client.outbound is not None else None,
+                callbacks=_callbacks(name, client, things),
                 routing=_routing(client, common),
                 music=client.music or music,
             )
@@ -642,6 +663,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
         queue_extensions={queue.extension: name for name, queue in things.queues.items() if queue.extension},
         dial_prefixes={client.dial_prefix: name for name, client in things.clients.items() if client.dial_prefix},
         home_clients={name: agent.clients[0] for name, agent in things.agents.items()},
+        callback_prompts=_callback_prompts(common),
         intents={name: _asked(queue.intents) for name, queue in things.queues.items() if queue.intents},
         pop_wait=mqtt.pop_wait,
         max_calls=sip.max_calls,
@@ -733,6 +755,8 @@ def _step(step: schema.Step, common: schema.Calls) -> calls.Step:
             return calls.SubFlow(flow)
         case schema.Step(goto=str() as flow):
             return calls.GoTo(flow)
+        case schema.Step(callback=schema.CallbackStep() as callback):
+            return _ask_callback(callback, common)
         case schema.Step(queue=schema.QueueStep() as queue):
             return _to_queue(queue, common, keep_place=False)
         case schema.Step(transfer=schema.QueueStep() as queue):
@@ -752,6 +776,22 @@ def _to_queue(queue: schema.QueueStep, common: schema.Calls, *, keep_place: bool
         prefer=queue.prefer,
         prefer_for=queue.prefer_for,
     )
+
+
+def _ask_callback(step: schema.CallbackStep, common: schema.Calls) -> calls.AskCallback:
+    prompts = _callback_prompts(common)
+    own = {name: prompt for name in ("confirm", "accepted") if (prompt := getattr(step, name)) is not None}
+    return calls.AskCallback(
+        queue=step.queue,
+        prompts=dataclasses.replace(prompts, **own) if own else None,
+        timeout=step.timeout or common.timeout,
+        retries=common.retries if step.retries is None else step.retries,
+        otherwise=None if step.otherwise is None else _steps(step.otherwise, common),
+    )
+
+
+def _callback_prompts(common: schema.Calls) -> calls.CallbackPrompts:
+    return calls.CallbackPrompts(**common.callback.model_dump())
 
 
 def _announce(announce: schema.Announce | None) -> calls.Announce | None:
@@ -813,6 +853,7 @@ def _prompts(sounds: Sounds) -> calls.Prompts:
     return calls.Prompts(
         {key: _clips(parts) for key, parts in sounds.texts.items()},
         {name: _clips(pieces) for name, pieces in sounds.music.items()},
+        _clips([ringing] if (ringing := speech.recorded(RINGBACK)) is not None else []),
     )
 
 

@@ -29,6 +29,7 @@ class Kept:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.clock = StillClock()
+        self.seq = 0
 
     async def open(self) -> Storage:
         storage = await Storage.open(self.path / "switch.db", clock=self.clock)
@@ -36,7 +37,8 @@ class Kept:
         return storage
 
     def tell(self, storage: Storage, body: Body) -> None:
-        fact = Fact(storage.log.last_seq + 1, self.clock.now(), "boot", 0, None, body)
+        self.seq += 1
+        fact = Fact(self.seq, self.clock.now(), "boot", 0, None, body)
         storage.log.write(fact)
         storage.breaks.take(fact)
         storage.roster.take(fact)
