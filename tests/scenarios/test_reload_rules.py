@@ -6,6 +6,7 @@ Who is there keeps what is theirs (state, place, talk, figures), and what is rem
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from callcenter.calls.settings import QueueTreatment
 from callcenter.config import Settings
 from callcenter.model.facts import CallArrived, OfferMade, QueueLeft
-from callcenter.model.states import Device, Intent, VisitOutcome, Work
+from callcenter.model.states import Device, Intent, OfferResult, VisitOutcome, Work
 from callcenter.publish import topics
 from callcenter.signaling.outcome import Answered
 from callcenter.simulation.world import World, story
@@ -239,3 +240,55 @@ async def test_nothing_is_left_of_what_is_removed_all_at_once(world: World) -> N
     await world.settled()
     left = [fact.body for fact in world.facts if isinstance(fact.body, QueueLeft)]
     assert [each.outcome for each in left] == [VisitOutcome.ANSWERED, VisitOutcome.ABANDONED]
+
+
+@story()
+async def test_fifty_reloads_of_a_busy_floor_touch_nobody_whom_they_do_not_mean(world: World) -> None:
+    """Callers come, wait, talk and go; queues, agents and times change; what is not meant by a change is as it was."""
+    draw = Random(50)
+    amy = await world.agent("amy", english=5)
+    await world.agent("bob", english=3)
+    cas = await world.agent("cas", spanish=5)
+    full = world.plan
+    talker = await world.phone("+14155550100")
+    call = await world.connect(talker, amy)
+    await cas.dials_code("*21")
+    callers = [await world.phone(f"+1415555011{number}") for number in range(4)]
+    for caller in callers:
+        await caller.dial("1000")
+        await caller.press("1")
+        await caller.hears("music", within=20)
+    await world.sleep(1)
+    line = [each.call_id for each in world.house.acd.waiting("sales-english")]
+    joined = [(each.joined, each.first_joined) for each in world.house.acd.waiting("sales-english")]
+    for number in range(50):
+        agents = dict(full.agents)
+        for guest in ("gil", "gus"):
+            if draw.random() < 0.5:
+                agents[guest] = replace(full.agents["bob"], id=guest, name=guest.title())
+        queue = replace(
+            full.queues["sales-english"], ring_for=draw.choice((15.0, 20.0)), max_waiting=draw.choice((1, 9))
+        )
+        queues = {**full.queues, "sales-english": queue}
+        if draw.random() < 0.5:
+            queues["spare"] = replace(full.queues["sales-spanish"], id="spare")
+        await reload(world, present(world, replace(full, queues=queues, agents=agents)))
+        await world.sleep(draw.choice((0.0, 0.02, 1.0)))
+        acd = world.house.acd
+        assert {view.id for view in acd.agents()} == agents.keys(), f"reload {number}"
+        waiting = acd.waiting("sales-english")
+        assert [each.call_id for each in waiting] == line
+        assert [(each.joined, each.first_joined) for each in waiting] == joined
+        views = {view.id: view for view in acd.agents()}
+        assert (views["amy"].work, views["cas"].intent, views["cas"].reason) == (
+            Work.TALKING,
+            Intent.NOT_READY,
+            "lunch",
+        )
+        assert views["bob"].work in (Work.RESERVED, Work.RINGING) or views["bob"].intent is Intent.NOT_READY
+        assert world.hear_each_other(talker, amy)
+    for caller in callers:
+        await caller.hangs_up()
+    await talker.hangs_up()
+    saved = await world.interaction(call)
+    assert saved.offers == (("amy", OfferResult.ACCEPTED),)
