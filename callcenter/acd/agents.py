@@ -92,6 +92,8 @@ class Agent:
     ``until`` is when a wrap-up ends by itself, or when an idle agent's pause does; ``extension`` is what a wrap-up may
     still be extended by. ``next`` is the intent from the end of the present work on. ``misses`` counts failed offers by
     cause, since the last talk or change of intent. ``own_calls`` are the calls that he dialled himself and is in.
+    ``calls`` and ``talk`` are how many callers he has talked with, and how long, holds included, since he signed in;
+    ``talks_since`` is when the present talk began.
     """
 
     id: str
@@ -109,6 +111,9 @@ class Agent:
     idle_since: int = 0
     misses: dict[OfferResult, int] = field(default_factory=dict)
     own_calls: tuple[str, ...] = ()
+    calls: int = 0
+    talk: int = 0
+    talks_since: int | None = None
 
     @property
     def available(self) -> bool:
@@ -172,6 +177,8 @@ class Agent:
             self.idle_since = ms
         if body.intent is not self.intent or phone_back:
             self.misses.clear()
+        if self.intent is Intent.SIGNED_OUT and body.intent is not Intent.SIGNED_OUT:
+            self.calls = self.talk = 0
         if (body.intent, body.reason, body.work, body.device) != (self.intent, self.reason, self.work, self.device):
             self.since = ms
         self.intent, self.reason, self.forced = body.intent, body.reason, body.forced
@@ -180,6 +187,17 @@ class Agent:
         self.until = ms + body.remaining_ms if body.remaining_ms else None
         self.extension = body.extension_ms
         self.own_calls = body.own_calls
+
+    def began_talk(self, ms: int) -> None:
+        """He talks with a caller, since ``ms``."""
+        self.calls += 1
+        self.talks_since = ms
+
+    def ended_talk(self, ms: int) -> None:
+        """The talk is over, at ``ms``."""
+        if self.talks_since is not None:
+            self.talk += ms - self.talks_since
+            self.talks_since = None
 
     def missed(self, result: OfferResult, ms: int) -> None:
         """An offer came to nothing, at ``ms``."""

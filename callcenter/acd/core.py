@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from dataclasses import astuple, replace
-from typing import Any, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, assert_never
 
 from callcenter.acd.agenda import Agenda, Due
 from callcenter.acd.agents import MOVES, OFFERED, ON_THE_PHONE, REMOVED, Agent, AgentView, Move, dismissed
@@ -36,17 +36,19 @@ from callcenter.acd.events import (
     WrapUpDone,
     WrapUpExtended,
 )
-from callcenter.acd.matching import why, why_not
-from callcenter.acd.pool import Pool
+from callcenter.acd.matching import score, why, why_not
+from callcenter.acd.pool import Match, Pool
 from callcenter.acd.presence import Absence, Presence
-from callcenter.acd.queue import Place, TicketView, Visit, drop, position
+from callcenter.acd.queue import Place, TicketView, Visit, aging, drop, position
 from callcenter.acd.requirements import Needs, Requirement, merged, parse, plain, text
+from callcenter.acd.rosters import Agents
 from callcenter.acd.settings import (
     QUEUE_RENAMED,
     AgentSettings,
     Plan,
     QueueSettings,
     RnaRule,
+    Strategy,
     WrapUpMode,
     WrapUpSettings,
 )
@@ -65,10 +67,15 @@ from callcenter.model.facts import (
     Fact,
     OfferEnded,
     OfferMade,
+    PreferenceEnded,
     QueueLeft,
+    RoutingRelaxed,
     WrapUpEnded,
 )
 from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
+
+if TYPE_CHECKING:
+    from random import Random
 
 WRAPUP_TIMEOUT = "WRAPUP_TIMEOUT"
 
@@ -83,12 +90,45 @@ NOT_TAKEN = frozenset({OfferResult.NO_ANSWER, OfferResult.BUSY, OfferResult.DECL
 
 OfferEvent: TypeAlias = OfferRinging | OfferAccepted | Connected | OfferFailed | Held | Resumed | TalkMoved | TalkEnded
 
+# Queue, client, what the ticket asks of its own, and how many routing steps are behind it.
+Steps: TypeAlias = tuple[str, str, Needs, Needs, int]
+
 EngagedFact: TypeAlias = AgentRang | OfferEnded | CallConnected | CallHeld | CallResumed | AgentTookOver | AgentLegEnded
 
 
-def asked_in(body: CallQueued) -> Needs:
-    """What a visit asks, as its fact tells it."""
+class Asked(TypedDict):
+    """What is asked, as facts tell it."""
+
+    requirements: tuple[tuple[str, int], ...]
+    needs: str
+
+
+def asked_as(asked: Needs) -> Asked:
+    """What is asked, for a fact: in pairs as far as these can tell it, in the text form else."""
+    pairs = plain(asked)
+    return Asked(
+        requirements=tuple((need.skill, need.minimum) for need in pairs),
+        needs=text(asked) if len(pairs) < len(asked) else "",
+    )
+
+
+def asked_in(body: CallQueued | RoutingRelaxed) -> Needs:
+    """What a visit asks, as a fact tells it."""
     return parse(body.needs) if body.needs else tuple(Requirement(*pair) for pair in body.requirements)
+
+
+def asked_at(queue: QueueSettings, step: int, own: Needs) -> Needs:
+    """What a queue and a ticket ask together when so many routing steps are behind the caller."""
+    if step == 0:
+        return merged(queue.requirements, own)
+    needs = queue.steps[step - 1].needs
+    return merged(() if needs is None else (needs,), own)
+
+
+def strategy_for(visit: Visit, queue: QueueSettings) -> Strategy:
+    """How the agent of a visit is chosen. A callback that all are rung for would dial the customer many times."""
+    together = queue.strategy is Strategy.RING_ALL and visit.callback
+    return Strategy.LONGEST_IDLE if together else queue.strategy
 
 
 class Acd:
@@ -101,11 +141,14 @@ class Acd:
     ``now`` is seconds of a clock that never goes back, kept in whole milliseconds: whoever numbers the facts of a
     decision stamps them with ``round(now * 1000)``.
 
+    Where a strategy leaves the choice to the lot, ``random`` draws; what it drew is told by the fact of the offer.
+
     While ``offering`` is off nobody is offered anybody: who turns it on again calls :meth:`expire` for the matches.
     """
 
-    def __init__(self, plan: Plan, *, epoch: int = 1) -> None:
+    def __init__(self, plan: Plan, *, epoch: int = 1, random: Random | None = None) -> None:
         self.epoch = epoch
+        self._random = random
         self.offering = True
         self._plan = plan
         # The agents as they are matched: as configured, but for what is changed while the switch runs.
@@ -117,13 +160,21 @@ class Acd:
         self._ended: dict[str, None] = {}
         self._joined = 0
         self._generation = 0
+        # Who was offered a caller of each queue last.
+        self._turns: dict[str, str] = {}
         self._lines: dict[str, list[Place]] = {}
+        # Visits that still have routing steps before them, by all that decides about these.
+        self._stepping: dict[Steps, dict[str, None]] = {}
+        self._steps_of: dict[str, Steps] = {}
         # How many of a line are callbacks: nobody holds a phone there, and a full queue is full of callers.
         self._callbacks: dict[str, int] = {}
         # Who dialled each own call; who is asked for by name, by which visits; and of these whose state has changed.
         self._dialled: dict[str, str] = {}
         self._asked_for: dict[str, dict[str, None]] = {}
         self._changed: dict[str, None] = {}
+        # Visits to look at once more: whether the preferred agent still comes, and anybody for their routing step.
+        self._unsettled: dict[str, None] = {}
+        self._staff: Agents = 0
         # Since when (ms) nobody has been there for whom the callers of a queue would wait on.
         self._empty: dict[str, int] = {}
         self._facts: list[Draft] = []
@@ -201,8 +252,11 @@ class Acd:
                 first_joined=visit.first_joined / 1000,
                 tries=visit.tries,
                 position=number,
-                agent=self._engagements[visit.offer].agent.id if visit.offer else "",
+                agent=self._engagements[visit.offer].agent.id if visit.offers else "",
                 only=visit.agent,
+                ringing=tuple(self._engagements[offer].agent.id for offer in visit.offers),
+                preferred=visit.prefer if visit.preferred_until is not None else "",
+                step=visit.step,
                 callback=visit.callback,
             )
             for number, visit in enumerate(visits, start=1)
@@ -237,6 +291,7 @@ class Acd:
             list(self._ended),
             self._joined,
             self._generation,
+            sorted(self._turns.items()),
         )
 
     def __str__(self) -> str:
@@ -322,24 +377,27 @@ class Acd:
             asked: Needs = ticket.requirements
         else:
             refusal = self._refusal(ticket, queue)
-            asked = () if ticket.agent else merged(queue.requirements, ticket.requirements)
+            asked = () if ticket.agent else asked_at(queue, 0, ticket.requirements)
             priority, action = queue.priority, queue.action(refusal)
         asks = text(queue.requirements) if queue is not None and not ticket.agent else ""
         origins = (("queue", asks),) if asks else ()
         kept_place = self._now if ticket.first_joined is None else round(ticket.first_joined * 1000)
+        own = () if ticket.agent else ticket.requirements
         queued = CallQueued(
             visit=ticket.id,
             queue=ticket.queue,
             client=ticket.client,
             priority=priority if ticket.priority is None else ticket.priority,
-            requirements=tuple((each.skill, each.minimum) for each in plain(asked)),
-            needs=text(asked) if len(plain(asked)) < len(asked) else "",
             first_joined_ms=min(kept_place, self._now),
             agent=ticket.agent,
+            own=text(own),
+            prefer="" if ticket.agent else ticket.prefer,
+            prefer_ms=0 if ticket.agent or not ticket.prefer else round(ticket.prefer_for * 1000),
             visit_no=ticket.number,
             place_of=ticket.place_of,
             origins=origins + ticket.origins,
             callback=ticket.callback,
+            **asked_as(asked),
         )
         self._tell(queued, ticket.call_id)
         if refusal:
@@ -410,24 +468,81 @@ class Acd:
         """Let go on who waits for an agent that will not come."""
         for visit_id in list(self._asked_for.get(agent_id, ())):
             visit = self._visits[visit_id]
-            if reason := self._absence(agent_id, visit.client):
+            if not visit.agent:
+                self._unsettled[visit_id] = None
+            elif reason := self._absence(agent_id, visit.client):
                 self._flow_out(visit, reason)
 
     def _end_visit(self, visit: Visit, outcome: VisitOutcome, reason: str = "") -> None:
         self._tell(QueueLeft(visit.id, visit.queue, outcome, reason), visit.call_id)
 
     def _withdraw(self, visit: Visit, reason: str) -> None:
-        """Take back the offer of a caller who left. An agent who picked up is let go by the end of his leg."""
-        engagement = self._engagements.get(visit.offer)
-        if engagement is None:
-            return
-        self._effects.append(WithdrawOffer(engagement.offer, visit.id, engagement.agent.id, OfferResult.CALLER_GONE))
-        if engagement.agent.work in OFFERED:
-            self._end_offer(engagement, OfferResult.CALLER_GONE, reason)
+        """Take back the offers of a caller who left. An agent who picked up is let go by the end of his leg."""
+        for offer in visit.offers:
+            engagement = self._engagements.get(offer)
+            if engagement is None:
+                continue
+            gone = OfferResult.CALLER_GONE
+            self._effects.append(WithdrawOffer(offer, visit.id, engagement.agent.id, gone))
+            if engagement.agent.work in OFFERED:
+                self._end_offer(engagement, gone, reason)
+
+    # What a waiting caller asks of agents, as time goes by
+
+    def _settle(self, visit: Visit) -> None:
+        """Let go at once the preference for an agent who does not come, and a step that nobody is there for."""
+        if visit.preferred_until is not None and (reason := self._preference_over(visit)):
+            self._end_preference(visit, reason)
+        if visit.id in self._steps_of and (step := self._next_step(self._steps_of[visit.id])) is not None:
+            self._relax(visit, step, "nobody_signed_in")
+
+    def _settle_all(self) -> None:
+        """Who is signed in has changed: see for whom that says something."""
+        self._staff = self._pool.signed_in
+        for steps, visits in list(self._stepping.items()):
+            if (step := self._next_step(steps)) is not None:
+                for visit_id in list(visits):
+                    self._relax(self._visits[visit_id], step, "nobody_signed_in")
+
+    def _preference_over(self, visit: Visit) -> str:
+        """Why the preferred agent will not take a caller soon, in a word; empty when he may."""
+        agent, settings = self._agents.get(visit.prefer), self._roster.get(visit.prefer)
+        if agent is None or settings is None:
+            return "unknown_agent"
+        if score(settings, visit.client, visit.queue, visit.asked) is None:
+            return "cannot_serve"
+        if agent.next is not Intent.READY:
+            return str(agent.next)
+        return str(Device.UNREACHABLE) if agent.device is Device.UNREACHABLE else ""
+
+    def _end_preference(self, visit: Visit, reason: str) -> None:
+        self._tell(PreferenceEnded(visit.id, visit.queue, visit.prefer, reason), visit.call_id)
+
+    def _next_step(self, steps: Steps) -> int | None:
+        """The step to go to at once: nobody is signed in who meets the present one, and somebody who meets that."""
+        name, client, asked, own, behind = steps
+        if self._pool.able(client, name, asked) & self._pool.signed_in:
+            return None
+        queue = self._plan.queues[name]
+        for step in range(behind + 1, len(queue.steps) + 1):
+            if self._pool.able(client, name, asked_at(queue, step, own)) & self._pool.signed_in:
+                return step
+        return None
+
+    def _relax(self, visit: Visit, step: int, reason: str) -> None:
+        asked = asked_at(self._plan.queues[visit.queue], step, visit.own)
+        relaxed = RoutingRelaxed(visit=visit.id, queue=visit.queue, step=step, reason=reason, **asked_as(asked))
+        self._tell(relaxed, visit.call_id)
 
     # Offers
 
-    def _offer(self, visit: Visit, agent: Agent) -> None:
+    def _offer_all(self, match: Match) -> None:
+        """Offer a ticket to the agent who takes it, or to all who are rung at once."""
+        visit = self._visits[match.ticket]
+        for agent_id in match.agents:
+            self._offer(visit, self._agents[agent_id], len(match.agents))
+
+    def _offer(self, visit: Visit, agent: Agent, together: int) -> None:
         queue = self._plan.queue(visit.queue)
         assert queue is not None, f"{visit} is in no line"
         ring_for = round(queue.ring_for * 1000)
@@ -440,7 +555,13 @@ class Acd:
             agent=agent.id,
             ring_for_ms=ring_for,
             lease_ms=lease,
-            why=why(self._roster[agent.id], visit.asked, self._now - agent.idle_since, visit.agent),
+            why=why(
+                self._roster[agent.id],
+                visit.asked,
+                self._now - agent.idle_since,
+                visit.agent,
+                preferred=visit.prefer == agent.id,
+            ),
         )
         offer = Offer(
             id=made.offer,
@@ -455,6 +576,7 @@ class Acd:
             waited=(self._now - visit.joined) / 1000,
             skills=plain(visit.asked),
             why=made.why,
+            together=together,
         )
         self._tell(made, visit.call_id)
         state = agent.state("a caller is offered", self._now)
@@ -472,12 +594,27 @@ class Acd:
         ended = OfferEnded(engagement.visit, engagement.offer, agent.id, OfferResult.ACCEPTED)
         self._tell(ended, engagement.call_id)
         self._move(engagement, Move.PICK_UP, "picked up")
+        visit = self._visits.get(engagement.visit)
+        for offer in visit.offers if visit else ():
+            if offer != engagement.offer:
+                self._let_off(self._engagements[offer])
+
+    def _let_off(self, engagement: Engagement) -> None:
+        """Another agent, rung for the same caller, was faster: nobody's fault, and nothing to pause for."""
+        lost = OfferResult.LOST_RACE
+        self._effects.append(WithdrawOffer(engagement.offer, engagement.visit, engagement.agent.id, lost))
+        ended = OfferEnded(engagement.visit, engagement.offer, engagement.agent.id, lost, "another agent picked up")
+        self._tell(ended, engagement.call_id)
+        self._free(engagement, Move.RELEASE, "another agent picked up")
 
     def _fail(self, engagement: Engagement, result: OfferResult, detail: str) -> None:
         """The offer ended on the agent's side, or the caller hung up."""
+        visit = self._visits[engagement.visit]
         if result is OfferResult.CALLER_GONE:
-            self._abandon(self._visits[engagement.visit])
+            self._abandon(visit)
         self._end_offer(engagement, result, detail)
+        if result is OfferResult.CALLER_GONE:
+            self._withdraw(visit, detail)
 
     def _take_back(self, engagement: Engagement, result: OfferResult, detail: str) -> None:
         """The ACD itself ends the offer."""
@@ -491,10 +628,14 @@ class Acd:
         self._free(engagement, Move.RELEASE, f"offer ended: {result}", result)
 
     def _not_taken(self, engagement: Engagement, result: OfferResult) -> None:
-        """An offer failed: whoever asked for this agent alone waits no longer."""
+        """An offer failed: whoever asked for this agent alone waits no longer, who preferred him does not insist."""
         visit = self._visits.get(engagement.visit)
-        if visit is not None and visit.agent and result in NOT_TAKEN:
+        if visit is None or result not in NOT_TAKEN:
+            return
+        if visit.agent:
             self._flow_out(visit, str(result))
+        elif visit.preferred_until is not None:
+            self._end_preference(visit, str(result))
 
     # Talks
 
@@ -679,16 +820,31 @@ class Acd:
 
     def _decide(self) -> Decision[AcdEffect]:
         """After every event: what is due first, so that nobody is offered who must go; then all matches there are."""
-        while entry := self._agenda.take(self._now):
-            self._fall_due(*entry)
-        while self._changed:
-            self._send_on(self._changed.popitem()[0])
+        while self._decide_what_is_due():
+            pass
         if self.offering:
-            for visit_id, agent_id in self._pool.matches():
-                self._offer(self._visits[visit_id], self._agents[agent_id])
+            for match in self._pool.matches(self._now):
+                self._offer_all(match)
         decision = Decision(tuple(self._facts), tuple(self._effects))
         self._facts, self._effects = [], []
         return decision
+
+    def _decide_what_is_due(self) -> bool:
+        """Let happen what is due or follows at once; whether there was anything, so that there may be more."""
+        some = False
+        while entry := self._agenda.take(self._now):
+            self._fall_due(*entry)
+            some = True
+        while self._changed:
+            self._send_on(self._changed.popitem()[0])
+        while self._unsettled:
+            if visit := self._visits.get(self._unsettled.popitem()[0]):
+                self._settle(visit)
+                some = True
+        if self._staff != self._pool.signed_in:
+            self._settle_all()
+            some = True
+        return some
 
     def _fall_due(self, _when: int, what: Due, whose: str) -> None:
         match what:
@@ -698,6 +854,11 @@ class Acd:
                     self._take_back(engagement, OfferResult.NO_ANSWER, "rang too long")
                 else:
                     self._take_back(engagement, OfferResult.UNREACHABLE, "never rang")
+            case Due.PREFERENCE:
+                self._end_preference(self._visits[whose], "time")
+            case Due.STEP:
+                visit = self._visits[whose]
+                self._relax(visit, visit.step + 1, "time")
             case Due.VISIT:
                 self._wait_too_long(self._visits[whose])
             case Due.AGENT:
@@ -727,18 +888,22 @@ class Acd:
     def _index(self) -> None:
         """Build pool and agenda anew, from plan and state."""
         self._roster = dict(self._plan.agents)
-        self._pool = Pool(self._plan, self._roster.values())
+        self._pool = Pool(self._plan, self._roster.values(), self._random)
+        self._pool.turns = self._turns
         self._presence = Presence(self._plan, self._roster.values())
         self._agenda = Agenda()
+        self._stepping, self._steps_of, self._lines, self._callbacks = {}, {}, {}, {}
         for agent_id in self._roster:
             self._agents.setdefault(agent_id, Agent(agent_id))
+        for engagement in self._engagements.values():
+            self._pool.share(engagement.client, 1)
         for agent in self._agents.values():
             self._follow_agent(agent)
             self._presence.follow(agent)
         self._empty = {queue: since for queue, since in self._empty.items() if queue in self._presence.leaving}
         self._follow_presence()
         for visit in self._visits.values():
-            self._follow_visit(visit)
+            self._stand_in_line(visit)
 
     # Facts
 
@@ -753,6 +918,16 @@ class Acd:
                 self._take_agent_state(body, ms)
             case CallQueued():
                 self._take_queued(body, call_id or "", ms)
+            case RoutingRelaxed(visit=visit_id, step=step):
+                if visit := self._visits.get(visit_id):
+                    visit.asked, visit.step = asked_in(body), step
+                    self._follow_visit(visit)
+                    self._unsettled[visit_id] = None
+            case PreferenceEnded(visit=visit_id):
+                if visit := self._visits.get(visit_id):
+                    self._ask_no_more(visit)
+                    visit.preferred_until = None
+                    self._follow_visit(visit)
             case OfferMade():
                 self._take_offer(body, ms)
             case AgentTookOver():
@@ -771,7 +946,7 @@ class Acd:
     def _take_agent_state(self, body: AgentStateChanged, ms: int) -> None:
         agent = self._agents.setdefault(body.agent, Agent(body.agent))
         if agent.offer and not body.offer:
-            del self._engagements[agent.offer]
+            self._pool.share(self._engagements.pop(agent.offer).client, -1)
             self._agenda.set(Due.OFFER, agent.offer, None)
         for call_id in agent.own_calls:
             del self._dialled[call_id]
@@ -794,20 +969,37 @@ class Acd:
             first_joined=body.first_joined_ms,
             number=self._joined,
             agent=body.agent,
+            own=parse(body.own),
+            prefer=body.prefer,
+            preferred_until=ms + body.prefer_ms if body.prefer_ms else None,
             callback=body.callback,
         )
         self._visits[visit.id] = visit
-        if visit.agent:
-            self._asked_for.setdefault(visit.agent, {})[visit.id] = None
+        self._stand_in_line(visit)
+
+    def _stand_in_line(self, visit: Visit) -> None:
+        """Let a visit have its place, which hangs on what the queue says about ageing."""
+        queue = self._plan.queue(visit.queue)
+        visit.aging = aging(queue.age_weight) if queue else 0
         insort(self._lines.setdefault(visit.queue, []), visit.place)
+        if visit.one_alone:
+            self._asked_for.setdefault(visit.one_alone, {})[visit.id] = None
+        self._unsettled[visit.id] = None
         if visit.callback:
             self._callbacks[visit.queue] = self._callbacks.get(visit.queue, 0) + 1
         self._follow_visit(visit)
 
+    def _ask_no_more(self, visit: Visit) -> None:
+        """Let the one agent whom the visit is for be asked no more."""
+        asking = self._asked_for.get(visit.one_alone)
+        if asking is not None and asking.pop(visit.id, visit) is None and not asking:
+            del self._asked_for[visit.one_alone]
+
     def _take_offer(self, body: OfferMade, ms: int) -> None:
         visit = self._visits[body.visit]
-        visit.offer, visit.tries = body.offer, visit.tries + 1
+        visit.offers, visit.tries = (*visit.offers, body.offer), visit.tries + 1
         self._generation = body.generation
+        self._turns[body.queue] = body.agent
         self._engagements[body.offer] = Engagement(
             offer=body.offer,
             visit=body.visit,
@@ -816,7 +1008,9 @@ class Acd:
             agent=self._agents[body.agent],
             ring_for=body.ring_for_ms,
             due=ms + body.lease_ms,
+            client=visit.client,
         )
+        self._pool.share(visit.client, 1)
         self._follow_visit(visit)
 
     def _take_engaged(self, engagement: Engagement, body: EngagedFact, ms: int) -> None:
@@ -827,10 +1021,11 @@ class Acd:
             case OfferEnded(result=result):
                 agent.missed(result, ms)
                 if result is not OfferResult.ACCEPTED:
-                    self._take_back_to_line(engagement.visit)
+                    self._take_back_to_line(engagement)
             case CallConnected():
                 engagement.connected = True
                 agent.misses.clear()
+                agent.began_talk(ms)
             case CallHeld(by=by):
                 engagement.held_by.add(by)
             case CallResumed(by=by):
@@ -838,44 +1033,42 @@ class Acd:
             case AgentTookOver(queue=queue):
                 engagement.queue = queue
                 engagement.held_by.clear()
+                agent.began_talk(ms)
             case AgentLegEnded() if engagement.connected:
+                agent.ended_talk(ms)
                 agent.idle_since = ms
             case AgentLegEnded(by=by) if engagement.visit in self._visits:
                 agent.missed(result_of(by), ms)
-                self._take_back_to_line(engagement.visit)
+                self._take_back_to_line(engagement)
             case AgentLegEnded():
                 pass  # the caller had left before the bridge
 
-    def _take_back_to_line(self, visit_id: str) -> None:
-        visit = self._visits.get(visit_id)
+    def _take_back_to_line(self, engagement: Engagement) -> None:
+        visit = self._visits.get(engagement.visit)
         if visit is not None:
-            visit.offer = ""
+            visit.offers = tuple(offer for offer in visit.offers if offer != engagement.offer)
+            self._unsettled[visit.id] = None
             self._follow_visit(visit)
 
     def _take_left(self, visit: Visit) -> None:
         self._pool.serve(visit)
-        self._agenda.set(Due.VISIT, visit.id, None)
+        for due in (Due.VISIT, Due.STEP, Due.PREFERENCE):
+            self._agenda.set(due, visit.id, None)
+        self._group(visit, None)
+        self._ask_no_more(visit)
         line = self._lines[visit.queue]
         drop(line, visit.place)
         if visit.callback:
             self._callbacks[visit.queue] -= 1
         if not line:
             del self._lines[visit.queue]
-        if visit.agent:
-            asking = self._asked_for[visit.agent]
-            del asking[visit.id]
-            if not asking:
-                del self._asked_for[visit.agent]
         self._ended[visit.id] = None
         if len(self._ended) > REMEMBERED_VISITS:
             del self._ended[next(iter(self._ended))]
 
     def _follow_agent(self, agent: Agent) -> None:
         """Let pool and agenda follow an agent's state, and what hangs on it: his offer's end, his caller's patience."""
-        if self._employed(agent) and agent.available:
-            self._pool.free(agent.id, agent.idle_since)
-        else:
-            self._pool.engage(agent.id)
+        self._pool.follow(agent)
         self._agenda.set(Due.AGENT, agent.id, agent.until)
         if agent.id in self._asked_for:
             self._changed[agent.id] = None
@@ -900,11 +1093,12 @@ class Acd:
     def _follow_visit(self, visit: Visit) -> None:
         """Let pool and agenda follow a visit. No longest wait runs while the agent is on the phone already."""
         queue = self._plan.queue(visit.queue)
-        if visit.offer or queue is None:
+        if visit.offers or queue is None:
             self._pool.serve(visit)
         else:
-            self._pool.wait(visit, queue.strategy)
-        if visit.offer and self._engagements[visit.offer].agent.work in ON_THE_PHONE:
+            self._pool.wait(visit, strategy_for(visit, queue))
+        steps = () if queue is None or visit.agent else queue.steps[visit.step :]
+        if any(self._engagements[offer].agent.work in ON_THE_PHONE for offer in visit.offers):
             patience = None
         elif queue is None:
             # The queue is gone from the configuration: the caller goes on at once. Under another name it is still
@@ -917,3 +1111,22 @@ class Acd:
             given_up = self._given_up_at(visit, queue)
             patience = min((each for each in (limit, given_up) if each is not None), default=None)
         self._agenda.set(Due.VISIT, visit.id, patience)
+        self._agenda.set(Due.STEP, visit.id, visit.joined + round(steps[0].after * 1000) if steps else None)
+        self._agenda.set(Due.PREFERENCE, visit.id, visit.preferred_until)
+        waits = bool(steps) and not visit.offers
+        self._group(visit, (visit.queue, visit.client, visit.asked, visit.own, visit.step) if waits else None)
+
+    def _group(self, visit: Visit, steps: Steps | None) -> None:
+        """Let a visit be among those of the same routing step, or (None) among none."""
+        before = self._steps_of.get(visit.id)
+        if before == steps:
+            return
+        if before is not None:
+            del self._steps_of[visit.id]
+            others = self._stepping[before]
+            del others[visit.id]
+            if not others:
+                del self._stepping[before]
+        if steps is not None:
+            self._steps_of[visit.id] = steps
+            self._stepping.setdefault(steps, {})[visit.id] = None

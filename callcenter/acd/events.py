@@ -241,7 +241,7 @@ class Offer:
 
     ``generation`` grows with every offer of this ACD; what carries an older one for the same agent is stale.
     ``ticket_id``-try is the ``id``. ``waited`` is seconds since joining; ``skills`` what is asked of the agent,
-    ``explanation`` why it is him, as JSON.
+    ``explanation`` why it is him, as JSON. ``together`` is how many agents are rung at once for this caller.
     """
 
     id: str
@@ -257,6 +257,7 @@ class Offer:
     skills: tuple[Requirement, ...]
     why: tuple[str, ...]
     explanation: str = ""
+    together: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,29 @@ QUEUE_RENAMED = "queue_renamed"
 
 
 class Strategy(StrEnum):
-    """Which of the free agents who may take a caller takes him. ``matching.tier`` says what each means.
+    """Which of the free agents who may take a caller takes him. ``matching.agent_rank`` says it to the letter.
 
     LONGEST_IDLE: the one idle longest. BEST_SKILL: the best match (sum of the levels in the skills asked); of equals,
-    the one idle longest.
+    the one idle longest. FEWEST_CALLS, LEAST_TALK: who has talked with the fewest callers, or for the shortest time, of
+    all queues, since signing in; of equals, the one idle longest. ROUND_ROBIN: in the order of the configuration,
+    beginning behind the one who was offered this queue's caller last. LINEAR: the first of the configuration. RANDOM:
+    by lot; WEIGHTED_RANDOM: by lot, in proportion to the agents' weights. RING_ALL: all of them at once
+    (``RING_ALL_MOST`` of those idle longest), and who picks up first has the caller.
     """
 
     LONGEST_IDLE = "longest_idle"
     BEST_SKILL = "best_skill"
+    FEWEST_CALLS = "fewest_calls"
+    LEAST_TALK = "least_talk"
+    ROUND_ROBIN = "round_robin"
+    LINEAR = "linear"
+    RANDOM = "random"
+    WEIGHTED_RANDOM = "weighted_random"
+    RING_ALL = "ring_all"
+
+
+# So many phones may ring for one caller: each costs a reservation, a screen pop and an INVITE.
+RING_ALL_MOST = 20
 
 
 class WrapUpMode(StrEnum):
@@ -129,7 +144,7 @@ class AgentSettings:
 
     ``sign_in`` is the intent that a phone which comes back (or comes first) gives its agent; SIGNED_OUT: none.
     ``queues`` are the only ones whose callers he may take; None: all of his clients. ``weight`` is his share of what
-    is dealt out by chance with weights, ``order`` his place in the configuration.
+    is dealt out by lot.
     """
 
     id: str
@@ -139,7 +154,6 @@ class AgentSettings:
     sign_in: Intent = Intent.READY
     queues: frozenset[str] | None = None
     weight: int = 1
-    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +205,7 @@ DIRECT = QueueSettings(id="", client="", priority=100, max_wait=30.0)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole configuration of the ACD; queues and agents by id.
+    """The whole configuration of the ACD; queues and agents by id, in their order.
 
     ``direct`` is for visits to an agent that no queue brought. ``offer_grace`` is what an offer may take beyond
     ``ring_for``, for the screen pop and the phone's first sign of life, before the reservation ends by itself.

@@ -155,6 +155,11 @@ class Call:
         if self.ending is None:
             self.ending = ending
 
+    def give_up(self, ending: Ending) -> None:
+        """End the call from outside of its script. Never waits; does nothing when it has ended."""
+        self.end(ending)
+        self.caller.leg.hangup(status=ending.sip_status or None, cause=ending.detail)
+
     def how_left(self) -> HowLeft:
         """What it is for the queue when the script is left here and now: the caller hung up, or we failed them."""
         ending = self.ending or self.ended_outside() or LEFT_OPEN

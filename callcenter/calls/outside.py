@@ -18,7 +18,6 @@ from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 from callcenter.signaling.outcome import Answered, DialOutcome, NoAnswer, Rejected, Unreachable
 from callcenter.signaling.transport import TransportError
-from callcenter.signaling.trunks.digest_client import MOST_TRIES, DigestClient
 from callcenter.signaling.trunks.resolver import ResolveError
 from callcenter.signaling.trunks.settings import Peer, TrunkSettings
 from callcenter.signaling.trunks.trunk import Line, Trunk, retry_after
@@ -238,40 +237,26 @@ class _Dialling:
     async def _invite(
         self, undo: contextlib.ExitStack, trunk: Trunk, peer: Peer, flow: Flow, sound: Sound
     ) -> tuple[Leg, _Failed | None]:
-        """Call, and again with an answer to each challenge: the leg, answered or over, or why we gave up on it.
-
-        Of a challenge the Call-ID stays and the CSeq grows (RFC 3261 22.2).
-        """
+        """Call, and answer its challenges: the leg, answered or over, or why we gave up on it."""
         settings, user_agent = trunk.settings, self._services.user_agent
-        login = settings.login.user if settings.login is not None else ""
-        client = DigestClient(login, trunk.secrets.password, self._services.trunks.random)
         there = settings.peers[0] if settings.outbound_proxy is not None else peer
         target = uri_of(there, self._number if settings.plus else self._number.lstrip("+"), ("user", "phone"))
         ours = self._caller(trunk, flow)
-        sip_call_id, cseq, tries = self._services.ids.new(), 0, 0
         description, insisting = sound.offer_to(flow)
-        while True:
-            tries += 1
-            leg = user_agent.dial(
-                target,
-                flow,
-                from_=ANONYMOUS if self._hidden else ours,
-                to=NameAddr(target.without_params("transport")),
-                sdp=description,
-                or_else=insisting,
-                headers=[*_identity(ours, settings, self._hidden), *client.headers("INVITE", str(target))],
-                routes=routes_by(settings.outbound_proxy),
-                call_id=sip_call_id,
-                cseq=cseq + 1,
-                max_forwards=self._max_forwards,
-            )
-            undo.callback(leg.hangup)
-            failed = await self._wait(leg, sound, settings.try_for)
-            refusal = leg.refusal
-            if failed is not None or refusal is None or tries >= MOST_TRIES or not client.take(refusal):
-                return leg, failed
-            # Not always the one that we gave it: who wants a longer session, or another offer, was asked again already.
-            cseq = refusal.cseq.number
+        leg = user_agent.dial(
+            target,
+            flow,
+            from_=ANONYMOUS if self._hidden else ours,
+            to=NameAddr(target.without_params("transport")),
+            sdp=description,
+            or_else=insisting,
+            headers=_identity(ours, settings, self._hidden),
+            routes=routes_by(settings.outbound_proxy),
+            max_forwards=self._max_forwards,
+            login=self._services.trunks.login_of(trunk),
+        )
+        undo.callback(leg.hangup)
+        return leg, await self._wait(leg, sound, settings.try_for)
 
     async def _wait(self, leg: Leg, sound: Sound, try_for: float) -> _Failed | None:
         """Until the leg is answered or over; who gives no sign of life in time, or rings too long, is hung up on."""

@@ -15,9 +15,10 @@ from callcenter.calls.dialled import Colleague, Destination, Forbidden, Line, Ou
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
 from callcenter.calls.flow import run_steps
 from callcenter.calls.heard import watch_caller
-from callcenter.calls.inbound import RETRY_AFTER, pick_up, refused, take_up
+from callcenter.calls.inbound import RETRY_AFTER, pick_up, take_up
 from callcenter.calls.outside import NotReached, dial_outside
 from callcenter.calls.queueing import tell_phone_lost
+from callcenter.calls.refusal import refused
 from callcenter.calls.ringing import ring_agent
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Number, ToQueue
@@ -238,8 +239,9 @@ async def call_outside(call: Call, number: str) -> Ending:
 
 
 def music_of(call: Call) -> Sequence[Clip]:
-    """What is heard from whoever holds."""
-    return next(iter(call.settings.prompts.pieces.values()), ())
+    """What is heard from whoever holds: the company's own piece, in whose name the agent calls."""
+    pieces = call.settings.prompts.pieces
+    return pieces.get(call.client.music) or next(iter(pieces.values()), ())
 
 
 def not_taken(reason: str) -> Ending:

@@ -56,25 +56,23 @@ class Routing:
     keep_place_for: float = 120.0
 
 
-# What costs more than a call, or is how others make money of ours: beginnings of numbers, by country code. No company
-# calls them back unless its own rules name them. Premium rate, shared cost and the like by the national plans; of +1
-# also the islands whose numbers look like any other of that country and are billed as calls abroad.
-COSTLY: Mapping[str, tuple[str, ...]] = {
-    "1": (
-        "+1900", "+1242", "+1246", "+1264", "+1268", "+1284", "+1345", "+1441", "+1473", "+1649", "+1658", "+1664",
-        "+1721", "+1758", "+1767", "+1784", "+1809", "+1829", "+1849", "+1868", "+1869", "+1876",
-    ),
-    "33": ("+3381", "+3382", "+3389"),
-    "34": ("+34803", "+34806", "+34807", "+34905", "+34907"),
-    "39": ("+39199", "+39892", "+39894", "+39895", "+39899"),
-    "44": ("+4470", "+4484", "+4487", "+449", "+44118"),
-    "49": ("+49118", "+49137", "+49180", "+49190", "+49900"),
-    "52": ("+52900",),
-    "55": ("+55300", "+55500", "+55900"),
-    "351": ("+351601", "+351607", "+35164", "+35165", "+351707", "+351708", "+35176"),
-}  # fmt: skip
-# Satellites, and numbers that belong to no country (ITU-T E.164, shared country codes).
-NOBODYS_COUNTRY = ("+870", "+878", "+881", "+882", "+883", "+888", "+979")
+# What costs more than a call, or is how others make money of ours: beginnings of numbers. No company calls them back
+# unless its own rules name them. Premium rate, shared cost and the like by the national numbering plans; of +1 also the
+# islands whose numbers look like any other of that country and are billed as calls abroad; satellites, and numbers that
+# belong to no country (ITU-T E.164, shared country codes).
+COSTLY: tuple[str, ...] = (
+    "+1900", "+1242", "+1246", "+1264", "+1268", "+1284", "+1345", "+1441", "+1473", "+1649", "+1658", "+1664",
+    "+1721", "+1758", "+1767", "+1784", "+1809", "+1829", "+1849", "+1868", "+1869", "+1876",
+    "+3381", "+3382", "+3389",
+    "+34803", "+34806", "+34807", "+34905", "+34907",
+    "+39199", "+39892", "+39894", "+39895", "+39899",
+    "+4470", "+4484", "+4487", "+449", "+44118",
+    "+49118", "+49137", "+49180", "+49190", "+49900",
+    "+52900",
+    "+55300", "+55500", "+55900",
+    "+351601", "+351607", "+35164", "+35165", "+351707", "+351708", "+35176",
+    "+870", "+878", "+881", "+882", "+883", "+888", "+979",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +96,8 @@ class CallbackRules:
     @classmethod
     def at_home(cls, *own: str) -> CallbackRules:
         """What is safe without a word of the company's: the countries of its ``own`` numbers, and nothing costly."""
-        countries = tuple(sorted({country_code(number) for number in own}))
-        return cls(outside=tuple(f"+{country}" for country in countries), never=costly(countries))
-
-
-def costly(countries: Iterable[str]) -> tuple[str, ...]:
-    """Beginnings of numbers in these countries that nobody calls back by mistake."""
-    return (*NOBODYS_COUNTRY, *(beginning for country in countries for beginning in COSTLY.get(country, ())))
+        countries = sorted({country_code(number) for number in own})
+        return cls(outside=tuple(f"+{country}" for country in countries), never=COSTLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +105,8 @@ class Client:
     """A company in whose name calls are answered. ``languages``: the first is spoken until another is chosen.
 
     ``zone`` is where its opening hours are meant, where they name no zone themselves. Without ``outbound`` no call
-    leaves the house in its name, and without ``callbacks`` it calls nobody back.
+    leaves the house in its name, and without ``callbacks`` it calls nobody back. ``music`` is the piece that whoever
+    is on hold hears where no queue has brought them; empty: the first that there is.
     """
 
     id: str
@@ -121,8 +115,9 @@ class Client:
     greeting: Mapping[str, str] = field(default_factory=dict)
     zone: ZoneInfo | None = None
     outbound: Outbound | None = None
-    routing: Routing = Routing()
     callbacks: CallbackRules | None = None
+    routing: Routing = Routing()
+    music: str = ""
 
     @property
     def language(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from callcenter.acd.requirements import Requirement, lacking, match, match_all, requirements, text
@@ -12,6 +12,7 @@ from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
 from callcenter.config import schema
 from callcenter.config.asked import asked
+from callcenter.config.callbacks import callbacks
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
 from callcenter.config.paths import Paths, Reach, Stop
@@ -50,6 +51,7 @@ class _Lint:
         self._languages()
         self._announcements()
         self._queues()
+        callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
         asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()
@@ -359,6 +361,18 @@ class _Lint:
                         key=True,
                     )
 
+                for at, relaxed in enumerate(queue.routing):
+                    if not any(
+                        meets(agent, name, queue, relaxed.requirements) for agent in self._things.agents.values()
+                    ):
+                        self._add(
+                            Code.NOBODY_SERVES,
+                            ("queues", name, "routing", at),
+                            f"nobody meets what is asked from {relaxed.after:g} s on",
+                            "a later step should ask for less than the one before, not for more",
+                            warning=True,
+                        )
+
     def _overflows(self, name: str, queue: schema.Queue) -> None:
         """Where a queue's callers overflow to must be able to take them."""
         things = self._things
@@ -569,10 +583,16 @@ def _hours_asked(stops: Iterable[Stop]) -> Iterator[tuple[str, KeyPath]]:
 
 
 def serves(agent: schema.Agent, name: str, queue: schema.Queue) -> bool:
-    """Whether an agent may take the callers of the queue of this name."""
-    if agent.queues is not None and name not in agent.queues:
+    """Whether an agent may take the callers of the queue of this name, at once or when its steps have relaxed it."""
+    asked = (queue.requirements, *(step.requirements for step in queue.routing))
+    return any(meets(agent, name, queue, each) for each in asked)
+
+
+def meets(agent: schema.Agent, name: str, queue: schema.Queue, asked: Mapping[str, object]) -> bool:
+    """Whether an agent may take callers of a queue who ask this."""
+    if queue.client not in agent.clients or (agent.queues is not None and name not in agent.queues):
         return False
-    return queue.client in agent.clients and match_all(schema.needs_of(queue.requirements), agent.skills) is not None
+    return match_all(schema.needs_of(asked), agent.skills) is not None
 
 
 def _listed(words: Sequence[str]) -> str:

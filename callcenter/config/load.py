@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from callcenter.acd.requirements import Needs
+from callcenter.acd.requirements import AllOf, Need, Needs
 from callcenter.acd.settings import (
     DIRECT,
     AgentSettings,
@@ -22,6 +22,8 @@ from callcenter.acd.settings import (
     QueueSettings,
     RnaRule,
     RnaSettings,
+    RoutingStep,
+    Share,
     WrapUpSettings,
 )
 from callcenter.calls import settings as calls
@@ -59,6 +61,9 @@ DEFAULT_FOLDER = next(
 
 SHIPPED_MUSIC = DEFAULT_FOLDER / "music" / "quiet-hours.wav"
 """What is heard in a queue when the configuration names no music."""
+
+RINGBACK = DEFAULT_FOLDER / "music" / "ringback.wav"
+"""What an agent hears while a customer's phone rings."""
 
 Section = TypeVar("Section", bound=schema.Shape)
 Thing = TypeVar("Thing", bound=BaseModel)
@@ -185,7 +190,7 @@ class _Loader:
             switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit, switch.reload),
             sip=_sip(sip, tls),
             media=media_settings,
-            plan=_plan(acd, things),
+            plan=_plan(acd, things, self._revision()),
             calls=_calls(things, sip, mqtt, sounds, acd),
             mqtt=mqtt_settings,
             storage=StorageSettings(data.absolute() / "callcenter.db"),
@@ -194,12 +199,15 @@ class _Loader:
                 for name, agent in things.agents.items()
             },
             customers=customers,
-            revision=hashlib.sha256(json.dumps(self._root.plain(), sort_keys=True).encode()).hexdigest()[:12],
+            revision=self._revision(),
             folder=self._folder,
             sounds=sounds,
             written={name: entry.node.plain() for name, entry in sections.items()},
             trunks=trunks,
         )
+
+    def _revision(self) -> str:
+        return hashlib.sha256(json.dumps(self._root.plain(), sort_keys=True).encode()).hexdigest()[:12]
 
     def _names(self) -> dict[str, set[str]]:
         """The names of everything that is configured, well or badly."""
@@ -499,7 +507,24 @@ def _outbound(outbound: schema.Outbound) -> calls.Outbound:
     return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id)
 
 
-def _plan(acd: schema.Acd, things: Things) -> Plan:
+def _callbacks(name: str, client: schema.Client, things: Things) -> calls.CallbackRules | None:
+    """What a company calls back: by its own word, else what is in the countries of its numbers and costs no more."""
+    written = client.callbacks or schema.ClientCallbacks()
+    if client.outbound is None or not written.enabled:
+        return None
+    own = [number for number, about in things.numbers.items() if about.client == name]
+    home = calls.CallbackRules.at_home(client.outbound.caller_id, *own)
+    outside = home.outside if written.outside is None else written.outside
+    return calls.CallbackRules(
+        outside=outside,
+        never=tuple(each for each in (*home.never, *written.never) if each not in outside),
+        tries=written.tries,
+        spacing=written.spacing,
+        ring_for=written.ring_for,
+    )
+
+
+def _plan(acd: schema.Acd, things: Things, revision: str) -> Plan:
     return Plan(
         queues={name: _queue(name, queue, acd) for name, queue in things.queues.items()},
         agents={
@@ -510,9 +535,9 @@ def _plan(acd: schema.Acd, things: Things) -> Plan:
                 clients=frozenset(agent.clients),
                 sign_in=agent.sign_in or acd.sign_in,
                 queues=None if agent.queues is None else frozenset(agent.queues),
-                order=order,
+                weight=agent.weight,
             )
-            for order, (name, agent) in enumerate(things.agents.items())
+            for name, agent in things.agents.items()
         },
         rna=RnaSettings(
             no_answer=_rna(acd.no_answer),
@@ -523,6 +548,12 @@ def _plan(acd: schema.Acd, things: Things) -> Plan:
         offer_grace=acd.offer_grace,
         renamed={old: name for name, queue in things.queues.items() for old in queue.was},
         direct=dataclasses.replace(DIRECT, ring_for=acd.direct.ring_for or acd.ring_for, max_wait=acd.direct.max_wait),
+        shares={
+            name: Share(client.share.minimum, client.share.weight)
+            for name, client in things.clients.items()
+            if client.share is not None
+        },
+        revision=revision,
     )
 
 
@@ -552,7 +583,14 @@ def _queue(name: str, queue: schema.Queue, acd: schema.Acd) -> QueueSettings:
         strategy=queue.strategy or acd.strategy,
         short_abandon=acd.short_abandon if queue.short_abandon is None else queue.short_abandon,
         max_waiting=queue.max_waiting or acd.max_waiting,
+        steps=tuple(RoutingStep(step.after, _need(step.requirements)) for step in queue.routing),
+        age_weight=queue.age_weight,
     )
+
+
+def _need(asked: Mapping[str, object]) -> Need | None:
+    needs = schema.needs_of(asked)
+    return None if not needs else needs[0] if len(needs) == 1 else AllOf(needs)
 
 
 def _wrap_up(wrap_up: schema.WrapUp) -> WrapUpSettings:
@@ -571,7 +609,9 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 client.greeting,
                 calendar.zone(client.time_zone) if client.time_zone else None,
                 _outbound(client.outbound) if client.outbound is not None else None,
-                _routing(client, common),
+                callbacks=_callbacks(name, client, things),
+                routing=_routing(client, common),
+                music=client.music or music,
             )
             for name, client in things.clients.items()
         },
@@ -603,6 +643,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
         queue_extensions={queue.extension: name for name, queue in things.queues.items() if queue.extension},
         dial_prefixes={client.dial_prefix: name for name, client in things.clients.items() if client.dial_prefix},
         home_clients={name: agent.clients[0] for name, agent in things.agents.items()},
+        callback_prompts=_callback_prompts(common),
         intents={name: _asked(queue.intents) for name, queue in things.queues.items() if queue.intents},
         pop_wait=mqtt.pop_wait,
         max_calls=sip.max_calls,
@@ -694,6 +735,8 @@ def _step(step: schema.Step, common: schema.Calls) -> calls.Step:
             return calls.SubFlow(flow)
         case schema.Step(goto=str() as flow):
             return calls.GoTo(flow)
+        case schema.Step(callback=schema.CallbackStep() as callback):
+            return _ask_callback(callback, common)
         case schema.Step(queue=schema.QueueStep() as queue):
             return _to_queue(queue, common, keep_place=False)
         case schema.Step(transfer=schema.QueueStep() as queue):
@@ -713,6 +756,22 @@ def _to_queue(queue: schema.QueueStep, common: schema.Calls, *, keep_place: bool
         prefer=queue.prefer,
         prefer_for=queue.prefer_for,
     )
+
+
+def _ask_callback(step: schema.CallbackStep, common: schema.Calls) -> calls.AskCallback:
+    prompts = _callback_prompts(common)
+    own = {name: prompt for name in ("confirm", "accepted") if (prompt := getattr(step, name)) is not None}
+    return calls.AskCallback(
+        queue=step.queue,
+        prompts=dataclasses.replace(prompts, **own) if own else None,
+        timeout=step.timeout or common.timeout,
+        retries=common.retries if step.retries is None else step.retries,
+        otherwise=None if step.otherwise is None else _steps(step.otherwise, common),
+    )
+
+
+def _callback_prompts(common: schema.Calls) -> calls.CallbackPrompts:
+    return calls.CallbackPrompts(**common.callback.model_dump())
 
 
 def _announce(announce: schema.Announce | None) -> calls.Announce | None:
@@ -774,6 +833,7 @@ def _prompts(sounds: Sounds) -> calls.Prompts:
     return calls.Prompts(
         {key: _clips(parts) for key, parts in sounds.texts.items()},
         {name: _clips(pieces) for name, pieces in sounds.music.items()},
+        _clips([ringing] if (ringing := speech.recorded(RINGBACK)) is not None else []),
     )
 
 

@@ -180,7 +180,9 @@ class CallQueued:
 
     ``agent`` names the only one whom the visit is for; one that was dialled himself is asked for behind no queue.
     ``requirements`` are the skills asked without an alternative, each with its least level; where there are
-    alternatives, ``needs`` tells all that is asked, in the text form (``acd/requirements.py``).
+    alternatives, ``needs`` tells all that is asked, in the text form (``acd/requirements.py``); ``own`` is what of it
+    the caller's ticket asks beside the queue. ``prefer`` is the agent who comes first among equals, and who alone is
+    asked for ``prefer_ms``.
     ``visit_no`` is its number in the call, from 1. ``place_of`` is the visit whose place it goes on with, as its call,
     a slash and its number; empty for a place that is new. ``origins`` says where what is asked comes from, each as
     (who asks, what).
@@ -195,10 +197,39 @@ class CallQueued:
     first_joined_ms: int
     agent: str = ""
     needs: str = ""
+    own: str = ""
+    prefer: str = ""
+    prefer_ms: int = 0
     visit_no: int = 0
     place_of: str = ""
     origins: tuple[tuple[str, str], ...] = ()
     callback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingRelaxed:
+    """A routing step was reached, counted from 1: a waiting caller asks something else of an agent from now on.
+
+    ``requirements`` and ``needs`` are as in CallQueued. ``reason`` is ``time``, or ``nobody_signed_in`` where nobody
+    was there who met what was asked before.
+    """
+
+    visit: str
+    queue: str
+    step: int
+    requirements: tuple[tuple[str, int], ...]
+    needs: str = ""
+    reason: str = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceEnded:
+    """A waiting caller is not for the preferred agent alone any more: ``time``, or why that agent does not come."""
+
+    visit: str
+    queue: str
+    agent: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +412,22 @@ class AgentTookOver:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneChanged:
+    """An agent goes on with the talk by another phone, which has called in the place of the first (RFC 3891).
+
+    ``side``: in which part of the call; ``offer`` is that of the talk, empty for an agent who dialled. ``source`` is
+    where the phone signals from, by ``transport``; ``sip_call_id`` is how its part of the call is known to it.
+    """
+
+    side: Side
+    agent: str
+    offer: str = ""
+    transport: str = ""
+    source: str = ""
+    sip_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutsideConnected:
     """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call."""
 
@@ -546,6 +593,8 @@ Body = (
     | FlowEntered
     | IntentCaptured
     | CallQueued
+    | RoutingRelaxed
+    | PreferenceEnded
     | CallbackRequested
     | CallbackAttempted
     | CallbackFailed
@@ -562,6 +611,7 @@ Body = (
     | CallTransferred
     | TransferFailed
     | AgentTookOver
+    | PhoneChanged
     | OutsideConnected
     | OutsideLegEnded
     | QueueLeft
