@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from callcenter.acd.requirements import Requirement
 from callcenter.calls.settings import QueueTreatment
 from callcenter.config import Settings
 from callcenter.model.facts import CallArrived, OfferMade, QueueLeft
@@ -88,6 +89,38 @@ async def test_a_member_who_was_taken_out_of_a_queue_gets_no_call_of_it_any_more
     caller = await world.phone("+14155550199")
     await world.connect(caller, amy)
     await caller.hangs_up()
+
+
+@story()
+async def test_who_waits_is_asked_of_agents_what_the_queue_asks_now(world: World) -> None:
+    """In the night shift nobody has English 2: the operator asks less, and those who wait are served at once."""
+    amy = await world.agent("amy", english=1)
+    first, second = await world.phone("+14155550100"), await world.phone("+14155550101")
+    for phone in (first, second):
+        await phone.dial("1000")
+        await phone.press("1")
+        await phone.hears("music", within=20)
+    before = world.house.acd.waiting("sales-english")
+    less = replace(world.plan.queues["sales-english"], requirements=(Requirement("english", 1),))
+    plan = replace(world.plan, queues={**world.plan.queues, "sales-english": less})
+    await reload(world, present(world, plan))
+    await amy.rings()
+    waiting = world.house.acd.waiting("sales-english")
+    assert [(each.id, each.position, each.joined) for each in waiting] == [
+        (each.id, each.position, each.joined) for each in before
+    ], "each on the place that they had"
+    assert waiting[0].agent == "amy"
+    await amy.answers()
+    await first.hears(amy)
+
+    # And when more is asked again, who waits waits for that.
+    more = replace(less, requirements=(Requirement("english", 3),))
+    await reload(world, present(world, replace(plan, queues={**plan.queues, "sales-english": more})))
+    await first.hangs_up()
+    await world.sleep(60)
+    assert world.house.acd.available("amy")
+    assert len(world.house.acd.waiting("sales-english")) == 1
+    await second.hangs_up()
 
 
 def with_new_name(world: World, **changed: Any) -> Settings:

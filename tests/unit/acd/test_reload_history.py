@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from callcenter.acd.agents import AgentView
+from callcenter.acd.core import asked_at
 from callcenter.acd.events import MakeOffer, Reconfigured, TicketExpired
 from callcenter.acd.queue import TicketView
+from callcenter.acd.requirements import parse
 from callcenter.acd.settings import QUEUE_RENAMED, Plan
-from callcenter.model.facts import QueueLeft
+from callcenter.model.facts import CallQueued, QueueLeft
 from callcenter.model.states import Intent, VisitOutcome, Work
 from tests.unit.acd.floor import Floor, plan
 from tests.unit.acd.test_history import History, plans
@@ -30,8 +32,8 @@ class Reloads(History):
     @rule()
     def reload_the_same(self) -> None:
         floor = self.floor
-        before, facts = floor.acd.snapshot(), len(floor.facts)
         floor.sleep(0.0)
+        before, facts = floor.acd.snapshot(), len(floor.facts)
         floor.tell(Reconfigured(floor.acd.plan))
         assert (floor.acd.snapshot(), len(floor.facts)) == (before, facts), "the same plan changes nothing"
 
@@ -89,11 +91,16 @@ def check_line(floor: Floor, queue: str, before: tuple[TicketView, ...]) -> None
     after = {each.id: each for each in acd.waiting(queue)}
     known = new.queue(queue)
     left = {body.visit: body for body in floor.bodies(QueueLeft)}
+    own = {body.visit: parse(body.own) for body in floor.bodies(CallQueued)}
     for ticket in before:
         now = after.get(ticket.id)
         if now is not None:
             same = (now.call_id, now.joined, now.first_joined, now.priority, now.tries >= ticket.tries)
             assert same == (ticket.call_id, ticket.joined, ticket.first_joined, ticket.priority, True)
+            if known is not None and not ticket.only:
+                due = sum(step.after <= floor.now - now.joined for step in known.steps)
+                assert due <= now.step <= len(known.steps)
+                assert now.asked == asked_at(known, now.step, own[ticket.id]), "who waits asks what the queue asks now"
             continue
         assert left[ticket.id].outcome is VisitOutcome.FLOWED_OUT
         if known is None:
