@@ -28,6 +28,7 @@ from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
 from callcenter.calls.inbound import FrontDoor
 from callcenter.calls.line import COMES_BACK, LONGEST_KEPT, Places
+from callcenter.calls.live_ledger import LiveLedger, threshold_ms
 from callcenter.calls.own_call import OwnCalls
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.services import Services
@@ -215,7 +216,19 @@ class House:
         self.stream.subscribe(self._publish_state)
         self.stream.subscribe(self._own_call_over)
         self.stream.subscribe(storage.intents.take)
-        self.queue_board = QueueBoard(lambda: self.acd.plan, self._zone_of, clock, self._publish_queue)
+        self.live_ledger = LiveLedger(storage.metrics, lambda: self.acd.plan, self._zone_of)
+        self.stream.subscribe(self.live_ledger.take)
+        self.queue_board = QueueBoard(
+            lambda: self.acd.plan,
+            self._zone_of,
+            clock,
+            lambda: self.live_ledger.ledger if self.live_ledger.ready else None,
+            self._publish_queue,
+            self._publish_client,
+        )
+        self.live_ledger.on_ready = self.queue_board.recount
+        self._group = group
+        self._catching_up: asyncio.Task[None] | None = None
         self.stream.subscribe(self.queue_board.take)
         edges.publisher.on_state = self._broker_changed
         edges.publisher.on_command = self._commanded
@@ -223,7 +236,10 @@ class House:
 
     async def start(self) -> None:
         """Close the last run's books, take its registrations up, and listen. Raises TransportError, StorageError."""
+        before = self.stream.seq
         await self._close_books()
+        # Beside the start: the figures of today are there when the log is read.
+        self._catching_up = self._group.create_task(self.live_ledger.catch_up(before), name="read today's figures")
         agents = self.settings.plan.agents
         retained = self._retained()
         for topic in await self.edges.storage.retained.others(retained):
@@ -296,6 +312,8 @@ class House:
                 await self.supervisor.empty()
                 await self.feature_codes.empty()
         self.dispatcher.close()
+        if self._catching_up is not None:
+            self._catching_up.cancel()
         self.queue_board.close()
         self.stream.append(SwitchStopped(reason))
         self.registrar.close()
@@ -404,6 +422,7 @@ class House:
         return (
             *map(topics.agent_state, self.acd.plan.agents),
             *map(topics.queue_state, self.acd.plan.queues),
+            *map(topics.client_state, {queue.client: None for queue in self.acd.plan.queues.values()}),
             *map(topics.trunk_state, self.settings.trunks),
             topics.CONFIG,
         )
@@ -434,17 +453,16 @@ class House:
             return
         state = payloads.queue_state(
             queue.id,
+            line_state(status),
             client=queue.client,
-            waiting=status.waiting,
-            callbacks=status.callbacks,
-            longest_since=status.longest_since,
-            ready=status.ready,
-            signed_in=status.signed_in,
-            talking=status.talking,
-            service_level=status.service_level,
+            threshold_ms=threshold_ms(queue),
             at=self.edges.clock.now(),
         )
         self.edges.publisher.set_state(topic, state)
+
+    def _publish_client(self, client: str, status: QueueStatus | None) -> None:
+        state = payloads.client_state(client, line_state(status), at=self.edges.clock.now()) if status else None
+        self.edges.publisher.set_state(topics.client_state(client), state)
 
     def _zone_of(self, client: str) -> tzinfo:
         found = self.services.settings.clients.get(client)
@@ -463,6 +481,26 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
         finally:
             await house.go_down("stopped")
             dispatching.cancel()
+
+
+def line_state(status: QueueStatus) -> payloads.LineState:
+    """What is published of a queue's status."""
+    today = status.today
+    return payloads.LineState(
+        waiting=status.waiting,
+        callbacks=status.callbacks,
+        longest_since=status.longest_since,
+        ready=status.ready,
+        signed_in=status.signed_in,
+        talking=status.talking,
+        agents=dict(status.agents),
+        offered=today.offered,
+        answered=today.answered,
+        abandoned=today.abandoned,
+        asa_ms=today.asa_ms,
+        service_level=today.service_level,
+        service_level_20s=today.service_level_20s,
+    )
 
 
 def advertised(sip: SipSettings) -> Advertised:

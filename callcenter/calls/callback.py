@@ -284,6 +284,8 @@ class Callbacks:
                 priority=joined.priority if joined is not None else None,
                 needs=text(joined.requirements) if joined is not None else "",
                 prefer=joined.prefer if joined is not None else "",
+                place_of=here.visit,
+                told=here.told,
                 menus=tuple(captured.menus),
                 entered=dict(captured.entered),
                 attributes=dict(captured.told),
@@ -303,8 +305,8 @@ class Callbacks:
             return False
         return True
 
-    def rings_in(self, call: Call, queue: str) -> float | None:
-        """The caller joins a queue in which they were to be called back: they have that place now (monotonic).
+    def rings_in(self, call: Call, queue: str) -> Line | None:
+        """The caller joins a queue in which they were to be called back: they have that place now.
 
         The callback is cancelled, also while an agent dials; None when there is none.
         """
@@ -313,9 +315,9 @@ class Callbacks:
         each = self._find(call.client.id, queue, number)
         if each is None:
             return None
-        first_joined = self._monotonic(each.value)
+        line = self._line(each.value)
         self._end(each, CallbackOutcome.CANCELLED, "rang_in", call.id)
-        return first_joined
+        return line
 
     @contextmanager
     def caller_is_here(self, call: Call) -> Iterator[None]:
@@ -443,7 +445,7 @@ class Callbacks:
             dict(value.attributes),
             dict(value.attributes),
         )
-        call.line = Line(self._monotonic(value))
+        call.line = self._line(value)
         each.call, each.why, each.attempted = call, "", False
         call.add(
             CallArrived(
@@ -535,6 +537,10 @@ class Callbacks:
             return None
         plan = call.client.outbound.plan if call.client.outbound is not None else None
         return e164(call.from_number, plan)
+
+    def _line(self, value: Callback) -> Line:
+        """The place in line that the callback has."""
+        return Line(self._monotonic(value), value.told, value.place_of)
 
     def _monotonic(self, value: Callback) -> float:
         """The place in line on this boot's clock."""

@@ -13,6 +13,7 @@ from callcenter.calls.dispatcher import HowLeft, LeftByKey, OfferInHand, Waiting
 from callcenter.calls.flow import go_on
 from callcenter.calls.heard import watch_caller
 from callcenter.calls.known import look_up_number
+from callcenter.calls.line import visit_name
 from callcenter.calls.outside import NotReached, Reached, dial_outside
 from callcenter.calls.own_call import not_reached
 from callcenter.calls.party import Party
@@ -47,6 +48,7 @@ async def call_back(call: Call, each: Pending) -> Ending:
     call.stage = f"waiting {value.queue}, to be called back"
     await look_up_number(call)
     assert call.line is not None, "a callback has a place"
+    call.visits += 1
     ticket = call.ticket = Ticket(
         id=call.services.ids.new(),
         call_id=call.id,
@@ -57,7 +59,10 @@ async def call_back(call: Call, each: Pending) -> Ending:
         first_joined=call.line.first_joined,
         prefer=value.prefer,
         callback=value.id,
+        number=call.visits,
+        place_of=call.line.visit,
     )
+    call.line.visit = visit_name(call.id, call.visits)
     step = ToQueue(value.queue, priority=value.priority, keep_place=True)
     end: Talked
     with call.services.dispatcher.queued(ticket, lambda: how_left(call, each)) as waiting:

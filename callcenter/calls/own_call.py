@@ -239,8 +239,9 @@ async def call_outside(call: Call, number: str) -> Ending:
 
 
 def music_of(call: Call) -> Sequence[Clip]:
-    """What is heard from whoever holds."""
-    return next(iter(call.settings.prompts.pieces.values()), ())
+    """What is heard from whoever holds: the company's own piece, in whose name the agent calls."""
+    pieces = call.settings.prompts.pieces
+    return pieces.get(call.client.music) or next(iter(pieces.values()), ())
 
 
 def not_taken(reason: str) -> Ending:

@@ -69,8 +69,8 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
     kept = services.callbacks.rings_in(call, step.queue)
     if call.line is None or not step.keep_place:
         call.line = come_back(call, step.queue) or Line(services.clock.monotonic())
-    if kept is not None:
-        call.line.first_joined = min(kept, call.line.first_joined)
+    if kept is not None and kept.first_joined <= call.line.first_joined:
+        call.line = kept
     call.waits_by = step
     while True:
         call.stage = f"waiting {step.queue}"

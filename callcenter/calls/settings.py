@@ -112,7 +112,8 @@ class Client:
     """A company in whose name calls are answered. ``languages``: the first is spoken until another is chosen.
 
     ``zone`` is where its opening hours are meant, where they name no zone themselves. Without ``outbound`` no call
-    leaves the house in its name, and without ``callbacks`` it calls nobody back.
+    leaves the house in its name, and without ``callbacks`` it calls nobody back. ``music`` is the piece that whoever
+    is on hold hears where no queue has brought them; empty: the first that there is.
     """
 
     id: str
@@ -121,8 +122,9 @@ class Client:
     greeting: Mapping[str, str] = field(default_factory=dict)
     zone: ZoneInfo | None = None
     outbound: Outbound | None = None
-    routing: Routing = Routing()
     callbacks: CallbackRules | None = None
+    routing: Routing = Routing()
+    music: str = ""
 
     @property
     def language(self) -> str:

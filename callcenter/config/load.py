@@ -571,7 +571,8 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 client.greeting,
                 calendar.zone(client.time_zone) if client.time_zone else None,
                 _outbound(client.outbound) if client.outbound is not None else None,
-                _routing(client, common),
+                routing=_routing(client, common),
+                music=client.music or music,
             )
             for name, client in things.clients.items()
         },

@@ -135,6 +135,12 @@ def _queue(house: House, name: str, now: float) -> dict[str, Any]:
         "ready": counts.ready,
         "signed_in": counts.signed_in,
         "talking": counts.talking,
+        "agents": dict(counts.agents),
+        "offered": counts.today.offered,
+        "answered": counts.today.answered,
+        "abandoned": counts.today.abandoned,
+        "asa_s": None if counts.today.asa_ms is None else round(counts.today.asa_ms / 1000, 1),
+        "service_level": counts.today.service_level,
     }
 
 

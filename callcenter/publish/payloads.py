@@ -57,6 +57,7 @@ POP_SCHEMA = "pop.v1"
 AGENT_SCHEMA = "agent.v1"
 CALL_SCHEMA = "call.v1"
 QUEUE_SCHEMA = "queue.v1"
+CLIENT_SCHEMA = "client.v1"
 CONFIG_SCHEMA = "config.v1"
 TRUNK_SCHEMA = "trunk.v1"
 
@@ -225,40 +226,63 @@ def agent_state(
     }
 
 
-def queue_state(
-    queue: str,
-    *,
-    client: str,
-    waiting: int,
-    callbacks: int,
-    longest_since: datetime | None,
-    ready: int,
-    signed_in: int,
-    talking: int,
-    service_level: float | None,
-    at: datetime,
-) -> dict[str, Any]:
-    """A queue's retained state (schema queue.v1): counts, nothing of a caller.
+@dataclass(frozen=True, slots=True)
+class LineState:
+    """What is told of a queue, or of all queues of a client: counts, nothing of a caller.
 
-    ``callbacks`` are those of the ``waiting`` who are called back. ``longest_s`` was the longest wait ``at`` that
-    moment: a page counts on by itself from ``longest_since``.
-    ``signed_in`` and ``ready`` are the agents who may serve the queue. ``service_level_20s`` is between 0 and 1, of the
-    visits that began today in the client's time zone, since the switch was started; null when none was counted yet.
+    ``callbacks`` are those of the ``waiting`` who are called back at their turn. ``signed_in`` and ``ready`` are the
+    agents who may serve it, ``agents`` these by what they are at (of
+    ``ledger.agent_time``). ``offered`` and what follows is of the visits that began today in the client's time zone, by
+    the definitions of ``ledger.definitions``: ``service_level`` by the threshold of each queue itself, the other one by
+    20 s; null where none was counted yet.
     """
-    return {
-        "schema": QUEUE_SCHEMA,
-        "queue": queue,
-        "client": client,
-        "waiting": waiting,
-        "callbacks": callbacks,
-        "longest_s": 0.0 if longest_since is None else round(max(0.0, (at - longest_since).total_seconds()), 1),
-        "longest_since": None if longest_since is None else utc(longest_since),
-        "ready": ready,
-        "signed_in": signed_in,
-        "talking": talking,
-        "service_level_20s": service_level,
-        "at": utc(at),
-    }
+
+    waiting: int
+    callbacks: int
+    longest_since: datetime | None
+    ready: int
+    signed_in: int
+    talking: int
+    agents: Mapping[str, int]
+    offered: int
+    answered: int
+    abandoned: int
+    asa_ms: int | None
+    service_level: float | None
+    service_level_20s: float | None
+
+    def payload(self, at: datetime) -> dict[str, Any]:
+        """As plain JSON values. ``longest_s`` was the longest wait ``at`` that moment: a page counts on by itself from
+        ``longest_since``.
+        """
+        since = self.longest_since
+        return {
+            "waiting": self.waiting,
+            "callbacks": self.callbacks,
+            "longest_s": 0.0 if since is None else round(max(0.0, (at - since).total_seconds()), 1),
+            "longest_since": None if since is None else utc(since),
+            "ready": self.ready,
+            "signed_in": self.signed_in,
+            "talking": self.talking,
+            "agents": dict(self.agents),
+            "offered": self.offered,
+            "answered": self.answered,
+            "abandoned": self.abandoned,
+            "asa_s": None if self.asa_ms is None else round(self.asa_ms / 1000, 1),
+            "service_level": self.service_level,
+            "service_level_20s": self.service_level_20s,
+        }
+
+
+def queue_state(queue: str, state: LineState, *, client: str, threshold_ms: int, at: datetime) -> dict[str, Any]:
+    """A queue's retained state (schema queue.v1); ``service_level_s`` is its own threshold."""
+    figures = {**state.payload(at), "service_level_s": round(threshold_ms / 1000, 3)}
+    return {"schema": QUEUE_SCHEMA, "queue": queue, "client": client, **figures, "at": utc(at)}
+
+
+def client_state(client: str, state: LineState, *, at: datetime) -> dict[str, Any]:
+    """The retained state of all queues of a client (schema client.v1), and of the agents who answer for it."""
+    return {"schema": CLIENT_SCHEMA, "client": client, **state.payload(at), "at": utc(at)}
 
 
 def config_state(revision: str, *, loaded_at: datetime, by: str) -> dict[str, Any]:

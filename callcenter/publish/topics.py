@@ -43,6 +43,11 @@ def queue_state(queue: str) -> str:
     return f"{PREFIX}/queues/{_slug(queue)}/state"
 
 
+def client_state(client: str) -> str:
+    """Retained: the same of all queues of a client together."""
+    return f"{PREFIX}/clients/{_slug(client)}/state"
+
+
 def trunk_state(trunk: str) -> str:
     """Retained: whether calls can go by a trunk."""
     return f"{PREFIX}/trunks/{_slug(trunk)}/state"
@@ -69,6 +74,7 @@ def monitor_reads() -> tuple[str, ...]:
         STATUS,
         f"{PREFIX}/agents/+/state",
         f"{PREFIX}/queues/#",
+        f"{PREFIX}/clients/#",
         f"{PREFIX}/calls/#",
         f"{PREFIX}/trunks/#",
         f"{PREFIX}/system/#",

@@ -187,7 +187,7 @@ class FactLog:
         while len(found) < limit:
             room = limit - len(found)
             rows = await self._rows(after, room, call_id)
-            found.extend(_fact(row) for row in rows if row[5] in BODIES)
+            found.extend(fact_of(row) for row in rows if row[5] in BODIES)
             if len(rows) < room:
                 break
             after = rows[-1][0]
@@ -203,7 +203,7 @@ class FactLog:
             return []
         since = utc(datetime.fromisoformat(head[0][0]) - timedelta(seconds=seconds))
         recent = await self._rows(self._committed - most, most, None)
-        return [_fact(row) for row in recent if row[1] >= since and row[5] in BODIES]
+        return [fact_of(row) for row in recent if row[1] >= since and row[5] in BODIES]
 
     async def last_ms(self, boot: str) -> int:
         """The last moment known of a boot, in milliseconds of its own monotonic clock; 0 when it left no fact."""
@@ -422,7 +422,8 @@ def _row(fact: Fact) -> tuple[int, str, str, int, str | None, str, str]:
     return fact.seq, utc(fact.at), fact.boot, fact.ms, call_id, fact.kind, body
 
 
-def _fact(row: Row) -> Fact:
+def fact_of(row: Row) -> Fact:
+    """A fact as the table holds it. Raises KeyError for a kind that this program does not know."""
     seq, at, boot, ms, call_id, kind, body = row
     return Fact(seq, datetime.fromisoformat(at), boot, ms, call_id, body_from_dict(kind, json.loads(body)))
 

@@ -14,6 +14,7 @@ from callcenter.storage.intents import Intents
 from callcenter.storage.interactions import Interactions
 from callcenter.storage.locations import Locations
 from callcenter.storage.log import FactLog, OnState
+from callcenter.storage.metrics import Metrics
 from callcenter.storage.migrate import migrate
 from callcenter.storage.retained import Retained
 
@@ -29,6 +30,7 @@ class Storage:
         self.locations = Locations(database, log, clock)
         self.intents = Intents(database, log)
         self.retained = Retained(database, log)
+        self.metrics = Metrics(database, log)
         self.callbacks = Callbacks(database, log)
         self._lock = lock
 

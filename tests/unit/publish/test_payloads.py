@@ -106,6 +106,7 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
         "skills": {"czech": 3, "billing": 1},
         "waited_s": 112.4,
         "position_was": 3,
+        "callback": None,
         "ivr": {"language": "cs", "menu": ["billing", "refund"], "entered": {"order": "1881"}},
         "attributes": {"order": "1881", "pin": "****"},
         "srtp": "AES_CM_128_HMAC_SHA1_80",
@@ -234,6 +235,11 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
             "requirements": [["czech", 3]],
             "first_joined_ms": 900,
             "agent": "",
+            "needs": "",
+            "visit_no": 0,
+            "place_of": "",
+            "origins": [],
+            "callback": "",
         },
     }
 
@@ -273,19 +279,25 @@ def test_the_topics_are_those_of_the_design() -> None:
     assert topics.call_event("cc1-01jd") == "callcenter/v1/calls/cc1-01jd/event"
 
 
+BUSY_LINE = payloads.LineState(
+    waiting=2,
+    callbacks=1,
+    longest_since=NOON - timedelta(seconds=112, milliseconds=430),
+    ready=0,
+    signed_in=7,
+    talking=5,
+    agents={"talk": 5, "wrap_up": 1, "break": 1},
+    offered=20,
+    answered=14,
+    abandoned=2,
+    asa_ms=21_450,
+    service_level=0.875,
+    service_level_20s=0.8125,
+)
+
+
 def test_a_queue_s_state_is_counts_and_nothing_of_a_caller() -> None:
-    state = payloads.queue_state(
-        "sales",
-        client="acme",
-        waiting=2,
-        callbacks=1,
-        longest_since=NOON - timedelta(seconds=112, milliseconds=430),
-        ready=0,
-        signed_in=7,
-        talking=5,
-        service_level=0.8125,
-        at=NOON,
-    )
+    state = payloads.queue_state("sales", BUSY_LINE, client="acme", threshold_ms=30_000, at=NOON)
     assert state == {
         "schema": "queue.v1",
         "queue": "sales",
@@ -297,25 +309,31 @@ def test_a_queue_s_state_is_counts_and_nothing_of_a_caller() -> None:
         "ready": 0,
         "signed_in": 7,
         "talking": 5,
+        "agents": {"talk": 5, "wrap_up": 1, "break": 1},
+        "offered": 20,
+        "answered": 14,
+        "abandoned": 2,
+        "asa_s": 21.4,
+        "service_level": 0.875,
         "service_level_20s": 0.8125,
+        "service_level_s": 30.0,
         "at": "2026-11-21T12:00:00.104Z",
     }
 
 
+def test_all_queues_of_a_client_are_told_in_the_same_words() -> None:
+    queue = payloads.queue_state("sales", BUSY_LINE, client="acme", threshold_ms=30_000, at=NOON)
+    state = payloads.client_state("acme", BUSY_LINE, at=NOON)
+    assert (state.pop("schema"), state.pop("client")) == ("client.v1", "acme")
+    assert state.items() <= queue.items()
+    assert topics.client_state("acme") == "callcenter/v1/clients/acme/state"
+
+
 def test_an_empty_queue_has_no_longest_wait() -> None:
-    state = payloads.queue_state(
-        "sales",
-        client="acme",
-        waiting=0,
-        callbacks=0,
-        longest_since=None,
-        ready=1,
-        signed_in=1,
-        talking=0,
-        service_level=None,
-        at=NOON,
-    )
+    line = payloads.LineState(0, 0, None, 1, 1, 0, {}, 0, 0, 0, None, None, None)
+    state = payloads.queue_state("sales", line, client="acme", threshold_ms=20_000, at=NOON)
     assert (state["longest_s"], state["longest_since"], state["service_level_20s"]) == (0.0, None, None)
+    assert (state["asa_s"], state["offered"]) == (None, 0)
 
 
 def test_a_trunk_is_up_or_down_or_not_known_yet_and_says_why() -> None:
