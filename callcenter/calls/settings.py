@@ -484,7 +484,7 @@ class Prompts:
     texts: Mapping[tuple[str, str], tuple[Clip, ...]] = field(default_factory=dict)
     pieces: Mapping[str, tuple[Clip, ...]] = field(default_factory=dict)
     ringback: tuple[Clip, ...] = ()
-    """What an agent hears while a customer's phone rings, as long as the carrier lets nothing be heard."""
+    """What an agent hears while somebody's phone rings outside, as long as the carrier lets nothing be heard."""
 
     def prompt(self, id: str, language: str) -> tuple[Clip, ...]:
         """The clips of a prompt. Raises KeyError for one that the configuration does not have."""
@@ -510,6 +510,33 @@ class Prompts:
         """Every clip, for the media plane to prepare."""
         for clips in (*self.texts.values(), *self.pieces.values(), self.ringback):
             yield from clips
+
+
+@dataclass(frozen=True, slots=True)
+class BreakLimits:
+    """What a break for one reason may be: the ``longest``, and all of a day together, in seconds; and how many agents
+    may be out for it ``at_once``. None: no limit.
+
+    Nobody is forced back: who is out too long is told of. Who would be one too many is refused.
+    """
+
+    longest: float | None = None
+    a_day: float | None = None
+    at_once: int | None = None
+
+
+NO_LIMITS = BreakLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """Somebody who may command for agents, by a login of their own; ``clients``: for those who serve no others, None:
+    for all.
+    """
+
+    id: str
+    name: str
+    clients: frozenset[str] | None = None
 
 
 class CodeAction(StrEnum):
@@ -561,7 +588,9 @@ class CallsSettings:
     ``may_dial`` by agent; ``agent_extensions`` and ``queue_extensions``: whom a short number reaches. In the name of
     which client a number outside is dialled: ``dial_prefixes`` of those that stand behind a prefix, ``home_clients`` by
     agent of all others.
-    ``reasons`` for being not ready, with what each means in words. ``feature_codes`` by what an agent dials;
+    ``reasons`` for being not ready, with what each means in words; ``break_limits`` of those that have some.
+    ``supervisors`` by their logins. ``auto_answer``: agents whose phones are asked to take what is offered by
+    themselves. ``feature_codes`` by what an agent dials;
     ``agent_languages`` is what each agent hears then.
     ``pop_wait``: seconds that an agent's INVITE waits for the broker's acknowledgement of the screen pop.
     ``max_calls``: calls at once; one more is answered 503.
@@ -574,6 +603,9 @@ class CallsSettings:
     hours: Mapping[str, Hours] = field(default_factory=dict)
     prompts: Prompts = field(default_factory=Prompts)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    break_limits: Mapping[str, BreakLimits] = field(default_factory=dict)
+    supervisors: Mapping[str, Supervisor] = field(default_factory=dict)
+    auto_answer: frozenset[str] = frozenset()
     feature_codes: Mapping[str, FeatureCode] = field(default_factory=dict)
     agent_languages: Mapping[str, str] = field(default_factory=dict)
     may_dial: Mapping[str, DialRules] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from callcenter.acd.requirements import AllOf, Need, Needs
 from callcenter.acd.settings import (
     DIRECT,
     AgentSettings,
+    Dispositions,
     Plan,
     QueueSettings,
     RnaRule,
@@ -29,6 +30,7 @@ from callcenter.acd.settings import (
 from callcenter.calls import settings as calls
 from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.config import calendar, schema
+from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
 from callcenter.config.lint import language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
@@ -198,6 +200,7 @@ class _Loader:
                 name: OwnHashes(agent.sip_md5 or "", agent.sip_sha256 or "", agent.mqtt or "")
                 for name, agent in things.agents.items()
             },
+            supervisor_hashes={name: supervisor.mqtt or "" for name, supervisor in things.supervisors.items()},
             customers=customers,
             revision=self._revision(),
             folder=self._folder,
@@ -260,6 +263,7 @@ class _Loader:
         things.hours = self._each("hours", schema.Hours, names, things)
         things.queues = self._each("queues", schema.Queue, names, things)
         things.agents = self._each("agents", schema.Agent, names, things)
+        things.supervisors = self._each("supervisors", schema.Supervisor, names, things)
         things.feature_codes = self._each("feature_codes", schema.FeatureCode, names, things)
         things.prompts = self._each("prompts", schema.Prompt, names, things, within="languages")
         things.music = self._each("music", schema.Music, names, things)
@@ -548,6 +552,7 @@ def _plan(acd: schema.Acd, things: Things, revision: str) -> Plan:
         offer_grace=acd.offer_grace,
         renamed={old: name for name, queue in things.queues.items() for old in queue.was},
         direct=dataclasses.replace(DIRECT, ring_for=acd.direct.ring_for or acd.ring_for, max_wait=acd.direct.max_wait),
+        dispositions={name: _dispositions(client) for name, client in things.clients.items() if client.dispositions},
         shares={
             name: Share(client.share.minimum, client.share.weight)
             for name, client in things.clients.items()
@@ -594,7 +599,12 @@ def _need(asked: Mapping[str, object]) -> Need | None:
 
 
 def _wrap_up(wrap_up: schema.WrapUp) -> WrapUpSettings:
-    return WrapUpSettings(wrap_up.mode, wrap_up.time, wrap_up.extend_once)
+    settings = WrapUpSettings(wrap_up.mode, wrap_up.time, wrap_up.extend_once)
+    return settings if wrap_up.choice is None else dataclasses.replace(settings, choice=wrap_up.choice)
+
+
+def _dispositions(client: schema.Client) -> Dispositions:
+    return Dispositions(dict(leaves(client.dispositions or {})), client.dispositions_required)
 
 
 def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, acd: schema.Acd) -> calls.CallsSettings:
@@ -632,7 +642,17 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
             for name, queue in things.queues.items()
         },
         prompts=_prompts(sounds),
-        reasons=things.reasons,
+        reasons={name: reason.label for name, reason in things.reasons.items()},
+        break_limits={
+            name: calls.BreakLimits(reason.longest, reason.a_day, reason.at_once)
+            for name, reason in things.reasons.items()
+            if (reason.longest, reason.a_day, reason.at_once) != (None, None, None)
+        },
+        supervisors={
+            name: calls.Supervisor(name, about.name, frozenset(about.clients) if about.clients is not None else None)
+            for name, about in things.supervisors.items()
+        },
+        auto_answer=frozenset(name for name, agent in things.agents.items() if agent.auto_answer),
         feature_codes={
             code: calls.FeatureCode(each.action, each.not_ready or "", each.wrap_up_done or "")
             for code, each in things.feature_codes.items()

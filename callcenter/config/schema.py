@@ -27,7 +27,7 @@ from typing_extensions import TypeAliasType
 
 from callcenter.acd.presence import Absence
 from callcenter.acd.requirements import AllOf, AnyOf, Need, Needs, Requirement, merged
-from callcenter.acd.settings import Strategy, WrapUpMode
+from callcenter.acd.settings import Strategy
 from callcenter.calls.hours import Door
 from callcenter.calls.line import LONGEST_KEPT
 from callcenter.calls.overflow import CONTINUE, ToFlow, ToNumber, ToOtherQueue
@@ -39,7 +39,7 @@ from callcenter.config.settings import ReloadWhen
 from callcenter.media.settings import CODECS
 from callcenter.model.customer import Match
 from callcenter.model.ids import SLUG, is_slug
-from callcenter.model.states import Intent
+from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Role
 from callcenter.signaling.trunks.settings import SIGN_OF_LIFE
 from callcenter.sip.digest import Algorithm
@@ -151,7 +151,10 @@ tell(_check_slug, lambda inner: besides(inner, pattern="^" + SLUG.pattern.replac
 
 def _check_agent(value: str) -> str:
     if value in RESERVED_USERS:
-        raise mistake(Code.FORM, f"`{value}` cannot be an agent: the broker has a login of that name", "take another")
+        hint = "take another"
+        raise mistake(
+            Code.FORM, f"`{value}` cannot be an agent or supervisor: the broker has a login of that name", hint
+        )
     return value
 
 
@@ -768,6 +771,17 @@ class WrapUp(Shape):
     mode: WrapUpMode = WrapUpMode.TIMED
     time: Duration = 30.0
     extend_once: Duration = 0.0
+    choice: Positive | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> WrapUp:
+        if self.choice is not None and self.mode is not WrapUpMode.OPTIONAL:
+            raise mistake(
+                Code.FORM,
+                "`choice` is the time to ask for an optional wrap-up",
+                "write mode: optional, or take `choice` away",
+            )
+        return self
 
 
 WrapUpOrTime = Annotated[WrapUp, _word_as("time")]
@@ -802,6 +816,25 @@ class Direct(Shape):
     max_wait: Positive = 30.0
 
 
+class Reason(Shape):
+    """A reason for being not ready: what it means, and what a break for it may be."""
+
+    label: Name
+    longest: Positive | None = None
+    a_day: Positive | None = None
+    at_once: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Reason:
+        if self.longest is not None and self.a_day is not None and self.a_day < self.longest:
+            raise mistake(
+                Code.FORM,
+                "`a_day` is less than `longest`: no break could last so long",
+                "write more for `a_day`, or less for `longest`",
+            )
+        return self
+
+
 class ServiceLevel(Shape):
     """``service_level``: which share of the callers shall be answered ``within`` which time."""
 
@@ -832,7 +865,7 @@ class Acd(Shape):
     declined: Miss = _miss("10s", 3)
     unreachable: Miss = _miss("30s", 3)
     offer_grace: Positive = 5.0
-    reasons: Annotated[dict[Slug, Name], _some(50)] = {}
+    reasons: Annotated[dict[Slug, Annotated[Reason, _word_as("label")]], _some(50)] = {}
     may_dial: MayDial = MayDial()
     direct: Direct = Direct()
 
@@ -1005,6 +1038,13 @@ class Outbound(DialPlan):
     hide_caller_id: bool = False
 
 
+class Disposition(Shape):
+    """What a call may come to, or with ``codes`` a family of such."""
+
+    label: Name
+    codes: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
+
+
 # A customer who was not there a moment ago is not there yet; and whoever is dialled all the time feels hunted.
 SHORTEST_SPACING = 30.0
 LONGEST_SPACING = 86_400.0
@@ -1060,6 +1100,8 @@ class Client(Shape):
     outbound: Outbound | None = None
     dial_prefix: DialPrefix | None = None
     callbacks: Annotated[ClientCallbacks, _off_as({"enabled": False})] | None = None
+    dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
+    dispositions_required: bool = False
     language_skills: Annotated[dict[Language, Asked], _some(20)] | None = None
     intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
     tiers: Annotated[dict[Name, Points], _some(100)] | None = None
@@ -1067,6 +1109,16 @@ class Client(Shape):
     prefer_for: Positive | None = None
     last_agent_within: Positive | None = None
     keep_place_for: Kept | None = None
+
+    @model_validator(mode="after")
+    def _has_what_it_requires(self) -> Client:
+        if self.dispositions_required and not self.dispositions:
+            raise mistake(
+                Code.MISSING,
+                "`dispositions_required` without `dispositions`: there is nothing to choose from",
+                "add dispositions: {sold: Sold, not-sold: Not sold}, or take it away",
+            )
+        return self
 
 
 class Number(Shape):
@@ -1203,6 +1255,7 @@ class Agent(Shape):
     sign_in: Intent | None = None
     extension: Extension | None = None
     may_dial: MayDial | None = None
+    auto_answer: bool = False
     sip_md5: HexMd5 | None = None
     sip_sha256: HexSha256 | None = None
     mqtt: MosquittoHash | None = None
@@ -1360,6 +1413,14 @@ class Nothing(Shape):
         if value is not None and not isinstance(value, dict):
             raise mistake(Code.FORM, "this word says everything", f"take `{value}` away")
         return value
+
+
+class Supervisor(Shape):
+    """Who may command for agents; with ``clients`` for those alone who serve no others."""
+
+    name: Name
+    clients: Annotated[tuple[ClientName, ...], _some(1000)] | None = None
+    mqtt: MosquittoHash | None = None
 
 
 CODE_WORDS = tuple(action.value for action in CodeAction)
@@ -1737,7 +1798,7 @@ ALSO.update(
 )
 
 SLUG_KEY: TypeAdapter[str] = TypeAdapter(Slug)
-KEY_TYPES: dict[str, Any] = {"numbers": E164, "agents": AgentSlug, "feature_codes": CodeKey}
+KEY_TYPES: dict[str, Any] = {"numbers": E164, "agents": AgentSlug, "supervisors": AgentSlug, "feature_codes": CodeKey}
 KEYS: dict[str, TypeAdapter[str]] = {section: TypeAdapter(kind) for section, kind in KEY_TYPES.items()}
 """What a thing may be named: by a slug, where its section says nothing else here."""
 
@@ -1752,5 +1813,8 @@ SECTIONS: dict[str, type[Shape]] = {
 }
 """Sections that are one thing each."""
 
-THINGS = ("clients", "numbers", "flows", "hours", "queues", "agents", "feature_codes", "prompts", "music", "trunks")
+THINGS = (
+    *("clients", "numbers", "flows", "hours", "queues", "agents", "supervisors"),
+    *("feature_codes", "prompts", "music", "trunks"),
+)
 """Sections of named things."""
