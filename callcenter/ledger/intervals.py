@@ -6,12 +6,15 @@ together to the intervals and days of any of them, also to days of 23 and 25 hou
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 QUARTER_MS = 900_000
 # What a report may go by, in minutes; each is made of whole quarters and fits into an hour.
 LENGTHS = (15, 30, 60)
+# A report asks for the same quarters again and again: two months of them.
+REMEMBERED = 6_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -32,6 +35,7 @@ def begin(quarter: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=quarter * QUARTER_MS)
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def day_of(quarter: int, zone: tzinfo) -> date:
     """The day that a quarter belongs to, in a time zone."""
     return begin(quarter).astimezone(zone).date()
@@ -52,6 +56,7 @@ def span(first: date, last: date, zone: tzinfo) -> tuple[int, int]:
     return first_quarter(first, zone), first_quarter(last + timedelta(days=1), zone)
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def interval(quarter: int, zone: tzinfo, minutes: int) -> int:
     """The first quarter of the interval of so many minutes, by the clock on the wall there, that a quarter is in.
 

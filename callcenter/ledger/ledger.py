@@ -513,10 +513,8 @@ class Ledger:
 
     def visits_of(self, client: str, queue: str, first: int, behind: int, ms: int) -> Figures:
         """The visits to a queue that began from a quarter on to before another, at ``ms`` of the boot's clock."""
-        found = Figures()
-        for quarter in range(first, behind):
-            if (cell := self.visits.get((quarter, client, queue))) is not None:
-                found.visits.add(cell)
+        keys = ((quarter, client, queue) for quarter in range(first, behind))
+        found = Figures(visits=Visits.total(self.visits[key] for key in keys if key in self.visits))
         line = self._lines.get((client, queue), {}).values()
         found.waiting = sorted(max(0, ms - each.joined) for each in line
                                if first <= each.quarter < behind and each.boot == self._boot)  # fmt: skip
