@@ -25,6 +25,11 @@ def epoch_ms(at: datetime) -> int:
     return passed.days * 86_400_000 + passed.seconds * 1000 + passed.microseconds // 1000
 
 
+def instant(ms: int) -> datetime:
+    """The instant of so many milliseconds since 1970."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
 def quarter_of(at: datetime) -> int:
     """The quarter of an hour that an instant lies in, counted from 1970."""
     return epoch_ms(at) // QUARTER_MS
@@ -32,7 +37,7 @@ def quarter_of(at: datetime) -> int:
 
 def begin(quarter: int) -> datetime:
     """When a quarter begins, in UTC."""
-    return _EPOCH + timedelta(milliseconds=quarter * QUARTER_MS)
+    return instant(quarter * QUARTER_MS)
 
 
 @functools.lru_cache(maxsize=REMEMBERED)

@@ -6,11 +6,12 @@ import itertools
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from callcenter.ledger.agent_time import part_of
 from callcenter.ledger.figures import AgentTime, Callbacks, Figures, Handling, Visits
-from callcenter.ledger.intervals import QUARTER_MS, epoch_ms, spread
+from callcenter.ledger.intervals import QUARTER_MS, epoch_ms, instant, spread
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
@@ -493,6 +494,11 @@ class Ledger:
     def last_ms(self) -> int:
         """The clock of the present boot at its last fact."""
         return self._ms
+
+    @property
+    def last_at(self) -> datetime | None:
+        """When the last fact was told, by the wall's clock; None when there was none."""
+        return instant(self._ms + self._wall) if self._wall >= 0 and self._boot else None
 
     @property
     def last_quarter(self) -> int:
