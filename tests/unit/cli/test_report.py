@@ -111,8 +111,8 @@ BY_QUEUE = """\
 
 QUEUE                OFFERED  ANSWERED  ABANDONED  SHORT  OUT  REFUSED  LOST  WAITING     SL   ASA   P90  LONGEST  ABANDON   AHT     FCR
 lumina-vendas              1         0          0      0    0        1     0        0      -     -     -        -        -     -       -
-tech-giant-sales-en        4         2          1      1    0        0     0        0  33.3%  0:19  0:25     0:25    33.3%  2:32  100.0%
-total                      5         2          1      1    0        1     0        0  33.3%  0:19  0:25     0:25    33.3%  2:32  100.0%
+tech-giant-sales-en        4         2          1      1    0        0     0        0  33.3%  0:19  0:25     0:25    33.3%  2:33  100.0%
+total                      5         2          1      1    0        1     0        0  33.3%  0:19  0:25     0:25    33.3%  2:33  100.0%
 
 SL: answered within 20 s. How all this is defined: report --definitions
 """  # noqa: E501
@@ -121,16 +121,16 @@ BY_AGENT = """\
 2026-03-02, by agent; the log tells until 2026-03-02T15:12:04.000Z
 
 AGENT  SIGNED IN   IDLE  TALK  HOLD  WRAP-UP  BREAK  OCCUPIED  OFFERS  HANDLED   AHT    RNA  DECLINED  FAILED
-emma       22:04  15:39  4:05  0:30     0:30   1:00     25.7%       3        2  2:32  33.3%      0.0%    0.0%
+emma       22:04  15:39  4:05  0:30     0:30   1:00     25.7%       3        2  2:33  33.3%      0.0%    0.0%
 """
 
 BY_INTERVAL = """\
 2026-03-02, by interval; the log tells until 2026-03-02T15:12:04.000Z
 
-INTERVAL                OFFERED  ANSWERED  ABANDONED  SHORT  OUT  REFUSED  LOST  WAITING      SL   ASA   P90  LONGEST  ABANDON   AHT  FCR
-2026-03-02 09:45 -0500        2         1          1      0    0        0     0        0   50.0%  0:12  0:12     0:12    50.0%  2:30    -
-2026-03-02 10:00 -0500        2         1          0      1    0        0     0        0    0.0%  0:25  0:25     0:25     0.0%  2:35    -
-total                         4         2          1      1    0        0     0        0   33.3%  0:19  0:25     0:25    33.3%  2:32    -
+INTERVAL                OFFERED  ANSWERED  ABANDONED  SHORT  OUT  REFUSED  LOST  WAITING     SL   ASA   P90  LONGEST  ABANDON   AHT  FCR
+2026-03-02 09:45 -0500        2         1          1      0    0        0     0        0  50.0%  0:12  0:12     0:12    50.0%  2:30    -
+2026-03-02 10:00 -0500        2         1          0      1    0        0     0        0   0.0%  0:25  0:25     0:25     0.0%  2:35    -
+total                         4         2          1      1    0        0     0        0  33.3%  0:19  0:25     0:25    33.3%  2:33    -
 
 SL: answered within 20 s. How all this is defined: report --definitions
 """  # noqa: E501
