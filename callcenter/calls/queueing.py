@@ -17,7 +17,7 @@ from callcenter.calls.heard import watch_agent
 from callcenter.calls.hours import Door, closes, look
 from callcenter.calls.line import Line, visit_name
 from callcenter.calls.party import Party
-from callcenter.calls.ringing import ring_agent
+from callcenter.calls.ringing import ring_agent, ring_all
 from callcenter.calls.screen_pop import SentPop
 from callcenter.calls.settings import AskCallback, OnClose, ToQueue
 from callcenter.calls.transfer import Handover
@@ -190,19 +190,32 @@ def zone_of(call: Call) -> ZoneInfo:
 async def take_offer(
     call: Call, waiting: Waiting, in_hand: OfferInHand, room: WaitingRoom, music: Sequence[Clip]
 ) -> Ending | AgentLost | Handover | None:
-    """Ring the agent, and talk; None when it came to nothing, and the caller waits on."""
-    if in_hand.withdrawn.done():
+    """Ring the agent, or all who are rung at once, and talk; None when it came to nothing, and the caller waits on."""
+    rung = waiting.rung_with(in_hand)
+    if not rung:
         return None
     with room.offered():
-        rings = call.handover.rings if call.handover is not None else None
-        agent = take_back(call, waiting, in_hand) or await ring_agent(call, waiting, in_hand, rings)
-    if agent is None:
+        taken = await ring(call, waiting, rung)
+    if taken is None:
         return None
+    in_hand, agent = taken
     room.leave()
     end = await converse(call, agent, waiting, in_hand, music)
     if end is None:
         room.enter()
     return end
+
+
+async def ring(call: Call, waiting: Waiting, rung: Sequence[OfferInHand]) -> tuple[OfferInHand, Party] | None:
+    """Who picks up first, with the offer; None when nobody does."""
+    for in_hand in rung:
+        if (agent := take_back(call, waiting, in_hand)) is not None:
+            return in_hand, agent
+    rings = call.handover.rings if call.handover is not None else None
+    if len(rung) > 1:
+        return await ring_all(call, waiting, rung, rings)
+    agent = await ring_agent(call, waiting, rung[0], rings)
+    return None if agent is None else (rung[0], agent)
 
 
 async def converse(

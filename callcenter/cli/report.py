@@ -67,9 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="first", type=_day, metavar="DAY", help="first day, 2026-03-02, today, yesterday"
     )
-    parser.add_argument(
-        "--to", dest="last", type=_day, metavar="DAY", help="last day (default: the first one, or today)"
-    )
+    parser.add_argument("--to", dest="last", type=_day, metavar="DAY", help="last day (default: today)")
     parser.add_argument(
         "--by",
         action="append",
@@ -177,8 +175,8 @@ class Books:
             first = today - timedelta(days=first)
         if isinstance(last, int):
             last = today - timedelta(days=last)
-        first = first or last or today
-        last = last or (first if options.first is not None else today)
+        last = last or today
+        first = first or last
         if last < first:
             raise AskedWrongly(f"--to {last} is before --from {first}")
         if By.AGENT in by and plan.agents.get(options.agent) is None and options.agent:

@@ -257,6 +257,7 @@ def _agent(agent: State) -> Row:
 
 def _chosen(agent: State) -> str:
     chosen = _word(agent["chosen"]) + (f": {agent['reason']}" if agent["reason"] else "")
+    chosen += " (too long)" if agent.get("break_over") else ""
     if agent["next"] is None:
         return chosen
     return f"{chosen} -> {_word(agent['next'])}" + (f": {agent['next_reason']}" if agent["next_reason"] else "")

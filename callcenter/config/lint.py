@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from callcenter.acd.requirements import Requirement, lacking, match, match_all, requirements, text
+from callcenter.acd.settings import MAX_DISPOSITION, Dispositions
 from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
 from callcenter.config import schema
 from callcenter.config.asked import asked
+from callcenter.config.callbacks import callbacks
+from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
 from callcenter.config.paths import Paths, Reach, Stop
@@ -45,11 +48,14 @@ class _Lint:
         self._numbers()
         self._codes()
         self._extensions()
+        self._dispositions()
+        self._supervisors()
         self._menus()
         self._branches()
         self._languages()
         self._announcements()
         self._queues()
+        callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
         asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()
@@ -115,6 +121,37 @@ class _Lint:
         if things.feature_codes:
             self._phrases(next(iter(things.feature_codes)))
 
+    def _dispositions(self) -> None:
+        """A disposition is short enough to be told, and one that a code dials is there for somebody."""
+        things = self._things
+        trees = {name: dict(leaves(client.dispositions or {})) for name, client in things.clients.items()}
+        for name, codes in trees.items():
+            for code in codes:
+                if len(code) > MAX_DISPOSITION:
+                    path: KeyPath = ("clients", name, "dispositions", *code.replace("/", "/codes/").split("/"))
+                    message = f"`{code}` has {len(code)} characters: {MAX_DISPOSITION} at most"
+                    self._add(Code.FORM, path, message, "take shorter names", key=True)
+        dispositions = [Dispositions(codes) for codes in trees.values()]
+        for code, about in things.feature_codes.items():
+            given = about.wrap_up_done
+            if given and dispositions and not any(each.find(given) for each in dispositions):
+                known = sorted({code for codes in trees.values() for code in codes})
+                self._add(
+                    Code.NAMES_NOTHING,
+                    ("feature_codes", code, "wrap_up_done"),
+                    f"no client has the disposition `{given}`",
+                    did_you_mean(given, known, otherwise=f"there are {', '.join(known)}"),
+                )
+
+    def _supervisors(self) -> None:
+        """A login is one person's."""
+        for name in self._things.supervisors:
+            if name in self._things.agents:
+                path: KeyPath = ("supervisors", name)
+                self._add(
+                    Code.TWICE, path, f"`{name}` is an agent already", "take another name for the login", key=True
+                )
+
     def _extensions(self) -> None:
         """An extension reaches one agent or queue and nothing else, and a prefix chooses one client."""
         things = self._things
@@ -145,7 +182,8 @@ class _Lint:
 
     def _phrases(self, code: str) -> None:
         things, broken = self._things, self._things.broken["prompts"]
-        needed = list(needed_prompts(things.reasons))
+        limited = any(reason.at_once is not None for reason in things.reasons.values())
+        needed = list(needed_prompts(things.reasons, limited=limited))
         missing = [name for name in needed if name not in things.prompts and name not in broken]
         unsaid = {reason_prompt(reason): reason for reason in things.reasons}
         if missing and unsaid.keys() >= set(missing) and "" not in broken:
@@ -154,7 +192,7 @@ class _Lint:
                     Code.MISSING,
                     ("acd", "reasons", unsaid[prompt]),
                     f"an agent who dials a code hears the reason, and there is no prompt `{prompt}`",
-                    f'add it to `prompts`, e.g. {prompt}: {{en: "{things.reasons[unsaid[prompt]]}"}}',
+                    f'add it to `prompts`, e.g. {prompt}: {{en: "{things.reasons[unsaid[prompt]].label}"}}',
                     key=True,
                 )
         elif missing and "" not in broken:
@@ -358,6 +396,18 @@ class _Lint:
                         self._nearest(name, queue),
                         key=True,
                     )
+
+                for at, relaxed in enumerate(queue.routing):
+                    if not any(
+                        meets(agent, name, queue, relaxed.requirements) for agent in self._things.agents.values()
+                    ):
+                        self._add(
+                            Code.NOBODY_SERVES,
+                            ("queues", name, "routing", at),
+                            f"nobody meets what is asked from {relaxed.after:g} s on",
+                            "a later step should ask for less than the one before, not for more",
+                            warning=True,
+                        )
 
     def _overflows(self, name: str, queue: schema.Queue) -> None:
         """Where a queue's callers overflow to must be able to take them."""
@@ -569,10 +619,16 @@ def _hours_asked(stops: Iterable[Stop]) -> Iterator[tuple[str, KeyPath]]:
 
 
 def serves(agent: schema.Agent, name: str, queue: schema.Queue) -> bool:
-    """Whether an agent may take the callers of the queue of this name."""
-    if agent.queues is not None and name not in agent.queues:
+    """Whether an agent may take the callers of the queue of this name, at once or when its steps have relaxed it."""
+    asked = (queue.requirements, *(step.requirements for step in queue.routing))
+    return any(meets(agent, name, queue, each) for each in asked)
+
+
+def meets(agent: schema.Agent, name: str, queue: schema.Queue, asked: Mapping[str, object]) -> bool:
+    """Whether an agent may take callers of a queue who ask this."""
+    if queue.client not in agent.clients or (agent.queues is not None and name not in agent.queues):
         return False
-    return queue.client in agent.clients and match_all(schema.needs_of(queue.requirements), agent.skills) is not None
+    return match_all(schema.needs_of(asked), agent.skills) is not None
 
 
 def _listed(words: Sequence[str]) -> str:

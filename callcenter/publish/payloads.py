@@ -198,7 +198,9 @@ def agent_state(
 
     ``since`` is when the agent began to want and to do that, or was lost or found. ``next`` is what holds from the end
     of the present work on, null when that changes nothing. A wrap-up, or a pause after an offer that failed, ends by
-    itself at ``wrap_up_until`` or ``pause_until``; a wrap-up without that time ends with a disposition.
+    itself at ``wrap_up_until`` or ``pause_until``; a wrap-up without that time ends with a disposition. ``wrap_up`` is
+    its kind; who needs time in an optional one asks for it before that time (``wrap_up_extend``). ``by`` is who chose
+    last, null when the system did. A break has lasted as long as it may at ``break_until``; ``break_over``: it has.
     """
     pending = (state.next, state.next_reason) != (state.intent, state.reason)
     until = utc(at + timedelta(milliseconds=state.remaining_ms)) if state.remaining_ms else None
@@ -216,6 +218,10 @@ def agent_state(
         "wrap_up_until": until if wraps_up else None,
         "wrap_up_remaining_s": round(state.remaining_ms / 1000, 1) if wraps_up and until else None,
         "extension_s": round(state.extension_ms / 1000, 1),
+        "wrap_up": state.wrap_up.value if wraps_up else None,
+        "by": state.by or None,
+        "break_until": utc(at + timedelta(milliseconds=state.break_ms)) if state.break_ms else None,
+        "break_over": state.overrun,
         "pause_until": None if wraps_up else until,
         "since": utc(since or at),
         "at": utc(at),

@@ -99,7 +99,7 @@ Ask = Callable[..., str]
 @pytest.fixture
 def ask(data: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
     def asked(*options: str, status: int = 0, day: str = "2026-03-02") -> str:
-        assert main(["report", "--data", str(data), "--from", day, *options]) == status
+        assert main(["report", "--data", str(data), "--from", day, "--to", day, *options]) == status
         told = capsys.readouterr()
         return told.out if status == 0 else told.err
 
