@@ -96,7 +96,7 @@ def masked(state: State, *, numbers: bool) -> dict[str, Any]:
 
 def lines(state: State) -> list[str]:
     """What an operator reads, in 80 columns where names are of a usual length."""
-    parts = (_head, _calls, _queues, _agents, _trunks, _media, _parts)
+    parts = (_head, _calls, _queues, _agents, _trunks, _media, _parts, _certificates)
     return [printable(line) for part in parts for line in part(state)]
 
 
@@ -200,6 +200,21 @@ def _parts(state: State) -> Iterator[str]:
     # Broken between the listeners, not within one.
     listeners = ", ".join(listener.replace(" ", "\N{NO-BREAK SPACE}") for listener in sip["listeners"])
     yield from (line.replace("\N{NO-BREAK SPACE}", " ") for line in _more(listeners))
+
+
+def _certificates(state: State) -> Iterator[str]:
+    certificates = state.get("certificates", [])  # an older switch tells of none
+    for number, shown in enumerate(certificates):
+        made = "self-made, " if shown["self_made"] else ""
+        names = ", ".join(shown["names"]) or "nobody"
+        left = f"{many(shown['days_left'], 'day')} left" if shown["days_left"] >= 0 else "EXPIRED"
+        first, *others = textwrap.wrap(f"{made}until {shown['until'][:10]}, {left}; for {names}", WIDTH - 10)
+        yield f"{'TLS' if not number else '':10}{first}"
+        yield from (f"{'':10}{line}" for line in others)
+        yield from _more(f"{shown['subject']}, {shown['file']}")
+        if shown["due"]:
+            again = "the next start makes another" if shown["self_made"] else "renew it, then callcenter reload"
+            yield from _more(f"WARNING: peers refuse it from {shown['until'][:10]} on: {again}")
 
 
 def _more(text: str) -> list[str]:

@@ -430,11 +430,15 @@ class PhoneChanged:
 
 @dataclass(frozen=True, slots=True)
 class OutsideConnected:
-    """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call."""
+    """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call.
+
+    ``srtp``: by which crypto-suite the sound to there is encrypted, empty for plain RTP.
+    """
 
     leg: str
     number: str
     trunk: str
+    srtp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
