@@ -131,6 +131,12 @@ def _queues(state: State) -> Iterator[str]:
     rows: list[Row] = [("QUEUE", "WAITING", "LONGEST", "TALKING", "READY", "SIGNED IN")]
     rows += map(_queue, queues)
     yield from _table(rows, right=(1, 2, 3, 4, 5))
+    today = [queue for queue in queues if queue.get("offered")]  # an older switch has none
+    if today:
+        yield from _title("TODAY", sum(queue["offered"] for queue in today), " offered")
+        rows = [("QUEUE", "OFFERED", "ANSWERED", "ABANDONED", "SL", "ASA", "AGENTS")]
+        rows += map(_today, today)
+        yield from _table(rows, right=(1, 2, 3, 4, 5))
 
 
 def _agents(state: State) -> Iterator[str]:
@@ -237,6 +243,19 @@ def _queue(queue: State) -> Row:
         str(queue["talking"]),
         str(queue["ready"]),
         str(queue["signed_in"]),
+    )
+
+
+def _today(queue: State) -> Row:
+    level, asa = queue["service_level"], queue["asa_s"]
+    return (
+        _short(queue["queue"], LONGEST_NAME),
+        str(queue["offered"]),
+        str(queue["answered"]),
+        str(queue["abandoned"]),
+        "-" if level is None else f"{level:.1%}",
+        "-" if asa is None else clock(asa),
+        _short(", ".join(f"{number} {_word(part)}" for part, number in queue["agents"].items()) or "-", 28),
     )
 
 
