@@ -484,7 +484,7 @@ class Prompts:
     texts: Mapping[tuple[str, str], tuple[Clip, ...]] = field(default_factory=dict)
     pieces: Mapping[str, tuple[Clip, ...]] = field(default_factory=dict)
     ringback: tuple[Clip, ...] = ()
-    """What an agent hears while a customer's phone rings, as long as the carrier lets nothing be heard."""
+    """What an agent hears while somebody's phone rings outside, as long as the carrier lets nothing be heard."""
 
     def prompt(self, id: str, language: str) -> tuple[Clip, ...]:
         """The clips of a prompt. Raises KeyError for one that the configuration does not have."""

@@ -179,6 +179,13 @@ class _Lint:
                     f"`{client.dial_prefix}` chooses {other} already",
                     "take another",
                 )
+            elif client.dial_prefix and client.dial_prefix in owners:
+                self._add(
+                    Code.SAME_NUMBER,
+                    ("clients", name, "dial_prefix"),
+                    f"`{client.dial_prefix}` reaches {owners[client.dial_prefix]} already",
+                    "take another, that nothing is dialled by",
+                )
 
     def _phrases(self, code: str) -> None:
         things, broken = self._things, self._things.broken["prompts"]
@@ -560,6 +567,11 @@ class _Lint:
         owners: dict[str, str] = {name: f"the agent {name}" for name in self._things.agents}
         certificates: dict[str, str] = {}
         for name, trunk in self._things.trunks.items():
+            register: KeyPath = ("trunks", name, "register")
+            if trunk.register_ is None and self._root.existing(register) == register:
+                # A key without a value is as if it were not there, and whoever wrote this one waits for calls.
+                hint = "write `register: {}` to register by the login at the first of the peers, or take it away"
+                self._add(Code.FORM, register, "nothing stands behind it, so that nobody registers", hint, key=True)
             path: KeyPath = ("trunks", name, "accept")
             for at, written in enumerate(trunk.accept.networks):
                 network = ipaddress.ip_network(written)

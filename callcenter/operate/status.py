@@ -70,6 +70,7 @@ async def status(house: House, life: Life) -> dict[str, Any]:
         "broker": _broker(house),
         "database": _database(house),
         "sip": _sip(house),
+        "certificates": _certificates(house),
     }
 
 
@@ -285,6 +286,24 @@ def _sip(house: House) -> dict[str, Any]:
             "bans_now": len(house.guard.bans),
         },
     }
+
+
+def _certificates(house: House) -> list[dict[str, Any]]:
+    """What we show by TLS; nothing where it is not listened for."""
+    keyring, now = house.edges.keyring, house.edges.clock.now()
+    return [
+        {
+            "file": str(shown.file),
+            "subject": shown.subject,
+            "names": list(shown.names),
+            "sha256": shown.sha256,
+            "self_made": shown.self_made,
+            "until": utc(shown.ends_at),
+            "days_left": shown.days_left(now),
+            "due": shown.is_due(now),
+        }
+        for shown in (keyring.current.shown if keyring is not None else ())
+    ]
 
 
 def sip_metrics(house: House) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from callcenter.acd.events import IntentChosen, Reconfigured
 from callcenter.calls.overflow import ToCallback
 from callcenter.calls.settings import AskCallback, CallbackRules, Hangup, ToQueue
 from callcenter.cli.status import lines as status_lines
+from callcenter.cli.status import masked
 from callcenter.model.facts import AgentStateChanged, CallbackEnded, CallQueued, QueueLeft
 from callcenter.model.states import CallbackOutcome, Intent, Outcome, VisitOutcome, Work
+from callcenter.observe import mask_number
 from callcenter.operate.life import Life
 from callcenter.operate.status import status
 from callcenter.simulation.trunk import Manners
@@ -530,6 +532,7 @@ async def test_the_operator_sees_who_is_to_be_called_back_and_when(world: World)
     state = await status(world.house, Life())
     assert (state["calls_up"], state["calls"], state["callbacks_pending"]) == (0, [], 1)
     assert [(row["waiting"], row["callbacks"]) for row in state["queues"]] == [(1, 1), (0, 0)]
+    assert masked(state, numbers=False)["callbacks"][0]["number"] == mask_number(ANN) != ANN
     shown = "\n".join(status_lines(state))
     assert "CALLBACKS 1\n" in shown
     assert re.search(rf"\{ANN} +{SALES} +in line to be called back +0:\d\d +0", shown)
@@ -539,6 +542,7 @@ async def test_the_operator_sees_who_is_to_be_called_back_and_when(world: World)
     await amy.is_hung_up()
     state = await status(world.house, Life())
     assert re.search(rf"\{ANN} +{SALES} +again in 5:00 +0:\d\d +1", "\n".join(status_lines(state)))
+    await world.sleep(1.5)  # a queue is told once a second at most
     retained = [message.payload for message in world.publisher.messages if message.topic.endswith(f"{SALES}/state")]
     assert [state["callbacks"] for state in retained][-1] == 0
     assert 1 in [state["callbacks"] for state in retained]
