@@ -567,6 +567,9 @@ class _Lint:
         owners: dict[str, str] = {name: f"the agent {name}" for name in self._things.agents}
         certificates: dict[str, str] = {}
         for name, trunk in self._things.trunks.items():
+            if trunk.peers is None and not trunk.register_here:
+                hint = "add `peers: ...`, or `register_here: true` where it registers at us"
+                self._add(Code.MISSING, ("trunks", name), "`peers` is missing", hint, key=True)
             register: KeyPath = ("trunks", name, "register")
             if trunk.register_ is None and self._root.existing(register) == register:
                 # A key without a value is as if it were not there, and whoever wrote this one waits for calls.
