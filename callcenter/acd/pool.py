@@ -31,6 +31,7 @@ from callcenter.acd.queue import Place, Visit, drop
 from callcenter.acd.requirements import Needs
 from callcenter.acd.rosters import Agents, Roster
 from callcenter.acd.settings import RING_ALL_MOST, AgentSettings, Plan, Share, Strategy
+from callcenter.acd.why import BY_LOT, NAMED, Cause
 from callcenter.model.states import Device, Intent, Work
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ Ask: TypeAlias = tuple[str, str, Needs, Strategy, int, str, bool]
 # Demands kept beyond one for each queue, for what callers add to theirs. Further ones go with their last ticket: what
 # tickets may ask is not ours to bound.
 SPARE_DEMANDS = 256
+
+
+RULES = (Cause.OTHER_CLIENT, Cause.OTHER_QUEUE, Cause.SKILL)
+STATES = (Cause.SIGNED_OUT, Cause.NOT_READY, Cause.UNREACHABLE, Cause.AT_WORK, Cause.PAUSING)
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +64,7 @@ class Demand:
     """A kind of ticket: those that wait, in order, and the agents who may take them.
 
     ``named`` is the only agent who is asked, or empty. ``tiers`` are the agents by how well they match, the best
-    first, when the strategy asks for that.
+    first, when the strategy asks for that; ``out`` counts those who may not take them, whatever their state, by cause.
     """
 
     ask: Ask
@@ -68,6 +73,7 @@ class Demand:
     able: Agents
     waiting: list[Place] = field(default_factory=list)
     tiers: list[tuple[int, Agents]] | None = None
+    out: dict[Cause, int] | None = None
     gone: bool = False
 
     @property
@@ -191,7 +197,7 @@ class Pool:
             client, queue, asked, _, _, _, alone = demand.ask
             may = alone or score(settings, client, queue, asked) is not None
             demand.able = demand.able | bit if may else demand.able & ~bit
-            demand.tiers = None
+            demand.tiers = demand.out = None
         if self.free & bit:
             self._new_agents[number] = None
 
@@ -424,6 +430,19 @@ class Pool:
                 pass
         return self._idle_longest(candidates)
 
+    def next_ones(self, match: Match) -> tuple[tuple[tuple[str, AgentRank], ...], int]:
+        """Who of the candidates would have come next, with their ranks, and how many more there were."""
+        left = match.candidates
+        for agent in match.agents:
+            left ^= 1 << self.roster.number[agent]
+        found: list[tuple[str, AgentRank]] = []
+        if match.demand.strategy not in BY_LOT:
+            while left and len(found) < NAMED:
+                number = self.first(match.demand, match.ticket, left)
+                found.append((self.roster.ids[number], self.rank(match.demand, match.ticket, number)))
+                left ^= 1 << number
+        return tuple(found), left.bit_count()
+
     def rank(self, demand: Demand, ticket: str, number: int) -> AgentRank:
         """The rank of a free agent for a ticket."""
         idle_since, calls, talk = self._keys[number]
@@ -447,6 +466,53 @@ class Pool:
             one = [(0, demand.able)]
             demand.tiers = one if demand.alone else self.roster.by_match(demand.asked, demand.able)
         return demand.tiers
+
+    def excluded(self, demand: Demand) -> dict[Cause, int]:
+        """How many agents do not take a demand now, by cause; causes of nobody are left out."""
+        if demand.out is None:
+            demand.out = self._out(demand)
+        able = demand.able
+        steps = [able]
+        for allowed in (self.signed_in, self.ready, self.reachable, self.at_rest, self.free):
+            able &= allowed
+            steps.append(able)
+        counts = [each.bit_count() for each in steps]
+        found = dict(demand.out)
+        for cause, before, after in zip(STATES, counts, counts[1:], strict=False):
+            if before > after:
+                found[cause] = before - after
+        return found
+
+    def _out(self, demand: Demand) -> dict[Cause, int]:
+        client, queue, asked = demand.client, demand.queue, demand.asked
+        roster, found = self.roster, {}
+        sets = [roster.everybody]
+        if not demand.alone:
+            sets.append(sets[-1] & roster.of_client(client))
+            sets.append(sets[-1] & roster.of_queue(queue))
+            sets.append(roster.able(client, queue, asked))
+        sets.append(demand.able)
+        causes = (Cause.NOT_ASKED,) if demand.alone else (*RULES, Cause.NOT_ASKED)
+        for cause, before, after in zip(causes, sets, sets[1:], strict=False):
+            if many := (before & ~after).bit_count():
+                found[cause] = many
+        return found
+
+    def cause(self, demand: Demand, agent_id: str) -> Cause | None:
+        """What keeps an agent from taking a demand now; None when nothing does, and for a stranger."""
+        number = self.roster.number.get(agent_id)
+        if number is None:
+            return None
+        if not demand.able >> number & 1:
+            sets = (
+                self.roster.of_client(demand.client),
+                self.roster.of_queue(demand.queue),
+                self.roster.able(demand.client, demand.queue, demand.asked),
+            )
+            first = next((c for c, who in zip(RULES, sets, strict=True) if not who >> number & 1), Cause.NOT_ASKED)
+            return Cause.NOT_ASKED if demand.alone else first
+        states = (self.signed_in, self.ready, self.reachable, self.at_rest, self.free)
+        return next((c for c, who in zip(STATES, states, strict=True) if not who >> number & 1), None)
 
     def _last(self, queue: str) -> int | None:
         return self.roster.number.get(self.turns.get(queue, ""))
