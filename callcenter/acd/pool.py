@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
+from itertools import compress
 from typing import TYPE_CHECKING, TypeAlias
 
 from callcenter.acd.agents import Agent
@@ -165,7 +166,10 @@ class Pool:
         self._alone = Claim(NO_SHARE, 0, ONE_ALONE)
         self._demands: dict[Ask, Demand] = {}
         self._demands_kept = len(plan.queues) + SPARE_DEMANDS
+        # The demands in the order of their serials, and who may take each: a row of bytes for each, a bit for an agent.
         self._created: list[Demand] = []
+        self._able = bytearray()
+        self._stride = 1
         self._serial = 0
         self._gone = 0
         self._known: list[_Known] = []
@@ -193,11 +197,18 @@ class Pool:
             self._known[number] = _Known()
         bit = 1 << number
         self._weights[settings.weight] = self._weights.get(settings.weight, 0) | bit
-        for demand in (*self._demands.values(), *self._named.get(settings.id, {}).values()):
+        if number >= 8 * self._stride:
+            self._stride = 2 * self._stride
+            self._lay_out()
+        byte = number >> 3
+        for demand in (*self._created, *self._named.get(settings.id, {}).values()):
             client, queue, asked, _, _, _, alone = demand.ask
             may = alone or score(settings, client, queue, asked) is not None
             demand.able = demand.able | bit if may else demand.able & ~bit
             demand.tiers = demand.out = None
+        for row, demand in enumerate(self._created):
+            eight = demand.able >> 8 * byte & 255
+            self._able[row * self._stride + byte] = eight
         if self.free & bit:
             self._new_agents[number] = None
 
@@ -324,21 +335,21 @@ class Pool:
         Whoever takes one lets ticket and agents not be found any more before the next is asked for. After the last,
         nobody free may take anybody waiting; so the next time a match must have somebody in it who is new.
         """
-        line: list[tuple[TicketRank, int]] = []
-        for serial, demand in self._new_demands.items():
-            if demand.waiting and demand.able & self.free:
-                line.append((demand.rank(now), serial))
-        for number in self._new_agents:
-            first = self._first_for(number, now)
-            if first is not None:
-                line.append((first[0], ~number))
         demands, self._new_demands = self._new_demands, {}
-        self._new_agents.clear()
+        agents, self._new_agents = self._new_agents, {}
+        line: list[tuple[TicketRank, int]] = []
+        found: tuple[TicketRank, Demand] | None = None
+        for which in (*demands, *(~number for number in agents)):
+            found = self._still(which, demands, now)
+            if found is not None:
+                line.append((found[0], which))
+        # Mostly it is one caller or agent who is new, and what was found just now still holds.
+        fresh = found if len(demands) + len(agents) == 1 else None
         heapify(line)
         # While matches are made a rank gets worse at most: who else has got the ticket, or the client another agent.
         while line:
             rank, which = heappop(line)
-            found = self._still(which, demands, now)
+            found, fresh = fresh or self._still(which, demands, now), None
             if found is None:
                 continue
             if found[0] > rank:
@@ -378,8 +389,10 @@ class Pool:
         best: TicketRank | None = None
         chosen: Demand | None = None
         for demand in self._demands_of(number):
-            if demand.waiting:
-                rank = demand.rank(now)
+            waiting = demand.waiting
+            if waiting:
+                base, first_joined, order, _ = waiting[0]
+                rank = (*demand.claim.standing, base - demand.ask[4] * now, first_joined, order)
                 if best is None or rank < best:
                     best, chosen = rank, demand
         named = self._named.get(self.roster.ids[number])
@@ -415,7 +428,8 @@ class Pool:
             case Strategy.FEWEST_CALLS:
                 candidates = next(both for calls in sorted(self._called) if (both := self._called[calls] & candidates))
             case Strategy.LEAST_TALK:
-                return next(number for *_, number in self._talked if candidates >> number & 1)
+                bits = as_bytes(candidates | 1 << len(self.roster.ids))
+                return next(number for *_, number in self._talked if bits[number >> 3] >> (number & 7) & 1)
             case Strategy.ROUND_ROBIN:
                 last = self._last(demand.queue)
                 behind = 0 if last is None else candidates >> last + 1 << last + 1
@@ -523,7 +537,8 @@ class Pool:
             return lowest(candidates)
         # Either way is short: of many candidates one stands early in the line, few are looked through.
         if many * many > len(self._idle):
-            return next(number for _, number in self._idle if candidates >> number & 1)
+            bits = as_bytes(candidates | 1 << len(self.roster.ids))
+            return next(number for _, number in self._idle if bits[number >> 3] >> (number & 7) & 1)
         return min((self._keys[number][0], number) for number in members(candidates))[1]
 
     def _by_weight(self, candidates: Agents) -> int:
@@ -559,6 +574,7 @@ class Pool:
             able = self.roster.able(client, queue, asked)
             demand = self._demands[ask] = Demand(ask, self._serial, self._claim(client), able)
             self._created.append(demand)
+            self._able += able.to_bytes(self._stride, "little")
         return demand
 
     def _demands_of(self, number: int) -> list[Demand]:
@@ -566,9 +582,10 @@ class Pool:
         known = self._known[number]
         if known.serial < self._serial:
             at = bisect_right(self._created, known.serial, key=_serial)
-            new = [demand for demand in self._created[at:] if demand.able >> number & 1]
-            if new or any(demand.gone for demand in known.demands):
-                known.demands = [demand for demand in (*known.demands, *new) if not demand.gone]
+            # The agent's own byte of every row, and of it his bit: a column, read in one go.
+            column = self._able[at * self._stride + (number >> 3) :: self._stride].translate(BIT[number & 7])
+            known.demands = [demand for demand in known.demands if not demand.gone]
+            known.demands.extend(compress(self._created[at:], column))
             known.serial = self._serial
         return known.demands
 
@@ -579,10 +596,23 @@ class Pool:
         if self._gone > SPARE_DEMANDS:
             self._created = [each for each in self._created if not each.gone]
             self._gone = 0
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._able = bytearray(b"".join(each.able.to_bytes(self._stride, "little") for each in self._created))
+
+
+# For each bit of a byte the table by which a column of bytes becomes one of zeros and ones.
+BIT = tuple(bytes(byte >> bit & 1 for byte in range(256)) for bit in range(8))
 
 
 def _serial(demand: Demand) -> int:
     return demand.serial
+
+
+def as_bytes(agents: Agents) -> bytes:
+    """A set as bytes, eight agents each; those behind the last member have none."""
+    return agents.to_bytes((agents.bit_length() + 7) >> 3, "little")
 
 
 def lowest(agents: Agents) -> int:

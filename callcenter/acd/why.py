@@ -1,8 +1,8 @@
 """Why: what is kept of each decision, so that anybody can see later that it was the right one, or why it was not.
 
 An :class:`Explanation` goes with every offer, as compact JSON in its fact: the rank of the ticket, that of the agent
-who was chosen and of the next ones, how many agents were out of the question for which cause, who stood before the caller
-in the queue and why they were passed over. What a rank means says ``matching``.
+who was chosen and of the next ones, how many agents were out of the question for which cause, who stood before the
+caller in the queue and why they were passed over. What a rank means says ``matching``.
 """
 
 from __future__ import annotations
