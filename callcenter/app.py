@@ -17,8 +17,10 @@ import uvloop
 from callcenter import __version__
 from callcenter.acd.core import Acd
 from callcenter.acd.events import DeviceChanged, IntentChosen, OwnCallEnded, Reconfigured
+from callcenter.acd.roster import roster_changed
 from callcenter.acd.settings import QueueSettings
 from callcenter.calls.books import Books, closing_facts
+from callcenter.calls.breaks import BreakRules
 from callcenter.calls.callback import Callbacks
 from callcenter.calls.calling_back import call_back
 from callcenter.calls.commands import CommandDesk
@@ -54,7 +56,7 @@ from callcenter.model.facts import (
 )
 from callcenter.model.ids import Ids
 from callcenter.model.interaction import Ending
-from callcenter.model.states import Device, EndCause, Side
+from callcenter.model.states import Device, EndCause, Intent, Side
 from callcenter.observe import FactLogger
 from callcenter.operate.commands import Commands
 from callcenter.operate.life import Life
@@ -203,7 +205,8 @@ class House:
         self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
         self.services.callbacks = self.callbacks
         self.front_door = FrontDoor(self.services, self.supervisor)
-        self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons)
+        self.breaks = BreakRules(lambda: self.services.settings, self.acd, storage.breaks, clock)
+        self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons, self.breaks)
         self.feature_codes = FeatureCodes(self.services, self.desk)
         self.own_calls = OwnCalls(self.services, self.supervisor)
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
@@ -216,6 +219,8 @@ class House:
         self.stream.subscribe(self._publish_state)
         self.stream.subscribe(self._own_call_over)
         self.stream.subscribe(storage.intents.take)
+        self.stream.subscribe(storage.breaks.take)
+        self.stream.subscribe(storage.roster.take)
         self.live_ledger = LiveLedger(storage.metrics, lambda: self.acd.plan, self._zone_of)
         self.stream.subscribe(self.live_ledger.take)
         self.queue_board = QueueBoard(
@@ -232,6 +237,7 @@ class House:
         self.stream.subscribe(self.queue_board.take)
         edges.publisher.on_state = self._broker_changed
         edges.publisher.on_command = self._commanded
+        edges.publisher.on_supervisor = self._supervisor_commanded
         edges.publisher.on_cleared = storage.retained.forget
 
     async def start(self) -> None:
@@ -251,8 +257,13 @@ class House:
         self._publish_config()
         self.stream.append(SwitchStarted(self.settings.switch.node, __version__, self.settings.revision))
         # Before any phone is back: it would sign its agent in.
-        for agent, (intent, reason) in (await self.edges.storage.intents.load_all(agents)).items():
-            self.dispatcher.tell(IntentChosen(agent, intent, reason, "the agent before the restart"))
+        storage, now = self.edges.storage, self.edges.clock.now()
+        await storage.breaks.load_all(agents, now)
+        for change in await storage.roster.load_all(agents):
+            self.dispatcher.tell(roster_changed(change))
+        for agent, (intent, reason) in (await storage.intents.load_all(agents)).items():
+            lasts = self.breaks.lasts(agent, reason) if intent is Intent.NOT_READY else None
+            self.dispatcher.tell(IntentChosen(agent, intent, reason, "the agent before the restart", lasts))
         await self.user_agent.open()
         self.advertised.listening = ports_by_transport(self.edges.network.listeners)
         await self.registrar.open()
@@ -389,6 +400,13 @@ class House:
 
     def _commanded(self, agent: str, command: Mapping[str, Any]) -> Mapping[str, Any]:
         return self.desk.take(command, by="agent over MQTT", agent=agent)
+
+    def _supervisor_commanded(self, login: str, command: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Who may write to a supervisor's topic is the broker's to prove; whom she may command for is ours."""
+        supervisor = self.services.settings.supervisors.get(login)
+        if supervisor is None:
+            return {"id": command.get("id"), "ok": False, "error": f"no supervisor is named `{login}`"}
+        return self.desk.take(command, by=f"supervisor {supervisor.id} over MQTT", supervisor=supervisor)
 
     def _broker_changed(self, connected: bool, detail: str) -> None:
         self.stream.append(BrokerStateChanged(connected, detail))

@@ -15,6 +15,7 @@ class Due(IntEnum):
     STEP = 2
     VISIT = 3
     AGENT = 4
+    BREAK = 5
 
 
 Entry: TypeAlias = tuple[int, Due, str]

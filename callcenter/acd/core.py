@@ -9,7 +9,19 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, assert_never
 
 from callcenter.acd.agenda import Agenda, Due
-from callcenter.acd.agents import MOVES, OFFERED, ON_THE_PHONE, REMOVED, Agent, AgentView, Move, dismissed
+from callcenter.acd.agents import (
+    MOVES,
+    OFFERED,
+    ON_THE_PHONE,
+    REMOVED,
+    Agent,
+    AgentView,
+    Move,
+    begun,
+    dismissed,
+    forced,
+    needs_disposition,
+)
 from callcenter.acd.engagement import Engagement, result_of
 from callcenter.acd.events import (
     AcdEffect,
@@ -29,12 +41,14 @@ from callcenter.acd.events import (
     OwnCallEnded,
     Reconfigured,
     Resumed,
+    RosterChanged,
     TalkEnded,
     TalkMoved,
     Ticket,
     TicketExpired,
     TicketRefused,
     WithdrawOffer,
+    WrapUpAsked,
     WrapUpDone,
     WrapUpExtended,
 )
@@ -43,6 +57,7 @@ from callcenter.acd.pool import Match, Pool, members
 from callcenter.acd.presence import Absence, Presence
 from callcenter.acd.queue import Place, TicketView, Visit, aging, drop, position
 from callcenter.acd.requirements import Needs, Requirement, merged, parse, plain, text
+from callcenter.acd.roster import change_of, effective, same
 from callcenter.acd.rosters import Agents
 from callcenter.acd.settings import (
     QUEUE_RENAMED,
@@ -51,16 +66,17 @@ from callcenter.acd.settings import (
     QueueSettings,
     RnaRule,
     Strategy,
-    WrapUpMode,
     WrapUpSettings,
 )
 from callcenter.acd.why import BY_LOT, NAMED, WORDS, AgentWhy, Explanation, Passed, QueueWhy, TicketWhy, Waiters
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
+    AgentSkillsChanged,
     AgentStateChanged,
     AgentTookOver,
     Body,
+    BreakOverran,
     CallConnected,
     CallHeld,
     CallQueued,
@@ -75,12 +91,14 @@ from callcenter.model.facts import (
     RoutingRelaxed,
     WrapUpEnded,
 )
-from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work, WrapUpMode
 
 if TYPE_CHECKING:
     from random import Random
 
 WRAPUP_TIMEOUT = "WRAPUP_TIMEOUT"
+# Why a waiting caller asks something else of an agent when the queue does so by another configuration.
+RELOADED = "reload"
 
 # Of how many agents who may take a waiting caller it is told what keeps them.
 NAMED_AGENTS = 20
@@ -159,6 +177,7 @@ class Acd:
         self._plan = plan
         # The agents as they are matched: as configured, but for what is changed while the switch runs.
         self._roster: dict[str, AgentSettings] = {}
+        self._changes: dict[str, AgentSkillsChanged] = {}
         self._now = 0
         self._agents: dict[str, Agent] = {}
         self._visits: dict[str, Visit] = {}
@@ -235,6 +254,23 @@ class Acd:
         """Whether a caller could be offered to the agent now."""
         agent = self._agents.get(agent_id)
         return agent is not None and self._employed(agent) and agent.available
+
+    def who(self, agent_id: str) -> AgentSettings:
+        """Who an agent of the plan is to the routing now. Raises KeyError for anybody else."""
+        return self._roster[agent_id]
+
+    def change(self, agent_id: str) -> AgentSkillsChanged | None:
+        """What is changed of an agent at run time; None when he is as configured."""
+        return self._changes.get(agent_id)
+
+    def out(self, reason: str) -> set[str]:
+        """Who is not ready for this reason, or will be when the present work ends."""
+        away = (Intent.NOT_READY, reason)
+        return {
+            agent.id
+            for agent in self._agents.values()
+            if away in ((agent.intent, agent.reason), (agent.next, agent.next_reason))
+        }
 
     def dialled_by(self, call_id: str) -> str:
         """Whose own call this is; empty when it is nobody's, or over."""
@@ -375,6 +411,7 @@ class Acd:
             sorted(astuple(visit) for visit in self._visits.values()),
             [astuple(self._engagements[offer]) for offer in sorted(self._engagements)],
             list(self._ended),
+            [astuple(self._changes[agent]) for agent in sorted(self._changes)],
             self._joined,
             self._generation,
             sorted(self._turns.items()),
@@ -406,7 +443,7 @@ class Acd:
             ):
                 if engagement := self._engagements.get(event.offer_id):
                     self._on_offer(engagement, event)
-            case WrapUpDone(agent_id=agent_id) | WrapUpExtended(agent_id=agent_id):
+            case WrapUpDone(agent_id=agent_id) | WrapUpAsked(agent_id=agent_id) | WrapUpExtended(agent_id=agent_id):
                 agent = self._agents.get(agent_id)
                 if agent and agent.work is Work.WRAP_UP:
                     self._on_wrap_up(agent, event)
@@ -414,6 +451,10 @@ class Acd:
                 agent = self._agents.get(agent_id)
                 if agent and self._employed(agent):
                     self._on_agent(agent, event)
+            case RosterChanged(agent_id=agent_id):
+                change = change_of(event)
+                if agent_id in self._plan.agents and not same(change, self._changes.get(agent_id)):
+                    self._tell(change, None)
             case OwnCallBegan(agent_id=agent_id, call_id=call_id):
                 agent = self._agents.get(agent_id)
                 if agent and self._employed(agent) and call_id not in self._dialled:
@@ -818,33 +859,58 @@ class Acd:
     def _wrap_up(self, engagement: Engagement) -> None:
         queue = self._plan.queue(self._plan.renamed.get(engagement.queue, engagement.queue))
         settings = (queue and queue.wrap_up) or NO_WRAP_UP
-        timed = settings.mode is WrapUpMode.TIMED
-        seconds = settings.seconds if timed else 0.0
-        agent = engagement.agent
+        agent, mode = engagement.agent, settings.mode
+        seconds, longer = round(settings.seconds * 1000), round(settings.extend_once * 1000)
+        if mode is WrapUpMode.OPTIONAL:
+            # What he may ask for is what the time of the choice can be extended by.
+            seconds, longer = (round(settings.choice * 1000), seconds) if seconds else (0, 0)
+        elif mode is WrapUpMode.MANDATORY:
+            seconds = longer = 0
         # Who is gone from the configuration can say nothing any more, and would owe the disposition for ever.
-        owed_for_ever = settings.mode is WrapUpMode.MANDATORY and not self._employed(agent)
-        if settings.mode is WrapUpMode.NONE or owed_for_ever or (timed and round(seconds * 1000) == 0):
+        owed = self._employed(agent) if mode is WrapUpMode.MANDATORY else seconds > 0
+        if mode is WrapUpMode.NONE or not owed:
             self._free(engagement, Move.RELEASE, "talk ended")
             return
         state = replace(
             agent.state("talk ended", self._now),
             work=MOVES[agent.work, Move.WRAP_UP],
-            remaining_ms=round(seconds * 1000),
-            extension_ms=round(settings.extend_once * 1000) if timed else 0,
+            remaining_ms=seconds,
+            extension_ms=longer,
+            wrap_up=mode,
         )
         self._tell(state, engagement.call_id)
 
-    def _on_wrap_up(self, agent: Agent, event: WrapUpDone | WrapUpExtended) -> None:
+    def _on_wrap_up(self, agent: Agent, event: WrapUpDone | WrapUpAsked | WrapUpExtended) -> None:
+        optional = agent.wrap_up is WrapUpMode.OPTIONAL
         match event:
-            case WrapUpDone(disposition=disposition, by=by):
-                mandatory = agent.until is None
-                if disposition or not mandatory:
+            case WrapUpDone(disposition=given, by=by):
+                disposition = self._disposition(agent, given)
+                if disposition is not None:
                     self._finish(agent, disposition, f"wrap-up done by {by}")
-            case WrapUpExtended(by=by):
-                if agent.extension:
-                    state = agent.state(f"wrap-up extended by {by}", self._now)
-                    longer = state.remaining_ms + agent.extension
-                    self._tell(replace(state, remaining_ms=longer, extension_ms=0), self._call_of(agent))
+            case WrapUpAsked(by=by) if optional:
+                name = self._engagements[agent.offer].queue
+                queue = self._plan.queue(self._plan.renamed.get(name, name))
+                settings = (queue and queue.wrap_up) or NO_WRAP_UP
+                state = replace(
+                    agent.state(f"wrap-up asked for by {by}", self._now),
+                    remaining_ms=agent.extension,
+                    extension_ms=round(settings.extend_once * 1000),
+                    wrap_up=WrapUpMode.TIMED,
+                )
+                self._tell(state, self._call_of(agent))
+            case WrapUpExtended(by=by) if agent.extension and not optional:
+                state = agent.state(f"wrap-up extended by {by}", self._now)
+                longer = state.remaining_ms + agent.extension
+                self._tell(replace(state, remaining_ms=longer, extension_ms=0), self._call_of(agent))
+            case _:
+                pass  # it was extended before, or has no end to extend
+
+    def _disposition(self, agent: Agent, given: str) -> str | None:
+        """What a wrap-up ends with by the agent's word; None when it does not end so."""
+        known = self._plan.dispositions_of(self._engagements[agent.offer].queue)
+        if given:
+            return known.find(given)
+        return None if needs_disposition(agent.wrap_up, known) else ""
 
     def _finish(self, agent: Agent, disposition: str, cause: str) -> None:
         engagement = self._engagements[agent.offer]
@@ -858,8 +924,8 @@ class Acd:
             case DeviceChanged(device=device, cause=cause):
                 if device is not agent.device or (device is Device.REGISTERED and agent.given_up):
                     self._change_device(agent, device, cause)
-            case IntentChosen(intent=intent, reason=reason, by=by):
-                self._choose(agent, intent, "" if intent is Intent.READY else reason, f"{intent} chosen by {by}")
+            case IntentChosen(intent=intent, reason=reason):
+                self._choose(agent, replace(event, reason="" if intent is Intent.READY else reason))
 
     def _change_device(self, agent: Agent, device: Device, cause: str) -> None:
         state = replace(agent.state(cause or f"phone {device}", self._now), device=device)
@@ -870,17 +936,23 @@ class Acd:
             chose_to_stay_away = agent.intent is not Intent.READY and not agent.forced
             if agent.intent is not Intent.READY and sign_in is not Intent.SIGNED_OUT and not chose_to_stay_away:
                 reason = "" if sign_in is Intent.READY else "signed_in"
-                state = replace(state, intent=sign_in, reason=reason, forced=True, next=sign_in, next_reason=reason)
+                state = forced(state, sign_in, reason)
         self._tell(state, self._call_of(agent))
         if device is Device.UNREACHABLE and agent.work in OFFERED:
             self._take_back(self._engagements[agent.offer], OfferResult.UNREACHABLE, "phone lost")
 
-    def _choose(self, agent: Agent, intent: Intent, reason: str, cause: str) -> None:
-        state = replace(agent.state(cause, self._now), next=intent, next_reason=reason)
+    def _choose(self, agent: Agent, chosen: IntentChosen) -> None:
+        intent, reason, before = chosen.intent, chosen.reason, agent.state("", self._now)
+        state = replace(before, next=intent, next_reason=reason)
+        if (intent, reason) != (agent.next, agent.next_reason):
+            # At least one: 0 would say that it has no limit, where there is nothing left of it.
+            limited = chosen.lasts is not None and intent is Intent.NOT_READY
+            state = replace(state, next_break_ms=max(1, round((chosen.lasts or 0.0) * 1000)) if limited else 0)
         if agent.work is Work.IDLE:
-            state = replace(state, intent=intent, reason=reason, forced=False, remaining_ms=0)
-        if replace(state, cause="") != agent.state("", self._now):
-            self._tell(state, self._call_of(agent))
+            state = replace(begun(state), forced=False, remaining_ms=0)
+        if state != before:
+            cause = f"{intent} chosen by {chosen.by}"
+            self._tell(replace(state, cause=cause, by=chosen.by), self._call_of(agent))
         if intent is Intent.SIGNED_OUT and agent.work in OFFERED:
             self._take_back(self._engagements[agent.offer], OfferResult.DECLINED, "signed out")
 
@@ -893,19 +965,19 @@ class Acd:
         agent = engagement.agent
         work = MOVES[agent.work, Move.DIAL if move is Move.FINISH and agent.own_calls else move]
         state = replace(agent.state(cause, self._now), work=work, offer="", remaining_ms=0, extension_ms=0)
+        state = replace(state, wrap_up=WrapUpMode.NONE)
         self._tell(self._at_rest(agent, state, result) if work is Work.IDLE else state, None)
 
     def _at_rest(self, agent: Agent, state: AgentStateChanged, result: OfferResult | None) -> AgentStateChanged:
         """His work is over: what was chosen meanwhile holds now; else what follows an offer that failed."""
-        state = replace(state, intent=agent.next, reason=agent.next_reason)
+        state = begun(state)
         rule = self._plan.rna.rule(result) if result else NO_RULE
         if not self._employed(agent):
             state = dismissed(state)
         elif agent.pending:
             state = replace(state, forced=False)
         elif result and rule.limit is not None and agent.misses.get(result, 0) >= rule.limit:
-            not_ready, reason = Intent.NOT_READY, str(result)
-            state = replace(state, intent=not_ready, reason=reason, forced=True, next=not_ready, next_reason=reason)
+            state = forced(state, Intent.NOT_READY, str(result))
         else:
             state = replace(state, remaining_ms=round(rule.delay * 1000))
         return state
@@ -996,16 +1068,28 @@ class Acd:
                 self._wait_too_long(self._visits[whose])
             case Due.AGENT:
                 agent = self._agents[whose]
-                if agent.work is Work.WRAP_UP:
+                if agent.work is Work.WRAP_UP and agent.wrap_up is WrapUpMode.OPTIONAL:
+                    self._finish(agent, "", "no wrap-up asked for")
+                elif agent.work is Work.WRAP_UP:
                     self._finish(agent, WRAPUP_TIMEOUT, "wrap-up timed out")
                 else:
                     self._tell(replace(agent.state("pause over", self._now), remaining_ms=0), None)
+            case Due.BREAK:
+                agent = self._agents[whose]
+                self._tell(BreakOverran(agent.id, agent.reason), None)
+                state = agent.state(f"{agent.reason or 'not ready'}: as long as it may be", self._now)
+                self._tell(replace(state, break_ms=0, overrun=True), self._call_of(agent))
             case _:
                 assert_never(what)
 
     def _reconfigure(self, plan: Plan) -> None:
         self._plan = plan
+        # What was changed of an agent stays, until he is gone: who comes back is who the configuration says.
+        for agent_id in [each for each in self._changes if each not in plan.agents]:
+            self._tell(AgentSkillsChanged(agent_id, REMOVED), None)
         self._index()
+        for visit in self._visits.values():
+            self._ask_anew(visit)
         for agent in self._agents.values():
             if self._employed(agent):
                 continue
@@ -1018,9 +1102,19 @@ class Acd:
                 if dismissed(state) != state:
                     self._tell(dismissed(state), None)
 
+    def _ask_anew(self, visit: Visit) -> None:
+        """Let who waits ask what the queue asks by now, at the routing step that the wait has come to."""
+        queue = self._plan.queue(visit.queue)
+        if queue is None or visit.agent:
+            return
+        due = sum(round(step.after * 1000) <= self._now - visit.joined for step in queue.steps)
+        step = max(due, min(visit.step, len(queue.steps)))
+        if (step, asked_at(queue, step, visit.own)) != (visit.step, visit.asked):
+            self._relax(visit, step, RELOADED)
+
     def _index(self) -> None:
         """Build pool and agenda anew, from plan and state."""
-        self._roster = dict(self._plan.agents)
+        self._roster = {agent.id: effective(agent, self._changes.get(agent.id)) for agent in self._plan.agents.values()}
         self._pool = Pool(self._plan, self._roster.values(), self._random)
         self._pool.turns = self._turns
         self._presence = Presence(self._plan, self._roster.values())
@@ -1049,6 +1143,8 @@ class Acd:
         match body:
             case AgentStateChanged():
                 self._take_agent_state(body, ms)
+            case AgentSkillsChanged():
+                self._take_change(body)
             case CallQueued():
                 self._take_queued(body, call_id or "", ms)
             case RoutingRelaxed(visit=visit_id, step=step):
@@ -1074,7 +1170,7 @@ class Acd:
                 if visit := self._visits.pop(visit_id, None):
                     self._take_left(visit)
             case _:
-                pass  # WrapUpEnded: the state that follows says it all; and what others tell
+                pass  # WrapUpEnded, BreakOverran: the state that follows says it all; and what others tell
 
     def _take_agent_state(self, body: AgentStateChanged, ms: int) -> None:
         agent = self._agents.setdefault(body.agent, Agent(body.agent))
@@ -1088,6 +1184,19 @@ class Acd:
         self._follow_agent(agent)
         if self._presence.follow(agent):
             self._follow_presence()
+
+    def _take_change(self, body: AgentSkillsChanged) -> None:
+        self._changes.pop(body.agent, None)
+        if body.changed:
+            self._changes[body.agent] = body
+        configured = self._plan.agents.get(body.agent)
+        if configured is not None:
+            self._roster[body.agent] = effective(configured, body)
+            self._pool.change_agent(self._roster[body.agent])
+            if self._presence.change_agent(self._roster[body.agent]):
+                self._follow_presence()
+            if body.agent in self._asked_for:
+                self._changed[body.agent] = None
 
     def _take_queued(self, body: CallQueued, call_id: str, ms: int) -> None:
         self._joined += 1
@@ -1203,6 +1312,7 @@ class Acd:
         """Let pool and agenda follow an agent's state, and what hangs on it: his offer's end, his caller's patience."""
         self._pool.follow(agent)
         self._agenda.set(Due.AGENT, agent.id, agent.until)
+        self._agenda.set(Due.BREAK, agent.id, agent.break_until)
         if agent.id in self._asked_for:
             self._changed[agent.id] = None
         if engagement := self._engagements.get(agent.offer):
@@ -1236,7 +1346,7 @@ class Acd:
         elif queue is None:
             # The queue is gone from the configuration: the caller goes on at once. Under another name it is still
             # there, so that the phone that rings may go on to ring.
-            patience = None if visit.offer and self._renamed(visit.queue) else visit.joined
+            patience = None if visit.offers and self._renamed(visit.queue) else visit.joined
         elif visit.callback:
             patience = None  # nobody holds a phone to their ear
         else:

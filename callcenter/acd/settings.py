@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from callcenter.acd.requirements import Need, Needs
-from callcenter.model.states import Intent, OfferResult
+from callcenter.model.states import Intent, OfferResult, WrapUpMode
 
 QUEUE_RENAMED = "queue_renamed"
 """Why a visit ends whose queue has another name now: another one begins there, on the same place."""
@@ -39,25 +39,47 @@ class Strategy(StrEnum):
 RING_ALL_MOST = 20
 
 
-class WrapUpMode(StrEnum):
-    """What the agent owes after a talk.
-
-    NONE: nothing, he is free at once. TIMED: he has some time and may end it earlier. MANDATORY: it has no end but
-    a disposition.
-    """
-
-    NONE = "none"
-    TIMED = "timed"
-    MANDATORY = "mandatory"
-
-
 @dataclass(frozen=True, slots=True)
 class WrapUpSettings:
-    """The time after a talk. A timed wrap-up of ``seconds`` may be extended once, by ``extend_once`` seconds."""
+    """The time after a talk. A timed wrap-up of ``seconds`` may be extended once, by ``extend_once`` seconds.
+
+    An optional one is asked for within ``choice`` seconds after the talk, and is a timed one from then on; who does not
+    ask is free when they have passed.
+    """
 
     mode: WrapUpMode = WrapUpMode.TIMED
     seconds: float = 30.0
     extend_once: float = 0.0
+    choice: float = 5.0
+
+
+# What a disposition may be long: it is a word or two, or the path of one in a tree.
+MAX_DISPOSITION = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Dispositions:
+    """What calls of a client may come to, as agents say it in the wrap-up.
+
+    ``codes`` are the leaves of a tree, each by its path (``not-sold/too-dear``), with its label. ``required``: a
+    wrap-up ends by no word of the agent but with one of them; when its time runs out, it is WRAPUP_TIMEOUT.
+    """
+
+    codes: Mapping[str, str] = field(default_factory=dict)
+    required: bool = False
+
+    def find(self, given: str) -> str | None:
+        """The path of a code, which may be given by its last part where no other ends so; None for an unknown one.
+
+        Where no codes are configured, a disposition is any word.
+        """
+        if not self.codes or given in self.codes:
+            return given
+        ending = [code for code in self.codes if code.rpartition("/")[2] == given]
+        return ending[0] if len(ending) == 1 else None
+
+
+ANY_WORD = Dispositions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +231,7 @@ class Plan:
 
     ``direct`` is for visits to an agent that no queue brought. ``offer_grace`` is what an offer may take beyond
     ``ring_for``, for the screen pop and the phone's first sign of life, before the reservation ends by itself.
+    ``dispositions`` by client.
     ``shares`` is what each client has of the floor; without any, callers of all clients stand in one order.
     ``revision`` names the configuration in what is told of decisions. ``renamed`` are queues that have another name
     now, by the one that they had: who stands in the old one, or comes to it by an older configuration, goes to the new.
@@ -219,6 +242,7 @@ class Plan:
     rna: RnaSettings = RnaSettings()
     offer_grace: float = 5.0
     direct: QueueSettings = DIRECT
+    dispositions: Mapping[str, Dispositions] = field(default_factory=dict)
     shares: Mapping[str, Share] = field(default_factory=dict)
     revision: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
@@ -226,3 +250,8 @@ class Plan:
     def queue(self, queue_id: str) -> QueueSettings | None:
         """The queue of this id, the empty one for visits to an agent; None when it is not there (any more)."""
         return self.queues.get(queue_id) if queue_id else self.direct
+
+    def dispositions_of(self, queue_id: str) -> Dispositions:
+        """What a call that came by this queue may come to."""
+        queue = self.queue(self.renamed.get(queue_id, queue_id))
+        return self.dispositions.get(queue.client, ANY_WORD) if queue is not None else ANY_WORD

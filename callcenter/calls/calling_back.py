@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from callcenter.acd.events import Ticket, TicketExpired, TicketRefused
 from callcenter.acd.requirements import parse
+from callcenter.acd.settings import QUEUE_RENAMED
 from callcenter.calls.call import Call
 from callcenter.calls.callback import Pending
 from callcenter.calls.dispatcher import HowLeft, LeftByKey, OfferInHand, Waiting
@@ -89,6 +90,8 @@ async def take_offers(call: Call, each: Pending, step: ToQueue, waiting: Waiting
                 if end is not None:
                     return end
             case TicketExpired(reason=reason) | TicketRefused(reason=reason):
+                if reason == QUEUE_RENAMED:
+                    each.why = reason  # it goes on at once, under the new name
                 return Ending(Side.SYSTEM, EndCause.FLOW_ENDED, 0, reason)
             case LeftByKey():
                 raise AssertionError("nobody is there to press a key")

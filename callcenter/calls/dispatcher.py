@@ -188,7 +188,7 @@ class Dispatcher:
         self._inbox.append((event, self._clock.monotonic()))
         self._wake.set()
 
-    def note(self, body: Body, call_id: str) -> None:
+    def note(self, body: Body, call_id: str | None = None) -> None:
         """Tell a fact that must stand behind everything told to the ACD so far. Never waits."""
         if self.closed:
             return

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 
+from callcenter.acd.roster import effective
 from callcenter.acd.rosters import Roster
 from callcenter.acd.settings import Plan, QueueSettings
 from callcenter.calls.live_ledger import threshold_ms
@@ -20,6 +21,7 @@ from callcenter.ledger.ledger import Ledger
 from callcenter.ledger.metrics import Group
 from callcenter.model.facts import (
     AgentLegEnded,
+    AgentSkillsChanged,
     AgentStateChanged,
     AgentTookOver,
     CallConnected,
@@ -135,6 +137,7 @@ class QueueCounts:
         self._aging: list[tuple[int, str]] = []
         self._talks: dict[str, str] = {}
         self._queues: dict[str, _Queue] = {}
+        self._changes: dict[str, AgentSkillsChanged] = {}
         # What each agent is at, but for those who are signed out.
         self._parts: dict[str, str] = {}
         self.reconfigure(plan)
@@ -142,7 +145,7 @@ class QueueCounts:
     def reconfigure(self, plan: Plan) -> None:
         """Another plan: who may serve which queue is worked out anew, and every queue counts as changed."""
         self.plan = plan
-        roster = Roster(plan.agents.values())
+        roster = Roster(effective(agent, self._changes.get(agent.id)) for agent in plan.agents.values())
         self._bits = {agent: 1 << number for agent, number in roster.number.items()}
         # Also of those who are gone: whoever is back before the talk is over is what they were.
         self._masks = dict.fromkeys(PARTS, 0)
@@ -180,6 +183,9 @@ class QueueCounts:
         match fact.body:
             case AgentStateChanged() as body:
                 self._take_agent(body)
+            case AgentSkillsChanged() as body:
+                self._changes[body.agent] = body
+                self.reconfigure(self.plan)
             case CallQueued() as body:
                 self._join(body, fact)
             case CallConnected(visit=visit_id, offer=offer) if visit := self._visits.get(visit_id):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 
+from callcenter.acd.events import Offer
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.fork import ELSEWHERE, Failed, first_answer, hang_up
@@ -30,6 +31,15 @@ from callcenter.signaling.leg import (
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.registrar import Binding
 from callcenter.sip.uri import Uri
+
+# What asks a phone to take the call by itself, each way that phones know: RFC 5373 4 (Answer-Mode), the parameter of
+# Call-Info that Polycom, Snom and many softphones read, and the Alert-Info of Cisco, Yealink and Grandstream. None is
+# required: a phone that knows none of them rings.
+TAKE_IT_YOURSELF = (
+    ("Answer-Mode", "Auto"),
+    ("Call-Info", "<sip:offer.invalid>;answer-after=0"),
+    ("Alert-Info", "<http://offer.invalid>;info=alert-autoanswer;delay=0"),
+)
 
 
 async def ring_agent(
@@ -106,7 +116,7 @@ async def _ring(
         await pop.confirmed()
         if in_hand.withdrawn.done():
             return None
-        legs = [dial(call, offer.agent_id, binding, sound) for binding in phones]
+        legs = [dial(call, offer, binding, sound) for binding in phones]
         undo.callback(lambda: hang_up(legs, cause=ELSEWHERE if rivals and in_hand.withdrawn.done() else ""))
         # A phone may move its sound while it rings (RFC 3311); where several share one sound, none may.
         party = Party(Side.AGENT, legs[0], sound, phones[0]) if len(legs) == 1 else None
@@ -170,9 +180,13 @@ async def take_pulled(
     return party
 
 
-def dial(call: Call, agent: str, binding: Binding, sound: Sound) -> Leg:
-    """Send the INVITE: who calls, and a display name that says for which company to answer, or which colleague."""
-    user_agent, flow = call.services.user_agent, binding.flow
+def dial(call: Call, offer: Offer, binding: Binding, sound: Sound) -> Leg:
+    """Send the INVITE: who calls, and a display name that says for which company to answer, or which colleague.
+
+    A phone is asked to take by itself what a queue brings, never a colleague who dials.
+    """
+    user_agent, flow, agent = call.services.user_agent, binding.flow, offer.agent_id
+    by_itself = bool(offer.queue) and agent in call.services.settings.auto_answer
     here = NameAddr.parse(user_agent.contact(flow, None)).uri
     description, insisting = sound.offer_to(flow)
     return user_agent.dial(
@@ -184,6 +198,7 @@ def dial(call: Call, agent: str, binding: Binding, sound: Sound) -> Leg:
         or_else=insisting,
         routes=binding.path,
         max_forwards=call.caller.leg.max_forwards,
+        headers=TAKE_IT_YOURSELF if by_itself else (),
         user=agent,
     )
 

@@ -56,25 +56,23 @@ class Routing:
     keep_place_for: float = 120.0
 
 
-# What costs more than a call, or is how others make money of ours: beginnings of numbers, by country code. No company
-# calls them back unless its own rules name them. Premium rate, shared cost and the like by the national plans; of +1
-# also the islands whose numbers look like any other of that country and are billed as calls abroad.
-COSTLY: Mapping[str, tuple[str, ...]] = {
-    "1": (
-        "+1900", "+1242", "+1246", "+1264", "+1268", "+1284", "+1345", "+1441", "+1473", "+1649", "+1658", "+1664",
-        "+1721", "+1758", "+1767", "+1784", "+1809", "+1829", "+1849", "+1868", "+1869", "+1876",
-    ),
-    "33": ("+3381", "+3382", "+3389"),
-    "34": ("+34803", "+34806", "+34807", "+34905", "+34907"),
-    "39": ("+39199", "+39892", "+39894", "+39895", "+39899"),
-    "44": ("+4470", "+4484", "+4487", "+449", "+44118"),
-    "49": ("+49118", "+49137", "+49180", "+49190", "+49900"),
-    "52": ("+52900",),
-    "55": ("+55300", "+55500", "+55900"),
-    "351": ("+351601", "+351607", "+35164", "+35165", "+351707", "+351708", "+35176"),
-}  # fmt: skip
-# Satellites, and numbers that belong to no country (ITU-T E.164, shared country codes).
-NOBODYS_COUNTRY = ("+870", "+878", "+881", "+882", "+883", "+888", "+979")
+# What costs more than a call, or is how others make money of ours: beginnings of numbers. No company calls them back
+# unless its own rules name them. Premium rate, shared cost and the like by the national numbering plans; of +1 also the
+# islands whose numbers look like any other of that country and are billed as calls abroad; satellites, and numbers that
+# belong to no country (ITU-T E.164, shared country codes).
+COSTLY: tuple[str, ...] = (
+    "+1900", "+1242", "+1246", "+1264", "+1268", "+1284", "+1345", "+1441", "+1473", "+1649", "+1658", "+1664",
+    "+1721", "+1758", "+1767", "+1784", "+1809", "+1829", "+1849", "+1868", "+1869", "+1876",
+    "+3381", "+3382", "+3389",
+    "+34803", "+34806", "+34807", "+34905", "+34907",
+    "+39199", "+39892", "+39894", "+39895", "+39899",
+    "+4470", "+4484", "+4487", "+449", "+44118",
+    "+49118", "+49137", "+49180", "+49190", "+49900",
+    "+52900",
+    "+55300", "+55500", "+55900",
+    "+351601", "+351607", "+35164", "+35165", "+351707", "+351708", "+35176",
+    "+870", "+878", "+881", "+882", "+883", "+888", "+979",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +96,8 @@ class CallbackRules:
     @classmethod
     def at_home(cls, *own: str) -> CallbackRules:
         """What is safe without a word of the company's: the countries of its ``own`` numbers, and nothing costly."""
-        countries = tuple(sorted({country_code(number) for number in own}))
-        return cls(outside=tuple(f"+{country}" for country in countries), never=costly(countries))
-
-
-def costly(countries: Iterable[str]) -> tuple[str, ...]:
-    """Beginnings of numbers in these countries that nobody calls back by mistake."""
-    return (*NOBODYS_COUNTRY, *(beginning for country in countries for beginning in COSTLY.get(country, ())))
+        countries = sorted({country_code(number) for number in own})
+        return cls(outside=tuple(f"+{country}" for country in countries), never=COSTLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -491,7 +484,7 @@ class Prompts:
     texts: Mapping[tuple[str, str], tuple[Clip, ...]] = field(default_factory=dict)
     pieces: Mapping[str, tuple[Clip, ...]] = field(default_factory=dict)
     ringback: tuple[Clip, ...] = ()
-    """What an agent hears while a customer's phone rings, as long as the carrier lets nothing be heard."""
+    """What an agent hears while somebody's phone rings outside, as long as the carrier lets nothing be heard."""
 
     def prompt(self, id: str, language: str) -> tuple[Clip, ...]:
         """The clips of a prompt. Raises KeyError for one that the configuration does not have."""
@@ -517,6 +510,33 @@ class Prompts:
         """Every clip, for the media plane to prepare."""
         for clips in (*self.texts.values(), *self.pieces.values(), self.ringback):
             yield from clips
+
+
+@dataclass(frozen=True, slots=True)
+class BreakLimits:
+    """What a break for one reason may be: the ``longest``, and all of a day together, in seconds; and how many agents
+    may be out for it ``at_once``. None: no limit.
+
+    Nobody is forced back: who is out too long is told of. Who would be one too many is refused.
+    """
+
+    longest: float | None = None
+    a_day: float | None = None
+    at_once: int | None = None
+
+
+NO_LIMITS = BreakLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """Somebody who may command for agents, by a login of their own; ``clients``: for those who serve no others, None:
+    for all.
+    """
+
+    id: str
+    name: str
+    clients: frozenset[str] | None = None
 
 
 class CodeAction(StrEnum):
@@ -568,7 +588,9 @@ class CallsSettings:
     ``may_dial`` by agent; ``agent_extensions`` and ``queue_extensions``: whom a short number reaches. In the name of
     which client a number outside is dialled: ``dial_prefixes`` of those that stand behind a prefix, ``home_clients`` by
     agent of all others.
-    ``reasons`` for being not ready, with what each means in words. ``feature_codes`` by what an agent dials;
+    ``reasons`` for being not ready, with what each means in words; ``break_limits`` of those that have some.
+    ``supervisors`` by their logins. ``auto_answer``: agents whose phones are asked to take what is offered by
+    themselves. ``feature_codes`` by what an agent dials;
     ``agent_languages`` is what each agent hears then.
     ``pop_wait``: seconds that an agent's INVITE waits for the broker's acknowledgement of the screen pop.
     ``max_calls``: calls at once; one more is answered 503.
@@ -581,6 +603,9 @@ class CallsSettings:
     hours: Mapping[str, Hours] = field(default_factory=dict)
     prompts: Prompts = field(default_factory=Prompts)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    break_limits: Mapping[str, BreakLimits] = field(default_factory=dict)
+    supervisors: Mapping[str, Supervisor] = field(default_factory=dict)
+    auto_answer: frozenset[str] = frozenset()
     feature_codes: Mapping[str, FeatureCode] = field(default_factory=dict)
     agent_languages: Mapping[str, str] = field(default_factory=dict)
     may_dial: Mapping[str, DialRules] = field(default_factory=dict)

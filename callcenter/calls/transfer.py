@@ -239,7 +239,7 @@ def _consulted_in(call: Call, agent_id: str, consulted: Call | None, leg: Leg) -
     if consulted.talk is None:
         return destination_of(call, agent_id, consulted.number.number, consulted)
     colleague = consulted.talk.agent_id
-    if call.client.id not in call.services.dispatcher.acd.plan.agents[colleague].clients:
+    if call.client.id not in call.services.dispatcher.acd.who(colleague).clients:
         return Forbidden(403, f"{colleague} does not serve {call.client.name}")
     return Colleague(colleague)
 
@@ -287,7 +287,7 @@ def destination_of(call: Call, agent_id: str, asked: str, ringing: Call | None =
 def _absence(call: Call, asked: str, ringing: Call | None) -> Forbidden | None:
     """Why a colleague cannot be given the caller now; None when they can."""
     acd = call.services.dispatcher.acd
-    if call.client.id not in acd.plan.agents[asked].clients:
+    if call.client.id not in acd.who(asked).clients:
         return Forbidden(403, f"{asked} does not serve {call.client.name}")
     view = acd.agent(asked)
     if view is None or view.intent is not Intent.READY or view.device is Device.UNREACHABLE:

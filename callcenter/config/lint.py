@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from callcenter.acd.requirements import Requirement, lacking, match, match_all, requirements, text
+from callcenter.acd.settings import MAX_DISPOSITION, Dispositions
 from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
 from callcenter.config import schema
 from callcenter.config.asked import asked
+from callcenter.config.callbacks import callbacks
+from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
 from callcenter.config.paths import Paths, Reach, Stop
@@ -45,11 +48,14 @@ class _Lint:
         self._numbers()
         self._codes()
         self._extensions()
+        self._dispositions()
+        self._supervisors()
         self._menus()
         self._branches()
         self._languages()
         self._announcements()
         self._queues()
+        callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
         asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()
@@ -115,6 +121,37 @@ class _Lint:
         if things.feature_codes:
             self._phrases(next(iter(things.feature_codes)))
 
+    def _dispositions(self) -> None:
+        """A disposition is short enough to be told, and one that a code dials is there for somebody."""
+        things = self._things
+        trees = {name: dict(leaves(client.dispositions or {})) for name, client in things.clients.items()}
+        for name, codes in trees.items():
+            for code in codes:
+                if len(code) > MAX_DISPOSITION:
+                    path: KeyPath = ("clients", name, "dispositions", *code.replace("/", "/codes/").split("/"))
+                    message = f"`{code}` has {len(code)} characters: {MAX_DISPOSITION} at most"
+                    self._add(Code.FORM, path, message, "take shorter names", key=True)
+        dispositions = [Dispositions(codes) for codes in trees.values()]
+        for code, about in things.feature_codes.items():
+            given = about.wrap_up_done
+            if given and dispositions and not any(each.find(given) for each in dispositions):
+                known = sorted({code for codes in trees.values() for code in codes})
+                self._add(
+                    Code.NAMES_NOTHING,
+                    ("feature_codes", code, "wrap_up_done"),
+                    f"no client has the disposition `{given}`",
+                    did_you_mean(given, known, otherwise=f"there are {', '.join(known)}"),
+                )
+
+    def _supervisors(self) -> None:
+        """A login is one person's."""
+        for name in self._things.supervisors:
+            if name in self._things.agents:
+                path: KeyPath = ("supervisors", name)
+                self._add(
+                    Code.TWICE, path, f"`{name}` is an agent already", "take another name for the login", key=True
+                )
+
     def _extensions(self) -> None:
         """An extension reaches one agent or queue and nothing else, and a prefix chooses one client."""
         things = self._things
@@ -142,10 +179,18 @@ class _Lint:
                     f"`{client.dial_prefix}` chooses {other} already",
                     "take another",
                 )
+            elif client.dial_prefix and client.dial_prefix in owners:
+                self._add(
+                    Code.SAME_NUMBER,
+                    ("clients", name, "dial_prefix"),
+                    f"`{client.dial_prefix}` reaches {owners[client.dial_prefix]} already",
+                    "take another, that nothing is dialled by",
+                )
 
     def _phrases(self, code: str) -> None:
         things, broken = self._things, self._things.broken["prompts"]
-        needed = list(needed_prompts(things.reasons))
+        limited = any(reason.at_once is not None for reason in things.reasons.values())
+        needed = list(needed_prompts(things.reasons, limited=limited))
         missing = [name for name in needed if name not in things.prompts and name not in broken]
         unsaid = {reason_prompt(reason): reason for reason in things.reasons}
         if missing and unsaid.keys() >= set(missing) and "" not in broken:
@@ -154,7 +199,7 @@ class _Lint:
                     Code.MISSING,
                     ("acd", "reasons", unsaid[prompt]),
                     f"an agent who dials a code hears the reason, and there is no prompt `{prompt}`",
-                    f'add it to `prompts`, e.g. {prompt}: {{en: "{things.reasons[unsaid[prompt]]}"}}',
+                    f'add it to `prompts`, e.g. {prompt}: {{en: "{things.reasons[unsaid[prompt]].label}"}}',
                     key=True,
                 )
         elif missing and "" not in broken:
@@ -522,6 +567,11 @@ class _Lint:
         owners: dict[str, str] = {name: f"the agent {name}" for name in self._things.agents}
         certificates: dict[str, str] = {}
         for name, trunk in self._things.trunks.items():
+            register: KeyPath = ("trunks", name, "register")
+            if trunk.register_ is None and self._root.existing(register) == register:
+                # A key without a value is as if it were not there, and whoever wrote this one waits for calls.
+                hint = "write `register: {}` to register by the login at the first of the peers, or take it away"
+                self._add(Code.FORM, register, "nothing stands behind it, so that nobody registers", hint, key=True)
             path: KeyPath = ("trunks", name, "accept")
             for at, written in enumerate(trunk.accept.networks):
                 network = ipaddress.ip_network(written)

@@ -18,6 +18,7 @@ from callcenter.acd.requirements import AllOf, Need, Needs
 from callcenter.acd.settings import (
     DIRECT,
     AgentSettings,
+    Dispositions,
     Plan,
     QueueSettings,
     RnaRule,
@@ -29,6 +30,7 @@ from callcenter.acd.settings import (
 from callcenter.calls import settings as calls
 from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.config import calendar, schema
+from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
 from callcenter.config.lint import language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
@@ -61,6 +63,9 @@ DEFAULT_FOLDER = next(
 
 SHIPPED_MUSIC = DEFAULT_FOLDER / "music" / "quiet-hours.wav"
 """What is heard in a queue when the configuration names no music."""
+
+RINGBACK = DEFAULT_FOLDER / "music" / "ringback.wav"
+"""What an agent hears while a customer's phone rings."""
 
 Section = TypeVar("Section", bound=schema.Shape)
 Thing = TypeVar("Thing", bound=BaseModel)
@@ -195,6 +200,7 @@ class _Loader:
                 name: OwnHashes(agent.sip_md5 or "", agent.sip_sha256 or "", agent.mqtt or "")
                 for name, agent in things.agents.items()
             },
+            supervisor_hashes={name: supervisor.mqtt or "" for name, supervisor in things.supervisors.items()},
             customers=customers,
             revision=self._revision(),
             folder=self._folder,
@@ -257,6 +263,7 @@ class _Loader:
         things.hours = self._each("hours", schema.Hours, names, things)
         things.queues = self._each("queues", schema.Queue, names, things)
         things.agents = self._each("agents", schema.Agent, names, things)
+        things.supervisors = self._each("supervisors", schema.Supervisor, names, things)
         things.feature_codes = self._each("feature_codes", schema.FeatureCode, names, things)
         things.prompts = self._each("prompts", schema.Prompt, names, things, within="languages")
         things.music = self._each("music", schema.Music, names, things)
@@ -504,6 +511,23 @@ def _outbound(outbound: schema.Outbound) -> calls.Outbound:
     return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id)
 
 
+def _callbacks(name: str, client: schema.Client, things: Things) -> calls.CallbackRules | None:
+    """What a company calls back: by its own word, else what is in the countries of its numbers and costs no more."""
+    written = client.callbacks or schema.ClientCallbacks()
+    if client.outbound is None or not written.enabled:
+        return None
+    own = [number for number, about in things.numbers.items() if about.client == name]
+    home = calls.CallbackRules.at_home(client.outbound.caller_id, *own)
+    outside = home.outside if written.outside is None else written.outside
+    return calls.CallbackRules(
+        outside=outside,
+        never=tuple(each for each in (*home.never, *written.never) if each not in outside),
+        tries=written.tries,
+        spacing=written.spacing,
+        ring_for=written.ring_for,
+    )
+
+
 def _plan(acd: schema.Acd, things: Things, revision: str) -> Plan:
     return Plan(
         queues={name: _queue(name, queue, acd) for name, queue in things.queues.items()},
@@ -528,6 +552,7 @@ def _plan(acd: schema.Acd, things: Things, revision: str) -> Plan:
         offer_grace=acd.offer_grace,
         renamed={old: name for name, queue in things.queues.items() for old in queue.was},
         direct=dataclasses.replace(DIRECT, ring_for=acd.direct.ring_for or acd.ring_for, max_wait=acd.direct.max_wait),
+        dispositions={name: _dispositions(client) for name, client in things.clients.items() if client.dispositions},
         shares={
             name: Share(client.share.minimum, client.share.weight)
             for name, client in things.clients.items()
@@ -574,7 +599,12 @@ def _need(asked: Mapping[str, object]) -> Need | None:
 
 
 def _wrap_up(wrap_up: schema.WrapUp) -> WrapUpSettings:
-    return WrapUpSettings(wrap_up.mode, wrap_up.time, wrap_up.extend_once)
+    settings = WrapUpSettings(wrap_up.mode, wrap_up.time, wrap_up.extend_once)
+    return settings if wrap_up.choice is None else dataclasses.replace(settings, choice=wrap_up.choice)
+
+
+def _dispositions(client: schema.Client) -> Dispositions:
+    return Dispositions(dict(leaves(client.dispositions or {})), client.dispositions_required)
 
 
 def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, acd: schema.Acd) -> calls.CallsSettings:
@@ -589,6 +619,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 client.greeting,
                 calendar.zone(client.time_zone) if client.time_zone else None,
                 _outbound(client.outbound) if client.outbound is not None else None,
+                callbacks=_callbacks(name, client, things),
                 routing=_routing(client, common),
                 music=client.music or music,
             )
@@ -611,7 +642,17 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
             for name, queue in things.queues.items()
         },
         prompts=_prompts(sounds),
-        reasons=things.reasons,
+        reasons={name: reason.label for name, reason in things.reasons.items()},
+        break_limits={
+            name: calls.BreakLimits(reason.longest, reason.a_day, reason.at_once)
+            for name, reason in things.reasons.items()
+            if (reason.longest, reason.a_day, reason.at_once) != (None, None, None)
+        },
+        supervisors={
+            name: calls.Supervisor(name, about.name, frozenset(about.clients) if about.clients is not None else None)
+            for name, about in things.supervisors.items()
+        },
+        auto_answer=frozenset(name for name, agent in things.agents.items() if agent.auto_answer),
         feature_codes={
             code: calls.FeatureCode(each.action, each.not_ready or "", each.wrap_up_done or "")
             for code, each in things.feature_codes.items()
@@ -622,6 +663,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
         queue_extensions={queue.extension: name for name, queue in things.queues.items() if queue.extension},
         dial_prefixes={client.dial_prefix: name for name, client in things.clients.items() if client.dial_prefix},
         home_clients={name: agent.clients[0] for name, agent in things.agents.items()},
+        callback_prompts=_callback_prompts(common),
         intents={name: _asked(queue.intents) for name, queue in things.queues.items() if queue.intents},
         pop_wait=mqtt.pop_wait,
         max_calls=sip.max_calls,
@@ -713,6 +755,8 @@ def _step(step: schema.Step, common: schema.Calls) -> calls.Step:
             return calls.SubFlow(flow)
         case schema.Step(goto=str() as flow):
             return calls.GoTo(flow)
+        case schema.Step(callback=schema.CallbackStep() as callback):
+            return _ask_callback(callback, common)
         case schema.Step(queue=schema.QueueStep() as queue):
             return _to_queue(queue, common, keep_place=False)
         case schema.Step(transfer=schema.QueueStep() as queue):
@@ -732,6 +776,22 @@ def _to_queue(queue: schema.QueueStep, common: schema.Calls, *, keep_place: bool
         prefer=queue.prefer,
         prefer_for=queue.prefer_for,
     )
+
+
+def _ask_callback(step: schema.CallbackStep, common: schema.Calls) -> calls.AskCallback:
+    prompts = _callback_prompts(common)
+    own = {name: prompt for name in ("confirm", "accepted") if (prompt := getattr(step, name)) is not None}
+    return calls.AskCallback(
+        queue=step.queue,
+        prompts=dataclasses.replace(prompts, **own) if own else None,
+        timeout=step.timeout or common.timeout,
+        retries=common.retries if step.retries is None else step.retries,
+        otherwise=None if step.otherwise is None else _steps(step.otherwise, common),
+    )
+
+
+def _callback_prompts(common: schema.Calls) -> calls.CallbackPrompts:
+    return calls.CallbackPrompts(**common.callback.model_dump())
 
 
 def _announce(announce: schema.Announce | None) -> calls.Announce | None:
@@ -793,6 +853,7 @@ def _prompts(sounds: Sounds) -> calls.Prompts:
     return calls.Prompts(
         {key: _clips(parts) for key, parts in sounds.texts.items()},
         {name: _clips(pieces) for name, pieces in sounds.music.items()},
+        _clips([ringing] if (ringing := speech.recorded(RINGBACK)) is not None else []),
     )
 
 

@@ -193,8 +193,8 @@ def _note(path: Path, old: Settings, new: Settings, floor: Floor) -> str:
             return _overdue(list(new.plan.queues), old, new, acd, floor.now)
         case ("agents", str(name)) if name not in new.plan.agents:
             return _dismissed(name, acd)
-        case ("agents", str(name), "skills" | "clients" | "queues", *_) if name in old.plan.agents:
-            return _reskilled(name, old, new, acd)
+        case ("agents", str(name), "skills" | "clients" | "queues" as what, *_) if name in old.plan.agents:
+            return _changed_live(name, what, acd) or _reskilled(name, old, new, acd)
         case ("clients", str(client)) if client not in new.calls.clients:
             return _untouched([call for call in calls if call.client.id == client], "of this company")
         case ("clients", str(client), "share", *_):
@@ -298,6 +298,14 @@ def _dismissed(name: str, acd: Acd) -> str:
     if view.work in ON_THE_PHONE or view.work is Work.OUTBOUND:
         return "talks now: the call goes on, then signed out"
     return "in wrap-up now: signed out when it ends" if view.work is Work.WRAP_UP else ""
+
+
+def _changed_live(name: str, what: str, acd: Acd) -> str:
+    """That a change which was made at run time outlives what the files say now."""
+    change = acd.change(name)
+    if change is None or what not in change.changed:
+        return ""
+    return f"changed by {change.by} at run time: that stays until `callcenter agent {name} --reset`"
 
 
 def _trunks_of(call: Call) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import structlog
 
 from callcenter.config import ConfigError, Settings, render
 from callcenter.config.problems import count
-from callcenter.config.secrets import MONITOR, Secrets, SecretsError, open_secrets
+from callcenter.config.secrets import MONITOR, NO_PHONE, Secrets, SecretsError, open_secrets
 from callcenter.control.protocol import CommandError
 from callcenter.media.plane import MediaError
 from callcenter.operate.changes import Change, changes, in_force
@@ -192,6 +192,9 @@ def _passwords(settings: Settings, secrets: Secrets) -> list[dict[str, str]]:
         if user in secrets.new:
             held = secrets.passwords[user]
             rows.append({"user": user, "sip": held.sip, "mqtt": held.mqtt, "name": agent.name})
+    for user, supervisor in settings.calls.supervisors.items():
+        if user in secrets.new:
+            rows.append({"user": user, "sip": NO_PHONE, "mqtt": secrets.passwords[user].mqtt, "name": supervisor.name})
     if MONITOR in secrets.new and secrets.monitor is not None:
         rows.append({"user": MONITOR, "sip": "", "mqtt": secrets.monitor.password, "name": ""})
     return rows

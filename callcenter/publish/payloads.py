@@ -114,7 +114,8 @@ class Pop:
 
     ``interactions`` are records as the storage gives them, latest first. With ``match`` MAYBE, ``customers`` are
     candidates, shown side by side and never as sure. ``diverted``: who sent the call on to us last, and why.
-    ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller.
+    ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller. ``srtp``: the
+    crypto-suite by which the caller's sound is encrypted, empty for plain RTP.
     """
 
     id: str
@@ -145,6 +146,7 @@ class Pop:
     why: Sequence[str] = ()
     position_was: int | None = None
     callback: Mapping[str, Any] | None = None
+    srtp: str = ""
 
     def payload(self) -> dict[str, Any]:
         """The pop as plain JSON values (schema pop.v1)."""
@@ -170,6 +172,7 @@ class Pop:
             "ivr": {"language": self.language, "menu": list(self.menu), "entered": dict(self.entered)},
             "attributes": dict(self.attributes),
             "callback": self.callback,
+            "srtp": self.srtp or None,
             "customer": self._customer(),
             "why": [{"text": text} for text in self.why],
         }
@@ -198,7 +201,9 @@ def agent_state(
 
     ``since`` is when the agent began to want and to do that, or was lost or found. ``next`` is what holds from the end
     of the present work on, null when that changes nothing. A wrap-up, or a pause after an offer that failed, ends by
-    itself at ``wrap_up_until`` or ``pause_until``; a wrap-up without that time ends with a disposition.
+    itself at ``wrap_up_until`` or ``pause_until``; a wrap-up without that time ends with a disposition. ``wrap_up`` is
+    its kind; who needs time in an optional one asks for it before that time (``wrap_up_extend``). ``by`` is who chose
+    last, null when the system did. A break has lasted as long as it may at ``break_until``; ``break_over``: it has.
     """
     pending = (state.next, state.next_reason) != (state.intent, state.reason)
     until = utc(at + timedelta(milliseconds=state.remaining_ms)) if state.remaining_ms else None
@@ -216,6 +221,10 @@ def agent_state(
         "wrap_up_until": until if wraps_up else None,
         "wrap_up_remaining_s": round(state.remaining_ms / 1000, 1) if wraps_up and until else None,
         "extension_s": round(state.extension_ms / 1000, 1),
+        "wrap_up": state.wrap_up.value if wraps_up else None,
+        "by": state.by or None,
+        "break_until": utc(at + timedelta(milliseconds=state.break_ms)) if state.break_ms else None,
+        "break_over": state.overrun,
         "pause_until": None if wraps_up else until,
         "since": utc(since or at),
         "at": utc(at),

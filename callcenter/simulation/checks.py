@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from callcenter.acd.matching import why_not
+from callcenter.acd.roster import effective
 from callcenter.acd.settings import Plan
 from callcenter.app import House
 from callcenter.calls.queue_status import QueueStatus, Today
@@ -16,6 +17,7 @@ from callcenter.ledger.agent_time import PARTS, kind, part_of
 from callcenter.ledger.ledger import fold
 from callcenter.model.facts import (
     AgentLegEnded,
+    AgentSkillsChanged,
     AgentStateChanged,
     AgentTookOver,
     CallAnswered,
@@ -160,6 +162,7 @@ def queue_from_facts(
     left: set[str] = set()
     states: dict[str, AgentStateChanged] = {}
     talks: dict[str, str] = {}
+    changes: dict[str, AgentSkillsChanged] = {}
     for fact in ours:
         match fact.body:
             case CallQueued(visit=visit, queue=where) if where == name:
@@ -168,6 +171,8 @@ def queue_from_facts(
                 left.add(visit)
             case AgentStateChanged(agent=agent) as body:
                 states[agent] = body
+            case AgentSkillsChanged(agent=agent) as body:
+                changes[agent] = body
             case CallConnected(visit=visit, offer=offer) if visit in joined:
                 talks[offer] = visit
             case AgentTookOver(offer=offer, queue=where) if where == name:
@@ -179,7 +184,7 @@ def queue_from_facts(
     waiting = [fact for visit, fact in joined.items() if visit not in left]
     able = [
         agent.id
-        for agent in plan.agents.values()
+        for agent in (effective(each, changes.get(each.id)) for each in plan.agents.values())
         if not why_not(agent, queue.client, queue.requirements, queue=queue.id) and agent.id in states
     ]
     parts = Counter(kind(part_of(states[agent])) for agent in able)

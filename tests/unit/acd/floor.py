@@ -218,21 +218,19 @@ def check(floor: Floor) -> None:
     """Fails with a sentence when something does not hold."""
     agents = {view.id: view for view in floor.acd.agents()}
     tickets = {ticket.id: ticket for queue in floor.queues() for ticket in floor.acd.waiting(queue)}
-    check_nobody_idle_beside_a_caller(floor.acd.plan, agents.values(), tickets.values())
+    check_nobody_idle_beside_a_caller(floor.acd, agents.values(), tickets.values())
     check_offers(agents.values(), tickets.values())
     check_books(floor.facts, tickets)
     check_nobody_is_stuck(floor, agents.values())
 
 
-def check_nobody_idle_beside_a_caller(
-    settings: Plan, agents: Iterable[AgentView], tickets: Iterable[TicketView]
-) -> None:
+def check_nobody_idle_beside_a_caller(acd: Acd, agents: Iterable[AgentView], tickets: Iterable[TicketView]) -> None:
     waiting = [ticket for ticket in tickets if not ticket.agent]
     for agent in agents:
         able = (agent.intent, agent.work, agent.device) == (Intent.READY, Work.IDLE, Device.REGISTERED)
         assert agent.available == (able and agent.until is None), f"{agent.id}: available is not what the state says"
         for ticket in waiting:
-            assert not (agent.available and may_take(settings.agents[agent.id], ticket)), (
+            assert not (agent.available and may_take(acd.who(agent.id), ticket)), (
                 f"{agent.id} is free and {ticket.id} waits"
             )
 

@@ -29,7 +29,7 @@ from callcenter.acd.events import (
     WrapUpExtended,
 )
 from callcenter.acd.requirements import Requirement
-from callcenter.acd.settings import AgentSettings, Plan, RnaRule, RnaSettings, WrapUpMode, WrapUpSettings
+from callcenter.acd.settings import AgentSettings, Plan, RnaRule, RnaSettings, WrapUpSettings
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
@@ -46,7 +46,7 @@ from callcenter.model.facts import (
     QueueLeft,
     WrapUpEnded,
 )
-from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work, WrapUpMode
 from tests.unit.acd.floor import AMY, BOB, EPOCH, SALES, START, Floor, check_refold, plan
 
 SUPPORT = replace(SALES, id="support", requirements=(), wrap_up=None)

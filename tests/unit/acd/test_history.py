@@ -42,11 +42,10 @@ from callcenter.acd.settings import (
     RoutingStep,
     Share,
     Strategy,
-    WrapUpMode,
     WrapUpSettings,
 )
 from callcenter.model.facts import CallQueued, Fact, OfferEnded, OfferMade, QueueLeft, body_from_dict, body_to_dict
-from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work, WrapUpMode
 from tests.unit.acd.floor import Floor, Middle, check, check_refold, plan
 
 SKILLS = ("english", "sales")

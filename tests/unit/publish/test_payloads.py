@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import (
+    AgentCommanded,
+    AgentSkillsChanged,
     AgentStateChanged,
     Body,
+    BreakOverran,
+    BreakRefused,
     BrokerStateChanged,
     CallEnded,
     CallQueued,
@@ -24,6 +28,7 @@ from callcenter.model.facts import (
     DrainEnded,
     Fact,
     FeatureCodeDialled,
+    StateRepaired,
     SwitchStarted,
     SwitchStopped,
     TrunkStateChanged,
@@ -78,6 +83,7 @@ def pop(match: Match = Match.SURE, customers: tuple[Customer, ...] = (JANA,), gr
         interactions=[RECORD],
         why=["czech 5 of 3 needed"],
         position_was=3,
+        srtp="AES_CM_128_HMAC_SHA1_80",
     )
 
 
@@ -108,6 +114,7 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
         "callback": None,
         "ivr": {"language": "cs", "menu": ["billing", "refund"], "entered": {"order": "1881"}},
         "attributes": {"order": "1881", "pin": "****"},
+        "srtp": "AES_CM_128_HMAC_SHA1_80",
         "customer": {
             "id": "c-4711",
             "name": "Jana Nováková",
@@ -189,6 +196,10 @@ def test_an_agents_state_names_the_call_and_nothing_of_the_caller() -> None:
         "wrap_up_until": None,
         "wrap_up_remaining_s": None,
         "extension_s": 0.0,
+        "wrap_up": None,
+        "by": None,
+        "break_until": None,
+        "break_over": False,
         "pause_until": None,
         "since": "2026-11-21T11:58:30.104Z",
         "at": "2026-11-21T12:00:00.104Z",
@@ -244,7 +255,8 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
 
 def test_every_kind_of_fact_is_a_word_of_the_calls_story_or_left_out_on_purpose() -> None:
     of_the_switch = {SwitchStarted, SwitchStopped, ConfigReloaded, DrainBegan, DrainEnded, BrokerStateChanged}
-    left_out = of_the_switch | {AgentStateChanged, FeatureCodeDialled, TrunkStateChanged, TrunkTried}
+    of_agents = {AgentStateChanged, FeatureCodeDialled, AgentCommanded, AgentSkillsChanged, BreakOverran, BreakRefused}
+    left_out = of_the_switch | of_agents | {TrunkStateChanged, TrunkTried, StateRepaired}
     assert set(payloads.EVENTS) == set(typing.get_args(Body)) - left_out
     assert len(set(payloads.EVENTS.values())) == len(payloads.EVENTS)
     assert payloads.call_event(fact(DigitsEntered("m", "1", True), call_id=None)) is None
