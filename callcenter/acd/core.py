@@ -106,6 +106,9 @@ NAMED_AGENTS = 20
 # How many visits that ended are remembered, so that a Join repeated late brings no ghost into the line.
 REMEMBERED_VISITS = 4096
 
+# No set of agents: what follows from who is signed in is to be looked at once more.
+NOBODY_YET = -1
+
 NO_WRAP_UP = WrapUpSettings(WrapUpMode.NONE)
 NO_RULE = RnaRule()
 
@@ -114,8 +117,9 @@ NOT_TAKEN = frozenset({OfferResult.NO_ANSWER, OfferResult.BUSY, OfferResult.DECL
 
 OfferEvent: TypeAlias = OfferRinging | OfferAccepted | Connected | OfferFailed | Held | Resumed | TalkMoved | TalkEnded
 
-# Queue, client, what the ticket asks of its own, and how many routing steps are behind it.
-Steps: TypeAlias = tuple[str, str, Needs, Needs, int]
+# Queue, client, what is asked and what of it the ticket asks of its own (both in the text form), and how many routing
+# steps are behind it.
+Steps: TypeAlias = tuple[str, str, str, str, int]
 
 EngagedFact: TypeAlias = AgentRang | OfferEnded | CallConnected | CallHeld | CallResumed | AgentTookOver | AgentLegEnded
 
@@ -392,7 +396,7 @@ class Acd:
             call_id=visit.call_id,
             queue=visit.queue,
             position=position(self._lines[visit.queue], visit.place),
-            asked=text(visit.asked),
+            asked=visit.asks,
             step=visit.step,
             next_step=(visit.joined - ms) / 1000 + steps[0].after if steps else None,
             rank=rank,
@@ -648,11 +652,11 @@ class Acd:
     def _next_step(self, steps: Steps) -> int | None:
         """The step to go to at once: nobody is signed in who meets the present one, and somebody who meets that."""
         name, client, asked, own, behind = steps
-        if self._pool.able(client, name, asked) & self._pool.signed_in:
+        if self._pool.able(client, name, parse(asked)) & self._pool.signed_in:
             return None
         queue = self._plan.queues[name]
         for step in range(behind + 1, len(queue.steps) + 1):
-            if self._pool.able(client, name, asked_at(queue, step, own)) & self._pool.signed_in:
+            if self._pool.able(client, name, asked_at(queue, step, parse(own))) & self._pool.signed_in:
                 return step
         return None
 
@@ -684,7 +688,7 @@ class Acd:
                 ticket_rank=match.rank,
                 agent_rank=pool.rank(demand, visit.id, pool.roster.number[agent_id]),
                 strategy=demand.strategy,
-                asked=text(visit.asked),
+                asked=visit.asks,
                 next=following,
                 more=more,
                 drawn=match.candidates.bit_count() if demand.strategy in BY_LOT and not demand.alone else 0,
@@ -1149,7 +1153,8 @@ class Acd:
                 self._take_queued(body, call_id or "", ms)
             case RoutingRelaxed(visit=visit_id, step=step):
                 if visit := self._visits.get(visit_id):
-                    visit.asked, visit.step = asked_in(body), step
+                    visit.ask(asked_in(body))
+                    visit.step = step
                     self._follow_visit(visit)
                     self._unsettled[visit_id] = None
             case PreferenceEnded(visit=visit_id):
@@ -1197,6 +1202,7 @@ class Acd:
                 self._follow_presence()
             if body.agent in self._asked_for:
                 self._changed[body.agent] = None
+            self._staff = NOBODY_YET  # who is signed in is as before, and may be of another step's kind
 
     def _take_queued(self, body: CallQueued, call_id: str, ms: int) -> None:
         self._joined += 1
@@ -1357,7 +1363,7 @@ class Acd:
         self._agenda.set(Due.STEP, visit.id, visit.joined + round(steps[0].after * 1000) if steps else None)
         self._agenda.set(Due.PREFERENCE, visit.id, visit.preferred_until)
         waits = bool(steps) and not visit.offers
-        self._group(visit, (visit.queue, visit.client, visit.asked, visit.own, visit.step) if waits else None)
+        self._group(visit, (visit.queue, visit.client, visit.asks, text(visit.own), visit.step) if waits else None)
 
     def _group(self, visit: Visit, steps: Steps | None) -> None:
         """Let a visit be among those of the same routing step, or (None) among none."""

@@ -28,8 +28,8 @@ from callcenter.acd.matching import (
     standing,
     ticket_rank,
 )
-from callcenter.acd.queue import Place, Visit, drop
-from callcenter.acd.requirements import Needs
+from callcenter.acd.queue import Place, Visit, aging, drop
+from callcenter.acd.requirements import Needs, merged, text
 from callcenter.acd.rosters import Agents, Roster
 from callcenter.acd.settings import RING_ALL_MOST, AgentSettings, Plan, Share, Strategy
 from callcenter.acd.why import BY_LOT, NAMED, Cause
@@ -38,9 +38,9 @@ from callcenter.model.states import Device, Intent, Work
 if TYPE_CHECKING:
     from random import Random
 
-# Client, queue, what is asked, how the agent is chosen, what waiting counts; the only agent who is asked, and whether
-# nobody else ever is.
-Ask: TypeAlias = tuple[str, str, Needs, Strategy, int, str, bool]
+# Client, queue, what is asked (in the text form), how the agent is chosen, what waiting counts; the only agent who is
+# asked, and whether nobody else ever is.
+Ask: TypeAlias = tuple[str, str, str, Strategy, int, str, bool]
 
 # Demands kept beyond one for each queue, for what callers add to theirs. Further ones go with their last ticket: what
 # tickets may ask is not ours to bound.
@@ -69,6 +69,7 @@ class Demand:
     """
 
     ask: Ask
+    asked: Needs
     serial: int
     claim: Claim
     able: Agents
@@ -86,11 +87,6 @@ class Demand:
     def queue(self) -> str:
         """Where they wait."""
         return self.ask[1]
-
-    @property
-    def asked(self) -> Needs:
-        """What they ask of an agent."""
-        return self.ask[2]
 
     @property
     def strategy(self) -> Strategy:
@@ -180,6 +176,11 @@ class Pool:
         self._new_demands: dict[int, Demand] = {}
         for agent in roster:
             self.change_agent(agent)
+        # Agents get to know these as they sign in, not when the first caller waits for them.
+        for queue in plan.queues.values():
+            asked = merged(queue.requirements)
+            points = aging(queue.age_weight)
+            self._demand((queue.client, queue.id, text(asked), queue.strategy, points, "", False), asked)
 
     # Agents
 
@@ -202,8 +203,7 @@ class Pool:
             self._lay_out()
         byte = number >> 3
         for demand in (*self._created, *self._named.get(settings.id, {}).values()):
-            client, queue, asked, _, _, _, alone = demand.ask
-            may = alone or score(settings, client, queue, asked) is not None
+            may = demand.alone or score(settings, demand.client, demand.queue, demand.asked) is not None
             demand.able = demand.able | bit if may else demand.able & ~bit
             demand.tiers = demand.out = None
         for row, demand in enumerate(self._created):
@@ -237,6 +237,7 @@ class Pool:
         self._marks[number] = marks
         if changed & 1:
             self.signed_in ^= bit
+            self._demands_of(number)
         if changed & 2:
             self.ready ^= bit
         if changed & 4:
@@ -277,13 +278,13 @@ class Pool:
 
     def wait(self, visit: Visit, strategy: Strategy) -> None:
         """Let a ticket be found. May be called twice."""
-        ask = (visit.client, visit.queue, visit.asked, strategy, visit.aging, visit.one_alone, bool(visit.agent))
+        ask = (visit.client, visit.queue, visit.asks, strategy, visit.aging, visit.one_alone, bool(visit.agent))
         demand = self._waiting.get(visit.id)
         if demand is not None:
             if demand.ask == ask:
                 return
             self.serve(visit)
-        demand = self._demand(ask)
+        demand = self._demand(ask, visit.asked)
         insort(demand.waiting, visit.place)
         self._waiting[visit.id] = demand
         if visit.prefer:
@@ -557,8 +558,8 @@ class Pool:
 
     # Demands
 
-    def _demand(self, ask: Ask) -> Demand:
-        client, queue, asked, _, _, named, alone = ask
+    def _demand(self, ask: Ask, asked: Needs) -> Demand:
+        client, queue, _, _, _, named, alone = ask
         if named:
             held = self._named.setdefault(named, {})
             demand = held.get(ask)
@@ -566,13 +567,15 @@ class Pool:
                 bit = 1 << number if (number := self.roster.number.get(named)) is not None else 0
                 able = bit if alone else bit & self.roster.able(client, queue, asked)
                 self._serial += 1
-                demand = held[ask] = Demand(ask, self._serial, self._alone if alone else self._claim(client), able)
+                demand = held[ask] = Demand(
+                    ask, asked, self._serial, self._alone if alone else self._claim(client), able
+                )
             return demand
         demand = self._demands.get(ask)
         if demand is None:
             self._serial += 1
             able = self.roster.able(client, queue, asked)
-            demand = self._demands[ask] = Demand(ask, self._serial, self._claim(client), able)
+            demand = self._demands[ask] = Demand(ask, asked, self._serial, self._claim(client), able)
             self._created.append(demand)
             self._able += able.to_bytes(self._stride, "little")
         return demand

@@ -34,10 +34,10 @@ from callcenter.acd.settings import (
     RoutingStep,
     Share,
     Strategy,
-    WrapUpMode,
     WrapUpSettings,
 )
-from callcenter.model.states import Device, EndCause, Side, VisitOutcome
+from callcenter.model.states import Device, EndCause, Side, VisitOutcome, WrapUpMode
+from callcenter.runtime import memory as collector
 from scripts.benchmarks.part import BenchError, Figure, Run, at_most
 
 MEDIAN, P99 = 100.0, 1000.0  # us
@@ -214,9 +214,9 @@ def decide(run: Run, agents: int, queues: int, waiting: int, decisions: int) -> 
     full = Floor(Random(5), agents, queues)
     full.agents_come()
     full.fill(waiting)
-    # The collector walks the callers who wait now and then: that is the process's, and the process freezes what lives.
+    # The collector looks as seldom, and at as little, as it does in the switch.
     gc.collect()
-    gc.freeze()
+    collector.settle()
     full.become_free(decisions // 2)
     free = Floor(Random(6), agents, queues)
     free.agents_come()
