@@ -16,6 +16,7 @@ import uvloop
 
 from callcenter import __version__
 from callcenter.acd.core import Acd
+from callcenter.acd.estimate import Pace
 from callcenter.acd.events import DeviceChanged, IntentChosen, OwnCallEnded, Reconfigured
 from callcenter.acd.settings import QueueSettings
 from callcenter.calls.books import Books, closing_facts
@@ -138,6 +139,7 @@ class House:
         self.stream = FactStream(clock, boot=self.ids.new(), last_seq=storage.log.last_seq, write=storage.log.write)
         self.books = Books(storage.interactions.save)
         self.acd = Acd(settings.plan, epoch=storage.log.epoch)
+        self.pace = Pace()
         self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
         self.advertised = advertised(settings.sip)
         self.endpoint = Endpoint(
@@ -185,6 +187,7 @@ class House:
             plane=edges.plane,
             user_agent=self.user_agent,
             dispatcher=self.dispatcher,
+            pace=self.pace,
             phones_of=self.registrar.bindings,
             customers=storage.customers,
             interactions=storage.interactions,
@@ -209,6 +212,7 @@ class House:
         self.stream.subscribe(storage.intents.take)
         self.queue_board = QueueBoard(lambda: self.acd.plan, self._zone_of, clock, self._publish_queue)
         self.stream.subscribe(self.queue_board.take)
+        self.stream.subscribe(self.pace.take)
         edges.publisher.on_state = self._broker_changed
         edges.publisher.on_command = self._commanded
         edges.publisher.on_cleared = storage.retained.forget

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from callcenter.acd.estimate import Range
 from callcenter.acd.events import Ticket
 from callcenter.calls.dispatcher import HowLeft
 from callcenter.calls.party import Party
@@ -53,10 +54,11 @@ class Captured:
 
 @dataclass(slots=True)
 class Line:
-    """The caller's place in line: since when (monotonic), and the last position that they were told of it."""
+    """The caller's place in line: since when (monotonic), and the position and the wait that they were told last."""
 
     first_joined: float
     told: int | None = None
+    told_wait: Range | None = None
 
 
 class Call:
