@@ -23,11 +23,11 @@ from callcenter.model.states import OfferResult, VisitOutcome
 
 MINUTE = 60_000
 
-BOUNDS = (0, 2, 5, 10, 15, 20, 30, 60)
+BOUNDS = (0, 2, 5, 10, 15, 20, 30, 45, 60)
 """The minutes at which an announced range may begin and end."""
 
 RANGES: tuple[tuple[int, int], ...] = tuple(
-    (low, high) for low in BOUNDS for high in BOUNDS if low < high <= (3 * low if low else 5)
+    (low, high) for low in BOUNDS for high in BOUNDS if low < high <= max(4 * low, 10)
 )
 """The ranges that may be announced: wider ones say nothing."""
 
@@ -79,8 +79,8 @@ class Range:
     high: int
 
     def no_longer_than(self, told: Range | None) -> bool:
-        """Whether it may be told after what was told: neither end is later."""
-        return told is None or (self.low <= told.low and self.high <= told.high)
+        """Whether it may be told after what was told: it ends no later, and is not the later half of it."""
+        return told is None or (self.high <= told.high and self.low + self.high <= told.low + told.high)
 
 
 @dataclass(slots=True)

@@ -95,7 +95,7 @@ class Day:
         """Which part of what was told came true, of those who were served in the end."""
         told = [each for each in self.announced if each.visit in self.served]
         waits = [(self.served[each.visit] - each.at, each.range) for each in told]
-        return sum(told.low * 60 <= wait <= told.high * 60 for wait, told in waits) / len(waits)
+        return sum(told.low * 60 <= wait <= told.high * 60 for wait, told in waits) / max(1, len(waits))
 
     def _at(self, when: float, what: Callable[[], None]) -> None:
         heappush(self._agenda, (when, next(self._numbers), what))
@@ -154,26 +154,26 @@ def floor_of(agents: int, *queues: QueueSettings) -> Plan:
     return plan(*named, *(AgentSettings(f"a{n}", "", {}, frozenset({"acme"})) for n in range(agents)))
 
 
-DAYS = [(agents, seed) for agents in (1, 3, 10, 25) for seed in range(2)]
-
-
-@pytest.mark.parametrize(("agents", "seed"), DAYS)
+@pytest.mark.parametrize("agents", [1, 3, 10, 25])
 @pytest.mark.parametrize("talk", [exponential, regular, mixed])
-def test_what_is_told_comes_true_as_often_as_is_said(agents: int, seed: int, talk: Callable[[float], Talk]) -> None:
-    """A day at the limit of what a floor can do: of what callers were told four of five and more were right."""
-    mean = 240.0
-    day = Day(seed, floor_of(agents), every={"sales": mean / agents / 0.95}, talk=talk(mean), announce=60.0)
-    day.run(max(3.0, 16.0 / agents))
-    told = [each for each in day.announced if each.visit in day.served]
-    # Of few agents whose talks may take any time little can be said, and little is.
-    assert len(told) > {1: 0.0, 3: 0.05, 10: 0.25, 25: 0.5}[agents] * day.asked or talk is not regular
-    assert len(told) < 50 or day.share >= SHARE, f"{day.share:.3f} of {len(told)}"
+def test_what_is_told_comes_true_as_often_as_is_said(agents: int, talk: Callable[[float], Talk]) -> None:
+    """Days at the limit of what a floor can do: of what callers were told four of five and more were right."""
+    mean, right, told, asked = 240.0, 0.0, 0, 0
+    for seed in range({1: 6, 3: 3, 10: 2, 25: 1}[agents]):
+        every = {"sales": mean / agents / 0.95}
+        day = Day(seed, floor_of(agents), every=every, talk=talk(mean), announce=60.0)
+        day.run({1: 10.0, 3: 5.0, 10: 3.0, 25: 2.0}[agents])
+        heard = len([each for each in day.announced if each.visit in day.served])
+        right, told, asked = right + day.share * heard, told + heard, asked + day.asked
+    assert right >= SHARE * told, f"{right / told:.3f} of {told}"
+    # Where talks may take any time and agents are few, little can be said, and little is.
+    assert talk is not regular or told >= 0.5 * asked, f"{told} of {asked}"
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_callers_who_give_up_make_no_liars_of_us(seed: int) -> None:
     """A third of those in front hangs up: who stays is served earlier, and was told so."""
-    day = Day(seed, floor_of(5), every={"sales": 35.0}, talk=exponential(240.0), patience=400.0).run(8)
+    day = Day(seed, floor_of(5), every={"sales": 35.0}, talk=exponential(240.0), patience=400.0, announce=60.0).run(5)
     assert sum(each.visit not in day.served for each in day.announced) > 50
     assert day.share >= SHARE, day.share
 
@@ -185,7 +185,8 @@ def test_agents_who_serve_two_queues_are_not_counted_twice(seed: int) -> None:
         floor_of(6, QueueSettings("sales", "acme"), QueueSettings("help", "acme")),
         every={"sales": 85.0, "help": 85.0},
         talk=exponential(240.0),
-    ).run(8)
+        announce=60.0,
+    ).run(4)
     assert {each.visit.partition("-")[0] for each in day.announced} == {"sales", "help"}
     assert day.share >= SHARE, day.share
 
@@ -250,8 +251,8 @@ def test_a_talk_that_has_lasted_long_is_soon_over() -> None:
     early, late = known.between(outlook(1, 1), 10_000), known.between(outlook(1, 1), 190_000)
     assert early is not None
     assert late is not None
-    assert late[1] < 120_000 < early[0]
-    assert known.range(outlook(1, 1), 190_000) == Range(0, 2)
+    assert late[1] < early[0]
+    assert known.range(outlook(1, 1), 190_000) == Range(0, 5)
 
 
 @given(
@@ -288,7 +289,11 @@ def test_further_back_and_with_fewer_agents_it_takes_longer() -> None:
 def test_what_is_told_next_is_never_longer(one: tuple[int, int], other: tuple[int, int]) -> None:
     before, now = Range(*one), Range(*other)
     assert now.no_longer_than(None)
-    assert now.no_longer_than(before) == (now.low <= before.low and now.high <= before.high)
+    if now.no_longer_than(before):
+        assert now.high <= before.high
+        assert (now.low + now.high) / 2 <= (before.low + before.high) / 2
+    assert before.no_longer_than(before)
+    assert now == before or not (now.no_longer_than(before) and before.no_longer_than(now))
     assert set(one) <= set(BOUNDS)
 
 
