@@ -28,7 +28,7 @@ PERSONAL_KEYS = frozenset({"from_name", "diverted_name"})
 LOUD = frozenset(
     {"SwitchStarted", "SwitchStopped", "ConfigReloaded", "DrainBegan", "DrainEnded"}
     | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected", "AgentTookOver", "OutsideConnected"}
-    | {"CallTransferred", "TransferFailed"}
+    | {"CallTransferred", "TransferFailed", "PhoneChanged"}
     | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
     | {"TrunkStateChanged", "TrunkTried"}
 )

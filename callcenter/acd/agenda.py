@@ -11,8 +11,11 @@ class Due(IntEnum):
     """What can be due, in the order in which things of one millisecond happen."""
 
     OFFER = 0
-    VISIT = 1
-    AGENT = 2
+    PREFERENCE = 1
+    STEP = 2
+    VISIT = 3
+    AGENT = 4
+    BREAK = 5
 
 
 Entry: TypeAlias = tuple[int, Due, str]

@@ -6,6 +6,7 @@ monotonic clock as the ``now`` of ``Acd.handle``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from callcenter.acd.requirements import Needs, Requirement
@@ -29,6 +30,9 @@ class Ticket:
     long; in all else it stands in line as a caller does.
 
     ``closed``: it is outside the queue's hours, which the ACD does not know, and the caller is refused.
+
+    The rest is for the record alone, and decides nothing: the visit's ``number`` in its call, from 1; ``place_of``, the
+    visit whose place it goes on with; ``origins``, where what is asked comes from, as (who asks, what).
     """
 
     id: str
@@ -41,6 +45,9 @@ class Ticket:
     agent: str = ""
     prefer: str = ""
     prefer_for: float = 0.0
+    number: int = 0
+    place_of: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
     callback: str = ""
     closed: bool = False
 
@@ -139,10 +146,21 @@ class TalkEnded:
 
 @dataclass(frozen=True, slots=True)
 class WrapUpDone:
-    """The agent is through with the call. A mandatory wrap-up takes no empty disposition."""
+    """The agent is through with the call.
+
+    Where the client's dispositions are required, and in a mandatory wrap-up, it takes one; an unknown one is ignored.
+    """
 
     agent_id: str
     disposition: str = ""
+    by: str = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpAsked:
+    """The agent needs the time that an optional wrap-up has for who asks."""
+
+    agent_id: str
     by: str = "agent"
 
 
@@ -167,13 +185,28 @@ class DeviceChanged:
 class IntentChosen:
     """The agent, or a supervisor, chose; kept for the end of the present work if there is any.
 
-    Signing out takes a phone that does not talk yet out at once. ``by`` names who chose.
+    Signing out takes a phone that does not talk yet out at once. ``by`` names who chose. ``lasts``: after so many
+    seconds of being not ready, counted from when it begins, it is told that it has lasted as long as it may.
     """
 
     agent_id: str
     intent: Intent
     reason: str = ""
     by: str = "agent"
+    lasts: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RosterChanged:
+    """Somebody changed who an agent is to the routing: what is None is as configured. It holds until it is told anew,
+    over reloads too; callers who wait are offered by it at once.
+    """
+
+    agent_id: str
+    skills: Mapping[str, int] | None
+    clients: frozenset[str] | None
+    queues: frozenset[str] | None
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +251,11 @@ AcdEvent = (
     | TalkMoved
     | TalkEnded
     | WrapUpDone
+    | WrapUpAsked
     | WrapUpExtended
     | DeviceChanged
     | IntentChosen
+    | RosterChanged
     | OwnCallBegan
     | OwnCallEnded
     | Reconfigured
@@ -235,7 +270,7 @@ class Offer:
 
     ``generation`` grows with every offer of this ACD; what carries an older one for the same agent is stale.
     ``ticket_id``-try is the ``id``. ``waited`` is seconds since joining; ``skills`` what is asked of the agent,
-    ``explanation`` why it is him, as JSON.
+    ``explanation`` why it is him, as JSON. ``together`` is how many agents are rung at once for this caller.
     """
 
     id: str
@@ -251,6 +286,7 @@ class Offer:
     skills: tuple[Requirement, ...]
     why: tuple[str, ...]
     explanation: str = ""
+    together: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from functools import reduce
 from typing import TypeAlias
 
 from callcenter.acd.agents import Agent
-from callcenter.acd.pool import Kind
 from callcenter.acd.rosters import Roster
 from callcenter.acd.settings import AgentSettings, Plan
 from callcenter.model.states import Device, Intent, Work
@@ -51,6 +50,8 @@ def is_ready(agent: Agent) -> bool:
     """Whether an agent who is at work wants callers, now or when the present work ends."""
     return agent.intent is Intent.READY
 
+
+Kind: TypeAlias = tuple[frozenset[tuple[str, int]], frozenset[str], frozenset[str] | None]
 
 # Whether an agent is at work, and whether he wants callers.
 State: TypeAlias = tuple[bool, bool]

@@ -8,17 +8,29 @@ from typing import TypeAlias
 
 from callcenter.acd.requirements import Needs
 
-# A place in line, which sorts: the higher priority first, then who joined first (ms), then in the order of joining; the
-# last is the visit's id. The number makes places unique, so that ids are never compared.
+# A place in line, which sorts: the more urgent first, then who joined first (ms), then in the order of joining; the
+# last is the visit's id. The number makes places unique, so that ids are never compared. Two places of one queue keep
+# their order while both age, so that a line stays sorted.
 Place: TypeAlias = tuple[int, int, int, str]
+
+# Urgency is counted in whole parts of a point of priority: what a weight of 0.001 points a minute gains in 1 ms.
+POINT = 60_000_000
+
+
+def aging(weight: float) -> int:
+    """What a visit gains in urgency each millisecond that it waits, from the points gained each minute."""
+    return round(weight * 1000)
 
 
 @dataclass(slots=True)
 class Visit:
     """A caller's visit to a queue, until it is answered or ends otherwise. Times are milliseconds.
 
-    ``offer`` is the one that is out, or empty while the caller waits for one; ``tries`` counts them. ``agent`` is the
-    only one whom the visit is for, or empty. ``callback`` is the callback that stands here in line, or empty.
+    ``offers`` are those that are out, none while the caller waits for one; ``tries`` counts all of them. ``agent`` is
+    the only one whom the visit is for, or empty. ``own`` is what the caller's ticket asks beside the queue, ``step``
+    how many routing steps are behind it. ``prefer`` comes first among equals, and until ``preferred_until`` (None: no
+    more) nobody else is asked. ``aging`` is what the queue says, see :func:`aging`.
+    ``callback`` is the callback that stands here in line, or empty.
     """
 
     id: str
@@ -30,26 +42,42 @@ class Visit:
     joined: int
     first_joined: int
     number: int
-    offer: str = ""
+    offers: tuple[str, ...] = ()
     tries: int = 0
     agent: str = ""
+    own: Needs = ()
+    step: int = 0
+    prefer: str = ""
+    preferred_until: int | None = None
+    aging: int = 0
     callback: str = ""
+
+    @property
+    def offer(self) -> str:
+        """The offer that is out, the oldest where there are several; empty when there is none."""
+        return self.offers[0] if self.offers else ""
 
     @property
     def place(self) -> Place:
         """Where the visit stands in line."""
-        return (-self.priority, self.first_joined, self.number, self.id)
+        return (self.aging * self.first_joined - self.priority * POINT, self.first_joined, self.number, self.id)
+
+    @property
+    def one_alone(self) -> str:
+        """The only agent who can be asked now; empty when all who may take the caller can."""
+        return self.agent or (self.prefer if self.preferred_until is not None else "")
 
     def __str__(self) -> str:
-        return f"<Visit {self.id} {self.queue} {'offered' if self.offer else 'waiting'} tries={self.tries}>"
+        return f"<Visit {self.id} {self.queue} {'offered' if self.offers else 'waiting'} tries={self.tries}>"
 
 
 @dataclass(frozen=True, slots=True)
 class TicketView:
     """A visit as others may see it; times are seconds of the monotonic clock.
 
-    ``position`` counts from 1; ``agent`` is whom the caller is being offered to, ``only`` the one agent whom the visit
-    is for, ``callback`` the callback that stands there; any may be empty.
+    ``position`` counts from 1; ``agent`` is whom the caller is being offered to (the first of ``ringing``, where all
+    are rung at once), ``only`` the one agent whom the visit is for, ``preferred`` the one who alone is asked for now;
+    ``callback`` is the callback that stands there; each may be empty. ``step`` is how many routing steps are behind it.
     """
 
     id: str
@@ -64,6 +92,9 @@ class TicketView:
     position: int
     agent: str
     only: str = ""
+    ringing: tuple[str, ...] = ()
+    preferred: str = ""
+    step: int = 0
     callback: str = ""
 
 

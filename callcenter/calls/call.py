@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from callcenter.acd.estimate import Range
 from callcenter.acd.events import Ticket
 from callcenter.calls.dispatcher import HowLeft
+from callcenter.calls.line import Line
 from callcenter.calls.party import Party
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Number, ToQueue
@@ -29,11 +29,15 @@ LEFT_OPEN = Ending(Side.SYSTEM, EndCause.ERROR, 500, "the script left no ending"
 
 @dataclass(frozen=True, slots=True)
 class CallerKnown:
-    """What the customer base says of the caller. ``recent``: their last interactions, the latest first."""
+    """What the customer base says of the caller. ``recent``: their last interactions, the latest first.
+
+    ``last_agent`` answered them last; empty: nobody, or nobody wants to know.
+    """
 
     match: Match = Match.NONE
     customers: tuple[Customer, ...] = ()
     recent: tuple[dict[str, Any], ...] = ()
+    last_agent: str = ""
 
 
 @dataclass(slots=True)
@@ -50,15 +54,6 @@ class Captured:
     entered: dict[str, str] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict, repr=False)
     told: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Line:
-    """The caller's place in line: since when (monotonic), and the position and the wait that they were told last."""
-
-    first_joined: float
-    told: int | None = None
-    told_wait: Range | None = None
 
 
 class Call:
@@ -95,6 +90,8 @@ class Call:
         self.captured = Captured(client.language)
         self.known = CallerKnown()
         self.line: Line | None = None
+        # How many visits to queues there were so far.
+        self.visits = 0
         # The step by which the caller waits, or waited last, and the ticket that came of it.
         self.waits_by: ToQueue | None = None
         self.ticket: Ticket | None = None
@@ -157,6 +154,11 @@ class Call:
         """Note who ended the call and why; the first word counts."""
         if self.ending is None:
             self.ending = ending
+
+    def give_up(self, ending: Ending) -> None:
+        """End the call from outside of its script. Never waits; does nothing when it has ended."""
+        self.end(ending)
+        self.caller.leg.hangup(status=ending.sip_status or None, cause=ending.detail)
 
     def how_left(self) -> HowLeft:
         """What it is for the queue when the script is left here and now: the caller hung up, or we failed them."""

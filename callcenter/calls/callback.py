@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from callcenter.acd.requirements import text
-from callcenter.calls.call import Call, Captured, Line
+from callcenter.calls.call import Call, Captured
 from callcenter.calls.dialled import e164
+from callcenter.calls.line import Line
 from callcenter.calls.settings import AskCallback, CallsSettings, Client, Collect, Number
 from callcenter.calls.steps.collect import take_digits
 from callcenter.model.callback import Callback
@@ -283,6 +284,8 @@ class Callbacks:
                 priority=joined.priority if joined is not None else None,
                 needs=text(joined.requirements) if joined is not None else "",
                 prefer=joined.prefer if joined is not None else "",
+                place_of=here.visit,
+                told=here.told,
                 menus=tuple(captured.menus),
                 entered=dict(captured.entered),
                 attributes=dict(captured.told),
@@ -302,8 +305,8 @@ class Callbacks:
             return False
         return True
 
-    def rings_in(self, call: Call, queue: str) -> float | None:
-        """The caller joins a queue in which they were to be called back: they have that place now (monotonic).
+    def rings_in(self, call: Call, queue: str) -> Line | None:
+        """The caller joins a queue in which they were to be called back: they have that place now.
 
         The callback is cancelled, also while an agent dials; None when there is none.
         """
@@ -312,9 +315,9 @@ class Callbacks:
         each = self._find(call.client.id, queue, number)
         if each is None:
             return None
-        first_joined = self._monotonic(each.value)
+        line = self._line(each.value)
         self._end(each, CallbackOutcome.CANCELLED, "rang_in", call.id)
-        return first_joined
+        return line
 
     @contextmanager
     def caller_is_here(self, call: Call) -> Iterator[None]:
@@ -348,11 +351,23 @@ class Callbacks:
     def reconfigured(self) -> None:
         """Another configuration is in force: callbacks of queues and companies that are gone end, and that is told.
 
-        One that is being dialled is left to be reached, or not.
+        One that is being dialled is left to be reached, or not. Those of a queue that has another name now stand there.
         """
+        renamed = self._services.dispatcher.acd.plan.renamed
         for each in self:
+            if each.value.queue in renamed:
+                self._move(each, renamed[each.value.queue])
             if not each.dialling and (why := self._gone(each.value)):
                 self._end(each, CallbackOutcome.REMOVED, why, each.value.requested_in)
+
+    def _move(self, each: Pending, queue: str) -> None:
+        """Let a callback stand in another queue, on its place; where there is one already, that one counts."""
+        value = each.value
+        if self._find(value.client, queue, value.number) is None:
+            del self._of_number[value.client, value.number][value.queue]
+            each.value = replace(value, queue=queue)
+            self._of_number[value.client, value.number][queue] = each
+            self._store.keep(each.value)
 
     # What a turn tells
 
@@ -430,7 +445,7 @@ class Callbacks:
             dict(value.attributes),
             dict(value.attributes),
         )
-        call.line = Line(self._monotonic(value))
+        call.line = self._line(value)
         each.call, each.why, each.attempted = call, "", False
         call.add(
             CallArrived(
@@ -522,6 +537,10 @@ class Callbacks:
             return None
         plan = call.client.outbound.plan if call.client.outbound is not None else None
         return e164(call.from_number, plan)
+
+    def _line(self, value: Callback) -> Line:
+        """The place in line that the callback has."""
+        return Line(self._monotonic(value), value.told, value.place_of)
 
     def _monotonic(self, value: Callback) -> float:
         """The place in line on this boot's clock."""

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from callcenter.acd.events import Ticket, TicketExpired, TicketRefused
 from callcenter.acd.requirements import parse
+from callcenter.acd.settings import QUEUE_RENAMED
 from callcenter.calls.call import Call
 from callcenter.calls.callback import Pending
 from callcenter.calls.dispatcher import HowLeft, LeftByKey, OfferInHand, Waiting
 from callcenter.calls.flow import go_on
 from callcenter.calls.heard import watch_caller
 from callcenter.calls.known import look_up_number
+from callcenter.calls.line import visit_name
 from callcenter.calls.outside import NotReached, Reached, dial_outside
 from callcenter.calls.own_call import not_reached
 from callcenter.calls.party import Party
@@ -47,6 +49,7 @@ async def call_back(call: Call, each: Pending) -> Ending:
     call.stage = f"waiting {value.queue}, to be called back"
     await look_up_number(call)
     assert call.line is not None, "a callback has a place"
+    call.visits += 1
     ticket = call.ticket = Ticket(
         id=call.services.ids.new(),
         call_id=call.id,
@@ -57,7 +60,10 @@ async def call_back(call: Call, each: Pending) -> Ending:
         first_joined=call.line.first_joined,
         prefer=value.prefer,
         callback=value.id,
+        number=call.visits,
+        place_of=call.line.visit,
     )
+    call.line.visit = visit_name(call.id, call.visits)
     step = ToQueue(value.queue, priority=value.priority, keep_place=True)
     end: Talked
     with call.services.dispatcher.queued(ticket, lambda: how_left(call, each)) as waiting:
@@ -84,6 +90,8 @@ async def take_offers(call: Call, each: Pending, step: ToQueue, waiting: Waiting
                 if end is not None:
                     return end
             case TicketExpired(reason=reason) | TicketRefused(reason=reason):
+                if reason == QUEUE_RENAMED:
+                    each.why = reason  # it goes on at once, under the new name
                 return Ending(Side.SYSTEM, EndCause.FLOW_ENDED, 0, reason)
             case LeftByKey():
                 raise AssertionError("nobody is there to press a key")

@@ -148,7 +148,8 @@ async def follow(call: Call, step: ToQueue) -> Outcome:
         match handover.destination:
             case Line(queue=queue):
                 handover.done()
-                return GoAway((ToQueue(queue, keep_place=True),))
+                # Whom the caller would rather talk to may be the very agent who sends them on.
+                return GoAway((ToQueue(queue, keep_place=True, prefer=()),))
             case OurNumber(number=number):
                 handover.done()
                 return GoAway(enter(call, number.flow))
@@ -165,7 +166,7 @@ async def follow(call: Call, step: ToQueue) -> Outcome:
         if isinstance(end, FlowedOut) and call.handover is not None:
             end = await back_to_agent(call, step, call.handover, end.reason)
             if isinstance(end, FlowedOut):
-                return GoAway((replace(step, keep_place=True),))
+                return GoAway((replace(step, keep_place=True, prefer=()),))
     return end if isinstance(end, Ending) else await flowed_out(call, step, end)
 
 

@@ -18,7 +18,6 @@ from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 from callcenter.signaling.outcome import Answered, DialOutcome, NoAnswer, Rejected, Unreachable
 from callcenter.signaling.transport import TransportError
-from callcenter.signaling.trunks.digest_client import MOST_TRIES, DigestClient
 from callcenter.signaling.trunks.resolver import ResolveError
 from callcenter.signaling.trunks.settings import Peer, TrunkSettings
 from callcenter.signaling.trunks.trunk import Line, Trunk, retry_after
@@ -72,7 +71,9 @@ async def dial_outside(
     The client's trunks are tried in their order, and of each its addresses, until one gives a definite answer: who is
     busy, declines or does not exist is so by every trunk. ``on_ringing`` is called once, when it rings there; early
     media is heard by whoever ``beside`` is, in place of what plays there, and ``on_early`` is told of it; as long as
-    there is none they hear ``meanwhile``, also when a carrier that was heard fails and the next is tried. ``hidden``:
+    there is none they hear ``meanwhile``, also when a carrier that was heard fails and the next is tried; without any,
+    the tone of a phone that rings, once the phone in the hand has been told to listen to a carrier that failed since
+    and gives no such tone of its own any more. ``hidden``:
     whether the number that we show is kept from them; None: as the client has it. ``max_forwards``: how far the call
     may still go. Whoever is cancelled while it rings leaves nothing behind; a party that was reached is the caller's to
     close.
@@ -132,6 +133,8 @@ class _Dialling:
         self._meanwhile = meanwhile
         self._max_forwards = max_forwards
         self._rang = False
+        # Whether a carrier was heard, that has failed since or takes the call.
+        self._heard = False
         self._play: int | None = None
 
     async def by_any(self, names: tuple[str, ...]) -> Reached | NotReached:
@@ -160,10 +163,18 @@ class _Dialling:
 
     def _entertain(self) -> None:
         """Let whoever waits hear something, unless they do: a carrier that was heard has stopped it, and failed."""
-        if self._beside is None or not self._meanwhile:
+        if self._beside is None:
             return
-        if self._play is None or not self._beside.is_playing(self._play):
+        if not self._meanwhile:
+            self.entertain_no_more()  # with the tone of a phone that rings no more
+        elif self._play is None or not self._beside.is_playing(self._play):
             self._play = self._beside.start(self._meanwhile, loop=True)
+
+    def _ring_here(self) -> None:
+        """Let whoever listens to early media hear that it rings, when nobody else lets them hear it."""
+        ringback = self._services.settings.prompts.ringback
+        if self._beside is not None and self._heard and ringback and not self._meanwhile:
+            self._play = self._beside.start(ringback, loop=True)
 
     async def _by_trunk(self, trunk: Trunk) -> Reached | _Failed:
         """One address after the other, while the trunk has room."""
@@ -238,40 +249,26 @@ class _Dialling:
     async def _invite(
         self, undo: contextlib.ExitStack, trunk: Trunk, peer: Peer, flow: Flow, sound: Sound
     ) -> tuple[Leg, _Failed | None]:
-        """Call, and again with an answer to each challenge: the leg, answered or over, or why we gave up on it.
-
-        Of a challenge the Call-ID stays and the CSeq grows (RFC 3261 22.2).
-        """
+        """Call, and answer its challenges: the leg, answered or over, or why we gave up on it."""
         settings, user_agent = trunk.settings, self._services.user_agent
-        login = settings.login.user if settings.login is not None else ""
-        client = DigestClient(login, trunk.secrets.password, self._services.trunks.random)
         there = settings.peers[0] if settings.outbound_proxy is not None else peer
         target = uri_of(there, self._number if settings.plus else self._number.lstrip("+"), ("user", "phone"))
         ours = self._caller(trunk, flow)
-        sip_call_id, cseq, tries = self._services.ids.new(), 0, 0
         description, insisting = sound.offer_to(flow)
-        while True:
-            tries += 1
-            leg = user_agent.dial(
-                target,
-                flow,
-                from_=ANONYMOUS if self._hidden else ours,
-                to=NameAddr(target.without_params("transport")),
-                sdp=description,
-                or_else=insisting,
-                headers=[*_identity(ours, settings, self._hidden), *client.headers("INVITE", str(target))],
-                routes=routes_by(settings.outbound_proxy),
-                call_id=sip_call_id,
-                cseq=cseq + 1,
-                max_forwards=self._max_forwards,
-            )
-            undo.callback(leg.hangup)
-            failed = await self._wait(leg, sound, settings.try_for)
-            refusal = leg.refusal
-            if failed is not None or refusal is None or tries >= MOST_TRIES or not client.take(refusal):
-                return leg, failed
-            # Not always the one that we gave it: who wants a longer session, or another offer, was asked again already.
-            cseq = refusal.cseq.number
+        leg = user_agent.dial(
+            target,
+            flow,
+            from_=ANONYMOUS if self._hidden else ours,
+            to=NameAddr(target.without_params("transport")),
+            sdp=description,
+            or_else=insisting,
+            headers=_identity(ours, settings, self._hidden),
+            routes=routes_by(settings.outbound_proxy),
+            max_forwards=self._max_forwards,
+            login=self._services.trunks.login_of(trunk),
+        )
+        undo.callback(leg.hangup)
+        return leg, await self._wait(leg, sound, settings.try_for)
 
     async def _wait(self, leg: Leg, sound: Sound, try_for: float) -> _Failed | None:
         """Until the leg is answered or over; who gives no sign of life in time, or rings too long, is hung up on."""
@@ -303,11 +300,14 @@ class _Dialling:
             self._rang = True
             if self._on_ringing is not None:
                 self._on_ringing()
+        if leg.early_sdp is None:
+            self._ring_here()
         early = await leg.early
         if early is None or self._beside is None:
             return
         with contextlib.suppress(MediaError):
             await sound.take_answer(early, leg.flow)
+            self._heard = True
             self._beside.stop()
             await self._beside.session.bridge(sound.session)
             if self._on_early is not None:

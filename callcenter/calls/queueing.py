@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from callcenter.acd.events import DeviceChanged, Ticket
+from callcenter.acd.settings import QUEUE_RENAMED
+from callcenter.calls.asked import Asked, asked_of
 from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk
-from callcenter.calls.call import Call, Line
+from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
 from callcenter.calls.heard import watch_agent
 from callcenter.calls.hours import Door, closes, look
+from callcenter.calls.line import Line, visit_name
 from callcenter.calls.party import Party
-from callcenter.calls.ringing import ring_agent
+from callcenter.calls.ringing import ring_agent, ring_all
 from callcenter.calls.screen_pop import SentPop
 from callcenter.calls.settings import AskCallback, OnClose, ToQueue
 from callcenter.calls.transfer import Handover
@@ -23,7 +26,7 @@ from callcenter.calls.whisper import whisper, words_for
 from callcenter.media.plane import Clip
 from callcenter.model.facts import DigitsEntered
 from callcenter.model.interaction import Ending
-from callcenter.model.states import Device, EndCause, OfferResult, Side, VisitOutcome
+from callcenter.model.states import Device, Direction, EndCause, OfferResult, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy
 
 UTC = ZoneInfo("UTC")
@@ -62,34 +65,63 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
     """Wait for an agent and talk; for one ``agent`` alone, when they are named, and not for long.
 
     An agent whose phone is lost in the talk does not cost the caller the call: they wait again, on their old place.
+    So they do in a queue that a reload gave another name.
     """
     services = call.services
     kept = services.callbacks.rings_in(call, step.queue)
     if call.line is None or not step.keep_place:
-        call.line = Line(services.clock.monotonic())
-    if kept is not None:
-        call.line.first_joined = min(kept, call.line.first_joined)
+        call.line = come_back(call, step.queue) or Line(services.clock.monotonic())
+    if kept is not None and kept.first_joined <= call.line.first_joined:
+        call.line = kept
     call.waits_by = step
     while True:
         call.stage = f"waiting {step.queue}"
+        asked = Asked(priority=FOR_ONE_ALONE) if agent else asked_of(call, step)
+        call.visits += 1
         ticket = Ticket(
             id=services.ids.new(),
             call_id=call.id,
             queue=step.queue,
             client=call.client.id,
-            priority=FOR_ONE_ALONE if agent else step.priority,
+            requirements=asked.needs,
+            priority=asked.priority,
             first_joined=call.line.first_joined,
             agent=agent,
+            prefer=asked.prefer,
+            prefer_for=asked.prefer_for,
+            number=call.visits,
+            place_of=call.line.visit,
+            origins=asked.origins,
             closed=not agent and is_closed(call, step.queue),
         )
+        call.line.visit = visit_name(call.id, call.visits)
         call.ticket = ticket
         with services.dispatcher.queued(ticket, call.how_left) as waiting:
             if call.handover is not None and call.handover.agent_id == agent:
                 call.handover.wants_back()
             end = await serve(call, step, waiting)
-        if not isinstance(end, AgentLost):
+        if isinstance(end, FlowedOut) and end.reason == QUEUE_RENAMED and (renamed := under_new_name(call, step)):
+            step = call.waits_by = renamed
+        elif isinstance(end, AgentLost):
+            agent = ""
+        else:
             return end
-        agent = ""
+
+
+def under_new_name(call: Call, step: ToQueue) -> ToQueue | None:
+    """The step to a queue that has another name by now, on the same place; None when the call cannot go there."""
+    services = call.services
+    queue = services.dispatcher.acd.plan.renamed.get(step.queue, "")
+    known = queue in call.settings.treatments or (queue in services.settings.treatments and call.renew())
+    return replace(step, queue=queue, keep_place=True) if known else None
+
+
+def come_back(call: Call, queue: str) -> Line | None:
+    """The place in line of a caller who was here a moment ago, and hung up or was cut off; None for all others."""
+    if call.direction is not Direction.INBOUND or call.caller.leg.withheld:
+        return None
+    keep_for = call.client.routing.keep_place_for
+    return call.services.places.claim(call.id, call.client.id, call.from_number, queue, keep_for)
 
 
 async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedOut | HandedOver | AgentLost:
@@ -160,26 +192,37 @@ def zone_of(call: Call) -> ZoneInfo:
 async def take_offer(
     call: Call, waiting: Waiting, in_hand: OfferInHand, room: WaitingRoom, music: Sequence[Clip]
 ) -> Ending | AgentLost | Handover | None:
-    """Ring the agent, and talk; None when it came to nothing, and the caller waits on."""
-    if in_hand.withdrawn.done():
+    """Ring the agent, or all who are rung at once, and talk; None when it came to nothing, and the caller waits on."""
+    rung = waiting.rung_with(in_hand)
+    if not rung:
         return None
     with room.offered():
-        rings = call.handover.rings if call.handover is not None else None
-        agent = take_back(call, waiting, in_hand)
-        if agent is None:
-            agent = await ring_agent(call, waiting, in_hand, rings)
-            if agent is None:
+        taken = await ring(call, waiting, rung)
+        if taken is None:
+            return None
+        in_hand, agent = taken
+        words = () if waiting.ticket.agent else words_for(call, in_hand.offer.queue, in_hand.offer.agent_id)
+        if words:
+            await whisper(agent, words, in_hand)
+            if not still_there(call, agent, waiting, in_hand):
                 return None
-            words = () if waiting.ticket.agent else words_for(call, in_hand.offer.queue, in_hand.offer.agent_id)
-            if words:
-                await whisper(agent, words, in_hand)
-                if not still_there(call, agent, waiting, in_hand):
-                    return None
     room.leave()
     end = await converse(call, agent, waiting, in_hand, music)
     if end is None:
         room.enter()
     return end
+
+
+async def ring(call: Call, waiting: Waiting, rung: Sequence[OfferInHand]) -> tuple[OfferInHand, Party] | None:
+    """Who picks up first, with the offer; None when nobody does."""
+    for in_hand in rung:
+        if (agent := take_back(call, waiting, in_hand)) is not None:
+            return in_hand, agent
+    rings = call.handover.rings if call.handover is not None else None
+    if len(rung) > 1:
+        return await ring_all(call, waiting, rung, rings)
+    agent = await ring_agent(call, waiting, rung[0], rings)
+    return None if agent is None else (rung[0], agent)
 
 
 def still_there(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from callcenter.acd.estimate import Pace
 from callcenter.calls.facts import FactStream
+from callcenter.calls.line import Places
 from callcenter.calls.settings import CallsSettings
 from callcenter.media.plane import MediaPlane
 from callcenter.model.ids import Ids
@@ -49,5 +50,6 @@ class Services:
     publisher: Publisher
     trunks: TrunkBoard
     call_of: Callable[[Leg], Call | None]
+    places: Places
     callbacks: Callbacks = field(init=False)
     """Set behind the making: it uses these itself."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from callcenter.acd.requirements import Needs
 from callcenter.calls.hours import Door, Hours
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
@@ -26,25 +27,52 @@ class Outbound:
     hidden: bool = False
 
 
-# What costs more than a call, or is how others make money of ours: beginnings of numbers, by country code. No company
-# calls them back unless its own rules name them. Premium rate, shared cost and the like by the national plans; of +1
-# also the islands whose numbers look like any other of that country and are billed as calls abroad.
-COSTLY: Mapping[str, tuple[str, ...]] = {
-    "1": (
-        "+1900", "+1242", "+1246", "+1264", "+1268", "+1284", "+1345", "+1441", "+1473", "+1649", "+1658", "+1664",
-        "+1721", "+1758", "+1767", "+1784", "+1809", "+1829", "+1849", "+1868", "+1869", "+1876",
-    ),
-    "33": ("+3381", "+3382", "+3389"),
-    "34": ("+34803", "+34806", "+34807", "+34905", "+34907"),
-    "39": ("+39199", "+39892", "+39894", "+39895", "+39899"),
-    "44": ("+4470", "+4484", "+4487", "+449", "+44118"),
-    "49": ("+49118", "+49137", "+49180", "+49190", "+49900"),
-    "52": ("+52900",),
-    "55": ("+55300", "+55500", "+55900"),
-    "351": ("+351601", "+351607", "+35164", "+35165", "+351707", "+351708", "+35176"),
-}  # fmt: skip
-# Satellites, and numbers that belong to no country (ITU-T E.164, shared country codes).
-NOBODYS_COUNTRY = ("+870", "+878", "+881", "+882", "+883", "+888", "+979")
+# Who is preferred, beside an agent by name: the one who answered the caller last, and the customer's own.
+LAST_AGENT = "last_agent"
+CUSTOMERS_AGENT = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What a company's calls ask beyond what their queues do.
+
+    ``languages`` and ``intents``: what the agent must know for a call in this language, or with this intent.
+    ``tiers``: points of priority for a customer of this account tier, if it is sure who calls.
+
+    ``prefer``: agents, LAST_AGENT or CUSTOMERS_AGENT; the first of them that there is has ``prefer_for`` seconds to
+    take the call before others may. LAST_AGENT is who talked last in the last handled call of the customer, or the
+    number, that arrived within ``last_agent_within`` seconds.
+
+    Who hangs up while waiting, or is cut off, and calls again by the same number within ``keep_place_for`` seconds has
+    the place in line of before; 0: never.
+    """
+
+    languages: Mapping[str, Needs] = field(default_factory=dict)
+    intents: Mapping[str, Needs] = field(default_factory=dict)
+    tiers: Mapping[str, int] = field(default_factory=dict)
+    prefer: tuple[str, ...] = ()
+    prefer_for: float = 20.0
+    last_agent_within: float = 86_400.0
+    keep_place_for: float = 120.0
+
+
+# What costs more than a call, or is how others make money of ours: beginnings of numbers. No company calls them back
+# unless its own rules name them. Premium rate, shared cost and the like by the national numbering plans; of +1 also the
+# islands whose numbers look like any other of that country and are billed as calls abroad; satellites, and numbers that
+# belong to no country (ITU-T E.164, shared country codes).
+COSTLY: tuple[str, ...] = (
+    "+1900", "+1242", "+1246", "+1264", "+1268", "+1284", "+1345", "+1441", "+1473", "+1649", "+1658", "+1664",
+    "+1721", "+1758", "+1767", "+1784", "+1809", "+1829", "+1849", "+1868", "+1869", "+1876",
+    "+3381", "+3382", "+3389",
+    "+34803", "+34806", "+34807", "+34905", "+34907",
+    "+39199", "+39892", "+39894", "+39895", "+39899",
+    "+4470", "+4484", "+4487", "+449", "+44118",
+    "+49118", "+49137", "+49180", "+49190", "+49900",
+    "+52900",
+    "+55300", "+55500", "+55900",
+    "+351601", "+351607", "+35164", "+35165", "+351707", "+351708", "+35176",
+    "+870", "+878", "+881", "+882", "+883", "+888", "+979",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +96,8 @@ class CallbackRules:
     @classmethod
     def at_home(cls, *own: str) -> CallbackRules:
         """What is safe without a word of the company's: the countries of its ``own`` numbers, and nothing costly."""
-        countries = tuple(sorted({country_code(number) for number in own}))
-        return cls(outside=tuple(f"+{country}" for country in countries), never=costly(countries))
-
-
-def costly(countries: Iterable[str]) -> tuple[str, ...]:
-    """Beginnings of numbers in these countries that nobody calls back by mistake."""
-    return (*NOBODYS_COUNTRY, *(beginning for country in countries for beginning in COSTLY.get(country, ())))
+        countries = sorted({country_code(number) for number in own})
+        return cls(outside=tuple(f"+{country}" for country in countries), never=COSTLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +105,8 @@ class Client:
     """A company in whose name calls are answered. ``languages``: the first is spoken until another is chosen.
 
     ``zone`` is where its opening hours are meant, where they name no zone themselves. Without ``outbound`` no call
-    leaves the house in its name, and without ``callbacks`` it calls nobody back.
+    leaves the house in its name, and without ``callbacks`` it calls nobody back. ``music`` is the piece that whoever
+    is on hold hears where no queue has brought them; empty: the first that there is.
     """
 
     id: str
@@ -92,6 +116,8 @@ class Client:
     zone: ZoneInfo | None = None
     outbound: Outbound | None = None
     callbacks: CallbackRules | None = None
+    routing: Routing = Routing()
+    music: str = ""
 
     @property
     def language(self) -> str:
@@ -301,7 +327,9 @@ class GoTo:
 
 @dataclass(frozen=True, slots=True)
 class ToQueue:
-    """Wait in a queue for an agent. ``priority``: None takes the queue's.
+    """Wait in a queue for an agent. ``priority``: None takes the queue's. ``needs`` come beside what the queue asks.
+
+    ``prefer`` and ``prefer_for`` stand in place of the client's, see :class:`Routing`; None takes those.
 
     ``on_timeout``: the steps after the queue's longest wait, or when the queue refuses the caller; empty: the steps
     behind this one. ``keys``: the steps after a key pressed while waiting; the place is given up. ``keep_place``: the
@@ -313,6 +341,9 @@ class ToQueue:
     on_timeout: tuple[Step, ...] = ()
     keys: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
     keep_place: bool = False
+    needs: Needs = ()
+    prefer: tuple[str, ...] | None = None
+    prefer_for: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,7 +484,7 @@ class Prompts:
     texts: Mapping[tuple[str, str], tuple[Clip, ...]] = field(default_factory=dict)
     pieces: Mapping[str, tuple[Clip, ...]] = field(default_factory=dict)
     ringback: tuple[Clip, ...] = ()
-    """What an agent hears while a customer's phone rings, as long as the carrier lets nothing be heard."""
+    """What an agent hears while somebody's phone rings outside, as long as the carrier lets nothing be heard."""
 
     def prompt(self, id: str, language: str) -> tuple[Clip, ...]:
         """The clips of a prompt. Raises KeyError for one that the configuration does not have."""
@@ -483,6 +514,33 @@ class Prompts:
         """Every clip, for the media plane to prepare."""
         for clips in (*self.texts.values(), *self.pieces.values(), self.ringback):
             yield from clips
+
+
+@dataclass(frozen=True, slots=True)
+class BreakLimits:
+    """What a break for one reason may be: the ``longest``, and all of a day together, in seconds; and how many agents
+    may be out for it ``at_once``. None: no limit.
+
+    Nobody is forced back: who is out too long is told of. Who would be one too many is refused.
+    """
+
+    longest: float | None = None
+    a_day: float | None = None
+    at_once: int | None = None
+
+
+NO_LIMITS = BreakLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """Somebody who may command for agents, by a login of their own; ``clients``: for those who serve no others, None:
+    for all.
+    """
+
+    id: str
+    name: str
+    clients: frozenset[str] | None = None
 
 
 class CodeAction(StrEnum):
@@ -528,12 +586,15 @@ NO_RULES = DialRules()
 
 @dataclass(frozen=True, slots=True)
 class CallsSettings:
-    """All that the scripts of calls go by. ``hours`` by name.
+    """All that the scripts of calls go by. ``hours`` by name. ``intents``: what each means in a queue, by the queue's
+    name, in place of what it means to the client.
 
     ``may_dial`` by agent; ``agent_extensions`` and ``queue_extensions``: whom a short number reaches. In the name of
     which client a number outside is dialled: ``dial_prefixes`` of those that stand behind a prefix, ``home_clients`` by
     agent of all others.
-    ``reasons`` for being not ready, with what each means in words. ``feature_codes`` by what an agent dials;
+    ``reasons`` for being not ready, with what each means in words; ``break_limits`` of those that have some.
+    ``supervisors`` by their logins. ``auto_answer``: agents whose phones are asked to take what is offered by
+    themselves. ``feature_codes`` by what an agent dials;
     ``agent_languages`` is what each agent hears then.
     ``pop_wait``: seconds that an agent's INVITE waits for the broker's acknowledgement of the screen pop.
     ``max_calls``: calls at once; one more is answered 503.
@@ -546,6 +607,9 @@ class CallsSettings:
     hours: Mapping[str, Hours] = field(default_factory=dict)
     prompts: Prompts = field(default_factory=Prompts)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    break_limits: Mapping[str, BreakLimits] = field(default_factory=dict)
+    supervisors: Mapping[str, Supervisor] = field(default_factory=dict)
+    auto_answer: frozenset[str] = frozenset()
     feature_codes: Mapping[str, FeatureCode] = field(default_factory=dict)
     agent_languages: Mapping[str, str] = field(default_factory=dict)
     may_dial: Mapping[str, DialRules] = field(default_factory=dict)
@@ -553,6 +617,7 @@ class CallsSettings:
     queue_extensions: Mapping[str, str] = field(default_factory=dict)
     dial_prefixes: Mapping[str, str] = field(default_factory=dict)
     home_clients: Mapping[str, str] = field(default_factory=dict)
+    intents: Mapping[str, Mapping[str, Needs]] = field(default_factory=dict)
     callback_prompts: CallbackPrompts = CallbackPrompts()
     pop_wait: float = 0.15
     max_calls: int = 400
@@ -560,12 +625,17 @@ class CallsSettings:
     """Each of the rules of ``may_dial`` once: they are looked at for whoever calls, strangers too."""
     extension_lengths: frozenset[int] = field(init=False, repr=False, compare=False)
     """How many digits extensions have."""
+    preferred: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Everybody whom some step of a flow prefers."""
 
     def __post_init__(self) -> None:
         """Note what is asked of every INVITE."""
         extensions = (*self.agent_extensions, *self.queue_extensions)
         object.__setattr__(self, "dial_rules", frozenset(self.may_dial.values()))
         object.__setattr__(self, "extension_lengths", frozenset(map(len, extensions)))
+        steps = (step for flow in self.flows.values() for step in all_steps(flow.steps))
+        preferred = (step.prefer or () for step in steps if isinstance(step, ToQueue))
+        object.__setattr__(self, "preferred", frozenset(word for words in preferred for word in words))
 
     def find_number(self, dialled: str) -> Number | None:
         """The number that was dialled: in full, without its plus, with ``00`` for it, or by an alias."""
@@ -574,6 +644,30 @@ class CallsSettings:
         if found is not None:
             return found
         return next((each for each in self.numbers.values() if wanted in each.aliases), None)
+
+
+def all_steps(steps: Iterable[Step]) -> Iterator[Step]:
+    """These steps, and all that stand within them."""
+    for step in steps:
+        yield step
+        within: list[tuple[Step, ...]] = []
+        match step:
+            case Menu(choices=choices, otherwise=otherwise):
+                within = [*(choice.then for choice in choices.values()), otherwise]
+            case Collect(not_found=not_found, otherwise=after):
+                within = [not_found, after or ()]
+            case Branch(cases=cases, otherwise=otherwise):
+                within = [*(case.then for case in cases), otherwise]
+            case AskHours(then=then):
+                within = list(then.values())
+            case ToQueue(on_timeout=on_timeout, keys=keys):
+                within = [on_timeout, *keys.values()]
+            case AskCallback(otherwise=otherwise_):
+                within = [otherwise_ or ()]
+            case _:
+                pass
+        for inner in within:
+            yield from all_steps(inner)
 
 
 def position_of(id: str, position: int) -> str:

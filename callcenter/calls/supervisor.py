@@ -72,7 +72,7 @@ class Supervisor:
 async def run_call(call: Call, script: Script) -> None:
     """Run a call's script until it ends, the caller hangs up, or the caller's sound is gone."""
     try:
-        async with until(call.caller.leg.ended), until(call.caller.sound.trouble):
+        async with until(call.caller.ended), until(call.caller.trouble):
             call.end(await script(call))
     except asyncio.CancelledError:
         call.end(Ending(Side.SYSTEM, EndCause.SHUTDOWN, 503))

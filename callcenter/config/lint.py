@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from callcenter.acd.requirements import Requirement, lacking, match, match_all, requirements, text
+from callcenter.acd.settings import MAX_DISPOSITION, Dispositions
 from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
 from callcenter.config import schema
+from callcenter.config.asked import asked
+from callcenter.config.callbacks import callbacks
+from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
 from callcenter.config.paths import Paths, Reach, Stop
@@ -45,12 +49,16 @@ class _Lint:
         self._numbers()
         self._codes()
         self._extensions()
+        self._dispositions()
+        self._supervisors()
         self._menus()
         self._branches()
         self._languages()
         self._announcements()
         self._whispers()
         self._queues()
+        callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
+        asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()
         self._endless()
@@ -115,6 +123,37 @@ class _Lint:
         if things.feature_codes:
             self._phrases(next(iter(things.feature_codes)))
 
+    def _dispositions(self) -> None:
+        """A disposition is short enough to be told, and one that a code dials is there for somebody."""
+        things = self._things
+        trees = {name: dict(leaves(client.dispositions or {})) for name, client in things.clients.items()}
+        for name, codes in trees.items():
+            for code in codes:
+                if len(code) > MAX_DISPOSITION:
+                    path: KeyPath = ("clients", name, "dispositions", *code.replace("/", "/codes/").split("/"))
+                    message = f"`{code}` has {len(code)} characters: {MAX_DISPOSITION} at most"
+                    self._add(Code.FORM, path, message, "take shorter names", key=True)
+        dispositions = [Dispositions(codes) for codes in trees.values()]
+        for code, about in things.feature_codes.items():
+            given = about.wrap_up_done
+            if given and dispositions and not any(each.find(given) for each in dispositions):
+                known = sorted({code for codes in trees.values() for code in codes})
+                self._add(
+                    Code.NAMES_NOTHING,
+                    ("feature_codes", code, "wrap_up_done"),
+                    f"no client has the disposition `{given}`",
+                    did_you_mean(given, known, otherwise=f"there are {', '.join(known)}"),
+                )
+
+    def _supervisors(self) -> None:
+        """A login is one person's."""
+        for name in self._things.supervisors:
+            if name in self._things.agents:
+                path: KeyPath = ("supervisors", name)
+                self._add(
+                    Code.TWICE, path, f"`{name}` is an agent already", "take another name for the login", key=True
+                )
+
     def _extensions(self) -> None:
         """An extension reaches one agent or queue and nothing else, and a prefix chooses one client."""
         things = self._things
@@ -142,10 +181,18 @@ class _Lint:
                     f"`{client.dial_prefix}` chooses {other} already",
                     "take another",
                 )
+            elif client.dial_prefix and client.dial_prefix in owners:
+                self._add(
+                    Code.SAME_NUMBER,
+                    ("clients", name, "dial_prefix"),
+                    f"`{client.dial_prefix}` reaches {owners[client.dial_prefix]} already",
+                    "take another, that nothing is dialled by",
+                )
 
     def _phrases(self, code: str) -> None:
         things, broken = self._things, self._things.broken["prompts"]
-        needed = list(needed_prompts(things.reasons))
+        limited = any(reason.at_once is not None for reason in things.reasons.values())
+        needed = list(needed_prompts(things.reasons, limited=limited))
         missing = [name for name in needed if name not in things.prompts and name not in broken]
         unsaid = {reason_prompt(reason): reason for reason in things.reasons}
         if missing and unsaid.keys() >= set(missing) and "" not in broken:
@@ -154,7 +201,7 @@ class _Lint:
                     Code.MISSING,
                     ("acd", "reasons", unsaid[prompt]),
                     f"an agent who dials a code hears the reason, and there is no prompt `{prompt}`",
-                    f'add it to `prompts`, e.g. {prompt}: {{en: "{things.reasons[unsaid[prompt]]}"}}',
+                    f'add it to `prompts`, e.g. {prompt}: {{en: "{things.reasons[unsaid[prompt]].label}"}}',
                     key=True,
                 )
         elif missing and "" not in broken:
@@ -378,8 +425,17 @@ class _Lint:
                         f"callers of {client} would wait in a queue of {queue.client}",
                         f"lead them to a queue of {client}",
                     )
+        names: dict[str, str] = {}
         for name, queue in self._things.queues.items():
             self._overflows(name, queue)
+            for at, old in enumerate(queue.was):
+                where: KeyPath = ("queues", name, "was", at)
+                if old in self._things.queues or old in self._things.broken["queues"]:
+                    message, hint = f"the queue `{old}` is still there", "name one that is not there any more"
+                    self._add(Code.TWICE, where, message, hint)
+                elif names.setdefault(old, name) != name:
+                    message = f"`{old}` is {names[old]} now, as that says: its callers cannot go to both"
+                    self._add(Code.TWICE, where, message, "leave it to one of the two queues")
         if not self._things.broken["agents"]:
             for name, queue in self._things.queues.items():
                 if queue.client in self._things.clients and not any(
@@ -396,6 +452,18 @@ class _Lint:
                         self._nearest(name, queue),
                         key=True,
                     )
+
+                for at, relaxed in enumerate(queue.routing):
+                    if not any(
+                        meets(agent, name, queue, relaxed.requirements) for agent in self._things.agents.values()
+                    ):
+                        self._add(
+                            Code.NOBODY_SERVES,
+                            ("queues", name, "routing", at),
+                            f"nobody meets what is asked from {relaxed.after:g} s on",
+                            "a later step should ask for less than the one before, not for more",
+                            warning=True,
+                        )
 
     def _overflows(self, name: str, queue: schema.Queue) -> None:
         """Where a queue's callers overflow to must be able to take them."""
@@ -548,6 +616,11 @@ class _Lint:
         owners: dict[str, str] = {name: f"the agent {name}" for name in self._things.agents}
         certificates: dict[str, str] = {}
         for name, trunk in self._things.trunks.items():
+            register: KeyPath = ("trunks", name, "register")
+            if trunk.register_ is None and self._root.existing(register) == register:
+                # A key without a value is as if it were not there, and whoever wrote this one waits for calls.
+                hint = "write `register: {}` to register by the login at the first of the peers, or take it away"
+                self._add(Code.FORM, register, "nothing stands behind it, so that nobody registers", hint, key=True)
             path: KeyPath = ("trunks", name, "accept")
             for at, written in enumerate(trunk.accept.networks):
                 network = ipaddress.ip_network(written)
@@ -607,10 +680,16 @@ def _hours_asked(stops: Iterable[Stop]) -> Iterator[tuple[str, KeyPath]]:
 
 
 def serves(agent: schema.Agent, name: str, queue: schema.Queue) -> bool:
-    """Whether an agent may take the callers of the queue of this name."""
-    if agent.queues is not None and name not in agent.queues:
+    """Whether an agent may take the callers of the queue of this name, at once or when its steps have relaxed it."""
+    asked = (queue.requirements, *(step.requirements for step in queue.routing))
+    return any(meets(agent, name, queue, each) for each in asked)
+
+
+def meets(agent: schema.Agent, name: str, queue: schema.Queue, asked: Mapping[str, object]) -> bool:
+    """Whether an agent may take callers of a queue who ask this."""
+    if queue.client not in agent.clients or (agent.queues is not None and name not in agent.queues):
         return False
-    return queue.client in agent.clients and match_all(schema.needs_of(queue.requirements), agent.skills) is not None
+    return match_all(schema.needs_of(asked), agent.skills) is not None
 
 
 def _listed(words: Sequence[str]) -> str:

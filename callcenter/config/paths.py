@@ -115,6 +115,11 @@ class Paths:
         by_key = min(reach, Reach.BY_KEY)
         if step.hangup is not None or step.goto is not None:
             return Reach.NEVER
+        if (callback := step.callback) is not None:
+            # The call ends, or waits on in the queue where it was, if nothing else is said.
+            if callback.otherwise is None:
+                return Reach.NEVER
+            return self._walk(callback.otherwise, (*here, "callback", "otherwise"), reach, stops)
         if step.flow is not None:
             return min(reach, self._back.get(step.flow, reach))
         if (menu := step.menu) is not None:

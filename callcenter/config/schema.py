@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -26,10 +27,11 @@ from typing_extensions import TypeAliasType
 
 from callcenter.acd.presence import Absence
 from callcenter.acd.requirements import AllOf, AnyOf, Need, Needs, Requirement, merged
-from callcenter.acd.settings import Strategy, WrapUpMode
+from callcenter.acd.settings import Strategy
 from callcenter.calls.hours import Door
+from callcenter.calls.line import LONGEST_KEPT
 from callcenter.calls.overflow import CONTINUE, ToFlow, ToNumber, ToOtherQueue
-from callcenter.calls.settings import PLACEHOLDERS, CodeAction, OnClose
+from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, PLACEHOLDERS, CallbackPrompts, CodeAction, OnClose
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.problems import Code, did_you_mean
@@ -37,7 +39,7 @@ from callcenter.config.settings import ReloadWhen
 from callcenter.media.settings import CODECS
 from callcenter.model.customer import Match
 from callcenter.model.ids import SLUG, is_slug
-from callcenter.model.states import Intent
+from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Role
 from callcenter.signaling.trunks.settings import SIGN_OF_LIFE
 from callcenter.sip.digest import Algorithm
@@ -149,7 +151,10 @@ tell(_check_slug, lambda inner: besides(inner, pattern="^" + SLUG.pattern.replac
 
 def _check_agent(value: str) -> str:
     if value in RESERVED_USERS:
-        raise mistake(Code.FORM, f"`{value}` cannot be an agent: the broker has a login of that name", "take another")
+        hint = "take another"
+        raise mistake(
+            Code.FORM, f"`{value}` cannot be an agent or supervisor: the broker has a login of that name", hint
+        )
     return value
 
 
@@ -766,6 +771,17 @@ class WrapUp(Shape):
     mode: WrapUpMode = WrapUpMode.TIMED
     time: Duration = 30.0
     extend_once: Duration = 0.0
+    choice: Positive | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> WrapUp:
+        if self.choice is not None and self.mode is not WrapUpMode.OPTIONAL:
+            raise mistake(
+                Code.FORM,
+                "`choice` is the time to ask for an optional wrap-up",
+                "write mode: optional, or take `choice` away",
+            )
+        return self
 
 
 WrapUpOrTime = Annotated[WrapUp, _word_as("time")]
@@ -800,6 +816,25 @@ class Direct(Shape):
     max_wait: Positive = 30.0
 
 
+class Reason(Shape):
+    """A reason for being not ready: what it means, and what a break for it may be."""
+
+    label: Name
+    longest: Positive | None = None
+    a_day: Positive | None = None
+    at_once: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Reason:
+        if self.longest is not None and self.a_day is not None and self.a_day < self.longest:
+            raise mistake(
+                Code.FORM,
+                "`a_day` is less than `longest`: no break could last so long",
+                "write more for `a_day`, or less for `longest`",
+            )
+        return self
+
+
 class ServiceLevel(Shape):
     """``service_level``: which share of the callers shall be answered ``within`` which time."""
 
@@ -830,7 +865,7 @@ class Acd(Shape):
     declined: Miss = _miss("10s", 3)
     unreachable: Miss = _miss("30s", 3)
     offer_grace: Positive = 5.0
-    reasons: Annotated[dict[Slug, Name], _some(50)] = {}
+    reasons: Annotated[dict[Slug, Annotated[Reason, _word_as("label")]], _some(50)] = {}
     may_dial: MayDial = MayDial()
     direct: Direct = Direct()
 
@@ -905,9 +940,67 @@ WhisperOrOff = Annotated[
 AnnounceOrOff = Annotated[Announce, _off_as({})]
 
 
+PREFERRED_WORDS = (LAST_AGENT, CUSTOMERS_AGENT)
+
+
+def _preferred(value: str, info: ValidationInfo) -> str:
+    names: Mapping[str, set[str]] = info.context or {}
+    if value in PREFERRED_WORDS or "agent" not in names or value in names["agent"]:
+        return value
+    hint = did_you_mean(
+        value, (*PREFERRED_WORDS, *sorted(names["agent"])), otherwise="write last_agent, customer or an agent"
+    )
+    raise mistake(Code.NAMES_NOTHING, f"no agent is named `{value}`", hint)
+
+
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    for at, word in enumerate(value):
+        if word in value[:at]:
+            raise mistake(Code.FORM, f"`{word}` stands here twice", "take one away")
+    return value
+
+
+def _kept(value: Any) -> float:
+    kept = 0.0 if value == "off" else seconds(value)
+    if kept > LONGEST_KEPT:
+        raise mistake(Code.DURATION, "nobody is waited for that long", "write at most 1h, e.g. 2m, or off")
+    return kept
+
+
+tell(_kept, lambda _: {"anyOf": [_DURATION, {"const": "off"}]})
+
+# Who is asked first: the agent who answered the caller last, the customer's own, or an agent by name.
+Preferred = Annotated[
+    tuple[Annotated[str, AfterValidator(_preferred)], ...],
+    _at_most(10),
+    BeforeValidator(_as_list),
+    AfterValidator(_each_once),
+]
+Kept = Annotated[float, BeforeValidator(_kept)]
+Points = Annotated[int, Field(ge=-100, le=100)]
+
+
+_SHIPPED = CallbackPrompts()
+
+
+class CallbackWords(Shape):
+    """``calls.callback``: what is said to a caller who is to be called back, by the names that we ship them under."""
+
+    confirm: PromptName = _SHIPPED.confirm
+    digit: PromptName = _SHIPPED.digit
+    choose: PromptName = _SHIPPED.choose
+    enter: PromptName = _SHIPPED.enter
+    invalid: PromptName = _SHIPPED.invalid
+    accepted: PromptName = _SHIPPED.accepted
+    unavailable: PromptName = _SHIPPED.unavailable
+
+
 class Calls(Shape):
     """``calls``: what holds for every flow that does not say otherwise."""
 
+    keep_place_for: Kept = 120.0
+    prefer_for: Positive = 20.0
+    last_agent_within: Positive = 86_400.0
     goodbye: PromptName | None = None
     invalid: PromptName | None = None
     no_input: PromptName | None = None
@@ -915,6 +1008,7 @@ class Calls(Shape):
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     music: MusicName | None = None
     announce: AnnounceOrOff | None = None
+    callback: CallbackWords = CallbackWords()
     whisper: WhisperOrOff = {}
     words: Annotated[dict[str, Annotated[dict[Language, Name], _some(20)]], _at_most(2000)] = {}
 
@@ -944,6 +1038,55 @@ class Outbound(DialPlan):
     hide_caller_id: bool = False
 
 
+class Disposition(Shape):
+    """What a call may come to, or with ``codes`` a family of such."""
+
+    label: Name
+    codes: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
+
+
+# A customer who was not there a moment ago is not there yet; and whoever is dialled all the time feels hunted.
+SHORTEST_SPACING = 30.0
+LONGEST_SPACING = 86_400.0
+
+
+def _spaced(value: float) -> float:
+    if not SHORTEST_SPACING <= value <= LONGEST_SPACING:
+        raise mistake(Code.DURATION, "attempts are 30 seconds to a day apart", "write e.g. 5m")
+    return value
+
+
+def _let_ring(value: float) -> float:
+    if not 5.0 <= value <= 120.0:
+        raise mistake(Code.DURATION, "a phone is let ring for 5 seconds to 2 minutes", "write e.g. 40s")
+    return value
+
+
+class ClientCallbacks(Shape):
+    """Which numbers a company calls back, and how often it tries."""
+
+    enabled: bool = True
+    outside: Annotated[tuple[Beginning, ...], _some(1000), BeforeValidator(_as_list)] | None = None
+    never: Annotated[tuple[Beginning, ...], BeforeValidator(_as_list)] = ()
+    tries: Annotated[int, Field(ge=1, le=20)] = 3
+    spacing: Annotated[Positive, AfterValidator(_spaced)] = 300.0
+    ring_for: Annotated[Positive, AfterValidator(_let_ring)] = 40.0
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> ClientCallbacks:
+        for number in self.never:
+            if number in (self.outside or ()):
+                raise mistake(Code.FORM, f"`{number}` stands in `outside` and in `never`", "take one away")
+        return self
+
+
+class Share(Shape):
+    """What a company has of the agents, while it has callers waiting."""
+
+    minimum: Annotated[int, Field(ge=0, le=10_000)] = 0
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+
+
 class Client(Shape):
     """A company."""
 
@@ -953,8 +1096,29 @@ class Client(Shape):
     time_zone: TimeZone | None = None
     music: MusicName | None = None
     whisper: WhisperOrOff | None = None
+    share: Share | None = None
     outbound: Outbound | None = None
     dial_prefix: DialPrefix | None = None
+    callbacks: Annotated[ClientCallbacks, _off_as({"enabled": False})] | None = None
+    dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
+    dispositions_required: bool = False
+    language_skills: Annotated[dict[Language, Asked], _some(20)] | None = None
+    intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
+    tiers: Annotated[dict[Name, Points], _some(100)] | None = None
+    prefer: Preferred = ()
+    prefer_for: Positive | None = None
+    last_agent_within: Positive | None = None
+    keep_place_for: Kept | None = None
+
+    @model_validator(mode="after")
+    def _has_what_it_requires(self) -> Client:
+        if self.dispositions_required and not self.dispositions:
+            raise mistake(
+                Code.MISSING,
+                "`dispositions_required` without `dispositions`: there is nothing to choose from",
+                "add dispositions: {sold: Sold, not-sold: Not sold}, or take it away",
+            )
+        return self
 
 
 class Number(Shape):
@@ -1013,12 +1177,34 @@ OverflowKey = Literal["on_max_wait", "on_full", "on_empty", "on_closed"]
 OVERFLOW_KEYS: tuple[OverflowKey, ...] = get_args(OverflowKey)
 
 
+class RoutingStep(Shape):
+    """A step of ``routing``: what is asked of an agent from a time on, in place of the queue's requirements."""
+
+    after: Duration
+    requirements: Asked = {}
+
+
+def _in_order(steps: tuple[RoutingStep, ...]) -> tuple[RoutingStep, ...]:
+    for before, step in itertools.pairwise(steps):
+        if step.after <= before.after:
+            raise mistake(
+                Code.FORM,
+                f"a step after {step.after:g} s stands behind one after {before.after:g} s",
+                "write the steps in the order of their times, each later than the one before",
+            )
+    return steps
+
+
 class Queue(Shape):
     """Where callers wait."""
 
     client: ClientName
+    was: Annotated[tuple[Slug, ...], _some(20), BeforeValidator(_as_list)] = ()
     requirements: Asked = {}
+    routing: Annotated[tuple[RoutingStep, ...], _some(10), AfterValidator(_in_order)] = ()
+    intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    age_weight: Annotated[float, Field(ge=0, le=100)] = 0.0
     ring_for: Positive | None = None
     max_wait: Limit | None = None
     overflow: Overflow | None = None
@@ -1064,10 +1250,12 @@ class Agent(Shape):
     skills: dict[Skill, Level] = {}
     clients: Annotated[tuple[ClientName, ...], _some(1000)]
     queues: Annotated[tuple[QueueName, ...], _some(1000)] | None = None
+    weight: Annotated[int, Field(ge=1, le=100)] = 1
     language: Language | None = None
     sign_in: Intent | None = None
     extension: Extension | None = None
     may_dial: MayDial | None = None
+    auto_answer: bool = False
     sip_md5: HexMd5 | None = None
     sip_sha256: HexSha256 | None = None
     mqtt: MosquittoHash | None = None
@@ -1227,6 +1415,14 @@ class Nothing(Shape):
         return value
 
 
+class Supervisor(Shape):
+    """Who may command for agents; with ``clients`` for those alone who serve no others."""
+
+    name: Name
+    clients: Annotated[tuple[ClientName, ...], _some(1000)] | None = None
+    mqtt: MosquittoHash | None = None
+
+
 CODE_WORDS = tuple(action.value for action in CodeAction)
 
 
@@ -1302,7 +1498,10 @@ class QueueStep(Shape):
     """``queue`` and ``transfer``."""
 
     to: QueueName
-    priority: Annotated[int, Field(ge=-100, le=100)] | None = None
+    requirements: Asked = {}
+    priority: Points | None = None
+    prefer: Preferred | None = None
+    prefer_for: Positive | None = None
     on_timeout: tuple[Step, ...] = ()
     keys: Annotated[dict[Key, tuple[Step, ...]], _some(12)] | None = None
 
@@ -1511,7 +1710,21 @@ class HoursStep(Shape):
         return self
 
 
-STEPS = ("say", "menu", "collect", "set", "branch", "hours", "language", "flow", "goto", "queue", "transfer", "hangup")
+class CallbackStep(Shape):
+    """``callback``: the caller is called back at their turn in ``queue``."""
+
+    queue: QueueName
+    confirm: PromptName | None = None
+    accepted: PromptName | None = None
+    timeout: Positive | None = None
+    retries: Annotated[int, Field(ge=0, le=10)] | None = None
+    otherwise: StepsOrContinue | None = None
+
+
+STEPS = (
+    "say", "menu", "collect", "set", "branch", "hours", "language", "flow", "goto", "queue", "transfer", "callback",
+    "hangup",
+)  # fmt: skip
 
 
 class Step(BaseModel):
@@ -1530,6 +1743,7 @@ class Step(BaseModel):
     goto: FlowName | None = None
     queue: Annotated[QueueStep, _word_as("to")] | None = None
     transfer: Annotated[QueueStep, _word_as("to")] | None = None
+    callback: Annotated[CallbackStep, _word_as("queue")] | None = None
     hangup: Annotated[HangupStep, _word_as("prompt")] | None = None
 
     @model_validator(mode="before")
@@ -1584,7 +1798,7 @@ ALSO.update(
 )
 
 SLUG_KEY: TypeAdapter[str] = TypeAdapter(Slug)
-KEY_TYPES: dict[str, Any] = {"numbers": E164, "agents": AgentSlug, "feature_codes": CodeKey}
+KEY_TYPES: dict[str, Any] = {"numbers": E164, "agents": AgentSlug, "supervisors": AgentSlug, "feature_codes": CodeKey}
 KEYS: dict[str, TypeAdapter[str]] = {section: TypeAdapter(kind) for section, kind in KEY_TYPES.items()}
 """What a thing may be named: by a slug, where its section says nothing else here."""
 
@@ -1599,5 +1813,8 @@ SECTIONS: dict[str, type[Shape]] = {
 }
 """Sections that are one thing each."""
 
-THINGS = ("clients", "numbers", "flows", "hours", "queues", "agents", "feature_codes", "prompts", "music", "trunks")
+THINGS = (
+    *("clients", "numbers", "flows", "hours", "queues", "agents", "supervisors"),
+    *("feature_codes", "prompts", "music", "trunks"),
+)
 """Sections of named things."""

@@ -103,7 +103,7 @@ def _reached(things: Things) -> set[tuple[str, str]]:
 def _said_by_us(things: Things) -> Iterator[str]:
     """The prompts that are said without being named anywhere."""
     if things.feature_codes:
-        yield from needed_prompts(things.reasons)
+        yield from needed_prompts(things.reasons, limited=True)
 
 
 def _dialled(things: Things) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Prompts with numbers in them, as a place in line: what they say, once for each number that may be told."""
+"""Prompts with numbers in them, as a place in line or a digit: what they say, once for each that may be told."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from callcenter.calls.settings import position_of, wait_of
 from callcenter.config import schema
 
 POSITION = "{position}"
+DIGIT = "{digit}"
 LOW, HIGH = "{low}", "{high}"
 
 
@@ -29,6 +30,11 @@ def names(placeholder: str, parts: Sequence[schema.Spoken]) -> bool:
 def names_position(parts: Sequence[schema.Spoken]) -> bool:
     """Whether a prompt names a place in line."""
     return names(POSITION, parts)
+
+
+def names_digit(parts: Sequence[schema.Spoken]) -> bool:
+    """Whether a prompt reads out a digit."""
+    return names(DIGIT, parts)
 
 
 def names_wait(parts: Sequence[schema.Spoken]) -> bool:
@@ -58,7 +64,10 @@ def spelled_out(
     name: str, parts: Sequence[schema.Spoken], asked: Asked
 ) -> Iterator[tuple[str, str, tuple[schema.Spoken, ...]]]:
     """A prompt as it is, or once for each number in it: its id, a name for its file, and its parts."""
-    if names_position(parts):
+    if names_digit(parts):
+        for digit in range(10):
+            yield position_of(name, digit), f"{name}-{digit}", tuple(_with(part, {DIGIT: str(digit)}) for part in parts)
+    elif names_position(parts):
         for position in range(1, asked.most + 1):
             told = {POSITION: str(position)}
             yield position_of(name, position), f"{name}-{position}", tuple(_with(part, told) for part in parts)

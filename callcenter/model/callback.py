@@ -19,7 +19,8 @@ class Callback:
     may be dialled next (the spacing after an attempt), ``attempts`` how often they were; ``dialling``: they are just
     now. ``dialled`` is the number of ours that the caller had called, in the call ``requested_in``. ``priority`` None
     takes the queue's; ``needs`` is what the caller asks of an agent beyond the queue, in the text form of
-    ``acd/requirements.py``, and ``prefer`` the agent who comes first among equals.
+    ``acd/requirements.py``, and ``prefer`` the agent who comes first among equals. ``place_of`` is the visit that held
+    the place last (its call, a slash, and its number there), ``told`` the position that they were told last of it.
 
     What the flow had learnt, for the agent's screen: ``language``, ``intent``, ``menus``, and ``entered`` and
     ``attributes`` with stars for what is masked.
@@ -42,6 +43,8 @@ class Callback:
     priority: int | None = None
     needs: str = ""
     prefer: str = ""
+    place_of: str = ""
+    told: int | None = None
     menus: tuple[str, ...] = ()
     entered: Mapping[str, str] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)

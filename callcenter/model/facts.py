@@ -28,6 +28,7 @@ from callcenter.model.states import (
     TransferTo,
     VisitOutcome,
     Work,
+    WrapUpMode,
 )
 
 
@@ -180,7 +181,12 @@ class CallQueued:
 
     ``agent`` names the only one whom the visit is for; one that was dialled himself is asked for behind no queue.
     ``requirements`` are the skills asked without an alternative, each with its least level; where there are
-    alternatives, ``needs`` tells all that is asked, in the text form (``acd/requirements.py``).
+    alternatives, ``needs`` tells all that is asked, in the text form (``acd/requirements.py``); ``own`` is what of it
+    the caller's ticket asks beside the queue. ``prefer`` is the agent who comes first among equals, and who alone is
+    asked for ``prefer_ms``.
+    ``visit_no`` is its number in the call, from 1. ``place_of`` is the visit whose place it goes on with, as its call,
+    a slash and its number; empty for a place that is new. ``origins`` says where what is asked comes from, each as
+    (who asks, what).
     ``callback`` is the id of the callback that stands in line in the place of somebody on the phone; empty: none.
     """
 
@@ -192,7 +198,39 @@ class CallQueued:
     first_joined_ms: int
     agent: str = ""
     needs: str = ""
+    own: str = ""
+    prefer: str = ""
+    prefer_ms: int = 0
+    visit_no: int = 0
+    place_of: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
     callback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingRelaxed:
+    """A routing step was reached, counted from 1: a waiting caller asks something else of an agent from now on.
+
+    ``requirements`` and ``needs`` are as in CallQueued. ``reason`` is ``time``, or ``nobody_signed_in`` where nobody
+    was there who met what was asked before.
+    """
+
+    visit: str
+    queue: str
+    step: int
+    requirements: tuple[tuple[str, int], ...]
+    needs: str = ""
+    reason: str = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceEnded:
+    """A waiting caller is not for the preferred agent alone any more: ``time``, or why that agent does not come."""
+
+    visit: str
+    queue: str
+    agent: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,12 +422,32 @@ class AgentTookOver:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneChanged:
+    """An agent goes on with the talk by another phone, which has called in the place of the first (RFC 3891).
+
+    ``side``: in which part of the call; ``offer`` is that of the talk, empty for an agent who dialled. ``source`` is
+    where the phone signals from, by ``transport``; ``sip_call_id`` is how its part of the call is known to it.
+    """
+
+    side: Side
+    agent: str
+    offer: str = ""
+    transport: str = ""
+    source: str = ""
+    sip_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutsideConnected:
-    """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call."""
+    """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call.
+
+    ``srtp``: by which crypto-suite the sound to there is encrypted, empty for plain RTP.
+    """
 
     leg: str
     number: str
     trunk: str
+    srtp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,7 +522,11 @@ class AgentStateChanged:
     ``forced``: the system chose the intent, not the agent. ``next`` and ``next_reason`` are the intent from the end of
     the present work on; they differ from ``intent`` while a choice is pending. ``remaining_ms`` until a wrap-up, or an
     idle agent's pause after an offer that failed, ends by itself (0: it does not); ``extension_ms`` by which the
-    wrap-up may still be extended, once. ``own_calls`` are the calls that the agent dialled and is in.
+    wrap-up may still be extended, once, or which the agent may ask for, of an optional one. ``own_calls`` are the calls
+    that the agent dialled and is in. ``wrap_up`` is the kind of the wrap-up that goes on, none beside one. ``by`` is
+    who chose last, in words, empty when the system did. ``break_ms`` until a break has lasted as long as it may (0: it
+    has no limit, or has come to it: then ``overrun``); ``next_break_ms`` how long the one may last that is chosen for
+    the end of the present work.
     """
 
     agent: str
@@ -480,11 +542,76 @@ class AgentStateChanged:
     remaining_ms: int = 0
     extension_ms: int = 0
     own_calls: tuple[str, ...] = ()
+    wrap_up: WrapUpMode = WrapUpMode.NONE
+    by: str = ""
+    break_ms: int = 0
+    overrun: bool = False
+    next_break_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BreakOverran:
+    """The agent's break has lasted as long as it may and goes on: nobody is forced back. The state that follows says
+    so too.
+    """
+
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakRefused:
+    """The agent may not take a break now: ``out`` are on it already, of ``at_once`` that may."""
+
+    agent: str
+    reason: str
+    out: int
+    at_once: int
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCommanded:
+    """Somebody else commanded for an agent; ``order`` and ``result`` say in words what, and what came of it."""
+
+    agent: str
+    order: str
+    by: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSkillsChanged:
+    """Who an agent is to the routing differs from the configuration, from now on and over restarts, until a reset.
+
+    ``changed`` names what of ``skills``, ``clients`` and ``queues`` counts; the rest, and all of it when that is empty,
+    is as configured. Without a configured restriction ``queues`` are all queues of the clients.
+    """
+
+    agent: str
+    by: str
+    changed: tuple[str, ...] = ()
+    skills: tuple[tuple[str, int], ...] = ()
+    clients: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StateRepaired:
+    """The watchdog found something that nobody works on any more, and let it go; ``what`` says it in words."""
+
+    what: str
+    agent: str = ""
+    offer: str = ""
+    visit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WrapUpEnded:
-    """The agent is through with the call; ``disposition`` is WRAPUP_TIMEOUT when the time ran out."""
+    """The agent is through with the call; ``disposition`` is WRAPUP_TIMEOUT when the time ran out.
+
+    It is empty when none was given, also when an optional wrap-up was not asked for.
+    """
 
     agent: str
     offer: str
@@ -549,6 +676,8 @@ Body = (
     | FlowEntered
     | IntentCaptured
     | CallQueued
+    | RoutingRelaxed
+    | PreferenceEnded
     | CallbackRequested
     | CallbackAttempted
     | CallbackFailed
@@ -566,6 +695,7 @@ Body = (
     | CallTransferred
     | TransferFailed
     | AgentTookOver
+    | PhoneChanged
     | OutsideConnected
     | OutsideLegEnded
     | QueueLeft
@@ -574,6 +704,11 @@ Body = (
     | MediaMissing
     | CallEnded
     | AgentStateChanged
+    | BreakOverran
+    | BreakRefused
+    | AgentCommanded
+    | AgentSkillsChanged
+    | StateRepaired
     | WrapUpEnded
     | FeatureCodeDialled
     | BrokerStateChanged

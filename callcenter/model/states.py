@@ -34,6 +34,19 @@ class Device(StrEnum):
     BUSY_ELSEWHERE = "busy_elsewhere"
 
 
+class WrapUpMode(StrEnum):
+    """What the agent owes after a talk.
+
+    NONE: nothing, he is free at once. OPTIONAL: nothing either, but for a moment he may ask for time, and is free when
+    he does not. TIMED: he has some time and may end it earlier. MANDATORY: it has no end but a disposition.
+    """
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    TIMED = "timed"
+    MANDATORY = "mandatory"
+
+
 class OfferResult(StrEnum):
     """How an offer of one caller to one agent ended."""
 

@@ -65,6 +65,7 @@ async def status(house: House, life: Life) -> dict[str, Any]:
         "broker": _broker(house),
         "database": _database(house),
         "sip": _sip(house),
+        "certificates": _certificates(house),
     }
 
 
@@ -134,6 +135,12 @@ def _queue(house: House, name: str, now: float) -> dict[str, Any]:
         "ready": counts.ready,
         "signed_in": counts.signed_in,
         "talking": counts.talking,
+        "agents": dict(counts.agents),
+        "offered": counts.today.offered,
+        "answered": counts.today.answered,
+        "abandoned": counts.today.abandoned,
+        "asa_s": None if counts.today.asa_ms is None else round(counts.today.asa_ms / 1000, 1),
+        "service_level": counts.today.service_level,
     }
 
 
@@ -155,9 +162,23 @@ def _agent(house: House, view: AgentView, now: float, uptime: float) -> dict[str
         # Who has not moved since the start is as they are since then.
         "since_s": round(min(now - view.since, uptime), 1),
         "left_s": round(max(0.0, view.until - now), 1) if view.until is not None else None,
+        "wrap_up": view.wrap_up if view.work is Work.WRAP_UP else None,
+        "by": view.by or None,
+        "break_left_s": round(max(0.0, view.break_until - now), 1) if view.break_until is not None else None,
+        "break_over": view.overrun,
+        "skills": dict(house.acd.who(view.id).skills) if settings is not None else {},
+        "clients": sorted(house.acd.who(view.id).clients) if settings is not None else [],
+        "queues": _queues_of(house, view.id) if settings is not None else None,
+        "changed_by": change.by if (change := house.acd.change(view.id)) is not None else None,
         "available": view.available,
         "call": view.call_id or None,
     }
+
+
+def _queues_of(house: House, agent: str) -> list[str] | None:
+    """The queues that an agent is kept to; None: all of his clients."""
+    queues = house.acd.who(agent).queues
+    return sorted(queues) if queues is not None else None
 
 
 def _trunk(trunk: Trunk) -> dict[str, Any]:
@@ -244,6 +265,24 @@ def _sip(house: House) -> dict[str, Any]:
             "bans_now": len(house.guard.bans),
         },
     }
+
+
+def _certificates(house: House) -> list[dict[str, Any]]:
+    """What we show by TLS; nothing where it is not listened for."""
+    keyring, now = house.edges.keyring, house.edges.clock.now()
+    return [
+        {
+            "file": str(shown.file),
+            "subject": shown.subject,
+            "names": list(shown.names),
+            "sha256": shown.sha256,
+            "self_made": shown.self_made,
+            "until": utc(shown.ends_at),
+            "days_left": shown.days_left(now),
+            "due": shown.is_due(now),
+        }
+        for shown in (keyring.current.shown if keyring is not None else ())
+    ]
 
 
 def sip_metrics(house: House) -> dict[str, Any]:

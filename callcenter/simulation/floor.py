@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from callcenter.acd.requirements import Requirement
-from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Strategy, WrapUpMode, WrapUpSettings
+from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Strategy, WrapUpSettings
 from callcenter.calls.phrases import needed_prompts
 from callcenter.calls.settings import (
     CallbackRules,
@@ -30,6 +30,7 @@ from callcenter.config.settings import Settings, SwitchSettings
 from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings
 from callcenter.model.dial_plan import DialPlan
+from callcenter.model.states import WrapUpMode
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import SipSettings
 from callcenter.sip.session_timer import EVERY_HALF_HOUR, SessionTimer
@@ -111,7 +112,7 @@ def settings(
     clips = {(name, language): (Clip(f"{name}.{language}", seconds),)
              for name, seconds in PROMPTS.items() for language in TECH.languages}  # fmt: skip
     # Short ones: an agent who dials a code is soon free again.
-    clips |= {(name, "en"): (Clip(f"{name}.en", 0.5),) for name in needed_prompts(REASONS)}
+    clips |= {(name, "en"): (Clip(f"{name}.en", 0.5),) for name in needed_prompts(REASONS, limited=True)}
     calls = CallsSettings(
         clients={"tech": TECH},
         numbers={"+18005550100": Number("+18005550100", "tech", "main", ("1000",))},

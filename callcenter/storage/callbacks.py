@@ -7,7 +7,7 @@ import json
 
 from callcenter.model.callback import Callback
 from callcenter.model.facts import utc
-from callcenter.storage.database import Database, storable
+from callcenter.storage.database import Database, StorageError, storable
 from callcenter.storage.log import FactLog
 
 
@@ -17,6 +17,7 @@ class Callbacks:
     def __init__(self, database: Database, log: FactLog) -> None:
         self._database = database
         self._log = log
+        self._lost = log.lost
 
     def keep(self, callback: Callback) -> None:
         """This is how it stands with a callback from now on. Never waits."""
@@ -30,6 +31,7 @@ class Callbacks:
             callback.attempts,
             _encode(callback.plain()),
         )
+        self._lost = self._log.lost
         self._log.put((_UPSERT, values))
 
     def forget(self, callback_id: str) -> None:
@@ -41,8 +43,11 @@ class Callbacks:
 
         Raises TimeoutError when that takes longer than ``within`` seconds, StorageError when it never will be.
         """
+        before = self._lost
         async with asyncio.timeout(within):
             await self._log.drained()
+        if self._log.lost > before:
+            raise StorageError(f"it had to be let go: {self._log.detail or 'the log takes nothing more'}")
 
     async def load_all(self) -> list[Callback]:
         """All that are kept, in the order of their places. Raises StorageError.

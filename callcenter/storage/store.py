@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from callcenter.runtime.clock import Clock
+from callcenter.storage.breaks import Breaks
 from callcenter.storage.callbacks import Callbacks
 from callcenter.storage.customers import Customers
 from callcenter.storage.database import AioDatabase, Database, StorageError
@@ -14,8 +15,10 @@ from callcenter.storage.intents import Intents
 from callcenter.storage.interactions import Interactions
 from callcenter.storage.locations import Locations
 from callcenter.storage.log import FactLog, OnState
+from callcenter.storage.metrics import Metrics
 from callcenter.storage.migrate import migrate
 from callcenter.storage.retained import Retained
+from callcenter.storage.roster import Roster
 
 
 class Storage:
@@ -28,7 +31,10 @@ class Storage:
         self.customers = Customers(database)
         self.locations = Locations(database, log, clock)
         self.intents = Intents(database, log)
+        self.breaks = Breaks(database, log)
+        self.roster = Roster(database, log)
         self.retained = Retained(database, log)
+        self.metrics = Metrics(database, log)
         self.callbacks = Callbacks(database, log)
         self._lock = lock
 

@@ -323,6 +323,12 @@ async def test_who_rings_in_first_takes_the_place_and_is_not_called_back(world: 
     await world.sleep(30)
     await ann.dial("1000")
     await ann.hears("music")
+    await world.settled()
+    first, *_, again = [fact for fact in world.facts if isinstance(fact.body, CallQueued) and not fact.body.agent]
+    assert isinstance(first.body, CallQueued)
+    assert isinstance(again.body, CallQueued)
+    assert again.body.place_of == f"{first.call_id}/1", "the record leads from the new visit to the one before"
+    assert again.body.first_joined_ms - first.body.first_joined_ms in (-1, 0, 1)
     amy = await world.agent("amy", english=5)
     await amy.rings()
     await amy.answers()

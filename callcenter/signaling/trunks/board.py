@@ -21,6 +21,7 @@ from callcenter.signaling.trunks.trunk import Trunk
 from callcenter.signaling.trunks.ways import Ways
 from callcenter.signaling.user_agent import UserAgent
 from callcenter.sip.dialog import literal
+from callcenter.sip.digest_client import DigestClient
 
 if TYPE_CHECKING:
     from callcenter.signaling.leg import Leg
@@ -122,6 +123,11 @@ class TrunkBoard:
         trunk = self.by_user(user)
         return trunk.secrets.account if trunk is not None else None
 
+    def login_of(self, trunk: Trunk) -> DigestClient | None:
+        """What a trunk's challenges are answered with in one call; None where no login at it is configured."""
+        login = trunk.settings.login
+        return None if login is None else DigestClient(login.user, trunk.secrets.password, self.random)
+
     def trusted(self, flow: Flow, trunk: str = "") -> bool:
         """Whether what comes by this way may say who calls (P-Asserted-Identity, RFC 3325).
 
@@ -157,6 +163,8 @@ class TrunkBoard:
             leg.reject(503)
             return False
         leg.ended.add_done_callback(lambda _: line.release())
+        if (login := self.login_of(trunk)) is not None:
+            leg.prove_by(login)
         return True
 
     def __repr__(self) -> str:

@@ -55,5 +55,5 @@ def test_what_a_ticket_asks_adds_to_what_the_queue_asks() -> None:
 def test_a_visit_says_in_one_line_how_it_stands() -> None:
     waiting = visit("v1")
     assert str(waiting) == "<Visit v1 sales waiting tries=0>"
-    waiting.offer, waiting.tries = "v1-1", 1
+    waiting.offers, waiting.tries = ("v1-1",), 1
     assert str(waiting) == "<Visit v1 sales offered tries=1>"

@@ -122,6 +122,34 @@ def test_hours_are_used_where_a_branch_asks_for_them(tmp_path: Path) -> None:
     assert warnings(tmp_path, text) == ()
 
 
+OLD_NAMES: list[tuple[str, str, str]] = [
+    ("was: «sales», requirements", "the queue `sales` is still there", "not there any more"),
+    ("was: [gone, «other»], requirements", "the queue `other` is still there", "not there any more"),
+]
+
+
+@pytest.mark.parametrize(("bad", "message", "hint"), OLD_NAMES)
+def test_an_old_name_of_a_queue_that_is_there_still_is_a_mistake(
+    bad: str, message: str, hint: str, tmp_path: Path
+) -> None:
+    other = '  other: {client: acme, extension: "77"}\n'
+    text = changed("sales: {client: acme, requirements", f"sales: {{client: acme, {bad}")
+    yaml = marked(text.replace("queues:\n", f"queues:\n{other}"))
+    [found] = problems_of(tmp_path, yaml.text)
+    assert (found.code, span(found)) == (Code.TWICE, yaml.spans[0])
+    assert message in found.message
+    assert hint in found.hint
+
+
+def test_two_queues_cannot_be_the_same_one_under_a_new_name(tmp_path: Path) -> None:
+    other = '  other: {client: acme, extension: "77", was: gone}\n'
+    text = changed("sales: {client: acme, requirements", "sales: {client: acme, was: «gone», requirements")
+    yaml = marked(text.replace("queues:\n", f"queues:\n{other}"))
+    [found] = problems_of(tmp_path, yaml.text)
+    assert (found.code, span(found)) == (Code.TWICE, yaml.spans[0])
+    assert "`gone` is other now" in found.message
+
+
 def test_a_monday_and_a_weekend_may_be_free(tmp_path: Path) -> None:
     assert warnings(tmp_path, changed("mon-fri: 09:00-18:00", "tue-sat: 09:00-18:00")) == ()
 

@@ -12,12 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from callcenter.acd.requirements import Requirement, text
-from callcenter.acd.settings import RnaRule, WrapUpMode, WrapUpSettings
+from callcenter.acd.settings import RnaRule, WrapUpSettings
 from callcenter.calls.settings import Choice, Hangup, Menu, Number, Say, ToQueue
 from callcenter.config import Code, ConfigError, load
 from callcenter.config.schema import seconds
 from callcenter.media.settings import Srtp
-from callcenter.model.states import Intent
+from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Broker
 from callcenter.signaling.settings import Listen
 from callcenter.sip.session_timer import SessionTimer
