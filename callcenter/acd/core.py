@@ -95,6 +95,8 @@ if TYPE_CHECKING:
     from random import Random
 
 WRAPUP_TIMEOUT = "WRAPUP_TIMEOUT"
+# Why a waiting caller asks something else of an agent when the queue does so by another configuration.
+RELOADED = "reload"
 
 # How many visits that ended are remembered, so that a Join repeated late brings no ghost into the line.
 REMEMBERED_VISITS = 4096
@@ -977,6 +979,8 @@ class Acd:
         for agent_id in [each for each in self._changes if each not in plan.agents]:
             self._tell(AgentSkillsChanged(agent_id, REMOVED), None)
         self._index()
+        for visit in self._visits.values():
+            self._ask_anew(visit)
         for agent in self._agents.values():
             if self._employed(agent):
                 continue
@@ -988,6 +992,16 @@ class Acd:
                 state = agent.state(REMOVED, self._now)
                 if dismissed(state) != state:
                     self._tell(dismissed(state), None)
+
+    def _ask_anew(self, visit: Visit) -> None:
+        """Let who waits ask what the queue asks by now, at the routing step that the wait has come to."""
+        queue = self._plan.queue(visit.queue)
+        if queue is None or visit.agent:
+            return
+        due = sum(round(step.after * 1000) <= self._now - visit.joined for step in queue.steps)
+        step = max(due, min(visit.step, len(queue.steps)))
+        if (step, asked_at(queue, step, visit.own)) != (visit.step, visit.asked):
+            self._relax(visit, step, RELOADED)
 
     def _index(self) -> None:
         """Build pool and agenda anew, from plan and state."""
@@ -1223,7 +1237,7 @@ class Acd:
         elif queue is None:
             # The queue is gone from the configuration: the caller goes on at once. Under another name it is still
             # there, so that the phone that rings may go on to ring.
-            patience = None if visit.offer and self._renamed(visit.queue) else visit.joined
+            patience = None if visit.offers and self._renamed(visit.queue) else visit.joined
         elif visit.callback:
             patience = None  # nobody holds a phone to their ear
         else:

@@ -212,7 +212,8 @@ class RoutingRelaxed:
     """A routing step was reached, counted from 1: a waiting caller asks something else of an agent from now on.
 
     ``requirements`` and ``needs`` are as in CallQueued. ``reason`` is ``time``, or ``nobody_signed_in`` where nobody
-    was there who met what was asked before.
+    was there who met what was asked before, or ``reload`` where the queue asks something else by another configuration:
+    then the step may be 0, which is none.
     """
 
     visit: str
