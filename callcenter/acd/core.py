@@ -23,6 +23,7 @@ from callcenter.acd.agents import (
     needs_disposition,
 )
 from callcenter.acd.engagement import Engagement, result_of
+from callcenter.acd.estimate import MOST_SERVERS, Outlook, Server
 from callcenter.acd.events import (
     AcdEffect,
     AcdEvent,
@@ -311,6 +312,29 @@ class Acd:
     def absence(self, queue: str) -> Absence | None:
         """Why nobody is there for a queue's callers; None when somebody is."""
         return self._presence.absence(queue)
+
+    def outlook(self, ticket_id: str) -> Outlook | None:
+        """What a waiting caller has before them; None when they do not wait in a queue for whoever comes free."""
+        visit = self._visits.get(ticket_id)
+        if visit is None or visit.agent or not visit.queue:
+            return None
+        servers: list[Server] = []
+        agents, ids = self._presence.serving(visit.queue)
+        for agent in (self._agents[each] for each in ids):
+            if agent.next is Intent.READY and len(servers) < MOST_SERVERS:
+                free_at = agent.until if agent.work is Work.WRAP_UP else None
+                servers.append(Server(agent.id, None if free_at is None else max(0, free_at - self._now)))
+        return Outlook(
+            queue=visit.queue,
+            position=position(self._lines[visit.queue], visit.place),
+            rivals=sum(
+                position(line, visit.place) - 1
+                for queue, line in self._lines.items()
+                if queue != visit.queue and self._presence.share(queue, visit.queue)
+            ),
+            servers=tuple(servers),
+            agents=agents,
+        )
 
     def position(self, ticket_id: str) -> int | None:
         """The caller's place in the queue, from 1; None when he does not wait."""
