@@ -298,6 +298,15 @@ class PositionAnnounced:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitAnnounced:
+    """A waiting caller was told how long it may still take, from ``low_ms`` to ``high_ms`` (the announcement began)."""
+
+    visit: str
+    low_ms: int
+    high_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class OfferMade:
     """A waiting caller was offered to an agent, who is reserved from now until ``lease_ms`` have passed.
 
@@ -675,6 +684,7 @@ Body = (
     | CallbackFailed
     | CallbackEnded
     | PositionAnnounced
+    | WaitAnnounced
     | OfferMade
     | ScreenPopSent
     | AgentRang
