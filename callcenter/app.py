@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -16,15 +16,22 @@ import uvloop
 
 from callcenter import __version__
 from callcenter.acd.core import Acd
+from callcenter.acd.estimate import Pace
 from callcenter.acd.events import DeviceChanged, IntentChosen, OwnCallEnded, Reconfigured
+from callcenter.acd.roster import roster_changed
 from callcenter.acd.settings import QueueSettings
 from callcenter.calls.books import Books, closing_facts
+from callcenter.calls.breaks import BreakRules
+from callcenter.calls.callback import Callbacks
+from callcenter.calls.calling_back import call_back
 from callcenter.calls.commands import CommandDesk
 from callcenter.calls.dialled import guarded
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
 from callcenter.calls.inbound import FrontDoor
+from callcenter.calls.line import COMES_BACK, LONGEST_KEPT, Places
+from callcenter.calls.live_ledger import LiveLedger, threshold_ms
 from callcenter.calls.own_call import OwnCalls
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.services import Services
@@ -43,13 +50,14 @@ from callcenter.model.facts import (
     CallEnded,
     ConfigReloaded,
     Fact,
+    QueueLeft,
     SwitchStarted,
     SwitchStopped,
     TrunkStateChanged,
 )
 from callcenter.model.ids import Ids
 from callcenter.model.interaction import Ending
-from callcenter.model.states import Device, EndCause, Side
+from callcenter.model.states import Device, EndCause, Intent, Side
 from callcenter.observe import FactLogger
 from callcenter.operate.commands import Commands
 from callcenter.operate.life import Life
@@ -93,6 +101,9 @@ from callcenter.storage.store import Storage
 
 # Facts of one call: a caller who presses keys all day makes no more than this before a restart closes the books.
 MAX_FACTS_OF_A_CALL = 10_000
+# What is read at the start, of the last minutes before, to find whose place in line is kept: some tenths of a second.
+MAX_FACTS_BEFORE_THE_END = 10_000
+MAX_CALLS_BEFORE_THE_END = 500
 # How long calls may take to hang up when the switch goes down; what is left is cut.
 GO_DOWN_PATIENCE = 5.0
 LAST_FACTS_PATIENCE = 1.0
@@ -135,7 +146,9 @@ class House:
         self.ids = Ids(settings.switch.node, clock.now, random)
         self.stream = FactStream(clock, boot=self.ids.new(), last_seq=storage.log.last_seq, write=storage.log.write)
         self.books = Books(storage.interactions.save)
-        self.acd = Acd(settings.plan, epoch=storage.log.epoch)
+        self.places = Places(clock, self.stream.boot)
+        self.acd = Acd(settings.plan, epoch=storage.log.epoch, random=random)
+        self.pace = Pace()
         self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
         self.advertised = advertised(settings.sip)
         self.endpoint = Endpoint(
@@ -157,17 +170,19 @@ class House:
                 default_expires=round(sip.register_default),
             ),
             digest,
-            self._credentials_of,
+            self._registering,
             storage.locations,
             clock,
             self._phone_changed,
             gate,
+            self._may_register,
         )
         self.user_agent = UserAgent(edges.network, self.endpoint, clock, self._invited, self.registrar.answer)
         self.endpoint.ask_first = self.registrar.ask_first
         self.user_agent.on_connection_lost = self.registrar.connection_lost
         self.user_agent.gate = gate
         self.trunks = TrunkBoard(self.user_agent, edges.resolver, clock, random, self._trunk_changed)
+        self._registered_trunks: frozenset[str] = frozenset()
         self._reconfigure_trunks((), settings, secrets)
         self.user_agent.trusted = self.trunks.trusted
         self.tracer = Tracer(clock, sip.trace_messages) if sip.trace_messages else None
@@ -183,35 +198,60 @@ class House:
             plane=edges.plane,
             user_agent=self.user_agent,
             dispatcher=self.dispatcher,
+            pace=self.pace,
             phones_of=self.registrar.bindings,
             customers=storage.customers,
             interactions=storage.interactions,
             publisher=edges.publisher,
             trunks=self.trunks,
             call_of=self.supervisor.call_of,
+            places=self.places,
         )
+        self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
+        self.services.callbacks = self.callbacks
         self.front_door = FrontDoor(self.services, self.supervisor)
-        self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons)
+        self.breaks = BreakRules(lambda: self.services.settings, self.acd, storage.breaks, clock)
+        self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons, self.breaks)
         self.feature_codes = FeatureCodes(self.services, self.desk)
         self.own_calls = OwnCalls(self.services, self.supervisor)
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
         self.stream.subscribe(self.books.take)
+        self.stream.subscribe(self.places.take)
         self.stream.subscribe(FactLogger().take)
         self.stream.subscribe(self.known_calls.take)
         self.agent_states = AgentStates(edges.publisher.set_state)
         self.stream.subscribe(self._publish_state)
         self.stream.subscribe(self._own_call_over)
         self.stream.subscribe(storage.intents.take)
-        self.queue_board = QueueBoard(lambda: self.acd.plan, self._zone_of, clock, self._publish_queue)
+        self.stream.subscribe(storage.breaks.take)
+        self.stream.subscribe(storage.roster.take)
+        self.live_ledger = LiveLedger(storage.metrics, lambda: self.acd.plan, self._zone_of)
+        self.stream.subscribe(self.live_ledger.take)
+        self.queue_board = QueueBoard(
+            lambda: self.acd.plan,
+            self._zone_of,
+            clock,
+            lambda: self.live_ledger.ledger if self.live_ledger.ready else None,
+            self._publish_queue,
+            self._publish_client,
+        )
+        self.live_ledger.on_ready = self.queue_board.recount
+        self._group = group
+        self._catching_up: asyncio.Task[None] | None = None
         self.stream.subscribe(self.queue_board.take)
+        self.stream.subscribe(self.pace.take)
         edges.publisher.on_state = self._broker_changed
         edges.publisher.on_command = self._commanded
+        edges.publisher.on_supervisor = self._supervisor_commanded
         edges.publisher.on_cleared = storage.retained.forget
 
     async def start(self) -> None:
         """Close the last run's books, take its registrations up, and listen. Raises TransportError, StorageError."""
+        before = self.stream.seq
         await self._close_books()
+        # Beside the start: the figures of today are there when the log is read.
+        self._catching_up = self._group.create_task(self.live_ledger.catch_up(before), name="read today's figures")
         agents = self.settings.plan.agents
         retained = self._retained()
         for topic in await self.edges.storage.retained.others(retained):
@@ -223,12 +263,18 @@ class House:
         self._publish_config()
         self.stream.append(SwitchStarted(self.settings.switch.node, __version__, self.settings.revision))
         # Before any phone is back: it would sign its agent in.
-        for agent, (intent, reason) in (await self.edges.storage.intents.load_all(agents)).items():
-            self.dispatcher.tell(IntentChosen(agent, intent, reason, "the agent before the restart"))
+        storage, now = self.edges.storage, self.edges.clock.now()
+        await storage.breaks.load_all(agents, now)
+        for change in await storage.roster.load_all(agents):
+            self.dispatcher.tell(roster_changed(change))
+        for agent, (intent, reason) in (await storage.intents.load_all(agents)).items():
+            lasts = self.breaks.lasts(agent, reason) if intent is Intent.NOT_READY else None
+            self.dispatcher.tell(IntentChosen(agent, intent, reason, "the agent before the restart", lasts))
         await self.user_agent.open()
         self.advertised.listening = ports_by_transport(self.edges.network.listeners)
         await self.registrar.open()
         self.trunks.open()
+        await self.callbacks.open()
 
     def reconfigure(self, settings: Settings, secrets: Secrets, by: str, at_next_start: Sequence[str] = ()) -> None:
         """Put another configuration in force, whose sounds are ready to be played. Never waits.
@@ -241,6 +287,7 @@ class House:
         self.loaded_at, self.loaded_by, self.at_next_start = self.edges.clock.now(), by, tuple(at_next_start)
         self.dispatcher.tell(Reconfigured(settings.plan))
         self.dispatcher.decide()
+        self.callbacks.reconfigured()
         for agent in before:
             self._let_go(agent)
         self._publish_newcomers(agent for agent in settings.plan.agents if agent not in before)
@@ -263,6 +310,7 @@ class House:
         The calls that are go on, and phones register: callers who wait are still served.
         """
         self.front_door.draining = self.own_calls.draining = not on
+        self.callbacks.suspend(not on)
         self.endpoint.healthy = on
         self.edges.publisher.set_status(Status.ONLINE if on else Status.DRAINING)
 
@@ -272,6 +320,7 @@ class House:
             return
         self.front_door.draining = self.own_calls.draining = True
         self.feature_codes.close()
+        self.callbacks.suspend(True)
         self.user_agent.drain()
         self.edges.publisher.set_status(Status.DRAINING)
         self.supervisor.end_all(Ending(Side.SYSTEM, EndCause.SHUTDOWN, 503))
@@ -280,6 +329,8 @@ class House:
                 await self.supervisor.empty()
                 await self.feature_codes.empty()
         self.dispatcher.close()
+        if self._catching_up is not None:
+            self._catching_up.cancel()
         self.queue_board.close()
         self.stream.append(SwitchStopped(reason))
         self.registrar.close()
@@ -289,12 +340,31 @@ class House:
 
     async def _close_books(self) -> None:
         storage = self.edges.storage
-        for call_id in await storage.interactions.unfinished():
+        unfinished = await storage.interactions.unfinished()
+        down_for = await self._keep_places(unfinished)
+        for call_id in unfinished:
             facts = await storage.log.read(0, MAX_FACTS_OF_A_CALL, call_id)
             self.books.take_up(facts)
+            if down_for < LONGEST_KEPT:
+                self.places.take_up(facts, down_for)
             alive = await storage.log.last_ms(facts[0].boot)
             for draft in closing_facts(facts, alive):
                 self.stream.append(draft.body, draft.call_id)
+
+    async def _keep_places(self, unfinished: Collection[str]) -> float:
+        """Let who hung up or was cut off just before the end of the last run come back to the place in line.
+
+        Returns how long that end is ago, in seconds.
+        """
+        log, now = self.edges.storage.log, self.edges.clock.now()
+        keep_for = max((each.routing.keep_place_for for each in self.settings.calls.clients.values()), default=0.0)
+        lately = await log.lately(keep_for, MAX_FACTS_BEFORE_THE_END)
+        down_for = max(0.0, (now - lately[-1].at).total_seconds()) if lately else 0.0
+        left = (fact.call_id for fact in lately if isinstance(fact.body, QueueLeft) and fact.body.outcome in COMES_BACK)
+        gone = dict.fromkeys(call_id for call_id in left if call_id and call_id not in unfinished)
+        for call_id in list(gone)[-MAX_CALLS_BEFORE_THE_END:] if down_for < LONGEST_KEPT else ():
+            self.places.take_up(await log.read(0, MAX_FACTS_OF_A_CALL, call_id), down_for)
+        return down_for
 
     def _screen(self, request: Request, flow: Flow) -> str | Refusal:
         """Who calls. What a stranger cannot reach is refused before anything of it is kept: nothing is repeated.
@@ -310,9 +380,6 @@ class House:
         if not leg.max_forwards:
             # A phone that refused it for that would look broken, and whoever calls could have all agents look so.
             leg.reject(483)
-        elif leg.replaces is not None:
-            # Nobody takes the place of somebody in a call of ours from outside of it; agents hand over by REFER.
-            leg.reject(403)
         elif leg.trunk:
             # Whoever comes by a trunk reaches the numbers that are dialled in, and nothing that only agents may.
             if self.trunks.take(leg):
@@ -331,6 +398,9 @@ class House:
 
     def _phone_changed(self, agent: str, bindings: tuple[Binding, ...]) -> None:
         self.guard.know(agent, [binding.flow.remote for binding in bindings])
+        if (trunk := self.trunks.registering(agent)) is not None:
+            trunk.registered(bindings)
+            return
         if bindings:
             device = Device.BUSY_ELSEWHERE if self.feature_codes.occupies(agent) else Device.REGISTERED
             self.dispatcher.tell(DeviceChanged(agent, device, "phone registered"))
@@ -340,6 +410,13 @@ class House:
     def _commanded(self, agent: str, command: Mapping[str, Any]) -> Mapping[str, Any]:
         return self.desk.take(command, by="agent over MQTT", agent=agent)
 
+    def _supervisor_commanded(self, login: str, command: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Who may write to a supervisor's topic is the broker's to prove; whom she may command for is ours."""
+        supervisor = self.services.settings.supervisors.get(login)
+        if supervisor is None:
+            return {"id": command.get("id"), "ok": False, "error": f"no supervisor is named `{login}`"}
+        return self.desk.take(command, by=f"supervisor {supervisor.id} over MQTT", supervisor=supervisor)
+
     def _broker_changed(self, connected: bool, detail: str) -> None:
         self.stream.append(BrokerStateChanged(connected, detail))
 
@@ -348,6 +425,12 @@ class House:
         self.trunks.reconfigure(settings.trunks, secrets.trunks)
         for name in before:
             self.guard.trust(name, ())
+        for user in self._registered_trunks - users_here(settings):
+            self.registrar.forget(user)
+        self._registered_trunks = users_here(settings)
+        for user in self._registered_trunks:
+            if bindings := self.registrar.bindings(user):
+                self._phone_changed(user, bindings)
         for name, trunk in settings.trunks.items():
             self.guard.trust(name, tuple(trunk.accept.networks))
 
@@ -358,6 +441,14 @@ class House:
 
     def _credentials_of(self, user: str) -> Credentials | None:
         return self.secrets.credentials.get(user)
+
+    def _may_register(self, user: str, flow: Flow) -> bool:
+        return self.trunks.may_register(user, flow)
+
+    def _registering(self, user: str) -> Credentials | None:
+        """What is known of who registers: an agent's phone, or a trunk that may."""
+        trunk = self.trunks.registering(user)
+        return trunk.secrets.account if trunk is not None else self._credentials_of(user)
 
     def _let_go(self, agent: str) -> bool:
         """Forget the phone and the state of an agent who is gone from the configuration, when their work is done."""
@@ -372,6 +463,7 @@ class House:
         return (
             *map(topics.agent_state, self.acd.plan.agents),
             *map(topics.queue_state, self.acd.plan.queues),
+            *map(topics.client_state, {queue.client: None for queue in self.acd.plan.queues.values()}),
             *map(topics.trunk_state, self.settings.trunks),
             topics.CONFIG,
         )
@@ -402,16 +494,16 @@ class House:
             return
         state = payloads.queue_state(
             queue.id,
+            line_state(status),
             client=queue.client,
-            waiting=status.waiting,
-            longest_since=status.longest_since,
-            ready=status.ready,
-            signed_in=status.signed_in,
-            talking=status.talking,
-            service_level=status.service_level,
+            threshold_ms=threshold_ms(queue),
             at=self.edges.clock.now(),
         )
         self.edges.publisher.set_state(topic, state)
+
+    def _publish_client(self, client: str, status: QueueStatus | None) -> None:
+        state = payloads.client_state(client, line_state(status), at=self.edges.clock.now()) if status else None
+        self.edges.publisher.set_state(topics.client_state(client), state)
 
     def _zone_of(self, client: str) -> tzinfo:
         found = self.services.settings.clients.get(client)
@@ -430,6 +522,32 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
         finally:
             await house.go_down("stopped")
             dispatching.cancel()
+
+
+def line_state(status: QueueStatus) -> payloads.LineState:
+    """What is published of a queue's status."""
+    today = status.today
+    return payloads.LineState(
+        waiting=status.waiting,
+        callbacks=status.callbacks,
+        longest_since=status.longest_since,
+        ready=status.ready,
+        signed_in=status.signed_in,
+        talking=status.talking,
+        agents=dict(status.agents),
+        offered=today.offered,
+        answered=today.answered,
+        abandoned=today.abandoned,
+        asa_ms=today.asa_ms,
+        service_level=today.service_level,
+        service_level_20s=today.service_level_20s,
+    )
+
+
+def users_here(settings: Settings) -> frozenset[str]:
+    """As whom trunks register here."""
+    accounts = (trunk.accept.account for trunk in settings.trunks.values() if trunk.register_here)
+    return frozenset(account.user for account in accounts if account is not None)
 
 
 def advertised(sip: SipSettings) -> Advertised:

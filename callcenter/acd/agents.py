@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from callcenter.acd.settings import Dispositions
 from callcenter.model.facts import AgentStateChanged
-from callcenter.model.states import Device, Intent, OfferResult, Work
+from callcenter.model.states import Device, Intent, OfferResult, Work, WrapUpMode
 
 
 class Move(StrEnum):
@@ -71,6 +72,31 @@ def diagram() -> str:
     return "\n".join(lines) + "\n"
 
 
+def begun(state: AgentStateChanged) -> AgentStateChanged:
+    """The state in which what was chosen for the end of the work holds. A break that goes on does not begin anew."""
+    if (state.next, state.next_reason) == (state.intent, state.reason):
+        return replace(state, next_break_ms=0)
+    return replace(
+        state,
+        intent=state.next,
+        reason=state.next_reason,
+        break_ms=state.next_break_ms,
+        overrun=False,
+        next_break_ms=0,
+    )
+
+
+def forced(state: AgentStateChanged, intent: Intent, reason: str) -> AgentStateChanged:
+    """The state in which the system has chosen."""
+    state = replace(state, intent=intent, reason=reason, forced=True, next=intent, next_reason=reason)
+    return replace(state, by="", break_ms=0, overrun=False, next_break_ms=0)
+
+
+def needs_disposition(wrap_up: WrapUpMode, known: Dispositions) -> bool:
+    """Whether a wrap-up does not end by the agent's word alone. Who asked for no time owes nothing."""
+    return wrap_up is WrapUpMode.MANDATORY or (known.required and wrap_up is WrapUpMode.TIMED)
+
+
 def dismissed(state: AgentStateChanged) -> AgentStateChanged:
     """The state of an agent who is gone from the configuration: signed out, and his phone no longer ours to know."""
     return replace(
@@ -82,6 +108,10 @@ def dismissed(state: AgentStateChanged) -> AgentStateChanged:
         next_reason=REMOVED,
         device=Device.UNREACHABLE,
         remaining_ms=0,
+        by="",
+        break_ms=0,
+        overrun=False,
+        next_break_ms=0,
     )
 
 
@@ -92,6 +122,10 @@ class Agent:
     ``until`` is when a wrap-up ends by itself, or when an idle agent's pause does; ``extension`` is what a wrap-up may
     still be extended by. ``next`` is the intent from the end of the present work on. ``misses`` counts failed offers by
     cause, since the last talk or change of intent. ``own_calls`` are the calls that he dialled himself and is in.
+    ``wrap_up`` is the kind of the wrap-up that goes on. ``by`` is who chose last. ``break_until`` is when a break will
+    have lasted as long as it may, ``overrun`` that it has; ``next_break`` is how long one may last that is to come.
+    ``calls`` and ``talk`` are how many callers he has talked with, and how long, holds included, since he signed in;
+    ``talks_since`` is when the present talk began.
     """
 
     id: str
@@ -109,6 +143,14 @@ class Agent:
     idle_since: int = 0
     misses: dict[OfferResult, int] = field(default_factory=dict)
     own_calls: tuple[str, ...] = ()
+    wrap_up: WrapUpMode = WrapUpMode.NONE
+    by: str = ""
+    break_until: int | None = None
+    overrun: bool = False
+    next_break: int = 0
+    calls: int = 0
+    talk: int = 0
+    talks_since: int | None = None
 
     @property
     def available(self) -> bool:
@@ -161,6 +203,11 @@ class Agent:
             remaining_ms=0 if self.until is None else max(1, self.until - now),
             extension_ms=self.extension,
             own_calls=self.own_calls,
+            wrap_up=self.wrap_up,
+            by=self.by,
+            break_ms=0 if self.break_until is None else max(1, self.break_until - now),
+            overrun=self.overrun,
+            next_break_ms=self.next_break,
         )
 
     def take(self, body: AgentStateChanged, ms: int) -> None:
@@ -172,6 +219,8 @@ class Agent:
             self.idle_since = ms
         if body.intent is not self.intent or phone_back:
             self.misses.clear()
+        if self.intent is Intent.SIGNED_OUT and body.intent is not Intent.SIGNED_OUT:
+            self.calls = self.talk = 0
         if (body.intent, body.reason, body.work, body.device) != (self.intent, self.reason, self.work, self.device):
             self.since = ms
         self.intent, self.reason, self.forced = body.intent, body.reason, body.forced
@@ -180,6 +229,20 @@ class Agent:
         self.until = ms + body.remaining_ms if body.remaining_ms else None
         self.extension = body.extension_ms
         self.own_calls = body.own_calls
+        self.wrap_up, self.by = body.wrap_up, body.by
+        self.break_until = ms + body.break_ms if body.break_ms else None
+        self.overrun, self.next_break = body.overrun, body.next_break_ms
+
+    def began_talk(self, ms: int) -> None:
+        """He talks with a caller, since ``ms``."""
+        self.calls += 1
+        self.talks_since = ms
+
+    def ended_talk(self, ms: int) -> None:
+        """The talk is over, at ``ms``."""
+        if self.talks_since is not None:
+            self.talk += ms - self.talks_since
+            self.talks_since = None
 
     def missed(self, result: OfferResult, ms: int) -> None:
         """An offer came to nothing, at ``ms``."""
@@ -197,7 +260,9 @@ class AgentView:
     """An agent as others may see him; times are seconds of the monotonic clock.
 
     ``until`` is the end of the wrap-up or of a pause; ``extension`` is the seconds that the wrap-up may be extended by.
-    ``own_calls`` are the calls that the agent dialled and is in.
+    ``own_calls`` are the calls that the agent dialled and is in. ``wrap_up`` is the kind of the wrap-up that goes on;
+    ``by`` is who chose last, empty when the system did. ``break_until`` is when a break will have lasted as long as it
+    may, ``overrun`` that it has.
     """
 
     id: str
@@ -216,6 +281,10 @@ class AgentView:
     extension: float
     available: bool
     own_calls: tuple[str, ...] = ()
+    wrap_up: WrapUpMode = WrapUpMode.NONE
+    by: str = ""
+    break_until: float | None = None
+    overrun: bool = False
 
     @property
     def pending(self) -> bool:
@@ -242,4 +311,8 @@ class AgentView:
             extension=agent.extension / 1000,
             available=agent.available,
             own_calls=agent.own_calls,
+            wrap_up=agent.wrap_up,
+            by=agent.by,
+            break_until=None if agent.break_until is None else agent.break_until / 1000,
+            overrun=agent.overrun,
         )

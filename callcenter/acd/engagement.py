@@ -12,7 +12,8 @@ from callcenter.model.states import OfferResult, Side
 class Engagement:
     """What an offer brought together; how far it has come is the agent's ``work``.
 
-    ``due`` (ms) is when the offer ends if nobody picks up; ``connected`` once both have heard each other.
+    ``due`` (ms) is when the offer ends if nobody picks up; ``connected`` once both have heard each other. ``client`` is
+    whose share of the floor the agent is of meanwhile.
     """
 
     offer: str
@@ -24,6 +25,7 @@ class Engagement:
     due: int
     connected: bool = False
     held_by: set[Side] = field(default_factory=set)
+    client: str = ""
 
     def __str__(self) -> str:
         return f"<Engagement {self.offer} {self.agent.id} {self.agent.work}>"

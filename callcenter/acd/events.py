@@ -6,9 +6,11 @@ monotonic clock as the ``now`` of ``Acd.handle``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from callcenter.acd.settings import Plan, Requirement
+from callcenter.acd.requirements import Needs, Requirement
+from callcenter.acd.settings import Plan
 from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome
 
 # Events
@@ -21,17 +23,33 @@ class Ticket:
     ``requirements`` add to the queue's; ``priority`` None takes the queue's; ``first_joined`` is the place kept from
     an earlier visit. With ``agent`` the visit is for this one agent: nobody else is a candidate, and what the queue
     requires does not count; an empty ``queue`` says that none brought it. It waits while he is at work, and ends when
-    he does not take it.
+    he does not take it. For ``prefer_for`` seconds since joining the agent ``prefer`` is the only candidate, while he
+    can come; afterwards he is the first among equals.
+
+    ``callback`` is the id of a callback: nobody is on the phone, who might be too many for the queue or have waited too
+    long; in all else it stands in line as a caller does.
+
+    ``closed``: it is outside the queue's hours, which the ACD does not know, and the caller is refused.
+
+    The rest is for the record alone, and decides nothing: the visit's ``number`` in its call, from 1; ``place_of``, the
+    visit whose place it goes on with; ``origins``, where what is asked comes from, as (who asks, what).
     """
 
     id: str
     call_id: str
     queue: str
     client: str
-    requirements: tuple[Requirement, ...] = ()
+    requirements: Needs = ()
     priority: int | None = None
     first_joined: float | None = None
     agent: str = ""
+    prefer: str = ""
+    prefer_for: float = 0.0
+    number: int = 0
+    place_of: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
+    callback: str = ""
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +146,21 @@ class TalkEnded:
 
 @dataclass(frozen=True, slots=True)
 class WrapUpDone:
-    """The agent is through with the call. A mandatory wrap-up takes no empty disposition."""
+    """The agent is through with the call.
+
+    Where the client's dispositions are required, and in a mandatory wrap-up, it takes one; an unknown one is ignored.
+    """
 
     agent_id: str
     disposition: str = ""
+    by: str = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpAsked:
+    """The agent needs the time that an optional wrap-up has for who asks."""
+
+    agent_id: str
     by: str = "agent"
 
 
@@ -156,13 +185,28 @@ class DeviceChanged:
 class IntentChosen:
     """The agent, or a supervisor, chose; kept for the end of the present work if there is any.
 
-    Signing out takes a phone that does not talk yet out at once. ``by`` names who chose.
+    Signing out takes a phone that does not talk yet out at once. ``by`` names who chose. ``lasts``: after so many
+    seconds of being not ready, counted from when it begins, it is told that it has lasted as long as it may.
     """
 
     agent_id: str
     intent: Intent
     reason: str = ""
     by: str = "agent"
+    lasts: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RosterChanged:
+    """Somebody changed who an agent is to the routing: what is None is as configured. It holds until it is told anew,
+    over reloads too; callers who wait are offered by it at once.
+    """
+
+    agent_id: str
+    skills: Mapping[str, int] | None
+    clients: frozenset[str] | None
+    queues: frozenset[str] | None
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +251,11 @@ AcdEvent = (
     | TalkMoved
     | TalkEnded
     | WrapUpDone
+    | WrapUpAsked
     | WrapUpExtended
     | DeviceChanged
     | IntentChosen
+    | RosterChanged
     | OwnCallBegan
     | OwnCallEnded
     | Reconfigured
@@ -223,7 +269,8 @@ class Offer:
     """One caller for one agent. ``expires_at`` is when the reservation ends by itself if nobody picked up.
 
     ``generation`` grows with every offer of this ACD; what carries an older one for the same agent is stale.
-    ``ticket_id``-try is the ``id``. ``waited`` is seconds since joining; ``skills`` what is asked of the agent.
+    ``ticket_id``-try is the ``id``. ``waited`` is seconds since joining; ``skills`` what is asked of the agent,
+    ``explanation`` why it is him, as JSON. ``together`` is how many agents are rung at once for this caller.
     """
 
     id: str
@@ -238,6 +285,8 @@ class Offer:
     waited: float
     skills: tuple[Requirement, ...]
     why: tuple[str, ...]
+    explanation: str = ""
+    together: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +308,10 @@ class WithdrawOffer:
 
 @dataclass(frozen=True, slots=True)
 class TicketExpired:
-    """The visit flowed out: the longest wait was reached, the queue is gone, or the one agent does not take it.
+    """The visit flowed out: the longest wait was reached, nobody is there, the queue is gone, or the one agent does not
+    take it.
 
-    ``action`` is the queue's ``on_max_wait``; empty: go on behind the queue.
+    ``action`` is what the queue says that comes after (``QueueSettings.action``); empty: go on behind the queue.
     """
 
     ticket_id: str
@@ -271,7 +321,8 @@ class TicketExpired:
 
 @dataclass(frozen=True, slots=True)
 class TicketRefused:
-    """The caller could not join: ``full``, ``unknown_queue``, or what the one agent lacks, as ``signed_out``.
+    """The caller could not join: ``full``, ``closed``, an absence as ``nobody_ready``, ``unknown_queue``, or what the
+    one agent lacks, as ``signed_out``.
 
     The visit has ended. ``action`` as in TicketExpired.
     """

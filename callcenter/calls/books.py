@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentTookOver,
+    CallAnswered,
     CallArrived,
     CallConnected,
     CallEnded,
@@ -87,9 +88,15 @@ def closing_facts(facts: Iterable[Fact], alive_ms: int) -> list[Draft]:
     offers: dict[str, OfferMade] = {}
     talking: dict[str, str] = {}
     outside: dict[str, None] = {}
+    # A callback that was in line is not lost: it goes on with another visit, on the same place.
+    called_back = False
     for fact in facts:
         call_id = fact.call_id
         match fact.body:
+            case CallArrived(callback=callback):
+                called_back = bool(callback)
+            case CallAnswered():
+                called_back = False
             case CallQueued(visit=visit, queue=queue):
                 visits[visit] = queue
             case QueueLeft(visit=visit):
@@ -119,6 +126,7 @@ def closing_facts(facts: Iterable[Fact], alive_ms: int) -> list[Draft]:
     ]
     bodies += [AgentLegEnded(offer, agent, Side.SYSTEM, EndCause.RESTART) for offer, agent in talking.items()]
     bodies += [OutsideLegEnded(leg, Side.SYSTEM, EndCause.RESTART) for leg in outside]
-    bodies += [QueueLeft(visit, queue, VisitOutcome.LOST, "restart") for visit, queue in visits.items()]
+    outcome = VisitOutcome.FLOWED_OUT if called_back else VisitOutcome.LOST
+    bodies += [QueueLeft(visit, queue, outcome, "restart") for visit, queue in visits.items()]
     bodies.append(CallEnded(Side.SYSTEM, EndCause.RESTART, 0, "the switch was restarted", alive_ms))
     return [Draft(body, call_id) for body in bodies]

@@ -10,11 +10,12 @@ from enum import Enum
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.party import Party
+from callcenter.calls.pulling import Pulls
 from callcenter.calls.transfer import Handover, OutsideTalk, Talk, consult_over, refuse_referral, take_referral
 from callcenter.media.plane import Clip
 from callcenter.model.facts import CallHeld, CallResumed, OutsideConnected, OutsideLegEnded
 from callcenter.model.interaction import Ending
-from callcenter.model.states import Direction, EndCause, Side
+from callcenter.model.states import EndCause, Side
 from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import EndedBy
 from callcenter.signaling.referral import Referral
@@ -60,18 +61,22 @@ async def talk(
     handed_over: asyncio.Future[Handover] = asyncio.get_running_loop().create_future()
 
     def referred(referral: Referral, consulted: Call | None = None) -> None:
+        if pulls.under_way:
+            referral.reject(491)
+            return
         handover = take_referral(call, offer, agent, referral, consulted)
         if handover is not None:
             call.handover = handover
             handed_over.set_result(handover)
 
     now = call.talk = Talk(in_hand, agent, waiting, referred)
-    if call.direction is Direction.INBOUND:
+    if not call.agent:
         agent.leg.on_refer = referred
     else:
         # Colleagues hand nobody over who is one of us; who consults them may, by either of the two calls.
         caller.leg.on_refer = lambda referral: consult_over(call, referral)
         agent.leg.on_refer = lambda referral: refuse_referral(offer.agent_id, referral)
+    pulls = Pulls(call, agent, now.given_away, offer)
     missed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def look_after_holder() -> None:
@@ -83,11 +88,12 @@ async def talk(
     try:
         with holds(caller, agent, music, lambda party: waiting.hold_changed(offer, party.side, holds=party.holds)):
             await asyncio.wait(
-                (agent.leg.ended, agent.sound.trouble, in_hand.withdrawn, missed, handed_over, now.given_away),
+                (agent.ended, agent.trouble, in_hand.withdrawn, missed, handed_over, now.given_away),
                 return_when=asyncio.FIRST_COMPLETED,
             )
     finally:
         beside.cancel()
+        pulls.close()
         agent.leg.on_refer = caller.leg.on_refer = None
         call.talk = None
     if now.given_away.done():
@@ -97,7 +103,7 @@ async def talk(
         return handed_over.result()
     if in_hand.withdrawn.done():
         return TalkEnd.TOO_LATE
-    if agent.leg.ended.done() and agent.leg.ended.result().by is EndedBy.PEER:
+    if agent.ended.done() and agent.ended.result().by is EndedBy.PEER:
         return TalkEnd.AGENT_HUNG_UP
     return TalkEnd.AGENT_LOST
 
@@ -107,11 +113,12 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     caller, leg_id = call.caller, call.services.ids.new()
     caller.sound.stop()
     await caller.sound.session.bridge(other.sound.session)
-    call.add(OutsideConnected(leg_id, number, trunk))
+    call.add(OutsideConnected(leg_id, number, trunk, other.sound.secure))
     now = call.outside = OutsideTalk(other, number, trunk)
-    if call.direction is not Direction.INBOUND:
+    if call.agent:
         caller.leg.on_refer = lambda referral: consult_over(call, referral)
     call.stage = f"talking to {number}"
+    pulls = Pulls(call, other, now.given_away)
 
     def hold_changed(party: Party) -> None:
         side = Side.OUTSIDE if party is other else Side.CALLER
@@ -120,12 +127,11 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     ending: Ending | None = None
     try:
         with holds(caller, other, music, hold_changed):
-            await asyncio.wait(
-                (other.leg.ended, other.sound.trouble, now.given_away), return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait((other.ended, other.trouble, now.given_away), return_when=asyncio.FIRST_COMPLETED)
         ending = HANDED_OVER if now.given_away.done() else ended_outside(other)
         return ending
     finally:
+        pulls.close()
         caller.leg.on_refer = None
         left = call.how_left()
         by, cause = (ending.by, ending.cause) if ending is not None else (left.by, left.cause)
@@ -144,7 +150,10 @@ def ended_outside(other: Party) -> Ending:
 
 @contextmanager
 def holds(one: Party, other: Party, music: Sequence[Clip], tell: Callable[[Party], None]) -> Iterator[None]:
-    """While the block lasts, whoever is put on hold hears music, and ``tell`` hears of each who begins or ends to."""
+    """While the block lasts, whoever is put on hold hears music, and ``tell`` hears of each who begins or ends to.
+
+    So does whoever goes on by another phone, being on hold.
+    """
 
     def changed(party: Party) -> None:
         sound = other.sound if party is one else one.sound
@@ -154,14 +163,19 @@ def holds(one: Party, other: Party, music: Sequence[Clip], tell: Callable[[Party
             sound.stop()
         tell(party)
 
+    def moved(party: Party) -> None:
+        if (other if party is one else one).holds:
+            party.sound.start(music, loop=True)
+
     one.on_hold = other.on_hold = changed
+    one.on_moved = other.on_moved = moved
     try:
         for party in (one, other):
             if party.holds:
                 changed(party)
         yield
     finally:
-        one.on_hold = other.on_hold = None
+        one.on_hold = other.on_hold = one.on_moved = other.on_moved = None
         # Whoever was on hold may go on talking to somebody else.
         for party in (one, other):
             if party.holds:
@@ -173,7 +187,9 @@ async def lost_while_holding(call: Call, agent: Party, agent_id: str) -> None:
     owed = 0
     while owed < OWED:
         await asyncio.sleep(ASK_EVERY)
-        owed = owed + 1 if agent.holds and not await phone_answers(call, agent, agent_id) else 0
+        # One that is not registered is asked within its call.
+        asked = agent.holds and agent.phone is not None
+        owed = owed + 1 if asked and not await phone_answers(call, agent, agent_id) else 0
 
 
 async def phone_answers(call: Call, agent: Party, agent_id: str) -> bool:

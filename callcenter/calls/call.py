@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from callcenter.acd.events import Ticket
 from callcenter.calls.dispatcher import HowLeft
+from callcenter.calls.line import Line
 from callcenter.calls.party import Party
 from callcenter.calls.services import Services
-from callcenter.calls.settings import Client, Number
+from callcenter.calls.settings import Client, Number, ToQueue
 from callcenter.calls.sound import Sound, Trouble
 from callcenter.media.plane import Clip, MediaLost
+from callcenter.model.callback import Callback
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import Body, CallEnded, LanguageChosen
 from callcenter.model.interaction import Ending
@@ -26,11 +29,15 @@ LEFT_OPEN = Ending(Side.SYSTEM, EndCause.ERROR, 500, "the script left no ending"
 
 @dataclass(frozen=True, slots=True)
 class CallerKnown:
-    """What the customer base says of the caller. ``recent``: their last interactions, the latest first."""
+    """What the customer base says of the caller. ``recent``: their last interactions, the latest first.
+
+    ``last_agent`` answered them last; empty: nobody, or nobody wants to know.
+    """
 
     match: Match = Match.NONE
     customers: tuple[Customer, ...] = ()
     recent: tuple[dict[str, Any], ...] = ()
+    last_agent: str = ""
 
 
 @dataclass(slots=True)
@@ -49,18 +56,11 @@ class Captured:
     told: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Line:
-    """The caller's place in line: since when (monotonic), and the last position that they were told of it."""
-
-    first_joined: float
-    told: int | None = None
-
-
 class Call:
     """One call. Its script acquires; :meth:`close` gives everything back without waiting.
 
-    ``agent`` is who dialled, where the call is not inbound: then the caller is one of ours.
+    ``agent`` is who dialled, where the caller is one of ours. ``callback`` is what the call carries out, where the
+    caller is a customer who is called back, and whom nobody dials before an agent has picked up.
 
     ``settings`` are those in force when the call arrived: a reload does not change a call under way, unless a queue
     sends the caller where only the new ones lead (:meth:`renew`).
@@ -76,10 +76,12 @@ class Call:
         *,
         direction: Direction = Direction.INBOUND,
         agent: str = "",
+        callback: Callback | None = None,
     ) -> None:
         self.id = call_id
         self.direction = direction
         self.agent = agent
+        self.callback = callback
         self.client = client
         self.number = number
         self.services = services
@@ -88,6 +90,11 @@ class Call:
         self.captured = Captured(client.language)
         self.known = CallerKnown()
         self.line: Line | None = None
+        # How many visits to queues there were so far.
+        self.visits = 0
+        # The step by which the caller waits, or waited last, and the ticket that came of it.
+        self.waits_by: ToQueue | None = None
+        self.ticket: Ticket | None = None
         self.ending: Ending | None = None
         # With whom the caller talks; an agent who handed them over, until it is known how that goes; and until that
         # phone has hung up.
@@ -122,7 +129,7 @@ class Call:
     @property
     def shown_name(self) -> str:
         """What an agent's phone shows beside the number: for which company to answer, or which colleague it is."""
-        return self.client.name if self.direction is Direction.INBOUND else self.from_name
+        return self.from_name if self.agent else self.client.name
 
     def add(self, body: Body) -> None:
         """Tell a fact of this call."""
@@ -147,6 +154,11 @@ class Call:
         """Note who ended the call and why; the first word counts."""
         if self.ending is None:
             self.ending = ending
+
+    def give_up(self, ending: Ending) -> None:
+        """End the call from outside of its script. Never waits; does nothing when it has ended."""
+        self.end(ending)
+        self.caller.leg.hangup(status=ending.sip_status or None, cause=ending.detail)
 
     def how_left(self) -> HowLeft:
         """What it is for the queue when the script is left here and now: the caller hung up, or we failed them."""

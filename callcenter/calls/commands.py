@@ -9,26 +9,37 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias, assert_never
 
-from callcenter.acd.agents import AgentView
-from callcenter.acd.events import IntentChosen, WrapUpDone, WrapUpExtended
-from callcenter.acd.settings import Plan
+from callcenter.acd.agents import AgentView, needs_disposition
+from callcenter.acd.events import IntentChosen, RosterChanged, WrapUpAsked, WrapUpDone, WrapUpExtended
+from callcenter.acd.requirements import requirements
+from callcenter.acd.settings import MAX_DISPOSITION, Dispositions, Plan
+from callcenter.calls.breaks import BreakRules
 from callcenter.calls.dispatcher import Dispatcher
-from callcenter.model.states import Intent, Work
+from callcenter.calls.settings import Supervisor
+from callcenter.model.facts import AgentCommanded, BreakRefused
+from callcenter.model.states import Intent, Work, WrapUpMode
 
 MAX_ID = 64
-MAX_DISPOSITION = 64
 # Answers that are kept for who asks again. A program asks again within seconds; a floor of a thousand makes this many
 # commands in a quarter of an hour, some 2 MB.
 REMEMBERED = 5_000
 
 STATE, WRAP_UP_DONE, WRAP_UP_EXTEND = "state", "wrap_up_done", "wrap_up_extend"
+DISPOSITIONS, ROSTER = "dispositions", "roster"
+# Skills have levels up to this; 0 says that an agent has one no more.
+HIGHEST_LEVEL = 5
+MOST_SKILLS = 200
 
 # The fields that a command may have beside `id`, `do` and `agent`.
 FIELDS: Mapping[str, tuple[str, ...]] = {
     STATE: ("chosen", "reason"),
     WRAP_UP_DONE: ("disposition",),
     WRAP_UP_EXTEND: (),
+    DISPOSITIONS: (),
+    ROSTER: ("skills", "clients", "queues", "reset"),
 }
+# What nobody may say of himself.
+SUPERVISORS_ALONE = frozenset({ROSTER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,9 @@ class Choose:
     intent: Intent
     reason: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.intent} {self.reason}".strip()
+
 
 @dataclass(frozen=True, slots=True)
 class FinishWrapUp:
@@ -45,13 +59,46 @@ class FinishWrapUp:
 
     disposition: str = ""
 
+    def __str__(self) -> str:
+        return f"{WRAP_UP_DONE} {self.disposition}".strip()
+
 
 @dataclass(frozen=True, slots=True)
 class ExtendWrapUp:
-    """Have more time, once."""
+    """Have more time, once; in an optional wrap-up: have some."""
+
+    def __str__(self) -> str:
+        return WRAP_UP_EXTEND
 
 
-Order: TypeAlias = Choose | FinishWrapUp | ExtendWrapUp
+@dataclass(frozen=True, slots=True)
+class ChangeRoster:
+    """Be somebody else to the routing. What is None stays as it is, unless all is ``reset`` to what is configured.
+
+    Of ``skills`` those alone are changed that are named; level 0 takes one away.
+    """
+
+    skills: Mapping[str, int] | None = None
+    clients: frozenset[str] | None = None
+    queues: frozenset[str] | None = None
+    reset: bool = False
+
+    def __str__(self) -> str:
+        words = [ROSTER, *(f"{skill}={level}" for skill, level in (self.skills or {}).items())]
+        words += [f"clients {','.join(sorted(self.clients))}"] if self.clients is not None else []
+        words += [f"queues {','.join(sorted(self.queues)) or 'none'}"] if self.queues is not None else []
+        return " ".join([*words, "reset"] if self.reset else words)
+
+
+@dataclass(frozen=True, slots=True)
+class AskDispositions:
+    """Hear what the present call may come to."""
+
+    def __str__(self) -> str:
+        return DISPOSITIONS
+
+
+Order: TypeAlias = Choose | FinishWrapUp | ExtendWrapUp | ChangeRoster | AskDispositions
 
 
 class Result(StrEnum):
@@ -62,6 +109,9 @@ class Result(StrEnum):
     NO_SUCH_AGENT = "no such agent"
     NOTHING_TO_WRAP_UP = "nothing to wrap up"
     NEEDS_DISPOSITION = "needs a disposition"
+    UNKNOWN_DISPOSITION = "unknown disposition"
+    TOO_MANY_OUT = "too many are out"
+    NOT_PERMITTED = "not permitted"
     ENDLESS = "has no end to extend"
     NOT_EXTENDABLE = "cannot be extended"
     EXTENDED_BEFORE = "was extended before"
@@ -77,6 +127,9 @@ SENTENCES: Mapping[Result, str] = {
     Result.NO_SUCH_AGENT: "no agent of that name is configured",
     Result.NOTHING_TO_WRAP_UP: "there is nothing to wrap up: the wrap-up begins when a talk has ended",
     Result.NEEDS_DISPOSITION: "this wrap-up ends only with a disposition: send it in `disposition`",
+    Result.UNKNOWN_DISPOSITION: "the disposition is unknown",
+    Result.TOO_MANY_OUT: "too many are out already: ask again when one of them is back",
+    Result.NOT_PERMITTED: "your clients are not all that this agent serves: ask who may command for all of them",
     Result.ENDLESS: "this wrap-up has no end to extend: it ends when you send a disposition",
     Result.NOT_EXTENDABLE: "this queue's wrap-up cannot be extended: finish it with `wrap_up_done`",
     Result.EXTENDED_BEFORE: "the wrap-up was extended already, and once is all: finish it with `wrap_up_done`",
@@ -90,17 +143,29 @@ class BadCommand(Exception):
 class CommandDesk:
     """Takes commands and gives answers, at once. Whoever asks again with the same id gets the same answer."""
 
-    def __init__(self, dispatcher: Dispatcher, reasons: Callable[[], Mapping[str, str]]) -> None:
-        """``reasons`` for being not ready that are configured now: the slug, and what it means in words."""
+    def __init__(
+        self, dispatcher: Dispatcher, reasons: Callable[[], Mapping[str, str]], breaks: BreakRules | None = None
+    ) -> None:
+        """``reasons`` for being not ready that are configured now: the slug, and what it means in words. ``breaks``:
+        their limits.
+        """
         self._dispatcher = dispatcher
         self._reasons = reasons
+        self._breaks = breaks
         self._answered: OrderedDict[tuple[str, str, str], dict[str, Any]] = OrderedDict()
 
-    def take(self, command: Mapping[str, Any], *, by: str, agent: str | None = None) -> dict[str, Any]:
+    def take(
+        self,
+        command: Mapping[str, Any],
+        *,
+        by: str,
+        agent: str | None = None,
+        supervisor: Supervisor | None = None,
+    ) -> dict[str, Any]:
         """Obey a command and answer it. Never waits, and never raises on a peer's mistake.
 
         ``by`` says in words who commands, for the cause of what changes. ``agent`` is who it is for, where the way it
-        came by says so; else the command's own ``agent``.
+        came by says so: the agent's own program. Without, ``supervisor`` commands for the command's own ``agent``.
         """
         name = command.get("id")
         if not isinstance(name, str) or not 0 < len(name) <= MAX_ID:
@@ -111,58 +176,141 @@ class CommandDesk:
         if answer is None and self._dispatcher.closed:
             return {"id": name, "ok": False, "error": "the switch is going down: send it again when it is back"}
         if answer is None:
-            answer = self._answered[key] = {"id": name, **self._obey(command, by, agent)}
+            answer = self._answered[key] = {"id": name, **self._obey(command, by, agent, supervisor)}
             if len(self._answered) > REMEMBERED:
                 self._answered.popitem(last=False)
         return dict(answer)
 
-    def obey(self, agent: str, order: Order, *, by: str) -> Result:
-        """Do what an agent, or somebody for them, orders; what came of it. Never waits."""
+    def obey(self, agent: str, order: Order, *, by: str, supervisor: Supervisor | None = None) -> Result:
+        """Do what an agent, or a supervisor for them, orders; what came of it. Never waits.
+
+        What a supervisor orders is told as a fact, whatever came of it; no limit of those who may be out binds her.
+        """
         # What was told before comes before: the answer must be true now.
         self._dispatcher.decide()
-        view = self._dispatcher.acd.agent(agent)
-        if view is None or agent not in self._dispatcher.acd.plan.agents:
-            return Result.NO_SUCH_AGENT
-        match order:
-            case Choose(intent=intent, reason=reason):
-                self._dispatcher.tell(IntentChosen(agent, intent, reason, by))
-                result = Result.DONE
-            case FinishWrapUp(disposition=disposition):
-                result = _finishes(view, disposition)
-                if result.good:
-                    self._dispatcher.tell(WrapUpDone(agent, disposition, by))
-            case ExtendWrapUp():
-                result = _extends(view, self._dispatcher.acd.plan)
-                if result.good:
-                    self._dispatcher.tell(WrapUpExtended(agent, by))
-            case _:
-                assert_never(order)
+        result = self._carry_out(agent, order, by, supervisor)
+        if supervisor is not None and not isinstance(order, AskDispositions):
+            self._dispatcher.note(AgentCommanded(agent, str(order), by, str(result)))
         self._dispatcher.decide()
         after = self._dispatcher.acd.agent(agent)
-        if isinstance(order, Choose) and after is not None and after.pending:
+        if isinstance(order, Choose) and result is Result.DONE and after is not None and after.pending:
             return Result.PENDING
         return result
 
-    def _obey(self, command: Mapping[str, Any], by: str, agent: str | None) -> dict[str, Any]:
+    def _carry_out(self, agent: str, order: Order, by: str, supervisor: Supervisor | None) -> Result:
+        acd = self._dispatcher.acd
+        view = acd.agent(agent)
+        if view is None or agent not in acd.plan.agents:
+            return Result.NO_SUCH_AGENT
+        if supervisor is not None and not self._may_command(supervisor, agent, order):
+            return Result.NOT_PERMITTED
+        result = Result.DONE
+        match order:
+            case Choose():
+                result = self._choose(view, order, by, supervisor)
+            case FinishWrapUp(disposition=disposition):
+                result = _finishes(view, disposition, acd.plan)
+                if result.good:
+                    self._dispatcher.tell(WrapUpDone(agent, disposition, by))
+            case ExtendWrapUp():
+                result = _extends(view, acd.plan)
+                if result.good:
+                    asks = view.wrap_up is WrapUpMode.OPTIONAL
+                    self._dispatcher.tell(WrapUpAsked(agent, by) if asks else WrapUpExtended(agent, by))
+            case ChangeRoster():
+                self._dispatcher.tell(self._changed(agent, order, by))
+            case AskDispositions():
+                pass
+            case _:
+                assert_never(order)
+        return result
+
+    def _choose(self, view: AgentView, order: Choose, by: str, supervisor: Supervisor | None) -> Result:
+        lasts = None
+        if order.intent is Intent.NOT_READY and self._breaks is not None:
+            crowd = self._breaks.crowd(view.id, order.reason)
+            goes_already = (Intent.NOT_READY, order.reason) in (
+                (view.intent, view.reason),
+                (view.next, view.next_reason),
+            )
+            if crowd is not None and supervisor is None and not goes_already:
+                self._dispatcher.note(BreakRefused(view.id, order.reason, *crowd, by=by))
+                return Result.TOO_MANY_OUT
+            lasts = self._breaks.lasts(view.id, order.reason)
+        self._dispatcher.tell(IntentChosen(view.id, order.intent, order.reason, by, lasts))
+        return Result.DONE
+
+    def _may_command(self, supervisor: Supervisor, agent: str, order: Order) -> bool:
+        """Whether all clients are the supervisor's whom the agent serves, and would serve."""
+        if supervisor.clients is None:
+            return True
+        acd = self._dispatcher.acd
+        serves = acd.plan.agents[agent].clients | acd.who(agent).clients
+        if isinstance(order, ChangeRoster) and order.clients is not None:
+            serves |= order.clients
+        return serves <= supervisor.clients
+
+    def _changed(self, agent: str, order: ChangeRoster, by: str) -> RosterChanged:
+        """The whole change there is then, of which the order is the latest part."""
+        acd = self._dispatcher.acd
+        before = None if order.reset else acd.change(agent)
+        skills = dict(before.skills) if before is not None and "skills" in before.changed else None
+        if order.skills is not None:
+            base = acd.plan.agents[agent].skills if skills is None else skills
+            skills = {skill: level for skill, level in {**base, **order.skills}.items() if level}
+        clients, queues = order.clients, order.queues
+        if before is not None and clients is None and "clients" in before.changed:
+            clients = frozenset(before.clients)
+        if before is not None and queues is None and "queues" in before.changed:
+            queues = frozenset(before.queues)
+        return RosterChanged(agent, skills, clients, queues, by)
+
+    def _obey(
+        self, command: Mapping[str, Any], by: str, agent: str | None, supervisor: Supervisor | None
+    ) -> dict[str, Any]:
         try:
-            order = read_order(command, self._reasons())
+            order = read_order(command, self._reasons(), self._dispatcher.acd.plan, own=supervisor is None)
             whom = agent if agent is not None else _text(command, "agent", MAX_ID, wanted="the name of an agent")
         except BadCommand as error:
             return {"ok": False, "error": str(error)}
-        result = self.obey(whom, order, by=by)
+        result = self.obey(whom, order, by=by, supervisor=supervisor)
         if result is Result.PENDING:
             return {"ok": True, "pending": True}
-        if result is Result.NO_SUCH_AGENT:
-            sentence = f"no agent is named `{whom}`{_near(whom, self._dispatcher.acd.plan.agents)}"
-            return {"ok": False, "error": sentence}
-        return {"ok": True} if result.good else {"ok": False, "error": SENTENCES[result]}
+        if not result.good:
+            return {"ok": False, "error": self._sentence(result, whom, order)}
+        if isinstance(order, AskDispositions):
+            known = self._dispositions(whom)
+            return {"ok": True, "required": known.required, "codes": dict(known.codes)}
+        return {"ok": True}
+
+    def _sentence(self, result: Result, agent: str, order: Order) -> str:
+        match result, order:
+            case Result.NO_SUCH_AGENT, _:
+                return f"no agent is named `{agent}`{_near(agent, self._dispatcher.acd.plan.agents)}"
+            case Result.UNKNOWN_DISPOSITION | Result.NEEDS_DISPOSITION, FinishWrapUp(disposition=given):
+                codes = self._dispositions(agent).codes
+                sentence = f"no disposition is named `{given}`{_near(given, codes)}" if given else SENTENCES[result]
+                return f"{sentence}; the dispositions are {', '.join(codes)}" if codes else sentence
+            case Result.TOO_MANY_OUT, Choose(reason=reason) if self._breaks is not None:
+                crowd = self._breaks.crowd(agent, reason)
+                out = f"{crowd[0]} of {crowd[1]} are out for `{reason}` already" if crowd else "too many were out"
+                return f"{out}: ask again when one of them is back"
+            case _:
+                return SENTENCES[result]
+
+    def _dispositions(self, agent: str) -> Dispositions:
+        view = self._dispatcher.acd.agent(agent)
+        return self._dispatcher.acd.plan.dispositions_of(view.queue if view is not None else "")
 
 
-def read_order(command: Mapping[str, Any], reasons: Mapping[str, str]) -> Order:
-    """What a command says. Raises BadCommand."""
+def read_order(
+    command: Mapping[str, Any], reasons: Mapping[str, str], plan: Plan | None = None, *, own: bool = True
+) -> Order:
+    """What a command says; ``own``: of an agent for himself. Raises BadCommand."""
     do = command.get("do")
-    if not isinstance(do, str) or do not in FIELDS:
-        raise BadCommand(f"`do` is {_shown(do)}: write one of {', '.join(FIELDS)}")
+    there = [name for name in FIELDS if not (own and name in SUPERVISORS_ALONE)]
+    if not isinstance(do, str) or do not in there:
+        raise BadCommand(f"`do` is {_shown(do)}: write one of {', '.join(there)}")
     known = ("id", "do", "agent", *FIELDS[do])
     for name in command:
         if name not in known:
@@ -172,6 +320,10 @@ def read_order(command: Mapping[str, Any], reasons: Mapping[str, str]) -> Order:
             return read_choice(command, reasons)
         case "wrap_up_done":
             return FinishWrapUp(_text(command, "disposition", MAX_DISPOSITION, wanted="a word or two", default=""))
+        case "roster":
+            return read_roster(command, plan or Plan({}, {}))
+        case "dispositions":
+            return AskDispositions()
         case _:
             return ExtendWrapUp()
 
@@ -194,11 +346,63 @@ def read_choice(command: Mapping[str, Any], reasons: Mapping[str, str]) -> Choos
     return Choose(intent, reason)
 
 
-def _finishes(view: AgentView, disposition: str) -> Result:
+def read_roster(command: Mapping[str, Any], plan: Plan) -> ChangeRoster:
+    """What an agent is to be to the routing; names of skills, clients and queues must be some of the plan's. Raises
+    BadCommand.
+    """
+    reset = command.get("reset", False)
+    if not isinstance(reset, bool):
+        raise BadCommand("`reset` is true or false")
+    skills = _skills(command.get("skills"), plan)
+    clients = _names(command.get("clients"), "clients", {queue.client for queue in plan.queues.values()}, some=True)
+    queues = _names(command.get("queues"), "queues", plan.queues, some=False)
+    if not reset and skills is None and clients is None and queues is None:
+        raise BadCommand("nothing is changed: write `skills`, `clients` or `queues`, or `reset`: true")
+    return ChangeRoster(skills, clients, queues, reset)
+
+
+def _skills(value: Any, plan: Plan) -> Mapping[str, int] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or not 0 < len(value) <= MOST_SKILLS:
+        raise BadCommand('`skills` is no object of skills: write one such as {"english": 4}')
+    known = known_skills(plan)
+    for skill, level in value.items():
+        if skill not in known:
+            raise BadCommand(f"no skill is named `{_cut(skill)}`{_near(skill, known)}")
+        if isinstance(level, bool) or not isinstance(level, int) or not 0 <= level <= HIGHEST_LEVEL:
+            raise BadCommand(f"`{skill}` is {_shown(level)}: write a level from 1 to {HIGHEST_LEVEL}, or 0 for none")
+    return dict(value)
+
+
+def known_skills(plan: Plan) -> set[str]:
+    """The skills that anybody has or any queue asks for."""
+    skills = {skill for agent in plan.agents.values() for skill in agent.skills}
+    return skills | {need.skill for queue in plan.queues.values() for need in requirements(queue.requirements)}
+
+
+def _names(value: Any, field: str, known: Iterable[str], *, some: bool) -> frozenset[str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or (some and not value):
+        raise BadCommand(f'`{field}` is no list of names: write one such as ["{next(iter(sorted(known)), "")}"]')
+    there = set(known)
+    for name in value:
+        if not isinstance(name, str) or name not in there:
+            kind = field.removesuffix("s")
+            raise BadCommand(
+                f"no {kind} is named `{_cut(name)}`{_near(name, there)}; there are {', '.join(sorted(there))}"
+            )
+    return frozenset(value)
+
+
+def _finishes(view: AgentView, disposition: str, plan: Plan) -> Result:
     if view.work is not Work.WRAP_UP:
         return Result.NOTHING_TO_WRAP_UP
-    mandatory = view.until is None
-    return Result.DONE if disposition or not mandatory else Result.NEEDS_DISPOSITION
+    known = plan.dispositions_of(view.queue)
+    if disposition:
+        return Result.DONE if known.find(disposition) is not None else Result.UNKNOWN_DISPOSITION
+    return Result.NEEDS_DISPOSITION if needs_disposition(view.wrap_up, known) else Result.DONE
 
 
 def _extends(view: AgentView, plan: Plan) -> Result:

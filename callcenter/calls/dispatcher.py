@@ -65,6 +65,11 @@ class OfferInHand:
         self.offer = offer
         self.withdrawn: asyncio.Future[OfferResult] = asyncio.get_running_loop().create_future()
 
+    def withdraw(self, result: OfferResult) -> None:
+        """Take the offer back. May be called twice."""
+        if not self.withdrawn.done():
+            self.withdrawn.set_result(result)
+
 
 class Waiting:
     """A call's place in a queue, as its script sees it."""
@@ -75,12 +80,21 @@ class Waiting:
         self._news: asyncio.Queue[OfferInHand | TicketExpired | TicketRefused | LeftByKey] = asyncio.Queue()
         # Whether another call goes on with the agent who took the offer.
         self.handed_on = False
-        self._in_hand: OfferInHand | None = None
+        self._in_hand: dict[str, OfferInHand] = {}
         self._taken: Offer | None = None
 
     async def next(self) -> OfferInHand | TicketExpired | TicketRefused | LeftByKey:
         """The next thing that happens to the place: an offer, or its end."""
         return await self._news.get()
+
+    def rung_with(self, in_hand: OfferInHand) -> list[OfferInHand]:
+        """This offer, and those made at once with it, which are here by now; without any that was taken back."""
+        others = [self._news.get_nowait() for _ in range(self._news.qsize() if in_hand.offer.together > 1 else 0)]
+        for each in others:
+            if not isinstance(each, OfferInHand):
+                self._news.put_nowait(each)
+        rung = [in_hand, *(each for each in others if isinstance(each, OfferInHand))]
+        return [each for each in rung if not each.withdrawn.done()]
 
     def rang(self, offer: Offer) -> None:
         """The agent's phone rings."""
@@ -120,9 +134,9 @@ class Waiting:
         self.handed_on = True
         return other
 
-    def leave_by_key(self, key: str) -> None:
+    def leave_by_key(self, key: str, reason: str = "key") -> None:
         """The caller would rather have what a key stands for. An agent's phone that rings for them stops."""
-        self.leave(VisitOutcome.FLOWED_OUT, "key")
+        self.leave(VisitOutcome.FLOWED_OUT, reason)
         self._news.put_nowait(LeftByKey(key))
 
     def leave(self, outcome: VisitOutcome, reason: str = "") -> None:
@@ -136,12 +150,13 @@ class Waiting:
         """Take what the ACD decided for this place."""
         match effect:
             case MakeOffer(offer=offer):
-                self._in_hand = OfferInHand(offer)
-                self._news.put_nowait(self._in_hand)
+                if offer.together == 1:
+                    self._in_hand.clear()
+                in_hand = self._in_hand[offer.id] = OfferInHand(offer)
+                self._news.put_nowait(in_hand)
             case WithdrawOffer(offer_id=offer_id, result=result):
-                in_hand = self._in_hand
-                if in_hand is not None and in_hand.offer.id == offer_id and not in_hand.withdrawn.done():
-                    in_hand.withdrawn.set_result(result)
+                if (over := self._in_hand.pop(offer_id, None)) is not None:
+                    over.withdraw(result)
             case TicketExpired() | TicketRefused():
                 self._news.put_nowait(effect)
 
@@ -173,7 +188,7 @@ class Dispatcher:
         self._inbox.append((event, self._clock.monotonic()))
         self._wake.set()
 
-    def note(self, body: Body, call_id: str) -> None:
+    def note(self, body: Body, call_id: str | None = None) -> None:
         """Tell a fact that must stand behind everything told to the ACD so far. Never waits."""
         if self.closed:
             return

@@ -58,6 +58,8 @@ FORCED: Mapping[str, Phrase] = {
 REFUSED: Mapping[Result, Phrase] = {
     Result.NOTHING_TO_WRAP_UP: Phrase.NOTHING_TO_WRAP_UP,
     Result.NEEDS_DISPOSITION: Phrase.NEEDS_DISPOSITION,
+    Result.UNKNOWN_DISPOSITION: Phrase.NEEDS_DISPOSITION,
+    Result.TOO_MANY_OUT: Phrase.BREAK_FULL,
     Result.ENDLESS: Phrase.NOT_EXTENDABLE,
     Result.NOT_EXTENDABLE: Phrase.NOT_EXTENDABLE,
     Result.EXTENDED_BEFORE: Phrase.EXTENDED_BEFORE,

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from callcenter.calls.call import Call
+from callcenter.calls.callback import offer_callback
 from callcenter.calls.dialled import Colleague, Line, Outside
-from callcenter.calls.putting_through import put_through, take_over_outside
+from callcenter.calls.overflow import ToCallback, ToFlow, ToNumber, ToOtherQueue, overflow_of
+from callcenter.calls.putting_through import overflow_outside, put_through, take_over_outside
 from callcenter.calls.queueing import FlowedOut, HandedOver, take_over, wait_in_queue
 from callcenter.calls.settings import (
+    AskCallback,
     AskHours,
     Branch,
     ChooseLanguage,
@@ -118,9 +121,11 @@ async def run_step(call: Call, step: Step) -> Outcome:
                 case Ending() as ending:
                     return ending
                 case FlowedOut() as end:
-                    return flowed_out(call, step, end)
+                    return await flowed_out(call, step, end)
                 case HandedOver(step=step):
                     return await follow(call, step)
+        case AskCallback():
+            return await offer_callback(call, step) or not_called_back(call, step)
         case Hangup():
             if step.prompt is not None:
                 await call.caller.sound.say(call.prompt(step.prompt), barge_in=False)
@@ -143,7 +148,8 @@ async def follow(call: Call, step: ToQueue) -> Outcome:
         match handover.destination:
             case Line(queue=queue):
                 handover.done()
-                return GoAway((ToQueue(queue, keep_place=True),))
+                # Whom the caller would rather talk to may be the very agent who sends them on.
+                return GoAway((ToQueue(queue, keep_place=True, prefer=()),))
             case OurNumber(number=number):
                 handover.done()
                 return GoAway(enter(call, number.flow))
@@ -160,8 +166,8 @@ async def follow(call: Call, step: ToQueue) -> Outcome:
         if isinstance(end, FlowedOut) and call.handover is not None:
             end = await back_to_agent(call, step, call.handover, end.reason)
             if isinstance(end, FlowedOut):
-                return GoAway((replace(step, keep_place=True),))
-    return end if isinstance(end, Ending) else flowed_out(call, step, end)
+                return GoAway((replace(step, keep_place=True, prefer=()),))
+    return end if isinstance(end, Ending) else await flowed_out(call, step, end)
 
 
 def consulted_outside(handover: Handover) -> OutsideTalk | None:
@@ -199,21 +205,61 @@ def after_collect(step: Collect, collected: Collected) -> Outcome:
             assert_never(collected)
 
 
-def flowed_out(call: Call, step: ToQueue, end: FlowedOut) -> Outcome:
+def not_called_back(call: Call, step: AskCallback) -> Outcome:
+    """What follows when a caller is not called back after all: without steps for it they wait on, as before."""
+    if step.otherwise is not None:
+        return GoOn(step.otherwise)
+    by = call.waits_by if call.waits_by is not None and call.waits_by.queue == step.queue else ToQueue(step.queue)
+    return GoAway((replace(by, keep_place=True),))
+
+
+async def go_on(call: Call, step: ToQueue, end: Ending | FlowedOut | HandedOver) -> Ending:
+    """Go on behind a talk that no step of a flow has led to, as if ``step`` had."""
+    outcome: Outcome
+    match end:
+        case Ending() as outcome:
+            pass
+        case FlowedOut():
+            outcome = await flowed_out(call, step, end)
+        case HandedOver(step=handed_over):
+            outcome = await follow(call, handed_over)
+    match outcome:
+        case Ending():
+            return outcome
+        case GoOn(steps=steps) | GoAway(steps=steps):
+            return await run_steps(call, steps)
+        case None:
+            return Ending(Side.SYSTEM, EndCause.FLOW_ENDED)
+
+
+async def flowed_out(call: Call, step: ToQueue, end: FlowedOut) -> Outcome:
     """What follows when no agent took the caller: the steps of the key by which they left, or of the queue."""
-    return GoOn(step.keys[end.key]) if end.key else after_queue(call, step, end.action)
+    return GoOn(step.keys[end.key]) if end.key else await after_queue(call, step, end.action)
 
 
-def after_queue(call: Call, step: ToQueue, action: str) -> Outcome:
-    """What follows a queue that gave the caller back: the step's own steps, else the queue's ``on_max_wait``.
+async def after_queue(call: Call, step: ToQueue, action: str) -> Outcome:
+    """What follows a queue that gave the caller back: the step's own steps, else what the queue says.
 
-    That names a flow, run in place of the rest; ``continue`` and nothing go on behind the step. The queue is as the
-    configuration has it now: a flow that is newer than the call is run with all that it was written with.
+    A flow is run in place of the rest; all else goes on behind the step in the end. The queue is as the configuration
+    has it now: a flow or a queue that is newer than the call is taken with all that it was written with.
     """
     if step.on_timeout:
         return GoOn(step.on_timeout)
-    known = action in call.settings.flows or (action in call.services.settings.flows and call.renew())
-    return GoAway(enter(call, action)) if known else None
+    settings, newest = call.settings, call.services.settings
+    match overflow_of(action):
+        case ToFlow(flow=flow):
+            known = flow in settings.flows or (flow in newest.flows and call.renew())
+            return GoAway(enter(call, flow)) if known else None
+        case ToOtherQueue(queue=queue):
+            known = queue in settings.treatments or (queue in newest.treatments and call.renew())
+            return GoOn((replace(step, queue=queue, keep_place=True),)) if known else None
+        case ToNumber(number=number):
+            end = await overflow_outside(call, number, step.queue)
+            return end if isinstance(end, Ending) else None
+        case ToCallback():
+            return await offer_callback(call, AskCallback(step.queue))
+        case overflow:
+            assert_never(overflow)
 
 
 def enter(call: Call, flow: str) -> tuple[Step, ...]:

@@ -12,31 +12,37 @@ from callcenter.model.facts import AgentMediaStarted, CallerMediaStarted, MediaM
 from callcenter.model.states import Side
 
 
-def watch_caller(call: Call) -> None:
-    """Tell when the caller is heard for the first time, or not at all."""
-    sound = call.caller.sound
+def watch_caller(call: Call, sound: Sound | None = None) -> None:
+    """Tell when the caller is heard for the first time, or not at all; by ``sound``, if not the one that they have."""
+    sound = sound or call.caller.sound
     sound.on_first = lambda source: call.add(CallerMediaStarted(source, sound.secure))
     sound.on_missing = lambda missing: call.add(MediaMissing(Side.CALLER, nothing_heard("caller", sound, missing)))
 
 
 def watch_agent(call: Call, offer: Offer, sound: Sound) -> None:
-    """Tell when the agent is heard for the first time, or not at all; and that only one of the two is."""
-    caller = call.caller.sound
+    """Tell when the agent is heard for the first time, or not at all; and that only one of the two is.
+
+    An agent who comes out of another call is heard already.
+    """
 
     def missed(side: Side, detail: str) -> None:
         call.add(MediaMissing(side, detail, offer.id, offer.agent_id))
 
     def first(source: str) -> None:
         call.add(AgentMediaStarted(offer.id, offer.agent_id, source, sound.secure))
+        caller = call.caller.sound
         if caller.missing is not None and not caller.source:
             detail = nothing_heard("caller", caller, caller.missing)
             missed(Side.CALLER, f"one-way: the agent sends, the caller does not; {detail}")
 
     def missing(event: NoPacket) -> None:
         detail = nothing_heard("agent", sound, event)
-        missed(Side.AGENT, f"one-way: the caller sends, the agent does not; {detail}" if caller.source else detail)
+        heard = call.caller.sound.source
+        missed(Side.AGENT, f"one-way: the caller sends, the agent does not; {detail}" if heard else detail)
 
     sound.on_first, sound.on_missing = first, missing
+    if sound.source:
+        first(sound.source)
 
 
 def nothing_heard(who: str, sound: Sound, missing: NoPacket) -> str:

@@ -9,6 +9,8 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 DAY_MINUTES = 24 * 60
+# Whoever waits does not wait for a closing that is further away (days).
+LOOKS_AHEAD = 9
 
 
 class Door(StrEnum):
@@ -76,6 +78,26 @@ def look(hours: Hours, zone: ZoneInfo, at: datetime) -> Standing:
     if any(start <= at < end for start, end in _spans(hours, zone, today)):
         return Standing(Door.OPEN, name)
     return Standing(Door.HOLIDAY if name else Door.CLOSED, name)
+
+
+def closes(hours: Hours, zone: ZoneInfo, at: datetime) -> datetime | None:
+    """When what is open at an instant closes next, in UTC; None when it is not open, or never closes.
+
+    Intervals that meet or overlap, as those of two days round the clock, are one.
+    """
+    zone = hours.zone or zone
+    end = at
+    for ahead in range(LOOKS_AHEAD):
+        before = end
+        day = at.astimezone(zone).date() + timedelta(days=ahead)
+        for start, stop in sorted(_spans(hours, zone, day)):
+            if start <= end < stop:
+                end = stop
+        if end == before and ahead:
+            break
+    else:
+        return None
+    return end if end > at else None
 
 
 def _spans(hours: Hours, zone: ZoneInfo, today: date) -> Iterator[tuple[datetime, datetime]]:

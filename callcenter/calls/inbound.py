@@ -12,10 +12,11 @@ from callcenter.calls.flow import run_flow
 from callcenter.calls.heard import watch_caller
 from callcenter.calls.known import look_up_number
 from callcenter.calls.party import Party
+from callcenter.calls.refusal import refused
 from callcenter.calls.services import Services
 from callcenter.calls.sound import Sound
 from callcenter.calls.supervisor import Supervisor
-from callcenter.media.plane import BadDescription, MediaError, MediaPlane, NoCapacity, NotAcceptable
+from callcenter.media.plane import BadDescription, MediaError, MediaPlane, NotAcceptable
 from callcenter.model.facts import CallAnswered, CallArrived
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
@@ -48,7 +49,7 @@ class FrontDoor:
                 why = "nobody has this number, and no agent may dial it (may_dial)"
                 log.info("a call was refused", number=dialled, source=source, why=why)
             return NOBODY
-        full = len(self._supervisor.calls) >= settings.max_calls
+        full = self._supervisor.lines >= settings.max_calls
         return Refusal(503, (("Retry-After", str(RETRY_AFTER)),)) if full or self.draining else None
 
     def take(self, leg: Leg) -> None:
@@ -88,7 +89,8 @@ async def inbound(call: Call) -> Ending:
         return refused
     await look_up_number(call)
     call.stage = "in the flow"
-    return await run_flow(call, call.number.flow)
+    with call.services.callbacks.caller_is_here(call):
+        return await run_flow(call, call.number.flow)
 
 
 async def answer(call: Call) -> Ending | None:
@@ -110,23 +112,6 @@ async def take_up(
     except MediaError as error:
         return refused(leg, error)
     return await pick_up(party, description, answered)
-
-
-def refused(leg: Leg, error: MediaError) -> Ending:
-    """Refuse whoever calls us for what keeps their sound from being opened."""
-    match error:
-        case NoCapacity(retry_after=retry_after):
-            leg.reject(503, headers=(("Retry-After", str(retry_after)),))
-            return Ending(Side.SYSTEM, EndCause.REJECTED, 503, str(error))
-        case NotAcceptable():
-            warning = str(error).replace('"', "'")
-            leg.reject(488, headers=(("Warning", f'399 callcenter "{warning}"'),))
-            return Ending(Side.SYSTEM, EndCause.REJECTED, 488, str(error))
-        case BadDescription():
-            leg.reject(400)
-            return Ending(Side.SYSTEM, EndCause.REJECTED, 400, str(error))
-        case _:
-            raise error
 
 
 async def pick_up(party: Party, description: bytes, answered: Callable[[], None]) -> Ending | None:

@@ -15,9 +15,10 @@ from callcenter.calls.dialled import Colleague, Destination, Forbidden, Line, Ou
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
 from callcenter.calls.flow import run_steps
 from callcenter.calls.heard import watch_caller
-from callcenter.calls.inbound import RETRY_AFTER, pick_up, refused, take_up
+from callcenter.calls.inbound import RETRY_AFTER, pick_up, take_up
 from callcenter.calls.outside import NotReached, dial_outside
 from callcenter.calls.queueing import tell_phone_lost
+from callcenter.calls.refusal import refused
 from callcenter.calls.ringing import ring_agent
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Number, ToQueue
@@ -61,7 +62,7 @@ class OwnCalls:
             log.warning("an agent's call was refused", agent=agent, number=leg.dialled, why=meant.why)
             leg.reject(meant.status)
             return True
-        if len(self._supervisor.calls) >= settings.max_calls or self.draining:
+        if self._supervisor.lines >= settings.max_calls or self.draining:
             leg.reject(503, headers=(("Retry-After", str(RETRY_AFTER)),))
             return True
         direction = Direction.OUTBOUND if isinstance(meant, Outside) else Direction.INTERNAL
@@ -160,7 +161,7 @@ async def call_colleague(call: Call, agent_id: str) -> Ending:
     view = call.services.dispatcher.acd.agent(agent_id)
     if view is not None and view.work is not Work.IDLE:
         call.caller.leg.ring(status=182)  # RFC 3261 21.1.4: the colleague is not free yet
-    ticket = Ticket(id=call.services.ids.new(), call_id=call.id, queue="", client="", agent=agent_id)
+    ticket = Ticket(id=call.services.ids.new(), call_id=call.id, queue="", client="", agent=agent_id, number=1)
     with call.services.dispatcher.queued(ticket, call.how_left) as waiting:
         while True:
             match await waiting.next():
@@ -238,8 +239,9 @@ async def call_outside(call: Call, number: str) -> Ending:
 
 
 def music_of(call: Call) -> Sequence[Clip]:
-    """What is heard from whoever holds."""
-    return next(iter(call.settings.prompts.pieces.values()), ())
+    """What is heard from whoever holds: the company's own piece, in whose name the agent calls."""
+    pieces = call.settings.prompts.pieces
+    return pieces.get(call.client.music) or next(iter(pieces.values()), ())
 
 
 def not_taken(reason: str) -> Ending:

@@ -6,23 +6,26 @@ import asyncio
 from collections.abc import Callable
 
 from callcenter.calls.described import is_at
-from callcenter.calls.sound import Sound
+from callcenter.calls.sound import Sound, Trouble
 from callcenter.media.plane import BadDescription, MediaError, NotAcceptable
 from callcenter.model.states import Side
 from callcenter.runtime.scopes import Background
-from callcenter.signaling.leg import Leg, Reinvite
+from callcenter.signaling.leg import Leg, LegEnded, Reinvite
 from callcenter.sip.keys import key_of
 from callcenter.sip.registrar import Binding
 
 # Who holds need not send sound, so that its silence tells nothing: the phone is asked so often whether it is there.
 ASK_EVERY = 15.0
+# What a phone is told by whose place another one of the same person has come (RFC 3326 2).
+ELSEWHERE = "Taken over by another phone"
 
 
 class Party:
-    """The caller, or an agent, in one call. ``phone`` is the one of an agent that was rung.
+    """The caller, or an agent, in one call. ``phone`` is the one of an agent that was rung, as it is registered.
 
-    ``on_hold`` is told when this party begins or ends to hold the other. A phone that holds is asked now and
-    then whether it is there; when it is not, the leg ends.
+    ``on_hold`` is told when this party begins or ends to hold the other, ``on_moved`` when it goes on by another phone.
+    A phone that holds is asked now and then whether it is there; when it is not, the leg ends. ``ended`` is done with
+    the leg, and ``trouble`` when the sound is gone for good: of the phone by which this party talks, whichever that is.
     """
 
     def __init__(self, side: Side, leg: Leg, sound: Sound, phone: Binding | None = None) -> None:
@@ -32,15 +35,33 @@ class Party:
         self.phone = phone
         self.holds = False
         self.on_hold: Callable[[Party], None] | None = None
+        self.on_moved: Callable[[Party], None] | None = None
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[LegEnded] = loop.create_future()
+        self.trouble: asyncio.Future[Trouble] = loop.create_future()
         # One re-INVITE may be pending in a dialog (RFC 3261 14.2); a second one is a peer in a hurry.
         self._reoffers = Background(limit=2)
         self._asking: asyncio.TimerHandle | None = None
-        leg.on_reinvite = self._reoffered
-        leg.on_info = self._informed
+        self._take_hold()
 
     def opened(self) -> None:
         """The sound is open: a phone may hold from the first moment on, in its INVITE."""
         self._tell_hold(self.sound.session.remote_holds)
+
+    def go_on_by(self, leg: Leg, sound: Sound, phone: Binding | None) -> None:
+        """Go on by another phone, which is answered, and hang up the one so far. Never waits."""
+        before, sound_before = self.leg, self.sound
+        self._reoffers.cancel()
+        self._let_go()
+        leg.on_refer, leg.on_replaced = before.on_refer, before.on_replaced
+        before.on_refer = before.on_replaced = None
+        self.leg, self.sound, self.phone = leg, sound, phone
+        self._take_hold()
+        if self.on_moved is not None:
+            self.on_moved(self)
+        self._tell_hold(sound.session.remote_holds)
+        before.hangup(status=200, cause=ELSEWHERE)
+        sound_before.release()
 
     def close(self) -> None:
         """Hang up and give the sound back. Never waits; may be called twice."""
@@ -49,7 +70,27 @@ class Party:
         self.leg.hangup()
         self.sound.release()
         # Whoever is called back holds on to us, and we to them: let go, so that all of it is gone at once.
-        self.on_hold = self.leg.on_reinvite = self.leg.on_info = None
+        self._let_go()
+        self.on_hold = self.on_moved = None
+
+    def _take_hold(self) -> None:
+        leg, sound = self.leg, self.sound
+        leg.on_reinvite, leg.on_info = self._reoffered, self._informed
+        leg.ended.add_done_callback(self._leg_ended)
+        sound.trouble.add_done_callback(self._sound_gone)
+
+    def _let_go(self) -> None:
+        self.leg.on_reinvite = self.leg.on_info = None
+        self.sound.trouble.remove_done_callback(self._sound_gone)
+
+    def _leg_ended(self, _: asyncio.Future[LegEnded]) -> None:
+        # The end of a phone that they talk by no more means nothing.
+        if (ending := self.leg.ending) is not None and not self.ended.done():
+            self.ended.set_result(ending)
+
+    def _sound_gone(self, trouble: asyncio.Future[Trouble]) -> None:
+        if trouble is self.sound.trouble and not self.trouble.done():
+            self.trouble.set_result(trouble.result())
 
     def __repr__(self) -> str:
         return f"<Party {self.side} {self.leg!r}{' holds' if self.holds else ''}>"
@@ -107,7 +148,7 @@ class Party:
 
     def _ask_later(self) -> None:
         # An agent's is asked where it is registered, which also finds one that has come back by another connection.
-        if self.side is not Side.AGENT:
+        if self.side is not Side.AGENT or self.phone is None:
             self._asking = asyncio.get_running_loop().call_later(ASK_EVERY, self._ask)
 
     def _ask(self) -> None:

@@ -26,6 +26,7 @@ class Phrase(StrEnum):
     NEEDS_DISPOSITION = "agent-needs-disposition"
     NOT_EXTENDABLE = "agent-not-extendable"
     EXTENDED_BEFORE = "agent-extended-before"
+    BREAK_FULL = "agent-break-full"
 
 
 def reason_prompt(reason: str) -> str:
@@ -33,7 +34,10 @@ def reason_prompt(reason: str) -> str:
     return f"reason-{reason}"
 
 
-def needed_prompts(reasons: Iterable[str]) -> Iterator[str]:
-    """The prompts that must be there when there are codes: whatever anybody may hear, whoever chose it, and how."""
-    yield from map(str, Phrase)
+def needed_prompts(reasons: Iterable[str], *, limited: bool) -> Iterator[str]:
+    """The prompts that must be there when there are codes: whatever anybody may hear, whoever chose it, and how.
+
+    ``limited``: whether a break may be refused, because too many are out.
+    """
+    yield from (str(phrase) for phrase in Phrase if limited or phrase is not Phrase.BREAK_FULL)
     yield from map(reason_prompt, reasons)

@@ -1,9 +1,9 @@
-"""Putting through: a caller whom an agent has sent to a number outside, and the talk that follows there."""
+"""Putting through: a caller whom an agent, or a queue, sends to a number outside, and the talk that follows there."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from callcenter.calls.bridge import talk_outside
 from callcenter.calls.call import Call
@@ -20,8 +20,24 @@ RING_FOR = 60.0
 
 async def put_through(call: Call, handover: Handover, number: str, queue: str) -> Ending | FlowedOut:
     """Dial a number for the caller, who hears the music of ``queue`` meanwhile, and let both talk."""
-    sound = call.caller.sound
-    music = call.settings.prompts.music(call.settings.treatments[queue].music)
+    reached = await reach(call, number, queue, handover.rings)
+    return reached if isinstance(reached, FlowedOut) else await talk_there(call, handover, reached, queue)
+
+
+async def overflow_outside(call: Call, number: str, queue: str) -> Ending | FlowedOut:
+    """Dial a number for a caller whom no agent of ``queue`` took, and let both talk."""
+    call.stage = f"overflowing to {number}"
+    reached = await reach(call, number, queue, None)
+    if isinstance(reached, FlowedOut):
+        return reached
+    try:
+        return await talk_outside(call, reached.party, reached.number, reached.trunk, music_of(call, queue))
+    finally:
+        reached.party.close()
+
+
+async def reach(call: Call, number: str, queue: str, on_ringing: Callable[[], None] | None) -> Reached | FlowedOut:
+    """Dial a number for the caller, who hears the music of ``queue`` meanwhile; FlowedOut when nobody was reached."""
     try:
         async with asyncio.timeout(RING_FOR):
             reached = await dial_outside(
@@ -29,9 +45,9 @@ async def put_through(call: Call, handover: Handover, number: str, queue: str) -
                 call.client,
                 number,
                 call.id,
-                beside=sound,
-                on_ringing=handover.rings,
-                meanwhile=music,
+                beside=call.caller.sound,
+                on_ringing=on_ringing,
+                meanwhile=music_of(call, queue),
                 max_forwards=call.caller.leg.max_forwards,
             )
     except TimeoutError:
@@ -46,7 +62,12 @@ async def put_through(call: Call, handover: Handover, number: str, queue: str) -
                 return FlowedOut(reason="no_answer")
             case _:
                 return FlowedOut(reason=reached.detail)
-    return await talk_there(call, handover, reached, music)
+    return reached
+
+
+def music_of(call: Call, queue: str) -> Sequence[Clip]:
+    """What is heard in a queue."""
+    return call.settings.prompts.music(call.settings.treatments[queue].music)
 
 
 async def take_over_outside(call: Call, handover: Handover, consulted: OutsideTalk, queue: str) -> Ending | FlowedOut:
@@ -54,14 +75,13 @@ async def take_over_outside(call: Call, handover: Handover, consulted: OutsideTa
     if not consulted.lasts:
         return FlowedOut(reason="declined")
     consulted.given_away.set_result(None)
-    music = call.settings.prompts.music(call.settings.treatments[queue].music)
-    return await talk_there(call, handover, Reached(consulted.party, consulted.trunk, consulted.number), music)
+    return await talk_there(call, handover, Reached(consulted.party, consulted.trunk, consulted.number), queue)
 
 
-async def talk_there(call: Call, handover: Handover, reached: Reached, music: Sequence[Clip]) -> Ending:
+async def talk_there(call: Call, handover: Handover, reached: Reached, queue: str) -> Ending:
     """Let both talk, and part."""
     handover.done()
     try:
-        return await talk_outside(call, reached.party, reached.number, reached.trunk, music)
+        return await talk_outside(call, reached.party, reached.number, reached.trunk, music_of(call, queue))
     finally:
         reached.party.close()

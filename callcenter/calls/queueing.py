@@ -5,22 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
 from callcenter.acd.events import DeviceChanged, Ticket
+from callcenter.acd.settings import QUEUE_RENAMED
+from callcenter.calls.asked import Asked, asked_of
 from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk
-from callcenter.calls.call import Call, Line
+from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
 from callcenter.calls.heard import watch_agent
+from callcenter.calls.hours import Door, closes, look
+from callcenter.calls.line import Line, visit_name
 from callcenter.calls.party import Party
-from callcenter.calls.ringing import ring_agent
+from callcenter.calls.ringing import ring_agent, ring_all
 from callcenter.calls.screen_pop import SentPop
-from callcenter.calls.settings import ToQueue
+from callcenter.calls.settings import AskCallback, OnClose, ToQueue
 from callcenter.calls.transfer import Handover
 from callcenter.calls.waiting_room import WaitingRoom
+from callcenter.calls.whisper import whisper, words_for
 from callcenter.media.plane import Clip
 from callcenter.model.facts import DigitsEntered
 from callcenter.model.interaction import Ending
-from callcenter.model.states import Device, EndCause, OfferResult, Side, VisitOutcome
+from callcenter.model.states import Device, Direction, EndCause, OfferResult, Side, VisitOutcome
+from callcenter.signaling.leg import EndedBy
+
+UTC = ZoneInfo("UTC")
 
 # The priority of a caller who is put through to one agent: before all whom others can take too.
 FOR_ONE_ALONE = 100
@@ -56,28 +65,63 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
     """Wait for an agent and talk; for one ``agent`` alone, when they are named, and not for long.
 
     An agent whose phone is lost in the talk does not cost the caller the call: they wait again, on their old place.
+    So they do in a queue that a reload gave another name.
     """
     services = call.services
+    kept = services.callbacks.rings_in(call, step.queue)
     if call.line is None or not step.keep_place:
-        call.line = Line(services.clock.monotonic())
+        call.line = come_back(call, step.queue) or Line(services.clock.monotonic())
+    if kept is not None and kept.first_joined <= call.line.first_joined:
+        call.line = kept
+    call.waits_by = step
     while True:
         call.stage = f"waiting {step.queue}"
+        asked = Asked(priority=FOR_ONE_ALONE) if agent else asked_of(call, step)
+        call.visits += 1
         ticket = Ticket(
             id=services.ids.new(),
             call_id=call.id,
             queue=step.queue,
             client=call.client.id,
-            priority=FOR_ONE_ALONE if agent else step.priority,
+            requirements=asked.needs,
+            priority=asked.priority,
             first_joined=call.line.first_joined,
             agent=agent,
+            prefer=asked.prefer,
+            prefer_for=asked.prefer_for,
+            number=call.visits,
+            place_of=call.line.visit,
+            origins=asked.origins,
+            closed=not agent and is_closed(call, step.queue),
         )
+        call.line.visit = visit_name(call.id, call.visits)
+        call.ticket = ticket
         with services.dispatcher.queued(ticket, call.how_left) as waiting:
             if call.handover is not None and call.handover.agent_id == agent:
                 call.handover.wants_back()
             end = await serve(call, step, waiting)
-        if not isinstance(end, AgentLost):
+        if isinstance(end, FlowedOut) and end.reason == QUEUE_RENAMED and (renamed := under_new_name(call, step)):
+            step = call.waits_by = renamed
+        elif isinstance(end, AgentLost):
+            agent = ""
+        else:
             return end
-        agent = ""
+
+
+def under_new_name(call: Call, step: ToQueue) -> ToQueue | None:
+    """The step to a queue that has another name by now, on the same place; None when the call cannot go there."""
+    services = call.services
+    queue = services.dispatcher.acd.plan.renamed.get(step.queue, "")
+    known = queue in call.settings.treatments or (queue in services.settings.treatments and call.renew())
+    return replace(step, queue=queue, keep_place=True) if known else None
+
+
+def come_back(call: Call, queue: str) -> Line | None:
+    """The place in line of a caller who was here a moment ago, and hung up or was cut off; None for all others."""
+    if call.direction is not Direction.INBOUND or call.caller.leg.withheld:
+        return None
+    keep_for = call.client.routing.keep_place_for
+    return call.services.places.claim(call.id, call.client.id, call.from_number, queue, keep_for)
 
 
 async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedOut | HandedOver | AgentLost:
@@ -90,18 +134,26 @@ async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedO
 
     def pressed(key: str) -> None:
         call.add(DigitsEntered(step.queue, key, valid=True))
-        waiting.leave_by_key(key)
+        called_back = isinstance(next(iter(keys[key]), None), AskCallback)
+        waiting.leave_by_key(key, "callback" if called_back else "key")
 
+    closing = None if one_alone else closing_time(call, step.queue)
     room = WaitingRoom(call, waiting.ticket.id, music, announce, keys, pressed)
     room.enter()
     try:
         while True:
             try:
-                async with asyncio.timeout(PATIENCE if one_alone else None):
+                async with asyncio.timeout(PATIENCE) if one_alone else asyncio.timeout_at(closing):
                     news = await waiting.next()
             except TimeoutError:
-                waiting.leave(VisitOutcome.FLOWED_OUT, "timeout")
-                return FlowedOut(reason="timeout")
+                if not one_alone and not is_closed(call, step.queue):
+                    closing = closing_time(call, step.queue)  # the clock on the wall was set back meanwhile
+                    continue
+                reason = "timeout" if one_alone else "closed"
+                waiting.leave(VisitOutcome.FLOWED_OUT, reason)
+                settings = call.services.dispatcher.acd.plan.queues.get(step.queue)
+                action = settings.action(reason) if settings is not None and not one_alone else ""
+                return FlowedOut(action, reason=reason)
             if isinstance(news, LeftByKey):
                 return FlowedOut(key=news.key)
             if not isinstance(news, OfferInHand):
@@ -115,22 +167,77 @@ async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedO
         room.leave()
 
 
+def is_closed(call: Call, queue: str) -> bool:
+    """Whether it is outside the opening hours of a queue."""
+    hours = call.settings.hours.get(call.settings.treatments[queue].hours)
+    return hours is not None and look(hours, zone_of(call), call.services.clock.now()).door is not Door.OPEN
+
+
+def closing_time(call: Call, queue: str) -> float | None:
+    """When, by the loop's clock, a queue closes for those who wait in it, too; None: they are served."""
+    treatment = call.settings.treatments[queue]
+    hours = call.settings.hours.get(treatment.hours)
+    if hours is None or treatment.on_close is OnClose.SERVE:
+        return None
+    now = call.services.clock.now()
+    end = closes(hours, zone_of(call), now)
+    return None if end is None else asyncio.get_running_loop().time() + (end - now).total_seconds()
+
+
+def zone_of(call: Call) -> ZoneInfo:
+    """The time zone of the company that was called."""
+    return call.client.zone or UTC
+
+
 async def take_offer(
     call: Call, waiting: Waiting, in_hand: OfferInHand, room: WaitingRoom, music: Sequence[Clip]
 ) -> Ending | AgentLost | Handover | None:
-    """Ring the agent, and talk; None when it came to nothing, and the caller waits on."""
-    if in_hand.withdrawn.done():
+    """Ring the agent, or all who are rung at once, and talk; None when it came to nothing, and the caller waits on."""
+    rung = waiting.rung_with(in_hand)
+    if not rung:
         return None
     with room.offered():
-        rings = call.handover.rings if call.handover is not None else None
-        agent = take_back(call, waiting, in_hand) or await ring_agent(call, waiting, in_hand, rings)
-    if agent is None:
-        return None
+        taken = await ring(call, waiting, rung)
+        if taken is None:
+            return None
+        in_hand, agent = taken
+        words = () if waiting.ticket.agent else words_for(call, in_hand.offer.queue, in_hand.offer.agent_id)
+        if words:
+            await whisper(agent, words, in_hand)
+            if not still_there(call, agent, waiting, in_hand):
+                return None
     room.leave()
     end = await converse(call, agent, waiting, in_hand, music)
     if end is None:
         room.enter()
     return end
+
+
+async def ring(call: Call, waiting: Waiting, rung: Sequence[OfferInHand]) -> tuple[OfferInHand, Party] | None:
+    """Who picks up first, with the offer; None when nobody does."""
+    for in_hand in rung:
+        if (agent := take_back(call, waiting, in_hand)) is not None:
+            return in_hand, agent
+    rings = call.handover.rings if call.handover is not None else None
+    if len(rung) > 1:
+        return await ring_all(call, waiting, rung, rings)
+    agent = await ring_agent(call, waiting, rung[0], rings)
+    return None if agent is None else (rung[0], agent)
+
+
+def still_there(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand) -> bool:
+    """Whether the agent can talk after the whisper; if not, the caller keeps the place, and the music has gone on."""
+    if not in_hand.withdrawn.done() and not agent.leg.ended.done() and not agent.sound.trouble.done():
+        return True
+    if in_hand.withdrawn.done():
+        waiting.too_late()
+    elif agent.leg.ended.done() and agent.leg.ended.result().by is EndedBy.PEER:
+        waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
+    else:
+        tell_phone_lost(call, in_hand.offer.agent_id)
+        waiting.talk_ended(Side.SYSTEM, EndCause.MEDIA_TIMEOUT)
+    agent.close()
+    return False
 
 
 async def converse(

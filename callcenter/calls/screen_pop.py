@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from callcenter.acd.events import Offer
 from callcenter.calls.call import Call
-from callcenter.model.facts import ScreenPopSent
-from callcenter.model.states import Direction
+from callcenter.model.facts import ScreenPopSent, utc
 from callcenter.publish.payloads import Pop
 
 # A pop that reaches a screen later than this is about a call that is over or long begun (desk.md: 60 s).
@@ -68,7 +68,7 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         rings_in_ms=round(call.settings.pop_wait * 1000),
         client=call.client.id,
         client_name=call.client.name,
-        greeting=call.client.greeting_for(captured.language, name) if call.direction is Direction.INBOUND else "",
+        greeting=call.client.greeting_for(captured.language, name) if not call.agent else "",
         queue=offer.queue,
         from_number=call.from_number,
         from_name=call.from_name,
@@ -86,9 +86,26 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         interactions=known.recent,
         why=offer.why,
         position_was=acd.position(offer.ticket_id),
+        callback=_callback(call),
+        srtp=call.caller.sound.secure,
     )
 
 
 def _diverted(call: Call) -> dict[str, str] | None:
     diverted = call.caller.leg.diverted
     return None if not diverted else {"from": diverted[0].number, "name": diverted[0].name, "why": diverted[0].why}
+
+
+def _callback(call: Call) -> dict[str, Any] | None:
+    """That the customer is called back: since when, and the how-manieth attempt it will be."""
+    asked = call.callback
+    if asked is None or call.caller.leg.answered:
+        return None
+    return {
+        "id": asked.id,
+        "number": asked.number,
+        "requested": utc(asked.requested_at),
+        "since": utc(asked.first_joined_at),
+        "attempt": asked.attempts + 1,
+        "call": asked.requested_in,
+    }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from callcenter.acd.estimate import Pace
 from callcenter.calls.facts import FactStream
+from callcenter.calls.line import Places
 from callcenter.calls.settings import CallsSettings
 from callcenter.media.plane import MediaPlane
 from callcenter.model.ids import Ids
@@ -19,6 +21,7 @@ from callcenter.storage.interactions import Interactions
 
 if TYPE_CHECKING:
     from callcenter.calls.call import Call
+    from callcenter.calls.callback import Callbacks
     from callcenter.calls.dispatcher import Dispatcher
     from callcenter.publish.publisher import Publisher
     from callcenter.signaling.leg import Leg
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
 class Services:
     """Everything a call script reaches, from general to special.
 
-    ``settings`` are replaced by a reload; each call keeps those it began with. ``phones_of`` an agent are those that
+    ``settings`` are replaced by a reload; each call keeps those it began with. ``pace``: how fast queues are served
+    of late. ``phones_of`` an agent are those that
     are registered, the one to be called first in front. ``call_of`` a leg is the call that it is in.
     """
 
@@ -39,9 +43,13 @@ class Services:
     plane: MediaPlane
     user_agent: UserAgent
     dispatcher: Dispatcher
+    pace: Pace
     phones_of: Callable[[str], tuple[Binding, ...]]
     customers: Customers
     interactions: Interactions
     publisher: Publisher
     trunks: TrunkBoard
     call_of: Callable[[Leg], Call | None]
+    places: Places
+    callbacks: Callbacks = field(init=False)
+    """Set behind the making: it uses these itself."""

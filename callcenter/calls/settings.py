@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from callcenter.acd.requirements import Needs
 from callcenter.calls.hours import Door, Hours
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
-from callcenter.model.dial_plan import DialPlan
+from callcenter.model.dial_plan import DialPlan, country_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,86 @@ class Outbound:
     hidden: bool = False
 
 
+# Who is preferred, beside an agent by name: the one who answered the caller last, and the customer's own.
+LAST_AGENT = "last_agent"
+CUSTOMERS_AGENT = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What a company's calls ask beyond what their queues do.
+
+    ``languages`` and ``intents``: what the agent must know for a call in this language, or with this intent.
+    ``tiers``: points of priority for a customer of this account tier, if it is sure who calls.
+
+    ``prefer``: agents, LAST_AGENT or CUSTOMERS_AGENT; the first of them that there is has ``prefer_for`` seconds to
+    take the call before others may. LAST_AGENT is who talked last in the last handled call of the customer, or the
+    number, that arrived within ``last_agent_within`` seconds.
+
+    Who hangs up while waiting, or is cut off, and calls again by the same number within ``keep_place_for`` seconds has
+    the place in line of before; 0: never.
+    """
+
+    languages: Mapping[str, Needs] = field(default_factory=dict)
+    intents: Mapping[str, Needs] = field(default_factory=dict)
+    tiers: Mapping[str, int] = field(default_factory=dict)
+    prefer: tuple[str, ...] = ()
+    prefer_for: float = 20.0
+    last_agent_within: float = 86_400.0
+    keep_place_for: float = 120.0
+
+
+# What costs more than a call, or is how others make money of ours: beginnings of numbers. No company calls them back
+# unless its own rules name them. Premium rate, shared cost and the like by the national numbering plans; of +1 also the
+# islands whose numbers look like any other of that country and are billed as calls abroad; satellites, and numbers that
+# belong to no country (ITU-T E.164, shared country codes).
+COSTLY: tuple[str, ...] = (
+    "+1900", "+1242", "+1246", "+1264", "+1268", "+1284", "+1345", "+1441", "+1473", "+1649", "+1658", "+1664",
+    "+1721", "+1758", "+1767", "+1784", "+1809", "+1829", "+1849", "+1868", "+1869", "+1876",
+    "+3381", "+3382", "+3389",
+    "+34803", "+34806", "+34807", "+34905", "+34907",
+    "+39199", "+39892", "+39894", "+39895", "+39899",
+    "+4470", "+4484", "+4487", "+449", "+44118",
+    "+49118", "+49137", "+49180", "+49190", "+49900",
+    "+52900",
+    "+55300", "+55500", "+55900",
+    "+351601", "+351607", "+35164", "+35165", "+351707", "+351708", "+35176",
+    "+870", "+878", "+881", "+882", "+883", "+888", "+979",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRules:
+    """Which numbers a company calls back, and how.
+
+    ``outside`` and ``never`` are beginnings of numbers in E.164, of which the longest that fits counts. The customer is
+    dialled ``tries`` times, each for ``ring_for`` seconds at most, with ``spacing`` seconds between.
+    """
+
+    outside: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    tries: int = 3
+    spacing: float = 300.0
+    ring_for: float = 40.0
+
+    def permits(self, number: str) -> bool:
+        """Whether this number in E.164 may be called back."""
+        return DialRules(outside=self.outside, never=self.never).permits(number)
+
+    @classmethod
+    def at_home(cls, *own: str) -> CallbackRules:
+        """What is safe without a word of the company's: the countries of its ``own`` numbers, and nothing costly."""
+        countries = sorted({country_code(number) for number in own})
+        return cls(outside=tuple(f"+{country}" for country in countries), never=COSTLY)
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """A company in whose name calls are answered. ``languages``: the first is spoken until another is chosen.
 
     ``zone`` is where its opening hours are meant, where they name no zone themselves. Without ``outbound`` no call
-    leaves the house in its name.
+    leaves the house in its name, and without ``callbacks`` it calls nobody back. ``music`` is the piece that whoever
+    is on hold hears where no queue has brought them; empty: the first that there is.
     """
 
     id: str
@@ -40,6 +115,9 @@ class Client:
     greeting: Mapping[str, str] = field(default_factory=dict)
     zone: ZoneInfo | None = None
     outbound: Outbound | None = None
+    callbacks: CallbackRules | None = None
+    routing: Routing = Routing()
+    music: str = ""
 
     @property
     def language(self) -> str:
@@ -249,7 +327,9 @@ class GoTo:
 
 @dataclass(frozen=True, slots=True)
 class ToQueue:
-    """Wait in a queue for an agent. ``priority``: None takes the queue's.
+    """Wait in a queue for an agent. ``priority``: None takes the queue's. ``needs`` come beside what the queue asks.
+
+    ``prefer`` and ``prefer_for`` stand in place of the client's, see :class:`Routing`; None takes those.
 
     ``on_timeout``: the steps after the queue's longest wait, or when the queue refuses the caller; empty: the steps
     behind this one. ``keys``: the steps after a key pressed while waiting; the place is given up. ``keep_place``: the
@@ -261,6 +341,47 @@ class ToQueue:
     on_timeout: tuple[Step, ...] = ()
     keys: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
     keep_place: bool = False
+    needs: Needs = ()
+    prefer: tuple[str, ...] | None = None
+    prefer_for: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackPrompts:
+    """What is said to a caller who is to be called back; ids of prompts.
+
+    ``confirm`` comes before the number, read out by ``digit`` (a prompt with ``{digit}`` in it), and ``choose`` behind
+    it: 1 is right, 2 another number, star none. ``enter`` asks for a number, ``invalid`` is said of one that cannot be
+    called, ``accepted`` before we hang up, ``unavailable`` when it cannot be done.
+    """
+
+    confirm: str = "callback-confirm"
+    digit: str = "callback-digit"
+    choose: str = "callback-choose"
+    enter: str = "callback-enter"
+    invalid: str = "callback-invalid"
+    accepted: str = "callback-accepted"
+    unavailable: str = "callback-unavailable"
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """All of them, the one with the digits too."""
+        return (self.confirm, self.digit, self.choose, self.enter, self.invalid, self.accepted, self.unavailable)
+
+
+@dataclass(frozen=True, slots=True)
+class AskCallback:
+    """Have the caller called back when it is their turn in ``queue``, with the place kept, and hang up.
+
+    The number is confirmed, or entered, within ``retries`` more tries of ``timeout`` seconds. ``prompts`` None: those
+    of the settings. ``otherwise``: the steps when it comes to nothing; None: wait on in the queue, with the place kept.
+    """
+
+    queue: str
+    prompts: CallbackPrompts | None = None
+    timeout: float = 5.0
+    retries: int = 2
+    otherwise: tuple[Step, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +391,20 @@ class Hangup:
     prompt: str | None = None
 
 
-Step = Say | Menu | Collect | SetAttributes | ChooseLanguage | Branch | AskHours | SubFlow | GoTo | ToQueue | Hangup
+Step = (
+    Say
+    | Menu
+    | Collect
+    | SetAttributes
+    | ChooseLanguage
+    | Branch
+    | AskHours
+    | SubFlow
+    | GoTo
+    | ToQueue
+    | AskCallback
+    | Hangup
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,11 +416,23 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnounceWait:
+    """The prompts that tell how long it may still take, which there are once for each range of ``acd.estimate``.
+
+    ``under`` tells the end alone of a range that begins with nothing, ``between`` both ends of the others.
+    """
+
+    under: str
+    between: str
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """What a waiting caller is told, ``first`` seconds after joining and then ``every`` so many.
 
     ``position``: the prompt of the place in line, which there is once for each of 1 to ``most``; ``beyond`` is said in
-    its place to those further back. ``prompts`` are said in turn when there is no news of the place.
+    its place to those further back. ``prompts`` are said in turn when there is no news of the place. ``wait``: how
+    long it may still take is told too, when it is known well enough.
     """
 
     position: str | None = None
@@ -295,20 +441,40 @@ class Announce:
     most: int = 10
     beyond: str | None = None
     prompts: tuple[str, ...] = ()
+    wait: AnnounceWait | None = None
 
     @property
     def silent(self) -> bool:
         """Whether nothing is ever said."""
-        return self.position is None and not self.prompts
+        return self.position is None and not self.prompts and self.wait is None
+
+
+class OnClose(StrEnum):
+    """What becomes of those who wait when a queue's hours end: they are served, or leave as who comes then."""
+
+    SERVE = "serve"
+    LEAVE = "leave"
+
+
+PLACEHOLDERS = ("client", "queue", "intent", "language")
+"""What a whisper may name: the company, the queue, what the caller wants, and the language they are served in."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueTreatment:
-    """What a caller hears in a queue, and from an agent who holds: ``music`` is the id of a piece."""
+    """How a caller fares in a queue. ``music`` is the id of a piece, heard from an agent who holds, too.
+
+    ``hours`` names the opening hours outside of which nobody may join; empty: always open. ``whisper`` is what an agent
+    hears before the caller, by the agent's language: the ids of prompts, and ``{intent}`` or ``{language}`` where what
+    is said is the caller's; nothing: both talk at once.
+    """
 
     queue: str
     music: str
     announce: Announce | None = None
+    hours: str = ""
+    on_close: OnClose = OnClose.SERVE
+    whisper: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,14 +483,28 @@ class Prompts:
 
     texts: Mapping[tuple[str, str], tuple[Clip, ...]] = field(default_factory=dict)
     pieces: Mapping[str, tuple[Clip, ...]] = field(default_factory=dict)
+    ringback: tuple[Clip, ...] = ()
+    """What an agent hears while somebody's phone rings outside, as long as the carrier lets nothing be heard."""
 
     def prompt(self, id: str, language: str) -> tuple[Clip, ...]:
         """The clips of a prompt. Raises KeyError for one that the configuration does not have."""
         return self.texts[id, language]
 
+    def there(self, id: str, language: str) -> tuple[Clip, ...]:
+        """The clips of a prompt; none for one that the configuration does not have."""
+        return self.texts.get((id, language), ())
+
     def position(self, id: str, language: str, position: int) -> tuple[Clip, ...]:
         """The clips of a prompt with ``{position}`` in it, for one position. Raises KeyError."""
         return self.texts[position_of(id, position), language]
+
+    def wait(self, id: str, language: str, low: int, high: int) -> tuple[Clip, ...]:
+        """The clips of a prompt with ``{low}`` and ``{high}`` in it, for one range of minutes. Raises KeyError."""
+        return self.texts[wait_of(id, low, high), language]
+
+    def digits(self, id: str, language: str, digits: str) -> tuple[Clip, ...]:
+        """The clips of a prompt with ``{digit}`` in it, for one digit after the other. Raises KeyError."""
+        return tuple(clip for digit in digits for clip in self.texts[position_of(id, int(digit)), language])
 
     def music(self, id: str) -> tuple[Clip, ...]:
         """The clips of a piece of music, to be looped. Raises KeyError."""
@@ -332,8 +512,35 @@ class Prompts:
 
     def clips(self) -> Iterator[Clip]:
         """Every clip, for the media plane to prepare."""
-        for clips in (*self.texts.values(), *self.pieces.values()):
+        for clips in (*self.texts.values(), *self.pieces.values(), self.ringback):
             yield from clips
+
+
+@dataclass(frozen=True, slots=True)
+class BreakLimits:
+    """What a break for one reason may be: the ``longest``, and all of a day together, in seconds; and how many agents
+    may be out for it ``at_once``. None: no limit.
+
+    Nobody is forced back: who is out too long is told of. Who would be one too many is refused.
+    """
+
+    longest: float | None = None
+    a_day: float | None = None
+    at_once: int | None = None
+
+
+NO_LIMITS = BreakLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """Somebody who may command for agents, by a login of their own; ``clients``: for those who serve no others, None:
+    for all.
+    """
+
+    id: str
+    name: str
+    clients: frozenset[str] | None = None
 
 
 class CodeAction(StrEnum):
@@ -379,12 +586,15 @@ NO_RULES = DialRules()
 
 @dataclass(frozen=True, slots=True)
 class CallsSettings:
-    """All that the scripts of calls go by. ``hours`` by name.
+    """All that the scripts of calls go by. ``hours`` by name. ``intents``: what each means in a queue, by the queue's
+    name, in place of what it means to the client.
 
     ``may_dial`` by agent; ``agent_extensions`` and ``queue_extensions``: whom a short number reaches. In the name of
     which client a number outside is dialled: ``dial_prefixes`` of those that stand behind a prefix, ``home_clients`` by
     agent of all others.
-    ``reasons`` for being not ready, with what each means in words. ``feature_codes`` by what an agent dials;
+    ``reasons`` for being not ready, with what each means in words; ``break_limits`` of those that have some.
+    ``supervisors`` by their logins. ``auto_answer``: agents whose phones are asked to take what is offered by
+    themselves. ``feature_codes`` by what an agent dials;
     ``agent_languages`` is what each agent hears then.
     ``pop_wait``: seconds that an agent's INVITE waits for the broker's acknowledgement of the screen pop.
     ``max_calls``: calls at once; one more is answered 503.
@@ -397,6 +607,9 @@ class CallsSettings:
     hours: Mapping[str, Hours] = field(default_factory=dict)
     prompts: Prompts = field(default_factory=Prompts)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    break_limits: Mapping[str, BreakLimits] = field(default_factory=dict)
+    supervisors: Mapping[str, Supervisor] = field(default_factory=dict)
+    auto_answer: frozenset[str] = frozenset()
     feature_codes: Mapping[str, FeatureCode] = field(default_factory=dict)
     agent_languages: Mapping[str, str] = field(default_factory=dict)
     may_dial: Mapping[str, DialRules] = field(default_factory=dict)
@@ -404,18 +617,25 @@ class CallsSettings:
     queue_extensions: Mapping[str, str] = field(default_factory=dict)
     dial_prefixes: Mapping[str, str] = field(default_factory=dict)
     home_clients: Mapping[str, str] = field(default_factory=dict)
+    intents: Mapping[str, Mapping[str, Needs]] = field(default_factory=dict)
+    callback_prompts: CallbackPrompts = CallbackPrompts()
     pop_wait: float = 0.15
     max_calls: int = 400
     dial_rules: frozenset[DialRules] = field(init=False, repr=False, compare=False)
     """Each of the rules of ``may_dial`` once: they are looked at for whoever calls, strangers too."""
     extension_lengths: frozenset[int] = field(init=False, repr=False, compare=False)
     """How many digits extensions have."""
+    preferred: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Everybody whom some step of a flow prefers."""
 
     def __post_init__(self) -> None:
         """Note what is asked of every INVITE."""
         extensions = (*self.agent_extensions, *self.queue_extensions)
         object.__setattr__(self, "dial_rules", frozenset(self.may_dial.values()))
         object.__setattr__(self, "extension_lengths", frozenset(map(len, extensions)))
+        steps = (step for flow in self.flows.values() for step in all_steps(flow.steps))
+        preferred = (step.prefer or () for step in steps if isinstance(step, ToQueue))
+        object.__setattr__(self, "preferred", frozenset(word for words in preferred for word in words))
 
     def find_number(self, dialled: str) -> Number | None:
         """The number that was dialled: in full, without its plus, with ``00`` for it, or by an alias."""
@@ -426,9 +646,53 @@ class CallsSettings:
         return next((each for each in self.numbers.values() if wanted in each.aliases), None)
 
 
+def all_steps(steps: Iterable[Step]) -> Iterator[Step]:
+    """These steps, and all that stand within them."""
+    for step in steps:
+        yield step
+        within: list[tuple[Step, ...]] = []
+        match step:
+            case Menu(choices=choices, otherwise=otherwise):
+                within = [*(choice.then for choice in choices.values()), otherwise]
+            case Collect(not_found=not_found, otherwise=after):
+                within = [not_found, after or ()]
+            case Branch(cases=cases, otherwise=otherwise):
+                within = [*(case.then for case in cases), otherwise]
+            case AskHours(then=then):
+                within = list(then.values())
+            case ToQueue(on_timeout=on_timeout, keys=keys):
+                within = [on_timeout, *keys.values()]
+            case AskCallback(otherwise=otherwise_):
+                within = [otherwise_ or ()]
+            case _:
+                pass
+        for inner in within:
+            yield from all_steps(inner)
+
+
 def position_of(id: str, position: int) -> str:
-    """Under which id a prompt stands for one position; no prompt of the configuration may be named so."""
+    """Under which id a prompt stands for one position, or digit; no prompt of the configuration may be named so."""
     return f"{id}/{position}"
+
+
+def said_of(text: str) -> str:
+    """Under which id a piece of a whisper stands that is the same for all callers."""
+    return f"said/{text}"
+
+
+def intent_of(intent: str) -> str:
+    """Under which id the words for an intent stand."""
+    return f"intent/{intent}"
+
+
+def language_of(language: str) -> str:
+    """Under which id the name of a language stands."""
+    return f"language/{language}"
+
+
+def wait_of(id: str, low: int, high: int) -> str:
+    """Under which id a prompt stands for one range of minutes."""
+    return f"{id}/{low}-{high}"
 
 
 def _base(language: str) -> str:

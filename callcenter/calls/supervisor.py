@@ -24,9 +24,16 @@ class Supervisor:
 
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self.calls: dict[str, Call] = {}
+        self.aside: set[str] = set()
+        """Calls in which nobody is on the phone yet: callbacks that stand in line."""
         self._group = group
         self._empty = asyncio.Event()
         self._empty.set()
+
+    @property
+    def lines(self) -> int:
+        """How many calls are up that somebody is on the phone in."""
+        return len(self.calls) - len(self.aside)
 
     def start(self, call: Call, script: Script) -> None:
         """Run ``script`` for ``call`` in a task of its own."""
@@ -57,6 +64,7 @@ class Supervisor:
             await run_call(call, script)
         finally:
             del self.calls[call.id]
+            self.aside.discard(call.id)
             if not self.calls:
                 self._empty.set()
 
@@ -64,7 +72,7 @@ class Supervisor:
 async def run_call(call: Call, script: Script) -> None:
     """Run a call's script until it ends, the caller hangs up, or the caller's sound is gone."""
     try:
-        async with until(call.caller.leg.ended), until(call.caller.sound.trouble):
+        async with until(call.caller.ended), until(call.caller.trouble):
             call.end(await script(call))
     except asyncio.CancelledError:
         call.end(Ending(Side.SYSTEM, EndCause.SHUTDOWN, 503))

@@ -14,7 +14,8 @@ from callcenter.calls.dialled import Colleague, Forbidden, Line, Outside
 from callcenter.calls.party import Party
 from callcenter.calls.settings import Number
 from callcenter.model.facts import CallTransferred, TransferFailed
-from callcenter.model.states import Device, Intent, TransferKind, TransferTo, Work
+from callcenter.model.interaction import Ending
+from callcenter.model.states import Device, EndCause, Intent, Side, TransferKind, TransferTo, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,9 @@ NOT_REACHED = 480
 
 # Seconds that the agent's phone has to hang up by itself; a NOTIFY that is lost is sent again in half of one.
 PARTING = 2.0
+
+# How the question ends that an agent had for somebody who has not answered, when the caller is put through to them.
+QUESTION_OVER = Ending(Side.SYSTEM, EndCause.TRANSFERRED, 487, "the caller was put through instead")
 
 # Seconds that a phone has to make up its mind, to hang up or to stay, when it hears that a transfer failed.
 MAY_HANG_UP = 1.0
@@ -196,6 +200,8 @@ def take_referral(
     """The agent's phone wants the caller to be put through: a hand-over, or None, and it was refused.
 
     ``consulted`` is the call in which the agent has spoken to whoever takes the caller; else the REFER may name it.
+    Where nobody has answered there yet, the caller is put through to whom it was for, as if there had been no question,
+    and the question is over (a transfer that is attended half, as many phones do it).
     """
     asked = referral.target.number_or_user
     if consulted is None and referral.replaces is not None:
@@ -211,7 +217,16 @@ def take_referral(
         log.info("a transfer was refused", agent=offer.agent_id, target=asked, status=found.status, why=found.why)
         referral.reject(found.status)
         return None
+    if consulted is not None and not has_answered(consulted):
+        handover = Handover(call, offer, party, referral, found)
+        consulted.give_up(QUESTION_OVER)
+        return handover
     return Handover(call, offer, party, referral, found, consulted)
+
+
+def has_answered(consulted: Call) -> bool:
+    """Whether the agent talks to somebody in this call of the own."""
+    return consulted.talk is not None or (consulted.outside is not None and consulted.outside.lasts)
 
 
 def _consulted_in(call: Call, agent_id: str, consulted: Call | None, leg: Leg) -> Destination | Forbidden:
@@ -222,9 +237,9 @@ def _consulted_in(call: Call, agent_id: str, consulted: Call | None, leg: Leg) -
     if outside is not None and outside.lasts:
         return Outside(call.client.id, outside.number)
     if consulted.talk is None:
-        return Forbidden(480, "nobody has answered there")
+        return destination_of(call, agent_id, consulted.number.number, consulted)
     colleague = consulted.talk.agent_id
-    if call.client.id not in call.services.dispatcher.acd.plan.agents[colleague].clients:
+    if call.client.id not in call.services.dispatcher.acd.who(colleague).clients:
         return Forbidden(403, f"{colleague} does not serve {call.client.name}")
     return Colleague(colleague)
 
@@ -246,10 +261,11 @@ def refuse_referral(agent_id: str, referral: Referral) -> None:
     referral.reject(403)
 
 
-def destination_of(call: Call, agent_id: str, asked: str) -> Destination | Forbidden:
+def destination_of(call: Call, agent_id: str, asked: str, ringing: Call | None = None) -> Destination | Forbidden:
     """Where an agent may send a caller: to colleagues, queues and numbers of the caller's company; outside if allowed.
 
-    Of the target's URI only the user counts: what is meant is always somebody whom this switch knows.
+    Of the target's URI only the user counts: what is meant is always somebody whom this switch knows. A colleague's
+    phone may be ``ringing`` for the agent's own question: it will be free.
     """
     services, client = call.services, call.client
     number = call.settings.find_number(asked)
@@ -261,22 +277,23 @@ def destination_of(call: Call, agent_id: str, asked: str) -> Destination | Forbi
     plan = services.dispatcher.acd.plan
     match dialled.destination(services.settings, plan, agent_id, asked):
         case Colleague(agent=agent):
-            return _absence(call, agent) or Colleague(agent)
+            return _absence(call, agent, ringing) or Colleague(agent)
         case Line(queue=queue) if plan.queues[queue].client != client.id or queue not in call.settings.treatments:
             return Forbidden(403, f"the queue is none of {client.name}'s")
         case found:
             return found
 
 
-def _absence(call: Call, asked: str) -> Forbidden | None:
+def _absence(call: Call, asked: str, ringing: Call | None) -> Forbidden | None:
     """Why a colleague cannot be given the caller now; None when they can."""
     acd = call.services.dispatcher.acd
-    if call.client.id not in acd.plan.agents[asked].clients:
+    if call.client.id not in acd.who(asked).clients:
         return Forbidden(403, f"{asked} does not serve {call.client.name}")
     view = acd.agent(asked)
     if view is None or view.intent is not Intent.READY or view.device is Device.UNREACHABLE:
         return Forbidden(480, f"{asked} is not there")
-    if view.work is not Work.IDLE or view.device is Device.BUSY_ELSEWHERE:
+    rings_for_us = ringing is not None and view.call_id == ringing.id and view.work in (Work.RESERVED, Work.RINGING)
+    if (view.work is not Work.IDLE and not rings_for_us) or view.device is Device.BUSY_ELSEWHERE:
         return Forbidden(486, f"{asked} is {view.work}")
     return None
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from callcenter import __version__
 from callcenter.calls.settings import (
+    AskCallback,
     AskHours,
     Branch,
     Choice,
@@ -37,7 +38,7 @@ from callcenter.calls.settings import (
 from callcenter.cli.common import add_config_arguments, load_or_tell, password_table
 from callcenter.config import Settings, load, render
 from callcenter.config.problems import many
-from callcenter.config.secrets import MONITOR, Secrets, SecretsError, open_secrets
+from callcenter.config.secrets import MONITOR, NO_PHONE, Secrets, SecretsError, open_secrets
 from callcenter.config.settings import OwnHashes
 from callcenter.publish.settings import Broker
 from callcenter.runtime import memory
@@ -247,7 +248,7 @@ def _choice(digit: str, choice: Choice) -> dict[str, Any]:
     told: dict[str, Any] = {"digit": digit, "intent": choice.intent, "language": choice.language, "queue": None}
     for step in choice.then:
         match step:
-            case ToQueue():
+            case ToQueue() | AskCallback():
                 return {**told, "queue": step.queue}
             case Menu():
                 return {**told, "menu": _menu([step])}
@@ -292,6 +293,9 @@ def new_passwords(settings: Settings, secrets: Secrets) -> str:
         if user in secrets.new:
             held = secrets.passwords[user]
             rows.append((user, held.sip, held.mqtt, agent.name))
+    for user, supervisor in settings.calls.supervisors.items():
+        if user in secrets.new:
+            rows.append((user, NO_PHONE, secrets.passwords[user].mqtt, supervisor.name))
     if MONITOR in secrets.new and secrets.monitor is not None:
         rows.append((MONITOR, "", secrets.monitor.password, ""))
     return password_table(rows, secrets.path)

@@ -31,6 +31,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "hours": schema.Hours,
     "queues": schema.Queue,
     "agents": schema.Agent,
+    "supervisors": schema.Supervisor,
     "feature_codes": schema.FeatureCode,
     "prompts": schema.Prompt,
     "music": schema.Music,

@@ -56,7 +56,8 @@ def check_key(adapter: TypeAdapter[str], name: str, place: Place, section: str, 
 def _note(
     detail: ErrorDetails, model: type[BaseModel], root: Node, path: KeyPath, within: str | None, problems: Problems
 ) -> None:
-    loc = detail["loc"]
+    # What tells two shapes of one value apart stands in no file.
+    loc = tuple(step for step in detail["loc"] if not str(step).startswith("<"))
     key = bool(loc) and loc[-1] == "[key]"
     loc = loc[:-1] if key else loc
     siblings = known_keys(model, loc[:-1])

@@ -5,50 +5,47 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 
+from callcenter.acd.requirements import Requirement, lacking, match, match_all, requirements, text
+from callcenter.acd.settings import MAX_DISPOSITION, Dispositions
 from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
-from callcenter.config import calendar, schema
+from callcenter.config import schema
+from callcenter.config.asked import asked
+from callcenter.config.callbacks import callbacks
+from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
+from callcenter.config.gaps import hours
 from callcenter.config.paths import Paths, Reach, Stop
 from callcenter.config.problems import Code, Problems, did_you_mean
+from callcenter.config.rounds import rounds, routing_steps
+from callcenter.config.things import Notes, Things
+from callcenter.config.times import times
 from callcenter.config.tree import Node
-from callcenter.config.wording import names_position, positions_asked
-
-
-@dataclass(slots=True)
-class Things:
-    """What of the configuration could be read; the names of what could not are in ``broken``."""
-
-    calls: schema.Calls = field(default_factory=schema.Calls)
-    clients: dict[str, schema.Client] = field(default_factory=dict)
-    numbers: dict[str, schema.Number] = field(default_factory=dict)
-    flows: dict[str, schema.Flow] = field(default_factory=dict)
-    hours: dict[str, schema.Hours] = field(default_factory=dict)
-    queues: dict[str, schema.Queue] = field(default_factory=dict)
-    agents: dict[str, schema.Agent] = field(default_factory=dict)
-    feature_codes: dict[str, schema.FeatureCode] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-    prompts: dict[str, schema.Prompt] = field(default_factory=dict)
-    music: dict[str, schema.Music] = field(default_factory=dict)
-    trunks: dict[str, schema.Trunk] = field(default_factory=dict)
-    asks_for_certificates: bool = True
-    broken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+from callcenter.config.unused import skills, unused
+from callcenter.config.whispers import whisper_of
+from callcenter.config.wording import HIGH, LOW, names, names_position, names_wait, numbers_asked
 
 
 def lint(things: Things, root: Node, problems: Problems, today: date) -> None:
     """Note everything that is wrong between the things."""
-    _Lint(things, root, problems, today).run()
+    notes = Notes(root, problems)
+    _Lint(things, root, problems).run()
+    hours(things, notes, today)
+    rounds(things, notes)
+    if not problems.fatal:  # else what is unused may be so by a mistake that is told already
+        unused(things, notes)
+        skills(things, notes)
+        routing_steps(things, notes)
+        times(things, Paths(things.flows, things.queues), notes)
 
 
 class _Lint:
-    def __init__(self, things: Things, root: Node, problems: Problems, today: date) -> None:
+    def __init__(self, things: Things, root: Node, problems: Problems) -> None:
         self._things = things
         self._root = root
         self._problems = problems
-        self._today = today
         self._paths = Paths(things.flows, things.queues)
         self._steps = self._paths.stops
         self._clients = self._clients_of_flows()
@@ -57,16 +54,20 @@ class _Lint:
         self._numbers()
         self._codes()
         self._extensions()
+        self._dispositions()
+        self._supervisors()
         self._menus()
         self._branches()
         self._languages()
         self._announcements()
+        self._whispers()
         self._queues()
+        callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
+        asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()
         self._endless()
         if not self._problems.fatal:  # else what is unused may be so by a mistake that is told already
-            self._unused()
             self._untold_places()
             self._agents()
 
@@ -127,6 +128,37 @@ class _Lint:
         if things.feature_codes:
             self._phrases(next(iter(things.feature_codes)))
 
+    def _dispositions(self) -> None:
+        """A disposition is short enough to be told, and one that a code dials is there for somebody."""
+        things = self._things
+        trees = {name: dict(leaves(client.dispositions or {})) for name, client in things.clients.items()}
+        for name, codes in trees.items():
+            for code in codes:
+                if len(code) > MAX_DISPOSITION:
+                    path: KeyPath = ("clients", name, "dispositions", *code.replace("/", "/codes/").split("/"))
+                    message = f"`{code}` has {len(code)} characters: {MAX_DISPOSITION} at most"
+                    self._add(Code.FORM, path, message, "take shorter names", key=True)
+        dispositions = [Dispositions(codes) for codes in trees.values()]
+        for code, about in things.feature_codes.items():
+            given = about.wrap_up_done
+            if given and dispositions and not any(each.find(given) for each in dispositions):
+                known = sorted({code for codes in trees.values() for code in codes})
+                self._add(
+                    Code.NAMES_NOTHING,
+                    ("feature_codes", code, "wrap_up_done"),
+                    f"no client has the disposition `{given}`",
+                    did_you_mean(given, known, otherwise=f"there are {', '.join(known)}"),
+                )
+
+    def _supervisors(self) -> None:
+        """A login is one person's."""
+        for name in self._things.supervisors:
+            if name in self._things.agents:
+                path: KeyPath = ("supervisors", name)
+                self._add(
+                    Code.TWICE, path, f"`{name}` is an agent already", "take another name for the login", key=True
+                )
+
     def _extensions(self) -> None:
         """An extension reaches one agent or queue and nothing else, and a prefix chooses one client."""
         things = self._things
@@ -154,10 +186,18 @@ class _Lint:
                     f"`{client.dial_prefix}` chooses {other} already",
                     "take another",
                 )
+            elif client.dial_prefix and client.dial_prefix in owners:
+                self._add(
+                    Code.SAME_NUMBER,
+                    ("clients", name, "dial_prefix"),
+                    f"`{client.dial_prefix}` reaches {owners[client.dial_prefix]} already",
+                    "take another, that nothing is dialled by",
+                )
 
     def _phrases(self, code: str) -> None:
         things, broken = self._things, self._things.broken["prompts"]
-        needed = list(needed_prompts(things.reasons))
+        limited = any(reason.at_once is not None for reason in things.reasons.values())
+        needed = list(needed_prompts(things.reasons, limited=limited))
         missing = [name for name in needed if name not in things.prompts and name not in broken]
         unsaid = {reason_prompt(reason): reason for reason in things.reasons}
         if missing and unsaid.keys() >= set(missing) and "" not in broken:
@@ -166,7 +206,7 @@ class _Lint:
                     Code.MISSING,
                     ("acd", "reasons", unsaid[prompt]),
                     f"an agent who dials a code hears the reason, and there is no prompt `{prompt}`",
-                    f'add it to `prompts`, e.g. {prompt}: {{en: "{things.reasons[unsaid[prompt]]}"}}',
+                    f'add it to `prompts`, e.g. {prompt}: {{en: "{things.reasons[unsaid[prompt]].label}"}}',
                     key=True,
                 )
         elif missing and "" not in broken:
@@ -259,9 +299,16 @@ class _Lint:
             rest = [(prompt, (*path, "prompts", at)) for at, prompt in enumerate(announce.prompts)]
             rest += [(announce.beyond, (*path, "beyond"))] if announce.beyond is not None else []
             place = [(announce.position, (*path, "position"))] if announce.position is not None else []
-            for prompt, where in (*place, *rest):
+            times: list[tuple[str, KeyPath]] = []
+            if announce.wait is not None:
+                times = [(getattr(announce.wait, key), (*path, "wait", key)) for key in ("under", "between")]
+            for prompt, where in (*place, *times, *rest):
                 self._translations(queue.client, prompt, where)
             self._without_position(rest)
+            for prompt, where in times:
+                if prompt not in counting:
+                    self._with_times(prompt, where)
+                counting.add(prompt)
             for prompt, where in place:
                 if prompt not in counting:
                     self._with_position(prompt, where)
@@ -269,7 +316,7 @@ class _Lint:
 
     def _untold_places(self) -> None:
         things = self._things
-        told = positions_asked(things.calls, things.queues)
+        told = numbers_asked(things.calls, things.queues)
         for prompt, about in things.prompts.items():
             if prompt not in told and any(names_position(parts) for parts in about.languages.values()):
                 self._add(
@@ -292,6 +339,39 @@ class _Lint:
                 "write {position} where the number belongs, e.g. You are number {position} in line.",
             )
 
+    def _with_times(self, prompt: str, path: KeyPath) -> None:
+        there = self._things.prompts.get(prompt)
+        wanted, unwanted = ((HIGH,), LOW) if path[-1] == "under" else ((LOW, HIGH), "")
+        for tag, parts in there.languages.items() if there is not None else ():
+            missing = [each for each in wanted if not names(each, parts)]
+            if missing or (unwanted and names(unwanted, parts)):
+                said = f"does not say {missing[0]}" if missing else f"says {unwanted}"
+                example = "between {low} and {high} minutes" if path[-1] == "between" else "less than {high} minutes"
+                self._add(
+                    Code.POSITION,
+                    ("prompts", prompt, tag),
+                    f"it {said}, which {dotted(path)} wants otherwise",
+                    f"write e.g. The expected wait is {example}.",
+                )
+
+    def _whispers(self) -> None:
+        """What agents hear before a caller must be there in their languages."""
+        things = self._things
+        silent: set[KeyPath] = set()
+        for queue, about in things.queues.items():
+            path, written = whisper_of(queue, things)
+            for name, agent in things.agents.items() if written else ():
+                language = language_of(agent, things)
+                if language and language not in written and path not in silent and serves(agent, queue, about):
+                    silent.add(path)
+                    self._add(
+                        Code.NO_TRANSLATION,
+                        path,
+                        f"it is not there in {language}, which agents hear (agents.{name})",
+                        f"add `{language}: ...`, or give the agent another `language`",
+                        key=True,
+                    )
+
     def _without_position(self, used: Sequence[tuple[str, KeyPath]]) -> None:
         for prompt, path in used:
             there = self._things.prompts.get(prompt)
@@ -301,6 +381,13 @@ class _Lint:
                     path,
                     f"`{prompt}` names a place in line, and here there is none",
                     "take a prompt without {position}",
+                )
+            elif there is not None and any(names_wait(parts) for parts in there.languages.values()):
+                self._add(
+                    Code.POSITION,
+                    path,
+                    f"`{prompt}` names a time to wait, and here there is none",
+                    "take a prompt without {low} and {high}",
                 )
 
     def _spoken(self, language: str, path: KeyPath, flow: str) -> None:
@@ -343,29 +430,88 @@ class _Lint:
                         f"callers of {client} would wait in a queue of {queue.client}",
                         f"lead them to a queue of {client}",
                     )
+        names: dict[str, str] = {}
+        for name, queue in self._things.queues.items():
+            self._overflows(name, queue)
+            for at, old in enumerate(queue.was):
+                where: KeyPath = ("queues", name, "was", at)
+                if old in self._things.queues or old in self._things.broken["queues"]:
+                    message, hint = f"the queue `{old}` is still there", "name one that is not there any more"
+                    self._add(Code.TWICE, where, message, hint)
+                elif names.setdefault(old, name) != name:
+                    message = f"`{old}` is {names[old]} now, as that says: its callers cannot go to both"
+                    self._add(Code.TWICE, where, message, "leave it to one of the two queues")
         if not self._things.broken["agents"]:
             for name, queue in self._things.queues.items():
                 if queue.client in self._things.clients and not any(
-                    serves(agent, queue) for agent in self._things.agents.values()
+                    serves(agent, name, queue) for agent in self._things.agents.values()
                 ):
-                    needs = ", ".join(f"{skill} {level}" for skill, level in queue.requirements.items())
+                    needs = ", ".join(
+                        f"{need.skill} {need.minimum}" if isinstance(need, Requirement) else text((need,))
+                        for need in schema.needs_of(queue.requirements)
+                    )
                     self._add(
                         Code.NOBODY_SERVES,
                         ("queues", name),
                         f"nobody serves {queue.client} and has {needs}" if needs else f"nobody serves {queue.client}",
-                        self._nearest(queue),
+                        self._nearest(name, queue),
                         key=True,
                     )
 
-    def _nearest(self, queue: schema.Queue) -> str:
+                for at, relaxed in enumerate(queue.routing):
+                    if not any(
+                        meets(agent, name, queue, relaxed.requirements) for agent in self._things.agents.values()
+                    ):
+                        self._add(
+                            Code.NOBODY_SERVES,
+                            ("queues", name, "routing", at),
+                            f"nobody meets what is asked from {relaxed.after:g} s on",
+                            "a later step should ask for less than the one before, not for more",
+                            warning=True,
+                        )
+
+    def _overflows(self, name: str, queue: schema.Queue) -> None:
+        """Where a queue's callers overflow to must be able to take them."""
+        things = self._things
+        client = things.clients.get(queue.client)
+        for key, overflow in dict(queue.follows(event) for event in schema.OVERFLOW_KEYS).items():
+            path: KeyPath = ("queues", name, key)
+            other = things.queues.get(overflow.queue or "")
+            if other is not None and other.client != queue.client:
+                message = f"callers of {queue.client} would wait in a queue of {other.client}"
+                self._add(Code.OTHER_CLIENT, (*path, "queue"), message, f"name a queue of {queue.client}")
+            if overflow.queue == name:
+                message, hint = "the queue overflows into itself", "name another queue"
+                self._add(Code.ENDLESS, (*path, "queue"), message, hint)
+            if overflow.number is not None and client is not None and client.outbound is None:
+                self._add(
+                    Code.MISSING,
+                    (*path, "number"),
+                    f"{queue.client} has no trunk to dial a number by",
+                    f"add `outbound: ...` to clients.{queue.client}, as trunks.yaml shows",
+                )
+        hours = things.hours.get(queue.hours or "")
+        if hours is not None and hours.time_zone is None and client is not None and client.time_zone is None:
+            self._add(
+                Code.MISSING,
+                ("hours", queue.hours or ""),
+                f"it has no time zone, nor has {queue.client}, whose queue is open by it (queues.{name}.hours)",
+                f"add `time_zone: ...` to it or to clients.{queue.client}, e.g. Europe/Madrid",
+                key=True,
+            )
+
+    def _nearest(self, queue_name: str, queue: schema.Queue) -> str:
         """Who comes nearest to serving a queue, and what he lacks."""
         best, least = "", 10**6
         for name, agent in self._things.agents.items():
-            short = {s: lv for s, lv in queue.requirements.items() if agent.skills.get(s, 0) < lv}
-            lacks = [f"{skill} {agent.skills.get(skill, 0)} of {level}" for skill, level in short.items()]
-            distance = sum(level - agent.skills.get(skill, 0) for skill, level in short.items())
+            short = [need for need in schema.needs_of(queue.requirements) if match(need, agent.skills) is None]
+            lacks = [lack.removesuffix(" needed") for lack in lacking(short, agent.skills)]
+            distance = sum(max(0, n.minimum - agent.skills.get(n.skill, 0)) for n in requirements(short))
             if queue.client not in agent.clients:
                 lacks.append(f"the client {queue.client}")
+                distance += 3
+            if agent.queues is not None and queue_name not in agent.queues:
+                lacks.append("a place in this queue")
                 distance += 3
             if distance < least:
                 best, least = f"nearest is {name}, who lacks {_listed(lacks)}", distance
@@ -373,7 +519,16 @@ class _Lint:
 
     def _agents(self) -> None:
         for name, agent in self._things.agents.items():
-            if not any(serves(agent, queue) for queue in self._things.queues.values()):
+            for at, each in enumerate(agent.queues or ()):
+                queue = self._things.queues.get(each)
+                if queue is not None and queue.client not in agent.clients:
+                    self._add(
+                        Code.OTHER_CLIENT,
+                        ("agents", name, "queues", at),
+                        f"`{each}` is a queue of {queue.client}, whose callers {agent.name} does not take",
+                        f"add {queue.client} to the agent's `clients`, or take the queue away",
+                    )
+            if not any(serves(agent, each, queue) for each, queue in self._things.queues.items()):
                 self._add(
                     Code.UNUSED,
                     ("agents", name),
@@ -444,26 +599,7 @@ class _Lint:
                         )
 
     def _hours(self) -> None:
-        for name, hours in self._things.hours.items():
-            holidays = [calendar.day_of_calendar(day) for day in hours.holidays]
-            if not any(hours.open.values()) and not any(each.open for each in hours.holidays.values()):
-                self._add(
-                    Code.HOURS,
-                    ("hours", name, "open"),
-                    "it is never open",
-                    'write days and hours, e.g. mon-fri: ["09:00-18:00"]',
-                    key=True,
-                    warning=True,
-                )
-            if holidays and all(isinstance(day, date) and day < self._today for day in holidays):
-                self._add(
-                    Code.HOURS,
-                    ("hours", name, "holidays"),
-                    "all of these holidays are over",
-                    "add those to come; 12-25 without a year is every year's",
-                    key=True,
-                    warning=True,
-                )
+        """Hours are those of some time zone."""
         for flow, stops in self._steps.items():
             for name, path in _hours_asked(stops):
                 hours_there = self._things.hours.get(name)
@@ -485,6 +621,14 @@ class _Lint:
         owners: dict[str, str] = {name: f"the agent {name}" for name in self._things.agents}
         certificates: dict[str, str] = {}
         for name, trunk in self._things.trunks.items():
+            if trunk.peers is None and not trunk.register_here:
+                hint = "add `peers: ...`, or `register_here: true` where it registers at us"
+                self._add(Code.MISSING, ("trunks", name), "`peers` is missing", hint, key=True)
+            register: KeyPath = ("trunks", name, "register")
+            if trunk.register_ is None and self._root.existing(register) == register:
+                # A key without a value is as if it were not there, and whoever wrote this one waits for calls.
+                hint = "write `register: {}` to register by the login at the first of the peers, or take it away"
+                self._add(Code.FORM, register, "nothing stands behind it, so that nobody registers", hint, key=True)
             path: KeyPath = ("trunks", name, "accept")
             for at, written in enumerate(trunk.accept.networks):
                 network = ipaddress.ip_network(written)
@@ -513,31 +657,6 @@ class _Lint:
                     where = ("trunks", name, "numbers", at)
                     hint = did_you_mean(number, self._things.numbers, otherwise="add it to the section `numbers`")
                     self._add(Code.NAMES_NOTHING, where, f"no number is `{number}`", hint)
-
-    def _unused(self) -> None:
-        stops = [stop for name in self._clients for stop in self._steps.get(name, ())]
-        queues = {step.waiting[1].to for _, step in _placed(stops) if step.waiting}
-        called = {number.client for number in self._things.numbers.values()}
-        for kind, there, used, why in (
-            (
-                "flows",
-                self._things.flows,
-                {flow for flow, clients in self._clients.items() if clients},
-                "no number leads to this flow",
-            ),
-            ("queues", self._things.queues, queues, "no flow that is used leads to this queue"),
-            (
-                "hours",
-                self._things.hours,
-                {name for name, _ in _hours_asked(stops)},
-                "no flow that is used asks for these hours",
-            ),
-            ("clients", self._things.clients, called, "no number belongs to this client"),
-        ):
-            found: Mapping[str, object] = there
-            for name in found:
-                if name not in used:
-                    self._add(Code.UNUSED, (kind, name), why, "use it, or take it away", key=True, warning=True)
 
 
 def language_of(agent: schema.Agent, things: Things) -> str:
@@ -568,11 +687,17 @@ def _hours_asked(stops: Iterable[Stop]) -> Iterator[tuple[str, KeyPath]]:
         yield from ((name, (*path, "hours")) for name in when.hours)
 
 
-def serves(agent: schema.Agent, queue: schema.Queue) -> bool:
-    """Whether an agent may take a queue's callers."""
-    return queue.client in agent.clients and all(
-        agent.skills.get(skill, 0) >= level for skill, level in queue.requirements.items()
-    )
+def serves(agent: schema.Agent, name: str, queue: schema.Queue) -> bool:
+    """Whether an agent may take the callers of the queue of this name, at once or when its steps have relaxed it."""
+    asked = (queue.requirements, *(step.requirements for step in queue.routing))
+    return any(meets(agent, name, queue, each) for each in asked)
+
+
+def meets(agent: schema.Agent, name: str, queue: schema.Queue, asked: Mapping[str, object]) -> bool:
+    """Whether an agent may take callers of a queue who ask this."""
+    if queue.client not in agent.clients or (agent.queues is not None and name not in agent.queues):
+        return False
+    return match_all(schema.needs_of(asked), agent.skills) is not None
 
 
 def _listed(words: Sequence[str]) -> str:

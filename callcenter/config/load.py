@@ -7,33 +7,39 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from callcenter.acd.requirements import AllOf, Need, Needs
 from callcenter.acd.settings import (
     DIRECT,
     AgentSettings,
+    Dispositions,
     Plan,
     QueueSettings,
-    Requirement,
     RnaRule,
     RnaSettings,
+    RoutingStep,
+    Share,
     WrapUpSettings,
 )
 from callcenter.calls import settings as calls
 from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.config import calendar, schema
+from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
-from callcenter.config.lint import Things, language_of, lint
+from callcenter.config.lint import language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
 from callcenter.config.settings import OwnHashes, Settings, Sounds, SwitchSettings
 from callcenter.config.source import override, read_folder
+from callcenter.config.things import Things
 from callcenter.config.tree import Entry, Node
-from callcenter.config.wording import positions_asked, spelled_out
+from callcenter.config.whispers import Piece, pieces, whispers
+from callcenter.config.wording import Asked, numbers_asked, spelled_out
 from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.model.customer import normalise_number
@@ -58,6 +64,9 @@ DEFAULT_FOLDER = next(
 
 SHIPPED_MUSIC = DEFAULT_FOLDER / "music" / "quiet-hours.wav"
 """What is heard in a queue when the configuration names no music."""
+
+RINGBACK = DEFAULT_FOLDER / "music" / "ringback.wav"
+"""What an agent hears while a customer's phone rings."""
 
 Section = TypeVar("Section", bound=schema.Shape)
 Thing = TypeVar("Thing", bound=BaseModel)
@@ -184,7 +193,7 @@ class _Loader:
             switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit, switch.reload),
             sip=_sip(sip, tls),
             media=media_settings,
-            plan=_plan(acd, things),
+            plan=_plan(acd, things, self._revision()),
             calls=_calls(things, sip, mqtt, sounds, acd),
             mqtt=mqtt_settings,
             storage=StorageSettings(data.absolute() / "callcenter.db"),
@@ -192,13 +201,17 @@ class _Loader:
                 name: OwnHashes(agent.sip_md5 or "", agent.sip_sha256 or "", agent.mqtt or "")
                 for name, agent in things.agents.items()
             },
+            supervisor_hashes={name: supervisor.mqtt or "" for name, supervisor in things.supervisors.items()},
             customers=customers,
-            revision=hashlib.sha256(json.dumps(self._root.plain(), sort_keys=True).encode()).hexdigest()[:12],
+            revision=self._revision(),
             folder=self._folder,
             sounds=sounds,
             written={name: entry.node.plain() for name, entry in sections.items()},
             trunks=trunks,
         )
+
+    def _revision(self) -> str:
+        return hashlib.sha256(json.dumps(self._root.plain(), sort_keys=True).encode()).hexdigest()[:12]
 
     def _names(self) -> dict[str, set[str]]:
         """The names of everything that is configured, well or badly."""
@@ -210,6 +223,7 @@ class _Loader:
             "prompt": "prompts",
             "trunk": "trunks",
             "piece of music": "music",
+            "agent": "agents",
         }
         names = {kind: set(self._entries(section)) for kind, section in kinds.items()}
         names["piece of music"] = names["piece of music"] or {"default"}
@@ -250,6 +264,7 @@ class _Loader:
         things.hours = self._each("hours", schema.Hours, names, things)
         things.queues = self._each("queues", schema.Queue, names, things)
         things.agents = self._each("agents", schema.Agent, names, things)
+        things.supervisors = self._each("supervisors", schema.Supervisor, names, things)
         things.feature_codes = self._each("feature_codes", schema.FeatureCode, names, things)
         things.prompts = self._each("prompts", schema.Prompt, names, things, within="languages")
         things.music = self._each("music", schema.Music, names, things)
@@ -328,7 +343,7 @@ class _Loader:
             transport = Transport[written.transport.upper()] if written.transport is not None else None
             return Peer(written.host, written.port, transport, ca_file, trunk.tls.verify)
 
-        peers = tuple(map(peer, trunk.peers))
+        peers = tuple(map(peer, trunk.peers or ()))
         login = self._account((*path, "login"), trunk.login) if trunk.login is not None else None
         outward = None
         if register is not None:
@@ -356,6 +371,7 @@ class _Loader:
             plan=_dial_plan(trunk.number_format) if trunk.number_format is not None else DialPlan(),
             plus=trunk.plus,
             try_for=trunk.try_for,
+            register_here=trunk.register_here,
         )
 
     def _account(self, path: KeyPath, account: schema.Account) -> Account:
@@ -399,10 +415,10 @@ class _Loader:
         shipped = dict.fromkeys((self._folder / "prompts", DEFAULT_FOLDER / "prompts"))
         shelf = Shelf(tuple(shipped), data.absolute() / "prompts")
         texts: dict[tuple[str, str], tuple[Recorded | Job, ...]] = {}
-        asked = positions_asked(things.calls, things.queues)
+        asked = numbers_asked(things.calls, things.queues)
         for name, prompt in things.prompts.items():
             for language, written in prompt.languages.items():
-                for spelled, file, parts in spelled_out(name, written, asked.get(name, 0)):
+                for spelled, file, parts in spelled_out(name, written, asked.get(name, Asked())):
                     sounds = []
                     for number, part in enumerate(parts):
                         path: KeyPath = ("prompts", name, language, number, "file" if part.file else "text")
@@ -411,14 +427,24 @@ class _Loader:
                         else:
                             sounds.append(self._text(shelf, file, part, part.language or language, said, path))
                     texts[spelled, language] = tuple(sound for sound in sounds if sound is not None)
+        for piece in pieces(things):
+            texts[piece.id, piece.language] = self._piece(shelf, piece, said)
         music: dict[str, tuple[Recorded | Job, ...]] = {}
-        for name, piece in things.music.items():
-            found = [self._recording(shelf, name, file, ("music", name)) for file in piece.file]
+        for name, tune in things.music.items():
+            found = [self._recording(shelf, name, file, ("music", name)) for file in tune.file]
             music[name] = tuple(sound for sound in found if sound is not None)
         if not self._entries("music"):
             shipped_piece = speech.recorded(SHIPPED_MUSIC)
             music = {"default": (shipped_piece,)} if shipped_piece else {}
         return Sounds(texts, music)
+
+    def _piece(self, shelf: Shelf, piece: Piece, said: schema.Speech) -> tuple[Recorded | Job, ...]:
+        part, language = piece.part, piece.part.language or piece.language
+        if part.file is not None:
+            sound = self._recording(shelf, piece.file, part.file, piece.path)
+        else:
+            sound = self._text(shelf, piece.file, part, language, said, piece.path)
+        return () if sound is None else (sound,)
 
     def _text(
         self, shelf: Shelf, name: str, part: schema.Spoken, language: str, said: schema.Speech, path: KeyPath
@@ -497,7 +523,24 @@ def _outbound(outbound: schema.Outbound) -> calls.Outbound:
     return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id)
 
 
-def _plan(acd: schema.Acd, things: Things) -> Plan:
+def _callbacks(name: str, client: schema.Client, things: Things) -> calls.CallbackRules | None:
+    """What a company calls back: by its own word, else what is in the countries of its numbers and costs no more."""
+    written = client.callbacks or schema.ClientCallbacks()
+    if client.outbound is None or not written.enabled:
+        return None
+    own = [number for number, about in things.numbers.items() if about.client == name]
+    home = calls.CallbackRules.at_home(client.outbound.caller_id, *own)
+    outside = home.outside if written.outside is None else written.outside
+    return calls.CallbackRules(
+        outside=outside,
+        never=tuple(each for each in (*home.never, *written.never) if each not in outside),
+        tries=written.tries,
+        spacing=written.spacing,
+        ring_for=written.ring_for,
+    )
+
+
+def _plan(acd: schema.Acd, things: Things, revision: str) -> Plan:
     return Plan(
         queues={name: _queue(name, queue, acd) for name, queue in things.queues.items()},
         agents={
@@ -507,6 +550,8 @@ def _plan(acd: schema.Acd, things: Things) -> Plan:
                 skills=agent.skills,
                 clients=frozenset(agent.clients),
                 sign_in=agent.sign_in or acd.sign_in,
+                queues=None if agent.queues is None else frozenset(agent.queues),
+                weight=agent.weight,
             )
             for name, agent in things.agents.items()
         },
@@ -517,7 +562,15 @@ def _plan(acd: schema.Acd, things: Things) -> Plan:
             unreachable=_rna(acd.unreachable),
         ),
         offer_grace=acd.offer_grace,
+        renamed={old: name for name, queue in things.queues.items() for old in queue.was},
         direct=dataclasses.replace(DIRECT, ring_for=acd.direct.ring_for or acd.ring_for, max_wait=acd.direct.max_wait),
+        dispositions={name: _dispositions(client) for name, client in things.clients.items() if client.dispositions},
+        shares={
+            name: Share(client.share.minimum, client.share.weight)
+            for name, client in things.clients.items()
+            if client.share is not None
+        },
+        revision=revision,
     )
 
 
@@ -530,20 +583,40 @@ def _queue(name: str, queue: schema.Queue, acd: schema.Acd) -> QueueSettings:
     return QueueSettings(
         id=name,
         client=queue.client,
-        requirements=tuple(Requirement(skill, level) for skill, level in queue.requirements.items()),
+        requirements=schema.needs_of(queue.requirements),
         priority=queue.priority,
         ring_for=queue.ring_for or acd.ring_for,
         max_wait=None if math.isinf(max_wait) else max_wait,
-        on_max_wait=queue.on_max_wait,
+        on_max_wait=queue.follows("on_max_wait")[1].word,
+        on_full=queue.follows("on_full")[1].word,
+        on_empty=queue.follows("on_empty")[1].word,
+        on_closed=queue.follows("on_closed")[1].word,
+        join_empty=frozenset(acd.refuse_when if queue.refuse_when is None else queue.refuse_when),
+        leave_empty=frozenset(acd.leave_when if queue.leave_when is None else queue.leave_when),
+        leave_after=acd.leave_after if queue.leave_after is None else queue.leave_after,
+        service_level_ms=round((queue.service_level or acd.service_level).within * 1000),
+        service_level_target=(queue.service_level or acd.service_level).target,
         wrap_up=_wrap_up(queue.wrap_up or acd.wrap_up),
         strategy=queue.strategy or acd.strategy,
         short_abandon=acd.short_abandon if queue.short_abandon is None else queue.short_abandon,
         max_waiting=queue.max_waiting or acd.max_waiting,
+        steps=tuple(RoutingStep(step.after, _need(step.requirements)) for step in queue.routing),
+        age_weight=queue.age_weight,
     )
 
 
+def _need(asked: Mapping[str, object]) -> Need | None:
+    needs = schema.needs_of(asked)
+    return None if not needs else needs[0] if len(needs) == 1 else AllOf(needs)
+
+
 def _wrap_up(wrap_up: schema.WrapUp) -> WrapUpSettings:
-    return WrapUpSettings(wrap_up.mode, wrap_up.time, wrap_up.extend_once)
+    settings = WrapUpSettings(wrap_up.mode, wrap_up.time, wrap_up.extend_once)
+    return settings if wrap_up.choice is None else dataclasses.replace(settings, choice=wrap_up.choice)
+
+
+def _dispositions(client: schema.Client) -> Dispositions:
+    return Dispositions(dict(leaves(client.dispositions or {})), client.dispositions_required)
 
 
 def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, acd: schema.Acd) -> calls.CallsSettings:
@@ -558,6 +631,9 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 client.greeting,
                 calendar.zone(client.time_zone) if client.time_zone else None,
                 _outbound(client.outbound) if client.outbound is not None else None,
+                callbacks=_callbacks(name, client, things),
+                routing=_routing(client, common),
+                music=client.music or music,
             )
             for name, client in things.clients.items()
         },
@@ -568,11 +644,28 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
         flows={name: calls.Flow(name, _steps(flow.steps, common)) for name, flow in things.flows.items()},
         hours={name: _hours(name, hours) for name, hours in things.hours.items()},
         treatments={
-            name: calls.QueueTreatment(name, queue.music or music, _announce(queue.announce or common.announce))
+            name: calls.QueueTreatment(
+                queue=name,
+                music=queue.music or things.clients[queue.client].music or music,
+                announce=_announce(queue.announce or common.announce),
+                hours=queue.hours or "",
+                on_close=queue.on_close,
+                whisper=whispers(name, things),
+            )
             for name, queue in things.queues.items()
         },
         prompts=_prompts(sounds),
-        reasons=things.reasons,
+        reasons={name: reason.label for name, reason in things.reasons.items()},
+        break_limits={
+            name: calls.BreakLimits(reason.longest, reason.a_day, reason.at_once)
+            for name, reason in things.reasons.items()
+            if (reason.longest, reason.a_day, reason.at_once) != (None, None, None)
+        },
+        supervisors={
+            name: calls.Supervisor(name, about.name, frozenset(about.clients) if about.clients is not None else None)
+            for name, about in things.supervisors.items()
+        },
+        auto_answer=frozenset(name for name, agent in things.agents.items() if agent.auto_answer),
         feature_codes={
             code: calls.FeatureCode(each.action, each.not_ready or "", each.wrap_up_done or "")
             for code, each in things.feature_codes.items()
@@ -583,9 +676,27 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
         queue_extensions={queue.extension: name for name, queue in things.queues.items() if queue.extension},
         dial_prefixes={client.dial_prefix: name for name, client in things.clients.items() if client.dial_prefix},
         home_clients={name: agent.clients[0] for name, agent in things.agents.items()},
+        callback_prompts=_callback_prompts(common),
+        intents={name: _asked(queue.intents) for name, queue in things.queues.items() if queue.intents},
         pop_wait=mqtt.pop_wait,
         max_calls=sip.max_calls,
     )
+
+
+def _routing(client: schema.Client, common: schema.Calls) -> calls.Routing:
+    return calls.Routing(
+        languages=_asked(client.language_skills),
+        intents=_asked(client.intents),
+        tiers=client.tiers or {},
+        prefer=client.prefer,
+        prefer_for=client.prefer_for or common.prefer_for,
+        last_agent_within=client.last_agent_within or common.last_agent_within,
+        keep_place_for=common.keep_place_for if client.keep_place_for is None else client.keep_place_for,
+    )
+
+
+def _asked(by_word: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Needs]:
+    return {word: schema.needs_of(asked) for word, asked in (by_word or {}).items()}
 
 
 def _dial_rules(may_dial: schema.MayDial) -> calls.DialRules:
@@ -657,6 +768,8 @@ def _step(step: schema.Step, common: schema.Calls) -> calls.Step:
             return calls.SubFlow(flow)
         case schema.Step(goto=str() as flow):
             return calls.GoTo(flow)
+        case schema.Step(callback=schema.CallbackStep() as callback):
+            return _ask_callback(callback, common)
         case schema.Step(queue=schema.QueueStep() as queue):
             return _to_queue(queue, common, keep_place=False)
         case schema.Step(transfer=schema.QueueStep() as queue):
@@ -672,7 +785,26 @@ def _to_queue(queue: schema.QueueStep, common: schema.Calls, *, keep_place: bool
         on_timeout=_steps(queue.on_timeout, common),
         keys={key: _steps(steps, common) for key, steps in (queue.keys or {}).items()},
         keep_place=keep_place,
+        needs=schema.needs_of(queue.requirements),
+        prefer=queue.prefer,
+        prefer_for=queue.prefer_for,
     )
+
+
+def _ask_callback(step: schema.CallbackStep, common: schema.Calls) -> calls.AskCallback:
+    prompts = _callback_prompts(common)
+    own = {name: prompt for name in ("confirm", "accepted") if (prompt := getattr(step, name)) is not None}
+    return calls.AskCallback(
+        queue=step.queue,
+        prompts=dataclasses.replace(prompts, **own) if own else None,
+        timeout=step.timeout or common.timeout,
+        retries=common.retries if step.retries is None else step.retries,
+        otherwise=None if step.otherwise is None else _steps(step.otherwise, common),
+    )
+
+
+def _callback_prompts(common: schema.Calls) -> calls.CallbackPrompts:
+    return calls.CallbackPrompts(**common.callback.model_dump())
 
 
 def _announce(announce: schema.Announce | None) -> calls.Announce | None:
@@ -685,6 +817,7 @@ def _announce(announce: schema.Announce | None) -> calls.Announce | None:
         most=announce.most,
         beyond=announce.beyond,
         prompts=announce.prompts,
+        wait=calls.AnnounceWait(announce.wait.under, announce.wait.between) if announce.wait is not None else None,
     )
 
 
@@ -734,6 +867,7 @@ def _prompts(sounds: Sounds) -> calls.Prompts:
     return calls.Prompts(
         {key: _clips(parts) for key, parts in sounds.texts.items()},
         {name: _clips(pieces) for name, pieces in sounds.music.items()},
+        _clips([ringing] if (ringing := speech.recorded(RINGBACK)) is not None else []),
     )
 
 

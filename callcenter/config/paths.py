@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from callcenter.calls.overflow import CONTINUE
 from callcenter.config import schema
 from callcenter.config.explain import KeyPath
 
@@ -65,10 +66,26 @@ class Paths:
                 yield Onward((*stop.path, "flow"), step.flow, stop.reach)
             if step.goto is not None:
                 yield Onward((*stop.path, "goto"), step.goto, stop.reach)
-            queue = self._queues.get(step.waiting[1].to) if step.waiting is not None else None
-            if queue is None or step.waiting is None or step.waiting[1].on_timeout or queue.on_max_wait == "continue":
+            if step.waiting is None or step.waiting[1].on_timeout:
                 continue
-            yield Onward(("queues", step.waiting[1].to, "on_max_wait"), queue.on_max_wait, stop.reach)
+            for path, overflow in self.overflows(step.waiting[1].to):
+                if overflow.flow not in (None, CONTINUE):
+                    yield Onward(path, overflow.flow or "", stop.reach)
+
+    def overflows(self, queue: str) -> list[tuple[KeyPath, schema.Overflow]]:
+        """What may follow a queue in which nobody answers, and where that stands; also behind those it leads to."""
+        found: dict[schema.Overflow, KeyPath] = {}
+        todo, seen = [queue], {queue}
+        for name in todo:
+            about = self._queues.get(name)
+            for event in schema.OVERFLOW_KEYS if about is not None else ():
+                assert about is not None
+                key, overflow = about.follows(event)
+                found.setdefault(overflow, ("queues", name, key))
+                if overflow.queue is not None and overflow.queue not in seen:
+                    seen.add(overflow.queue)
+                    todo.append(overflow.queue)
+        return [(path, overflow) for overflow, path in found.items()]
 
     def round(self, start: str, goal: str) -> list[str] | None:
         """The shortest way from one flow to another that a caller goes without pressing a key."""
@@ -98,6 +115,11 @@ class Paths:
         by_key = min(reach, Reach.BY_KEY)
         if step.hangup is not None or step.goto is not None:
             return Reach.NEVER
+        if (callback := step.callback) is not None:
+            # The call ends, or waits on in the queue where it was, if nothing else is said.
+            if callback.otherwise is None:
+                return Reach.NEVER
+            return self._walk(callback.otherwise, (*here, "callback", "otherwise"), reach, stops)
         if step.flow is not None:
             return min(reach, self._back.get(step.flow, reach))
         if (menu := step.menu) is not None:
@@ -131,10 +153,10 @@ class Paths:
                 self._walk(inner, (*here, word, "keys", key), by_key, stops)
                 for key, inner in (queue.keys or {}).items()
             ]
-            about = self._queues.get(queue.to)
+            ends = [overflow for _, overflow in self.overflows(queue.to)]
             if queue.on_timeout:
                 outs.append(self._walk(queue.on_timeout, (*here, word, "on_timeout"), reach, stops))
-            elif about is None or about.on_max_wait == "continue":
+            elif not ends or any(end.flow == CONTINUE or end.number is not None or end.callback for end in ends):
                 outs.append(reach)
             return max(outs, default=Reach.NEVER)
         return reach

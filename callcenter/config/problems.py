@@ -33,6 +33,7 @@ class Code(StrEnum):
     UNREACHED = "REF109"
     HOURS = "REF110"
     SAME_SOURCE = "REF111"
+    SKILL = "REF112"
     NO_RECORDING = "PRM201"
     UNREADABLE = "PRM202"
     NO_VOICE = "PRM203"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -14,16 +15,23 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     TypeAdapter,
     ValidationInfo,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
 
-from callcenter.acd.settings import Strategy, WrapUpMode
+from callcenter.acd.presence import Absence
+from callcenter.acd.requirements import AllOf, AnyOf, Need, Needs, Requirement, merged
+from callcenter.acd.settings import Strategy
 from callcenter.calls.hours import Door
-from callcenter.calls.settings import CodeAction
+from callcenter.calls.line import LONGEST_KEPT
+from callcenter.calls.overflow import CONTINUE, ToCallback, ToFlow, ToNumber, ToOtherQueue
+from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, PLACEHOLDERS, CallbackPrompts, CodeAction, OnClose
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.problems import Code, did_you_mean
@@ -31,7 +39,7 @@ from callcenter.config.settings import ReloadWhen
 from callcenter.media.settings import CODECS
 from callcenter.model.customer import Match
 from callcenter.model.ids import SLUG, is_slug
-from callcenter.model.states import Intent
+from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Role
 from callcenter.signaling.trunks.settings import SIGN_OF_LIFE
 from callcenter.sip.digest import Algorithm
@@ -52,6 +60,9 @@ TOLD: dict[Any, Told] = {}
 
 ALSO: dict[type[BaseModel], Told] = {}
 """The same of a whole model, whose validators read short forms of it."""
+
+KINDS: dict[Any, str] = {}
+"""Of the validators of names: what kind of thing is named there. ``config.references`` finds the names by it."""
 
 ValidatorT = TypeVar("ValidatorT", bound=Callable[..., Any])
 
@@ -140,7 +151,10 @@ tell(_check_slug, lambda inner: besides(inner, pattern="^" + SLUG.pattern.replac
 
 def _check_agent(value: str) -> str:
     if value in RESERVED_USERS:
-        raise mistake(Code.FORM, f"`{value}` cannot be an agent: the broker has a login of that name", "take another")
+        hint = "take another"
+        raise mistake(
+            Code.FORM, f"`{value}` cannot be an agent or supervisor: the broker has a login of that name", hint
+        )
     return value
 
 
@@ -174,6 +188,7 @@ def _known(kind: str, *, prefix: str = "", besides: str = "") -> AfterValidator:
             )
         return value
 
+    KINDS[check] = kind
     return AfterValidator(check)
 
 
@@ -325,6 +340,21 @@ def _at_most(most: int) -> BeforeValidator:
     return BeforeValidator(tell(check, lambda inner: besides(inner, maxItems=most)))
 
 
+def _share(value: Any) -> float:
+    """A share as a percentage, ``80%``, or as a number up to 1."""
+    written = str(value).strip()
+    try:
+        share = float(written[:-1]) / 100 if written.endswith("%") else float(written)
+    except ValueError:
+        share = 0.0
+    if isinstance(value, bool) or not 0 < share <= 1:
+        raise mistake(Code.FORM, f"`{value}` is no share", "write a percentage up to 100%, as in 80%")
+    return share
+
+
+tell(_share, lambda _: {"type": ["string", "number"]})
+
+
 def _none_for(word: str) -> BeforeValidator:
     """A word that says in YAML what None says here."""
 
@@ -402,7 +432,67 @@ Slug = Annotated[str, AfterValidator(_check_slug)]
 AgentSlug = Annotated[Slug, AfterValidator(_check_agent)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(lambda value: _network(str(value)))]
 Level = Annotated[int, Field(ge=1, le=5)]
-Skill = Annotated[str, _form(r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a skill", "write lower case, as in `english`")]
+_SKILL = _form(r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a skill", "write lower case, as in `english`")
+KINDS[_SKILL.func] = "skill"
+Skill = Annotated[str, _SKILL]
+
+
+def _not_too_many(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > 50:
+        raise mistake(Code.FORM, f"there are {len(value)}", "write at most 50")
+    return value
+
+
+tell(_not_too_many, lambda inner: {**inner, "maxProperties": 50})
+
+
+def _combined(value: dict[str, Any]) -> dict[str, Any]:
+    for key, each in value.items():
+        if isinstance(each, tuple) and key not in ("any", "all"):
+            raise mistake(
+                Code.FORM,
+                f"a list stands behind the skill `{key}`",
+                f"write {key}: LEVEL with a level from 1 to 5, or any: [...] or all: [...] for several skills",
+            )
+    return value
+
+
+# What is asked of an agent: all of what stands in the mapping. `any` and `all` take a list of further mappings.
+if TYPE_CHECKING:
+    Asked = dict[str, Any]
+else:
+    Asked = TypeAliasType(
+        "Asked",
+        Annotated[
+            dict[
+                Skill,
+                Annotated[
+                    Annotated[Level, Tag("<level>")] | Annotated[tuple["Asked", ...], _some(20), Tag("<list>")],
+                    Discriminator(lambda value: "<list>" if isinstance(value, list | tuple) else "<level>"),
+                ],
+            ],
+            BeforeValidator(_not_too_many),
+            AfterValidator(_combined),
+        ],
+    )
+
+
+def _together(needs: Needs) -> Need:
+    return needs[0] if len(needs) == 1 else AllOf(needs)
+
+
+def needs_of(asked: Mapping[str, Any]) -> Needs:
+    """What an ``Asked`` asks."""
+    found: list[Need] = []
+    for key, value in asked.items():
+        if isinstance(value, tuple):
+            each = tuple(_together(needs_of(every)) for every in value)
+            found.append(AllOf(each) if key == "all" else AnyOf(each))
+        else:
+            found.append(Requirement(key, value))
+    return merged(found)
+
+
 Language = Annotated[str, _form(r"[a-z]{2,3}(-[A-Z]{2})?", "the tag of a language", _language_hint)]
 SpeakWord = Annotated[str, _form(r"customer|[a-z]{2,3}(-[A-Z]{2})?", "the tag of a language", _language_hint)]
 E164 = Annotated[str, _form(r"\+[1-9]\d{6,14}", "a number in E.164", _number_hint)]
@@ -681,6 +771,17 @@ class WrapUp(Shape):
     mode: WrapUpMode = WrapUpMode.TIMED
     time: Duration = 30.0
     extend_once: Duration = 0.0
+    choice: Positive | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> WrapUp:
+        if self.choice is not None and self.mode is not WrapUpMode.OPTIONAL:
+            raise mistake(
+                Code.FORM,
+                "`choice` is the time to ask for an optional wrap-up",
+                "write mode: optional, or take `choice` away",
+            )
+        return self
 
 
 WrapUpOrTime = Annotated[WrapUp, _word_as("time")]
@@ -715,6 +816,36 @@ class Direct(Shape):
     max_wait: Positive = 30.0
 
 
+class Reason(Shape):
+    """A reason for being not ready: what it means, and what a break for it may be."""
+
+    label: Name
+    longest: Positive | None = None
+    a_day: Positive | None = None
+    at_once: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Reason:
+        if self.longest is not None and self.a_day is not None and self.a_day < self.longest:
+            raise mistake(
+                Code.FORM,
+                "`a_day` is less than `longest`: no break could last so long",
+                "write more for `a_day`, or less for `longest`",
+            )
+        return self
+
+
+class ServiceLevel(Shape):
+    """``service_level``: which share of the callers shall be answered ``within`` which time."""
+
+    within: Positive = 20.0
+    target: Annotated[float, BeforeValidator(_share)] = 0.8
+
+
+ServiceLevelOrTime = Annotated[ServiceLevel, _word_as("within")]
+Absences = Annotated[tuple[Absence, ...], _at_most(len(Absence)), BeforeValidator(_as_list)]
+
+
 class Acd(Shape):
     """``acd``: what holds for every queue and agent that does not say otherwise."""
 
@@ -724,13 +855,17 @@ class Acd(Shape):
     wrap_up: WrapUpOrTime = WrapUp()
     short_abandon: Duration = 5.0
     max_waiting: Annotated[int, Field(ge=1, le=10_000)] = 500
+    refuse_when: Absences = ()
+    leave_when: Absences = ()
+    leave_after: Duration = 30.0
+    service_level: ServiceLevelOrTime = ServiceLevel()
     sign_in: Intent = Intent.READY
     no_answer: Miss = Miss(limit=1)
     busy: Miss = _miss("10s", None)
     declined: Miss = _miss("10s", 3)
     unreachable: Miss = _miss("30s", 3)
     offer_grace: Positive = 5.0
-    reasons: Annotated[dict[Slug, Name], _some(50)] = {}
+    reasons: Annotated[dict[Slug, Annotated[Reason, _word_as("label")]], _some(50)] = {}
     may_dial: MayDial = MayDial()
     direct: Direct = Direct()
 
@@ -745,10 +880,18 @@ def _not_too_often(value: float) -> float:
     return value
 
 
+class AnnounceWait(Shape):
+    """``announce.wait``: the prompts that tell how long it may still take."""
+
+    under: PromptName
+    between: PromptName
+
+
 class Announce(Shape):
     """``announce``: what waiting callers are told."""
 
     position: PromptName | None = None
+    wait: AnnounceWait | None = None
     first: Positive = 15.0
     every: Annotated[float, BeforeValidator(seconds), AfterValidator(_not_too_often)] = 30.0
     most: Annotated[int, Field(ge=1, le=100)] = 10
@@ -762,12 +905,102 @@ class Announce(Shape):
         return self
 
 
+class Spoken(Shape):
+    """A part of a prompt: a text, perhaps with its ``spoken`` spelling or its own ``language``; or a recording."""
+
+    text: Text | None = None
+    spoken: Text | None = None
+    language: Language | None = None
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Spoken:
+        if (self.text is None) == (self.file is None):
+            raise mistake(Code.MISSING, "a prompt is a text or a recording", 'write "text", or {file: NAME.wav}')
+        return self
+
+
+class Whispered(Spoken):
+    """What an agent hears of a caller before they talk; its text may name what is different for each."""
+
+    @model_validator(mode="after")
+    def _knows_its_names(self) -> Whispered:
+        for name in re.findall(r"\{([^{}]*)\}", self.spoken or self.text or ""):
+            if name not in PLACEHOLDERS:
+                listed = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
+                raise mistake(Code.CHOICE, f"`{{{name}}}` means nothing here", f"write one of {listed}")
+        return self
+
+
+WhisperOrOff = Annotated[
+    dict[Language, Annotated[Whispered, _word_as("text")]],
+    _at_most(20),
+    _off_as({}),
+]
 AnnounceOrOff = Annotated[Announce, _off_as({})]
+
+
+PREFERRED_WORDS = (LAST_AGENT, CUSTOMERS_AGENT)
+
+
+def _preferred(value: str, info: ValidationInfo) -> str:
+    names: Mapping[str, set[str]] = info.context or {}
+    if value in PREFERRED_WORDS or "agent" not in names or value in names["agent"]:
+        return value
+    hint = did_you_mean(
+        value, (*PREFERRED_WORDS, *sorted(names["agent"])), otherwise="write last_agent, customer or an agent"
+    )
+    raise mistake(Code.NAMES_NOTHING, f"no agent is named `{value}`", hint)
+
+
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    for at, word in enumerate(value):
+        if word in value[:at]:
+            raise mistake(Code.FORM, f"`{word}` stands here twice", "take one away")
+    return value
+
+
+def _kept(value: Any) -> float:
+    kept = 0.0 if value == "off" else seconds(value)
+    if kept > LONGEST_KEPT:
+        raise mistake(Code.DURATION, "nobody is waited for that long", "write at most 1h, e.g. 2m, or off")
+    return kept
+
+
+tell(_kept, lambda _: {"anyOf": [_DURATION, {"const": "off"}]})
+
+# Who is asked first: the agent who answered the caller last, the customer's own, or an agent by name.
+Preferred = Annotated[
+    tuple[Annotated[str, AfterValidator(_preferred)], ...],
+    _at_most(10),
+    BeforeValidator(_as_list),
+    AfterValidator(_each_once),
+]
+Kept = Annotated[float, BeforeValidator(_kept)]
+Points = Annotated[int, Field(ge=-100, le=100)]
+
+
+_SHIPPED = CallbackPrompts()
+
+
+class CallbackWords(Shape):
+    """``calls.callback``: what is said to a caller who is to be called back, by the names that we ship them under."""
+
+    confirm: PromptName = _SHIPPED.confirm
+    digit: PromptName = _SHIPPED.digit
+    choose: PromptName = _SHIPPED.choose
+    enter: PromptName = _SHIPPED.enter
+    invalid: PromptName = _SHIPPED.invalid
+    accepted: PromptName = _SHIPPED.accepted
+    unavailable: PromptName = _SHIPPED.unavailable
 
 
 class Calls(Shape):
     """``calls``: what holds for every flow that does not say otherwise."""
 
+    keep_place_for: Kept = 120.0
+    prefer_for: Positive = 20.0
+    last_agent_within: Positive = 86_400.0
     goodbye: PromptName | None = None
     invalid: PromptName | None = None
     no_input: PromptName | None = None
@@ -775,6 +1008,9 @@ class Calls(Shape):
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     music: MusicName | None = None
     announce: AnnounceOrOff | None = None
+    callback: CallbackWords = CallbackWords()
+    whisper: WhisperOrOff = {}
+    words: Annotated[dict[str, Annotated[dict[Language, Name], _some(20)]], _at_most(2000)] = {}
 
 
 class Speech(Shape):
@@ -802,6 +1038,55 @@ class Outbound(DialPlan):
     hide_caller_id: bool = False
 
 
+class Disposition(Shape):
+    """What a call may come to, or with ``codes`` a family of such."""
+
+    label: Name
+    codes: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
+
+
+# A customer who was not there a moment ago is not there yet; and whoever is dialled all the time feels hunted.
+SHORTEST_SPACING = 30.0
+LONGEST_SPACING = 86_400.0
+
+
+def _spaced(value: float) -> float:
+    if not SHORTEST_SPACING <= value <= LONGEST_SPACING:
+        raise mistake(Code.DURATION, "attempts are 30 seconds to a day apart", "write e.g. 5m")
+    return value
+
+
+def _let_ring(value: float) -> float:
+    if not 5.0 <= value <= 120.0:
+        raise mistake(Code.DURATION, "a phone is let ring for 5 seconds to 2 minutes", "write e.g. 40s")
+    return value
+
+
+class ClientCallbacks(Shape):
+    """Which numbers a company calls back, and how often it tries."""
+
+    enabled: bool = True
+    outside: Annotated[tuple[Beginning, ...], _some(1000), BeforeValidator(_as_list)] | None = None
+    never: Annotated[tuple[Beginning, ...], BeforeValidator(_as_list)] = ()
+    tries: Annotated[int, Field(ge=1, le=20)] = 3
+    spacing: Annotated[Positive, AfterValidator(_spaced)] = 300.0
+    ring_for: Annotated[Positive, AfterValidator(_let_ring)] = 40.0
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> ClientCallbacks:
+        for number in self.never:
+            if number in (self.outside or ()):
+                raise mistake(Code.FORM, f"`{number}` stands in `outside` and in `never`", "take one away")
+        return self
+
+
+class Share(Shape):
+    """What a company has of the agents, while it has callers waiting."""
+
+    minimum: Annotated[int, Field(ge=0, le=10_000)] = 0
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+
+
 class Client(Shape):
     """A company."""
 
@@ -809,8 +1094,31 @@ class Client(Shape):
     languages: Annotated[tuple[Language, ...], _some(20)]
     greeting: dict[Language, Text] = {}
     time_zone: TimeZone | None = None
+    music: MusicName | None = None
+    whisper: WhisperOrOff | None = None
+    share: Share | None = None
     outbound: Outbound | None = None
     dial_prefix: DialPrefix | None = None
+    callbacks: Annotated[ClientCallbacks, _off_as({"enabled": False})] | None = None
+    dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
+    dispositions_required: bool = False
+    language_skills: Annotated[dict[Language, Asked], _some(20)] | None = None
+    intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
+    tiers: Annotated[dict[Name, Points], _some(100)] | None = None
+    prefer: Preferred = ()
+    prefer_for: Positive | None = None
+    last_agent_within: Positive | None = None
+    keep_place_for: Kept | None = None
+
+    @model_validator(mode="after")
+    def _has_what_it_requires(self) -> Client:
+        if self.dispositions_required and not self.dispositions:
+            raise mistake(
+                Code.MISSING,
+                "`dispositions_required` without `dispositions`: there is nothing to choose from",
+                "add dispositions: {sold: Sold, not-sold: Not sold}, or take it away",
+            )
+        return self
 
 
 class Number(Shape):
@@ -836,22 +1144,105 @@ class Hours(Shape):
     time_zone: TimeZone | None = None
 
 
+class Overflow(Shape):
+    """What follows a queue that nobody answered in: a word is ``callback``, ``continue``, or the name of a flow."""
+
+    flow: Annotated[str, _known("flow", besides=CONTINUE)] | None = None
+    queue: QueueName | None = None
+    number: E164 | None = None
+    callback: Literal[True] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        if value == "callback":
+            return {"callback": True}
+        if isinstance(value, str):
+            return {"flow": value}
+        if not isinstance(value, dict) or len(value) != 1:
+            hint = "write the name of a flow, or continue, callback, {queue: NAME}, or {number: NUMBER}"
+            raise mistake(Code.FORM, "one thing follows", hint)
+        return value
+
+    @property
+    def word(self) -> str:
+        """The same as the word that the ACD carries to the call."""
+        if self.queue is not None:
+            return ToOtherQueue(self.queue).word
+        if self.callback:
+            return ToCallback().word
+        return ToFlow(self.flow or CONTINUE).word if self.number is None else ToNumber(self.number).word
+
+
+GO_ON = Overflow(flow=CONTINUE)
+OverflowKey = Literal["on_max_wait", "on_full", "on_empty", "on_closed"]
+OVERFLOW_KEYS: tuple[OverflowKey, ...] = get_args(OverflowKey)
+
+
+class RoutingStep(Shape):
+    """A step of ``routing``: what is asked of an agent from a time on, in place of the queue's requirements."""
+
+    after: Duration
+    requirements: Asked = {}
+
+
+def _in_order(steps: tuple[RoutingStep, ...]) -> tuple[RoutingStep, ...]:
+    for before, step in itertools.pairwise(steps):
+        if step.after <= before.after:
+            raise mistake(
+                Code.FORM,
+                f"a step after {step.after:g} s stands behind one after {before.after:g} s",
+                "write the steps in the order of their times, each later than the one before",
+            )
+    return steps
+
+
 class Queue(Shape):
     """Where callers wait."""
 
     client: ClientName
-    requirements: dict[Skill, Level] = {}
+    was: Annotated[tuple[Slug, ...], _some(20), BeforeValidator(_as_list)] = ()
+    requirements: Asked = {}
+    routing: Annotated[tuple[RoutingStep, ...], _some(10), AfterValidator(_in_order)] = ()
+    intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    age_weight: Annotated[float, Field(ge=0, le=100)] = 0.0
     ring_for: Positive | None = None
     max_wait: Limit | None = None
-    on_max_wait: Annotated[str, _known("flow", besides="continue")] = "continue"
+    overflow: Overflow | None = None
+    on_max_wait: Overflow | None = None
+    on_full: Overflow | None = None
+    on_empty: Overflow | None = None
+    on_closed: Overflow | None = None
+    refuse_when: Absences | None = None
+    leave_when: Absences | None = None
+    leave_after: Duration | None = None
+    hours: HoursName | None = None
+    on_close: OnClose = OnClose.SERVE
+    service_level: ServiceLevelOrTime | None = None
     wrap_up: WrapUpOrTime | None = None
     strategy: Strategy | None = None
     short_abandon: Duration | None = None
     max_waiting: Annotated[int, Field(ge=1, le=10_000)] | None = None
     music: MusicName | None = None
     announce: AnnounceOrOff | None = None
+    whisper: WhisperOrOff | None = None
     extension: Extension | None = None
+
+    def follows(self, event: OverflowKey) -> tuple[str, Overflow]:
+        """What follows ``on_max_wait`` and its like, and the key that says so."""
+        for key in (event, "overflow", "on_max_wait"):
+            overflow: Overflow | None = getattr(self, key)
+            if overflow is not None:
+                return key, overflow
+        return "on_max_wait", GO_ON
+
+    @model_validator(mode="after")
+    def _needs(self) -> Queue:
+        if self.hours is None and (self.on_closed is not None or self.on_close is OnClose.LEAVE):
+            key = "on_closed" if self.on_closed is not None else "on_close"
+            raise mistake(Code.MISSING, f"`{key}` needs `hours`", "add hours: NAME, the opening hours of this queue")
+        return self
 
 
 class Agent(Shape):
@@ -860,10 +1251,13 @@ class Agent(Shape):
     name: Name
     skills: dict[Skill, Level] = {}
     clients: Annotated[tuple[ClientName, ...], _some(1000)]
+    queues: Annotated[tuple[QueueName, ...], _some(1000)] | None = None
+    weight: Annotated[int, Field(ge=1, le=100)] = 1
     language: Language | None = None
     sign_in: Intent | None = None
     extension: Extension | None = None
     may_dial: MayDial | None = None
+    auto_answer: bool = False
     sip_md5: HexMd5 | None = None
     sip_sha256: HexSha256 | None = None
     mqtt: MosquittoHash | None = None
@@ -989,7 +1383,7 @@ def _seldom_enough(value: float) -> float:
 class Trunk(Shape):
     """A line to a carrier, or to another switch."""
 
-    peers: Annotated[tuple[PeerOrHost, ...], _some(16), BeforeValidator(_as_list)]
+    peers: Annotated[tuple[PeerOrHost, ...], _some(16), BeforeValidator(_as_list)] | None = None
     accept: Accept = Accept()
     login: Account | None = None
     register_: RegisterAt | None = Field(default=None, alias="register")
@@ -1004,9 +1398,21 @@ class Trunk(Shape):
     number_format: DialPlan | None = None
     plus: bool = True
     try_for: Positive = SIGN_OF_LIFE
+    register_here: bool = False
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Trunk:
+        if self.register_here and self.accept.account is None:
+            hint = "add `accept: {account: {user: ..., password_env: ...}}`: by that it registers"
+            raise mistake(Code.MISSING, "who registers here needs an account", hint)
+        for name, written in (
+            ("peers", self.peers),
+            ("register", self.register_),
+            ("outbound_proxy", self.outbound_proxy),
+        ):
+            if self.register_here and written is not None:
+                hint = f"take `{name}` away, or make two trunks of it"
+                raise mistake(Code.FORM, f"`{name}` and `register_here`: where it is, it says itself", hint)
         if self.register_ is not None and self.register_.user is None and self.login is None:
             raise mistake(Code.MISSING, "`register` needs a user", "add `login: {user: ..., password_env: ...}`")
         return self
@@ -1021,6 +1427,14 @@ class Nothing(Shape):
         if value is not None and not isinstance(value, dict):
             raise mistake(Code.FORM, "this word says everything", f"take `{value}` away")
         return value
+
+
+class Supervisor(Shape):
+    """Who may command for agents; with ``clients`` for those alone who serve no others."""
+
+    name: Name
+    clients: Annotated[tuple[ClientName, ...], _some(1000)] | None = None
+    mqtt: MosquittoHash | None = None
 
 
 CODE_WORDS = tuple(action.value for action in CodeAction)
@@ -1055,21 +1469,6 @@ class FeatureCode(Shape):
     def action(self) -> CodeAction:
         """What it orders."""
         return next(action for action in CodeAction if getattr(self, action.value) is not None)
-
-
-class Spoken(Shape):
-    """A part of a prompt: a text, perhaps with its ``spoken`` spelling or its own ``language``; or a recording."""
-
-    text: Text | None = None
-    spoken: Text | None = None
-    language: Language | None = None
-    file: str | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Spoken:
-        if (self.text is None) == (self.file is None):
-            raise mistake(Code.MISSING, "a prompt is a text or a recording", 'write "text", or {file: NAME.wav}')
-        return self
 
 
 class Prompt(Shape):
@@ -1113,7 +1512,10 @@ class QueueStep(Shape):
     """``queue`` and ``transfer``."""
 
     to: QueueName
-    priority: Annotated[int, Field(ge=-100, le=100)] | None = None
+    requirements: Asked = {}
+    priority: Points | None = None
+    prefer: Preferred | None = None
+    prefer_for: Positive | None = None
     on_timeout: tuple[Step, ...] = ()
     keys: Annotated[dict[Key, tuple[Step, ...]], _some(12)] | None = None
 
@@ -1322,7 +1724,21 @@ class HoursStep(Shape):
         return self
 
 
-STEPS = ("say", "menu", "collect", "set", "branch", "hours", "language", "flow", "goto", "queue", "transfer", "hangup")
+class CallbackStep(Shape):
+    """``callback``: the caller is called back at their turn in ``queue``."""
+
+    queue: QueueName
+    confirm: PromptName | None = None
+    accepted: PromptName | None = None
+    timeout: Positive | None = None
+    retries: Annotated[int, Field(ge=0, le=10)] | None = None
+    otherwise: StepsOrContinue | None = None
+
+
+STEPS = (
+    "say", "menu", "collect", "set", "branch", "hours", "language", "flow", "goto", "queue", "transfer", "callback",
+    "hangup",
+)  # fmt: skip
 
 
 class Step(BaseModel):
@@ -1341,6 +1757,7 @@ class Step(BaseModel):
     goto: FlowName | None = None
     queue: Annotated[QueueStep, _word_as("to")] | None = None
     transfer: Annotated[QueueStep, _word_as("to")] | None = None
+    callback: Annotated[CallbackStep, _word_as("queue")] | None = None
     hangup: Annotated[HangupStep, _word_as("prompt")] | None = None
 
     @model_validator(mode="before")
@@ -1383,6 +1800,7 @@ ALSO.update(
     {
         FeatureCode: lambda inner: either({**inner, **_ONE_WORD}, {"enum": list(CODE_WORDS)}),
         Spoken: lambda inner: {**inner, "oneOf": [{"required": ["text"]}, {"required": ["file"]}]},
+        Overflow: lambda inner: either({**inner, **_ONE_WORD}, {"type": "string"}),
         When: lambda inner: {**inner, "minProperties": 1},
         Music: lambda inner: either(inner, {"type": "string"}, {"type": "array", "items": {"type": "string"}}),
         MenuChoice: lambda inner: either(inner, {"const": "repeat"}),
@@ -1394,7 +1812,7 @@ ALSO.update(
 )
 
 SLUG_KEY: TypeAdapter[str] = TypeAdapter(Slug)
-KEY_TYPES: dict[str, Any] = {"numbers": E164, "agents": AgentSlug, "feature_codes": CodeKey}
+KEY_TYPES: dict[str, Any] = {"numbers": E164, "agents": AgentSlug, "supervisors": AgentSlug, "feature_codes": CodeKey}
 KEYS: dict[str, TypeAdapter[str]] = {section: TypeAdapter(kind) for section, kind in KEY_TYPES.items()}
 """What a thing may be named: by a slug, where its section says nothing else here."""
 
@@ -1409,5 +1827,8 @@ SECTIONS: dict[str, type[Shape]] = {
 }
 """Sections that are one thing each."""
 
-THINGS = ("clients", "numbers", "flows", "hours", "queues", "agents", "feature_codes", "prompts", "music", "trunks")
+THINGS = (
+    *("clients", "numbers", "flows", "hours", "queues", "agents", "supervisors"),
+    *("feature_codes", "prompts", "music", "trunks"),
+)
 """Sections of named things."""

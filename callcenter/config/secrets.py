@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import io
 import os
-import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from callcenter.config import plain
 from callcenter.config.problems import Source
 from callcenter.config.settings import Settings
 from callcenter.publish.settings import Broker, MqttLogin, Role
+from callcenter.runtime.private_file import NotPrivate, read_private
 from callcenter.signaling.trunks.settings import PasswordFrom, TrunkSecrets, TrunkSettings
 from callcenter.sip.digest import Credentials
 
@@ -29,12 +29,16 @@ FILE = "credentials.yaml"
 MONITOR = "monitor"
 """The user that reads the states and events of the whole floor."""
 
+NO_PHONE = "(no phone)"
+"""In the place of the password of a phone, of who commands by MQTT alone."""
+
 # Without letters and digits that look alike: people type these into telephones.
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 LENGTH = 14  # 70 bits
 
 HEADER = """\
-# Passwords of the agents' phones (sip) and screen pops (mqtt), made by callcenter at its first start.
+# Passwords of the agents' phones (sip) and screen pops (mqtt), and of supervisors (mqtt), made by callcenter at its
+# first start.
 # Change one here and start again, or put hashes of your own into agents.yaml (callcenter password).
 """
 
@@ -82,6 +86,7 @@ class _File:
     nonce_key: str
     monitor: str
     agents: dict[str, dict[str, str]]
+    supervisors: dict[str, str]
 
 
 def open_secrets(settings: Settings) -> Secrets:
@@ -92,7 +97,7 @@ def open_secrets(settings: Settings) -> Secrets:
         settings.switch.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise SecretsError(f"the data folder {settings.switch.data} cannot be made: {error.strerror}") from error
-    file = _read(path) or _File("", "", {})
+    file = _read(path) or _File("", "", {}, {})
     new = set()
     without_key = not file.nonce_key
     if without_key:
@@ -106,6 +111,10 @@ def open_secrets(settings: Settings) -> Secrets:
             if not own and not kept.get(kind):
                 kept[kind] = new_password()
                 new.add(agent)
+    for supervisor, own in settings.supervisor_hashes.items():
+        if not own and not file.supervisors.get(supervisor):
+            file.supervisors[supervisor] = new_password()
+            new.add(supervisor)
     if new or without_key:
         _write(path, file)
     return dataclasses.replace(_secrets(settings, file, frozenset(new), path), trunks=trunks)
@@ -132,7 +141,9 @@ def _read_password(where: str, source: PasswordFrom) -> str:
     """The password that a variable or a file holds. Raises SecretsError."""
     if source.file is not None:
         try:
-            password = source.file.read_text("utf-8").strip()
+            password = read_private(source.file).strip()
+        except NotPrivate as error:
+            raise SecretsError(f"{where}: {error}") from error
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise SecretsError(f"{where}: the password cannot be read from {source.file}: {why}") from error
@@ -162,6 +173,10 @@ def _secrets(settings: Settings, file: _File, new: frozenset[str], path: Path) -
             credentials[agent] = Credentials.of(agent, settings.sip.realm, sip)
         logins.append(MqttLogin(agent, Role.AGENT, mqtt, own.mqtt, random=_looks_made(mqtt)))
         passwords[agent] = Password(agent, sip, mqtt)
+    for supervisor, own_hash in settings.supervisor_hashes.items():
+        mqtt = "" if own_hash else file.supervisors[supervisor]
+        logins.append(MqttLogin(supervisor, Role.SUPERVISOR, mqtt, own_hash, random=_looks_made(mqtt)))
+        passwords[supervisor] = Password(supervisor, "", mqtt)
     if settings.mqtt.monitor and settings.mqtt.broker is Broker.EMBEDDED:
         logins.append(MqttLogin(MONITOR, Role.MONITOR, file.monitor, random=_looks_made(file.monitor)))
     return Secrets(credentials, tuple(logins), bytes.fromhex(file.nonce_key), passwords, new, path)
@@ -170,10 +185,9 @@ def _secrets(settings: Settings, file: _File, new: frozenset[str], path: Path) -
 def _read(path: Path) -> _File | None:
     """The file; None when there is none yet."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise SecretsError(f"{path} can be read by others (mode {mode:04o}): chmod 600 {path}")
-        text = path.read_text("utf-8")
+        text = read_private(path)
+    except NotPrivate as error:
+        raise SecretsError(str(error)) from error
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
@@ -192,6 +206,7 @@ def _read(path: Path) -> _File | None:
                 str(name): {str(kind): str(word) for kind, word in (kinds or {}).items()}
                 for name, kinds in agents.items()
             },
+            {str(name): str(word) for name, word in (held.get("supervisors") or {}).items()},
         )
         bytes.fromhex(file.nonce_key)
     except (YAMLError, AttributeError, ValueError) as error:
@@ -203,7 +218,8 @@ def _read(path: Path) -> _File | None:
 def _write(path: Path, file: _File) -> None:
     yaml = YAML()
     text = io.StringIO()
-    yaml.dump({"nonce_key": file.nonce_key, "monitor": file.monitor, "agents": file.agents}, text)
+    held = {"nonce_key": file.nonce_key, "monitor": file.monitor, "agents": file.agents}
+    yaml.dump({**held, "supervisors": file.supervisors} if file.supervisors else held, text)
     try:
         with _private_file(path) as target:
             target.write(HEADER + text.getvalue())

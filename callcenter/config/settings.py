@@ -69,7 +69,8 @@ class Sounds:
 class Settings:
     """Everything that was configured.
 
-    ``hashes`` by agent. ``customers``: a CSV to import at start. ``revision`` changes with what is configured, not
+    ``hashes`` by agent; ``supervisor_hashes`` of the passwords of supervisors,
+    empty where one is made. ``customers``: a CSV to import at start. ``revision`` changes with what is configured, not
     with comments or the order of keys. While ``sounds.jobs`` is not empty, ``calls.prompts`` lacks what they make:
     ``config.render`` does them. ``written`` is what stood in the files and arguments, as plain values.
     """
@@ -89,6 +90,7 @@ class Settings:
     sounds: Sounds = field(default_factory=Sounds)
     written: Mapping[str, Any] = field(default_factory=dict, repr=False)
     trunks: Mapping[str, TrunkSettings] = field(default_factory=dict)
+    supervisor_hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def prompts_folder(self) -> Path:

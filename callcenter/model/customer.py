@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Who withholds the number calls as one of these (RFC 3323 4.1.1.3, and what gateways write).
+ANONYMOUS = frozenset({"", "anonymous", "unknown", "unavailable", "private", "restricted"})
+
 
 class Match(StrEnum):
     """How sure the customer is: one customer of this client has the number, several have, or none."""
@@ -16,7 +19,10 @@ class Match(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A customer of one client. ``numbers`` are normalised: digits with an optional leading plus."""
+    """A customer of one client. ``numbers`` are normalised: digits with an optional leading plus.
+
+    ``agent`` is whom they would rather talk to; empty: anybody. It may name somebody who is no agent any more.
+    """
 
     id: str
     client: str
@@ -27,6 +33,7 @@ class Customer:
     language: str = ""
     since: str = ""
     notes: str = ""
+    agent: str = ""
 
 
 def normalise_number(text: str) -> str:
@@ -41,3 +48,9 @@ def normalise_number(text: str) -> str:
     if kept.startswith("00"):
         return "+" + digits[2:]
     return kept
+
+
+def caller_number(text: str) -> str:
+    """The number that a caller can be known again by, normalised; empty for who withholds it."""
+    number = normalise_number(text)
+    return "" if number in ANONYMOUS else number

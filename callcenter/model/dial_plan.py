@@ -11,6 +11,18 @@ _SEPARATORS = str.maketrans("", "", " -./()\t\u00a0")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
+# Country codes of two digits (ITU-T E.164 D); +1 and +7 have one, all others three.
+_TWO_DIGITS = re.compile(r"2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]")
+
+
+def country_code(number: str) -> str:
+    """The country code of a number in E.164, without the plus."""
+    digits = number.removeprefix("+")
+    if digits[:1] in ("1", "7"):
+        return digits[:1]
+    return digits[:2] if _TWO_DIGITS.match(digits) else digits[:3]
+
+
 @dataclass(frozen=True, slots=True)
 class DialPlan:
     """How numbers are dialled in one country: ``country`` is its code, without plus.

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from callcenter.model.customer import Match
 from callcenter.model.states import (
+    CallbackOutcome,
     Device,
     Direction,
     DrainOutcome,
@@ -27,6 +28,7 @@ from callcenter.model.states import (
     TransferTo,
     VisitOutcome,
     Work,
+    WrapUpMode,
 )
 
 
@@ -74,11 +76,11 @@ class DrainEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallArrived:
-    """An INVITE for one of our numbers, or from one of our agents, was taken on.
+    """An INVITE for one of our numbers, or from one of our agents, was taken on; or a ``callback`` came into line.
 
     Numbers are as dialled; names may be empty. ``agent`` is who dialled, of a call that is not inbound; ``trunk`` is
     the one that it came by, empty: none. ``diverted_...``: who sent the call on to us last and why, in a word of RFC
-    5806; all empty when nobody did.
+    5806; all empty when nobody did. ``callback`` is the id of the one that this call carries out; empty: none.
     """
 
     client: str
@@ -95,11 +97,12 @@ class CallArrived:
     diverted_number: str = ""
     diverted_name: str = ""
     diverted_why: str = ""
+    callback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
-    """We sent the 200 to the caller: the flow begins to speak."""
+    """We sent the 200 to the caller: the flow begins to speak. Of a callback: the customer picked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,14 @@ class CallQueued:
     """A visit to a queue began. ``first_joined_ms`` is on the boot's monotonic clock: the kept place in line.
 
     ``agent`` names the only one whom the visit is for; one that was dialled himself is asked for behind no queue.
+    ``requirements`` are the skills asked without an alternative, each with its least level; where there are
+    alternatives, ``needs`` tells all that is asked, in the text form (``acd/requirements.py``); ``own`` is what of it
+    the caller's ticket asks beside the queue. ``prefer`` is the agent who comes first among equals, and who alone is
+    asked for ``prefer_ms``.
+    ``visit_no`` is its number in the call, from 1. ``place_of`` is the visit whose place it goes on with, as its call,
+    a slash and its number; empty for a place that is new. ``origins`` says where what is asked comes from, each as
+    (who asks, what).
+    ``callback`` is the id of the callback that stands in line in the place of somebody on the phone; empty: none.
     """
 
     visit: str
@@ -186,6 +197,96 @@ class CallQueued:
     requirements: tuple[tuple[str, int], ...]
     first_joined_ms: int
     agent: str = ""
+    needs: str = ""
+    own: str = ""
+    prefer: str = ""
+    prefer_ms: int = 0
+    visit_no: int = 0
+    place_of: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
+    callback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingRelaxed:
+    """A routing step was reached, counted from 1: a waiting caller asks something else of an agent from now on.
+
+    ``requirements`` and ``needs`` are as in CallQueued. ``reason`` is ``time``, or ``nobody_signed_in`` where nobody
+    was there who met what was asked before, or ``reload`` where the queue asks something else by another configuration:
+    then the step may be 0, which is none.
+    """
+
+    visit: str
+    queue: str
+    step: int
+    requirements: tuple[tuple[str, int], ...]
+    needs: str = ""
+    reason: str = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceEnded:
+    """A waiting caller is not for the preferred agent alone any more: ``time``, or why that agent does not come."""
+
+    visit: str
+    queue: str
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRequested:
+    """A caller is to be called back at ``number`` (E.164), on the place in line of ``visit`` (empty: they had none).
+
+    ``first_joined_ms`` is on the boot's monotonic clock. Nothing is promised to the caller before this is written.
+    """
+
+    callback: str
+    visit: str
+    client: str
+    queue: str
+    number: str
+    first_joined_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackAttempted:
+    """The customer is dialled, for the ``attempt``-th time, by ``agent``, whom ``offer`` has brought.
+
+    When it comes to nothing, or is cut by a crash, there is no other attempt for ``spacing_ms``.
+    """
+
+    callback: str
+    attempt: int
+    agent: str
+    offer: str
+    number: str
+    spacing_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFailed:
+    """An attempt came to nothing. ``cause``: ``no_answer``, ``busy``, ``declined``, ``rejected``, ``unreachable``,
+    ``agent_gone`` (who hung up before anybody answered), or ``interrupted`` by what happened to us; ``detail`` says
+    more in words.
+    """
+
+    callback: str
+    attempt: int
+    cause: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackEnded:
+    """A callback is over, after so many ``attempts``; ``detail`` says in a word why."""
+
+    callback: str
+    client: str
+    queue: str
+    outcome: CallbackOutcome
+    attempts: int
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +298,20 @@ class PositionAnnounced:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitAnnounced:
+    """A waiting caller was told how long it may still take, from ``low_ms`` to ``high_ms`` (the announcement began)."""
+
+    visit: str
+    low_ms: int
+    high_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class OfferMade:
-    """A waiting caller was offered to an agent, who is reserved from now until ``lease_ms`` have passed."""
+    """A waiting caller was offered to an agent, who is reserved from now until ``lease_ms`` have passed.
+
+    ``explanation`` says why it was this agent and this caller, as compact JSON (``acd/why.py``).
+    """
 
     visit: str
     offer: str
@@ -208,6 +321,7 @@ class OfferMade:
     ring_for_ms: int
     lease_ms: int
     why: tuple[str, ...] = ()
+    explanation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,12 +423,32 @@ class AgentTookOver:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneChanged:
+    """An agent goes on with the talk by another phone, which has called in the place of the first (RFC 3891).
+
+    ``side``: in which part of the call; ``offer`` is that of the talk, empty for an agent who dialled. ``source`` is
+    where the phone signals from, by ``transport``; ``sip_call_id`` is how its part of the call is known to it.
+    """
+
+    side: Side
+    agent: str
+    offer: str = ""
+    transport: str = ""
+    source: str = ""
+    sip_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutsideConnected:
-    """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call."""
+    """The caller and somebody outside hear each other; ``number`` is in E.164, ``leg`` names this part of the call.
+
+    ``srtp``: by which crypto-suite the sound to there is encrypted, empty for plain RTP.
+    """
 
     leg: str
     number: str
     trunk: str
+    srtp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +523,11 @@ class AgentStateChanged:
     ``forced``: the system chose the intent, not the agent. ``next`` and ``next_reason`` are the intent from the end of
     the present work on; they differ from ``intent`` while a choice is pending. ``remaining_ms`` until a wrap-up, or an
     idle agent's pause after an offer that failed, ends by itself (0: it does not); ``extension_ms`` by which the
-    wrap-up may still be extended, once. ``own_calls`` are the calls that the agent dialled and is in.
+    wrap-up may still be extended, once, or which the agent may ask for, of an optional one. ``own_calls`` are the calls
+    that the agent dialled and is in. ``wrap_up`` is the kind of the wrap-up that goes on, none beside one. ``by`` is
+    who chose last, in words, empty when the system did. ``break_ms`` until a break has lasted as long as it may (0: it
+    has no limit, or has come to it: then ``overrun``); ``next_break_ms`` how long the one may last that is chosen for
+    the end of the present work.
     """
 
     agent: str
@@ -405,11 +543,76 @@ class AgentStateChanged:
     remaining_ms: int = 0
     extension_ms: int = 0
     own_calls: tuple[str, ...] = ()
+    wrap_up: WrapUpMode = WrapUpMode.NONE
+    by: str = ""
+    break_ms: int = 0
+    overrun: bool = False
+    next_break_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BreakOverran:
+    """The agent's break has lasted as long as it may and goes on: nobody is forced back. The state that follows says
+    so too.
+    """
+
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakRefused:
+    """The agent may not take a break now: ``out`` are on it already, of ``at_once`` that may."""
+
+    agent: str
+    reason: str
+    out: int
+    at_once: int
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCommanded:
+    """Somebody else commanded for an agent; ``order`` and ``result`` say in words what, and what came of it."""
+
+    agent: str
+    order: str
+    by: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSkillsChanged:
+    """Who an agent is to the routing differs from the configuration, from now on and over restarts, until a reset.
+
+    ``changed`` names what of ``skills``, ``clients`` and ``queues`` counts; the rest, and all of it when that is empty,
+    is as configured. Without a configured restriction ``queues`` are all queues of the clients.
+    """
+
+    agent: str
+    by: str
+    changed: tuple[str, ...] = ()
+    skills: tuple[tuple[str, int], ...] = ()
+    clients: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StateRepaired:
+    """The watchdog found something that nobody works on any more, and let it go; ``what`` says it in words."""
+
+    what: str
+    agent: str = ""
+    offer: str = ""
+    visit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WrapUpEnded:
-    """The agent is through with the call; ``disposition`` is WRAPUP_TIMEOUT when the time ran out."""
+    """The agent is through with the call; ``disposition`` is WRAPUP_TIMEOUT when the time ran out.
+
+    It is empty when none was given, also when an optional wrap-up was not asked for.
+    """
 
     agent: str
     offer: str
@@ -474,7 +677,14 @@ Body = (
     | FlowEntered
     | IntentCaptured
     | CallQueued
+    | RoutingRelaxed
+    | PreferenceEnded
+    | CallbackRequested
+    | CallbackAttempted
+    | CallbackFailed
+    | CallbackEnded
     | PositionAnnounced
+    | WaitAnnounced
     | OfferMade
     | ScreenPopSent
     | AgentRang
@@ -486,6 +696,7 @@ Body = (
     | CallTransferred
     | TransferFailed
     | AgentTookOver
+    | PhoneChanged
     | OutsideConnected
     | OutsideLegEnded
     | QueueLeft
@@ -494,6 +705,11 @@ Body = (
     | MediaMissing
     | CallEnded
     | AgentStateChanged
+    | BreakOverran
+    | BreakRefused
+    | AgentCommanded
+    | AgentSkillsChanged
+    | StateRepaired
     | WrapUpEnded
     | FeatureCodeDialled
     | BrokerStateChanged

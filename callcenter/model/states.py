@@ -34,6 +34,19 @@ class Device(StrEnum):
     BUSY_ELSEWHERE = "busy_elsewhere"
 
 
+class WrapUpMode(StrEnum):
+    """What the agent owes after a talk.
+
+    NONE: nothing, he is free at once. OPTIONAL: nothing either, but for a moment he may ask for time, and is free when
+    he does not. TIMED: he has some time and may end it earlier. MANDATORY: it has no end but a disposition.
+    """
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    TIMED = "timed"
+    MANDATORY = "mandatory"
+
+
 class OfferResult(StrEnum):
     """How an offer of one caller to one agent ended."""
 
@@ -61,8 +74,8 @@ class Outcome(StrEnum):
     """How a whole call ended, seen from the caller.
 
     ``left_in_menu``: hung up before any queue. ``self_served``: the flow ended without a queue. ``unserved``: flowed
-    out of a queue (waited too long) and reached no agent. ``not_reached``: an agent dialled, and nobody came. The
-    others are those of the visit.
+    out of a queue (waited too long) and reached no agent. ``not_reached``: an agent dialled, or a customer
+    was called back, and nobody came. ``callback``: asked to be called back. The others are those of the visit.
     """
 
     HANDLED = "handled"
@@ -71,6 +84,7 @@ class Outcome(StrEnum):
     SELF_SERVED = "self_served"
     UNSERVED = "unserved"
     NOT_REACHED = "not_reached"
+    CALLBACK = "callback"
     REFUSED = "refused"
     LOST = "lost"
 
@@ -81,6 +95,20 @@ class Direction(StrEnum):
     INBOUND = "inbound"
     INTERNAL = "internal"
     OUTBOUND = "outbound"
+
+
+class CallbackOutcome(StrEnum):
+    """How a callback ended; each ends in exactly one of these.
+
+    ``reached``: the customer picked up. ``given_up``: not reached in so many tries. ``cancelled``: the customer rang in
+    first, and their call has the place. ``removed``: queue, company or its way to call out are gone from the
+    configuration, or it may not dial the number any more.
+    """
+
+    REACHED = "reached"
+    GIVEN_UP = "given_up"
+    CANCELLED = "cancelled"
+    REMOVED = "removed"
 
 
 class Side(StrEnum):

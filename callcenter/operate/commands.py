@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from callcenter.calls.commands import FIELDS
+from callcenter.calls.settings import Supervisor
 from callcenter.config.schema import LONGEST
 from callcenter.control.protocol import Asked, CommandError
 from callcenter.control.server import Command
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from callcenter.app import House
 
 DEFAULT_LIMIT = 600.0
-# What agents do themselves, done for them: it goes to the same desk.
-FOR_AGENTS = ("state", "wrap_up_done", "wrap_up_extend")
+# What agents do themselves, done for them, and what only others may do: it goes to the same desk.
+FOR_AGENTS = tuple(FIELDS)
 
 
 class Commands:
@@ -93,8 +95,10 @@ class Commands:
         return health(self._house, self._life)
 
     async def _for_agent(self, asked: Asked) -> dict[str, Any]:
+        # Whoever may write to the socket may command for everybody: it is private to the switch's own user.
+        supervisor = Supervisor(asked.by, asked.by)
         command = {**asked.fields, "do": asked.do, "id": asked.id}
-        answer = self._house.desk.take(command, by=f"supervisor {asked.by} (control)")
+        answer = self._house.desk.take(command, by=f"supervisor {asked.by} (control)", supervisor=supervisor)
         if not answer.pop("ok"):
             raise CommandError(str(answer["error"]))
         answer.pop("id", None)

@@ -99,7 +99,7 @@ class Life:
         house = self._house
         if house is None or self.phase is Phase.ENDING:
             return
-        calls = len(house.supervisor.calls)
+        calls = house.supervisor.lines
         then_end = then_end or (self.drain is not None and self.drain.then_end)
         self._draining.cancel()
         self._drained.clear()
@@ -130,7 +130,7 @@ class Life:
                 self.end(by)
             case Phase.RUNNING:
                 assert house is not None
-                calls, limit = len(house.supervisor.calls), house.settings.switch.drain_limit
+                calls, limit = house.supervisor.lines, house.settings.switch.drain_limit
                 if not calls or not limit:
                     self.end(by)
                     return
@@ -180,7 +180,7 @@ class Life:
         """How it goes, in one line."""
         if self._house is None:
             return str(self.phase)
-        acd, calls = self._house.acd, len(self._house.supervisor.calls)
+        acd, calls = self._house.acd, self._house.supervisor.lines
         waiting = sum(len(acd.waiting(queue)) for queue in acd.plan.queues)
         ready = sum(acd.available(agent) for agent in acd.plan.agents)
         state = "" if self.phase is Phase.RUNNING else f"{self.phase}: "

@@ -11,7 +11,7 @@ import structlog
 
 from callcenter.config import ConfigError, Settings, render
 from callcenter.config.problems import count
-from callcenter.config.secrets import MONITOR, Secrets, SecretsError, open_secrets
+from callcenter.config.secrets import MONITOR, NO_PHONE, Secrets, SecretsError, open_secrets
 from callcenter.control.protocol import CommandError
 from callcenter.media.plane import MediaError
 from callcenter.operate.changes import Change, changes, in_force
@@ -129,9 +129,8 @@ class Reloader:
                 problems=[problem.excerpt() for problem in error.problems],
             ) from None
         house.dispatcher.decide()  # who joined or left a queue this moment is counted rightly
-        found = changes(
-            house.settings, settings, house.acd, list(house.supervisor.calls.values()), house.edges.clock.monotonic()
-        )
+        clock, calls = house.edges.clock, list(house.supervisor.calls.values())
+        found = changes(house.settings, settings, house.acd, calls, clock.monotonic(), clock.now())
         names = {path.name for path in settings.folder.glob("*.y*ml")} if settings.folder.is_dir() else set()
         return Reading(in_force(house.settings, settings), tuple(found), len(names))
 
@@ -193,6 +192,9 @@ def _passwords(settings: Settings, secrets: Secrets) -> list[dict[str, str]]:
         if user in secrets.new:
             held = secrets.passwords[user]
             rows.append({"user": user, "sip": held.sip, "mqtt": held.mqtt, "name": agent.name})
+    for user, supervisor in settings.calls.supervisors.items():
+        if user in secrets.new:
+            rows.append({"user": user, "sip": NO_PHONE, "mqtt": secrets.passwords[user].mqtt, "name": supervisor.name})
     if MONITOR in secrets.new and secrets.monitor is not None:
         rows.append({"user": MONITOR, "sip": "", "mqtt": secrets.monitor.password, "name": ""})
     return rows

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from callcenter.control.protocol import Asked, CommandError, told
-from callcenter.model.facts import CallArrived, Fact, OfferMade
+from callcenter.model.facts import CallArrived, Fact, OfferMade, PhoneChanged
 from callcenter.model.ids import is_slug
 from callcenter.signaling.tracer import Seen, call_id_of
 from callcenter.sip.masking import masked
@@ -63,6 +63,8 @@ class KnownCalls:
                     self._calls.popitem(last=False)
             case OfferMade(agent=agent) if (offered := self._calls.get(fact.call_id or "")) is not None:
                 _note(offered.agents, agent)
+            case PhoneChanged(sip_call_id=sip_call_id) if (pulled := self._calls.get(fact.call_id or "")) is not None:
+                _note(pulled.sip_call_ids, sip_call_id)
             case _:
                 pass
 

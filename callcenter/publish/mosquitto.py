@@ -366,6 +366,9 @@ def _acl(logins: Sequence[MqttLogin]) -> str:
         if login.role is Role.AGENT:
             lines += [f"topic read {topic}" for topic in topics.agent_reads(login.user)]
             lines += [f"topic write {topic}" for topic in topics.agent_writes(login.user)]
+        elif login.role is Role.SUPERVISOR:
+            lines += [f"topic read {topic}" for topic in topics.supervisor_reads(login.user)]
+            lines += [f"topic write {topic}" for topic in topics.supervisor_writes(login.user)]
         else:
             lines += [f"topic read {topic}" for topic in topics.monitor_reads()]
     return "\n".join(lines) + "\n"

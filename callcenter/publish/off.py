@@ -16,6 +16,7 @@ class NoPublisher:
     def __init__(self, outbox: Outbox) -> None:
         self.on_state: OnState | None = None
         self.on_command: OnCommand | None = None
+        self.on_supervisor: OnCommand | None = None
         self.on_cleared: OnCleared | None = None
         self._outbox = outbox
 

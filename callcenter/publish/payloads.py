@@ -19,6 +19,10 @@ from callcenter.model.facts import (
     BranchTaken,
     CallAnswered,
     CallArrived,
+    CallbackAttempted,
+    CallbackEnded,
+    CallbackFailed,
+    CallbackRequested,
     CallConnected,
     CallEnded,
     CallerMediaStarted,
@@ -38,6 +42,7 @@ from callcenter.model.facts import (
     OfferMade,
     OutsideConnected,
     OutsideLegEnded,
+    PhoneChanged,
     PositionAnnounced,
     QueueLeft,
     ScreenPopSent,
@@ -52,6 +57,7 @@ POP_SCHEMA = "pop.v1"
 AGENT_SCHEMA = "agent.v1"
 CALL_SCHEMA = "call.v1"
 QUEUE_SCHEMA = "queue.v1"
+CLIENT_SCHEMA = "client.v1"
 CONFIG_SCHEMA = "config.v1"
 TRUNK_SCHEMA = "trunk.v1"
 
@@ -74,6 +80,10 @@ EVENTS: dict[type[Any], str] = {
     FlowEntered: "flow_entered",
     IntentCaptured: "intent_captured",
     CallQueued: "queued",
+    CallbackRequested: "callback_requested",
+    CallbackAttempted: "callback_attempted",
+    CallbackFailed: "callback_failed",
+    CallbackEnded: "callback_ended",
     PositionAnnounced: "position_announced",
     OfferMade: "offered",
     ScreenPopSent: "pop_sent",
@@ -86,6 +96,7 @@ EVENTS: dict[type[Any], str] = {
     CallTransferred: "transferred",
     TransferFailed: "transfer_failed",
     AgentTookOver: "agent_took_over",
+    PhoneChanged: "phone_changed",
     OutsideConnected: "outside_answered",
     OutsideLegEnded: "outside_left",
     QueueLeft: "queue_left",
@@ -103,6 +114,8 @@ class Pop:
 
     ``interactions`` are records as the storage gives them, latest first. With ``match`` MAYBE, ``customers`` are
     candidates, shown side by side and never as sure. ``diverted``: who sent the call on to us last, and why.
+    ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller. ``srtp``: the
+    crypto-suite by which the caller's sound is encrypted, empty for plain RTP.
     """
 
     id: str
@@ -132,6 +145,8 @@ class Pop:
     interactions: Sequence[Mapping[str, Any]] = ()
     why: Sequence[str] = ()
     position_was: int | None = None
+    callback: Mapping[str, Any] | None = None
+    srtp: str = ""
 
     def payload(self) -> dict[str, Any]:
         """The pop as plain JSON values (schema pop.v1)."""
@@ -156,6 +171,8 @@ class Pop:
             "position_was": self.position_was,
             "ivr": {"language": self.language, "menu": list(self.menu), "entered": dict(self.entered)},
             "attributes": dict(self.attributes),
+            "callback": self.callback,
+            "srtp": self.srtp or None,
             "customer": self._customer(),
             "why": [{"text": text} for text in self.why],
         }
@@ -184,7 +201,9 @@ def agent_state(
 
     ``since`` is when the agent began to want and to do that, or was lost or found. ``next`` is what holds from the end
     of the present work on, null when that changes nothing. A wrap-up, or a pause after an offer that failed, ends by
-    itself at ``wrap_up_until`` or ``pause_until``; a wrap-up without that time ends with a disposition.
+    itself at ``wrap_up_until`` or ``pause_until``; a wrap-up without that time ends with a disposition. ``wrap_up`` is
+    its kind; who needs time in an optional one asks for it before that time (``wrap_up_extend``). ``by`` is who chose
+    last, null when the system did. A break has lasted as long as it may at ``break_until``; ``break_over``: it has.
     """
     pending = (state.next, state.next_reason) != (state.intent, state.reason)
     until = utc(at + timedelta(milliseconds=state.remaining_ms)) if state.remaining_ms else None
@@ -202,6 +221,10 @@ def agent_state(
         "wrap_up_until": until if wraps_up else None,
         "wrap_up_remaining_s": round(state.remaining_ms / 1000, 1) if wraps_up and until else None,
         "extension_s": round(state.extension_ms / 1000, 1),
+        "wrap_up": state.wrap_up.value if wraps_up else None,
+        "by": state.by or None,
+        "break_until": utc(at + timedelta(milliseconds=state.break_ms)) if state.break_ms else None,
+        "break_over": state.overrun,
         "pause_until": None if wraps_up else until,
         "since": utc(since or at),
         "at": utc(at),
@@ -209,37 +232,63 @@ def agent_state(
     }
 
 
-def queue_state(
-    queue: str,
-    *,
-    client: str,
-    waiting: int,
-    longest_since: datetime | None,
-    ready: int,
-    signed_in: int,
-    talking: int,
-    service_level: float | None,
-    at: datetime,
-) -> dict[str, Any]:
-    """A queue's retained state (schema queue.v1): counts, nothing of a caller.
+@dataclass(frozen=True, slots=True)
+class LineState:
+    """What is told of a queue, or of all queues of a client: counts, nothing of a caller.
 
-    ``longest_s`` was the longest wait ``at`` that moment: a page counts on by itself from ``longest_since``.
-    ``signed_in`` and ``ready`` are the agents who may serve the queue. ``service_level_20s`` is between 0 and 1, of the
-    visits that began today in the client's time zone, since the switch was started; null when none was counted yet.
+    ``callbacks`` are those of the ``waiting`` who are called back at their turn. ``signed_in`` and ``ready`` are the
+    agents who may serve it, ``agents`` these by what they are at (of
+    ``ledger.agent_time``). ``offered`` and what follows is of the visits that began today in the client's time zone, by
+    the definitions of ``ledger.definitions``: ``service_level`` by the threshold of each queue itself, the other one by
+    20 s; null where none was counted yet.
     """
-    return {
-        "schema": QUEUE_SCHEMA,
-        "queue": queue,
-        "client": client,
-        "waiting": waiting,
-        "longest_s": 0.0 if longest_since is None else round(max(0.0, (at - longest_since).total_seconds()), 1),
-        "longest_since": None if longest_since is None else utc(longest_since),
-        "ready": ready,
-        "signed_in": signed_in,
-        "talking": talking,
-        "service_level_20s": service_level,
-        "at": utc(at),
-    }
+
+    waiting: int
+    callbacks: int
+    longest_since: datetime | None
+    ready: int
+    signed_in: int
+    talking: int
+    agents: Mapping[str, int]
+    offered: int
+    answered: int
+    abandoned: int
+    asa_ms: int | None
+    service_level: float | None
+    service_level_20s: float | None
+
+    def payload(self, at: datetime) -> dict[str, Any]:
+        """As plain JSON values. ``longest_s`` was the longest wait ``at`` that moment: a page counts on by itself from
+        ``longest_since``.
+        """
+        since = self.longest_since
+        return {
+            "waiting": self.waiting,
+            "callbacks": self.callbacks,
+            "longest_s": 0.0 if since is None else round(max(0.0, (at - since).total_seconds()), 1),
+            "longest_since": None if since is None else utc(since),
+            "ready": self.ready,
+            "signed_in": self.signed_in,
+            "talking": self.talking,
+            "agents": dict(self.agents),
+            "offered": self.offered,
+            "answered": self.answered,
+            "abandoned": self.abandoned,
+            "asa_s": None if self.asa_ms is None else round(self.asa_ms / 1000, 1),
+            "service_level": self.service_level,
+            "service_level_20s": self.service_level_20s,
+        }
+
+
+def queue_state(queue: str, state: LineState, *, client: str, threshold_ms: int, at: datetime) -> dict[str, Any]:
+    """A queue's retained state (schema queue.v1); ``service_level_s`` is its own threshold."""
+    figures = {**state.payload(at), "service_level_s": round(threshold_ms / 1000, 3)}
+    return {"schema": QUEUE_SCHEMA, "queue": queue, "client": client, **figures, "at": utc(at)}
+
+
+def client_state(client: str, state: LineState, *, at: datetime) -> dict[str, Any]:
+    """The retained state of all queues of a client (schema client.v1), and of the agents who answer for it."""
+    return {"schema": CLIENT_SCHEMA, "client": client, **state.payload(at), "at": utc(at)}
 
 
 def config_state(revision: str, *, loaded_at: datetime, by: str) -> dict[str, Any]:

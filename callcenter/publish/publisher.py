@@ -165,12 +165,14 @@ class Publisher(Protocol):
     """What the switch publishes through, and where agents' commands come in.
 
     ``on_state(connected, detail)``, when set, is told of the broker. ``on_command(agent, command)``, when set, obeys
-    and gives the answer, which is published at the agent's reply topic. ``on_cleared(topic)``, when set, is told that
+    and gives the answer, which is published at the agent's reply topic; ``on_supervisor(supervisor, command)`` the same
+    for supervisors. ``on_cleared(topic)``, when set, is told that
     the broker retains nothing there any more.
     """
 
     on_state: OnState | None
     on_command: OnCommand | None
+    on_supervisor: OnCommand | None
     on_cleared: OnCleared | None
 
     async def start(self) -> None:
@@ -233,6 +235,8 @@ class LinkedPublisher:
         self.on_state = on_state
         self.on_cleared: OnCleared | None = None
         self._commands = Commands(clock)
+        self._supervisors = Commands(clock)
+        self._supervisors.flooded = self._commands.flooded
         self._connect = connect
         self._outbox = outbox
         self._clock = clock
@@ -264,6 +268,15 @@ class LinkedPublisher:
     @on_command.setter
     def on_command(self, obey: OnCommand | None) -> None:
         self._commands.on_command = obey
+
+    @property
+    def on_supervisor(self) -> OnCommand | None:
+        """Who obeys supervisors."""
+        return self._supervisors.on_command
+
+    @on_supervisor.setter
+    def on_supervisor(self, obey: OnCommand | None) -> None:
+        self._supervisors.on_command = obey
 
     async def start(self) -> None:
         """Begin to connect; returns at once."""
@@ -571,13 +584,15 @@ class LinkedPublisher:
         self._progress.set()
         return well
 
-    # Commands of agents.
+    # Commands of agents and supervisors.
 
     async def _listen(self, link: Link) -> None:
-        """Hear the agents' commands. What came while we were away is lost: an old ``ready`` is nobody's wish."""
+        """Hear the commands. What came while we were away is lost: an old ``ready`` is nobody's wish."""
         self._commands.flooded.clear()
-        refused = await link.subscribe(topics.COMMANDS, lambda heard: self._heard(link, heard))
-        self._trouble("commands", f"the broker does not let us hear agents' commands: {refused}" if refused else "")
+        for topic, whose in ((topics.COMMANDS, "agents'"), (topics.SUPERVISORS_COMMANDS, "supervisors'")):
+            refused = await link.subscribe(topic, lambda heard: self._heard(link, heard))
+            said = f"the broker does not let us hear {whose} commands: {refused}" if refused else ""
+            self._trouble("commands" if topic == topics.COMMANDS else "supervisors", said)
 
     async def _look_away(self, link: Link) -> None:
         """While commands flood in, hear none for a while: the calls' time is not theirs to take."""
@@ -588,22 +603,29 @@ class LinkedPublisher:
             if self._clock.monotonic() - since > LAST_PAUSE:
                 pause = FIRST_PAUSE
             link.unsubscribe(topics.COMMANDS)
+            link.unsubscribe(topics.SUPERVISORS_COMMANDS)
             self._trouble("commands", "agents' commands are not heard for a while: far too many came")
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_PAUSE)
             await self._listen(link)
 
     def _heard(self, link: Link, heard: Heard) -> None:
-        agent = topics.agent_of_command(heard.topic)
-        if agent is None:
+        if agent := topics.agent_of_command(heard.topic):
+            reply, topic = (
+                self._commands.answer(agent, heard.payload, retained=heard.retained),
+                topics.agent_reply(agent),
+            )
+        elif supervisor := topics.supervisor_of_command(heard.topic):
+            reply = self._supervisors.answer(supervisor, heard.payload, retained=heard.retained)
+            topic = topics.supervisor_reply(supervisor)
+        else:
             return
-        reply = self._commands.answer(agent, heard.payload, retained=heard.retained)
         if reply is not None:
-            # At the agent's own topic and nowhere else: we may write everywhere, and a response topic of the agent's
+            # At the sender's own topic and nowhere else: we may write everywhere, and a response topic of the sender's
             # choice would lend it our pen.
-            link.publish(
-                topics.agent_reply(agent), reply, expires_s=REPLY_EXPIRES_S, correlation=heard.correlation
-            ).add_done_callback(lambda answer: answer.cancelled() or self._accepted("replies", answer))
+            link.publish(topic, reply, expires_s=REPLY_EXPIRES_S, correlation=heard.correlation).add_done_callback(
+                lambda answer: answer.cancelled() or self._accepted("replies", answer)
+            )
 
     async def _finish(self, link: Link) -> None:
         """When closing: the last facts and states, then offline, and the session is over."""
@@ -691,12 +713,19 @@ class ListPublisher(LinkedPublisher):
 
         So it is while the broker is dead: what is sent then is lost.
         """
+        return self._said(topics.agent_command(agent), topics.agent_reply(agent), command, retained)
+
+    def supervise(self, supervisor: str, command: Mapping[str, Any] | bytes, *, retained: bool = False) -> Any:
+        """What ``supervisor`` reads as the answer to a command; None when there is none."""
+        return self._said(topics.supervisor_command(supervisor), topics.supervisor_reply(supervisor), command, retained)
+
+    def _said(self, topic: str, reply: str, command: Mapping[str, Any] | bytes, retained: bool) -> Any:
         if self._hears is None:
             return None
         payload = command if isinstance(command, bytes) else payloads.encode(command)
         before = len(self.messages)
-        self._hears(Heard(topics.agent_command(agent), payload, retained))
-        replies = [each for each in self.messages[before:] if each.topic == topics.agent_reply(agent)]
+        self._hears(Heard(topic, payload, retained))
+        replies = [each for each in self.messages[before:] if each.topic == reply]
         return replies[-1].payload if replies else None
 
     def of_topic(self, topic: str) -> list[Any]:

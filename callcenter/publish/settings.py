@@ -20,6 +20,7 @@ class Role(StrEnum):
 
     SWITCH = "switch"
     AGENT = "agent"
+    SUPERVISOR = "supervisor"
     MONITOR = "monitor"
 
 

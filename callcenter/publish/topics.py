@@ -10,6 +10,7 @@ EVERYTHING = f"{PREFIX}/#"
 # Retained: which configuration is in force.
 CONFIG = f"{PREFIX}/system/config"
 COMMANDS = f"{PREFIX}/agents/+/cmd"
+SUPERVISORS_COMMANDS = f"{PREFIX}/supervisors/+/cmd"
 
 
 def agent_state(agent: str) -> str:
@@ -38,9 +39,30 @@ def agent_of_command(topic: str) -> str | None:
     return agent if is_slug(agent) and topic == agent_command(agent) else None
 
 
+def supervisor_command(supervisor: str) -> str:
+    """Where a supervisor commands for agents; a retained command is not obeyed."""
+    return f"{PREFIX}/supervisors/{_slug(supervisor)}/cmd"
+
+
+def supervisor_reply(supervisor: str) -> str:
+    """The answers to a supervisor's commands; never retained."""
+    return f"{supervisor_command(supervisor)}/reply"
+
+
+def supervisor_of_command(topic: str) -> str | None:
+    """The supervisor whose commands come by ``topic``; None when it is no such topic."""
+    supervisor = topic.removeprefix(f"{PREFIX}/supervisors/").removesuffix("/cmd")
+    return supervisor if is_slug(supervisor) and topic == supervisor_command(supervisor) else None
+
+
 def queue_state(queue: str) -> str:
     """Retained: how many wait in a queue and who is there for them; counts only, nothing of a caller."""
     return f"{PREFIX}/queues/{_slug(queue)}/state"
+
+
+def client_state(client: str) -> str:
+    """Retained: the same of all queues of a client together."""
+    return f"{PREFIX}/clients/{_slug(client)}/state"
 
 
 def trunk_state(trunk: str) -> str:
@@ -69,10 +91,21 @@ def monitor_reads() -> tuple[str, ...]:
         STATUS,
         f"{PREFIX}/agents/+/state",
         f"{PREFIX}/queues/#",
+        f"{PREFIX}/clients/#",
         f"{PREFIX}/calls/#",
         f"{PREFIX}/trunks/#",
         f"{PREFIX}/system/#",
     )
+
+
+def supervisor_reads(supervisor: str) -> tuple[str, ...]:
+    """What a supervisor's login may read: the floor, and the answers."""
+    return (*monitor_reads(), supervisor_reply(supervisor))
+
+
+def supervisor_writes(supervisor: str) -> tuple[str, ...]:
+    """What a supervisor's login may write: whose commands they are is in the topic, and nobody else may write there."""
+    return (supervisor_command(supervisor),)
 
 
 def _slug(text: str) -> str:

@@ -27,6 +27,7 @@ from callcenter.sip.message import MAX_FORWARDS
 
 if TYPE_CHECKING:
     from callcenter.signaling.referral import Referral
+    from callcenter.sip.digest_client import DigestClient
     from callcenter.sip.diversion import Diverted
     from callcenter.sip.endpoint import Endpoint
     from callcenter.sip.flow import Flow
@@ -97,9 +98,10 @@ class Leg:
     that refused our INVITE. ``early`` is done with the first early media of our INVITE, and with None when there was
     none.
     ``on_refer`` is called on the spot too; without it nobody may refer us anywhere (403). ``on_notified`` hears the
-    answer to our :meth:`refer` and what follows, as statuses. ``replaces`` is the leg that an incoming one wants to
-    take the place of, which is for the one who takes it to allow. ``asserted_number`` is a caller's number as a trusted
-    network vouches for it, when ``withheld`` for nobody to see. ``diverted``: who sent the call on, the last one first.
+    answer to our :meth:`refer` and what follows, as statuses. ``on_replaced`` is given the leg of another phone of the
+    same user, which calls in the place of this one (RFC 3891); without it none can (480). ``asserted_number`` is a
+    caller's number as a trusted network vouches for it, when ``withheld`` for nobody to see. ``diverted``: who sent the
+    call on, the last one first.
     ``trusted``: whoever calls is a peer that is configured; ``stranger``: neither that nor a phone that is registered.
     """
 
@@ -142,7 +144,7 @@ class Leg:
         self.on_info: Callable[[str, bytes], None] | None = None
         self.on_refer: Callable[[Referral], None] | None = None
         self.on_notified: Callable[[int], None] | None = None
-        self.replaces: Leg | None = None
+        self.on_replaced: Callable[[Leg], None] | None = None
         self.asserted_number = ""
         self.withheld = False
         self.diverted: tuple[Diverted, ...] = ()
@@ -271,6 +273,10 @@ class Leg:
         self._driver.run(self._endpoint.reinvite(self.id, sdp, self._driver.now()))
         return await changing.future
 
+    def prove_by(self, login: DigestClient) -> None:
+        """Answer the peer's challenges in this session with this login, where the peer called us."""
+        self._endpoint.prove_by(self.id, login)
+
     def ask(self) -> None:
         """Ask the peer whether it is still there. Never waits: the leg ends when no answer comes, else nothing does."""
         if self.state is LegState.UP:
@@ -297,6 +303,13 @@ class Leg:
         except Exception:
             referral.reject(500)
             raise
+
+    def take_replacement(self, leg: Leg) -> None:
+        """Another phone of the same user calls in the place of this one; called by the UserAgent."""
+        if self.on_replaced is None or self.state is LegState.ENDED:
+            leg.reject(480)
+        else:
+            self.on_replaced(leg)
 
     def begin_again(self, session: str, sdp: bytes) -> None:
         """The peer refused our description, and is called with another one; called by the UserAgent."""

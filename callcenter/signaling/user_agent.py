@@ -44,6 +44,7 @@ from callcenter.sip.parser import parse
 
 if TYPE_CHECKING:
     from callcenter.signaling.gate import Gate
+    from callcenter.sip.digest_client import DigestClient
     from callcenter.sip.endpoint import Endpoint
     from callcenter.sip.flow import Flow
     from callcenter.sip.headers import NameAddr
@@ -57,8 +58,8 @@ CLOSE_LOOKS_EVERY = 0.05
 # How phones refuse a description: for want of anything common, of a known profile, or everywhere.
 NOT_ACCEPTABLE = frozenset({488, 415, 606})
 
-Invite = Callable[[bytes | None, str, int], "tuple[str, list[Effect]]"]
-"""Sends an INVITE with this description, Call-ID and CSeq."""
+Invite = Callable[[bytes | None, str, int, str | None], "tuple[str, list[Effect]]"]
+"""Sends an INVITE with this description, Call-ID and CSeq, and the From tag of the one that it repeats."""
 
 
 class UserAgent:
@@ -89,8 +90,8 @@ class UserAgent:
         self.trusted: Callable[[Flow, str], bool] = lambda *_: False
         self.on_dial: Callable[[str], None] | None = None
         self.gate: Gate | None = None
-        self._endpoint = endpoint
-        self._driver: Driver[Effect] = Driver(endpoint, self._perform, clock)
+        self.endpoint = self._endpoint = endpoint
+        self.driver = self._driver = Driver[Effect](endpoint, self._perform, clock)
         self._on_invite = on_invite
         self._on_request = on_request
         # Connections that something came over, and were not lost since.
@@ -116,18 +117,22 @@ class UserAgent:
         cseq: int = 1,
         or_else: bytes | None = None,
         max_forwards: int = MAX_FORWARDS,
+        user: str = "",
+        login: DigestClient | None = None,
     ) -> Leg:
         """Call ``target`` over ``flow``: the INVITE goes out before this returns. Await ``leg.outcome()``.
 
         Without ``sdp`` the peer makes the offer: see ``Leg.peer_offer``. ``or_else`` is offered to a peer that accepts
-        no such description as ``sdp`` (488). ``call_id`` and ``cseq`` repeat a call that was challenged.
-        ``max_forwards``: what is left of those of the caller who is put through.
+        no such description as ``sdp`` (488). ``call_id`` and ``cseq`` repeat a call that was challenged; with a
+        ``login`` the challenges are answered, of all that is sent in this session, and nobody need look after that.
+        ``max_forwards``: what is left of those of the caller who is put through. ``user``: whose phone it is, who may
+        have another of theirs take its place (``Leg.replaces``).
         """
         headers, call_id = tuple(headers), call_id or self._endpoint.new_call_id()
         if self.on_dial is not None:
             self.on_dial(call_id)
 
-        def invite(sdp: bytes | None, call_id: str, cseq: int) -> tuple[str, list[Effect]]:
+        def invite(sdp: bytes | None, call_id: str, cseq: int, tag: str | None) -> tuple[str, list[Effect]]:
             return self._endpoint.invite(
                 target=target,
                 flow=flow,
@@ -140,9 +145,12 @@ class UserAgent:
                 call_id=call_id,
                 cseq=cseq,
                 max_forwards=max_forwards,
+                user=user,
+                login=login,
+                tag=tag,
             )
 
-        session, effects = invite(sdp, call_id, cseq)
+        session, effects = invite(sdp, call_id, cseq, None)
         number = to.uri.number_or_user
         leg = Leg(
             session, flow, self._endpoint, self._driver, remote_number=number, remote_name=to.label,
@@ -326,7 +334,7 @@ class UserAgent:
         refusal = leg.refusal
         if refusal is None or ended.by is not EndedBy.PEER or ended.status not in NOT_ACCEPTABLE:
             return False
-        session, effects = invite(sdp, refusal.call_id, refusal.cseq.number + 1)
+        session, effects = invite(sdp, refusal.call_id, refusal.cseq.number + 1, leg.id)
         self.legs[session] = leg
         leg.begin_again(session, sdp)
         self._driver.run(effects)
@@ -363,13 +371,15 @@ class UserAgent:
         )
         leg.asserted_number, leg.withheld = caller.asserted, caller.withheld
         leg.diverted = diversions_of(request.headers)
-        leg.replaces = replaced
         if self.gate is not None and not event.trunk:
             leg.trusted = self.gate.guard.trusts(event.flow)
             leg.stranger = self.gate.guard.stranger(event.flow) != ""
         self.legs[session] = leg
         try:
-            self._on_invite(leg)
+            if replaced is not None:
+                replaced.take_replacement(leg)
+            else:
+                self._on_invite(leg)
         except Exception:
             leg.hangup(status=500)
             raise

@@ -9,15 +9,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from callcenter.acd.matching import why_not
+from callcenter.acd.roster import effective
 from callcenter.acd.settings import Plan
 from callcenter.app import House
-from callcenter.calls.queue_status import QueueStatus
+from callcenter.calls.queue_status import QueueStatus, Today
+from callcenter.ledger.agent_time import PARTS, kind, part_of
+from callcenter.ledger.ledger import fold
 from callcenter.model.facts import (
     AgentLegEnded,
+    AgentSkillsChanged,
     AgentStateChanged,
     AgentTookOver,
     CallAnswered,
     CallArrived,
+    CallbackRequested,
     CallConnected,
     CallEnded,
     CallQueued,
@@ -25,6 +30,7 @@ from callcenter.model.facts import (
     OfferEnded,
     OfferMade,
     OutsideConnected,
+    PhoneChanged,
     QueueLeft,
 )
 from callcenter.model.interaction import Interaction
@@ -78,6 +84,7 @@ async def look_for_leftovers(house: House, facts: Sequence[Fact], phones: Iterab
     look_at_agents(house, facts, found)
     look_at_visits(facts, found)
     look_at_queues(house, facts, found)
+    look_at_ledger(house, facts, found)
     await look_at_records(house, facts, found)
     return found
 
@@ -118,27 +125,54 @@ def look_at_queues(house: House, facts: Sequence[Fact], found: Leftovers) -> Non
     """What the floor was told last of each queue is what all facts together say."""
     clock = house.edges.clock
     ours = [fact for fact in facts if fact.boot == house.stream.boot]
+    ms, now = round(clock.monotonic() * 1000), clock.now()
     for queue in house.acd.plan.queues:
         shown = house.queue_board.shown(queue)
-        true = queue_from_facts(queue, ours, house.acd.plan, round(clock.monotonic() * 1000), clock.now())
+        true = queue_from_facts(queue, ours, house.acd.plan, ms, now, facts)
         found.expect(shown == true, f"queue {queue} was told as {shown}, the facts say {true}")
 
 
-def queue_from_facts(name: str, facts: Sequence[Fact], plan: Plan, ms: int, now: datetime) -> QueueStatus:
-    """A queue at a moment (of a client in UTC), worked out the long way: from every fact so far, by the definitions."""
+def look_at_ledger(house: House, facts: Sequence[Fact], found: Leftovers) -> None:
+    """The live ledger stands where a fold over the whole log stands, bit for bit, and every figure adds up."""
+    live = house.live_ledger
+    found.expect(live.ready, "the live ledger has not caught up with the log")
+    again = fold(facts)
+    # Agents' time runs: up to one moment in both.
+    ms = max(again.last_ms, live.ledger.last_ms)
+    cells = again.figures(ms)
+    live.ledger.settle(ms)
+    told, true = live.ledger.plain(), again.plain()
+    for name, value in true.items():
+        found.expect(told[name] == value, f"the live ledger has {name} {told[name]}, the facts say {value}")
+    for gap in cells.gaps():
+        found.expect(False, f"figures that do not add up: {gap}")
+    waiting = [key for key, figures in cells.visits.items() if figures.waiting]
+    found.expect(not waiting, f"callers whom the ledger has waiting: {waiting}")
+
+
+def queue_from_facts(
+    name: str, ours: Sequence[Fact], plan: Plan, ms: int, now: datetime, logged: Sequence[Fact] = ()
+) -> QueueStatus:
+    """A queue at a moment (of a client in UTC), worked out the long way: from every fact so far, by the definitions.
+
+    ``ours`` are the facts of this boot, ``logged`` those of all; without these there was none before.
+    """
     queue = plan.queues[name]
     joined: dict[str, Fact] = {}
-    left: dict[str, tuple[int, QueueLeft]] = {}
+    left: set[str] = set()
     states: dict[str, AgentStateChanged] = {}
     talks: dict[str, str] = {}
-    for fact in facts:
+    changes: dict[str, AgentSkillsChanged] = {}
+    for fact in ours:
         match fact.body:
             case CallQueued(visit=visit, queue=where) if where == name:
                 joined[visit] = fact
-            case QueueLeft(visit=visit) as body:
-                left[visit] = fact.ms, body
+            case QueueLeft(visit=visit):
+                left.add(visit)
             case AgentStateChanged(agent=agent) as body:
                 states[agent] = body
+            case AgentSkillsChanged(agent=agent) as body:
+                changes[agent] = body
             case CallConnected(visit=visit, offer=offer) if visit in joined:
                 talks[offer] = visit
             case AgentTookOver(offer=offer, queue=where) if where == name:
@@ -150,29 +184,49 @@ def queue_from_facts(name: str, facts: Sequence[Fact], plan: Plan, ms: int, now:
     waiting = [fact for visit, fact in joined.items() if visit not in left]
     able = [
         agent.id
-        for agent in plan.agents.values()
-        if not why_not(agent, queue.client, queue.requirements) and agent.id in states
+        for agent in (effective(each, changes.get(each.id)) for each in plan.agents.values())
+        if not why_not(agent, queue.client, queue.requirements, queue=queue.id) and agent.id in states
     ]
-    today = [fact for fact in joined.values() if fact.at.date() == now.date()]
-    in_time, counted = 0, 0
-    for fact in today:
-        assert isinstance(fact.body, CallQueued)
-        until, end = left.get(fact.body.visit, (ms, None))
-        outcome = end.outcome if end is not None else None
-        in_time += outcome is VisitOutcome.ANSWERED and until - fact.ms <= 20_000
-        counted += not (
-            outcome is VisitOutcome.SHORT_ABANDONED
-            or (outcome is VisitOutcome.REFUSED and end is not None and end.reason == "closed")
-            or (outcome is None and until - fact.ms < 20_000)
-        )
+    parts = Counter(kind(part_of(states[agent])) for agent in able)
     return QueueStatus(
         waiting=len(waiting),
+        callbacks=sum(bool(fact.body.callback) for fact in waiting if isinstance(fact.body, CallQueued)),
         longest_since=min((place_since(fact) for fact in waiting), default=None),
         ready=sum(could_be_offered(states[agent]) for agent in able),
         signed_in=sum(states[agent].intent is not Intent.SIGNED_OUT for agent in able),
         talking=len(talks),
-        service_level=round(in_time / counted, 4) if counted else None,
+        today=today_from_facts(name, logged or ours, ms, now),
+        agents=tuple((part, parts[part]) for part in PARTS if parts[part]),
     )
+
+
+def today_from_facts(name: str, facts: Sequence[Fact], ms: int, now: datetime) -> Today:
+    """What the visits to a queue that began today (in UTC) came to, worked out the long way."""
+    joined: dict[str, Fact] = {}
+    left: dict[str, tuple[Fact, QueueLeft]] = {}
+    for fact in facts:
+        match fact.body:
+            case CallQueued(visit=visit, queue=where, callback="") if where == name and fact.at.date() == now.date():
+                joined[visit] = fact
+            case QueueLeft(visit=visit) as body:
+                left[visit] = fact, body
+            case _:
+                pass
+    waits, abandoned, counted = [], 0, 0
+    for visit, fact in joined.items():
+        end = left.get(visit)
+        outcome, reason = (end[1].outcome, end[1].reason) if end is not None else (None, "")
+        if end is not None and outcome is VisitOutcome.ANSWERED:
+            waits.append(end[0].ms - fact.ms)
+        abandoned += outcome is VisitOutcome.ABANDONED
+        counted += not (
+            outcome is VisitOutcome.SHORT_ABANDONED
+            or (outcome is VisitOutcome.REFUSED and reason == "closed")
+            or (outcome is None and ms - fact.ms < 20_000)
+        )
+    level = round(sum(wait <= 20_000 for wait in waits) / counted, 4) if counted else None
+    asa = int(sum(waits) / len(waits) + 0.5) if waits else None
+    return Today(len(joined), len(waits), abandoned, asa, level, level)
 
 
 def place_since(fact: Fact) -> datetime:
@@ -210,12 +264,12 @@ def look_at_outcome(record: Mapping[str, Any], facts: Sequence[Fact], found: Lef
     queued = any(isinstance(body, CallQueued) for body in bodies)
     connected = any(isinstance(body, CallConnected | OutsideConnected) for body in bodies)
     (arrived,) = (body for body in bodies if isinstance(body, CallArrived))
-    outbound = arrived.direction is Direction.OUTBOUND
+    dials_unqueued = arrived.direction is Direction.OUTBOUND and not arrived.callback
     (end,) = (body for body in bodies if isinstance(body, CallEnded))
     found.expect(connected is (outcome == Outcome.HANDLED), f"{said}, connected: {connected}")
     match outcome:
         case Outcome.HANDLED:
-            found.expect(answered and queued is not outbound, f"{said}, and never answered or queued")
+            found.expect(answered and queued is not dials_unqueued, f"{said}, and never answered or queued")
         case Outcome.NOT_REACHED:
             found.expect(arrived.direction is not Direction.INBOUND, f"{said} of a call that is {arrived.direction}")
         case Outcome.ABANDONED:
@@ -227,6 +281,9 @@ def look_at_outcome(record: Mapping[str, Any], facts: Sequence[Fact], found: Lef
         case Outcome.UNSERVED:
             flowed_out = any(isinstance(body, QueueLeft) and body.outcome is VisitOutcome.FLOWED_OUT for body in bodies)
             found.expect(flowed_out, f"{said}, and never left a queue for want of agents")
+        case Outcome.CALLBACK:
+            asked = any(isinstance(body, CallbackRequested) for body in bodies)
+            found.expect(asked, f"{said}, and never asked for one")
         case Outcome.REFUSED:
             found.expect(end.sip_status >= 400 or queued, f"{said}, ended with {end.sip_status}")
         case Outcome.LOST:
@@ -245,6 +302,8 @@ def look_at_callers(
     A crash makes an exception: what was not written is gone, and an INVITE repeated to the next run is a new call.
     """
     arrived = Counter(fact.body.sip_call_id for fact in facts if isinstance(fact.body, CallArrived))
+    # Or a part of one, in the place of another phone.
+    arrived.update(fact.body.sip_call_id for fact in facts if isinstance(fact.body, PhoneChanged))
     for phone in phones:
         for call in phone.calls:
             if call.leg.incoming or any(abs(call.began - at) < AROUND_A_CRASH for at in crashed_at):

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Requirement, WrapUpMode, WrapUpSettings
+from callcenter.acd.requirements import Requirement
+from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Strategy, WrapUpSettings
 from callcenter.calls.phrases import needed_prompts
 from callcenter.calls.settings import (
+    CallbackRules,
     CallsSettings,
     Choice,
     Client,
@@ -28,6 +30,7 @@ from callcenter.config.settings import Settings, SwitchSettings
 from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings
 from callcenter.model.dial_plan import DialPlan
+from callcenter.model.states import WrapUpMode
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import SipSettings
 from callcenter.sip.session_timer import EVERY_HALF_HOUR, SessionTimer
@@ -61,15 +64,24 @@ WRAP_UP = WrapUpSettings(WrapUpMode.TIMED, 30.0, 15.0)
 
 def calling_out(client: Client, trunks: Sequence[str]) -> Client:
     """The company with trunks to call out by."""
+    if not trunks:
+        return replace(client, outbound=None, callbacks=None)
     outbound = Outbound(DialPlan("1", "1", "011"), "+18005550100", tuple(trunks))
-    return replace(client, outbound=outbound if trunks else None)
+    return replace(client, outbound=outbound, callbacks=CallbackRules.at_home(outbound.caller_id))
 
 
 def queue(name: str, **needs: int) -> QueueSettings:
     """A queue of the company that asks for these skills."""
     requirements = tuple(Requirement(skill, level) for skill, level in needs.items())
     return QueueSettings(
-        name, "tech", requirements, ring_for=20.0, max_wait=300.0, on_max_wait="sorry", wrap_up=WRAP_UP
+        name,
+        "tech",
+        requirements,
+        ring_for=20.0,
+        max_wait=300.0,
+        on_max_wait="sorry",
+        wrap_up=WRAP_UP,
+        strategy=Strategy.BEST_SKILL,
     )
 
 
@@ -100,7 +112,7 @@ def settings(
     clips = {(name, language): (Clip(f"{name}.{language}", seconds),)
              for name, seconds in PROMPTS.items() for language in TECH.languages}  # fmt: skip
     # Short ones: an agent who dials a code is soon free again.
-    clips |= {(name, "en"): (Clip(f"{name}.en", 0.5),) for name in needed_prompts(REASONS)}
+    clips |= {(name, "en"): (Clip(f"{name}.en", 0.5),) for name in needed_prompts(REASONS, limited=True)}
     calls = CallsSettings(
         clients={"tech": TECH},
         numbers={"+18005550100": Number("+18005550100", "tech", "main", ("1000",))},

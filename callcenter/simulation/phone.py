@@ -315,6 +315,24 @@ class Phone:
         self._note(f"second line to {number}: {outcome}")
         return call
 
+    def starts_pulling(
+        self, other: Phone, call: PhoneCall | None = None, *, offers: bool = True, early_only: bool = False
+    ) -> PhoneCall:
+        """Call in the place of another phone, which is in ``call``, and go on: an INVITE with Replaces (RFC 3891)."""
+        named = other.names(call or other.this_call())
+        replaces = ("Replaces", named + (";early-only" if early_only else ""))
+        return self.starts_dialling(self.number, offers=offers, headers=(replaces,))
+
+    async def pulls(
+        self, other: Phone, call: PhoneCall | None = None, *, offers: bool = True, early_only: bool = False
+    ) -> PhoneCall:
+        """Call in the place of another phone, which is in ``call``, and be connected."""
+        pulled = self.starts_pulling(other, call, offers=offers, early_only=early_only)
+        await self._until(lambda: pulled.connected or pulled.over, DIAL_PATIENCE, "does not have the call")
+        if not pulled.connected:
+            raise self._failure(f"does not have the call: {_end_of(pulled)}")
+        return pulled
+
     async def dials_code(self, code: str) -> list[str]:
         """Dial a code and listen until it hangs up; the clips that were heard, in their order. Fails when refused."""
         call = await self.dial_beside(code)
@@ -333,7 +351,7 @@ class Phone:
 
     async def is_refused(self, *statuses: int, within: float = DIAL_PATIENCE) -> int:
         """The call going out is refused (with one of ``statuses``, if some are named); returns the status."""
-        call = self._this_call()
+        call = self.this_call()
         await self._until(lambda: call.over, within, "is not refused")
         status = call.leg.ended.result().status
         if call.leg.answered or (statuses and status not in statuses):
@@ -348,7 +366,7 @@ class Phone:
         waited = self._clock.monotonic() - began
         if waited < after - EARLY:
             raise self._failure(f"rings after {waited:.1f} s already, not after {after:g} s")
-        return self._this_call()
+        return self.this_call()
 
     async def rings_not(self, *, during: float = PATIENCE) -> None:
         """It does not ring for so many seconds."""
@@ -364,7 +382,7 @@ class Phone:
 
     def picks_up(self) -> None:
         """Take the call and go on: the 200 is out, the ACK comes later."""
-        call = self._this_call()
+        call = self.this_call()
         assert call.leg.incoming, f"{self.name} called"
         assert not call.leg.answered, f"{self.name} took the call before"
         self._pick_up(call)
@@ -373,7 +391,7 @@ class Phone:
         """Take the call that rings, and be connected."""
         if not self._is_ringing():
             raise self._failure("should answer, and nothing rings")
-        call = self._this_call()
+        call = self.this_call()
         self.picks_up()
         await self._until(lambda: call.connected or call.over, DIAL_PATIENCE, "answers and is not heard")
         if call.over:
@@ -385,7 +403,7 @@ class Phone:
         if not self._is_ringing():
             raise self._failure("should decline, and nothing rings")
         self._note(f"declines with {status}")
-        self._this_call().leg.reject(status, headers=headers)
+        self.this_call().leg.reject(status, headers=headers)
 
     async def hangs_up(self) -> None:
         """Hang up, whatever state the call is in. Nothing to wait for: the phone is free at once."""
@@ -399,19 +417,19 @@ class Phone:
 
     async def is_hung_up(self, *, after: float = 0.0, within: float = PATIENCE) -> LegEnded:
         """The other side ends the call; returns how."""
-        call = self._this_call()
+        call = self.this_call()
         await self._until(lambda: call.over, after + within, "is still in the call")
         return call.leg.ended.result()
 
     async def hold(self, call: PhoneCall | None = None) -> None:
         """Put the other side on hold; that of ``call``, if the person talks on two lines."""
-        call = call or self._this_call()
+        call = call or self.this_call()
         await self._offer(call, call.sound.hold(), "hold")
         call.holds = True
 
     async def resume(self) -> None:
         """Take the other side back."""
-        call = self._this_call()
+        call = self.this_call()
         await self._offer(call, call.sound.resume(), "resume")
         call.holds = False
 
@@ -420,13 +438,18 @@ class Phone:
 
         As with :meth:`transfers`. Phones differ in which of their two calls the REFER goes by.
         """
-        first, second = self._this_call(), self.beside
+        first, second = self.this_call(), self.beside
         assert second is not None, f"{self.name} has one call"
         by, other = (second, first) if by_the_second_line else (first, second)
-        dialog = self.endpoint.dialog_state(other.leg.id)
-        assert dialog is not None, f"{other!r} is not up"
-        replaces = f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
-        return self.transfers(other.number, replaces, by=by)
+        return self.transfers(other.number, self.names(other), by=by)
+
+    def names(self, call: PhoneCall) -> str:
+        """A call of this phone by its dialog: the value of a Replaces that means it (RFC 3891)."""
+        if (request := call.leg.request) is not None:
+            return f"{request.call_id};to-tag={request.from_tag};from-tag={call.leg.id}"
+        dialog = self.endpoint.dialog_state(call.leg.id)
+        assert dialog is not None, f"{call!r} is not up"
+        return f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
 
     def transfers(self, target: str, replaces: str = "", *, by: PhoneCall | None = None) -> list[int]:
         """Have the other side put through to somebody else (REFER); the statuses that come of it gather in the list.
@@ -434,7 +457,7 @@ class Phone:
         The first is the answer to the REFER, the others what the NOTIFYs tell. ``replaces``: the value of the Replaces
         that the call to the target is to carry. ``by``: in which call, if it is not the only one.
         """
-        call = by or self._this_call()
+        call = by or self.this_call()
         told: list[int] = []
         self._note(f"transfers to {target}")
 
@@ -450,7 +473,7 @@ class Phone:
 
     async def press(self, keys: str) -> None:
         """Press keys, one after the other."""
-        call = self._this_call()
+        call = self.this_call()
         for count, key in enumerate(keys):
             if count:
                 await asyncio.sleep(BETWEEN_KEYS)
@@ -459,7 +482,7 @@ class Phone:
 
     async def informs(self, keys: str) -> None:
         """Press keys on a phone that tells them by SIP INFO."""
-        call = self._this_call()
+        call = self.this_call()
         for count, key in enumerate(keys):
             if count:
                 await asyncio.sleep(BETWEEN_KEYS)
@@ -499,7 +522,7 @@ class Phone:
         return self.call is None or self.call.over
 
     def __repr__(self) -> str:
-        doing = "free" if self.is_free else str(self._this_call().leg.state)
+        doing = "free" if self.is_free else str(self.this_call().leg.state)
         return f"<Phone {self.name} {doing}, {self.manner}>"
 
     # What the phone does.
@@ -581,9 +604,12 @@ class Phone:
             await self._await_outcome(call)
 
     async def _await_offer(self, call: PhoneCall) -> None:
-        offer = await call.leg.peer_offer
+        leg = call.leg
+        offer = await leg.peer_offer
         if offer is not None:
             call.leg.acknowledge(call.sound.answer(offer))
+        elif call.leg is not leg:
+            await self._await_offer(call)
 
     async def _offer(self, call: PhoneCall, sdp: bytes, what: str) -> None:
         self._note(f"offers to {what}")
@@ -697,7 +723,8 @@ class Phone:
             return what.name in self.heard_now()
         return any(what in each for each in self.heard_now())
 
-    def _this_call(self) -> PhoneCall:
+    def this_call(self) -> PhoneCall:
+        """The call that is, or the last that was. Fails when there was none."""
         if self.call is None:
             raise self._failure("should be in a call, and never was")
         return self.call

@@ -380,7 +380,7 @@ class Changes(Part):
         if not proposal.refresh:
             self._core.emit(ReinviteRejected(self._session.id, status))
             return
-        # A proxy that wants a password within the dialog gets none: whether the session is over is for the peer to say.
+        # A proxy that wants a password which we have not: whether the session is over is for the peer to say.
         challenged = status in (401, 407)
         if proposal.by_update and status != 503 and not challenged:
             # Whatever it has against it: the next refresh is a re-INVITE.

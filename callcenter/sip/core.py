@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from callcenter.sip.digest_client import MOST_TRIES
 from callcenter.sip.events import Effect, Send
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.invite import Session
 from callcenter.sip.metrics import Metrics
 from callcenter.sip.refer import Reference
+from callcenter.sip.repetition import repeated
 from callcenter.sip.session_state import MAX_RETRY_AFTER
 from callcenter.sip.session_timer import SessionTimer, too_small
 from callcenter.sip.strangers import Strangers, fit
@@ -53,9 +55,10 @@ class Core:
         self.merges: dict[MergeKey, str] = {}
         self.dialogs: dict[DialogKey, Session] = {}
         self.sessions: dict[str, Session] = {}
-        # By session and number: REFERs of peers, and the numbers of those that we sent.
+        # By session and number: REFERs of peers. And of those that we sent, by the number that they have on the wire,
+        # the one that their user knows.
         self.references: dict[str, dict[int, Reference]] = {}
-        self.asked: dict[str, set[int]] = {}
+        self.asked: dict[str, dict[int, int]] = {}
         self.strangers = Strangers()
         self.metrics = Metrics()
         self.allow = ("Allow", ", ".join(methods))
@@ -105,17 +108,27 @@ class Core:
 
     # -- what we ask -------------------------------------------------------------------------------------------------
 
-    def send_invite(self, request: Request, flow: Flow, user: ClientUser, now: float) -> ClientInvite:
-        """Send an INVITE; ``user`` hears what becomes of it."""
+    def send_invite(
+        self, request: Request, flow: Flow, user: ClientUser, now: float, challenges: int = 0
+    ) -> ClientInvite:
+        """Send an INVITE; ``user`` hears what becomes of it. ``challenges``: how often it was challenged already."""
         self._name_client(request)
         invite = ClientInvite(client_key(_branch(request), "INVITE"), request, flow, self.timers, user)
+        invite.challenges = challenges
         self._start(invite, now)
         return invite
 
-    def send_request(self, request: Request, flow: Flow, user: ClientUser | None, now: float) -> None:
-        """Send another request; ``user`` hears what becomes of it, if anybody wants to know."""
+    def send_request(
+        self, request: Request, flow: Flow, user: ClientUser | None, now: float, challenges: int = 0
+    ) -> None:
+        """Send another request; ``user`` hears what becomes of it, if anybody wants to know.
+
+        ``challenges``: how often it was challenged already.
+        """
         self._name_client(request)
-        self._start(ClientRequest(client_key(_branch(request), request.method), request, flow, self.timers, user), now)
+        client = ClientRequest(client_key(_branch(request), request.method), request, flow, self.timers, user)
+        client.challenges = challenges
+        self._start(client, now)
 
     def send_once(self, request: Request, flow: Flow) -> None:
         """Send a request whose answer nobody waits for, to a peer who may not be there at all."""
@@ -161,6 +174,42 @@ class Core:
         else:
             metrics.repeated_by_peers.add(method)
         self._perform(client, client.receive(response, now), now)
+
+    def _prove(self, client: ClientInvite | ClientRequest, response: Response, now: float) -> bool:
+        """22.2, 22.3: a request within a dialog that is challenged goes out once more, with the login that we have for
+        this peer; whether it does. Its user hears of the answer to that alone.
+        """
+        request = client.request
+        if response.status not in (401, 407) or request.to_tag is None or request.method == "CANCEL":
+            return False
+        session = self.dialogs.get((request.call_id, request.from_tag or "", request.to_tag))
+        if session is None or session.login is None or client.challenges + 1 >= MOST_TRIES:
+            return False
+        dialog = session.dialog_with(request.to_tag)
+        if dialog is None or (session.over and request.method not in ("BYE", "NOTIFY")):
+            return False
+        credentials = session.login.again(request, response)
+        if not credentials:
+            return False
+        hop = dialog.next_hop()
+        dialog.local_cseq += 1
+        again = repeated(request, self.via(hop), dialog.local_cseq, credentials)
+        if isinstance(client, ClientInvite):
+            assert client.user is not None, "nobody waits for the answer to an INVITE"
+            sent = self.send_invite(again, hop, client.user, now, client.challenges + 1)
+            if session.client is client:
+                session.client = sent
+        else:
+            if request.method == "REFER":
+                self.renumber(session.id, request.cseq.number, dialog.local_cseq)
+            self.send_request(again, hop, client.user, now, client.challenges + 1)
+        return True
+
+    def renumber(self, session: str, number: int, now_known_as: int) -> None:
+        """A REFER of ours has another number on the wire than its user knows (RFC 3515 2.4.6)."""
+        asked = self.asked.get(session, {})
+        if number in asked:
+            asked[now_known_as] = asked.pop(number)
 
     # -- what we answer ----------------------------------------------------------------------------------------------
 
@@ -330,7 +379,9 @@ class Core:
                 case Send():
                     self._out.append(output)
                 case Deliver(response):
-                    if isinstance(machine, ClientInvite | ClientRequest) and machine.user is not None:
+                    if not isinstance(machine, ClientInvite | ClientRequest) or self._prove(machine, response, now):
+                        pass
+                    elif machine.user is not None:
                         machine.user.on_response(machine, response, now)
                 case Failed(cause):
                     if isinstance(machine, ClientInvite | ClientRequest):

@@ -28,6 +28,7 @@ from callcenter.sip.transaction_server import ServerInvite, ServerRequest, serve
 if TYPE_CHECKING:
     from random import Random
 
+    from callcenter.sip.digest_client import DigestClient
     from callcenter.sip.headers import NameAddr
     from callcenter.sip.message import Message
     from callcenter.sip.metrics import Metrics
@@ -252,26 +253,38 @@ class Endpoint:
         call_id: str | None = None,
         cseq: int = 1,
         max_forwards: int = MAX_FORWARDS,
+        user: str = "",
+        login: DigestClient | None = None,
+        tag: str | None = None,
     ) -> tuple[str, list[Effect]]:
         """Call ``target`` by ``flow``; returns the session. Without ``sdp`` the peer makes the offer: see acknowledge.
 
-        ``routes`` are Route values (an outbound proxy, the Path of a registration). ``call_id`` and ``cseq`` repeat a
-        call that was challenged. Where a call is passed on, ``max_forwards`` is what is left of its own. How many calls
-        we make is for the caller to bound.
+        ``routes`` are Route values (an outbound proxy, the Path of a registration). ``call_id``, ``cseq`` and ``tag``
+        repeat a call that was refused, whose session is the new one's too (8.1.3.5). Where a call is passed on,
+        ``max_forwards`` is what is left of its own. How many calls we make is for the caller to bound. ``user`` is
+        whose phone it is, who alone may have another take its place. ``login`` answers the peer's challenges, to this
+        INVITE and to all that follows in the session.
         """
         core = self._core
-        tag = core.tag()
+        tag = tag or core.tag()
+        assert tag not in core.sessions, "that call is not over"
         request = self._new_request(
             "INVITE", target, flow, from_.with_tag(tag), to, routes, call_id, cseq, sdp or b"", max_forwards
         )
         contact = core.contact(flow, from_.uri.user, "sips" if target.scheme == "sips" else "sip")
         timer = () if core.session_timer is None else offer_headers(core.session_timer, 0, None)
-        for name, value in (*core.session_headers(contact), *timer, *headers):
+        proved = () if login is None else login.headers("INVITE", str(request.uri))
+        for name, value in (*core.session_headers(contact), *timer, *headers, *proved):
             request.headers.add(name, value)
         if sdp:
             request.headers.add("Content-Type", SDP)
-        core.sessions[tag] = Session.outgoing(core, tag, request, target, contact, flow, now)
+        core.sessions[tag] = Session.outgoing(core, tag, request, target, contact, flow, now, user, login)
         return tag, core.flush()
+
+    def prove_by(self, session: str, login: DigestClient) -> None:
+        """Answer the peer's challenges to what we send within this session, that it began."""
+        if (found := self._core.sessions.get(session)) is not None:
+            found.login = login
 
     def acknowledge(self, session: str, sdp: bytes, now: float) -> list[Effect]:
         """Answer the peer's offer in a PRACK or ACK, after an INVITE without one Progressed or was Answered with it."""
@@ -614,7 +627,7 @@ class Endpoint:
                 core.refuse(request, flow, admitted.status, admitted.headers)
                 return
             user, trunk = ("", admitted.trunk) if isinstance(admitted, FromTrunk) else (admitted, "")
-            replaced = self._replaced(request, flow)
+            replaced = self._replaced(request, flow, user)
             if replaced is None:
                 return
             if core.refuses_interval(request, flow):
@@ -627,7 +640,7 @@ class Endpoint:
             tag = core.tag()
             server = core.accept_invite(request, flow, None, now)
             contact = core.contact(flow, request.uri.user, _scheme_of_contact(request, peer))
-            session = Session.incoming(core, tag, server, contact, flow, now)
+            session = Session.incoming(core, tag, server, contact, flow, now, user)
             server.user, server.tag = session, tag
             core.sessions[tag] = session
             if stranger and not user:
@@ -636,14 +649,17 @@ class Endpoint:
                 core.strangers.began(tag, source, server)
             core.emit(InviteReceived(tag, request, flow, sdp_of(request), user, replaced, trunk))
 
-    def _replaced(self, request: Request, flow: Flow) -> str | None:
-        """RFC 3891 3: the session that an INVITE is to replace, empty without one; None: it was refused."""
+    def _replaced(self, request: Request, flow: Flow, user: str) -> str | None:
+        """RFC 3891 3: the session that an INVITE is to replace, empty without one; None: it was refused.
+
+        Only who is in a call themselves may have it at another phone. To all others it is as if there were none.
+        """
         replaces = replaces_of(request.headers)
         if replaces is None:
             return ""
         core = self._core
         session = core.dialogs.get(replaces.key)
-        if session is None or session.state is SessionState.INCOMING:
+        if session is None or not user or session.user != user or session.state is SessionState.INCOMING:
             # Of early dialogs only those that we began can be replaced.
             core.refuse(request, flow, 481)
         elif session.over:

@@ -9,6 +9,7 @@ from callcenter.sip.body import SDP, sdp_of
 from callcenter.sip.branches import MAX_FORKS, Branches
 from callcenter.sip.changes import Changes
 from callcenter.sip.dialog import Dialog
+from callcenter.sip.digest_client import MOST_TRIES
 from callcenter.sip.events import (
     Acknowledged,
     Answered,
@@ -18,11 +19,12 @@ from callcenter.sip.events import (
     SessionEnded,
     Trying,
 )
-from callcenter.sip.headers import Headers, quote_string
-from callcenter.sip.message import REASONS, Request
+from callcenter.sip.headers import quote_string
+from callcenter.sip.message import REASONS
 from callcenter.sip.offer_answer import Exchange
 from callcenter.sip.progress import Progress
 from callcenter.sip.reason import in_words
+from callcenter.sip.repetition import repeated
 from callcenter.sip.session_state import SessionState, Timer
 from callcenter.sip.transaction import Input, State, input_of
 from callcenter.sip.transaction_client import ClientInvite, cancel_of
@@ -30,8 +32,9 @@ from callcenter.sip.transaction_client import ClientInvite, cancel_of
 if TYPE_CHECKING:
     from callcenter.sip.core import Core
     from callcenter.sip.dialog import DialogState
+    from callcenter.sip.digest_client import DigestClient
     from callcenter.sip.flow import Flow
-    from callcenter.sip.message import Response
+    from callcenter.sip.message import Request, Response
     from callcenter.sip.transaction_client import ClientRequest
     from callcenter.sip.transaction_server import ServerInvite
     from callcenter.sip.uri import Uri
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 HeaderLines = Iterable[tuple[str, str]]
 
 EXPIRED = "Session timer expired"
+# The headers of a session's timer, which are said anew (RFC 4028).
+TIMERS = frozenset(("session-expires", "min-se"))
 
 
 class Session:
@@ -63,14 +68,20 @@ class Session:
         "dialog",
         "id",
         "local_sdp",
+        "login",
         "queued",
         "server",
         "state",
+        "user",
     )
 
-    def __init__(self, core: Core, session_id: str, state: SessionState, contact: str) -> None:
+    def __init__(self, core: Core, session_id: str, state: SessionState, contact: str, user: str = "") -> None:
         self.id = session_id
+        # Whose phone it is, as they proved or as we know; empty: nobody's of ours.
+        self.user = user
         self.state = state
+        # What we prove to the peer when it asks; None: nothing to this one.
+        self.login: DigestClient | None = None
         self.queued: float | None = None
         # By which connections the peer was heard: the endpoint's book-keeping.
         self.connections: set[int] = set()
@@ -98,10 +109,12 @@ class Session:
         self._parting: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def incoming(cls, core: Core, tag: str, transaction: ServerInvite, contact: str, flow: Flow, now: float) -> Session:
-        """The session of a peer's INVITE, which came by ``flow`` and has a Contact."""
+    def incoming(
+        cls, core: Core, tag: str, transaction: ServerInvite, contact: str, flow: Flow, now: float, user: str = ""
+    ) -> Session:
+        """The session of a peer's INVITE, which came by ``flow`` and has a Contact; ``user`` is who it proved to be."""
         request = transaction.request
-        session = cls(core, tag, SessionState.INCOMING, contact)
+        session = cls(core, tag, SessionState.INCOMING, contact, user)
         session.server = transaction
         session._progress = Progress(core, session)
         dialog = session.dialog = Dialog.of_request(request, tag, flow, contact)
@@ -115,10 +128,20 @@ class Session:
 
     @classmethod
     def outgoing(
-        cls, core: Core, tag: str, request: Request, target: Uri, contact: str, flow: Flow, now: float
+        cls,
+        core: Core,
+        tag: str,
+        request: Request,
+        target: Uri,
+        contact: str,
+        flow: Flow,
+        now: float,
+        user: str = "",
+        login: DigestClient | None = None,
     ) -> Session:
         """The session of our INVITE, which is sent here. ``target`` is whom it is for, whatever the Request-URI."""
-        session = cls(core, tag, SessionState.CALLING, contact)
+        session = cls(core, tag, SessionState.CALLING, contact, user)
+        session.login = login
         session._branches = Branches(core, session, target)
         session.local_sdp = request.body or None
         session.client = core.send_invite(request, flow, session, now)
@@ -431,7 +454,14 @@ class Session:
             case SessionState.CALLING | SessionState.PROCEEDING, Input.FAILURE if (
                 response.status == 422 and self.changes.ask_for_longer(response)
             ):
-                self._invite_again(transaction, now)
+                uri = str(transaction.request.uri)
+                self._invite_again(
+                    transaction, now, self.login.headers("INVITE", uri) if self.login is not None else ()
+                )
+            case SessionState.CALLING | SessionState.PROCEEDING, Input.FAILURE if credentials := self._credentials(
+                transaction, response
+            ):
+                self._invite_again(transaction, now, credentials)
             case SessionState.CALLING | SessionState.PROCEEDING, Input.FAILURE:
                 reason = response.reason or REASONS.get(response.status, "")
                 self._core.emit(Rejected(self.id, response.status, reason, response))
@@ -631,21 +661,23 @@ class Session:
         self._core.respond(server, status, now, to_tag=self.id)
         server.shed()
 
-    def _invite_again(self, transaction: ClientInvite, now: float) -> None:
-        """Repeat our INVITE with the interval that the peer wants (RFC 4028 7.3)."""
-        refused = transaction.request
-        headers = Headers([("Via", self._core.via(transaction.flow))])
-        for key, name, value in refused.headers.triples():
-            if key not in ("via", "cseq", "session-expires", "min-se", "user-agent"):
-                headers.add(name, value)
-        headers.add("CSeq", f"{refused.cseq.number + 1} INVITE")
-        for name, value in self.changes.first_headers():
-            headers.add(name, value)
+    def _credentials(self, transaction: ClientInvite, response: Response) -> list[tuple[str, str]]:
+        """What answers the challenge to our INVITE (22.2); none when we have no login there, or it was refused."""
+        if self.login is None or transaction.challenges + 1 >= MOST_TRIES:
+            return []
+        return self.login.again(transaction.request, response)
+
+    def _invite_again(self, transaction: ClientInvite, now: float, credentials: HeaderLines) -> None:
+        """Repeat our INVITE, in the same dialog to be, as the peer wants it: proved, or refreshed less often
+        (RFC 3261 8.1.3.5, RFC 4028 7.3).
+        """
+        refused, flow = transaction.request, transaction.flow
+        more = (*self.changes.first_headers(), *credentials)
+        request = repeated(refused, self._core.via(flow), refused.cseq.number + 1, more, but=TIMERS)
         assert self._branches is not None
         self._branches.drop_all(now)
         self.state = SessionState.CALLING
-        request = Request("INVITE", refused.uri, headers, refused.body)
-        self.client = self._core.send_invite(request, transaction.flow, self, now)
+        self.client = self._core.send_invite(request, flow, self, now, transaction.challenges + 1)
 
     def _confirm(self, transaction: ClientInvite, response: Response, now: float) -> Dialog:
         """The first 2xx to our INVITE makes the dialog."""
@@ -659,6 +691,10 @@ class Session:
         hop = dialog.next_hop()
         number = transaction.request.cseq.number
         request = dialog.request("ACK", self._core.via(hop), cseq=number, body=sdp or b"")
+        # 22.1: who wanted the INVITE proved may want so of its ACK, which cannot be challenged.
+        for name in ("Authorization", "Proxy-Authorization"):
+            for value in transaction.request.headers.all(name):
+                request.headers.add(name, value)
         if sdp:
             request.headers.add("Content-Type", SDP)
         transaction.acks[dialog.remote_tag] = self._core.send_ack(request, hop)

@@ -311,7 +311,7 @@ def send_refer(core: Core, session: Session, target: NameAddr, headers: HeaderLi
     for name, value in (("Refer-To", str(target)), ("Contact", dialog.contact), *headers):
         request.headers.add(name, value)
     number = request.cseq.number
-    core.asked.setdefault(session.id, set()).add(number)
+    core.asked.setdefault(session.id, {})[number] = number
     core.send_request(request, hop, Asked(core, session.id, number), now)
     return number
 
@@ -336,8 +336,11 @@ class Asked:
         self._answered(408 if cause is EndedBy.TIMEOUT else 503)
 
     def _answered(self, status: int) -> None:
+        asked = self._core.asked.get(self._session, {})
         if status >= 300:
-            self._core.asked.get(self._session, set()).discard(self._number)
+            for wire, number in list(asked.items()):
+                if number == self._number:
+                    del asked[wire]
         if self._session in self._core.sessions:
             self._core.emit(ReferAnswered(self._session, self._number, status))
 
@@ -348,18 +351,19 @@ def take_notify(core: Core, session: Session | None, request: Request, flow: Flo
     if package != PACKAGE:
         core.refuse(request, flow, 489, [ALLOW_EVENTS])
         return
-    asked = core.asked.get(session.id, set()) if session is not None else set()
+    asked = core.asked.get(session.id, {}) if session is not None else {}
     if number is None and asked:
         number = min(asked)
-    if session is None or number not in asked:
+    if session is None or number is None or number not in asked:
         core.refuse(request, flow, 481)
         return
     status, reason = _read_sipfrag(request)
     state = (request.headers.get("Subscription-State") or "").partition(";")[0].strip(" \t").lower()
+    known_as = asked[number]
     if state == "terminated":
-        asked.discard(number)
+        del asked[number]
     core.respond(core.accept_request(request, flow, now), 200, now)
-    core.emit(Notified(session.id, number, status, reason, state == "terminated"))
+    core.emit(Notified(session.id, known_as, status, reason, state == "terminated"))
 
 
 def _read_sipfrag(request: Request) -> tuple[int, str]:

@@ -36,7 +36,7 @@ class ClientInvite(Transaction):
     The ACK to a 2xx is its user's to send.
     """
 
-    __slots__ = ("_ack", "_data", "acks", "request", "rseqs", "user")
+    __slots__ = ("_ack", "_data", "acks", "challenges", "request", "rseqs", "user")
 
     def __init__(self, key: str, request: Request, flow: Flow, timers: SipTimers, user: ClientUser) -> None:
         super().__init__(key, flow, timers, State.CALLING)
@@ -46,6 +46,8 @@ class ClientInvite(Transaction):
         self.acks: dict[str, Send] = {}
         # By To tag: the last provisional answer of each branch that the user acknowledged (RFC 3262 4).
         self.rseqs: dict[str, int] = {}
+        # How often it was challenged before, and sent again as another transaction.
+        self.challenges = 0
         self._data = request.to_bytes()
         self._ack = b""
 
@@ -123,12 +125,14 @@ class ClientInvite(Transaction):
 class ClientRequest(Transaction):
     """Our request of any other method, until its final answer has come and the repeated ones are absorbed."""
 
-    __slots__ = ("_data", "request", "user")
+    __slots__ = ("_data", "challenges", "request", "user")
 
     def __init__(self, key: str, request: Request, flow: Flow, timers: SipTimers, user: ClientUser | None) -> None:
         super().__init__(key, flow, timers, State.TRYING)
         self.request = request
         self.user = user
+        # How often it was challenged before, and sent again as another transaction.
+        self.challenges = 0
         self._data = request.to_bytes()
 
     def start(self, now: float) -> list[Output]:

@@ -105,8 +105,8 @@ class Customers:
         """Import a file (a Path) or its text (a str, called ``name`` in the report), adding and overwriting by id.
 
         The first line names the columns: ``client``, ``name`` and ``numbers`` (or ``number``) have to be there;
-        ``id``, ``account``, ``tier``, ``language``, ``since`` and ``notes`` may be; others are passed over. Several
-        numbers are separated by a semicolon or a bar. Comma, semicolon and tab are understood as separators of
+        ``id``, ``account``, ``tier``, ``language``, ``since``, ``notes`` and ``agent`` may be; others are passed over.
+        Several numbers are separated by a semicolon or a bar. Comma, semicolon and tab are understood as separators of
         columns. A row without ``id`` is known by its account, else by its first number. With ``clients``, a row of
         any other client is rejected. A row that is no customer is told in the report, and the others are taken.
 
@@ -157,11 +157,11 @@ class Customers:
         return found
 
 
-_SELECT = "SELECT c.client, c.id, c.name, c.account, c.tier, c.language, c.since, c.notes FROM customers AS c"
+_SELECT = "SELECT c.client, c.id, c.name, c.account, c.tier, c.language, c.since, c.notes, c.agent FROM customers AS c"
 
 
 def _customer(row: Row, numbers: Sequence[Row]) -> Customer:
-    client, customer_id, name, account, tier, language, since, notes = row
+    client, customer_id, name, account, tier, language, since, notes, agent = row
     return Customer(
         id=customer_id,
         client=client,
@@ -172,6 +172,7 @@ def _customer(row: Row, numbers: Sequence[Row]) -> Customer:
         language=language,
         since=since,
         notes=notes,
+        agent=agent,
     )
 
 
@@ -203,7 +204,7 @@ def _read(path: Path) -> str:
         raise StorageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
 
 
-_COLUMNS = ("client", "id", "name", "numbers", "account", "tier", "language", "since", "notes")
+_COLUMNS = ("client", "id", "name", "numbers", "account", "tier", "language", "since", "notes", "agent")
 
 
 def _rows(
@@ -267,6 +268,9 @@ def _wrong(row: dict[str, str], clients: frozenset[str] | None) -> str | None:
     for number in numbers:
         if not (number.isascii() and number.removeprefix("+").isdigit()):
             return f"numbers: {number!r} is no telephone number; write +420777123456"
+    agent = row.get("agent", "")
+    if agent and not is_slug(agent):
+        return f"agent {agent!r}: write the agent's id, lower-case letters, digits and dashes, or nothing"
     for name, value in row.items():
         if len(value) > MAX_FIELD:
             return f"{name}: longer than {MAX_FIELD} characters"
@@ -291,6 +295,7 @@ def _read_customer(row: dict[str, str]) -> Customer:
         language=row.get("language", ""),
         since=row.get("since", ""),
         notes=row.get("notes", ""),
+        agent=row.get("agent", ""),
     )
 
 
@@ -313,11 +318,12 @@ def _save(writing: Writing, customer: Customer, now: datetime, report: ImportRep
     else:
         report.changed += 1
     writing.execute(
-        "INSERT INTO customers (client, id, name, account, account_digits, tier, language, since, notes, changed_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client, id) DO UPDATE SET name = excluded.name,"
+        "INSERT INTO customers"
+        " (client, id, name, account, account_digits, tier, language, since, notes, agent, changed_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client, id) DO UPDATE SET name = excluded.name,"
         " account = excluded.account, account_digits = excluded.account_digits, tier = excluded.tier,"
         " language = excluded.language, since = excluded.since,"
-        " notes = excluded.notes, changed_at = excluded.changed_at",
+        " notes = excluded.notes, agent = excluded.agent, changed_at = excluded.changed_at",
         (
             *key,
             customer.name,
@@ -327,6 +333,7 @@ def _save(writing: Writing, customer: Customer, now: datetime, report: ImportRep
             customer.language,
             customer.since,
             customer.notes,
+            customer.agent,
             utc(now),
         ),
     )

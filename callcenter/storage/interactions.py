@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
+from callcenter.model.facts import utc
 from callcenter.model.interaction import Interaction
 from callcenter.storage.database import Database, Value, storable
 from callcenter.storage.log import FactLog
@@ -69,6 +71,16 @@ class Interactions:
         )
         return [json.loads(row[0]) for row in rows]
 
+    async def last_agent(self, client: str, since: datetime, *, customer: str = "", number: str = "") -> str:
+        """Who talked last in the last handled call of a customer of this client, or from a number, that arrived since.
+
+        Calls that came in count, and those alone. ``number`` is as it was signalled. Empty when there was none, and for
+        who has neither. Raises StorageError.
+        """
+        params = (client, storable(customer), utc(since), client, storable(number), utc(since))
+        rows = await self._database.fetch_all(_LAST_AGENT, params)
+        return rows[0][0] if rows else ""
+
     async def unfinished(self) -> list[str]:
         """The calls that arrived and have no final record, oldest first: what a restart has to close.
 
@@ -77,6 +89,17 @@ class Interactions:
         return [row[0] for row in await self._database.fetch_all("SELECT call_id FROM open_calls ORDER BY seq")]
 
 
+# Each half is answered by the end of an index.
+_LAST_AGENT = (
+    "SELECT agent FROM ("
+    + " UNION ALL ".join(
+        "SELECT agent, arrived_at FROM (SELECT agent, arrived_at FROM interactions"
+        f" WHERE client = ? AND {whose} AND arrived_at >= ? AND outcome = 'handled' AND direction = 'inbound'"
+        " AND agent <> '' ORDER BY arrived_at DESC LIMIT 1)"
+        for whose in ("customer_id = ? AND customer_id <> ''", "from_number = ? AND from_number <> ''")
+    )
+    + ") ORDER BY arrived_at DESC LIMIT 1"
+)
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _COLUMNS = (
     "call_id, client, customer_id, from_number, to_number, arrived_at, ended_at, outcome, intent, queue, agent, "

@@ -8,7 +8,7 @@ import itertools
 import json
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from callcenter.model.facts import BODIES, CallArrived, Fact, body_from_dict, body_to_dict, utc
 from callcenter.storage.database import (
@@ -187,11 +187,23 @@ class FactLog:
         while len(found) < limit:
             room = limit - len(found)
             rows = await self._rows(after, room, call_id)
-            found.extend(_fact(row) for row in rows if row[5] in BODIES)
+            found.extend(fact_of(row) for row in rows if row[5] in BODIES)
             if len(rows) < room:
                 break
             after = rows[-1][0]
         return found
+
+    async def lately(self, seconds: float, most: int) -> list[Fact]:
+        """The committed facts of the last ``seconds`` before the very last one, at most so many. Raises StorageError.
+
+        Kinds that this program does not know are left out.
+        """
+        head = await self._database.fetch_all("SELECT at FROM facts WHERE seq = ?", (self._committed,))
+        if not head:
+            return []
+        since = utc(datetime.fromisoformat(head[0][0]) - timedelta(seconds=seconds))
+        recent = await self._rows(self._committed - most, most, None)
+        return [fact_of(row) for row in recent if row[1] >= since and row[5] in BODIES]
 
     async def last_ms(self, boot: str) -> int:
         """The last moment known of a boot, in milliseconds of its own monotonic clock; 0 when it left no fact."""
@@ -410,7 +422,8 @@ def _row(fact: Fact) -> tuple[int, str, str, int, str | None, str, str]:
     return fact.seq, utc(fact.at), fact.boot, fact.ms, call_id, fact.kind, body
 
 
-def _fact(row: Row) -> Fact:
+def fact_of(row: Row) -> Fact:
+    """A fact as the table holds it. Raises KeyError for a kind that this program does not know."""
     seq, at, boot, ms, call_id, kind, body = row
     return Fact(seq, datetime.fromisoformat(at), boot, ms, call_id, body_from_dict(kind, json.loads(body)))
 

@@ -7,18 +7,22 @@ import os
 from pathlib import Path
 
 from callcenter.runtime.clock import Clock
+from callcenter.storage.breaks import Breaks
+from callcenter.storage.callbacks import Callbacks
 from callcenter.storage.customers import Customers
 from callcenter.storage.database import AioDatabase, Database, StorageError
 from callcenter.storage.intents import Intents
 from callcenter.storage.interactions import Interactions
 from callcenter.storage.locations import Locations
 from callcenter.storage.log import FactLog, OnState
+from callcenter.storage.metrics import Metrics
 from callcenter.storage.migrate import migrate
 from callcenter.storage.retained import Retained
+from callcenter.storage.roster import Roster
 
 
 class Storage:
-    """The log, interactions, customers and registrations, over one database."""
+    """The log, interactions, customers, registrations and callbacks, over one database."""
 
     def __init__(self, database: Database, log: FactLog, clock: Clock, lock: WriterLock | None) -> None:
         self.database = database
@@ -27,7 +31,11 @@ class Storage:
         self.customers = Customers(database)
         self.locations = Locations(database, log, clock)
         self.intents = Intents(database, log)
+        self.breaks = Breaks(database, log)
+        self.roster = Roster(database, log)
         self.retained = Retained(database, log)
+        self.metrics = Metrics(database, log)
+        self.callbacks = Callbacks(database, log)
         self._lock = lock
 
     @classmethod

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from callcenter.acd.events import Reconfigured
-from callcenter.acd.settings import WrapUpMode, WrapUpSettings
+from callcenter.acd.settings import WrapUpSettings
 from callcenter.media.plane import MediaSession
 from callcenter.model.facts import (
     AgentStateChanged,
@@ -17,7 +17,7 @@ from callcenter.model.facts import (
     OfferEnded,
     WrapUpEnded,
 )
-from callcenter.model.states import Device, EndCause, Intent, OfferResult, Outcome, Side, Work
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Outcome, Side, Work, WrapUpMode
 from callcenter.simulation.network import Weather
 from callcenter.simulation.world import AgentPhone, World, story
 from callcenter.sip.flow import Flow, Transport

@@ -40,6 +40,7 @@ OUT = "scenarios/test_calls_outside.py::"
 OWN = "scenarios/test_own_calls.py::"
 TWO = "scenarios/test_two_phones.py::"
 PERMITTED = "scenarios/test_who_may_dial.py::"
+PULL = "scenarios/test_pulling.py::"
 HERE = "scenarios/test_call_flows.py::"
 
 RFC_3665 = {
@@ -94,6 +95,8 @@ RFC_3665 = {
         (
             DOOR + "test_who_answers_the_challenge_is_let_in_by_name",
             OUT + "test_a_carrier_that_asks_who_calls_is_told_and_takes_the_call",
+            "unit/sip/test_challenged.py::test_proxy_and_the_server_behind_it_are_both_answered",
+            "unit/sip/test_challenged.py::test_invite_that_is_challenged_is_the_same_call_with_the_next_number",
         ),
         why="as either end: one that challenges, or that answers 401 and 407; no proxy passes our users' proofs on",
     ),
@@ -171,6 +174,8 @@ RFC_5359 = {
             TRANSFER + "test_agent_asks_a_colleague_first_and_then_puts_both_through",
             TRANSFER + "test_agent_whose_phone_refers_by_the_call_of_the_colleague_puts_both_through_too",
             TO_OUTSIDE + "test_agent_asks_somebody_outside_first_and_then_puts_both_through",
+            TRANSFER + "test_agent_who_does_not_wait_for_the_colleague_to_answer_leaves_the_caller_to_it",
+            TO_OUTSIDE + "test_agent_who_does_not_wait_for_somebody_outside_to_answer_leaves_the_caller_to_it",
         ),
         why="the colleague gets no INVITE with Replaces: both calls are the switch's, which joins them",
     ),
@@ -205,8 +210,19 @@ RFC_5359 = {
         "Call Management (Outgoing Call Screening)",
         (PERMITTED + "test_an_agent_dials_what_is_permitted_and_nothing_else",),
     ),
-    "2.15": CallFlow("Call Park", why="a caller waits in a queue, not in a place from which somebody takes the call"),
-    "2.16": CallFlow("Call Pickup", why="a call that rings is the agent's to whom it was offered"),
+    "2.15": CallFlow(
+        "Call Park",
+        (PULL + "test_caller_who_is_on_hold_hears_the_agent_again_from_the_other_phone",),
+        why="a caller waits in a queue, or on hold for the agent alone, who may take the call up at another phone",
+    ),
+    "2.16": CallFlow(
+        "Call Pickup",
+        (
+            PULL + "test_agent_picks_up_at_a_phone_that_does_not_ring_what_rings_at_another",
+            "unit/sip/test_replaces.py::test_call_of_ours_that_rings_can_be_replaced_and_one_that_rings_here_cannot",
+        ),
+        why="at another phone of one's own: a call that rings is the agent's to whom it was offered",
+    ),
     "2.17": CallFlow("Automatic Redial", why="no dialog events (RFC 4235): the queue keeps the caller's place instead"),
     "2.18": CallFlow("Click to Dial", why="REFER outside a dialog would let others make calls with our phones"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from callcenter.acd.events import Reconfigured
@@ -10,6 +11,8 @@ from callcenter.model.interaction import Interaction
 from callcenter.model.states import EndCause, Outcome, Side, TransferKind, TransferTo, VisitOutcome, Work
 from callcenter.simulation.phone import Phone, PhoneCall
 from callcenter.simulation.world import AgentPhone, World, story
+from callcenter.sip.message import Response
+from callcenter.sip.parser import parse
 
 
 async def talking(world: World, *others: str) -> tuple[PhoneCall, Phone, AgentPhone, list[AgentPhone]]:
@@ -340,6 +343,109 @@ async def test_agent_gets_the_caller_back_when_the_colleague_has_hung_up_in_that
     assert [leg.agent for leg in (await world.interaction(call)).legs] == ["amy", "bob", "amy"]
 
 
+# While it rings where the agent asks
+
+
+async def asking(world: World, amy: AgentPhone, whom: str, rung: Phone) -> tuple[asyncio.Task[PhoneCall], str]:
+    """Amy dials on the second line, and it rings there: her question, and how the switch knows it."""
+    ringing: list[Response] = []
+
+    def look(sent: bool, _flow: object, data: bytes) -> None:
+        message = parse(data)
+        if not sent and isinstance(message, Response) and message.status == 180:
+            ringing.append(message)
+
+    amy.user_agent.trace = look
+    question = asyncio.create_task(amy.dial_beside(whom))
+    await rung.rings()
+    await world.settled()
+    answer = ringing[-1]
+    return question, f"{answer.call_id};to-tag={answer.to_tag};from-tag={answer.from_tag}"
+
+
+@story()
+async def test_agent_who_does_not_wait_for_the_colleague_to_answer_leaves_the_caller_to_it(world: World) -> None:
+    """The transfer key while it rings: the colleague's phone rings on for the caller, and the first agent is free."""
+    call, caller, amy, (bob,) = await talking(world, "bob")
+    await amy.hold()
+    question, named = await asking(world, amy, "bob", bob)
+    told = amy.transfers("bob", named)
+    await caller.hears("music")
+    asked = await question
+    assert asked.leg.ended.result().status == 487
+    await bob.stops_ringing()
+    await bob.rings()
+    assert bob.this_call().caller == "+14155550100", "it rings for the caller now"
+    await bob.answers()
+    await caller.hears(bob)
+    assert world.hear_each_other(caller, bob)
+    await amy.is_hung_up()
+    assert (sorted(told[:2]), told[2:]) == ([100, 202], [180, 200])
+    assert (work(world, "amy"), work(world, "bob")) == (Work.WRAP_UP, Work.TALKING)
+    await caller.hangs_up()
+    saved = await world.interaction(call)
+    assert [leg.agent for leg in saved.legs] == ["amy", "bob"]
+    (transfer,) = saved.transfers
+    assert (transfer.kind, transfer.to, transfer.target) == (TransferKind.BLIND, TransferTo.AGENT, "bob")
+    question_told = await world.interaction(asked)
+    assert question_told.ending is not None
+    assert (question_told.outcome, question_told.ending.cause) == (Outcome.NOT_REACHED, EndCause.TRANSFERRED)
+
+
+@story()
+async def test_agent_gets_the_caller_back_when_the_colleague_does_not_answer_then_either(world: World) -> None:
+    call, caller, amy, (bob,) = await talking(world, "bob")
+    await amy.hold()
+    question, named = await asking(world, amy, "bob", bob)
+    told = amy.transfers("bob", named)
+    await question
+    await bob.rings()
+    await bob.stops_ringing(after=20)
+    await amy.resume()
+    await caller.hears(amy)
+    assert told[-1] == 408
+    await caller.hangs_up()
+    assert [leg.agent for leg in (await world.interaction(call)).legs] == ["amy", "amy"]
+
+
+@story()
+async def test_agent_who_asks_in_a_queue_and_does_not_wait_leaves_the_caller_in_that_queue(world: World) -> None:
+    call, caller, amy, (bob,) = await talking(world, "bob")
+    await amy.hold()
+    asked = await amy.dial_beside("sales-spanish")
+    await bob.rings()
+    told = amy.joins_both()
+    await bob.stops_ringing()
+    await bob.rings()
+    await bob.answers()
+    await caller.hears(bob)
+    assert asked.over
+    assert 200 in told
+    await caller.hangs_up()
+    saved = await world.interaction(call)
+    assert (saved.transfers[0].to, saved.transfers[0].target) == (TransferTo.QUEUE, "sales-spanish")
+
+
+@story()
+async def test_agent_who_may_not_send_the_caller_there_cannot_by_a_question_either(world: World) -> None:
+    """The rules of a transfer hold for one that is attended half: bob does not serve the caller's company."""
+    _, caller, amy, (bob,) = await talking(world, "bob")
+    plan = world.house.acd.plan
+    stranger = replace(plan.agents["bob"], clients=frozenset({"other"}))
+    world.house.dispatcher.tell(Reconfigured(replace(plan, agents={**plan.agents, "bob": stranger})))
+    await amy.hold()
+    question, named = await asking(world, amy, "bob", bob)
+    told = amy.transfers("bob", named)
+    await world.settled()
+    assert told == [403]
+    assert not question.done(), "the question goes on"
+    await bob.answers()
+    await question
+    await caller.hangs_up()
+    await amy.is_hung_up()
+    bob.drops()
+
+
 @story()
 async def test_agent_takes_nobodys_place_in_a_call_of_others(world: World) -> None:
     """A REFER with the names of a colleague's call, however they were learnt."""
@@ -372,7 +478,7 @@ async def test_agent_takes_nobodys_place_in_a_call_of_others(world: World) -> No
 
 @story()
 async def test_stranger_takes_nobodys_place(world: World) -> None:
-    """INVITE with Replaces of a talk: challenged first, and refused whoever it is (RFC 3891 4)."""
+    """INVITE with Replaces of a talk: challenged first, and to all but whose talk it is as if there were none."""
     _, caller, amy, (bob,) = await talking(world, "bob")
     assert amy.call is not None
     dialog = amy.endpoint.dialog_state(amy.call.leg.id)
@@ -384,7 +490,7 @@ async def test_stranger_takes_nobodys_place(world: World) -> None:
     assert call.over
     # An agent who proves who they are takes it neither.
     call = await bob.dial_beside("1000", headers=(replaces,))
-    assert call.leg.ended.result().status == 403
+    assert call.leg.ended.result().status == 481
     assert world.hear_each_other(caller, amy)
     await caller.hangs_up()
 

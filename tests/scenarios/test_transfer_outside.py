@@ -9,7 +9,7 @@ from callcenter.simulation.phone import Phone
 from callcenter.simulation.trunk import Manners
 from callcenter.simulation.world import World, story
 from tests.scenarios.carrier import nobody_outside, permit, somebody_outside
-from tests.scenarios.test_transfer import bodies, talking
+from tests.scenarios.test_transfer import asking, bodies, talking
 from tests.scenarios.trunks import trunk
 
 EXPERT = "+14155550199"
@@ -53,6 +53,28 @@ async def test_agent_asks_somebody_outside_first_and_then_puts_both_through(worl
 @story()
 async def test_agent_whose_phone_refers_by_the_call_to_the_outside_puts_both_through_too(world: World) -> None:
     await attended(world, by_the_second_line=True)
+
+
+@story()
+async def test_agent_who_does_not_wait_for_somebody_outside_to_answer_leaves_the_caller_to_it(world: World) -> None:
+    expert = await expert_outside(world)
+    call, caller, amy, _ = await talking(world)
+    await amy.hold()
+    question, named = await asking(world, amy, EXPERT, expert)
+    told = amy.transfers(EXPERT, named)
+    await caller.hears("music")
+    await question
+    await expert.stops_ringing()
+    await expert.rings()
+    await expert.answers()
+    await caller.hears(expert)
+    await amy.is_hung_up()
+    assert 200 in told
+    await caller.hangs_up()
+    await expert.is_hung_up()
+    saved = await world.interaction(call)
+    (transfer,), (outside,) = saved.transfers, saved.outside
+    assert (transfer.kind, transfer.target, outside.number) == (TransferKind.BLIND, EXPERT, EXPERT)
 
 
 async def attended(world: World, *, by_the_second_line: bool) -> None:

@@ -38,5 +38,5 @@ def test_days_are_worth_living() -> None:
     assert any(restart.crash for fate in fates for restart in fate.restarts)
     for what in ("second", "private", "dials", "transfers"):
         assert sum(any(getattr(agent, what) for agent in fate.agents) for fate in fates) >= 10, what
-    kinds = {fact.kind for seed in range(1, 9) for fact in live(seed).facts}
+    kinds = {fact.kind for seed in range(1, 13) for fact in live(seed).facts}
     assert kinds >= {"CallConnected", "OutsideConnected", "CallTransferred", "TransferFailed", "TrunkTried"}

@@ -1,11 +1,12 @@
-"""A carrier's server played by sipp: one call, or one registration, as its scenario tells it to the end."""
+"""A carrier's server, or a phone, played by sipp: one call, or registration, as its scenario tells it to the end."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from asyncio.subprocess import Process
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -18,12 +19,18 @@ HZ = 880.0
 
 @dataclass(slots=True)
 class Carrier:
-    """``async with Carrier(folder, "registrar") as carrier``: it listens on ``port`` when the block begins."""
+    """``async with Carrier(folder, "registrar") as carrier``: it listens on ``port`` when the block begins.
+
+    With ``calls`` (host:port) it is who calls; with a ``port``, it is where another has been. ``words``: what stands
+    for what in the scenario.
+    """
 
     folder: Path
     scenario: str
     host: str = "127.0.0.1"
     port: int = 0
+    calls: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
     _process: Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -31,10 +38,24 @@ class Carrier:
         sound = self.folder / "tone.ul"
         sound.write_bytes(tone.mu_law(tone.tone(HZ, 1.0)))
         script = self.folder / "scenario.xml"
-        script.write_text((SCENARIOS / f"{self.scenario}.xml").read_text().replace("TONE_FILE", str(sound)))
-        self.port = process.free_port(socket.SOCK_DGRAM)
+        told = (SCENARIOS / f"{self.scenario}.xml").read_text()
+        for name, word in {"TONE_FILE": str(sound), **self.words}.items():
+            told = told.replace(name, word)
+        script.write_text(told)
+        self.port = self.port or process.free_port(socket.SOCK_DGRAM)
         command = [
-            *("sipp", "-sf", str(script), "-i", self.host, "-p", str(self.port), "-mi", self.host),
+            *(
+                "sipp",
+                *filter(None, [self.calls]),
+                "-sf",
+                str(script),
+                "-i",
+                self.host,
+                "-p",
+                str(self.port),
+                "-mi",
+                self.host,
+            ),
             *("-mp", str(process.free_range(4)[0]), "-m", "1", "-t", "u1", "-nostdin"),
             *("-timeout", "50", "-timeout_error", "-trace_err", "-error_file", str(self.folder / "errors.log")),
             *("-trace_logs", "-log_file", str(self.folder / "told.log")),

@@ -18,12 +18,10 @@ from callcenter.calls.settings import (
     LanguageIs,
     Step,
 )
-from callcenter.model.customer import Match, normalise_number
+from callcenter.model.customer import ANONYMOUS, Match, normalise_number
 from callcenter.model.facts import BranchTaken, HoursChecked
 
 UTC = ZoneInfo("UTC")
-# Who withholds the number calls as one of these (RFC 3323 4.1.1.3, and what gateways write).
-ANONYMOUS = frozenset({"", "anonymous", "unknown", "unavailable", "private", "restricted"})
 
 
 def choose_case(call: Call, branch: Branch) -> tuple[Step, ...]:

@@ -8,12 +8,12 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from callcenter.signaling.transport import TransportError
-from callcenter.signaling.trunks.digest_client import MOST_TRIES, DigestClient
 from callcenter.signaling.trunks.resolver import ResolveError
 from callcenter.signaling.trunks.settings import Outward
 from callcenter.signaling.trunks.trunk import Health, Trunk, retry_after
 from callcenter.signaling.trunks.ways import Hop, Ways, routes_by, uri_of
 from callcenter.signaling.user_agent import UserAgent
+from callcenter.sip.digest_client import MOST_TRIES, DigestClient
 from callcenter.sip.errors import SipParseError
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.message import read_seconds

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from random import Random
 from typing import TypeVar
 
 from callcenter.acd.agents import AgentView
@@ -28,7 +29,8 @@ from callcenter.acd.events import (
     WithdrawOffer,
 )
 from callcenter.acd.queue import TicketView
-from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Requirement, WrapUpSettings
+from callcenter.acd.requirements import AllOf, Need, Needs, Requirement
+from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Strategy, WrapUpSettings
 from callcenter.model.facts import (
     AgentStateChanged,
     CallQueued,
@@ -49,7 +51,13 @@ START = 1000.0
 AMY = AgentSettings("amy", "Amy", {"english": 5}, frozenset({"acme"}))
 BOB = AgentSettings("bob", "Bob", {"english": 3}, frozenset({"acme"}))
 SALES = QueueSettings(
-    "sales", "acme", (Requirement("english", 2),), max_wait=120.0, on_max_wait="sorry", wrap_up=WrapUpSettings()
+    "sales",
+    "acme",
+    (Requirement("english", 2),),
+    max_wait=120.0,
+    on_max_wait="sorry",
+    wrap_up=WrapUpSettings(),
+    strategy=Strategy.BEST_SKILL,
 )
 
 
@@ -62,11 +70,19 @@ def plan(*settings: QueueSettings | AgentSettings) -> Plan:
     )
 
 
+class Middle(Random):
+    """A lot that always falls on the middle, so that two floors in the same state draw alike."""
+
+    def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
+        assert stop is None
+        return start // 2
+
+
 class Floor:
     """An Acd that keeps its facts and effects, and checks itself after every decision."""
 
     def __init__(self, settings: Plan, *, ready: Iterable[str] = ()) -> None:
-        self.acd = Acd(settings)
+        self.acd = Acd(settings, random=Middle())
         self.now = START
         self.facts: list[Fact] = []
         self.effects: list[AcdEffect] = []
@@ -102,12 +118,16 @@ class Floor:
         visit: str,
         queue: str = "sales",
         *,
-        asked: tuple[Requirement, ...] = (),
+        asked: Needs = (),
         priority: int | None = None,
         first_joined: float | None = None,
         agent: str = "",
+        client: str = "acme",
+        prefer: str = "",
+        prefer_for: float = 0.0,
     ) -> None:
-        self.tell(Join(Ticket(visit, f"call-{visit}", queue, "acme", asked, priority, first_joined, agent)))
+        place = (priority, first_joined, agent, prefer, prefer_for)
+        self.tell(Join(Ticket(visit, f"call-{visit}", queue, client, asked, *place)))
 
     def ask_for(self, agent: str, visit: str, queue: str = "") -> None:
         """A colleague dials this agent by name, or (with a queue) a caller is passed on to him."""
@@ -180,7 +200,7 @@ class Floor:
 
     def refolded(self) -> Acd:
         """A new Acd that learnt all from the log."""
-        again = Acd(self.acd.plan)
+        again = Acd(self.acd.plan, random=Middle())
         for fact in self.facts:
             again.apply(fact)
         return again
@@ -198,21 +218,19 @@ def check(floor: Floor) -> None:
     """Fails with a sentence when something does not hold."""
     agents = {view.id: view for view in floor.acd.agents()}
     tickets = {ticket.id: ticket for queue in floor.queues() for ticket in floor.acd.waiting(queue)}
-    check_nobody_idle_beside_a_caller(floor.acd.plan, agents.values(), tickets.values())
+    check_nobody_idle_beside_a_caller(floor.acd, agents.values(), tickets.values())
     check_offers(agents.values(), tickets.values())
     check_books(floor.facts, tickets)
     check_nobody_is_stuck(floor, agents.values())
 
 
-def check_nobody_idle_beside_a_caller(
-    settings: Plan, agents: Iterable[AgentView], tickets: Iterable[TicketView]
-) -> None:
+def check_nobody_idle_beside_a_caller(acd: Acd, agents: Iterable[AgentView], tickets: Iterable[TicketView]) -> None:
     waiting = [ticket for ticket in tickets if not ticket.agent]
     for agent in agents:
         able = (agent.intent, agent.work, agent.device) == (Intent.READY, Work.IDLE, Device.REGISTERED)
         assert agent.available == (able and agent.until is None), f"{agent.id}: available is not what the state says"
         for ticket in waiting:
-            assert not (agent.available and may_take(settings.agents[agent.id], ticket)), (
+            assert not (agent.available and may_take(acd.who(agent.id), ticket)), (
                 f"{agent.id} is free and {ticket.id} waits"
             )
 
@@ -220,15 +238,22 @@ def check_nobody_idle_beside_a_caller(
 def may_take(agent: AgentSettings, ticket: TicketView) -> bool:
     if ticket.only:
         return ticket.only == agent.id
-    return ticket.client in agent.clients and all(
-        agent.skills.get(need.skill, 0) >= need.minimum for need in ticket.asked
-    )
+    if ticket.preferred not in ("", agent.id):
+        return False
+    member = agent.queues is None or ticket.queue in agent.queues
+    return member and ticket.client in agent.clients and all(meets(agent.skills, need) for need in ticket.asked)
+
+
+def meets(skills: Mapping[str, int], need: Need) -> bool:
+    if isinstance(need, Requirement):
+        return skills.get(need.skill, 0) >= need.minimum
+    return (all if isinstance(need, AllOf) else any)(meets(skills, each) for each in need.needs)
 
 
 def check_offers(agents: Iterable[AgentView], tickets: Iterable[TicketView]) -> None:
     engaged = Counter(agent.offer for agent in agents if agent.offer)
     assert all(count == 1 for count in engaged.values()), f"one offer, two agents: {engaged}"
-    taken = Counter(ticket.agent for ticket in tickets if ticket.agent)
+    taken = Counter(agent for ticket in tickets for agent in ticket.ringing)
     assert all(count == 1 for count in taken.values()), f"one agent, two callers: {taken}"
     for agent in agents:
         alone = agent.work in (Work.IDLE, Work.OUTBOUND)
@@ -240,6 +265,12 @@ def check_offers(agents: Iterable[AgentView], tickets: Iterable[TicketView]) -> 
         )
         if agent.work in (Work.RESERVED, Work.RINGING):
             assert agent.id in taken, f"{agent.id} is {agent.work} for nobody"
+    on_the_phone = {agent.id for agent in agents if agent.work not in (Work.RESERVED, Work.RINGING)}
+    for ticket in tickets:
+        assert ticket.agent == (ticket.ringing[0] if ticket.ringing else "")
+        assert not on_the_phone & set(ticket.ringing) or len(ticket.ringing) == 1, (
+            f"{ticket.id} was picked up and rings on"
+        )
 
 
 def check_books(facts: list[Fact], tickets: dict[str, TicketView]) -> None:

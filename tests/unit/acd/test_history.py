@@ -32,19 +32,21 @@ from callcenter.acd.events import (
     WrapUpExtended,
 )
 from callcenter.acd.pool import Pool
+from callcenter.acd.requirements import AnyOf, Needs, Requirement
 from callcenter.acd.settings import (
     AgentSettings,
     Plan,
     QueueSettings,
-    Requirement,
     RnaRule,
     RnaSettings,
-    WrapUpMode,
+    RoutingStep,
+    Share,
+    Strategy,
     WrapUpSettings,
 )
 from callcenter.model.facts import CallQueued, Fact, OfferEnded, OfferMade, QueueLeft, body_from_dict, body_to_dict
-from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
-from tests.unit.acd.floor import Floor, check, check_refold, plan
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work, WrapUpMode
+from tests.unit.acd.floor import Floor, Middle, check, check_refold, plan
 
 SKILLS = ("english", "sales")
 CLIENTS = ("acme", "beta")
@@ -53,9 +55,12 @@ QUEUES = ("sales", "support", "refunds")
 
 seconds = st.sampled_from((0.0, 0.001, 1.0, 4.0, 20.0))
 rules = st.builds(RnaRule, st.sampled_from((0.5, 5.0)), st.sampled_from((None, 1, 2)))
-requirements = st.lists(
-    st.builds(Requirement, st.sampled_from(SKILLS), st.integers(1, 5)), max_size=2, unique_by=lambda need: need.skill
-).map(tuple)
+skilled = st.builds(Requirement, st.sampled_from(SKILLS), st.integers(1, 5))
+alternatives = st.lists(skilled, min_size=1, max_size=2).map(lambda each: AnyOf(tuple(each)))
+requirements: st.SearchStrategy[Needs] = st.lists(st.one_of(skilled, skilled, alternatives), max_size=2).map(tuple)
+steps = st.lists(
+    st.builds(RoutingStep, st.sampled_from((0.0, 3.0, 20.0)), st.one_of(st.none(), skilled, alternatives)), max_size=2
+).map(lambda each: tuple(sorted(each, key=lambda step: step.after)))
 wrap_ups = st.one_of(
     st.none(), st.builds(WrapUpSettings, st.sampled_from(WrapUpMode), st.sampled_from((0.0, 3.0)), seconds)
 )
@@ -77,6 +82,9 @@ def plans(draw: st.DrawFn) -> Plan:
                 on_max_wait="sorry",
                 wrap_up=draw(wrap_ups),
                 max_waiting=draw(st.sampled_from((1, 3, 50))),
+                strategy=draw(st.sampled_from(Strategy)),
+                steps=draw(steps),
+                age_weight=draw(st.sampled_from((0.0, 0.0, 1.0, 0.001))),
             )
             for name in sorted(queues)
         },
@@ -87,11 +95,16 @@ def plans(draw: st.DrawFn) -> Plan:
                 skills=draw(st.dictionaries(st.sampled_from(SKILLS), st.integers(1, 5))),
                 clients=draw(st.frozensets(st.sampled_from(CLIENTS), min_size=1)),
                 sign_in=draw(st.sampled_from(Intent)),
+                queues=draw(st.one_of(st.none(), st.none(), st.frozensets(st.sampled_from(QUEUES)))),
+                weight=draw(st.integers(1, 3)),
             )
             for name in sorted(agents)
         },
         rna=RnaSettings(*(draw(rules) for _ in range(5))),
         offer_grace=draw(st.sampled_from((0.0, 5.0))),
+        shares=draw(
+            st.dictionaries(st.sampled_from(CLIENTS), st.builds(Share, st.integers(0, 2), st.sampled_from((1.0, 3.0))))
+        ),
     )
 
 
@@ -110,12 +123,33 @@ class History(RuleBasedStateMachine):
         asked=requirements,
         priority=st.sampled_from((None, 0, 1, 2)),
         kept=st.sampled_from((None, 0.0, 30.0)),
+        client=st.sampled_from(("acme", *CLIENTS)),
+        prefer=st.sampled_from(("", "", *AGENTS, "nobody")),
+        prefer_for=st.sampled_from((0.0, 5.0)),
     )
-    def join(self, queue: str, asked: tuple[Requirement, ...], priority: int | None, kept: float | None) -> None:
+    def join(
+        self,
+        queue: str,
+        asked: Needs,
+        priority: int | None,
+        kept: float | None,
+        client: str,
+        prefer: str,
+        prefer_for: float,
+    ) -> None:
         visit = f"v{len(self.visits)}"
         self.visits.append(visit)
         place = None if kept is None else self.floor.now - kept
-        self.floor.join(visit, queue, asked=asked, priority=priority, first_joined=place)
+        self.floor.join(
+            visit,
+            queue,
+            asked=asked,
+            priority=priority,
+            first_joined=place,
+            client=client,
+            prefer=prefer,
+            prefer_for=prefer_for,
+        )
 
     @rule(agent=st.sampled_from((*AGENTS, "nobody")), queue=st.sampled_from(("", *QUEUES, "nowhere")))
     def ask_for(self, agent: str, queue: str) -> None:
@@ -281,7 +315,7 @@ def test_an_acd_that_read_the_log_decides_like_the_one_that_wrote_it(configured:
     floor = Floor(configured)
     for _ in range(data.draw(st.integers(5, 25))):
         one_event(floor, data)
-    again: Acd = Acd(floor.acd.plan)
+    again: Acd = Acd(floor.acd.plan, random=Middle())
     for fact in floor.facts:
         again.apply(through_json(fact))
     for _ in range(10):
@@ -301,6 +335,7 @@ def one_event(floor: Floor, data: st.DataObject) -> None:
 def some_event(floor: Floor, data: st.DataObject) -> AcdEvent:
     visit = f"v{len(floor.bodies(CallQueued))}"
     events: list[AcdEvent] = [Join(Ticket(visit, "call", queue, "acme")) for queue in QUEUES]
+    events.append(Join(Ticket(visit, "call", "sales", "acme", prefer="amy", prefer_for=5.0)))
     for agent in AGENTS:
         events += [DeviceChanged(agent, Device.REGISTERED), IntentChosen(agent, Intent.READY)]
         events += [WrapUpDone(agent, "solved"), Join(Ticket(visit, "call", "", "", agent=agent))]
@@ -319,7 +354,7 @@ def through_json(fact: Fact) -> Fact:
 
 def test_the_checks_see_what_they_are_there_to_see(monkeypatch: pytest.MonkeyPatch) -> None:
     """A floor that never matches is found out at once."""
-    monkeypatch.setattr(Pool, "matches", lambda self: iter(()))
+    monkeypatch.setattr(Pool, "matches", lambda self, now: iter(()))
     floor = Floor(plan(), ready=("amy",))
     with pytest.raises(AssertionError, match="amy is free and v1 waits"):
         floor.join("v1")

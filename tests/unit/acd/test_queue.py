@@ -7,8 +7,8 @@ from bisect import insort
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callcenter.acd.queue import Place, Visit, drop, merged, position
-from callcenter.acd.settings import Requirement
+from callcenter.acd.queue import Place, Visit, drop, position
+from callcenter.acd.requirements import Requirement, merged
 
 
 def visit(id: str, *, priority: int = 0, first_joined: int = 0, number: int = 1) -> Visit:
@@ -55,5 +55,5 @@ def test_what_a_ticket_asks_adds_to_what_the_queue_asks() -> None:
 def test_a_visit_says_in_one_line_how_it_stands() -> None:
     waiting = visit("v1")
     assert str(waiting) == "<Visit v1 sales waiting tries=0>"
-    waiting.offer, waiting.tries = "v1-1", 1
+    waiting.offers, waiting.tries = ("v1-1",), 1
     assert str(waiting) == "<Visit v1 sales offered tries=1>"

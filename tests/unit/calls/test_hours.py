@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callcenter.calls.hours import Door, Holiday, Hours, Interval, Standing, instant, look
+from callcenter.calls.hours import Door, Holiday, Hours, Interval, Standing, closes, instant, look
 from callcenter.config import calendar
 
 NEW_YORK, MADRID, SAO_PAULO = ZoneInfo("America/New_York"), ZoneInfo("Europe/Madrid"), ZoneInfo("America/Sao_Paulo")
@@ -190,3 +190,38 @@ def test_the_night_before_a_holiday_is_served_to_its_end() -> None:
     assert open_at(hours, MADRID, "2026-12-25 01:00")
     assert not open_at(hours, MADRID, "2026-12-25 22:30")
     assert not open_at(hours, MADRID, "2026-12-26 01:00"), "the night of the holiday is part of it"
+
+
+def test_it_is_known_when_it_closes() -> None:
+    hours = Hours("office", week(mon="09:00-12:00 13:00-18:00", tue="22:00-02:00"))
+    assert closes(hours, MADRID, at(MADRID, "2026-11-23 10:00")) == at(MADRID, "2026-11-23 12:00")
+    assert closes(hours, MADRID, at(MADRID, "2026-11-23 17:59:59")) == at(MADRID, "2026-11-23 18:00")
+    assert closes(hours, MADRID, at(MADRID, "2026-11-24 23:00")) == at(MADRID, "2026-11-25 02:00")
+    assert closes(hours, MADRID, at(MADRID, "2026-11-25 01:00")) == at(MADRID, "2026-11-25 02:00")
+    assert closes(hours, MADRID, at(MADRID, "2026-11-23 12:30")) is None
+
+
+def test_days_that_meet_at_midnight_are_one_time_of_being_open() -> None:
+    hours = Hours("office", week(mon="09:00-24:00", tue="00:00-10:00"))
+    assert closes(hours, MADRID, at(MADRID, "2026-11-23 10:00")) == at(MADRID, "2026-11-24 10:00")
+
+
+def test_what_never_closes_has_no_closing() -> None:
+    assert closes(daily("00:00-24:00"), MADRID, at(MADRID, "2026-11-23 10:00")) is None
+
+
+@given(st.integers(0, 370 * 24 * 4), st.sampled_from((NEW_YORK, MADRID, SAO_PAULO)))
+def test_until_it_closes_it_is_open_and_then_it_is_not(quarters: int, zone: ZoneInfo) -> None:
+    """On every day of the year, those included on which the clocks leap."""
+    hours = daily("01:30-03:15 09:00-12:30")
+    now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * quarters)
+    end = closes(hours, zone, now)
+    if look(hours, zone, now).door is not Door.OPEN:
+        assert end is None
+        return
+    assert end is not None
+    step = now
+    while step < end:
+        assert look(hours, zone, step).door is Door.OPEN
+        step += timedelta(minutes=15)
+    assert look(hours, zone, end).door is not Door.OPEN

@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Requirement
+from callcenter.acd.requirements import Requirement
+from callcenter.acd.settings import AgentSettings, Plan, QueueSettings
 from callcenter.calls.facts import FactStream
 from callcenter.calls.queue_status import QueueBoard, QueueCounts, QueueStatus
+from callcenter.ledger.ledger import Ledger
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentStateChanged,
@@ -67,7 +69,17 @@ class Floor:
         self.told: list[tuple[float, str, QueueStatus | None]] = []
         self.facts: list[Fact] = []
         self.stream = FactStream(self.clock, boot="b1", last_seq=0, write=self.facts.append)
-        self.board = QueueBoard(lambda: self.plan, zone_of, self.clock, self._show)
+        self.ledger = Ledger()
+        self.clients: list[tuple[str, QueueStatus | None]] = []
+        self.stream.subscribe(self.ledger.take)
+        self.board = QueueBoard(
+            lambda: self.plan,
+            zone_of,
+            self.clock,
+            lambda: self.ledger,
+            self._show,
+            lambda client, status: self.clients.append((client, status)),
+        )
         self.stream.subscribe(self.board.take)
         self.board.refresh()
 
@@ -200,22 +212,22 @@ async def test_the_service_level_is_by_the_definition() -> None:
     for number in range(8):
         floor.joins(f"v{number}")
     await asyncio.sleep(1.5)
-    assert floor.last().service_level is None
+    assert floor.last().today.service_level is None
     floor.leaves("v0", VisitOutcome.SHORT_ABANDONED)
     floor.leaves("v1", VisitOutcome.REFUSED, "closed")
     await asyncio.sleep(2)
-    assert floor.last().service_level is None
+    assert floor.last().today.service_level is None
     floor.leaves("v2", VisitOutcome.ANSWERED)
     await asyncio.sleep(2)
-    assert floor.last().service_level == 1.0
+    assert floor.last().today.service_level == 1.0
     floor.leaves("v3", VisitOutcome.REFUSED, "full")
     await asyncio.sleep(2)
-    assert floor.last().service_level == 0.5
+    assert floor.last().today.service_level == 0.5
     await asyncio.sleep(30)  # the four who wait still have waited more than 20 s now, and count
-    assert floor.last().service_level == pytest.approx(1 / 6, abs=1e-4)
+    assert floor.last().today.service_level == pytest.approx(1 / 6, abs=1e-4)
     floor.leaves("v4", VisitOutcome.ANSWERED)  # too late to be in time
     await asyncio.sleep(2)
-    assert floor.last().service_level == pytest.approx(1 / 6, abs=1e-4)
+    assert floor.last().today.service_level == pytest.approx(1 / 6, abs=1e-4)
     assert floor.last() == floor.true()
 
 
@@ -226,9 +238,9 @@ async def test_a_caller_who_has_waited_20_s_lowers_the_level_though_nothing_else
     floor.leaves("v1", VisitOutcome.ANSWERED)
     floor.joins("v2")
     await asyncio.sleep(19.9)
-    assert floor.last().service_level == 1.0
+    assert floor.last().today.service_level == 1.0
     await asyncio.sleep(0.2)
-    assert floor.last().service_level == 0.5
+    assert floor.last().today.service_level == 0.5
 
 
 def test_a_day_ends_at_midnight_of_the_client_also_when_the_clocks_change() -> None:
@@ -242,11 +254,11 @@ def test_a_day_ends_at_midnight_of_the_client_also_when_the_clocks_change() -> N
             floor.leaves(visit, VisitOutcome.ANSWERED, queue=queue)
         to_midnight = (datetime(2026, 3, 3, tzinfo=UTC) - EPOCH).total_seconds()
         await asyncio.sleep(to_midnight - 1)
-        assert (floor.last("sales").service_level, floor.last("alma").service_level) == (1.0, 1.0)
+        assert (floor.last("sales").today.service_level, floor.last("alma").today.service_level) == (1.0, 1.0)
         await asyncio.sleep(2)
-        assert (floor.last("sales").service_level, floor.last("alma").service_level) == (1.0, None)
+        assert (floor.last("sales").today.service_level, floor.last("alma").today.service_level) == (1.0, None)
         await asyncio.sleep(3 * 3600)
-        assert floor.last("sales").service_level is None
+        assert floor.last("sales").today.service_level is None
         assert floor.board.quiet
 
     run(story())
@@ -260,7 +272,7 @@ async def test_a_visit_over_midnight_belongs_to_the_day_of_its_arrival() -> None
     await asyncio.sleep(10)
     floor.leaves("v1", VisitOutcome.ANSWERED)
     await asyncio.sleep(2)
-    assert floor.last().service_level is None
+    assert floor.last().today.service_level is None
     assert floor.last() == floor.true()
 
 
@@ -380,9 +392,9 @@ def test_what_is_told_is_what_all_facts_together_say(moves: list[tuple[str, int,
 
 def test_who_may_serve_a_queue_is_what_the_matching_says() -> None:
     """The bits are put together from clients and levels; the ACD asks each agent for himself."""
-    counts = QueueCounts(PLAN, in_utc)
+    counts = QueueCounts(PLAN, in_utc, Ledger)
     for agent in PLAN.agents:
         counts.take(Fact(1, EPOCH, "b1", 0, None, state(agent)))
     facts = [Fact(1, EPOCH, "b1", 0, None, state(agent)) for agent in PLAN.agents]
     for queue in PLAN.queues:
-        assert counts.status(queue) == queue_from_facts(queue, facts, PLAN, 0, EPOCH)
+        assert counts.status(queue, 0, EPOCH) == queue_from_facts(queue, facts, PLAN, 0, EPOCH)

@@ -91,6 +91,36 @@ def test_check_shows_warnings_and_succeeds(tmp_path: Path, capsys: pytest.Captur
     assert "1 warning" in out
 
 
+def test_check_tells_editors_where_each_mistake_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = GOOD.replace("flow: welcome", "flow: welcom").replace("queues:", "  spare: [hangup]\nqueues:")
+    folder = write_floor(tmp_path, text)
+    assert main(["check", "--json", "--config", str(folder), "--set", "sip.realm=1=2", "--set", "sip.max_calls=0"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["ok"], told["revision"], told["folder"]) == (False, None, str(folder))
+    named, set_ = told["problems"]
+    assert named == {
+        "severity": "error",
+        "code": "REF101",
+        "kind": "names_nothing",
+        "file": str(folder / "floor.yaml"),
+        "argument": None,
+        "line": 5,
+        "column": 40,
+        "end_column": 46,
+        "path": "numbers.+15555550100.flow",
+        "message": "no flow is named `welcom`",
+        "hint": "did you mean `welcome`?",
+    }
+    assert (set_["file"], set_["argument"], set_["path"]) == (None, "sip.max_calls=0", "sip.max_calls")
+
+    write_floor(tmp_path, GOOD.replace("queues:", "  spare: [hangup]\nqueues:"))
+    assert main(["check", "--json", "--config", str(folder), "--data", str(tmp_path)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"]
+    assert len(told["revision"]) == 12
+    assert [(each["severity"], each["path"]) for each in told["problems"]] == [("warning", "flows.spare")]
+
+
 def test_a_verb_that_is_none_is_told_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["chekc"])

@@ -25,7 +25,7 @@ feature_codes:
 def spoken(*languages: str) -> str:
     """The prompts that codes need, in these languages."""
     said = ", ".join(f"{language}: {{file: hello.wav}}" for language in languages)
-    return "".join(f"  {name}: {{{said}}}\n" for name in needed_prompts(["lunch", "break"]))
+    return "".join(f"  {name}: {{{said}}}\n" for name in needed_prompts(["lunch", "break"], limited=True))
 
 
 def test_codes_and_reasons_become_what_calls_go_by(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_an_agents_own_language_wins_and_every_answer_must_be_there_in_it(tmp_pa
     assert load_text(tmp_path, text + spoken("en", "es")).calls.agent_languages == {"ana": "es"}
     problems = problems_of(tmp_path, text + spoken("en"))
     assert {problem.code for problem in problems} == {Code.NO_TRANSLATION}
-    assert len(problems) == len(list(needed_prompts(["lunch", "break"])))
+    assert len(problems) == len(list(needed_prompts(["lunch", "break"], limited=False)))
     assert problems[0].message == "it is not there in es, which agents hear (agents.ana)"
     assert problems[0].hint == "add `es: ...`, or give the agent another `language`"
 

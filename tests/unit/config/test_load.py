@@ -11,12 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from callcenter.acd.settings import Requirement, RnaRule, WrapUpMode, WrapUpSettings
+from callcenter.acd.requirements import Requirement, text
+from callcenter.acd.settings import RnaRule, WrapUpSettings
 from callcenter.calls.settings import Choice, Hangup, Menu, Number, Say, ToQueue
 from callcenter.config import Code, ConfigError, load
 from callcenter.config.schema import seconds
 from callcenter.media.settings import Srtp
-from callcenter.model.states import Intent
+from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Broker
 from callcenter.signaling.settings import Listen
 from callcenter.sip.session_timer import SessionTimer
@@ -141,6 +142,11 @@ def test_any_path_can_be_set(argument: str, path: str, value: object, tmp_path: 
         ("queues.sales.ring_for={a: [1", Code.SYNTAX, 29, 30, "expected"),
         ("queues.sales.client=acme2", Code.NAMES_NOTHING, 21, 26, "no client"),
         ("agents.ana.skills={english: 9}", Code.FORM, 29, 30, "out of range"),
+        ("queues.sales.requirements={any: [{english: 9}]}", Code.FORM, 44, 45, "out of range"),
+        ("queues.sales.requirements={any: []}", Code.FORM, 33, 35, "it is empty"),
+        ("queues.sales.requirements={english: [{sales: 1}]}", Code.FORM, 27, 50, "a list stands behind"),
+        ("queues.sales.strategy=longest_idel", Code.CHOICE, 23, 35, "not known here"),
+        ("agents.ana.queues=[slaes]", Code.NAMES_NOTHING, 20, 25, "no queue is named"),
     ],
 )
 def test_a_wrong_set_is_told_by_its_argument(
@@ -260,3 +266,11 @@ def test_whatever_stands_in_a_section_is_settings_or_problems_and_never_a_trace(
     folder = tmp_path_factory.mktemp("floor")
     with contextlib.suppress(ConfigError):
         load_text(folder, GOOD, f"{section}={json.dumps(value)}")
+
+
+def test_requirements_may_be_alternatives(tmp_path: Path) -> None:
+    asked = "queues.sales.requirements={english: 3, any: [{sales: 2}, {all: [{support: 3}, {billing: 1}]}]}"
+    settings = load_text(tmp_path, GOOD, asked, "agents.ana.skills={english: 3, sales: 2}")
+    assert text(settings.plan.queues["sales"].requirements) == (
+        "english>=3 and (sales>=2 or (billing>=1 and support>=3))"
+    )

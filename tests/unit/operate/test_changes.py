@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from callcenter.acd.core import Acd
+from callcenter.acd.events import DeviceChanged, Join, Ticket
 from callcenter.config import Settings
+from callcenter.model.states import Device
 from callcenter.operate.changes import Change, changes, differences, in_force, waits
 from tests.unit.config.floor import GOOD, load_text
 
@@ -141,3 +145,73 @@ def test_differences_of_nothing_are_none() -> None:
     assert list(differences({}, {"queues": {}})) == []
     assert list(differences({"a": {"b": 1}}, {"a": {"b": 1}})) == []
     assert list(differences({}, {"customers": "new.csv"})) == [(("customers",), None, "new.csv")]
+
+
+# What it means for who is there, told before it happens.
+
+FLOOR = """\
+clients:
+  acme: {name: Acme, languages: [en], time_zone: Europe/Madrid}
+numbers:
+  "+15555550100": {client: acme, flow: welcome}
+flows:
+  welcome: [{hours: {name: office, closed: [hangup]}}, {queue: sales}]
+hours:
+  office: {open: {daily: 09:00-18:00}}
+queues:
+  sales: {client: acme, requirements: {english: 3}}
+agents:
+  ana: {name: Ana, skills: {english: 4}, clients: [acme]}
+  bob: {name: Bob, skills: {english: 3}, clients: [acme]}
+"""
+
+
+def note(folder: Path, old: str, new: str, *, wall: datetime | None = None, signed_in: Sequence[str] = ()) -> str:
+    """What is said of the one change, while two callers wait whom nobody who is signed in may take yet."""
+    before = load_text(folder / "old", FLOOR)
+    assert FLOOR.count(old) == 1, old
+    after = load_text(folder / "new", FLOOR.replace(old, new))
+    acd = Acd(before.plan)
+    acd.offering = False
+    for agent in signed_in:
+        acd.handle(DeviceChanged(agent, Device.REGISTERED), 1.0)
+    for number in (1, 2):
+        acd.handle(Join(Ticket(f"v{number}", f"c{number}", "sales", "acme")), 2.0)
+    return next(each.note for each in changes(before, after, acd, [], 3.0, wall) if each.note or each.sign == "~")
+
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("english: 3}}", "english: 4}}", "2 callers waiting now: asked at once, of 1 agent who is signed in"),
+        ("english: 3}}", "english: 2}}", "2 callers waiting now: asked at once, of 2 agents who are signed in"),
+        ("sales: {client: acme, req", "sales: {client: acme, max_waiting: 1, req",
+         "2 callers waiting now: all keep their places"),
+        ("sales: {client: acme, req", "sales: {client: acme, max_waiting: 9, req", ""),
+        ("skills: {english: 4}", "skills: {english: 1}", "signed in now: no callers at all any more"),
+        ("skills: {english: 4}", "skills: {english: 5}", ""),
+        ("daily: 09:00-18:00", "daily: 14:00-18:00", "open now: closed by this"),
+        ("daily: 09:00-18:00", "daily: 09:00-19:00", ""),
+    ],
+)  # fmt: skip
+def test_each_change_says_what_it_means_for_who_is_there(old: str, new: str, words: str, tmp_path: Path) -> None:
+    assert note(tmp_path, old, new, wall=NOON, signed_in=["ana", "bob"]) == words
+
+
+def test_a_requirement_that_leaves_callers_without_any_agent_is_told_before(tmp_path: Path) -> None:
+    words = "2 callers waiting now: asked at once, and nobody who is signed in can take them"
+    assert note(tmp_path, "english: 3}}", "english: 4}}", signed_in=["bob"]) == words
+
+
+def test_a_queue_that_is_renamed_says_where_its_callers_go(tmp_path: Path) -> None:
+    text = FLOOR.replace("{queue: sales}", "{queue: sold}").replace("sales: {client", "sold: {was: sales, client")
+    before, after = load_text(tmp_path / "old", FLOOR), load_text(tmp_path / "new", text)
+    acd = Acd(before.plan)
+    for number in (1, 2):
+        acd.handle(Join(Ticket(f"v{number}", f"c{number}", "sales", "acme")), 2.0)
+    found = [(each.sign, each.path, each.note) for each in changes(before, after, acd, [], 3.0)]
+    assert ("-", "queues.sales", "2 callers waiting now: to sold, each on the same place") in found
+    assert ("+", "queues.sold", "") in found

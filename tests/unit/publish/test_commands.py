@@ -185,7 +185,8 @@ async def test_a_broker_that_lets_us_hear_no_commands_is_told_of_and_all_else_go
         made.revive()
         log.add(3)
         await until(lambda: states and not made.status().waiting)
-        assert states == [(True, "the broker does not let us hear agents' commands: Not authorized")]
+        refused = "the broker does not let us hear {} commands: Not authorized".format
+        assert states == [(True, "; ".join(map(refused, ("agents'", "supervisors'"))))]
         assert made.status().connected
 
 

@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import (
+    AgentCommanded,
+    AgentSkillsChanged,
     AgentStateChanged,
     Body,
+    BreakOverran,
+    BreakRefused,
     BrokerStateChanged,
     CallEnded,
     CallQueued,
@@ -24,6 +28,7 @@ from callcenter.model.facts import (
     DrainEnded,
     Fact,
     FeatureCodeDialled,
+    StateRepaired,
     SwitchStarted,
     SwitchStopped,
     TrunkStateChanged,
@@ -78,6 +83,7 @@ def pop(match: Match = Match.SURE, customers: tuple[Customer, ...] = (JANA,), gr
         interactions=[RECORD],
         why=["czech 5 of 3 needed"],
         position_was=3,
+        srtp="AES_CM_128_HMAC_SHA1_80",
     )
 
 
@@ -105,8 +111,10 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
         "skills": {"czech": 3, "billing": 1},
         "waited_s": 112.4,
         "position_was": 3,
+        "callback": None,
         "ivr": {"language": "cs", "menu": ["billing", "refund"], "entered": {"order": "1881"}},
         "attributes": {"order": "1881", "pin": "****"},
+        "srtp": "AES_CM_128_HMAC_SHA1_80",
         "customer": {
             "id": "c-4711",
             "name": "Jana Nováková",
@@ -188,6 +196,10 @@ def test_an_agents_state_names_the_call_and_nothing_of_the_caller() -> None:
         "wrap_up_until": None,
         "wrap_up_remaining_s": None,
         "extension_s": 0.0,
+        "wrap_up": None,
+        "by": None,
+        "break_until": None,
+        "break_over": False,
         "pause_until": None,
         "since": "2026-11-21T11:58:30.104Z",
         "at": "2026-11-21T12:00:00.104Z",
@@ -232,13 +244,19 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
             "requirements": [["czech", 3]],
             "first_joined_ms": 900,
             "agent": "",
+            "needs": "",
+            "visit_no": 0,
+            "place_of": "",
+            "origins": [],
+            "callback": "",
         },
     }
 
 
 def test_every_kind_of_fact_is_a_word_of_the_calls_story_or_left_out_on_purpose() -> None:
     of_the_switch = {SwitchStarted, SwitchStopped, ConfigReloaded, DrainBegan, DrainEnded, BrokerStateChanged}
-    left_out = of_the_switch | {AgentStateChanged, FeatureCodeDialled, TrunkStateChanged, TrunkTried}
+    of_agents = {AgentStateChanged, FeatureCodeDialled, AgentCommanded, AgentSkillsChanged, BreakOverran, BreakRefused}
+    left_out = of_the_switch | of_agents | {TrunkStateChanged, TrunkTried, StateRepaired}
     assert set(payloads.EVENTS) == set(typing.get_args(Body)) - left_out
     assert len(set(payloads.EVENTS.values())) == len(payloads.EVENTS)
     assert payloads.call_event(fact(DigitsEntered("m", "1", True), call_id=None)) is None
@@ -271,46 +289,61 @@ def test_the_topics_are_those_of_the_design() -> None:
     assert topics.call_event("cc1-01jd") == "callcenter/v1/calls/cc1-01jd/event"
 
 
+BUSY_LINE = payloads.LineState(
+    waiting=2,
+    callbacks=1,
+    longest_since=NOON - timedelta(seconds=112, milliseconds=430),
+    ready=0,
+    signed_in=7,
+    talking=5,
+    agents={"talk": 5, "wrap_up": 1, "break": 1},
+    offered=20,
+    answered=14,
+    abandoned=2,
+    asa_ms=21_450,
+    service_level=0.875,
+    service_level_20s=0.8125,
+)
+
+
 def test_a_queue_s_state_is_counts_and_nothing_of_a_caller() -> None:
-    state = payloads.queue_state(
-        "sales",
-        client="acme",
-        waiting=2,
-        longest_since=NOON - timedelta(seconds=112, milliseconds=430),
-        ready=0,
-        signed_in=7,
-        talking=5,
-        service_level=0.8125,
-        at=NOON,
-    )
+    state = payloads.queue_state("sales", BUSY_LINE, client="acme", threshold_ms=30_000, at=NOON)
     assert state == {
         "schema": "queue.v1",
         "queue": "sales",
         "client": "acme",
         "waiting": 2,
+        "callbacks": 1,
         "longest_s": 112.4,
         "longest_since": "2026-11-21T11:58:07.674Z",
         "ready": 0,
         "signed_in": 7,
         "talking": 5,
+        "agents": {"talk": 5, "wrap_up": 1, "break": 1},
+        "offered": 20,
+        "answered": 14,
+        "abandoned": 2,
+        "asa_s": 21.4,
+        "service_level": 0.875,
         "service_level_20s": 0.8125,
+        "service_level_s": 30.0,
         "at": "2026-11-21T12:00:00.104Z",
     }
 
 
+def test_all_queues_of_a_client_are_told_in_the_same_words() -> None:
+    queue = payloads.queue_state("sales", BUSY_LINE, client="acme", threshold_ms=30_000, at=NOON)
+    state = payloads.client_state("acme", BUSY_LINE, at=NOON)
+    assert (state.pop("schema"), state.pop("client")) == ("client.v1", "acme")
+    assert state.items() <= queue.items()
+    assert topics.client_state("acme") == "callcenter/v1/clients/acme/state"
+
+
 def test_an_empty_queue_has_no_longest_wait() -> None:
-    state = payloads.queue_state(
-        "sales",
-        client="acme",
-        waiting=0,
-        longest_since=None,
-        ready=1,
-        signed_in=1,
-        talking=0,
-        service_level=None,
-        at=NOON,
-    )
+    line = payloads.LineState(0, 0, None, 1, 1, 0, {}, 0, 0, 0, None, None, None)
+    state = payloads.queue_state("sales", line, client="acme", threshold_ms=20_000, at=NOON)
     assert (state["longest_s"], state["longest_since"], state["service_level_20s"]) == (0.0, None, None)
+    assert (state["asa_s"], state["offered"]) == (None, 0)
 
 
 def test_a_trunk_is_up_or_down_or_not_known_yet_and_says_why() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from callcenter.signaling.doorkeeper import Doorkeeper
-from callcenter.signaling.leg import EndedBy, Leg, LegState
+from callcenter.signaling.leg import Answered, EndedBy, Leg, LegState
 from callcenter.signaling.referral import Referral
 from callcenter.simulation.clock import SimClock, run
 from callcenter.sip.digest import DigestServer
@@ -101,19 +101,26 @@ def test_refer_names_the_other_leg_that_the_peer_has_with_us() -> None:
     run(story())
 
 
-def test_call_that_wants_the_place_of_another_is_told_as_such() -> None:
+def test_call_that_wants_the_place_of_another_of_the_same_user_is_given_to_that_one() -> None:
     async def story() -> None:
         world = await opened()
+        world.bob.endpoint.screen = lambda request, flow: "amy"
         out, came = await world.connect()
         request = came.request
         assert request is not None
-        world.bob.invited.clear()
         value = f"{request.call_id};to-tag={came.id};from-tag={request.from_tag}"
+        world.bob.invited.clear()
+        # Nobody has given leave.
         newcomer = world.amy.dial(world.bob, headers=[("Replaces", value)])
-        taken = await world.bob.invited_leg()
-        assert taken.replaces is came
-        taken.reject(403)
-        await newcomer.ended
+        assert (await newcomer.ended).status == 480
+        given: list[Leg] = []
+        came.on_replaced = given.append
+        newcomer = world.amy.dial(world.bob, headers=[("Replaces", value)])
+        await asyncio.sleep(1)
+        assert not world.bob.invited, "it is no call of its own"
+        given[0].answer(ANSWER)
+        assert isinstance(await newcomer.outcome(), Answered)
+        newcomer.hangup()
         unknown = world.amy.dial(world.bob, headers=[("Replaces", "c;to-tag=a;from-tag=b")])
         assert (await unknown.ended).status == 481
         out.hangup()

@@ -93,6 +93,18 @@ async def test_an_import_again_changes_what_changed_and_takes_numbers_away(custo
     assert await customers.find("acme", "+420777123456") == (Match.NONE, [])
 
 
+async def test_whom_a_customer_would_rather_talk_to_is_kept_and_changed_and_taken_away(customers: Customers) -> None:
+    for agent in ("ana", "bob", ""):
+        report = await customers.import_csv(f"client,id,name,number,agent\nacme,c-1,Jana,+420777123456,{agent}\n", NOON)
+        assert report.added + report.changed == 1
+        _, [jana] = await customers.find("acme", "+420777123456")
+        assert jana.agent == agent
+    report = await customers.import_csv("client,name,number,agent\nacme,Petr,+420777123457,Ana P\n", NOON)
+    assert [str(row) for row in report.rejected] == [
+        "text:2: agent 'Ana P': write the agent's id, lower-case letters, digits and dashes, or nothing"
+    ]
+
+
 async def test_rows_that_are_no_customers_are_told_by_line_and_the_others_taken(
     customers: Customers, tmp_path: Path
 ) -> None:

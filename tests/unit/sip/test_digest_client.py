@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from callcenter.signaling.trunks.digest_client import DigestClient
 from callcenter.sip.digest import Credentials, DigestServer, Verified, parse_directives
+from callcenter.sip.digest_client import DigestClient
 from callcenter.sip.headers import Headers
 from callcenter.sip.message import Request, Response
 from callcenter.sip.uri import Uri

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import TYPE_CHECKING
 
 from callcenter.sip.digest import authorize, parse_directives
 
 if TYPE_CHECKING:
-    from callcenter.sip.message import Response
+    from random import Random
+
+    from callcenter.sip.message import Request, Response
 
 # Tries of one request: as it is, with an answer, and once more for a nonce that was stale or a second realm.
 MOST_TRIES = 4
+
+# What stands in a request for its own sake, and in no repetition of it.
+CREDENTIALS = frozenset(("authorization", "proxy-authorization"))
 
 # By status: where the challenge stands, and where its answer.
 _FIELDS = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
@@ -19,7 +23,7 @@ _FIELDS = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate
 
 class DigestClient:
     """One login. What was asked last is answered beforehand the next time, with the nonce counted up, which spares a
-    round; ``begin`` stands before each new request.
+    round; ``begin`` stands before each new request that ``take`` hears the answers to.
     """
 
     def __init__(self, user: str, password: str, random: Random) -> None:
@@ -63,11 +67,38 @@ class DigestClient:
             del self._asked[name]
             return False
         self._answered.add(name)
-        self._asked[name] = (challenges, 0)
+        self._note(name, challenges)
         return bool(challenges)
+
+    def again(self, request: Request, response: Response) -> list[tuple[str, str]]:
+        """The credentials with which a request that was challenged so is sent again; none where that is of no use: it
+        was no challenge, or what was proved in the request is refused.
+        """
+        fields = _FIELDS.get(response.status)
+        if fields is None or not self._user:
+            return []
+        asked, name = fields
+        challenges = tuple(response.headers.all(asked))
+        if name in request.headers and not any(_stale(each) for each in challenges):
+            self._asked.pop(name, None)
+            return []
+        self._note(name, challenges)
+        found = self.headers(request.method, str(request.uri))
+        # Other realms alone are no answer to this one.
+        return found if any(header == name for header, _ in found) else []
+
+    def _note(self, name: str, challenges: tuple[str, ...]) -> None:
+        # A server may ask for the same nonce again and again: its count goes on, for it takes each but once.
+        before, used = self._asked.get(name, ((), 0))
+        same = [_nonce(each) for each in before] == [_nonce(each) for each in challenges]
+        self._asked[name] = (challenges, used if same else 0)
 
     def __repr__(self) -> str:
         return f"<DigestClient {self._user}>"
+
+
+def _nonce(challenge: str) -> str:
+    return (parse_directives(challenge) or {}).get("nonce", "")
 
 
 def _stale(challenge: str) -> bool:

@@ -1,0 +1,127 @@
+"""LiveLedger: the ledger of a running switch, begun with what the log tells of the days that are not over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, tzinfo
+
+import structlog
+
+from callcenter.acd.settings import Plan, QueueSettings
+from callcenter.ledger import days
+from callcenter.ledger.definitions import ANSWERED_WITHIN_MS, NEWEST
+from callcenter.ledger.intervals import quarter_of
+from callcenter.ledger.ledger import Ledger
+from callcenter.model.facts import Fact
+from callcenter.storage.database import StorageError
+from callcenter.storage.metrics import Metrics
+
+# Facts of this boot that wait while the log of the ones before is folded; what is more is read from the log again.
+MAX_PENDING = 50_000
+# The log is asked again after this (seconds) when it could not be read, or has not written yet what is awaited.
+LOG_RETRY = 1.0
+# Days are published when a quarter of an hour begins, or later, with the first fact of it.
+LOOK_EVERY = 900_000
+# How many batches of an old log are folded before the days that are over are published, so that memory is bounded.
+PUBLISH_EVERY = 200
+
+log = structlog.get_logger()
+
+
+class LiveLedger:
+    """A reader of facts: the same fold as over the log, fact by fact.
+
+    Until :meth:`catch_up` is through with the log of earlier boots it is not :attr:`ready`, and has no figures; the
+    start of the switch does not wait for it. A day is published when all that began in it is over.
+    """
+
+    def __init__(self, store: Metrics, plan: Callable[[], Plan], zone_of: Callable[[str], tzinfo]) -> None:
+        self.ledger = Ledger()
+        self.ready = False
+        self.on_ready: Callable[[], None] = lambda: None
+        self._store = store
+        self._plan = plan
+        self._zone_of = zone_of
+        self._pending: list[Fact] = []
+        self._log_reaches = 0
+        self._next_look = 0
+
+    def take(self, fact: Fact) -> None:
+        """Read one fact. Never waits."""
+        if self.ready:
+            self._take(fact)
+        elif len(self._pending) < MAX_PENDING:
+            self._pending.append(fact)
+        else:
+            self._log_reaches = fact.seq
+            self._pending.clear()
+
+    async def catch_up(self, last_seq: int) -> None:
+        """Fold what the log holds up to fact ``last_seq``, the last one before this boot, and what came meanwhile."""
+        self._log_reaches = max(last_seq, self._log_reaches)
+        while True:
+            try:
+                await self._fold_log()
+                break
+            except StorageError as error:
+                log.warning("the figures of today are not there yet: the log cannot be read", detail=str(error))
+                await asyncio.sleep(LOG_RETRY)
+        self.ready = True
+        pending, self._pending = self._pending, []
+        for fact in pending:
+            self._take(fact)
+        self.on_ready()
+
+    async def _fold_log(self) -> None:
+        position, ledger = await self._store.state()
+        if ledger is None:
+            # Another program's fold: from the start, without the days that stand as they were published.
+            ledger, published_at, position = Ledger(), position, 0
+            while position < published_at:
+                position = await self._store.read(ledger, position, published_at)
+                await asyncio.sleep(0)
+            await self._store.forget_published(ledger)
+        self.ledger = ledger
+        batches = 0
+        while position < self._log_reaches:
+            before, position = position, await self._store.read(ledger, position, self._log_reaches)
+            batches += 1
+            if not batches % PUBLISH_EVERY:
+                self._publish(ledger.last_quarter, position)
+            if position == before and self._store.last_seq >= self._log_reaches:
+                return  # those that are missing were never written
+            await asyncio.sleep(0 if position > before else LOG_RETRY)
+
+    def _take(self, fact: Fact) -> None:
+        self.ledger.take(fact)
+        if fact.ms >= self._next_look:
+            self._next_look = fact.ms - fact.ms % LOOK_EVERY + LOOK_EVERY
+            self._publish(quarter_of(fact.at), fact.seq)
+
+    def _publish(self, quarter: int, seq: int) -> None:
+        """Keep the days that are over for good."""
+        over = days.over(self.ledger, self._zone, quarter)
+        if not over or not self._store.well:
+            return
+        thresholds = {queue.id: threshold_ms(queue) for queue in self._plan().queues.values()}
+        published = []
+        for client, day in over:
+            zone = self._zone(client)
+            cells = days.forget(self.ledger, client, day, zone)
+            rows = tuple(days.rows(cells, thresholds, ANSWERED_WITHIN_MS))
+            published.append(days.Day(client, day, name_of(zone), seq, NEWEST, rows))
+        self._store.publish(published, self.ledger, seq)
+
+    def _zone(self, client: str) -> tzinfo:
+        return UTC if client == days.AGENTS else self._zone_of(client)
+
+
+def threshold_ms(queue: QueueSettings) -> int:
+    """The threshold of a queue's service level, in milliseconds."""
+    return queue.service_level_ms
+
+
+def name_of(zone: tzinfo) -> str:
+    """The name by which a time zone is found again."""
+    return str(getattr(zone, "key", None) or "UTC")

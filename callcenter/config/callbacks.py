@@ -1,0 +1,100 @@
+"""What must hold for callers to be called back: prompts in every language, a way to call out, numbers to be called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+
+from callcenter.config import schema
+from callcenter.config.explain import KeyPath, dotted
+from callcenter.config.paths import Paths
+from callcenter.config.problems import Code
+from callcenter.config.things import Notes, Things
+from callcenter.config.wording import DIGIT, names_digit
+
+
+def callbacks(things: Things, paths: Paths, clients: Mapping[str, Set[str]], notes: Notes) -> None:
+    """Note what keeps a step ``callback``, or a queue's overflow, from calling back.
+
+    ``clients`` are those whose callers come to each flow.
+    """
+    called_back: dict[str, KeyPath] = {}
+    for flow, stops in paths.stops.items():
+        for stop in stops:
+            step, path = stop.step.callback, (*stop.path, "callback")
+            if step is None:
+                continue
+            for client in sorted(clients.get(flow, set()) & things.clients.keys()):
+                called_back.setdefault(client, path)
+                _step(things, notes, step, path, client)
+    for name, queue in things.queues.items():
+        for key, overflow in dict(queue.follows(event) for event in schema.OVERFLOW_KEYS).items():
+            if overflow.callback and queue.client in things.clients:
+                called_back.setdefault(queue.client, ("queues", name, key))
+                for prompt, where in _prompts(things):
+                    _said(things, notes, queue.client, prompt, where, ("queues", name, key))
+    for client, path in called_back.items():
+        _client(things, notes, client, path)
+    _unused(things, notes)
+
+
+def _step(things: Things, notes: Notes, step: schema.CallbackStep, path: KeyPath, client: str) -> None:
+    queue = things.queues.get(step.queue)
+    if queue is not None and queue.client != client:
+        message = f"callers of {client} would be called back from a queue of {queue.client}"
+        notes.add(Code.OTHER_CLIENT, (*path, "queue"), message, f"name a queue of {client}")
+    for prompt, where in _prompts(things):
+        _said(things, notes, client, prompt, where, path)
+    for own, key in ((step.confirm, "confirm"), (step.accepted, "accepted")):
+        if own is not None:
+            _said(things, notes, client, own, (*path, key), path)
+
+
+def _client(things: Things, notes: Notes, client: str, path: KeyPath) -> None:
+    about = things.clients[client]
+    if about.outbound is None:
+        message = f"{client} cannot call anybody back: it has no `outbound` (wanted by {dotted(path)})"
+        hint = "add `outbound` to it (see trunks.yaml), or take the callback away"
+        notes.add(Code.MISSING, ("clients", client), message, hint, key=True)
+    elif about.callbacks is not None and not about.callbacks.enabled:
+        message = f"{client} calls nobody back, and {dotted(path)} promises it"
+        notes.add(Code.FORM, ("clients", client, "callbacks"), message, "take `off` away, or the step", key=True)
+
+
+def _unused(things: Things, notes: Notes) -> None:
+    """Rules of a company that calls nobody, and digits that nobody reads out."""
+    for name, about in things.clients.items():
+        if about.callbacks is not None and about.callbacks.enabled and about.outbound is None:
+            message, hint = "there is no way to call anybody back: the company has no `outbound`", "add `outbound`"
+            here: KeyPath = ("clients", name, "callbacks")
+            notes.add(Code.MISSING, here, message, f"{hint} (see trunks.yaml), or take `callbacks` away", key=True)
+    for name, prompt in things.prompts.items():
+        if name != things.calls.callback.digit and any(names_digit(parts) for parts in prompt.languages.values()):
+            hint = f"name it as calls.callback.digit, or write the digits without {DIGIT}"
+            notes.warn(Code.POSITION, ("prompts", name), f"`{DIGIT}` has a meaning in one prompt alone", hint)
+
+
+def _prompts(things: Things) -> Iterator[tuple[str, KeyPath]]:
+    for name in type(things.calls.callback).model_fields:
+        yield getattr(things.calls.callback, name), ("calls", "callback", name)
+
+
+def _said(things: Things, notes: Notes, client: str, prompt: str, where: KeyPath, path: KeyPath) -> None:
+    if prompt in things.broken["prompts"] or "" in things.broken["prompts"]:
+        return
+    there = things.prompts.get(prompt)
+    if there is None:
+        message = f"there is no prompt `{prompt}` for {where[-1]}"
+        hint = f"the shipped prompts.yaml has it; or name another as {dotted(where)}"
+        notes.add(Code.MISSING, path, message, hint, key=True)
+        return
+    lacking = [tag for tag in things.clients[client].languages if tag not in there.languages]
+    if lacking:
+        message = f"it is not there in {', '.join(lacking)}, which {client} is served in ({dotted(path)})"
+        notes.add(Code.NO_TRANSLATION, ("prompts", prompt), message, f"add `{lacking[0]}: ...`", key=True)
+    counts = where == ("calls", "callback", "digit")
+    for tag, parts in there.languages.items():
+        if names_digit(parts) is not counts:
+            message = "it does not read a digit out" if counts else "a digit stands for nothing here"
+            hint = f"write {DIGIT} where the digit belongs" if counts else f"take {DIGIT} away"
+            notes.add(Code.POSITION, ("prompts", prompt, tag), message, hint)
+            break

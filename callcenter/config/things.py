@@ -1,0 +1,51 @@
+"""Things: what of the configuration could be read, before it is held against each other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from callcenter.config import schema
+from callcenter.config.explain import KeyPath, dotted
+from callcenter.config.problems import Code, Problems
+from callcenter.config.tree import Node
+
+
+@dataclass(slots=True)
+class Things:
+    """What of the configuration could be read; the names of what could not are in ``broken``."""
+
+    calls: schema.Calls = field(default_factory=schema.Calls)
+    clients: dict[str, schema.Client] = field(default_factory=dict)
+    numbers: dict[str, schema.Number] = field(default_factory=dict)
+    flows: dict[str, schema.Flow] = field(default_factory=dict)
+    hours: dict[str, schema.Hours] = field(default_factory=dict)
+    queues: dict[str, schema.Queue] = field(default_factory=dict)
+    agents: dict[str, schema.Agent] = field(default_factory=dict)
+    feature_codes: dict[str, schema.FeatureCode] = field(default_factory=dict)
+    supervisors: dict[str, schema.Supervisor] = field(default_factory=dict)
+    reasons: dict[str, schema.Reason] = field(default_factory=dict)
+    prompts: dict[str, schema.Prompt] = field(default_factory=dict)
+    music: dict[str, schema.Music] = field(default_factory=dict)
+    trunks: dict[str, schema.Trunk] = field(default_factory=dict)
+    asks_for_certificates: bool = True
+    broken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+
+class Notes:
+    """Notes problems at paths of the configuration."""
+
+    def __init__(self, root: Node, problems: Problems) -> None:
+        self._root = root
+        self._problems = problems
+
+    def add(
+        self, code: Code, path: KeyPath, message: str, hint: str = "", *, key: bool = False, warning: bool = False
+    ) -> None:
+        """Note one; ``key``: it is the key that is pointed at, not its value."""
+        place, name = self._root.place_of(path, key=key), dotted(self._root.existing(path))
+        self._problems.add(code, place, name, message, hint, warning=warning)
+
+    def warn(self, code: Code, path: KeyPath, message: str, hint: str) -> None:
+        """Note what does not keep the switch from starting, at its key."""
+        self.add(code, path, message, hint, key=True, warning=True)

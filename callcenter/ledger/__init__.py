@@ -1,0 +1,1 @@
+"""What the facts come to: visits, intervals and metrics, by pure folds over integers."""

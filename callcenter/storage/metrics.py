@@ -1,0 +1,189 @@
+"""Metrics: published days and where the fold stood, written by the log's writer; and the log as the fold reads it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from callcenter.ledger.days import Day, figures_of, forget, plain
+from callcenter.ledger.days import Row as DayRow
+from callcenter.ledger.ledger import FOLD, Ledger, kinds
+from callcenter.storage.database import Database, Row, Statement, StorageError
+from callcenter.storage.log import FactLog, fact_of
+
+# Facts that are read at once: some ten milliseconds of work.
+BATCH = 500
+
+
+class Metrics:
+    """What the live ledger keeps over a restart."""
+
+    def __init__(self, database: Database, log: FactLog) -> None:
+        self._database = database
+        self._log = log
+
+    @property
+    def well(self) -> bool:
+        """Whether what is kept now will soon be in the database."""
+        return self._log.healthy and self._log.waiting < BATCH
+
+    @property
+    def last_seq(self) -> int:
+        """The last committed fact."""
+        return self._log.last_seq
+
+    async def state(self) -> tuple[int, Ledger | None]:
+        """The fact that the fold stood at when the last day was published, and the fold; None: by another program.
+
+        Raises StorageError.
+        """
+        rows = await self._database.fetch_all(_STATE)
+        return _state(rows)
+
+    async def forget_published(self, ledger: Ledger) -> None:
+        """Have the ledger forget every day that was published. Raises StorageError."""
+        forget_published(ledger, await self._database.fetch_all(_DAYS))
+
+    async def read(self, ledger: Ledger, after: int, until: int) -> int:
+        """Have the ledger take the next facts behind ``after``, at most a batch; the last one's number, or ``after``.
+
+        Raises StorageError.
+        """
+        rows = await self._database.fetch_all(_FACTS, (after, until, BATCH))
+        return take(ledger, rows) or after
+
+    def publish(self, days: Sequence[Day], ledger: Ledger, seq: int) -> None:
+        """Keep these days for good, and where the fold stands without them, as of fact ``seq``. Never waits."""
+        statements: list[Statement] = []
+        for each in days:
+            name = (each.client, each.day.isoformat(), each.seq)
+            statements.append((_DAY, (*name, each.zone, _encode(dict(each.versions)))))
+            statements += [
+                (_ROW, (*name, row.kind, row.quarter, row.queue, row.agent, row.threshold_ms, _encode(plain(row))))
+                for row in each.rows
+            ]
+        statements.append((_KEEP, (seq, FOLD, _encode(ledger.plain()))))
+        self._log.put(*statements)
+
+
+class MetricsFile:
+    """The same from the file, to be read beside a running switch or without one. Every method raises StorageError."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise StorageError(f"there is no database {path}: no switch has run with this data folder yet")
+        try:
+            self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=5.0)
+            self._connection.execute("PRAGMA query_only = ON")
+        except sqlite3.Error as error:
+            raise StorageError(f"the database {path}: {error}") from error
+        self._path = path
+
+    def close(self) -> None:
+        """Close. May be called twice."""
+        self._connection.close()
+
+    def begin(self) -> None:
+        """All that is read from now on is of one moment."""
+        self._rows("BEGIN")
+        try:
+            self._rows("SELECT 1 FROM metric_days LIMIT 1")
+        except StorageError as error:
+            raise StorageError(f"the database {self._path} is of an older version: start the switch once") from error
+
+    def ledger(self) -> Ledger:
+        """The fold of all that is in the log, without the published days."""
+        after, ledger = _state(self._rows(_STATE))
+        if ledger is None:
+            ledger = Ledger()
+            self._fold(ledger, 0, after)
+            forget_published(ledger, self._rows(_DAYS))
+        (last,) = self._rows("SELECT COALESCE(MAX(seq), 0) FROM facts")[0]
+        self._fold(ledger, after, last)
+        return ledger
+
+    def _fold(self, ledger: Ledger, after: int, until: int) -> None:
+        while after < until:
+            after = take(ledger, self._rows(_FACTS, (after, until, BATCH))) or until
+
+    def rows(self, first: int, behind: int) -> Iterator[tuple[Day, DayRow]]:
+        """The published rows of these quarters, each with its day (without the others)."""
+        heads: dict[tuple[str, str, int], Day] = {}
+        for client, day, seq, zone, versions in self._rows("SELECT client, day, seq, zone, versions FROM metric_days"):
+            heads[client, day, seq] = Day(client, date.fromisoformat(day), zone, seq, json.loads(versions), ())
+        found = self._rows(
+            "SELECT client, day, seq, kind, quarter, queue, agent, threshold_ms, figures FROM metric_rows"
+            " WHERE quarter >= ? AND quarter < ?",
+            (first, behind),
+        )
+        for client, day, seq, kind, quarter, queue, agent, threshold, figures in found:
+            row = DayRow(kind, quarter, queue, agent, threshold, figures_of(kind, json.loads(figures)))
+            yield heads[client, day, seq], row
+
+    def contacts(self, first: str, behind: str) -> Iterable[tuple[Any, ...]]:
+        """Calls that came in, by their arrival (UTC, as written): what first-contact resolution is made of."""
+        return self._rows(_CONTACTS, (first, behind))
+
+    def _rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
+        try:
+            return self._connection.execute(sql, params).fetchall()
+        except sqlite3.Error as error:
+            raise StorageError(f"the database {self._path}: {error}") from error
+
+
+def take(ledger: Ledger, rows: Iterable[Row]) -> int:
+    """Have the ledger take these facts of the log; the number of the last one, 0 when there was none."""
+    last = 0
+    for row in rows:
+        last = row[0]
+        if row[6] is None:
+            ledger.pass_by(row[2], row[3])
+        else:
+            ledger.take(fact_of(row))
+    return last
+
+
+def forget_published(ledger: Ledger, days: Iterable[Row]) -> None:
+    """Have the ledger forget these days (client, day, zone)."""
+    for client, day, zone in days:
+        forget(ledger, client, date.fromisoformat(day), ZoneInfo(zone))
+
+
+def _state(rows: Sequence[Row]) -> tuple[int, Ledger | None]:
+    if not rows:
+        return 0, Ledger()
+    seq, version, state = rows[0]
+    return seq, Ledger.of(json.loads(state)) if version == FOLD else None
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_COUNTED = ", ".join(f"'{kind}'" for kind in sorted(kinds()))
+# What nothing is counted of is not even read: only that its boot lived.
+_FACTS = (
+    f"SELECT seq, at, boot, ms, call_id, kind, CASE WHEN kind IN ({_COUNTED}) THEN body END"
+    " FROM facts WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+)
+_DAYS = "SELECT DISTINCT client, day, zone FROM metric_days"
+_STATE = "SELECT seq, version, state FROM metric_state WHERE name = 'ledger'"
+_KEEP = (
+    "INSERT INTO metric_state (name, seq, version, state) VALUES ('ledger', ?, ?, ?) ON CONFLICT (name)"
+    " DO UPDATE SET seq = excluded.seq, version = excluded.version, state = excluded.state"
+)
+_DAY = (
+    "INSERT INTO metric_days (client, day, seq, zone, versions) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (client, day, seq) DO NOTHING"
+)
+_ROW = (
+    "INSERT INTO metric_rows (client, day, seq, kind, quarter, queue, agent, threshold_ms, figures)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+_CONTACTS = (
+    "SELECT client, CASE WHEN customer_id <> '' THEN 'customer ' || customer_id ELSE from_number END, arrived_at,"
+    " intent, COALESCE(json_extract(record, '$.legs[#-1].disposition'), ''), outcome = 'handled', queue"
+    " FROM interactions WHERE direction = 'inbound' AND arrived_at >= ? AND arrived_at < ? ORDER BY arrived_at, call_id"
+)
