@@ -16,6 +16,7 @@ import uvloop
 
 from callcenter import __version__
 from callcenter.acd.core import Acd
+from callcenter.acd.estimate import Pace
 from callcenter.acd.events import DeviceChanged, IntentChosen, OwnCallEnded, Reconfigured
 from callcenter.acd.roster import roster_changed
 from callcenter.acd.settings import QueueSettings
@@ -147,6 +148,7 @@ class House:
         self.books = Books(storage.interactions.save)
         self.places = Places(clock, self.stream.boot)
         self.acd = Acd(settings.plan, epoch=storage.log.epoch, random=random)
+        self.pace = Pace()
         self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
         self.advertised = advertised(settings.sip)
         self.endpoint = Endpoint(
@@ -194,6 +196,7 @@ class House:
             plane=edges.plane,
             user_agent=self.user_agent,
             dispatcher=self.dispatcher,
+            pace=self.pace,
             phones_of=self.registrar.bindings,
             customers=storage.customers,
             interactions=storage.interactions,
@@ -235,6 +238,7 @@ class House:
         self._group = group
         self._catching_up: asyncio.Task[None] | None = None
         self.stream.subscribe(self.queue_board.take)
+        self.stream.subscribe(self.pace.take)
         edges.publisher.on_state = self._broker_changed
         edges.publisher.on_command = self._commanded
         edges.publisher.on_supervisor = self._supervisor_commanded

@@ -17,8 +17,8 @@ from structlog.typing import ExcInfo
 from callcenter.model.facts import Fact, body_to_dict
 from callcenter.model.states import Direction
 
-# Keys whose values are a caller's number: the last four digits are masked.
-NUMBER_KEYS = frozenset({"from_number", "number", "ani", "diverted_number", "target"})
+# Keys whose values are a caller's number, or may be one that was entered: the last four digits are masked.
+NUMBER_KEYS = frozenset({"from_number", "number", "ani", "diverted_number", "target", "digits"})
 # Keys whose values never leave the process.
 SECRET_KEYS = frozenset({"password", "token", "authorization", "proxy_authorization", "ha1", "secret"})
 # Names and keys that a log does not need of a caller.
@@ -28,6 +28,7 @@ PERSONAL_KEYS = frozenset({"from_name", "diverted_name"})
 LOUD = frozenset(
     {"SwitchStarted", "SwitchStopped", "ConfigReloaded", "DrainBegan", "DrainEnded"}
     | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected", "AgentTookOver", "OutsideConnected"}
+    | {"CallbackRequested", "CallbackAttempted", "CallbackFailed", "CallbackEnded"}
     | {"CallTransferred", "TransferFailed", "PhoneChanged"}
     | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
     | {"TrunkStateChanged", "TrunkTried"}

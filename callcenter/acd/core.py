@@ -21,6 +21,7 @@ from callcenter.acd.agents import (
     needs_disposition,
 )
 from callcenter.acd.engagement import Engagement, result_of
+from callcenter.acd.estimate import MOST_SERVERS, Outlook, Server
 from callcenter.acd.events import (
     AcdEffect,
     AcdEvent,
@@ -94,6 +95,8 @@ if TYPE_CHECKING:
     from random import Random
 
 WRAPUP_TIMEOUT = "WRAPUP_TIMEOUT"
+# Why a waiting caller asks something else of an agent when the queue does so by another configuration.
+RELOADED = "reload"
 
 # How many visits that ended are remembered, so that a Join repeated late brings no ghost into the line.
 REMEMBERED_VISITS = 4096
@@ -299,6 +302,29 @@ class Acd:
     def absence(self, queue: str) -> Absence | None:
         """Why nobody is there for a queue's callers; None when somebody is."""
         return self._presence.absence(queue)
+
+    def outlook(self, ticket_id: str) -> Outlook | None:
+        """What a waiting caller has before them; None when they do not wait in a queue for whoever comes free."""
+        visit = self._visits.get(ticket_id)
+        if visit is None or visit.agent or not visit.queue:
+            return None
+        servers: list[Server] = []
+        agents, ids = self._presence.serving(visit.queue)
+        for agent in (self._agents[each] for each in ids):
+            if agent.next is Intent.READY and len(servers) < MOST_SERVERS:
+                free_at = agent.until if agent.work is Work.WRAP_UP else None
+                servers.append(Server(agent.id, None if free_at is None else max(0, free_at - self._now)))
+        return Outlook(
+            queue=visit.queue,
+            position=position(self._lines[visit.queue], visit.place),
+            rivals=sum(
+                position(line, visit.place) - 1
+                for queue, line in self._lines.items()
+                if queue != visit.queue and self._presence.share(queue, visit.queue)
+            ),
+            servers=tuple(servers),
+            agents=agents,
+        )
 
     def position(self, ticket_id: str) -> int | None:
         """The caller's place in the queue, from 1; None when he does not wait."""
@@ -953,6 +979,8 @@ class Acd:
         for agent_id in [each for each in self._changes if each not in plan.agents]:
             self._tell(AgentSkillsChanged(agent_id, REMOVED), None)
         self._index()
+        for visit in self._visits.values():
+            self._ask_anew(visit)
         for agent in self._agents.values():
             if self._employed(agent):
                 continue
@@ -964,6 +992,16 @@ class Acd:
                 state = agent.state(REMOVED, self._now)
                 if dismissed(state) != state:
                     self._tell(dismissed(state), None)
+
+    def _ask_anew(self, visit: Visit) -> None:
+        """Let who waits ask what the queue asks by now, at the routing step that the wait has come to."""
+        queue = self._plan.queue(visit.queue)
+        if queue is None or visit.agent:
+            return
+        due = sum(round(step.after * 1000) <= self._now - visit.joined for step in queue.steps)
+        step = max(due, min(visit.step, len(queue.steps)))
+        if (step, asked_at(queue, step, visit.own)) != (visit.step, visit.asked):
+            self._relax(visit, step, RELOADED)
 
     def _index(self) -> None:
         """Build pool and agenda anew, from plan and state."""
@@ -1199,7 +1237,7 @@ class Acd:
         elif queue is None:
             # The queue is gone from the configuration: the caller goes on at once. Under another name it is still
             # there, so that the phone that rings may go on to ring.
-            patience = None if visit.offer and self._renamed(visit.queue) else visit.joined
+            patience = None if visit.offers and self._renamed(visit.queue) else visit.joined
         elif visit.callback:
             patience = None  # nobody holds a phone to their ear
         else:

@@ -71,7 +71,9 @@ async def dial_outside(
     The client's trunks are tried in their order, and of each its addresses, until one gives a definite answer: who is
     busy, declines or does not exist is so by every trunk. ``on_ringing`` is called once, when it rings there; early
     media is heard by whoever ``beside`` is, in place of what plays there, and ``on_early`` is told of it; as long as
-    there is none they hear ``meanwhile``, also when a carrier that was heard fails and the next is tried. ``hidden``:
+    there is none they hear ``meanwhile``, also when a carrier that was heard fails and the next is tried; without any,
+    the tone of a phone that rings, once the phone in the hand has been told to listen to a carrier that failed since
+    and gives no such tone of its own any more. ``hidden``:
     whether the number that we show is kept from them; None: as the client has it. ``max_forwards``: how far the call
     may still go. Whoever is cancelled while it rings leaves nothing behind; a party that was reached is the caller's to
     close.
@@ -131,6 +133,8 @@ class _Dialling:
         self._meanwhile = meanwhile
         self._max_forwards = max_forwards
         self._rang = False
+        # Whether a carrier was heard, that has failed since or takes the call.
+        self._heard = False
         self._play: int | None = None
 
     async def by_any(self, names: tuple[str, ...]) -> Reached | NotReached:
@@ -159,10 +163,18 @@ class _Dialling:
 
     def _entertain(self) -> None:
         """Let whoever waits hear something, unless they do: a carrier that was heard has stopped it, and failed."""
-        if self._beside is None or not self._meanwhile:
+        if self._beside is None:
             return
-        if self._play is None or not self._beside.is_playing(self._play):
+        if not self._meanwhile:
+            self.entertain_no_more()  # with the tone of a phone that rings no more
+        elif self._play is None or not self._beside.is_playing(self._play):
             self._play = self._beside.start(self._meanwhile, loop=True)
+
+    def _ring_here(self) -> None:
+        """Let whoever listens to early media hear that it rings, when nobody else lets them hear it."""
+        ringback = self._services.settings.prompts.ringback
+        if self._beside is not None and self._heard and ringback and not self._meanwhile:
+            self._play = self._beside.start(ringback, loop=True)
 
     async def _by_trunk(self, trunk: Trunk) -> Reached | _Failed:
         """One address after the other, while the trunk has room."""
@@ -288,11 +300,14 @@ class _Dialling:
             self._rang = True
             if self._on_ringing is not None:
                 self._on_ringing()
+        if leg.early_sdp is None:
+            self._ring_here()
         early = await leg.early
         if early is None or self._beside is None:
             return
         with contextlib.suppress(MediaError):
             await sound.take_answer(early, leg.flow)
+            self._heard = True
             self._beside.stop()
             await self._beside.session.bridge(sound.session)
             if self._on_early is not None:

@@ -65,6 +65,7 @@ def floor(trunks: str, client: str = "") -> str:
 def settings(folder: Path, trunks: str, client: str = "") -> Settings:
     (folder / "config").mkdir(parents=True, exist_ok=True)
     (folder / "config" / "theirs").write_text("their password\n")
+    (folder / "config" / "theirs").chmod(0o600)
     for authority in ("authority.pem", "carrier-a-ca.pem"):
         (folder / "config" / authority).write_text("an authority\n")
     return load_text(folder, floor(trunks, client))
@@ -152,6 +153,21 @@ def test_a_file_that_is_empty_holds_no_password(tmp_path: Path, monkeypatch: pyt
         open_secrets(loaded)
 
 
+def test_a_file_that_others_may_read_is_no_place_for_a_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUNK_PASSWORD", "ours")
+    loaded = settings(tmp_path, FULL)
+    for mode in (0o640, 0o604, 0o644):
+        (tmp_path / "config" / "theirs").chmod(mode)
+        with pytest.raises(
+            SecretsError, match=rf"trunks.carrier.accept: .*theirs can be read by others \(mode {mode:04o}\): chmod"
+        ):
+            open_secrets(loaded)
+    (tmp_path / "config" / "theirs").chmod(0o400)
+    assert open_secrets(loaded).trunks["carrier"].account is not None
+
+
 def test_no_password_is_seen_where_settings_and_secrets_are_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +190,8 @@ MISTAKES = [
     (Code.FORM, f"carrier: {PEER}, accept: {{networks: [«198.51.100.7/24»]}}}}", "nor a network", "198.51.100.0/24"),
     (Code.FORM, f"carrier: {PEER}, accept: {{networks: [«0.0.0.0/0»]}}}}", "is everybody", "the carrier's own"),
     (Code.MISSING, "carrier: «{peers: [203.0.113.7], register: {expires: 1h}}»", "needs a user", "add `login"),
+    (Code.FORM, f"carrier: {PEER}, login: {{user: a, password_env: HOME}}, «register»: }}", "nobody registers",
+     "write `register: {}`"),
     (Code.FORM, "carrier: {peers: [«'sip:a.example'»]}", "nor a host name", "without `sip:`"),
     (Code.FORM, "carrier: {peers: [«a.example:70000»]}", "`70000` is out of range", "at most 65535"),
     (Code.DURATION, f"carrier: {PEER}, qualify: «off»}}", "`off` is not a duration", "write never"),
