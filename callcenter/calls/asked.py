@@ -65,7 +65,8 @@ def _priority(call: Call, step: ToQueue) -> tuple[int | None, tuple[Origin, ...]
 
 def _preferred(call: Call, step: ToQueue) -> tuple[str, tuple[Origin, ...]]:
     """The first of those preferred who serves the client at all, and what is told of those before."""
-    agents, client = call.services.dispatcher.acd.plan.agents, call.client
+    acd, client = call.services.dispatcher.acd, call.client
+    agents = acd.plan.agents
     customer = _customer(call)
     origins: list[Origin] = []
     for word in client.routing.prefer if step.prefer is None else step.prefer:
@@ -74,7 +75,7 @@ def _preferred(call: Call, step: ToQueue) -> tuple[str, tuple[Origin, ...]]:
             who, agent = "customer", customer.agent if customer is not None else ""
         elif word == LAST_AGENT:
             who, agent = "last agent", call.known.last_agent
-        if agent in agents and client.id in agents[agent].clients:
+        if agent in agents and client.id in acd.who(agent).clients:
             seconds = round(_prefer_for(call, step))
             origins.append((who, f"prefer {agent} for {seconds} s" if seconds else f"prefer {agent} among equals"))
             return agent, tuple(origins)
