@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
-from tests.wire import mosquitto
+from tests.wire import mosquitto, process
 from tests.wire.baresip import Baresip
 from tests.wire.floor import TECH, agent_phone, caller_phone, talk
 from tests.wire.mosquitto import Subscriber
@@ -112,10 +113,6 @@ async def test_an_operator_commands_for_an_agent_by_a_word_on_the_machine(tmp_pa
 
 async def agent_verb(switch: Switch, *words: str) -> tuple[int, str]:
     """The exit status of ``callcenter agent``, and what it said."""
-    import sys
-
-    from tests.wire import process
-
     running = await process.start(
         [sys.executable, "-m", "callcenter", "agent", *words, "--socket", switch.ready["control"]],
         folder=switch.folder,

@@ -22,6 +22,9 @@ TREE = """acme:
       sold: Sold
       not-sold: {label: Not sold, codes: {too-dear: Too dear, later: {label: Later, codes: {spring: In spring}}}}
 """
+LONG_CODE = (
+    f"acme: {{name: Acme, languages: [en], dispositions: {{{'a' * 40}: {{label: A, codes: {{«{'b' * 40}»: B}}}}}}}}"
+)
 HASH = "$7$101$bm9ib2R5$c2VjcmV0"
 
 
@@ -116,8 +119,7 @@ def test_credentials_whose_supervisors_are_no_mapping_are_told_of(tmp_path: Path
             "`Sold` cannot be a name here", "write it as `sold`",
         ),
         (
-            CLIENT, f"acme: {{name: Acme, languages: [en], dispositions: {{{'a' * 40}: {{label: A, codes: "
-            f"{{«{'b' * 40}»: B}}}}}}}}",
+            CLIENT, LONG_CODE,
             "has 81 characters: 64 at most", "take shorter names",
         ),
         (
