@@ -113,7 +113,7 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     caller, leg_id = call.caller, call.services.ids.new()
     caller.sound.stop()
     await caller.sound.session.bridge(other.sound.session)
-    call.add(OutsideConnected(leg_id, number, trunk))
+    call.add(OutsideConnected(leg_id, number, trunk, other.sound.secure))
     now = call.outside = OutsideTalk(other, number, trunk)
     if call.agent:
         caller.leg.on_refer = lambda referral: consult_over(call, referral)

@@ -20,7 +20,10 @@ def watch_caller(call: Call, sound: Sound | None = None) -> None:
 
 
 def watch_agent(call: Call, offer: Offer, sound: Sound) -> None:
-    """Tell when the agent is heard for the first time, or not at all; and that only one of the two is."""
+    """Tell when the agent is heard for the first time, or not at all; and that only one of the two is.
+
+    An agent who comes out of another call is heard already.
+    """
 
     def missed(side: Side, detail: str) -> None:
         call.add(MediaMissing(side, detail, offer.id, offer.agent_id))
@@ -38,6 +41,8 @@ def watch_agent(call: Call, offer: Offer, sound: Sound) -> None:
         missed(Side.AGENT, f"one-way: the caller sends, the agent does not; {detail}" if heard else detail)
 
     sound.on_first, sound.on_missing = first, missing
+    if sound.source:
+        first(sound.source)
 
 
 def nothing_heard(who: str, sound: Sound, missing: NoPacket) -> str:

@@ -26,15 +26,16 @@ async def look_up_number(call: Call) -> None:
         return
     services, client = call.services, call.client.id
     recent: list[dict[str, Any]] = []
+    until = asyncio.get_running_loop().time() + LOOK_UP_LIMIT
     try:
-        async with asyncio.timeout(LOOK_UP_LIMIT):
+        async with asyncio.timeout_at(until):
             match, found = await services.customers.find(client, call.from_number)
             customer = found[0] if match is Match.SURE else None
             if customer is not None:
                 recent = await services.interactions.recent_of_customer(client, customer.id, RECENT_INTERACTIONS)
-            last_agent = await look_up_last_agent(call, customer, call.from_number)
     except (TimeoutError, StorageError):
         return
+    last_agent = await look_up_last_agent(call, customer, call.from_number, until)
     call.known = CallerKnown(match, tuple(found), tuple(recent), last_agent)
     if match is not Match.NONE:
         call.add(CustomerFound(customer.id if customer is not None else "", match))
@@ -46,34 +47,39 @@ async def look_up_account(call: Call, digits: str) -> bool:
     True also without an answer in time: that is no fault of the caller's, who stays whoever they were.
     """
     services, client = call.services, call.client.id
+    until = asyncio.get_running_loop().time() + LOOK_UP_LIMIT
     try:
-        async with asyncio.timeout(LOOK_UP_LIMIT):
+        async with asyncio.timeout_at(until):
             customer = await services.customers.find_account(client, digits)
             if customer is None:
                 return False
             recent = await services.interactions.recent_of_customer(client, customer.id, RECENT_INTERACTIONS)
-            # The telephone may be somebody else's.
-            last_agent = await look_up_last_agent(call, customer, "")
     except (TimeoutError, StorageError):
         return True
+    # The telephone may be somebody else's.
+    last_agent = await look_up_last_agent(call, customer, "", until)
     call.known = CallerKnown(Match.SURE, (customer,), tuple(recent), last_agent)
     call.add(CustomerFound(customer.id, Match.SURE, "account"))
     return True
 
 
-async def look_up_last_agent(call: Call, customer: Customer | None, number: str) -> str:
+async def look_up_last_agent(call: Call, customer: Customer | None, number: str, until: float) -> str:
     """Who answered this customer, or this number, last; asked here, so that nobody's phone has to wait for it.
 
-    Empty when nobody did within the time that counts, or nothing in the configuration wants to know. Raises
-    StorageError.
+    Empty when nobody did within the time that counts, when nothing in the configuration wants to know, and without an
+    answer ``until`` then, by the loop's time.
     """
     settings, services = call.settings, call.services
     if LAST_AGENT not in settings.preferred and LAST_AGENT not in call.client.routing.prefer:
         return ""
     since = services.clock.now() - timedelta(seconds=call.client.routing.last_agent_within)
-    return await services.interactions.last_agent(
-        call.client.id,
-        since,
-        customer=customer.id if customer is not None else "",
-        number=number if caller_number(number) else "",
-    )
+    try:
+        async with asyncio.timeout_at(until):
+            return await services.interactions.last_agent(
+                call.client.id,
+                since,
+                customer=customer.id if customer is not None else "",
+                number=number if caller_number(number) else "",
+            )
+    except (TimeoutError, StorageError):
+        return ""

@@ -119,7 +119,7 @@ class LiveLedger:
 
 def threshold_ms(queue: QueueSettings) -> int:
     """The threshold of a queue's service level, in milliseconds."""
-    return ANSWERED_WITHIN_MS
+    return queue.service_level_ms
 
 
 def name_of(zone: tzinfo) -> str:

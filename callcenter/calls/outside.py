@@ -18,10 +18,9 @@ from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 from callcenter.signaling.outcome import Answered, DialOutcome, NoAnswer, Rejected, Unreachable
 from callcenter.signaling.transport import TransportError
-from callcenter.signaling.trunks.resolver import ResolveError
-from callcenter.signaling.trunks.settings import Peer, TrunkSettings
+from callcenter.signaling.trunks.settings import TrunkSettings
 from callcenter.signaling.trunks.trunk import Line, Trunk, retry_after
-from callcenter.signaling.trunks.ways import Hop, routes_by, uri_of
+from callcenter.signaling.trunks.ways import Hop, Reach
 from callcenter.sip.flow import Flow
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.message import MAX_FORWARDS
@@ -71,7 +70,9 @@ async def dial_outside(
     The client's trunks are tried in their order, and of each its addresses, until one gives a definite answer: who is
     busy, declines or does not exist is so by every trunk. ``on_ringing`` is called once, when it rings there; early
     media is heard by whoever ``beside`` is, in place of what plays there, and ``on_early`` is told of it; as long as
-    there is none they hear ``meanwhile``, also when a carrier that was heard fails and the next is tried. ``hidden``:
+    there is none they hear ``meanwhile``, also when a carrier that was heard fails and the next is tried; without any,
+    the tone of a phone that rings, once the phone in the hand has been told to listen to a carrier that failed since
+    and gives no such tone of its own any more. ``hidden``:
     whether the number that we show is kept from them; None: as the client has it. ``max_forwards``: how far the call
     may still go. Whoever is cancelled while it rings leaves nothing behind; a party that was reached is the caller's to
     close.
@@ -131,6 +132,8 @@ class _Dialling:
         self._meanwhile = meanwhile
         self._max_forwards = max_forwards
         self._rang = False
+        # Whether a carrier was heard, that has failed since or takes the call.
+        self._heard = False
         self._play: int | None = None
 
     async def by_any(self, names: tuple[str, ...]) -> Reached | NotReached:
@@ -159,10 +162,18 @@ class _Dialling:
 
     def _entertain(self) -> None:
         """Let whoever waits hear something, unless they do: a carrier that was heard has stopped it, and failed."""
-        if self._beside is None or not self._meanwhile:
+        if self._beside is None:
             return
-        if self._play is None or not self._beside.is_playing(self._play):
+        if not self._meanwhile:
+            self.entertain_no_more()  # with the tone of a phone that rings no more
+        elif self._play is None or not self._beside.is_playing(self._play):
             self._play = self._beside.start(self._meanwhile, loop=True)
+
+    def _ring_here(self) -> None:
+        """Let whoever listens to early media hear that it rings, when nobody else lets them hear it."""
+        ringback = self._services.settings.prompts.ringback
+        if self._beside is not None and self._heard and ringback and not self._meanwhile:
+            self._play = self._beside.start(ringback, loop=True)
 
     async def _by_trunk(self, trunk: Trunk) -> Reached | _Failed:
         """One address after the other, while the trunk has room."""
@@ -173,17 +184,11 @@ class _Dialling:
             return self._passed_over(trunk, f"it is full with {trunk.calls} calls")
         with contextlib.ExitStack() as undo:
             undo.callback(line.release)
-            peers: dict[Hop, Peer] = {}
-            why = "none of its addresses can be called now"
-            for peer in trunk.gates:
-                try:
-                    for hop in await self._services.trunks.ways.to(peer):
-                        peers.setdefault(hop, peer)
-                except ResolveError as error:
-                    why = str(error)
+            reaches, why = await self._services.trunks.ways.reaches(trunk)
+            by_hop = {reach.hop: reach for reach in reaches}
             last: _Failed | None = None
-            for hop in trunk.worth_trying(peers):
-                outcome = await self._by_hop(trunk, line, peers[hop], hop)
+            for hop in trunk.worth_trying(by_hop):
+                outcome = await self._by_hop(trunk, line, by_hop[hop])
                 if isinstance(outcome, Reached):
                     undo.pop_all()
                     return outcome
@@ -191,14 +196,15 @@ class _Dialling:
                 if not last.elsewhere:
                     break
                 self._entertain()
-            return last if last is not None else self._passed_over(trunk, why)
+            return last or self._passed_over(trunk, why or "none of its addresses can be called now")
 
     def _passed_over(self, trunk: Trunk, why: str) -> _Failed:
         self._tell(trunk, "", 0, why, self._services.clock.monotonic())
         return _Failed(Unreachable(503, "Service Unavailable"), f"{trunk.id}: {why}", elsewhere=True)
 
-    async def _by_hop(self, trunk: Trunk, line: Line, peer: Peer, hop: Hop) -> Reached | _Failed:
+    async def _by_hop(self, trunk: Trunk, line: Line, reach: Reach) -> Reached | _Failed:
         """One address: the sound, the INVITE with as many tries as its challenges take, and what comes of it."""
+        hop = reach.hop
         services, began = self._services, self._services.clock.monotonic()
         trunk.counts.tried += 1
         status = 0
@@ -206,10 +212,10 @@ class _Dialling:
             sound = Sound()
             undo.callback(sound.release)
             try:
-                flow = services.trunks.ways.flow(hop, peer)
+                flow = services.trunks.ways.flow_to(reach)
                 codecs = trunk.settings.codecs or None
                 await sound.open(services.plane, self._call_id, flow, offer=None, beside=self._beside, codecs=codecs)
-                leg, failed = await self._invite(undo, trunk, peer, flow, sound)
+                leg, failed = await self._invite(undo, trunk, reach, flow, sound)
                 if failed is None and leg.ending is not None:
                     status = leg.ending.status if leg.ending.by is EndedBy.PEER else 0
                     failed = self._judge(trunk, hop, leg, leg.ending, await leg.outcome())
@@ -235,12 +241,12 @@ class _Dialling:
         return _Failed(failed.outcome, f"{trunk.id}: {failed.detail}", failed.elsewhere)
 
     async def _invite(
-        self, undo: contextlib.ExitStack, trunk: Trunk, peer: Peer, flow: Flow, sound: Sound
+        self, undo: contextlib.ExitStack, trunk: Trunk, reach: Reach, flow: Flow, sound: Sound
     ) -> tuple[Leg, _Failed | None]:
         """Call, and answer its challenges: the leg, answered or over, or why we gave up on it."""
         settings, user_agent = trunk.settings, self._services.user_agent
-        there = settings.peers[0] if settings.outbound_proxy is not None else peer
-        target = uri_of(there, self._number if settings.plus else self._number.lstrip("+"), ("user", "phone"))
+        number = self._number if settings.plus else self._number.lstrip("+")
+        target = reach.uri(settings, number, ("user", "phone"))
         ours = self._caller(trunk, flow)
         description, insisting = sound.offer_to(flow)
         leg = user_agent.dial(
@@ -251,7 +257,7 @@ class _Dialling:
             sdp=description,
             or_else=insisting,
             headers=_identity(ours, settings, self._hidden),
-            routes=routes_by(settings.outbound_proxy),
+            routes=reach.routes(settings),
             max_forwards=self._max_forwards,
             login=self._services.trunks.login_of(trunk),
         )
@@ -288,11 +294,14 @@ class _Dialling:
             self._rang = True
             if self._on_ringing is not None:
                 self._on_ringing()
+        if leg.early_sdp is None:
+            self._ring_here()
         early = await leg.early
         if early is None or self._beside is None:
             return
         with contextlib.suppress(MediaError):
             await sound.take_answer(early, leg.flow)
+            self._heard = True
             self._beside.stop()
             await self._beside.session.bridge(sound.session)
             if self._on_early is not None:

@@ -87,6 +87,7 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         why=offer.why,
         position_was=acd.position(offer.ticket_id),
         callback=_callback(call),
+        srtp=call.caller.sound.secure,
     )
 
 

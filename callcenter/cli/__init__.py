@@ -14,6 +14,7 @@ VERBS = {
     "check": "look for every mistake in the configuration",
     "schema": "make the JSON Schema by which editors complete and check the configuration",
     "status": "show what the running switch does now",
+    "report": "show what happened, by client, queue, agent, day and interval",
     "agent": "show an agent, or command for one: a state, skills, clients, queues",
     "trace": "show the SIP messages of one call as a ladder",
     "metrics": "show what the running switch counts of SIP, as Prometheus reads it",

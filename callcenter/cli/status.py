@@ -88,7 +88,9 @@ def masked(state: State, *, numbers: bool) -> dict[str, Any]:
     """The state with callers' numbers masked as in the log, unless they are wanted."""
     if numbers:
         return dict(state)
-    return {**state, "calls": [{**call, "from": mask_number(call["from"])} for call in state["calls"]]}
+    calls = [{**call, "from": mask_number(call["from"])} for call in state["calls"]]
+    callbacks = [{**each, "number": mask_number(each["number"])} for each in state.get("callbacks", ())]
+    return {**state, "calls": calls, "callbacks": callbacks}
 
 
 # ---------------------------------------------------------------------------------------------------------- lines
@@ -96,7 +98,7 @@ def masked(state: State, *, numbers: bool) -> dict[str, Any]:
 
 def lines(state: State) -> list[str]:
     """What an operator reads, in 80 columns where names are of a usual length."""
-    parts = (_head, _calls, _queues, _agents, _trunks, _media, _parts)
+    parts = (_head, _calls, _callbacks, _queues, _agents, _trunks, _media, _parts, _certificates)
     return [printable(line) for part in parts for line in part(state)]
 
 
@@ -125,12 +127,30 @@ def _calls(state: State) -> Iterator[str]:
         yield f"  ... and {state['calls_up'] - len(calls)} more"
 
 
+def _callbacks(state: State) -> Iterator[str]:
+    callbacks, pending = state.get("callbacks", []), state.get("callbacks_pending", 0)  # an older switch has none
+    if not pending:
+        return
+    yield from _title("CALLBACKS", pending)
+    rows: list[Row] = [("NUMBER", "QUEUE", "STAGE", "IN LINE", "TRIES")]
+    rows += map(_callback, callbacks)
+    yield from _table(rows, right=(3, 4))
+    if pending > len(callbacks):
+        yield f"  ... and {pending - len(callbacks)} more"
+
+
 def _queues(state: State) -> Iterator[str]:
     queues = state["queues"]
     yield from _title("QUEUES", len(queues))
     rows: list[Row] = [("QUEUE", "WAITING", "LONGEST", "TALKING", "READY", "SIGNED IN")]
     rows += map(_queue, queues)
     yield from _table(rows, right=(1, 2, 3, 4, 5))
+    today = [queue for queue in queues if queue.get("offered")]  # an older switch has none
+    if today:
+        yield from _title("TODAY", sum(queue["offered"] for queue in today), " offered")
+        rows = [("QUEUE", "OFFERED", "ANSWERED", "ABANDONED", "SL", "ASA", "AGENTS")]
+        rows += map(_today, today)
+        yield from _table(rows, right=(1, 2, 3, 4, 5))
 
 
 def _agents(state: State) -> Iterator[str]:
@@ -196,6 +216,21 @@ def _parts(state: State) -> Iterator[str]:
     yield from (line.replace("\N{NO-BREAK SPACE}", " ") for line in _more(listeners))
 
 
+def _certificates(state: State) -> Iterator[str]:
+    certificates = state.get("certificates", [])  # an older switch tells of none
+    for number, shown in enumerate(certificates):
+        made = "self-made, " if shown["self_made"] else ""
+        names = ", ".join(shown["names"]) or "nobody"
+        left = f"{many(shown['days_left'], 'day')} left" if shown["days_left"] >= 0 else "EXPIRED"
+        first, *others = textwrap.wrap(f"{made}until {shown['until'][:10]}, {left}; for {names}", WIDTH - 10)
+        yield f"{'TLS' if not number else '':10}{first}"
+        yield from (f"{'':10}{line}" for line in others)
+        yield from _more(f"{shown['subject']}, {shown['file']}")
+        if shown["due"]:
+            again = "the next start makes another" if shown["self_made"] else "renew it, then callcenter reload"
+            yield from _more(f"WARNING: peers refuse it from {shown['until'][:10]} on: {again}")
+
+
 def _more(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=" " * 10, subsequent_indent=" " * 10)
 
@@ -214,6 +249,17 @@ def _call(call: State) -> Row:
     )
 
 
+def _callback(callback: State) -> Row:
+    stage = f"again in {clock(callback['due_s'])}" if callback["due_s"] else callback["stage"]
+    return (
+        _short(callback["number"], 16),
+        _short(callback["queue"], LONGEST_NAME),
+        _short(stage, LONGEST_STAGE),
+        clock(callback["since_s"]),
+        str(callback["attempts"]),
+    )
+
+
 def _queue(queue: State) -> Row:
     return (
         _short(queue["queue"], LONGEST_NAME),
@@ -222,6 +268,19 @@ def _queue(queue: State) -> Row:
         str(queue["talking"]),
         str(queue["ready"]),
         str(queue["signed_in"]),
+    )
+
+
+def _today(queue: State) -> Row:
+    level, asa = queue["service_level"], queue["asa_s"]
+    return (
+        _short(queue["queue"], LONGEST_NAME),
+        str(queue["offered"]),
+        str(queue["answered"]),
+        str(queue["abandoned"]),
+        "-" if level is None else f"{level:.1%}",
+        "-" if asa is None else clock(asa),
+        _short(", ".join(f"{number} {_word(part)}" for part, number in queue["agents"].items()) or "-", 28),
     )
 
 

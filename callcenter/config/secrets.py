@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import io
 import os
-import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from callcenter.config import plain
 from callcenter.config.problems import Source
 from callcenter.config.settings import Settings
 from callcenter.publish.settings import Broker, MqttLogin, Role
+from callcenter.runtime.private_file import NotPrivate, read_private
 from callcenter.signaling.trunks.settings import PasswordFrom, TrunkSecrets, TrunkSettings
 from callcenter.sip.digest import Credentials
 
@@ -141,7 +141,9 @@ def _read_password(where: str, source: PasswordFrom) -> str:
     """The password that a variable or a file holds. Raises SecretsError."""
     if source.file is not None:
         try:
-            password = source.file.read_text("utf-8").strip()
+            password = read_private(source.file).strip()
+        except NotPrivate as error:
+            raise SecretsError(f"{where}: {error}") from error
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise SecretsError(f"{where}: the password cannot be read from {source.file}: {why}") from error
@@ -183,10 +185,9 @@ def _secrets(settings: Settings, file: _File, new: frozenset[str], path: Path) -
 def _read(path: Path) -> _File | None:
     """The file; None when there is none yet."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise SecretsError(f"{path} can be read by others (mode {mode:04o}): chmod 600 {path}")
-        text = path.read_text("utf-8")
+        text = read_private(path)
+    except NotPrivate as error:
+        raise SecretsError(str(error)) from error
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:

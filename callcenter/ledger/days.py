@@ -50,15 +50,26 @@ CALLBACKS = "callbacks"
 
 
 def rows(cells: Cells, thresholds: Mapping[str, int], otherwise: int) -> Iterator[Row]:
-    """The cells as rows; ``thresholds`` by queue, in milliseconds, ``otherwise`` where a queue has none."""
-    for (quarter, _, queue), figures in sorted(cells.visits.items()):
-        yield Row(VISITS, quarter, queue, "", thresholds.get(queue, otherwise), figures)
-    for (quarter, _, queue, agent), figures in sorted(cells.handling.items()):
-        yield Row(HANDLING, quarter, queue, agent, thresholds.get(queue, otherwise), figures)
-    for (quarter, _, queue), figures in sorted(cells.callbacks.items()):
-        yield Row(CALLBACKS, quarter, queue, "", thresholds.get(queue, otherwise), figures)
-    for (quarter, agent), figures in sorted(cells.time.items()):
-        yield Row(TIME, quarter, "", agent, otherwise, figures)
+    """The cells of one client as rows; see :func:`client_rows`."""
+    return (row for _, row in client_rows(cells, thresholds, otherwise))
+
+
+def client_rows(cells: Cells, thresholds: Mapping[str, int], otherwise: int) -> Iterator[tuple[str, Row]]:
+    """The cells as rows, each with its client, and agents' time with :data:`AGENTS`.
+
+    ``thresholds`` by queue, in milliseconds, ``otherwise`` where a queue has none.
+    """
+    for kind, of in ((VISITS, cells.visits), (CALLBACKS, cells.callbacks)):
+        for (quarter, client, queue), figures in sorted(of.items(), key=_key):
+            yield client, Row(kind, quarter, queue, "", thresholds.get(queue, otherwise), figures)
+    for (quarter, client, queue, agent), figures in sorted(cells.handling.items(), key=_key):
+        yield client, Row(HANDLING, quarter, queue, agent, thresholds.get(queue, otherwise), figures)
+    for (quarter, agent), figures in sorted(cells.time.items(), key=_key):
+        yield AGENTS, Row(TIME, quarter, "", agent, otherwise, figures)
+
+
+def _key(item: tuple[Any, Figures]) -> Any:
+    return item[0]
 
 
 def plain(row: Row) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -23,20 +24,28 @@ class Sums:
             _NAMES[cls] = tuple(item.name for item in dataclasses.fields(cls))
         return _NAMES[cls]
 
-    def add(self, other: Self) -> None:
-        """Take the other in."""
-        for name in self.names():
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if isinstance(theirs, int):
-                setattr(self, name, mine + theirs)
-            elif isinstance(theirs, list):
-                if theirs:
-                    # Runs that are sorted already are merged, not sorted anew.
-                    mine += theirs
-                    mine.sort()
-            else:
-                for word, count in theirs.items():
-                    mine[word] = mine.get(word, 0) + count
+    @classmethod
+    def total(cls, parts: Iterable[Self]) -> Self:
+        """All of them together."""
+        found = cls()
+        for each in parts:
+            for name in cls.names():
+                value = getattr(each, name)
+                if not value:
+                    continue
+                mine = getattr(found, name)
+                if isinstance(value, int):
+                    setattr(found, name, mine + value)
+                elif isinstance(value, list):
+                    mine += value
+                else:
+                    for word, count in value.items():
+                        mine[word] = mine.get(word, 0) + count
+        for name in cls.names():
+            if isinstance(values := getattr(found, name), list):
+                # Runs that are sorted already are merged, not sorted anew.
+                values.sort()
+        return found
 
     def plain(self) -> dict[str, Any]:
         """As JSON values, without what is nothing; copies: what is counted on changes nothing of them."""
@@ -161,17 +170,6 @@ class Figures:
     pending: int = 0
     in_line: int = 0
 
-    def add(self, other: Figures) -> None:
-        """Take the other in."""
-        self.visits.add(other.visits)
-        self.handling.add(other.handling)
-        self.time.add(other.time)
-        self.callbacks.add(other.callbacks)
-        self.contacts.add(other.contacts)
-        self.waiting = sorted((*self.waiting, *other.waiting))
-        self.pending += other.pending
-        self.in_line += other.in_line
-
     @property
     def gaps(self) -> tuple[str, ...]:
         """What does not add up, in words; nothing, if all is well."""
@@ -192,8 +190,15 @@ class Figures:
 
 
 def total(figures: Iterable[Figures]) -> Figures:
-    """All of them together."""
-    found = Figures()
-    for each in figures:
-        found.add(each)
-    return found
+    """All of them together. What one list would be merged into again and again is sorted once."""
+    every = list(figures)
+    return Figures(
+        visits=Visits.total(each.visits for each in every),
+        handling=Handling.total(each.handling for each in every),
+        time=AgentTime.total(each.time for each in every),
+        callbacks=Callbacks.total(each.callbacks for each in every),
+        contacts=Contacts.total(each.contacts for each in every),
+        waiting=sorted(itertools.chain.from_iterable(each.waiting for each in every)),
+        pending=sum(each.pending for each in every),
+        in_line=sum(each.in_line for each in every),
+    )

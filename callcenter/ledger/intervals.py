@@ -6,12 +6,15 @@ together to the intervals and days of any of them, also to days of 23 and 25 hou
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 QUARTER_MS = 900_000
 # What a report may go by, in minutes; each is made of whole quarters and fits into an hour.
 LENGTHS = (15, 30, 60)
+# A report asks for the same quarters again and again: two months of them.
+REMEMBERED = 6_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -22,6 +25,11 @@ def epoch_ms(at: datetime) -> int:
     return passed.days * 86_400_000 + passed.seconds * 1000 + passed.microseconds // 1000
 
 
+def instant(ms: int) -> datetime:
+    """The instant of so many milliseconds since 1970."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
 def quarter_of(at: datetime) -> int:
     """The quarter of an hour that an instant lies in, counted from 1970."""
     return epoch_ms(at) // QUARTER_MS
@@ -29,9 +37,10 @@ def quarter_of(at: datetime) -> int:
 
 def begin(quarter: int) -> datetime:
     """When a quarter begins, in UTC."""
-    return _EPOCH + timedelta(milliseconds=quarter * QUARTER_MS)
+    return instant(quarter * QUARTER_MS)
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def day_of(quarter: int, zone: tzinfo) -> date:
     """The day that a quarter belongs to, in a time zone."""
     return begin(quarter).astimezone(zone).date()
@@ -52,6 +61,7 @@ def span(first: date, last: date, zone: tzinfo) -> tuple[int, int]:
     return first_quarter(first, zone), first_quarter(last + timedelta(days=1), zone)
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def interval(quarter: int, zone: tzinfo, minutes: int) -> int:
     """The first quarter of the interval of so many minutes, by the clock on the wall there, that a quarter is in.
 

@@ -6,11 +6,12 @@ import itertools
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from callcenter.ledger.agent_time import part_of
 from callcenter.ledger.figures import AgentTime, Callbacks, Figures, Handling, Visits
-from callcenter.ledger.intervals import QUARTER_MS, epoch_ms, spread
+from callcenter.ledger.intervals import QUARTER_MS, epoch_ms, instant, spread
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
@@ -495,6 +496,11 @@ class Ledger:
         return self._ms
 
     @property
+    def last_at(self) -> datetime | None:
+        """When the last fact was told, by the wall's clock; None when there was none."""
+        return instant(self._ms + self._wall) if self._wall >= 0 and self._boot else None
+
+    @property
     def last_quarter(self) -> int:
         """The quarter that the last fact was in; 0 when there was none."""
         return max(0, self._ms + self._wall) // QUARTER_MS
@@ -513,10 +519,8 @@ class Ledger:
 
     def visits_of(self, client: str, queue: str, first: int, behind: int, ms: int) -> Figures:
         """The visits to a queue that began from a quarter on to before another, at ``ms`` of the boot's clock."""
-        found = Figures()
-        for quarter in range(first, behind):
-            if (cell := self.visits.get((quarter, client, queue))) is not None:
-                found.visits.add(cell)
+        keys = ((quarter, client, queue) for quarter in range(first, behind))
+        found = Figures(visits=Visits.total(self.visits[key] for key in keys if key in self.visits))
         line = self._lines.get((client, queue), {}).values()
         found.waiting = sorted(max(0, ms - each.joined) for each in line
                                if first <= each.quarter < behind and each.boot == self._boot)  # fmt: skip

@@ -15,7 +15,7 @@ from callcenter.ledger.definitions import (
     Value,
     percentile,
 )
-from callcenter.ledger.figures import Figures
+from callcenter.ledger.figures import Figures, total
 
 Versions = Mapping[str, int]
 
@@ -29,15 +29,25 @@ class Group:
     """
 
     definitions: Registry = field(default_factory=lambda: REGISTRY)
-    pieces: dict[tuple[int, tuple[tuple[str, int], ...]], Figures] = field(default_factory=dict)
+    _added: dict[tuple[int, tuple[tuple[str, int], ...]], list[Figures]] = field(default_factory=dict)
+    _pieces: dict[tuple[int, tuple[tuple[str, int], ...]], Figures] = field(default_factory=dict)
 
     def add(self, figures: Figures, threshold_ms: int = ANSWERED_WITHIN_MS, versions: Versions = NEWEST) -> None:
-        """Take these figures in; what is given is not changed later."""
-        key = (threshold_ms, tuple(versions.items()))
-        piece = self.pieces.get(key)
-        if piece is None:
-            piece = self.pieces[key] = Figures()
-        piece.add(figures)
+        """Take these figures in."""
+        self._added.setdefault((threshold_ms, tuple(versions.items())), []).append(figures)
+        self._pieces.clear()
+
+    @property
+    def pieces(self) -> Mapping[tuple[int, tuple[tuple[str, int], ...]], Figures]:
+        """The figures by threshold and versions."""
+        if not self._pieces:
+            self._pieces = {key: total(figures) for key, figures in self._added.items()}
+        return self._pieces
+
+    @property
+    def figures(self) -> Figures:
+        """All figures together."""
+        return total(self.pieces.values())
 
     def value(self, name: str) -> Value:
         """A metric. None where there is nothing to divide by, or where no definition of that name was in force."""

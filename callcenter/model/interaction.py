@@ -12,6 +12,7 @@ from typing import Any
 from callcenter.model.customer import Match
 from callcenter.model.facts import (
     AgentLegEnded,
+    AgentMediaStarted,
     AgentTookOver,
     AttributeSet,
     CallAnswered,
@@ -19,6 +20,7 @@ from callcenter.model.facts import (
     CallbackRequested,
     CallConnected,
     CallEnded,
+    CallerMediaStarted,
     CallHeld,
     CallQueued,
     CallResumed,
@@ -94,7 +96,10 @@ class OfferTold:
 
 @dataclass(frozen=True, slots=True)
 class AgentLeg:
-    """One agent's part of the call. ``disposition`` comes with the end of the wrap-up."""
+    """One agent's part of the call. ``disposition`` comes with the end of the wrap-up.
+
+    ``srtp``: the crypto-suite of the sound to the agent's phone; empty when it was plain RTP, were it but for a while.
+    """
 
     offer: str
     agent: str
@@ -103,6 +108,7 @@ class AgentLeg:
     wrap_up_ms: int = 0
     ended_by: Side | None = None
     disposition: str = ""
+    srtp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class OutsideLeg:
-    """The part of the call that somebody outside had, at a ``number`` in E.164."""
+    """The part of the call that somebody outside had, at a ``number`` in E.164; ``srtp`` as an agent's."""
 
     leg: str
     number: str
@@ -129,6 +135,7 @@ class OutsideLeg:
     talk_ms: int = 0
     hold_ms: int = 0
     ended_by: Side | None = None
+    srtp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,7 @@ class Interaction:
 
     ``ivr_ms`` is the answered time that was neither waiting nor talk nor hold. ``dialled_by`` is the agent who called,
     where the call is not inbound. ``callback`` is the id of the one that the caller was promised here, or that this
-    call carried out; empty: none.
+    call carried out; empty: none. ``srtp`` is the crypto-suite of the caller's sound, empty for plain RTP.
     """
 
     call_id: str
@@ -169,6 +176,7 @@ class Interaction:
     diverted_why: str = ""
     transfers: tuple[Transfer, ...] = ()
     callback: str = ""
+    srtp: str = ""
 
     @property
     def offers(self) -> tuple[tuple[str, OfferResult | None], ...]:
@@ -272,6 +280,8 @@ class _Fold:
     connected_ms: dict[str, int] = field(default_factory=dict)
     leg_ended_ms: dict[str, int] = field(default_factory=dict)
     talking: str = ""
+    # By offer, and the caller's under nothing: whose sound came how.
+    srtp: dict[str, str] = field(default_factory=dict)
     transfers: list[Transfer] = field(default_factory=list)
     holders: set[Side] = field(default_factory=set)
     held_since: int = 0
@@ -336,8 +346,12 @@ class _Fold:
                 self.transfers.append(Transfer(offer, agent, kind, to, target))
             case TransferFailed(status=status, detail=detail) if self.transfers:
                 self.transfers[-1] = dataclasses.replace(self.transfers[-1], failed=detail or str(status))
-            case OutsideConnected(leg=leg, number=number, trunk=trunk):
-                self.outside[leg] = OutsideLeg(leg, number, trunk)
+            case CallerMediaStarted(srtp=suite):
+                self.sounds("", suite)
+            case AgentMediaStarted(offer=offer, srtp=suite):
+                self.sounds(offer, suite)
+            case OutsideConnected(leg=leg, number=number, trunk=trunk, srtp=suite):
+                self.outside[leg] = OutsideLeg(leg, number, trunk, srtp=suite)
                 self.connected_ms[leg] = now
                 self.talking = leg
             case OutsideLegEnded(leg=leg, by=by) if leg in self.outside:
@@ -367,6 +381,10 @@ class _Fold:
         if known is not None and known.outcome is None:
             wait = now - self.joined_ms[visit]
             self.visits[visit] = dataclasses.replace(known, wait_ms=wait, outcome=outcome, reason=reason)
+
+    def sounds(self, whose: str, suite: str) -> None:
+        # Another phone that took the talk over counts too: who was once heard in the clear was not private.
+        self.srtp[whose] = suite if self.srtp.get(whose, suite) else ""
 
     def resume(self, by: Side, now: int) -> None:
         if by in self.holders:
@@ -432,7 +450,8 @@ class _Fold:
         if self.arrived is None or self.arrived_at is None:
             raise ValueError("these facts hold no CallArrived: not a call's facts, or not all of them")
         ended_ms = self.ended_ms if self.ending is not None else self.last_ms
-        visits, legs = tuple(self.visits.values()), tuple(self.legs.values())
+        visits = tuple(self.visits.values())
+        legs = tuple(dataclasses.replace(leg, srtp=self.srtp.get(leg.offer, "")) for leg in self.legs.values())
         outside = tuple(self.outside.values())
         busy = sum(visit.wait_ms for visit in visits) + sum(leg.talk_ms + leg.hold_ms for leg in legs)
         busy += sum(leg.talk_ms + leg.hold_ms for leg in outside)
@@ -466,6 +485,7 @@ class _Fold:
             diverted_number=self.arrived.diverted_number,
             diverted_why=self.arrived.diverted_why,
             transfers=tuple(self.transfers),
+            srtp=self.srtp.get("", ""),
             callback=self.callback,
         )
 

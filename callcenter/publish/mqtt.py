@@ -32,6 +32,7 @@ from callcenter.publish.publisher import Heard, Link, LinkedPublisher, LinkLost,
 from callcenter.publish.reasons import CLOSED_FIRST, refusal, why_lost, why_not_connected
 from callcenter.publish.settings import MqttSettings
 from callcenter.runtime.clock import Clock
+from callcenter.runtime.private_file import NotPrivate, read_private
 
 # A broker that has gone silent is noticed by a missing acknowledgement first, else by the missing ping.
 ACKNOWLEDGED_WITHIN = 5.0
@@ -446,7 +447,9 @@ def _password(settings: MqttSettings, environment: Mapping[str, str]) -> str | N
         return environment[settings.password_env]
     if settings.password_file is not None:
         try:
-            return settings.password_file.read_text(encoding="utf-8").strip()
+            return read_private(settings.password_file).strip()
+        except NotPrivate as error:
+            raise BrokerError(f"mqtt.password_file: {error}") from error
         except (OSError, UnicodeDecodeError) as error:
             raise BrokerError(f"mqtt.password_file: cannot read {settings.password_file}: {error}") from error
     return None

@@ -114,7 +114,8 @@ class Pop:
 
     ``interactions`` are records as the storage gives them, latest first. With ``match`` MAYBE, ``customers`` are
     candidates, shown side by side and never as sure. ``diverted``: who sent the call on to us last, and why.
-    ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller.
+    ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller. ``srtp``: the
+    crypto-suite by which the caller's sound is encrypted, empty for plain RTP.
     """
 
     id: str
@@ -145,6 +146,7 @@ class Pop:
     why: Sequence[str] = ()
     position_was: int | None = None
     callback: Mapping[str, Any] | None = None
+    srtp: str = ""
 
     def payload(self) -> dict[str, Any]:
         """The pop as plain JSON values (schema pop.v1)."""
@@ -170,6 +172,7 @@ class Pop:
             "ivr": {"language": self.language, "menu": list(self.menu), "entered": dict(self.entered)},
             "attributes": dict(self.attributes),
             "callback": self.callback,
+            "srtp": self.srtp or None,
             "customer": self._customer(),
             "why": [{"text": text} for text in self.why],
         }

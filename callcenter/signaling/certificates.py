@@ -36,13 +36,25 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A certificate that we show: its file, whom it names, its SHA-256 fingerprint, when it ends, who made it."""
+    """A certificate that we show: its file, whom it names, its SHA-256 fingerprint, when it ends, who made it.
+
+    ``subject`` is its distinguished name as RFC 4514 writes it.
+    """
 
     file: Path
     names: tuple[str, ...]
     sha256: str
     ends_at: datetime
     self_made: bool
+    subject: str = ""
+
+    def days_left(self, now: datetime) -> int:
+        """For how many whole days it is still good; below 0 when it has expired."""
+        return (self.ends_at - now) // timedelta(days=1)
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it has to be renewed now: who does so by a machine did it long before."""
+        return self.ends_at - now < WARN_BEFORE
 
     def __str__(self) -> str:
         made = "self-made " if self.self_made else ""
@@ -210,7 +222,8 @@ def _read(files: CertificateFiles, now: datetime, warnings: list[str], *, self_m
     if certificate.not_valid_before_utc > now:
         warnings.append(f"the certificate {files.cert} is not valid yet: is the clock of this machine right?")
     fingerprint = certificate.fingerprint(hashes.SHA256()).hex(":").upper()
-    return Shown(files.cert, _names_of(certificate), fingerprint, ends_at, self_made)
+    subject = certificate.subject.rfc4514_string()
+    return Shown(files.cert, _names_of(certificate), fingerprint, ends_at, self_made, subject)
 
 
 def _octets(file: Path, what: str) -> bytes:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from callcenter.acd.requirements import parse
-from callcenter.calls.settings import Flow, Menu, Routing, Step, ToQueue
+from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, DialRules, Flow, Menu, Routing, Step, ToQueue
 from callcenter.model.facts import CallQueued
 from callcenter.simulation.phone import Phone
-from callcenter.simulation.world import World, story
+from callcenter.simulation.world import AgentPhone, World, story
 
 SALES = "sales-english"
 CUSTOMERS = """\
@@ -169,3 +169,208 @@ async def test_the_tier_adds_to_the_priority_of_the_queue_where_the_step_says_no
     assert queued(world).priority == 20
     assert ("customer gold", "priority +20") in queued(world).origins
     await all_hang_up(world)
+
+
+# Whom a call prefers
+
+
+async def answered_by(world: World, caller: Phone, agent: AgentPhone) -> None:
+    """A call of a while ago, with this agent alone on the floor."""
+    await caller.dial("1000")
+    await agent.rings(within=40)
+    await agent.answers()
+    await caller.hears(agent)
+    await caller.hangs_up()
+    await agent.is_hung_up()
+    await world.sleep(40)  # the wrap-up
+
+
+@story()
+async def test_who_calls_again_does_not_explain_everything_to_somebody_new(world: World) -> None:
+    """Amy is the better match; Bob spoke to the caller an hour ago. Another caller is Amy's."""
+    furnish(world, ToQueue(SALES, prefer=(LAST_AGENT,)))
+    bob = await world.agent("bob", english=2)
+    caller = await world.phone(NOBODY)
+    await answered_by(world, caller, bob)
+    amy = await world.agent("amy", english=5)
+    await answered_by(world, await world.phone("+14155550111"), amy)
+    await world.sleep(3600)
+    assert queued(world).prefer == ""
+    await caller.dial("1000")
+    await bob.rings()
+    assert queued(world).prefer == "bob"
+    assert ("last agent", "prefer bob for 20 s") in queued(world).origins
+    assert amy.is_free
+    await bob.answers()
+    await caller.hears(bob)
+    await caller.hangs_up()
+
+
+@story()
+async def test_the_last_agent_is_waited_for_a_while_and_then_anybody_may_help(world: World) -> None:
+    """Bob talks to somebody; the caller waits twenty seconds for him, not longer, although Amy is free."""
+    furnish(world, ToQueue(SALES, prefer=(LAST_AGENT,), prefer_for=15.0))
+    bob = await world.agent("bob", english=2)
+    caller = await world.phone(NOBODY)
+    await answered_by(world, caller, bob)
+    other = await world.phone("+14155550111")
+    await other.dial("1000")
+    await bob.rings()
+    await bob.answers()
+    amy = await world.agent("amy", english=5)
+    await caller.dial("1000")
+    await amy.rings_not(during=14)
+    await amy.rings(within=2)
+    await amy.answers()
+    assert world.hear_each_other(caller, amy)
+    await all_hang_up(world)
+
+
+@story()
+async def test_a_last_agent_who_has_gone_home_keeps_nobody_waiting(world: World) -> None:
+    furnish(world, ToQueue(SALES), routing=Routing(prefer=(LAST_AGENT,), prefer_for=60.0))
+    bob = await world.agent("bob", english=2)
+    caller = await world.phone(NOBODY)
+    await answered_by(world, caller, bob)
+    await bob.unregister()
+    amy = await world.agent("amy", english=5)
+    await caller.dial("1000")
+    await amy.rings(within=1)
+    await amy.answers()
+    assert queued(world).prefer == "bob"
+    await all_hang_up(world)
+
+
+@story()
+async def test_who_has_waited_on_a_kept_place_is_not_made_to_wait_for_the_last_agent_again(world: World) -> None:
+    """Cut off after a minute, and back: whoever is free takes them, who have waited long enough for Bob."""
+    furnish(world, ToQueue(SALES), routing=Routing(prefer=(LAST_AGENT,), prefer_for=30.0))
+    bob = await world.agent("bob", english=2)
+    caller = await world.phone(NOBODY)
+    await answered_by(world, caller, bob)
+    other = await world.phone("+14155550111")
+    await other.dial("1000")
+    await bob.rings()
+    await bob.answers()
+    await caller.dial("1000")
+    await world.sleep(60)
+    await caller.hangs_up()
+    amy = await world.agent("amy", english=5)
+    await caller.dial("1000")
+    await amy.rings(within=1)
+    assert ("last agent", "prefer bob among equals") in queued(world).origins
+    await amy.answers()
+    await all_hang_up(world)
+
+
+@story()
+async def test_who_answered_longer_ago_than_counts_is_not_the_last_agent(world: World) -> None:
+    furnish(world, ToQueue(SALES), routing=Routing(prefer=(LAST_AGENT,), last_agent_within=600.0))
+    bob = await world.agent("bob", english=2)
+    caller = await world.phone(NOBODY)
+    await answered_by(world, caller, bob)
+    await world.sleep(600)
+    await caller.dial("1000")
+    await bob.rings()
+    assert queued(world).prefer == ""
+    await bob.answers()
+    await all_hang_up(world)
+
+
+@story()
+async def test_who_withholds_the_number_has_no_last_agent(world: World) -> None:
+    furnish(world, ToQueue(SALES), routing=Routing(prefer=(LAST_AGENT,)))
+    bob = await world.agent("bob", english=2)
+    hidden = await world.phone("anonymous")
+    for _ in range(2):
+        await answered_by(world, hidden, bob)
+        assert queued(world).prefer == ""
+
+
+@story()
+async def test_a_customer_s_own_agent_comes_first_and_then_the_next_who_is_preferred(world: World) -> None:
+    """Grace has Bob by the customer base; whose own agent has left the house gets the next in the list."""
+    await know_customers(world)
+    furnish(world, ToQueue(SALES), routing=Routing(prefer=(CUSTOMERS_AGENT, "cid")))
+    amy, bob, cid = [await world.agent(name, english=3) for name in ("amy", "bob", "cid")]
+    grace = await world.phone(GRACE)
+    await grace.dial("1000")
+    await bob.rings()
+    assert queued(world).origins[1:] == (("customer", "prefer bob for 20 s"),)
+    await bob.answers()
+    friend = await world.phone(FRIEND)
+    await friend.dial("1000")
+    await cid.rings()
+    assert queued(world).origins[1:] == (
+        ("customer", "would prefer zoe, who is no agent any more"),
+        ("client", "prefer cid for 20 s"),
+    )
+    await cid.answers()
+    assert amy.is_free
+    await all_hang_up(world)
+
+
+@story()
+async def test_an_agent_who_hands_a_caller_to_a_queue_is_not_offered_the_same_caller_again(world: World) -> None:
+    """The last agent is preferred; but who has just said that somebody else must help is not asked first."""
+    furnish(world, ToQueue(SALES), routing=Routing(prefer=(LAST_AGENT,), prefer_for=60.0))
+    world.permit(bob=DialRules(queues=True))
+    bob = await world.agent("bob", english=2, spanish=5)
+    caller = await world.phone(NOBODY)
+    await answered_by(world, caller, bob)
+    await caller.dial("1000")
+    await bob.rings()
+    assert queued(world).prefer == "bob"
+    await bob.answers()
+    await caller.hears(bob)
+    cid = await world.agent("cid", spanish=2)
+    bob.transfers("sales-spanish")
+    await cid.rings()
+    assert (queued(world).queue, queued(world).prefer) == ("sales-spanish", "")
+    await cid.answers()
+    await caller.hears(cid)
+    await all_hang_up(world)
+
+
+@story()
+async def test_the_record_of_customers_is_found_although_nobody_asks_for_the_last_agent(world: World) -> None:
+    """Nobody's database is asked what nobody wants to know."""
+    furnish(world, ToQueue(SALES))
+    asked: list[str] = []
+
+    async def last_agent(*_: object, **__: object) -> str:
+        asked.append("asked")
+        return ""
+
+    world.house.services.interactions.last_agent = last_agent  # type: ignore[method-assign]
+    await know_customers(world)
+    await waits(world, GRACE)
+    assert asked == []
+    furnish(world, ToQueue(SALES), routing=Routing(prefer=(LAST_AGENT,)))
+    await waits(world, TWO)
+    assert asked == ["asked"]
+    await all_hang_up(world)
+
+
+@story()
+async def test_a_database_that_is_slow_delays_nobody_beyond_the_look_up(world: World) -> None:
+    """The last agent is asked for with the customer, before the greeting; without an answer the call goes on.
+
+    Who calls is known all the same.
+    """
+    await know_customers(world)
+    furnish(world, ToQueue(SALES), routing=Routing(prefer=(LAST_AGENT,)))
+
+    async def never(*_: object, **__: object) -> str:
+        await world.sleep(60)
+        return "bob"
+
+    world.house.services.interactions.last_agent = never  # type: ignore[method-assign]
+    amy = await world.agent("amy", english=5)
+    caller = await world.phone(GRACE)
+    await caller.dial("1000")
+    await amy.rings(within=1)
+    assert (await amy.screen_pop())["customer"]["name"] == "Grace Whitfield"
+    await amy.answers()
+    await caller.hears(amy)
+    await caller.hangs_up()

@@ -8,13 +8,15 @@ from dataclasses import replace
 import pytest
 
 from callcenter.calls.settings import DialRules
+from callcenter.media.plane import Clip, MediaSession
 from callcenter.model.facts import TrunkTried
 from callcenter.runtime.scopes import Background
 from callcenter.signaling.outcome import Busy, Declined, NoAnswer, Rejected, Unreachable
 from callcenter.signaling.trunks.settings import Peer
 from callcenter.simulation.floor import calling_out
+from callcenter.simulation.media import SimMediaSession, VoiceSound
 from callcenter.simulation.trunk import Manners, SimTrunk
-from callcenter.simulation.world import World, story
+from callcenter.simulation.world import Voice, World, story
 from callcenter.sip.endpoint import FromTrunk, Refusal
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.message import Request
@@ -449,6 +451,63 @@ async def test_both_hear_each_other_and_the_announcement_before_the_answer(world
 
 
 # An agent
+
+
+@story()
+async def test_an_agent_hears_that_it_rings_by_the_second_trunk_when_the_first_was_heard_and_has_failed(
+    world: World,
+) -> None:
+    """The phone was told to listen to the first one's announcement, and makes no tone of its own any more."""
+    first, second = await two(world)
+    rings_by_tone(world)
+    first.manners, second.manners = Manners(early=True, rings=None), Manners(rings=3.0)
+    amy = await world.agent("amy", english=5)
+    permit(world, amy=DialRules(outside=("+1415",)))
+    amy.starts_dialling(IN_E164)
+    await world.sleep(1)
+    (ours,) = (call.caller.sound.session for call in world.house.supervisor.calls.values())
+    assert heard_from(ours) == VoiceSound(voice_of(first))
+    first.calls[0].leg.reject(503)
+    await world.sleep(1)
+    assert str(heard_from(ours)) == "ringback"
+    await amy.hears(second.name)
+    await amy.hangs_up()
+
+
+@story()
+async def test_an_agent_whose_phone_rings_by_itself_hears_no_tone_of_ours(world: World) -> None:
+    first, second = await two(world)
+    rings_by_tone(world)
+    first.manners, second.manners = Manners(status=503), Manners(rings=3.0)
+    amy = await world.agent("amy", english=5)
+    permit(world, amy=DialRules(outside=("+1415",)))
+    call = amy.starts_dialling(IN_E164)
+    await world.sleep(2)
+    assert call.leg.early_sdp is None
+    (ours,) = (call.caller.sound.session for call in world.house.supervisor.calls.values())
+    assert heard_from(ours) is None
+    await amy.hears(second.name)
+    await amy.hangs_up()
+
+
+def rings_by_tone(world: World) -> None:
+    """There is a tone of a phone that rings among the sounds."""
+    settings = world.house.services.settings
+    prompts = replace(settings.prompts, ringback=(Clip("ringback", 6.0),))
+    world.house.services.settings = replace(settings, prompts=prompts)
+
+
+def heard_from(session: MediaSession) -> object:
+    """What is sent to a phone, whether it has been answered or not."""
+    assert isinstance(session, SimMediaSession)
+    return session.sound
+
+
+def voice_of(carrier: SimTrunk) -> tuple[str, int]:
+    """Where the carrier's voice comes from."""
+    sound = carrier.calls[0].sound
+    assert isinstance(sound, Voice)
+    return sound.media.address
 
 
 @story()

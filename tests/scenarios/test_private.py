@@ -40,18 +40,21 @@ async def test_a_private_caller_and_a_plain_agent_hear_each_other(world: World) 
     amy = await world.agent("amy", english=5)
     caller = await world.phone("+14155550100", transport=Transport.TLS)
     world.private_phones[caller.name] = MUST
-    await world.connect(caller, amy)
+    call = await world.connect(caller, amy)
     assert world.hear_each_other(caller, amy)
     assert secure(world) == {Suite.AES_CM_128_HMAC_SHA1_80, ""}
     await world.settled()
     started = {type(fact.body): fact.body for fact in world.facts}
     heard = [started[kind] for kind in (CallerMediaStarted, AgentMediaStarted)]
     assert [getattr(body, "srtp", None) for body in heard] == [Suite.AES_CM_128_HMAC_SHA1_80, ""]
+    assert (await amy.screen_pop())["srtp"] == Suite.AES_CM_128_HMAC_SHA1_80, "the agent knows before the phone rings"
     await caller.hold()
     await amy.hears("music")
     await caller.resume()
     await caller.hears(amy)
     await caller.hangs_up()
+    saved = await world.interaction(call)
+    assert (saved.srtp, [leg.srtp for leg in saved.legs]) == (Suite.AES_CM_128_HMAC_SHA1_80, [""])
 
 
 @story()

@@ -106,4 +106,10 @@ async def test_certificates_are_chosen_by_name_renewed_by_a_reload_and_old_tls_i
         renewed.key.replace(tech.key)
         (told,) = (await ask(switch, "reload"))["certificates"]
         assert told.startswith("certificate for sip.tech.example, until ")
+        shown = (await ask(switch, "status"))["certificates"]
+        assert [(each["subject"], each["names"]) for each in shown] == [
+            ("CN=renewed", ["sip.tech.example"]),
+            ("CN=lumina", ["sip.lumina.example"]),
+        ]
+        assert all(0 <= each["days_left"] < 4000 for each in shown)
         assert subject(await openssl(address, *trust)) == "renewed"

@@ -68,6 +68,12 @@ STATE: dict[str, Any] = {
             "registrations": 2, "transactions": 3, "dialogs": 3, "sessions": 3, "connections": 0,
             "repeated_by_us": 2, "repeated_by_peers": 1, "unreadable": 7,
             "guard": {"over_rate": 12, "banned": 3, "bans": ["192.0.2.66"], "bans_now": 1}},
+    "certificates": [
+        {"file": "/etc/tls/sip.pem", "subject": "CN=sip.example.org,O=Example", "names": ["sip.example.org"],
+         "sha256": "AA:BB", "self_made": False, "until": "2027-01-31T00:00:00.000Z", "days_left": 70, "due": False},
+        {"file": "/etc/tls/old.pem", "subject": "CN=old.example.org", "names": ["old.example.org"], "sha256": "CC:DD",
+         "self_made": False, "until": "2026-12-01T00:00:00.000Z", "days_left": 9, "due": True},
+    ],
 }  # fmt: skip
 
 
@@ -124,8 +130,24 @@ def test_status_tells_everything_in_eighty_columns() -> None:
         r"\n {10}12 over their rate and 3 of banned sources not taken",
         r"\n {10}1 source banned: 192\.0\.2\.66",
         r"in force at the next start only: sip.realm",
+        r"\nTLS {7}until 2027-01-31, 70 days left; for sip\.example\.org\n",
+        r"\n {10}CN=sip\.example\.org,O=Example, /etc/tls/sip\.pem\n",
+        r"\n {10}until 2026-12-01, 9 days left; for old\.example\.org\n",
+        r"\n {10}WARNING: peers refuse it from 2026-12-01 on: renew it",
     ):
         assert re.search(words, text), f"{words}\n{text}"
+
+
+def test_status_tells_of_a_certificate_that_has_expired_and_of_one_that_is_made_anew() -> None:
+    shown = {**STATE["certificates"][1], "days_left": -3, "names": [f"phone{n}.example.org" for n in range(9)]}
+    trial = {**STATE["certificates"][1], "days_left": 2, "self_made": True}
+    told = lines({**STATE, "certificates": [shown, trial]})
+    text = "\n".join(told)
+    assert max(map(len, told)) <= WIDTH
+    assert re.search(r"\nTLS {7}until 2026-12-01, EXPIRED; for phone0", text)
+    assert re.search(r"self-made, until 2026-12-01, 2 days left", text)
+    assert "the next start makes another" in " ".join(text.split())
+    assert "TLS" not in "\n".join(lines({key: value for key, value in STATE.items() if key != "certificates"}))
 
 
 def test_what_a_caller_sends_cannot_command_the_operators_terminal() -> None:

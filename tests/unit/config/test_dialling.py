@@ -80,6 +80,14 @@ def test_a_pattern_that_makes_no_sense_is_told_with_its_place(tmp_path: Path, wr
             ),
             "`8` chooses acme already",
         ),
+        (
+            GOOD.replace("languages: [en]}", 'languages: [en], dial_prefix: «"1000"»}'),
+            "`1000` reaches +15555550100 already",
+        ),
+        (
+            with_ana('extension: "201"').replace("languages: [en]}", 'languages: [en], dial_prefix: «"201"»}'),
+            "`201` reaches agents.ana already",
+        ),
     ],
 )
 def test_a_short_number_reaches_one_and_a_prefix_chooses_one(tmp_path: Path, text: str, message: str) -> None:

@@ -10,12 +10,14 @@ import pytest
 from callcenter.model.customer import Match
 from callcenter.model.facts import (
     AgentLegEnded,
+    AgentMediaStarted,
     AgentTookOver,
     Body,
     CallAnswered,
     CallArrived,
     CallConnected,
     CallEnded,
+    CallerMediaStarted,
     CallHeld,
     CallQueued,
     CallResumed,
@@ -29,6 +31,7 @@ from callcenter.model.facts import (
     OfferMade,
     OutsideConnected,
     OutsideLegEnded,
+    PhoneChanged,
     QueueLeft,
     ScreenPopSent,
     TransferFailed,
@@ -294,3 +297,59 @@ def test_transfers_are_told_with_what_became_of_them_and_no_time_counts_twice() 
     assert (told.ivr_ms, told.wait_ms, told.talk_ms, told.duration_ms) == (1000, 5000, 9000, 15000)
     assert (told.diverted_number, told.diverted_why) == ("+14155550188", "away")
     assert told.plain()["transfers"][0]["kind"] == "blind"
+
+
+def test_each_part_tells_whether_its_sound_was_encrypted_all_the_time() -> None:
+    """Another phone that took the talk over counts too, and a part that was never heard is not called private."""
+    suite = "AES_CM_128_HMAC_SHA1_80"
+    told = Interaction.from_facts(
+        facts(
+            (0, ARRIVED),
+            (0, CallAnswered()),
+            (10, CallerMediaStarted("192.0.2.1:4000", suite)),
+            (1000, QUEUED),
+            (1900, AgentMediaStarted("o1", "amy", "192.0.2.2:4000", suite)),
+            (2000, CallConnected("v1", "o1", "amy")),
+            (3000, PhoneChanged(Side.AGENT, "amy", "o1")),
+            (3010, AgentMediaStarted("o1", "amy", "192.0.2.3:4000", "")),
+            (4000, PhoneChanged(Side.AGENT, "amy", "o1")),
+            (4010, AgentMediaStarted("o1", "amy", "192.0.2.2:4000", suite)),
+            (5000, AgentLegEnded("o1", "amy", Side.AGENT, EndCause.TRANSFERRED)),
+            (5000, AgentMediaStarted("o3", "cid", "192.0.2.4:4000", suite)),
+            (5000, AgentTookOver("o3", "cid", "sales")),
+            (6000, AgentLegEnded("o3", "cid", Side.AGENT, EndCause.TRANSFERRED)),
+            (7000, OutsideConnected("l1", "+14155550188", "carrier", suite)),
+            (8000, OutsideLegEnded("l1", Side.OUTSIDE, EndCause.HANGUP)),
+            (8000, CallEnded(Side.OUTSIDE, EndCause.HANGUP)),
+        )
+    )
+    assert told.srtp == suite
+    assert [(leg.agent, leg.srtp) for leg in told.legs] == [("amy", ""), ("cid", suite)]
+    assert [leg.srtp for leg in told.outside] == [suite]
+    assert told.plain()["legs"][1]["srtp"] == suite
+
+
+def test_each_visit_tells_which_one_it_is_and_whose_place_it_went_on_with() -> None:
+    """From a call of before, through two queues of this one: the visits are a chain."""
+    first = replace(QUEUED, first_joined_ms=-59_000, visit_no=1, place_of="cc1-before/2")
+    second = replace(QUEUED, visit="v2", queue="help", first_joined_ms=-59_000, visit_no=2, place_of="cc1-this/1")
+    fresh = replace(QUEUED, visit="v3", first_joined_ms=10_000, visit_no=3)
+    told = Interaction.from_facts(
+        facts(
+            (0, ARRIVED),
+            (0, CallAnswered()),
+            (1000, first),
+            (5000, QueueLeft("v1", "sales", VisitOutcome.FLOWED_OUT, "timeout")),
+            (5000, second),
+            (8000, QueueLeft("v2", "help", VisitOutcome.FLOWED_OUT, "key")),
+            (9000, fresh),
+            (9500, QueueLeft("v3", "sales", VisitOutcome.ABANDONED)),
+            (9500, CallEnded(Side.CALLER, EndCause.HANGUP)),
+        )
+    )
+    assert [(visit.number, visit.place_of, visit.before_ms) for visit in told.visits] == [
+        (1, "cc1-before/2", 61_000),
+        (2, "cc1-this/1", 65_000),
+        (3, "", 0),
+    ]
+    assert told.plain()["visits"][0]["place_of"] == "cc1-before/2"

@@ -20,9 +20,10 @@ import pytest
 from callcenter.model.facts import DigitsEntered, Fact
 from callcenter.publish import mqtt, publisher, topics
 from callcenter.publish.mqtt import BrokerAddress, MqttPublisher
-from callcenter.publish.publisher import CURSOR, Outbox
+from callcenter.publish.publisher import CURSOR, LinkLost, Outbox
 from callcenter.runtime.clock import SystemClock
 from callcenter.storage.store import Storage
+from tests.unit.publish import external
 from tests.unit.publish.external import PASSWORD, USER, Authority, External
 from tests.unit.publish.mosquitto_clients import reader
 from tests.unit.publish.support import Log, fact, until
@@ -42,7 +43,7 @@ def free_port() -> int:
 class Told:
     """A publisher that runs, and what it told of its broker."""
 
-    def __init__(self, address: BrokerAddress, log: Outbox | None = None) -> None:
+    def __init__(self, address: BrokerAddress | Callable[[], BrokerAddress], log: Outbox | None = None) -> None:
         self.states: list[tuple[bool, str]] = []
         self.publisher = MqttPublisher(address, log or Log(), CLOCK)
         self.publisher.on_state = lambda connected, detail: self.states.append((connected, detail))
@@ -109,6 +110,21 @@ async def test_what_is_wrong_with_tls_or_login_is_one_line_that_says_what_to_do(
                 assert made.publisher.status().detail == detail
                 assert not await made.publisher.publish_pop("ana", {}, 60.0), "and calls go on"
                 assert len(list(Path("/proc/self/fd").iterdir())) <= open_before + 3, "no attempt leaves a socket"
+
+
+async def test_a_broker_that_was_told_to_end_before_it_could_hear_it_is_told_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found as a test that hung: Mosquitto 2.0 loses a SIGTERM that comes just when it says that it runs."""
+    program = tmp_path / "broker.sh"
+    program.write_text(
+        "#!/bin/sh\ntrap '' TERM\necho it is running\nsleep 0.2\ntrap 'exit 0' TERM\nwhile :; do sleep 0.05; done\n"
+    )
+    program.chmod(0o700)
+    monkeypatch.setattr(external, "find_program", lambda: str(program))
+    async with asyncio.timeout(20), External(tmp_path / "deaf", free_port()) as deaf:
+        await deaf.stop(signal.SIGTERM)
+        assert not Path(f"/proc/{deaf.pid}").exists()
 
 
 async def test_a_broker_that_wants_our_certificate_gets_it(tmp_path: Path, authority: Authority) -> None:
@@ -347,14 +363,22 @@ async def test_after_an_outage_everything_follows_in_order_and_no_pop_twice(tmp_
     """Hundreds of facts, and two pops of which one has expired when the broker is back."""
     port = free_port()
     more = f"persistence true\npersistence_location {tmp_path}/"
+    nobody_listens = False
+
+    def where() -> BrokerAddress:
+        if nobody_listens:
+            raise LinkLost("what is sent before somebody listens is seen by nobody")
+        return address(port)
+
     async with (
         External(tmp_path / "broker", port, acl=ALL, users=WALL, more=more) as broker,
-        Told(address(port), storage.log) as made,
+        Told(where, storage.log) as made,
     ):
         assert await made.publisher.ready(10)
         for seq in range(1, 101):
             storage.log.write(fact(seq))
         await until(lambda: storage.log.cursor(CURSOR) == 100)
+        nobody_listens = True
         await broker.stop(signal.SIGTERM)
         await until(lambda: not made.publisher.status().connected)
         for seq in range(101, 1501):
@@ -364,7 +388,8 @@ async def test_after_an_outage_everything_follows_in_order_and_no_pop_twice(tmp_
         await asyncio.sleep(1)
         await broker.start()
         async with reader(port, "wall", "wall", "callcenter/v1/#") as wall:
-            await until(lambda: not made.publisher.status().waiting, within=30)
+            nobody_listens = False
+            await until(lambda: not made.publisher.status().waiting and len(numbers(wall.got)) >= 1400, within=30)
             await asyncio.sleep(0.1)
             assert numbers(wall.got) == list(range(101, 1501)), "once each: nothing was on its way when it went"
             assert [json.loads(payload)["id"] for payload in wall.of(topics.agent_pop("ana"))] == ["new"]

@@ -442,6 +442,7 @@ def settings(url: str, **values: object) -> MqttSettings:
 def test_a_broker_is_named_by_url_and_its_password_kept_elsewhere(tmp_path: Path) -> None:
     file = tmp_path / "word"
     file.write_text("geheim\n")
+    file.chmod(0o600)
     assert broker_address(settings("mqtt://mq.example")) == BrokerAddress("mq.example", 1883)
     assert str(broker_address(settings("mqtt://[2001:db8::1]:1884"))) == "mqtt://[2001:db8::1]:1884"
     named = broker_address(settings("mqtts://cc@mq.example", password_file=file, ca_file=Path("/ca.pem")))
@@ -449,6 +450,9 @@ def test_a_broker_is_named_by_url_and_its_password_kept_elsewhere(tmp_path: Path
     given = broker_address(settings("mqtts://mq.example:1", user="cc", password_env="WORD"), {"WORD": "geheim"})
     assert (given.port, given.user, given.password) == (1, "cc", "geheim")
     assert "geheim" not in f"{named} {named!r} {given}"
+    file.chmod(0o640)
+    with pytest.raises(BrokerError, match=r"mqtt.password_file: .*word can be read by others \(mode 0640\): chmod 600"):
+        broker_address(settings("mqtts://cc@mq.example", password_file=file))
 
 
 @pytest.mark.parametrize(

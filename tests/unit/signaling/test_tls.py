@@ -438,6 +438,11 @@ def test_self_made_certificate_is_kept_for_us_alone_and_names_this_machine(tmp_p
     der = x509.load_pem_x509_certificate(shown.file.read_bytes()).public_bytes(serialization.Encoding.DER)
     assert shown.sha256.replace(":", "").lower() == hashlib.sha256(der).hexdigest()
     assert keyring.load(TlsSettings()).shown == (shown,), "the next start shows the same"
+    assert shown.subject == "CN=cc1"
+    assert shown.days_left(shown.ends_at - timedelta(days=14, hours=1)) == 14
+    assert not shown.is_due(shown.ends_at - timedelta(days=14, hours=1))
+    assert shown.is_due(shown.ends_at - timedelta(days=13))
+    assert shown.days_left(shown.ends_at + timedelta(hours=1)) == -1
 
 
 def test_mistake_in_a_certificate_is_one_clear_line(tmp_path: Path) -> None:
