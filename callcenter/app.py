@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
@@ -30,12 +30,13 @@ from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
 from callcenter.calls.inbound import FrontDoor
-from callcenter.calls.line import COMES_BACK, LONGEST_KEPT, Places
+from callcenter.calls.line import LONGEST_KEPT, Places, came_to_nothing
 from callcenter.calls.live_ledger import LiveLedger, threshold_ms
 from callcenter.calls.own_call import OwnCalls
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
+from callcenter.calls.watchdog import Watchdog
 from callcenter.config.secrets import Secrets
 from callcenter.config.settings import Settings
 from callcenter.control import SOCKET
@@ -212,6 +213,7 @@ class House:
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.breaks = BreakRules(lambda: self.services.settings, self.acd, storage.breaks, clock)
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons, self.breaks)
+        self.watchdog = Watchdog(self.dispatcher, lambda: self.supervisor.calls, clock)
         self.feature_codes = FeatureCodes(self.services, self.desk)
         self.own_calls = OwnCalls(self.services, self.supervisor)
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
@@ -345,7 +347,7 @@ class House:
         for call_id in unfinished:
             facts = await storage.log.read(0, MAX_FACTS_OF_A_CALL, call_id)
             self.books.take_up(facts)
-            if down_for < LONGEST_KEPT:
+            if down_for <= LONGEST_KEPT:
                 self.places.take_up(facts, down_for)
             alive = await storage.log.last_ms(facts[0].boot)
             for draft in closing_facts(facts, alive):
@@ -356,13 +358,16 @@ class House:
 
         Returns how long that end is ago, in seconds.
         """
-        log, now = self.edges.storage.log, self.edges.clock.now()
+        log, end = self.edges.storage.log, await self.edges.storage.log.last_at()
+        if end is None:
+            return 0.0
+        down_for = max(0.0, (self.edges.clock.now() - end).total_seconds())
         keep_for = max((each.routing.keep_place_for for each in self.settings.calls.clients.values()), default=0.0)
-        lately = await log.lately(keep_for, MAX_FACTS_BEFORE_THE_END)
-        down_for = max(0.0, (now - lately[-1].at).total_seconds()) if lately else 0.0
-        left = (fact.call_id for fact in lately if isinstance(fact.body, QueueLeft) and fact.body.outcome in COMES_BACK)
-        gone = dict.fromkeys(call_id for call_id in left if call_id and call_id not in unfinished)
-        for call_id in list(gone)[-MAX_CALLS_BEFORE_THE_END:] if down_for < LONGEST_KEPT else ():
+        if not keep_for or down_for > LONGEST_KEPT:
+            return down_for
+        left = await log.since(end - timedelta(seconds=keep_for), QueueLeft, MAX_FACTS_BEFORE_THE_END)
+        gone = dict.fromkeys(fact.call_id for fact in left if came_to_nothing(fact) and fact.call_id not in unfinished)
+        for call_id in list(filter(None, gone))[-MAX_CALLS_BEFORE_THE_END:]:
             self.places.take_up(await log.read(0, MAX_FACTS_OF_A_CALL, call_id), down_for)
         return down_for
 
@@ -516,12 +521,14 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
     async with asyncio.TaskGroup() as group:
         house = House(settings, secrets, edges, group)
         dispatching = group.create_task(house.dispatcher.run(), name="dispatcher")
+        watching = group.create_task(house.watchdog.run(), name="watchdog")
         try:
             await house.start()
             yield house
         finally:
             await house.go_down("stopped")
             dispatching.cancel()
+            watching.cancel()
 
 
 def line_state(status: QueueStatus) -> payloads.LineState:
