@@ -36,6 +36,7 @@ from callcenter.calls.own_call import OwnCalls
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
+from callcenter.calls.watchdog import Watchdog
 from callcenter.config.secrets import Secrets
 from callcenter.config.settings import Settings
 from callcenter.control import SOCKET
@@ -212,6 +213,7 @@ class House:
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.breaks = BreakRules(lambda: self.services.settings, self.acd, storage.breaks, clock)
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons, self.breaks)
+        self.watchdog = Watchdog(self.dispatcher, lambda: self.supervisor.calls, clock)
         self.feature_codes = FeatureCodes(self.services, self.desk)
         self.own_calls = OwnCalls(self.services, self.supervisor)
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
@@ -516,12 +518,14 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
     async with asyncio.TaskGroup() as group:
         house = House(settings, secrets, edges, group)
         dispatching = group.create_task(house.dispatcher.run(), name="dispatcher")
+        watching = group.create_task(house.watchdog.run(), name="watchdog")
         try:
             await house.start()
             yield house
         finally:
             await house.go_down("stopped")
             dispatching.cancel()
+            watching.cancel()
 
 
 def line_state(status: QueueStatus) -> payloads.LineState:
