@@ -147,8 +147,8 @@ async def test_the_expected_wait_is_heard_when_ten_talks_have_been_seen(tmp_path
     for low, high in RANGES:
         said(folder, f"wait-{low}-{high}", WAIT_HZ if (low, high) == (0, 2) else 2 * WAIT_HZ)
     files = {
-        "soon": f"{{file: {folder}/wait-0-{{high}}.wav}}",
-        "later": f"{{file: {folder}/wait-{{low}}-{{high}}.wav}}",
+        "soon": f"{{file: '{folder}/wait-0-{{high}}.wav'}}",
+        "later": f"{{file: '{folder}/wait-{{low}}-{{high}}.wav'}}",
     }
     announce = "{wait: {under: soon, between: later}, first: 1s, every: 5s}"
     options = (
