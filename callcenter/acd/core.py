@@ -22,6 +22,7 @@ from callcenter.acd.agents import (
     forced,
     needs_disposition,
 )
+from callcenter.acd.audit import Stuck, stuck
 from callcenter.acd.engagement import Engagement, result_of
 from callcenter.acd.estimate import MOST_SERVERS, Outlook, Server
 from callcenter.acd.events import (
@@ -95,6 +96,7 @@ from callcenter.model.facts import (
 from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work, WrapUpMode
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from random import Random
 
 WRAPUP_TIMEOUT = "WRAPUP_TIMEOUT"
@@ -267,6 +269,11 @@ class Acd:
     def change(self, agent_id: str) -> AgentSkillsChanged | None:
         """What is changed of an agent at run time; None when he is as configured."""
         return self._changes.get(agent_id)
+
+    def stuck(self, calls: Container[str], now: float) -> tuple[Stuck, ...]:
+        """What is held for a call that is none of ``calls``, or beyond its end, with the event that lets it go."""
+        ms = round(now * 1000)
+        return tuple(stuck(self._visits.values(), self._engagements.values(), self._dialled, calls, ms))
 
     def out(self, reason: str) -> set[str]:
         """Who is not ready for this reason, or will be when the present work ends."""

@@ -39,9 +39,9 @@ class Routing:
     ``languages`` and ``intents``: what the agent must know for a call in this language, or with this intent.
     ``tiers``: points of priority for a customer of this account tier, if it is sure who calls.
 
-    ``prefer``: agents, LAST_AGENT or CUSTOMERS_AGENT; the first of them that there is has ``prefer_for`` seconds to
-    take the call before others may. LAST_AGENT is who talked last in the last handled call of the customer, or the
-    number, that arrived within ``last_agent_within`` seconds.
+    ``prefer``: agents, LAST_AGENT or CUSTOMERS_AGENT; the first of them that there is has ``prefer_for`` seconds, from
+    when the caller joined the line, to take the call before others may. LAST_AGENT is who talked last in the last
+    handled call of the customer, or the number, that arrived within ``last_agent_within`` seconds.
 
     Who hangs up while waiting, or is cut off, and calls again by the same number within ``keep_place_for`` seconds has
     the place in line of before; 0: never.

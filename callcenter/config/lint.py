@@ -19,7 +19,9 @@ from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
 from callcenter.config.paths import Paths, Reach, Stop
 from callcenter.config.problems import Code, Problems, did_you_mean
+from callcenter.config.rounds import rounds, routing_steps
 from callcenter.config.things import Notes, Things
+from callcenter.config.times import times
 from callcenter.config.tree import Node
 from callcenter.config.unused import skills, unused
 from callcenter.config.whispers import whisper_of
@@ -31,9 +33,12 @@ def lint(things: Things, root: Node, problems: Problems, today: date) -> None:
     notes = Notes(root, problems)
     _Lint(things, root, problems).run()
     hours(things, notes, today)
+    rounds(things, notes)
     if not problems.fatal:  # else what is unused may be so by a mistake that is told already
         unused(things, notes)
         skills(things, notes)
+        routing_steps(things, notes)
+        times(things, Paths(things.flows, things.queues), notes)
 
 
 class _Lint:
@@ -616,6 +621,9 @@ class _Lint:
         owners: dict[str, str] = {name: f"the agent {name}" for name in self._things.agents}
         certificates: dict[str, str] = {}
         for name, trunk in self._things.trunks.items():
+            if trunk.peers is None and not trunk.register_here:
+                hint = "add `peers: ...`, or `register_here: true` where it registers at us"
+                self._add(Code.MISSING, ("trunks", name), "`peers` is missing", hint, key=True)
             register: KeyPath = ("trunks", name, "register")
             if trunk.register_ is None and self._root.existing(register) == register:
                 # A key without a value is as if it were not there, and whoever wrote this one waits for calls.

@@ -343,7 +343,7 @@ class _Loader:
             transport = Transport[written.transport.upper()] if written.transport is not None else None
             return Peer(written.host, written.port, transport, ca_file, trunk.tls.verify)
 
-        peers = tuple(map(peer, trunk.peers))
+        peers = tuple(map(peer, trunk.peers or ()))
         login = self._account((*path, "login"), trunk.login) if trunk.login is not None else None
         outward = None
         if register is not None:
@@ -371,6 +371,7 @@ class _Loader:
             plan=_dial_plan(trunk.number_format) if trunk.number_format is not None else DialPlan(),
             plus=trunk.plus,
             try_for=trunk.try_for,
+            register_here=trunk.register_here,
         )
 
     def _account(self, path: KeyPath, account: schema.Account) -> Account:

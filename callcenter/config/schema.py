@@ -1383,7 +1383,7 @@ def _seldom_enough(value: float) -> float:
 class Trunk(Shape):
     """A line to a carrier, or to another switch."""
 
-    peers: Annotated[tuple[PeerOrHost, ...], _some(16), BeforeValidator(_as_list)]
+    peers: Annotated[tuple[PeerOrHost, ...], _some(16), BeforeValidator(_as_list)] | None = None
     accept: Accept = Accept()
     login: Account | None = None
     register_: RegisterAt | None = Field(default=None, alias="register")
@@ -1398,9 +1398,21 @@ class Trunk(Shape):
     number_format: DialPlan | None = None
     plus: bool = True
     try_for: Positive = SIGN_OF_LIFE
+    register_here: bool = False
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Trunk:
+        if self.register_here and self.accept.account is None:
+            hint = "add `accept: {account: {user: ..., password_env: ...}}`: by that it registers"
+            raise mistake(Code.MISSING, "who registers here needs an account", hint)
+        for name, written in (
+            ("peers", self.peers),
+            ("register", self.register_),
+            ("outbound_proxy", self.outbound_proxy),
+        ):
+            if self.register_here and written is not None:
+                hint = f"take `{name}` away, or make two trunks of it"
+                raise mistake(Code.FORM, f"`{name}` and `register_here`: where it is, it says itself", hint)
         if self.register_ is not None and self.register_.user is None and self.login is None:
             raise mistake(Code.MISSING, "`register` needs a user", "add `login: {user: ..., password_env: ...}`")
         return self

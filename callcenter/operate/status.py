@@ -212,6 +212,7 @@ def _trunk(trunk: Trunk) -> dict[str, Any]:
         "calls": trunk.calls,
         "max_calls": trunk.settings.max_calls,
         "registers": trunk.settings.register is not None,
+        "registered_here": [str(binding.flow.remote) for binding in trunk.bindings],
         "received": counts.received,
         "refused": counts.refused,
         "tried": counts.tried,

@@ -29,7 +29,7 @@ LOST = -1
 TOLD_WITHIN = 60.0
 MOST_TOLD = 50
 # Of who is no agent; a trunk that knows its password would be told the same, and its operator must find out why.
-UNKNOWN = "there is no such agent, and trunks do not register here: they call, and prove then who they are"
+UNKNOWN = "there is no such agent, and no trunk that may register here (register_here); others call, and prove it then"
 # Characters of a user's name that are logged.
 _MOST_OF_A_NAME = 64
 
@@ -54,8 +54,8 @@ class RegistrarShell:
     """Answers REGISTER and knows the phones of each user.
 
     An address of record is the user alone: whatever host or domain of ours a phone puts behind it. A user registers
-    only themselves. ``on_change`` is told a user's bindings when they change, when a phone refreshes them (a sign of
-    life that a phone thought lost may give), and at :meth:`open` for each restored.
+    only themselves, and from where ``admits`` lets them. ``on_change`` is told a user's bindings when they change, when
+    a phone refreshes them (a sign of life that a phone thought lost may give), and at :meth:`open` for each restored.
     """
 
     def __init__(
@@ -67,7 +67,9 @@ class RegistrarShell:
         clock: Clock,
         on_change: OnChange,
         gate: Gate | None = None,
+        admits: Callable[[str, Flow], bool] = lambda *_: True,
     ) -> None:
+        self._admits = admits
         self._registrar = registrar
         self._digest = digest
         self._credentials = credentials
@@ -122,6 +124,8 @@ class RegistrarShell:
                 try:
                     if (named := request.to.uri.user or "") != user:
                         return self._refuse(named, event.flow, f"the password is that of {user}")
+                    if not self._admits(user, event.flow):
+                        return self._refuse(named, event.flow, "it comes from none of the trunk's networks")
                     answer = self._registrar.register(user, request, event.flow, self._driver.now())
                 except SipError as error:
                     return Reply(error.status)
