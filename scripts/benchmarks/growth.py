@@ -13,7 +13,7 @@ from scripts.benchmarks.switch import Switch, running
 
 AIM = 2.0  # %
 CALLS = 100_000
-# Enough for every table that is bounded to be full before (visits remembered, messages traced, the database's cache), and
+# Enough for every table that is bounded to be full before (visits, messages traced, the cache of the database), and
 # for the highest number of calls up at once to have come: the heap keeps what that needed.
 FIRST = 30_000
 RATE = 250.0
