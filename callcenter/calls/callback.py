@@ -18,8 +18,9 @@ from callcenter.calls.call import Call, Captured
 from callcenter.calls.dialled import e164
 from callcenter.calls.line import Line
 from callcenter.calls.settings import AskCallback, CallsSettings, Client, Collect, Number
-from callcenter.calls.steps.collect import take_digits
+from callcenter.calls.steps.collect import DIGITS, take_digits
 from callcenter.model.callback import Callback
+from callcenter.model.customer import Match
 from callcenter.model.dial_plan import country_code
 from callcenter.model.facts import (
     CallArrived,
@@ -133,6 +134,13 @@ def own_number(call: Call) -> str | None:
     if call.caller.leg.withheld or call.agent:
         return None
     return callable_number(call.settings, call.client, call.from_number)
+
+
+def account_of(call: Call) -> str:
+    """The account of the customer in digits, where it is sure who calls: they may be called at another number."""
+    known = call.known
+    account = known.customers[0].account if known.match is Match.SURE and known.customers else ""
+    return "".join(each for each in account if each in DIGITS)
 
 
 def callable_number(settings: CallsSettings, client: Client, written: str) -> str | None:
@@ -280,6 +288,7 @@ class Callbacks:
                 dialled=call.number.number,
                 language=captured.language,
                 name=call.caller.leg.remote_name if number == own_number(call) else "",
+                account=account_of(call),
                 intent=captured.intent,
                 priority=joined.priority if joined is not None else None,
                 needs=text(joined.requirements) if joined is not None else "",
@@ -330,9 +339,7 @@ class Callbacks:
         try:
             yield
         finally:
-            for each in self._held.pop(call.id, ()):
-                each.holders.discard(call.id)
-                self._arm(each)
+            self._release(call.id)
 
     def suspend(self, on: bool) -> None:
         """Whether nobody is called back for now: no new calls are taken, or the switch goes down. Never waits.
@@ -381,6 +388,10 @@ class Callbacks:
             return False
         self._dialled.add(value.number)
         each.attempted = True
+        for other in list(self._of_number[value.client, value.number].values()):
+            if other is not each:  # what they want of another queue comes when this is over
+                self._hold(other, call.id)
+                self._recall(other, "number_dialled")
         due_at = self._services.clock.now() + timedelta(seconds=rules.spacing)
         each.value = replace(value, attempts=value.attempts + 1, due_at=due_at, dialling=True)
         call.add(
@@ -474,6 +485,7 @@ class Callbacks:
         if each.dialling and each.value.id in self._pending:
             self.failed(each, call.id, "interrupted", each.why or "the call ended")
         each.call = None
+        self._release(call.id)
         if not each.attempted and not each.why:
             each.value = replace(each.value, due_at=self._services.clock.now() + timedelta(seconds=PAUSE))
         # Not before this call has ended: one callback is one call at a time.
@@ -526,6 +538,11 @@ class Callbacks:
     def _hold(self, each: Pending, call_id: str) -> None:
         each.holders.add(call_id)
         self._held.setdefault(call_id, []).append(each)
+
+    def _release(self, call_id: str) -> None:
+        for each in self._held.pop(call_id, ()):
+            each.holders.discard(call_id)
+            self._arm(each)
 
     def _add(self, each: Pending) -> None:
         value = each.value
