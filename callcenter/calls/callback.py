@@ -246,6 +246,7 @@ class Callbacks:
             if self._find(value.client, value.queue, value.number) is not None:
                 continue
             self._add(each)
+            self._take_new_name(each)
             if value.dialling:
                 self.failed(each, value.requested_in, "interrupted", "by a restart")
             self._arm(each)
@@ -360,17 +361,16 @@ class Callbacks:
 
         One that is being dialled is left to be reached, or not. Those of a queue that has another name now stand there.
         """
-        renamed = self._services.dispatcher.acd.plan.renamed
         for each in self:
-            if each.value.queue in renamed:
-                self._move(each, renamed[each.value.queue])
+            self._take_new_name(each)
             if not each.dialling and (why := self._gone(each.value)):
                 self._end(each, CallbackOutcome.REMOVED, why, each.value.requested_in)
 
-    def _move(self, each: Pending, queue: str) -> None:
-        """Let a callback stand in another queue, on its place; where there is one already, that one counts."""
-        value = each.value
-        if self._find(value.client, queue, value.number) is None:
+    def _take_new_name(self, each: Pending) -> None:
+        """Let a callback stand in the queue that has another name now; where there is one already, that one counts."""
+        value, renamed = each.value, self._services.dispatcher.acd.plan.renamed
+        queue = renamed.get(value.queue, value.queue)
+        if queue != value.queue and self._find(value.client, queue, value.number) is None:
             del self._of_number[value.client, value.number][value.queue]
             each.value = replace(value, queue=queue)
             self._of_number[value.client, value.number][queue] = each
@@ -509,8 +509,9 @@ class Callbacks:
         if each.timer is not None:
             each.timer.cancel()
             each.timer = None
-        if outcome is not CallbackOutcome.REACHED:
+        if value.dialling:
             self._dialled.discard(value.number)
+        if outcome is not CallbackOutcome.REACHED:
             self._recall(each, str(outcome))
         ended = CallbackEnded(value.id, value.client, value.queue, outcome, value.attempts, detail)
         self._services.stream.append(ended, call_id)

@@ -776,6 +776,27 @@ async def test_a_customer_who_was_being_dialled_at_a_crash_is_not_dialled_again_
 
 
 @story()
+async def test_a_queue_that_has_another_name_behind_a_restart_or_a_reload_keeps_its_callbacks(world: World) -> None:
+    ann = await is_to_be_called_back(world)
+    for old, new in ((SALES, "selling"), ("selling", "sold")):
+        queues = {new: replace(world.plan.queues[old], id=new)}
+        world.plan = replace(world.plan, queues=queues, renamed={old: new})
+        if new == "sold":
+            furnish(world, ToQueue(new), queues=(new,))
+        else:
+            treatments = {new: replace(world.settings.calls.treatments[old], queue=new)}
+            world.settings = replace(world.settings, calls=replace(world.settings.calls, treatments=treatments))
+            await world.restart()
+        await world.settled()
+        assert [each.value.queue for each in world.house.callbacks] == [new]
+    amy = await world.agent("amy", english=5)
+    await talk(world, amy, ann)
+    await ann.hangs_up()
+    await amy.is_hung_up()
+    assert told(world)[-1] == "reached"
+
+
+@story()
 async def test_a_drain_calls_nobody_back_until_it_is_cancelled(world: World) -> None:
     ann = await is_to_be_called_back(world)
     house = world.house
