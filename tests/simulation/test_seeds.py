@@ -39,7 +39,7 @@ def test_days_are_worth_living() -> None:
     assert any(restart.crash for fate in fates for restart in fate.restarts)
     for what in ("second", "private", "dials", "transfers"):
         assert sum(any(getattr(agent, what) for agent in fate.agents) for fate in fates) >= 10, what
-    wanted = {"CallConnected", "OutsideConnected", "CallTransferred", "TransferFailed", "TrunkTried"}
+    wanted = {"CallConnected", "OutsideConnected", "CallTransferred", "TransferFailed", "TrunkTried", "PhoneChanged"}
     for seed in range(1, 101):
         wanted -= {fact.kind for fact in live(seed).facts}
         if not wanted:
