@@ -81,6 +81,15 @@ def test_hashes_of_passwords_are_not_shown(tmp_path: Path) -> None:
     ]
 
 
+def test_a_supervisor_comes_and_goes_at_once_and_the_hash_is_not_shown(tmp_path: Path) -> None:
+    mosquitto = "$7$101$bm9ib2R5$c2VjcmV0"
+    eva = "supervisors:\n  eva: {name: Eva}\n"
+    found, _, _ = between(tmp_path, GOOD, GOOD + eva)
+    assert lines(found) == [("+", "supervisors.eva", "", "", False)]
+    found, _, _ = between(tmp_path / "hash", GOOD + eva, GOOD + eva.replace("Eva}", f"Eva, mqtt: {mosquitto}}}"))
+    assert lines(found) == [("~", "supervisors.eva.mqtt", "(none)", "(hash)", False)]
+
+
 def test_a_trunk_comes_and_goes_by_a_line_of_its_own_and_its_hashes_are_not_shown(tmp_path: Path) -> None:
     trunk = "trunks:\n  carrier: {peers: [203.0.113.7], max_calls: 3}\n"
     found, before, after = between(tmp_path / "in", GOOD, GOOD + trunk)
@@ -215,3 +224,9 @@ def test_a_queue_that_is_renamed_says_where_its_callers_go(tmp_path: Path) -> No
     found = [(each.sign, each.path, each.note) for each in changes(before, after, acd, [], 3.0)]
     assert ("-", "queues.sales", "2 callers waiting now: to sold, each on the same place") in found
     assert ("+", "queues.sold", "") in found
+
+
+def test_a_share_of_the_floor_says_who_waits_and_how_many_work_for_it(tmp_path: Path) -> None:
+    words = "2 callers waiting now, 0 agents at work for it: from the next decision on"
+    share = "languages: [en], share: {minimum: 1}, time_zone"
+    assert note(tmp_path, "languages: [en], time_zone", share) == words
