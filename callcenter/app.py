@@ -221,7 +221,7 @@ class House:
         self.stream.subscribe(storage.intents.take)
         self.stream.subscribe(storage.breaks.take)
         self.stream.subscribe(storage.roster.take)
-        self.live_ledger = LiveLedger(storage.metrics, lambda: self.acd.plan, self._zone_of)
+        self.live_ledger = LiveLedger(storage.metrics, lambda: self.acd.plan, self._zone_of, group)
         self.stream.subscribe(self.live_ledger.take)
         self.queue_board = QueueBoard(
             lambda: self.acd.plan,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import UTC, tzinfo
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, tzinfo
 
 import structlog
 
@@ -36,13 +36,18 @@ class LiveLedger:
     start of the switch does not wait for it. A day is published when all that began in it is over.
     """
 
-    def __init__(self, store: Metrics, plan: Callable[[], Plan], zone_of: Callable[[str], tzinfo]) -> None:
+    def __init__(
+        self, store: Metrics, plan: Callable[[], Plan], zone_of: Callable[[str], tzinfo], group: asyncio.TaskGroup
+    ) -> None:
         self.ledger = Ledger()
         self.ready = False
         self.on_ready: Callable[[], None] = lambda: None
         self._store = store
         self._plan = plan
         self._zone_of = zone_of
+        self._group = group
+        self._publishing: asyncio.Task[None] | None = None
+        self._seq = 0
         self._pending: list[Fact] = []
         self._log_reaches = 0
         self._next_look = 0
@@ -56,6 +61,11 @@ class LiveLedger:
         else:
             self._log_reaches = fact.seq
             self._pending.clear()
+
+    async def published(self) -> None:
+        """Until the days that are being published are with the log."""
+        if self._publishing is not None:
+            await asyncio.wait({self._publishing})
 
     async def catch_up(self, last_seq: int) -> None:
         """Fold what the log holds up to fact ``last_seq``, the last one before this boot, and what came meanwhile."""
@@ -88,30 +98,36 @@ class LiveLedger:
             before, position = position, await self._store.read(ledger, position, self._log_reaches)
             batches += 1
             if not batches % PUBLISH_EVERY:
-                self._publish(ledger.last_quarter, position)
+                self._seq = position
+                await self._publish(self._over(ledger.last_quarter))
             if position == before and self._store.last_seq >= self._log_reaches:
                 return  # those that are missing were never written
             await asyncio.sleep(0 if position > before else LOG_RETRY)
 
     def _take(self, fact: Fact) -> None:
         self.ledger.take(fact)
+        self._seq = fact.seq
         if fact.ms >= self._next_look:
             self._next_look = fact.ms - fact.ms % LOOK_EVERY + LOOK_EVERY
-            self._publish(quarter_of(fact.at), fact.seq)
+            if (self._publishing is None or self._publishing.done()) and (over := self._over(quarter_of(fact.at))):
+                self._publishing = self._group.create_task(self._publish(over), name="publish figures")
 
-    def _publish(self, quarter: int, seq: int) -> None:
-        """Keep the days that are over for good."""
-        over = days.over(self.ledger, self._zone, quarter)
-        if not over or not self._store.well:
-            return
+    def _over(self, quarter: int) -> list[tuple[str, date]]:
+        """Clients and their days that are over; none while it is not sure that they will be in the database soon."""
+        return days.over(self.ledger, self._zone, quarter) if self._store.well else []
+
+    async def _publish(self, over: Sequence[tuple[str, date]]) -> None:
+        """Keep these days for good. Each is taken out of the ledger whole."""
         thresholds = {queue.id: threshold_ms(queue) for queue in self._plan().queues.values()}
         published = []
         for client, day in over:
             zone = self._zone(client)
             cells = days.forget(self.ledger, client, day, zone)
             rows = tuple(days.rows(cells, thresholds, ANSWERED_WITHIN_MS))
-            published.append(days.Day(client, day, name_of(zone), seq, NEWEST, rows))
-        self._store.publish(published, self.ledger, seq)
+            published.append(days.Day(client, day, name_of(zone), self._seq, NEWEST, rows))
+            await asyncio.sleep(0)
+        if published:
+            await self._store.publish(published, lambda: (self.ledger, self._seq))
 
     def _zone(self, client: str) -> tzinfo:
         return UTC if client == days.AGENTS else self._zone_of(client)

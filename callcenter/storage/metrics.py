@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -57,18 +58,25 @@ class Metrics:
         rows = await self._database.fetch_all(_FACTS, (after, until, BATCH))
         return take(ledger, rows) or after
 
-    def publish(self, days: Sequence[Day], ledger: Ledger, seq: int) -> None:
-        """Keep these days for good, and where the fold stands without them, as of fact ``seq``. Never waits."""
+    async def publish(self, days: Sequence[Day], ledger: Callable[[], tuple[Ledger, int]]) -> None:
+        """Keep these days for good, and where the fold stands without them, and as of which fact, when it is asked.
+
+        Piece by piece, so that others have their turn: what is written together is put together in between.
+        """
         statements: list[Statement] = []
         for each in days:
             name = (each.client, each.day.isoformat(), each.seq)
             statements.append((_DAY, (*name, each.zone, _encode(dict(each.versions)))))
-            statements += [
-                (_ROW, (*name, row.kind, row.quarter, row.queue, row.agent, row.threshold_ms, _encode(plain(row))))
-                for row in each.rows
-            ]
-        statements.append((_KEEP, (seq, FOLD, _encode(ledger.plain()))))
-        self._log.put(*statements)
+            for rows in _by_interval(each.rows):
+                first = rows[0]
+                statements.append(
+                    (_ROW, (*name, first.quarter, first.queue, first.threshold_ms, _encode(_figures(rows))))
+                )
+                await asyncio.sleep(0)
+        fold, seq = ledger()
+        state = fold.plain()
+        encoded = await asyncio.get_running_loop().run_in_executor(None, _encode, state)
+        self._log.put(*statements, (_KEEP, (seq, FOLD, encoded)))
 
 
 class MetricsFile:
@@ -117,13 +125,15 @@ class MetricsFile:
         for client, day, seq, zone, versions in self._rows("SELECT client, day, seq, zone, versions FROM metric_days"):
             heads[client, day, seq] = Day(client, date.fromisoformat(day), zone, seq, json.loads(versions), ())
         found = self._rows(
-            "SELECT client, day, seq, kind, quarter, queue, agent, threshold_ms, figures FROM metric_rows"
+            "SELECT client, day, seq, quarter, queue, threshold_ms, figures FROM metric_rows"
             " WHERE quarter >= ? AND quarter < ?",
             (first, behind),
         )
-        for client, day, seq, kind, quarter, queue, agent, threshold, figures in found:
-            row = DayRow(kind, quarter, queue, agent, threshold, figures_of(kind, json.loads(figures)))
-            yield heads[client, day, seq], row
+        for client, day, seq, quarter, queue, threshold, figures in found:
+            for kind, by_agent in json.loads(figures).items():
+                for agent, values in by_agent.items():
+                    row = DayRow(kind, quarter, queue, agent, threshold, figures_of(kind, values))
+                    yield heads[client, day, seq], row
 
     def contacts(self, first: str, behind: str) -> Iterable[tuple[Any, ...]]:
         """Calls that came in, by their arrival (UTC, as written): what first-contact resolution is made of."""
@@ -134,6 +144,22 @@ class MetricsFile:
             return self._connection.execute(sql, params).fetchall()
         except sqlite3.Error as error:
             raise StorageError(f"the database {self._path}: {error}") from error
+
+
+def _by_interval(rows: Iterable[DayRow]) -> list[list[DayRow]]:
+    """The rows of each quarter at each queue."""
+    found: dict[tuple[int, str], list[DayRow]] = {}
+    for row in rows:
+        found.setdefault((row.quarter, row.queue), []).append(row)
+    return list(found.values())
+
+
+def _figures(rows: Iterable[DayRow]) -> dict[str, dict[str, Any]]:
+    """By kind and agent; the queue's own stand under no name."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        found.setdefault(row.kind, {})[row.agent] = plain(row)
+    return found
 
 
 def take(ledger: Ledger, rows: Iterable[Row]) -> int:
@@ -179,8 +205,8 @@ _DAY = (
     " ON CONFLICT (client, day, seq) DO NOTHING"
 )
 _ROW = (
-    "INSERT INTO metric_rows (client, day, seq, kind, quarter, queue, agent, threshold_ms, figures)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    "INSERT INTO metric_rows (client, day, seq, quarter, queue, threshold_ms, figures)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client, day, seq, quarter, queue) DO NOTHING"
 )
 _CONTACTS = (
     "SELECT client, CASE WHEN customer_id <> '' THEN 'customer ' || customer_id ELSE from_number END, arrived_at,"
