@@ -10,7 +10,7 @@ import structlog
 
 from callcenter.acd.settings import Plan, QueueSettings
 from callcenter.ledger import days
-from callcenter.ledger.definitions import ANSWERED_WITHIN_MS, NEWEST
+from callcenter.ledger.definitions import NEWEST
 from callcenter.ledger.intervals import quarter_of
 from callcenter.ledger.ledger import Ledger
 from callcenter.model.facts import Fact
@@ -48,15 +48,17 @@ class LiveLedger:
         self._group = group
         self._publishing: asyncio.Task[None] | None = None
         self._seq = 0
+        # Whether facts wait, because what the ledger holds is being written down.
+        self._held = False
         self._pending: list[Fact] = []
         self._log_reaches = 0
         self._next_look = 0
 
     def take(self, fact: Fact) -> None:
         """Read one fact. Never waits."""
-        if self.ready:
+        if self.ready and not self._held:
             self._take(fact)
-        elif len(self._pending) < MAX_PENDING:
+        elif self.ready or len(self._pending) < MAX_PENDING:
             self._pending.append(fact)
         else:
             self._log_reaches = fact.seq
@@ -78,8 +80,15 @@ class LiveLedger:
                 log.warning("the figures of today are not there yet: the log cannot be read", detail=str(error))
                 await asyncio.sleep(LOG_RETRY)
         self.ready = True
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take what came meanwhile, and say that the figures are there."""
         pending, self._pending = self._pending, []
-        for fact in pending:
+        for number, fact in enumerate(pending):
+            if self._held:
+                self._pending = pending[number:]
+                return
             self._take(fact)
         self.on_ready()
 
@@ -109,8 +118,9 @@ class LiveLedger:
         self._seq = fact.seq
         if fact.ms >= self._next_look:
             self._next_look = fact.ms - fact.ms % LOOK_EVERY + LOOK_EVERY
-            if (self._publishing is None or self._publishing.done()) and (over := self._over(quarter_of(fact.at))):
-                self._publishing = self._group.create_task(self._publish(over), name="publish figures")
+            if over := self._over(quarter_of(fact.at)):
+                self._held = True
+                self._publishing = self._group.create_task(self._publish_live(over), name="publish figures")
 
     def _over(self, quarter: int) -> list[tuple[str, date]]:
         """Clients and their days that are over; none while it is not sure that they will be in the database soon."""
@@ -122,12 +132,19 @@ class LiveLedger:
         published = []
         for client, day in over:
             zone = self._zone(client)
-            cells = days.forget(self.ledger, client, day, zone)
-            rows = tuple(days.rows(cells, thresholds, ANSWERED_WITHIN_MS))
-            published.append(days.Day(client, day, name_of(zone), self._seq, NEWEST, rows))
+            parts = days.forget(self.ledger, client, day, zone)
+            published.append(days.Day(client, day, name_of(zone), self._seq, NEWEST, parts, thresholds))
             await asyncio.sleep(0)
         if published:
-            await self._store.publish(published, lambda: (self.ledger, self._seq))
+            await self._store.publish(published, self.ledger, self._seq)
+
+    async def _publish_live(self, over: Sequence[tuple[str, date]]) -> None:
+        """The same while the switch runs: for the moments that it takes, figures stand still."""
+        try:
+            await self._publish(over)
+        finally:
+            self._held = False
+            self._go_on()
 
     def _zone(self, client: str) -> tzinfo:
         return UTC if client == days.AGENTS else self._zone_of(client)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from bisect import insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from callcenter.ledger.agent_time import part_of
-from callcenter.ledger.figures import AgentTime, Callbacks, Figures, Handling, Visits
+from callcenter.ledger.figures import AgentTime, Callbacks, Figures, Handling, Sums, Visits
 from callcenter.ledger.intervals import QUARTER_MS, epoch_ms, instant, spread
 from callcenter.model.facts import (
     AgentLegEnded,
@@ -43,6 +43,8 @@ WALL_WAS_SET = 2_000
 FOLD = 1
 
 RESTART = "restart"
+# The kinds of cells, as the ledger's attributes and those of figures name them.
+CELLS = ("visits", "handling", "time", "callbacks")
 
 # (quarter, client, queue); (quarter, client, queue, agent); (quarter, agent)
 VisitKey = tuple[int, str, str]
@@ -561,38 +563,45 @@ class Ledger:
             found[each.client] = min(each.quarter, found.get(each.client, each.quarter))
         return found
 
-    def take_out(self, client: str, first: int, behind: int) -> Cells:
+    def take_out(self, client: str, first: int, behind: int) -> Cut:
         """The cells of a client from a quarter on to before another; they are forgotten here."""
-        cells = Cells()
+        cut = Cut()
         for visits_key in [key for key in self.visits if key[1] == client and first <= key[0] < behind]:
-            cells.visits[visits_key] = Figures(visits=self.visits.pop(visits_key))
+            cut.visits[visits_key] = self.visits.pop(visits_key)
         for callbacks_key in [key for key in self.callbacks if key[1] == client and first <= key[0] < behind]:
-            cells.callbacks[callbacks_key] = Figures(callbacks=self.callbacks.pop(callbacks_key))
+            cut.callbacks[callbacks_key] = self.callbacks.pop(callbacks_key)
         for handling_key in [key for key in self.handling if key[1] == client and first <= key[0] < behind]:
-            cells.handling[handling_key] = Figures(handling=self.handling.pop(handling_key))
-        return cells
+            cut.handling[handling_key] = self.handling.pop(handling_key)
+        return cut
 
-    def take_out_time(self, first: int, behind: int) -> Cells:
+    def take_out_time(self, first: int, behind: int) -> dict[TimeKey, AgentTime]:
         """The agents' time of these quarters, which have passed; it is forgotten here."""
         self._settle(self._ms)
-        cells = Cells()
-        for key in [key for key in self.time if first <= key[0] < behind]:
-            cells.time[key] = Figures(time=self.time.pop(key))
-        return cells
+        return {key: self.time.pop(key) for key in [key for key in self.time if first <= key[0] < behind]}
 
     # Kept over a restart
 
     def plain(self) -> dict[str, Any]:
         """The whole state as JSON values: a fold that goes on from here gives what one from the start gives."""
+        cells: dict[str, list[Any]] = {name: [] for name in CELLS}
+        for name, cell in self.plain_cells():
+            cells[name].append(cell)
+        return {**self.plain_rest(), **cells}
+
+    def plain_cells(self) -> Iterator[tuple[str, list[Any]]]:
+        """The cells of :meth:`plain`, one by one, each with the name of the list that it is in."""
+        every: dict[str, Mapping[Any, Sums]] = {name: getattr(self, name) for name in CELLS}
+        for name, cells in every.items():
+            for key in sorted(cells):
+                yield name, [*key, cells[key].plain()]
+
+    def plain_rest(self) -> dict[str, Any]:
+        """What :meth:`plain` has beside the cells: what is under way."""
         return {
             "boot": self._boot,
             "ms": self._ms,
             "wall": self._wall,
             "ends": dict(self._ends),
-            "visits": [[*key, cell.plain()] for key, cell in sorted(self.visits.items(), key=_by_key)],
-            "handling": [[*key, cell.plain()] for key, cell in sorted(self.handling.items(), key=_by_key)],
-            "time": [[*key, cell.plain()] for key, cell in sorted(self.time.items(), key=_by_key)],
-            "callbacks": [[*key, cell.plain()] for key, cell in sorted(self.callbacks.items(), key=_by_key)],
             "waiting": {key: asdict(each) for key, each in self._waiting.items()},
             "offers": {key: asdict(each) for key, each in self._offers.items()},
             "legs": {key: asdict(each) for key, each in self._legs.items()},
@@ -629,8 +638,14 @@ class Ledger:
         return f"<Ledger {len(self.visits)} cells of visits, {len(self._waiting)} waiting, {len(self._legs)} legs>"
 
 
-def _by_key(item: tuple[Any, object]) -> Any:
-    return item[0]
+@dataclass(slots=True)
+class Cut:
+    """Cells that were taken out."""
+
+    visits: dict[VisitKey, Visits] = field(default_factory=dict)
+    handling: dict[HandlingKey, Handling] = field(default_factory=dict)
+    time: dict[TimeKey, AgentTime] = field(default_factory=dict)
+    callbacks: dict[VisitKey, Callbacks] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

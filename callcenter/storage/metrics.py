@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from callcenter.ledger.days import Day, figures_of, forget, plain
+from callcenter.ledger.days import Day, Parts, figures_of, forget
 from callcenter.ledger.days import Row as DayRow
-from callcenter.ledger.ledger import FOLD, Ledger, kinds
+from callcenter.ledger.definitions import ANSWERED_WITHIN_MS
+from callcenter.ledger.ledger import CELLS, FOLD, Ledger, kinds
 from callcenter.storage.database import Database, Row, Statement, StorageError
 from callcenter.storage.log import FactLog, fact_of
 
 # Facts that are read at once: some ten milliseconds of work.
 BATCH = 500
+# Cells that are made ready to be kept at once: a millisecond of work.
+SLICE = 100
 
 
 class Metrics:
@@ -58,25 +61,27 @@ class Metrics:
         rows = await self._database.fetch_all(_FACTS, (after, until, BATCH))
         return take(ledger, rows) or after
 
-    async def publish(self, days: Sequence[Day], ledger: Callable[[], tuple[Ledger, int]]) -> None:
-        """Keep these days for good, and where the fold stands without them, and as of which fact, when it is asked.
+    async def publish(self, days: Sequence[Day], ledger: Ledger, seq: int) -> None:
+        """Keep these days for good, and where the fold stands without them, as of fact ``seq``.
 
-        Piece by piece, so that others have their turn: what is written together is put together in between.
+        Piece by piece, so that others have their turn; the ledger must not change meanwhile.
         """
         statements: list[Statement] = []
         for each in days:
             name = (each.client, each.day.isoformat(), each.seq)
             statements.append((_DAY, (*name, each.zone, _encode(dict(each.versions)))))
-            for rows in _by_interval(each.rows):
-                first = rows[0]
-                statements.append(
-                    (_ROW, (*name, first.quarter, first.queue, first.threshold_ms, _encode(_figures(rows))))
-                )
+            for (quarter, queue), parts in each.parts.items():
+                threshold = each.thresholds.get(queue, ANSWERED_WITHIN_MS)
+                statements.append((_ROW, (*name, quarter, queue, threshold, _encode(_plain(parts)))))
                 await asyncio.sleep(0)
-        fold, seq = ledger()
-        state = fold.plain()
-        encoded = await asyncio.get_running_loop().run_in_executor(None, _encode, state)
-        self._log.put(*statements, (_KEEP, (seq, FOLD, encoded)))
+        cells: dict[str, list[str]] = {name: [] for name in CELLS}
+        for number, (kind, cell) in enumerate(ledger.plain_cells()):
+            cells[kind].append(_encode(cell))
+            if not number % SLICE:
+                await asyncio.sleep(0)
+        lists = (f'"{kind}":[{",".join(told)}]' for kind, told in cells.items())
+        state = ",".join((_encode(ledger.plain_rest())[:-1], *lists)) + "}"
+        self._log.put(*statements, (_KEEP, (seq, FOLD, state)))
 
 
 class MetricsFile:
@@ -123,7 +128,7 @@ class MetricsFile:
         """The published rows of these quarters, each with its day (without the others)."""
         heads: dict[tuple[str, str, int], Day] = {}
         for client, day, seq, zone, versions in self._rows("SELECT client, day, seq, zone, versions FROM metric_days"):
-            heads[client, day, seq] = Day(client, date.fromisoformat(day), zone, seq, json.loads(versions), ())
+            heads[client, day, seq] = Day(client, date.fromisoformat(day), zone, seq, json.loads(versions))
         found = self._rows(
             "SELECT client, day, seq, quarter, queue, threshold_ms, figures FROM metric_rows"
             " WHERE quarter >= ? AND quarter < ?",
@@ -146,20 +151,8 @@ class MetricsFile:
             raise StorageError(f"the database {self._path}: {error}") from error
 
 
-def _by_interval(rows: Iterable[DayRow]) -> list[list[DayRow]]:
-    """The rows of each quarter at each queue."""
-    found: dict[tuple[int, str], list[DayRow]] = {}
-    for row in rows:
-        found.setdefault((row.quarter, row.queue), []).append(row)
-    return list(found.values())
-
-
-def _figures(rows: Iterable[DayRow]) -> dict[str, dict[str, Any]]:
-    """By kind and agent; the queue's own stand under no name."""
-    found: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        found.setdefault(row.kind, {})[row.agent] = plain(row)
-    return found
+def _plain(parts: Parts) -> dict[str, dict[str, Any]]:
+    return {kind: {agent: part.plain() for agent, part in by_agent.items()} for kind, by_agent in parts.items()}
 
 
 def take(ledger: Ledger, rows: Iterable[Row]) -> int:
