@@ -16,6 +16,7 @@ import uvloop
 
 from callcenter import __version__
 from callcenter.acd.core import Acd
+from callcenter.acd.estimate import Pace
 from callcenter.acd.events import DeviceChanged, IntentChosen, OwnCallEnded, Reconfigured
 from callcenter.acd.roster import roster_changed
 from callcenter.acd.settings import QueueSettings
@@ -35,6 +36,7 @@ from callcenter.calls.own_call import OwnCalls
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
+from callcenter.calls.watchdog import Watchdog
 from callcenter.config.secrets import Secrets
 from callcenter.config.settings import Settings
 from callcenter.control import SOCKET
@@ -147,6 +149,7 @@ class House:
         self.books = Books(storage.interactions.save)
         self.places = Places(clock, self.stream.boot)
         self.acd = Acd(settings.plan, epoch=storage.log.epoch, random=random)
+        self.pace = Pace()
         self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
         self.advertised = advertised(settings.sip)
         self.endpoint = Endpoint(
@@ -168,17 +171,19 @@ class House:
                 default_expires=round(sip.register_default),
             ),
             digest,
-            self._credentials_of,
+            self._registering,
             storage.locations,
             clock,
             self._phone_changed,
             gate,
+            self._may_register,
         )
         self.user_agent = UserAgent(edges.network, self.endpoint, clock, self._invited, self.registrar.answer)
         self.endpoint.ask_first = self.registrar.ask_first
         self.user_agent.on_connection_lost = self.registrar.connection_lost
         self.user_agent.gate = gate
         self.trunks = TrunkBoard(self.user_agent, edges.resolver, clock, random, self._trunk_changed)
+        self._registered_trunks: frozenset[str] = frozenset()
         self._reconfigure_trunks((), settings, secrets)
         self.user_agent.trusted = self.trunks.trusted
         self.tracer = Tracer(clock, sip.trace_messages) if sip.trace_messages else None
@@ -194,6 +199,7 @@ class House:
             plane=edges.plane,
             user_agent=self.user_agent,
             dispatcher=self.dispatcher,
+            pace=self.pace,
             phones_of=self.registrar.bindings,
             customers=storage.customers,
             interactions=storage.interactions,
@@ -207,6 +213,7 @@ class House:
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.breaks = BreakRules(lambda: self.services.settings, self.acd, storage.breaks, clock)
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons, self.breaks)
+        self.watchdog = Watchdog(self.dispatcher, lambda: self.supervisor.calls, clock)
         self.feature_codes = FeatureCodes(self.services, self.desk)
         self.own_calls = OwnCalls(self.services, self.supervisor)
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
@@ -235,6 +242,7 @@ class House:
         self._group = group
         self._catching_up: asyncio.Task[None] | None = None
         self.stream.subscribe(self.queue_board.take)
+        self.stream.subscribe(self.pace.take)
         edges.publisher.on_state = self._broker_changed
         edges.publisher.on_command = self._commanded
         edges.publisher.on_supervisor = self._supervisor_commanded
@@ -392,6 +400,9 @@ class House:
 
     def _phone_changed(self, agent: str, bindings: tuple[Binding, ...]) -> None:
         self.guard.know(agent, [binding.flow.remote for binding in bindings])
+        if (trunk := self.trunks.registering(agent)) is not None:
+            trunk.registered(bindings)
+            return
         if bindings:
             device = Device.BUSY_ELSEWHERE if self.feature_codes.occupies(agent) else Device.REGISTERED
             self.dispatcher.tell(DeviceChanged(agent, device, "phone registered"))
@@ -416,6 +427,12 @@ class House:
         self.trunks.reconfigure(settings.trunks, secrets.trunks)
         for name in before:
             self.guard.trust(name, ())
+        for user in self._registered_trunks - users_here(settings):
+            self.registrar.forget(user)
+        self._registered_trunks = users_here(settings)
+        for user in self._registered_trunks:
+            if bindings := self.registrar.bindings(user):
+                self._phone_changed(user, bindings)
         for name, trunk in settings.trunks.items():
             self.guard.trust(name, tuple(trunk.accept.networks))
 
@@ -426,6 +443,14 @@ class House:
 
     def _credentials_of(self, user: str) -> Credentials | None:
         return self.secrets.credentials.get(user)
+
+    def _may_register(self, user: str, flow: Flow) -> bool:
+        return self.trunks.may_register(user, flow)
+
+    def _registering(self, user: str) -> Credentials | None:
+        """What is known of who registers: an agent's phone, or a trunk that may."""
+        trunk = self.trunks.registering(user)
+        return trunk.secrets.account if trunk is not None else self._credentials_of(user)
 
     def _let_go(self, agent: str) -> bool:
         """Forget the phone and the state of an agent who is gone from the configuration, when their work is done."""
@@ -493,12 +518,14 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
     async with asyncio.TaskGroup() as group:
         house = House(settings, secrets, edges, group)
         dispatching = group.create_task(house.dispatcher.run(), name="dispatcher")
+        watching = group.create_task(house.watchdog.run(), name="watchdog")
         try:
             await house.start()
             yield house
         finally:
             await house.go_down("stopped")
             dispatching.cancel()
+            watching.cancel()
 
 
 def line_state(status: QueueStatus) -> payloads.LineState:
@@ -519,6 +546,12 @@ def line_state(status: QueueStatus) -> payloads.LineState:
         service_level=today.service_level,
         service_level_20s=today.service_level_20s,
     )
+
+
+def users_here(settings: Settings) -> frozenset[str]:
+    """As whom trunks register here."""
+    accounts = (trunk.accept.account for trunk in settings.trunks.values() if trunk.register_here)
+    return frozenset(account.user for account in accounts if account is not None)
 
 
 def advertised(sip: SipSettings) -> Advertised:

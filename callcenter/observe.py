@@ -17,10 +17,12 @@ from structlog.typing import ExcInfo
 from callcenter.model.facts import Fact, body_to_dict
 from callcenter.model.states import Direction
 
-# Keys whose values are a caller's number: the last four digits are masked.
-NUMBER_KEYS = frozenset({"from_number", "number", "ani", "diverted_number", "target"})
+# Keys whose values are a caller's number, or may be one that was entered: the last four digits are masked.
+NUMBER_KEYS = frozenset({"from_number", "number", "ani", "diverted_number", "target", "digits"})
 # Keys whose values never leave the process.
 SECRET_KEYS = frozenset({"password", "token", "authorization", "proxy_authorization", "ha1", "secret"})
+# What is kept for `callcenter why`, and would only make lines long.
+KEPT_ELSEWHERE = frozenset({"explanation"})
 # Names and keys that a log does not need of a caller.
 PERSONAL_KEYS = frozenset({"from_name", "diverted_name"})
 
@@ -28,6 +30,7 @@ PERSONAL_KEYS = frozenset({"from_name", "diverted_name"})
 LOUD = frozenset(
     {"SwitchStarted", "SwitchStopped", "ConfigReloaded", "DrainBegan", "DrainEnded"}
     | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected", "AgentTookOver", "OutsideConnected"}
+    | {"CallbackRequested", "CallbackAttempted", "CallbackFailed", "CallbackEnded"}
     | {"CallTransferred", "TransferFailed", "PhoneChanged"}
     | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
     | {"TrunkStateChanged", "TrunkTried"}
@@ -99,7 +102,11 @@ class FactLogger:
         if not loud and not self._all:
             return
         # What is empty says nothing, and there is much of it.
-        values = {name: value for name, value in body_to_dict(fact.body).items() if value not in _EMPTY}
+        values = {
+            name: value
+            for name, value in body_to_dict(fact.body).items()
+            if value not in _EMPTY and name not in KEPT_ELSEWHERE
+        }
         if fact.call_id is not None:
             values["call_id"] = fact.call_id
         at = self._log.warning if fact.kind in WORRYING else self._log.info if loud else self._log.debug

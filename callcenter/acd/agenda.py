@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from enum import IntEnum
+from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
 
@@ -20,9 +20,15 @@ class Due(IntEnum):
 
 Entry: TypeAlias = tuple[int, Due, str]
 
+# So many entries that were moved or struck out may stay in the heap beside as many as those that count.
+SPARE = 64
+
 
 class Agenda:
-    """A sorted list of (when, what, whose); nothing stale stays in it."""
+    """A heap of (when, what, whose). Of each (what, whose) the time noted last counts; others in the heap are stale.
+
+    A sorted list would be simpler, and with 100,000 callers who wait each entry would shift half a megabyte.
+    """
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
@@ -31,25 +37,30 @@ class Agenda:
     @property
     def first(self) -> int | None:
         """When the next thing is due."""
-        return self._entries[0][0] if self._entries else None
+        entries, when = self._entries, self._when
+        while entries and when.get(entries[0][1:]) != entries[0][0]:
+            heappop(entries)
+        return entries[0][0] if entries else None
 
     def set(self, what: Due, whose: str, when: int | None) -> None:
         """Note, move or (None) strike out when something is due."""
         key = (what, whose)
-        noted = self._when.get(key)
-        if noted == when:
+        if self._when.get(key) == when:
             return
-        if noted is not None:
-            del self._entries[bisect_left(self._entries, (noted, what, whose))]
+        if when is None:
             del self._when[key]
-        if when is not None:
-            insort(self._entries, (when, what, whose))
+        else:
             self._when[key] = when
+            heappush(self._entries, (when, what, whose))
+        if len(self._entries) > 2 * len(self._when) + SPARE:
+            self._entries = [(time, *each) for each, time in self._when.items()]
+            heapify(self._entries)
 
     def take(self, now: int) -> Entry | None:
         """The next entry that is due by ``now``, struck out; None when there is none."""
-        if not self._entries or self._entries[0][0] > now:
+        due = self.first
+        if due is None or due > now:
             return None
-        entry = self._entries.pop(0)
+        entry = heappop(self._entries)
         del self._when[entry[1:]]
         return entry

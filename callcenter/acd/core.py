@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import insort
+from collections import Counter
 from dataclasses import astuple, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, assert_never
 
 from callcenter.acd.agenda import Agenda, Due
@@ -20,7 +22,9 @@ from callcenter.acd.agents import (
     forced,
     needs_disposition,
 )
+from callcenter.acd.audit import Stuck, stuck
 from callcenter.acd.engagement import Engagement, result_of
+from callcenter.acd.estimate import MOST_SERVERS, Outlook, Server
 from callcenter.acd.events import (
     AcdEffect,
     AcdEvent,
@@ -50,8 +54,8 @@ from callcenter.acd.events import (
     WrapUpDone,
     WrapUpExtended,
 )
-from callcenter.acd.matching import score, why, why_not
-from callcenter.acd.pool import Match, Pool
+from callcenter.acd.matching import LEVEL, score, ticket_rank, why, why_not
+from callcenter.acd.pool import Match, Pool, members
 from callcenter.acd.presence import Absence, Presence
 from callcenter.acd.queue import Place, TicketView, Visit, aging, drop, position
 from callcenter.acd.requirements import Needs, Requirement, merged, parse, plain, text
@@ -66,6 +70,7 @@ from callcenter.acd.settings import (
     Strategy,
     WrapUpSettings,
 )
+from callcenter.acd.why import BY_LOT, NAMED, WORDS, AgentWhy, Explanation, Passed, QueueWhy, TicketWhy, Waiters
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
@@ -91,12 +96,21 @@ from callcenter.model.facts import (
 from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work, WrapUpMode
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from random import Random
 
 WRAPUP_TIMEOUT = "WRAPUP_TIMEOUT"
+# Why a waiting caller asks something else of an agent when the queue does so by another configuration.
+RELOADED = "reload"
+
+# Of how many agents who may take a waiting caller it is told what keeps them.
+NAMED_AGENTS = 20
 
 # How many visits that ended are remembered, so that a Join repeated late brings no ghost into the line.
 REMEMBERED_VISITS = 4096
+
+# No set of agents: what follows from who is signed in is to be looked at once more.
+NOBODY_YET = -1
 
 NO_WRAP_UP = WrapUpSettings(WrapUpMode.NONE)
 NO_RULE = RnaRule()
@@ -106,8 +120,9 @@ NOT_TAKEN = frozenset({OfferResult.NO_ANSWER, OfferResult.BUSY, OfferResult.DECL
 
 OfferEvent: TypeAlias = OfferRinging | OfferAccepted | Connected | OfferFailed | Held | Resumed | TalkMoved | TalkEnded
 
-# Queue, client, what the ticket asks of its own, and how many routing steps are behind it.
-Steps: TypeAlias = tuple[str, str, Needs, Needs, int]
+# Queue, client, what is asked and what of it the ticket asks of its own (both in the text form), and how many routing
+# steps are behind it.
+Steps: TypeAlias = tuple[str, str, str, str, int]
 
 EngagedFact: TypeAlias = AgentRang | OfferEnded | CallConnected | CallHeld | CallResumed | AgentTookOver | AgentLegEnded
 
@@ -255,6 +270,11 @@ class Acd:
         """What is changed of an agent at run time; None when he is as configured."""
         return self._changes.get(agent_id)
 
+    def stuck(self, calls: Container[str], now: float) -> tuple[Stuck, ...]:
+        """What is held for a call that is none of ``calls``, or beyond its end, with the event that lets it go."""
+        ms = round(now * 1000)
+        return tuple(stuck(self._visits.values(), self._engagements.values(), self._dialled, calls, ms))
+
     def out(self, reason: str) -> set[str]:
         """Who is not ready for this reason, or will be when the present work ends."""
         away = (Intent.NOT_READY, reason)
@@ -300,6 +320,29 @@ class Acd:
         """Why nobody is there for a queue's callers; None when somebody is."""
         return self._presence.absence(queue)
 
+    def outlook(self, ticket_id: str) -> Outlook | None:
+        """What a waiting caller has before them; None when they do not wait in a queue for whoever comes free."""
+        visit = self._visits.get(ticket_id)
+        if visit is None or visit.agent or not visit.queue:
+            return None
+        servers: list[Server] = []
+        agents, ids = self._presence.serving(visit.queue)
+        for agent in (self._agents[each] for each in ids):
+            if agent.next is Intent.READY and len(servers) < MOST_SERVERS:
+                free_at = agent.until if agent.work is Work.WRAP_UP else None
+                servers.append(Server(agent.id, None if free_at is None else max(0, free_at - self._now)))
+        return Outlook(
+            queue=visit.queue,
+            position=position(self._lines[visit.queue], visit.place),
+            rivals=sum(
+                position(line, visit.place) - 1
+                for queue, line in self._lines.items()
+                if queue != visit.queue and self._presence.share(queue, visit.queue)
+            ),
+            servers=tuple(servers),
+            agents=agents,
+        )
+
     def position(self, ticket_id: str) -> int | None:
         """The caller's place in the queue, from 1; None when he does not wait."""
         visit = self._visits.get(ticket_id)
@@ -315,6 +358,86 @@ class Acd:
             + self._agents[agent.id].hindrances()
             for agent in self._roster.values()
         }
+
+    # Why, and why not
+
+    def explain_agent(self, agent_id: str, now: float = 0.0) -> AgentWhy | None:
+        """Why an agent is offered nobody though callers wait, or whom he could take; None for an unknown one."""
+        agent, settings = self._agents.get(agent_id), self._roster.get(agent_id)
+        if agent is None or settings is None:
+            return None
+        ms = max(self._now, round(now * 1000))
+        found: list[Waiters] = []
+        for demand in sorted(self._pool.demands_waiting(), key=lambda each: each.rank(ms)):
+            only = demand.named if demand.alone else ""
+            reasons = why_not(settings, demand.client, demand.asked, only, demand.queue)
+            if not reasons and demand.named not in ("", agent_id):
+                reasons = (f"they wait for {demand.named} first, who is preferred",)
+            step = self._visits[demand.waiting[0][-1]].step
+            found.append(Waiters(demand.queue, text(demand.asked), len(demand.waiting), reasons, step))
+        offered = Counter(visit.queue for visit in self._visits.values() if visit.offers)
+        found += [
+            Waiters(queue, "", many, ("they are being offered already",)) for queue, many in sorted(offered.items())
+        ]
+        return AgentWhy(agent_id, agent.hindrances(), tuple(found))
+
+    def explain_queue(self, queue_id: str, now: float = 0.0) -> QueueWhy | None:
+        """How a queue stands and what keeps agents from its first caller; None for an unknown one."""
+        queue = self._plan.queues.get(queue_id)
+        if queue is None:
+            return None
+        line = self._lines.get(queue_id, [])
+        waiters = []
+        for demand in self._pool.demands_waiting():
+            if demand.queue == queue_id:
+                step = self._visits[demand.waiting[0][-1]].step
+                causes = self._pool.excluded(demand)
+                words = tuple(f"{many} agents {WORDS[cause]}" for cause, many in causes.items())
+                waiters.append(Waiters(queue_id, text(demand.asked), len(demand.waiting), words, step))
+        first = next((place[-1] for place in line if not self._visits[place[-1]].offers), "")
+        claim = self._pool.claim(queue.client)
+        return QueueWhy(
+            queue=queue_id,
+            strategy=queue.strategy,
+            waiting=len(line),
+            offered=sum(bool(self._visits[place[-1]].offers) for place in line),
+            waiters=tuple(waiters),
+            first=self.explain_ticket(first, now),
+            share=None if claim is None else (claim.share.minimum, claim.share.weight, claim.busy),
+        )
+
+    def explain_ticket(self, ticket_id: str, now: float = 0.0) -> TicketWhy | None:
+        """Why a caller still waits; None when they do not."""
+        visit = self._visits.get(ticket_id)
+        if visit is None:
+            return None
+        ms = max(self._now, round(now * 1000))
+        queue = self._plan.queue(visit.queue)
+        demand = self._pool.demand_of(ticket_id)
+        steps = () if queue is None or visit.agent else queue.steps[visit.step :]
+        agents: list[tuple[str, tuple[str, ...]]] = []
+        if demand is not None:
+            able = (self._pool.roster.ids[number] for number in members(demand.able))
+            agents = [(each, self._agents[each].hindrances()) for each in islice(able, NAMED_AGENTS)]
+            rank = ticket_rank(demand.claim.standing, visit.place, visit.aging, ms)
+        else:
+            rank = ticket_rank(LEVEL, visit.place, visit.aging, ms)
+        return TicketWhy(
+            ticket=visit.id,
+            call_id=visit.call_id,
+            queue=visit.queue,
+            position=position(self._lines[visit.queue], visit.place),
+            asked=visit.asks,
+            step=visit.step,
+            next_step=(visit.joined - ms) / 1000 + steps[0].after if steps else None,
+            rank=rank,
+            now=ms,
+            offered_to=tuple(self._engagements[offer].agent.id for offer in visit.offers),
+            only=visit.agent,
+            preferred=visit.prefer if visit.preferred_until is not None else "",
+            excluded={} if demand is None else self._pool.excluded(demand),
+            agents=tuple(agents),
+        )
 
     def snapshot(self) -> tuple[Any, ...]:
         """All that the facts told, as a value to compare: with equal ones (and plans) two ACDs decide alike."""
@@ -560,11 +683,11 @@ class Acd:
     def _next_step(self, steps: Steps) -> int | None:
         """The step to go to at once: nobody is signed in who meets the present one, and somebody who meets that."""
         name, client, asked, own, behind = steps
-        if self._pool.able(client, name, asked) & self._pool.signed_in:
+        if self._pool.able(client, name, parse(asked)) & self._pool.signed_in:
             return None
         queue = self._plan.queues[name]
         for step in range(behind + 1, len(queue.steps) + 1):
-            if self._pool.able(client, name, asked_at(queue, step, own)) & self._pool.signed_in:
+            if self._pool.able(client, name, asked_at(queue, step, parse(own))) & self._pool.signed_in:
                 return step
         return None
 
@@ -578,10 +701,55 @@ class Acd:
     def _offer_all(self, match: Match) -> None:
         """Offer a ticket to the agent who takes it, or to all who are rung at once."""
         visit = self._visits[match.ticket]
-        for agent_id in match.agents:
-            self._offer(visit, self._agents[agent_id], len(match.agents))
+        explained = self._explained(visit, match)
+        for agent_id, explanation in zip(match.agents, explained, strict=True):
+            self._offer(visit, self._agents[agent_id], explanation)
 
-    def _offer(self, visit: Visit, agent: Agent, together: int) -> None:
+    def _explained(self, visit: Visit, match: Match) -> list[Explanation]:
+        """Why each agent of a match is offered the caller, told before anything is changed by it."""
+        pool, demand = self._pool, match.demand
+        following, more = pool.next_ones(match)
+        excluded = pool.excluded(demand)
+        ahead, ahead_more = self._ahead(visit)
+        claim = pool.claim(visit.client)
+        return [
+            Explanation(
+                agent=agent_id,
+                now=self._now,
+                ticket_rank=match.rank,
+                agent_rank=pool.rank(demand, visit.id, pool.roster.number[agent_id]),
+                strategy=demand.strategy,
+                asked=visit.asks,
+                next=following,
+                more=more,
+                drawn=match.candidates.bit_count() if demand.strategy in BY_LOT and not demand.alone else 0,
+                together=len(match.agents),
+                excluded=excluded,
+                ahead=ahead,
+                ahead_more=ahead_more,
+                step=visit.step,
+                only=visit.agent,
+                preferred=visit.prefer,
+                share=None if claim is None else (claim.share.minimum, claim.share.weight, claim.busy),
+                revision=self._plan.revision,
+            )
+            for agent_id in match.agents
+        ]
+
+    def _ahead(self, visit: Visit) -> tuple[tuple[tuple[str, Passed], ...], int]:
+        """Who stands before a caller in the queue and is passed over: the first few by name, the others by number."""
+        line = self._lines[visit.queue]
+        many = position(line, visit.place) - 1
+        found = []
+        for *_, ticket in line[: min(many, NAMED)]:
+            other = self._visits[ticket]
+            if other.offers:
+                found.append((ticket, Passed.OFFERED))
+            else:
+                found.append((ticket, Passed.NAMED if other.one_alone else Passed.ASKS_MORE))
+        return tuple(found), many - len(found)
+
+    def _offer(self, visit: Visit, agent: Agent, explanation: Explanation) -> None:
         queue = self._plan.queue(visit.queue)
         assert queue is not None, f"{visit} is in no line"
         ring_for = round(queue.ring_for * 1000)
@@ -594,6 +762,7 @@ class Acd:
             agent=agent.id,
             ring_for_ms=ring_for,
             lease_ms=lease,
+            explanation=explanation.text(),
             why=why(
                 self._roster[agent.id],
                 visit.asked,
@@ -615,7 +784,8 @@ class Acd:
             waited=(self._now - visit.joined) / 1000,
             skills=plain(visit.asked),
             why=made.why,
-            together=together,
+            explanation=made.explanation,
+            together=explanation.together,
         )
         self._tell(made, visit.call_id)
         state = agent.state("a caller is offered", self._now)
@@ -953,6 +1123,8 @@ class Acd:
         for agent_id in [each for each in self._changes if each not in plan.agents]:
             self._tell(AgentSkillsChanged(agent_id, REMOVED), None)
         self._index()
+        for visit in self._visits.values():
+            self._ask_anew(visit)
         for agent in self._agents.values():
             if self._employed(agent):
                 continue
@@ -964,6 +1136,16 @@ class Acd:
                 state = agent.state(REMOVED, self._now)
                 if dismissed(state) != state:
                     self._tell(dismissed(state), None)
+
+    def _ask_anew(self, visit: Visit) -> None:
+        """Let who waits ask what the queue asks by now, at the routing step that the wait has come to."""
+        queue = self._plan.queue(visit.queue)
+        if queue is None or visit.agent:
+            return
+        due = sum(round(step.after * 1000) <= self._now - visit.joined for step in queue.steps)
+        step = max(due, min(visit.step, len(queue.steps)))
+        if (step, asked_at(queue, step, visit.own)) != (visit.step, visit.asked):
+            self._relax(visit, step, RELOADED)
 
     def _index(self) -> None:
         """Build pool and agenda anew, from plan and state."""
@@ -1002,7 +1184,8 @@ class Acd:
                 self._take_queued(body, call_id or "", ms)
             case RoutingRelaxed(visit=visit_id, step=step):
                 if visit := self._visits.get(visit_id):
-                    visit.asked, visit.step = asked_in(body), step
+                    visit.ask(asked_in(body))
+                    visit.step = step
                     self._follow_visit(visit)
                     self._unsettled[visit_id] = None
             case PreferenceEnded(visit=visit_id):
@@ -1050,6 +1233,7 @@ class Acd:
                 self._follow_presence()
             if body.agent in self._asked_for:
                 self._changed[body.agent] = None
+            self._staff = NOBODY_YET  # who is signed in is as before, and may be of another step's kind
 
     def _take_queued(self, body: CallQueued, call_id: str, ms: int) -> None:
         self._joined += 1
@@ -1199,7 +1383,7 @@ class Acd:
         elif queue is None:
             # The queue is gone from the configuration: the caller goes on at once. Under another name it is still
             # there, so that the phone that rings may go on to ring.
-            patience = None if visit.offer and self._renamed(visit.queue) else visit.joined
+            patience = None if visit.offers and self._renamed(visit.queue) else visit.joined
         elif visit.callback:
             patience = None  # nobody holds a phone to their ear
         else:
@@ -1210,7 +1394,7 @@ class Acd:
         self._agenda.set(Due.STEP, visit.id, visit.joined + round(steps[0].after * 1000) if steps else None)
         self._agenda.set(Due.PREFERENCE, visit.id, visit.preferred_until)
         waits = bool(steps) and not visit.offers
-        self._group(visit, (visit.queue, visit.client, visit.asked, visit.own, visit.step) if waits else None)
+        self._group(visit, (visit.queue, visit.client, visit.asks, text(visit.own), visit.step) if waits else None)
 
     def _group(self, visit: Visit, steps: Steps | None) -> None:
         """Let a visit be among those of the same routing step, or (None) among none."""

@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
+from itertools import compress
 from typing import TYPE_CHECKING, TypeAlias
 
 from callcenter.acd.agents import Agent
@@ -27,22 +28,27 @@ from callcenter.acd.matching import (
     standing,
     ticket_rank,
 )
-from callcenter.acd.queue import Place, Visit, drop
-from callcenter.acd.requirements import Needs
+from callcenter.acd.queue import Place, Visit, aging, drop
+from callcenter.acd.requirements import Needs, merged, text
 from callcenter.acd.rosters import Agents, Roster
 from callcenter.acd.settings import RING_ALL_MOST, AgentSettings, Plan, Share, Strategy
+from callcenter.acd.why import BY_LOT, NAMED, Cause
 from callcenter.model.states import Device, Intent, Work
 
 if TYPE_CHECKING:
     from random import Random
 
-# Client, queue, what is asked, how the agent is chosen, what waiting counts; the only agent who is asked, and whether
-# nobody else ever is.
-Ask: TypeAlias = tuple[str, str, Needs, Strategy, int, str, bool]
+# Client, queue, what is asked (in the text form), how the agent is chosen, what waiting counts; the only agent who is
+# asked, and whether nobody else ever is.
+Ask: TypeAlias = tuple[str, str, str, Strategy, int, str, bool]
 
 # Demands kept beyond one for each queue, for what callers add to theirs. Further ones go with their last ticket: what
 # tickets may ask is not ours to bound.
 SPARE_DEMANDS = 256
+
+
+RULES = (Cause.OTHER_CLIENT, Cause.OTHER_QUEUE, Cause.SKILL)
+STATES = (Cause.SIGNED_OUT, Cause.NOT_READY, Cause.UNREACHABLE, Cause.AT_WORK, Cause.PAUSING)
 
 
 @dataclass(slots=True, eq=False)
@@ -59,15 +65,17 @@ class Demand:
     """A kind of ticket: those that wait, in order, and the agents who may take them.
 
     ``named`` is the only agent who is asked, or empty. ``tiers`` are the agents by how well they match, the best
-    first, when the strategy asks for that.
+    first, when the strategy asks for that; ``out`` counts those who may not take them, whatever their state, by cause.
     """
 
     ask: Ask
+    asked: Needs
     serial: int
     claim: Claim
     able: Agents
     waiting: list[Place] = field(default_factory=list)
     tiers: list[tuple[int, Agents]] | None = None
+    out: dict[Cause, int] | None = None
     gone: bool = False
 
     @property
@@ -79,11 +87,6 @@ class Demand:
     def queue(self) -> str:
         """Where they wait."""
         return self.ask[1]
-
-    @property
-    def asked(self) -> Needs:
-        """What they ask of an agent."""
-        return self.ask[2]
 
     @property
     def strategy(self) -> Strategy:
@@ -159,7 +162,10 @@ class Pool:
         self._alone = Claim(NO_SHARE, 0, ONE_ALONE)
         self._demands: dict[Ask, Demand] = {}
         self._demands_kept = len(plan.queues) + SPARE_DEMANDS
+        # The demands in the order of their serials, and who may take each: a row of bytes for each, a bit for an agent.
         self._created: list[Demand] = []
+        self._able = bytearray()
+        self._stride = 1
         self._serial = 0
         self._gone = 0
         self._known: list[_Known] = []
@@ -170,6 +176,11 @@ class Pool:
         self._new_demands: dict[int, Demand] = {}
         for agent in roster:
             self.change_agent(agent)
+        # Agents get to know these as they sign in, not when the first caller waits for them.
+        for queue in plan.queues.values():
+            asked = merged(queue.requirements)
+            points = aging(queue.age_weight)
+            self._demand((queue.client, queue.id, text(asked), queue.strategy, points, "", False), asked)
 
     # Agents
 
@@ -187,11 +198,17 @@ class Pool:
             self._known[number] = _Known()
         bit = 1 << number
         self._weights[settings.weight] = self._weights.get(settings.weight, 0) | bit
-        for demand in (*self._demands.values(), *self._named.get(settings.id, {}).values()):
-            client, queue, asked, _, _, _, alone = demand.ask
-            may = alone or score(settings, client, queue, asked) is not None
+        if number >= 8 * self._stride:
+            self._stride = 2 * self._stride
+            self._lay_out()
+        byte = number >> 3
+        for demand in (*self._created, *self._named.get(settings.id, {}).values()):
+            may = demand.alone or score(settings, demand.client, demand.queue, demand.asked) is not None
             demand.able = demand.able | bit if may else demand.able & ~bit
-            demand.tiers = None
+            demand.tiers = demand.out = None
+        for row, demand in enumerate(self._created):
+            eight = demand.able >> 8 * byte & 255
+            self._able[row * self._stride + byte] = eight
         if self.free & bit:
             self._new_agents[number] = None
 
@@ -220,6 +237,7 @@ class Pool:
         self._marks[number] = marks
         if changed & 1:
             self.signed_in ^= bit
+            self._demands_of(number)
         if changed & 2:
             self.ready ^= bit
         if changed & 4:
@@ -260,13 +278,13 @@ class Pool:
 
     def wait(self, visit: Visit, strategy: Strategy) -> None:
         """Let a ticket be found. May be called twice."""
-        ask = (visit.client, visit.queue, visit.asked, strategy, visit.aging, visit.one_alone, bool(visit.agent))
+        ask = (visit.client, visit.queue, visit.asks, strategy, visit.aging, visit.one_alone, bool(visit.agent))
         demand = self._waiting.get(visit.id)
         if demand is not None:
             if demand.ask == ask:
                 return
             self.serve(visit)
-        demand = self._demand(ask)
+        demand = self._demand(ask, visit.asked)
         insort(demand.waiting, visit.place)
         self._waiting[visit.id] = demand
         if visit.prefer:
@@ -318,21 +336,21 @@ class Pool:
         Whoever takes one lets ticket and agents not be found any more before the next is asked for. After the last,
         nobody free may take anybody waiting; so the next time a match must have somebody in it who is new.
         """
-        line: list[tuple[TicketRank, int]] = []
-        for serial, demand in self._new_demands.items():
-            if demand.waiting and demand.able & self.free:
-                line.append((demand.rank(now), serial))
-        for number in self._new_agents:
-            first = self._first_for(number, now)
-            if first is not None:
-                line.append((first[0], ~number))
         demands, self._new_demands = self._new_demands, {}
-        self._new_agents.clear()
+        agents, self._new_agents = self._new_agents, {}
+        line: list[tuple[TicketRank, int]] = []
+        found: tuple[TicketRank, Demand] | None = None
+        for which in (*demands, *(~number for number in agents)):
+            found = self._still(which, demands, now)
+            if found is not None:
+                line.append((found[0], which))
+        # Mostly it is one caller or agent who is new, and what was found just now still holds.
+        fresh = found if len(demands) + len(agents) == 1 else None
         heapify(line)
         # While matches are made a rank gets worse at most: who else has got the ticket, or the client another agent.
         while line:
             rank, which = heappop(line)
-            found = self._still(which, demands, now)
+            found, fresh = fresh or self._still(which, demands, now), None
             if found is None:
                 continue
             if found[0] > rank:
@@ -372,8 +390,10 @@ class Pool:
         best: TicketRank | None = None
         chosen: Demand | None = None
         for demand in self._demands_of(number):
-            if demand.waiting:
-                rank = demand.rank(now)
+            waiting = demand.waiting
+            if waiting:
+                base, first_joined, order, _ = waiting[0]
+                rank = (*demand.claim.standing, base - demand.ask[4] * now, first_joined, order)
                 if best is None or rank < best:
                     best, chosen = rank, demand
         named = self._named.get(self.roster.ids[number])
@@ -409,7 +429,8 @@ class Pool:
             case Strategy.FEWEST_CALLS:
                 candidates = next(both for calls in sorted(self._called) if (both := self._called[calls] & candidates))
             case Strategy.LEAST_TALK:
-                return next(number for *_, number in self._talked if candidates >> number & 1)
+                bits = as_bytes(candidates | 1 << len(self.roster.ids))
+                return next(number for *_, number in self._talked if bits[number >> 3] >> (number & 7) & 1)
             case Strategy.ROUND_ROBIN:
                 last = self._last(demand.queue)
                 behind = 0 if last is None else candidates >> last + 1 << last + 1
@@ -423,6 +444,19 @@ class Pool:
             case _:
                 pass
         return self._idle_longest(candidates)
+
+    def next_ones(self, match: Match) -> tuple[tuple[tuple[str, AgentRank], ...], int]:
+        """Who of the candidates would have come next, with their ranks, and how many more there were."""
+        left = match.candidates
+        for agent in match.agents:
+            left ^= 1 << self.roster.number[agent]
+        found: list[tuple[str, AgentRank]] = []
+        if match.demand.strategy not in BY_LOT:
+            while left and len(found) < NAMED:
+                number = self.first(match.demand, match.ticket, left)
+                found.append((self.roster.ids[number], self.rank(match.demand, match.ticket, number)))
+                left ^= 1 << number
+        return tuple(found), left.bit_count()
 
     def rank(self, demand: Demand, ticket: str, number: int) -> AgentRank:
         """The rank of a free agent for a ticket."""
@@ -448,6 +482,53 @@ class Pool:
             demand.tiers = one if demand.alone else self.roster.by_match(demand.asked, demand.able)
         return demand.tiers
 
+    def excluded(self, demand: Demand) -> dict[Cause, int]:
+        """How many agents do not take a demand now, by cause; causes of nobody are left out."""
+        if demand.out is None:
+            demand.out = self._out(demand)
+        able = demand.able
+        steps = [able]
+        for allowed in (self.signed_in, self.ready, self.reachable, self.at_rest, self.free):
+            able &= allowed
+            steps.append(able)
+        counts = [each.bit_count() for each in steps]
+        found = dict(demand.out)
+        for cause, before, after in zip(STATES, counts, counts[1:], strict=False):
+            if before > after:
+                found[cause] = before - after
+        return found
+
+    def _out(self, demand: Demand) -> dict[Cause, int]:
+        client, queue, asked = demand.client, demand.queue, demand.asked
+        roster, found = self.roster, {}
+        sets = [roster.everybody]
+        if not demand.alone:
+            sets.append(sets[-1] & roster.of_client(client))
+            sets.append(sets[-1] & roster.of_queue(queue))
+            sets.append(roster.able(client, queue, asked))
+        sets.append(demand.able)
+        causes = (Cause.NOT_ASKED,) if demand.alone else (*RULES, Cause.NOT_ASKED)
+        for cause, before, after in zip(causes, sets, sets[1:], strict=False):
+            if many := (before & ~after).bit_count():
+                found[cause] = many
+        return found
+
+    def cause(self, demand: Demand, agent_id: str) -> Cause | None:
+        """What keeps an agent from taking a demand now; None when nothing does, and for a stranger."""
+        number = self.roster.number.get(agent_id)
+        if number is None:
+            return None
+        if not demand.able >> number & 1:
+            sets = (
+                self.roster.of_client(demand.client),
+                self.roster.of_queue(demand.queue),
+                self.roster.able(demand.client, demand.queue, demand.asked),
+            )
+            first = next((c for c, who in zip(RULES, sets, strict=True) if not who >> number & 1), Cause.NOT_ASKED)
+            return Cause.NOT_ASKED if demand.alone else first
+        states = (self.signed_in, self.ready, self.reachable, self.at_rest, self.free)
+        return next((c for c, who in zip(STATES, states, strict=True) if not who >> number & 1), None)
+
     def _last(self, queue: str) -> int | None:
         return self.roster.number.get(self.turns.get(queue, ""))
 
@@ -457,7 +538,8 @@ class Pool:
             return lowest(candidates)
         # Either way is short: of many candidates one stands early in the line, few are looked through.
         if many * many > len(self._idle):
-            return next(number for _, number in self._idle if candidates >> number & 1)
+            bits = as_bytes(candidates | 1 << len(self.roster.ids))
+            return next(number for _, number in self._idle if bits[number >> 3] >> (number & 7) & 1)
         return min((self._keys[number][0], number) for number in members(candidates))[1]
 
     def _by_weight(self, candidates: Agents) -> int:
@@ -476,8 +558,8 @@ class Pool:
 
     # Demands
 
-    def _demand(self, ask: Ask) -> Demand:
-        client, queue, asked, _, _, named, alone = ask
+    def _demand(self, ask: Ask, asked: Needs) -> Demand:
+        client, queue, _, _, _, named, alone = ask
         if named:
             held = self._named.setdefault(named, {})
             demand = held.get(ask)
@@ -485,14 +567,17 @@ class Pool:
                 bit = 1 << number if (number := self.roster.number.get(named)) is not None else 0
                 able = bit if alone else bit & self.roster.able(client, queue, asked)
                 self._serial += 1
-                demand = held[ask] = Demand(ask, self._serial, self._alone if alone else self._claim(client), able)
+                demand = held[ask] = Demand(
+                    ask, asked, self._serial, self._alone if alone else self._claim(client), able
+                )
             return demand
         demand = self._demands.get(ask)
         if demand is None:
             self._serial += 1
             able = self.roster.able(client, queue, asked)
-            demand = self._demands[ask] = Demand(ask, self._serial, self._claim(client), able)
+            demand = self._demands[ask] = Demand(ask, asked, self._serial, self._claim(client), able)
             self._created.append(demand)
+            self._able += able.to_bytes(self._stride, "little")
         return demand
 
     def _demands_of(self, number: int) -> list[Demand]:
@@ -500,9 +585,10 @@ class Pool:
         known = self._known[number]
         if known.serial < self._serial:
             at = bisect_right(self._created, known.serial, key=_serial)
-            new = [demand for demand in self._created[at:] if demand.able >> number & 1]
-            if new or any(demand.gone for demand in known.demands):
-                known.demands = [demand for demand in (*known.demands, *new) if not demand.gone]
+            # The agent's own byte of every row, and of it his bit: a column, read in one go.
+            column = self._able[at * self._stride + (number >> 3) :: self._stride].translate(BIT[number & 7])
+            known.demands = [demand for demand in known.demands if not demand.gone]
+            known.demands.extend(compress(self._created[at:], column))
             known.serial = self._serial
         return known.demands
 
@@ -513,10 +599,23 @@ class Pool:
         if self._gone > SPARE_DEMANDS:
             self._created = [each for each in self._created if not each.gone]
             self._gone = 0
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._able = bytearray(b"".join(each.able.to_bytes(self._stride, "little") for each in self._created))
+
+
+# For each bit of a byte the table by which a column of bytes becomes one of zeros and ones.
+BIT = tuple(bytes(byte >> bit & 1 for byte in range(256)) for bit in range(8))
 
 
 def _serial(demand: Demand) -> int:
     return demand.serial
+
+
+def as_bytes(agents: Agents) -> bytes:
+    """A set as bytes, eight agents each; those behind the last member have none."""
+    return agents.to_bytes((agents.bit_length() + 7) >> 3, "little")
 
 
 def lowest(agents: Agents) -> int:

@@ -7,14 +7,13 @@ to put two numbers together, however many agents and queues there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import StrEnum
 from functools import reduce
 from typing import TypeAlias
 
 from callcenter.acd.agents import Agent
-from callcenter.acd.requirements import Needs
 from callcenter.acd.rosters import Roster
 from callcenter.acd.settings import AgentSettings, Plan
 from callcenter.model.states import Device, Intent, Work
@@ -58,6 +57,9 @@ Kind: TypeAlias = tuple[frozenset[tuple[str, int]], frozenset[str], frozenset[st
 State: TypeAlias = tuple[bool, bool]
 ABSENT: State = (False, False)
 
+# Of more kinds of agents the first ones stand for all, where it is counted how many serve a queue.
+MOST_KINDS = 256
+
 
 class Presence:
     """Who is at work, and who of them wants callers, by kinds. Holds no state of its own: it follows what it is told.
@@ -84,7 +86,7 @@ class Presence:
         state = self._states.pop(agent.id, ABSENT)
         changed = self._change(agent.id, state, ABSENT)
         if agent.id in self._kind:
-            changed = self._everybody.change(self._kind[agent.id], -1) or changed
+            changed = self._everybody.remove(self._kind[agent.id], agent.id) or changed
         known = len(self._examples)
         changed = self._hire(agent) or changed
         if len(self._examples) > known:
@@ -117,13 +119,28 @@ class Presence:
         settings = self._queues.get(queue)
         return self._matters(queue, settings.leave_empty) if settings is not None and settings.leave_empty else None
 
+    def serving(self, queue: str) -> tuple[int, Iterator[str]]:
+        """How many agents are ready who may serve a queue, about, and who they are, as far as one cares to know."""
+        able = self._able.get(queue, 0) & self._ready.kinds
+        seen = 0
+        for looked_at, kind in enumerate(_bits(able), start=1):
+            seen += len(self._ready.members[kind])
+            if looked_at == MOST_KINDS:
+                seen = seen * able.bit_count() // looked_at
+                break
+        return seen, (agent for kind in _bits(able) for agent in self._ready.members[kind])
+
+    def share(self, one: str, other: str) -> bool:
+        """Whether somebody is ready who may serve both queues."""
+        return bool(self._able.get(one, 0) & self._able.get(other, 0) & self._ready.kinds)
+
     def _matters(self, queue: str, reasons: frozenset[str]) -> Absence | None:
         absence = self.absence(queue)
         return absence if absence is not None and counts(absence, reasons) else None
 
     def _hire(self, agent: AgentSettings) -> bool:
         number = self._kind[agent.id] = self._number(agent)
-        return self._everybody.change(number, 1)
+        return self._everybody.add(number, agent.id)
 
     def _number(self, agent: AgentSettings) -> int:
         kind = frozenset(agent.skills.items()), agent.clients, agent.queues
@@ -138,34 +155,50 @@ class Presence:
         roster = Roster(self._examples)
         self._able: dict[str, int] = {}
         for queue in self._queues.values():
-            asked: list[Needs] = [
-                queue.requirements,
-                *(() if step.needs is None else (step.needs,) for step in queue.steps),
-            ]
-            able = (roster.able(queue.client, queue.id, needs) for needs in asked)
+            steps = (() if step.needs is None else (step.needs,) for step in queue.steps)
+            able = (roster.able(queue.client, queue.id, needs) for needs in (queue.requirements, *steps))
             self._able[queue.id] = reduce(int.__or__, able)
 
     def _change(self, agent_id: str, before: State, after: State) -> bool:
         if before == after:
             return False
         self._states[agent_id] = after
-        kind = self._kind[agent_id]
-        changed = self._at_work.change(kind, after[0] - before[0])
-        return self._ready.change(kind, after[1] - before[1]) or changed
+        kind, changed = self._kind[agent_id], False
+        for present, was, is_now in zip((self._at_work, self._ready), before, after, strict=True):
+            if was is not is_now:
+                changed = (present.add if is_now else present.remove)(kind, agent_id) or changed
+        return changed
 
 
 class _Present:
-    """How many of each kind are there; ``kinds`` has a bit for each of whom somebody is."""
+    """Who of each kind is there; ``kinds`` has a bit for each of whom somebody is."""
 
     def __init__(self) -> None:
         self.kinds = 0
-        self._counts: dict[int, int] = {}
+        self.members: dict[int, dict[str, None]] = {}
 
-    def change(self, kind: int, by: int) -> bool:
-        """So many more or less; whether there was nobody before, or is nobody now."""
-        before = self._counts.get(kind, 0)
-        after = self._counts[kind] = before + by
-        if bool(before) is bool(after):
+    def add(self, kind: int, agent_id: str) -> bool:
+        """One more; whether there was nobody before."""
+        members = self.members.setdefault(kind, {})
+        members[agent_id] = None
+        if len(members) > 1:
+            return False
+        self.kinds |= 1 << kind
+        return True
+
+    def remove(self, kind: int, agent_id: str) -> bool:
+        """One less; whether there is nobody now."""
+        members = self.members[kind]
+        del members[agent_id]
+        if members:
             return False
         self.kinds ^= 1 << kind
         return True
+
+
+def _bits(number: int) -> Iterator[int]:
+    """Which bits are set, the lowest first."""
+    while number:
+        lowest = number & -number
+        yield lowest.bit_length() - 1
+        number ^= lowest

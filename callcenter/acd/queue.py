@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from callcenter.acd.requirements import Needs
+from callcenter.acd.requirements import Needs, text
 
 # A place in line, which sorts: the more urgent first, then who joined first (ms), then in the order of joining; the
 # last is the visit's id. The number makes places unique, so that ids are never compared. Two places of one queue keep
@@ -29,7 +29,7 @@ class Visit:
     ``offers`` are those that are out, none while the caller waits for one; ``tries`` counts all of them. ``agent`` is
     the only one whom the visit is for, or empty. ``own`` is what the caller's ticket asks beside the queue, ``step``
     how many routing steps are behind it. ``prefer`` comes first among equals, and until ``preferred_until`` (None: no
-    more) nobody else is asked. ``aging`` is what the queue says, see :func:`aging`.
+    more) nobody else is asked. ``aging`` is what the queue says, see :func:`aging`. ``asks`` is ``asked`` as a text.
     ``callback`` is the callback that stands here in line, or empty.
     """
 
@@ -51,6 +51,14 @@ class Visit:
     preferred_until: int | None = None
     aging: int = 0
     callback: str = ""
+    asks: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.asks = text(self.asked)
+
+    def ask(self, asked: Needs) -> None:
+        """Ask this of an agent from now on."""
+        self.asked, self.asks = asked, text(asked)
 
     @property
     def offer(self) -> str:

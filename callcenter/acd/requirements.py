@@ -6,6 +6,7 @@ skill without a level asks the lowest one.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -122,11 +123,11 @@ def merged(*asked: Iterable[Need]) -> Needs:
     return (*(Requirement(skill, least[skill]) for skill in sorted(least)), *(others[each] for each in sorted(others)))
 
 
-def text(needs: Iterable[Need]) -> str:
+@functools.lru_cache(maxsize=1024)
+def text(needs: Needs) -> str:
     """The needs in their text form; empty for none."""
-    each = tuple(needs)
-    alone = len(each) == 1
-    return " and ".join(_text(need, alone=alone) for need in each)
+    alone = len(needs) == 1
+    return " and ".join(_text(need, alone=alone) for need in needs)
 
 
 def _text(need: Need, *, alone: bool) -> str:
@@ -157,6 +158,7 @@ DEEPEST = 16
 TOKEN = re.compile(r"\s*(?:(?P<skill>[a-z0-9][a-z0-9_-]*)(?:\s*>=\s*(?P<level>\d+))?|(?P<bracket>[()]))")
 
 
+@functools.lru_cache(maxsize=1024)
 def parse(written: str) -> Needs:
     """The needs that a text form tells; none for an empty text. Raises NotANeed."""
     if not written.strip():

@@ -65,7 +65,8 @@ def _priority(call: Call, step: ToQueue) -> tuple[int | None, tuple[Origin, ...]
 
 def _preferred(call: Call, step: ToQueue) -> tuple[str, tuple[Origin, ...]]:
     """The first of those preferred who serves the client at all, and what is told of those before."""
-    agents, client = call.services.dispatcher.acd.plan.agents, call.client
+    acd, client = call.services.dispatcher.acd, call.client
+    agents = acd.plan.agents
     customer = _customer(call)
     origins: list[Origin] = []
     for word in client.routing.prefer if step.prefer is None else step.prefer:
@@ -74,8 +75,9 @@ def _preferred(call: Call, step: ToQueue) -> tuple[str, tuple[Origin, ...]]:
             who, agent = "customer", customer.agent if customer is not None else ""
         elif word == LAST_AGENT:
             who, agent = "last agent", call.known.last_agent
-        if agent in agents and client.id in agents[agent].clients:
-            origins.append((who, f"prefer {agent} for {_prefer_for(call, step):g} s"))
+        if agent in agents and client.id in acd.who(agent).clients:
+            seconds = round(_prefer_for(call, step))
+            origins.append((who, f"prefer {agent} for {seconds} s" if seconds else f"prefer {agent} among equals"))
             return agent, tuple(origins)
         if agent:
             why = f"does not serve {client.id}" if agent in agents else "is no agent any more"
@@ -84,7 +86,10 @@ def _preferred(call: Call, step: ToQueue) -> tuple[str, tuple[Origin, ...]]:
 
 
 def _prefer_for(call: Call, step: ToQueue) -> float:
-    return call.client.routing.prefer_for if step.prefer_for is None else step.prefer_for
+    """For how long: of what a caller has waited already on a kept place nobody makes them wait again."""
+    prefer_for = call.client.routing.prefer_for if step.prefer_for is None else step.prefer_for
+    now = call.services.clock.monotonic()
+    return max(0.0, prefer_for - (now - call.line.first_joined if call.line is not None else 0.0))
 
 
 def _customer(call: Call) -> Customer | None:

@@ -130,7 +130,7 @@ async def enter_number(call: Call, step: AskCallback) -> str | None:
 
 def own_number(call: Call) -> str | None:
     """The caller's own number, where it is shown and the company calls it back."""
-    if call.caller.leg.withheld or call.direction is not Direction.INBOUND:
+    if call.caller.leg.withheld or call.agent:
         return None
     return callable_number(call.settings, call.client, call.from_number)
 

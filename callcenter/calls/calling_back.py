@@ -46,7 +46,7 @@ async def call_back(call: Call, each: Pending) -> Ending:
     time. Who was reached is a caller like any other from then on.
     """
     value = each.value
-    call.stage = f"waiting {value.queue}, to be called back"
+    call.stage = "in line to be called back"
     await look_up_number(call)
     assert call.line is not None, "a callback has a place"
     call.visits += 1

@@ -9,7 +9,7 @@ from typing import assert_never
 from callcenter.calls.call import Call
 from callcenter.calls.callback import offer_callback
 from callcenter.calls.dialled import Colleague, Line, Outside
-from callcenter.calls.overflow import ToFlow, ToNumber, ToOtherQueue, overflow_of
+from callcenter.calls.overflow import ToCallback, ToFlow, ToNumber, ToOtherQueue, overflow_of
 from callcenter.calls.putting_through import overflow_outside, put_through, take_over_outside
 from callcenter.calls.queueing import FlowedOut, HandedOver, take_over, wait_in_queue
 from callcenter.calls.settings import (
@@ -256,6 +256,8 @@ async def after_queue(call: Call, step: ToQueue, action: str) -> Outcome:
         case ToNumber(number=number):
             end = await overflow_outside(call, number, step.queue)
             return end if isinstance(end, Ending) else None
+        case ToCallback():
+            return await offer_callback(call, AskCallback(step.queue))
         case overflow:
             assert_never(overflow)
 

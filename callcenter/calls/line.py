@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from callcenter.acd.estimate import Range
 from callcenter.model.customer import caller_number
 from callcenter.model.facts import CallArrived, CallEnded, CallQueued, Fact, PositionAnnounced, QueueLeft
 from callcenter.model.states import Direction, VisitOutcome
@@ -25,7 +26,7 @@ COMES_BACK = frozenset({VisitOutcome.ABANDONED, VisitOutcome.SHORT_ABANDONED, Vi
 
 @dataclass(slots=True)
 class Line:
-    """The caller's place in line: since when (monotonic), and the last position that they were told of it.
+    """The caller's place in line: since when (monotonic), and the last position and wait that they were told.
 
     Whoever waits anew on an old place is given a Line with its ``first_joined``: in the next queue, after a transfer,
     in a call of their own or ours. ``told`` None: nothing yet. ``visit`` is the visit that held it last, as
@@ -35,6 +36,7 @@ class Line:
     first_joined: float
     told: int | None = None
     visit: str = ""
+    told_wait: Range | None = None
 
 
 def visit_name(call_id: str, number: int) -> str:

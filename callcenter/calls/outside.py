@@ -18,10 +18,9 @@ from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 from callcenter.signaling.outcome import Answered, DialOutcome, NoAnswer, Rejected, Unreachable
 from callcenter.signaling.transport import TransportError
-from callcenter.signaling.trunks.resolver import ResolveError
-from callcenter.signaling.trunks.settings import Peer, TrunkSettings
+from callcenter.signaling.trunks.settings import TrunkSettings
 from callcenter.signaling.trunks.trunk import Line, Trunk, retry_after
-from callcenter.signaling.trunks.ways import Hop, routes_by, uri_of
+from callcenter.signaling.trunks.ways import Hop, Reach
 from callcenter.sip.flow import Flow
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.message import MAX_FORWARDS
@@ -185,17 +184,11 @@ class _Dialling:
             return self._passed_over(trunk, f"it is full with {trunk.calls} calls")
         with contextlib.ExitStack() as undo:
             undo.callback(line.release)
-            peers: dict[Hop, Peer] = {}
-            why = "none of its addresses can be called now"
-            for peer in trunk.gates:
-                try:
-                    for hop in await self._services.trunks.ways.to(peer):
-                        peers.setdefault(hop, peer)
-                except ResolveError as error:
-                    why = str(error)
+            reaches, why = await self._services.trunks.ways.reaches(trunk)
+            by_hop = {reach.hop: reach for reach in reaches}
             last: _Failed | None = None
-            for hop in trunk.worth_trying(peers):
-                outcome = await self._by_hop(trunk, line, peers[hop], hop)
+            for hop in trunk.worth_trying(by_hop):
+                outcome = await self._by_hop(trunk, line, by_hop[hop])
                 if isinstance(outcome, Reached):
                     undo.pop_all()
                     return outcome
@@ -203,14 +196,15 @@ class _Dialling:
                 if not last.elsewhere:
                     break
                 self._entertain()
-            return last if last is not None else self._passed_over(trunk, why)
+            return last or self._passed_over(trunk, why or "none of its addresses can be called now")
 
     def _passed_over(self, trunk: Trunk, why: str) -> _Failed:
         self._tell(trunk, "", 0, why, self._services.clock.monotonic())
         return _Failed(Unreachable(503, "Service Unavailable"), f"{trunk.id}: {why}", elsewhere=True)
 
-    async def _by_hop(self, trunk: Trunk, line: Line, peer: Peer, hop: Hop) -> Reached | _Failed:
+    async def _by_hop(self, trunk: Trunk, line: Line, reach: Reach) -> Reached | _Failed:
         """One address: the sound, the INVITE with as many tries as its challenges take, and what comes of it."""
+        hop = reach.hop
         services, began = self._services, self._services.clock.monotonic()
         trunk.counts.tried += 1
         status = 0
@@ -218,10 +212,10 @@ class _Dialling:
             sound = Sound()
             undo.callback(sound.release)
             try:
-                flow = services.trunks.ways.flow(hop, peer)
+                flow = services.trunks.ways.flow_to(reach)
                 codecs = trunk.settings.codecs or None
                 await sound.open(services.plane, self._call_id, flow, offer=None, beside=self._beside, codecs=codecs)
-                leg, failed = await self._invite(undo, trunk, peer, flow, sound)
+                leg, failed = await self._invite(undo, trunk, reach, flow, sound)
                 if failed is None and leg.ending is not None:
                     status = leg.ending.status if leg.ending.by is EndedBy.PEER else 0
                     failed = self._judge(trunk, hop, leg, leg.ending, await leg.outcome())
@@ -247,12 +241,12 @@ class _Dialling:
         return _Failed(failed.outcome, f"{trunk.id}: {failed.detail}", failed.elsewhere)
 
     async def _invite(
-        self, undo: contextlib.ExitStack, trunk: Trunk, peer: Peer, flow: Flow, sound: Sound
+        self, undo: contextlib.ExitStack, trunk: Trunk, reach: Reach, flow: Flow, sound: Sound
     ) -> tuple[Leg, _Failed | None]:
         """Call, and answer its challenges: the leg, answered or over, or why we gave up on it."""
         settings, user_agent = trunk.settings, self._services.user_agent
-        there = settings.peers[0] if settings.outbound_proxy is not None else peer
-        target = uri_of(there, self._number if settings.plus else self._number.lstrip("+"), ("user", "phone"))
+        number = self._number if settings.plus else self._number.lstrip("+")
+        target = reach.uri(settings, number, ("user", "phone"))
         ours = self._caller(trunk, flow)
         description, insisting = sound.offer_to(flow)
         leg = user_agent.dial(
@@ -263,7 +257,7 @@ class _Dialling:
             sdp=description,
             or_else=insisting,
             headers=_identity(ours, settings, self._hidden),
-            routes=routes_by(settings.outbound_proxy),
+            routes=reach.routes(settings),
             max_forwards=self._max_forwards,
             login=self._services.trunks.login_of(trunk),
         )

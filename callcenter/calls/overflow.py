@@ -9,6 +9,8 @@ CONTINUE = "continue"
 
 _QUEUE = "queue:"
 _NUMBER = "number:"
+# A flow cannot be named so: names hold no colon.
+_CALLBACK = "callback:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,17 @@ class ToNumber:
         return _NUMBER + self.number
 
 
-Overflow = ToFlow | ToOtherQueue | ToNumber
+@dataclass(frozen=True, slots=True)
+class ToCallback:
+    """A callback at the caller's turn, with the place in line kept; who does not want one goes on behind the queue."""
+
+    @property
+    def word(self) -> str:
+        """As the ACD carries it."""
+        return _CALLBACK
+
+
+Overflow = ToFlow | ToOtherQueue | ToNumber | ToCallback
 
 
 def overflow_of(word: str) -> Overflow:
@@ -56,4 +68,6 @@ def overflow_of(word: str) -> Overflow:
         return ToOtherQueue(word.removeprefix(_QUEUE))
     if word.startswith(_NUMBER):
         return ToNumber(word.removeprefix(_NUMBER))
+    if word == _CALLBACK:
+        return ToCallback()
     return ToFlow(word)

@@ -22,10 +22,12 @@ from callcenter.calls.screen_pop import SentPop
 from callcenter.calls.settings import AskCallback, OnClose, ToQueue
 from callcenter.calls.transfer import Handover
 from callcenter.calls.waiting_room import WaitingRoom
+from callcenter.calls.whisper import whisper, words_for
 from callcenter.media.plane import Clip
 from callcenter.model.facts import DigitsEntered
 from callcenter.model.interaction import Ending
 from callcenter.model.states import Device, Direction, EndCause, OfferResult, Side, VisitOutcome
+from callcenter.signaling.leg import EndedBy
 
 UTC = ZoneInfo("UTC")
 
@@ -196,9 +198,14 @@ async def take_offer(
         return None
     with room.offered():
         taken = await ring(call, waiting, rung)
-    if taken is None:
-        return None
-    in_hand, agent = taken
+        if taken is None:
+            return None
+        in_hand, agent = taken
+        words = () if waiting.ticket.agent else words_for(call, in_hand.offer.queue, in_hand.offer.agent_id)
+        if words:
+            await whisper(agent, words, in_hand)
+            if not still_there(call, agent, waiting, in_hand):
+                return None
     room.leave()
     end = await converse(call, agent, waiting, in_hand, music)
     if end is None:
@@ -216,6 +223,21 @@ async def ring(call: Call, waiting: Waiting, rung: Sequence[OfferInHand]) -> tup
         return await ring_all(call, waiting, rung, rings)
     agent = await ring_agent(call, waiting, rung[0], rings)
     return None if agent is None else (rung[0], agent)
+
+
+def still_there(call: Call, agent: Party, waiting: Waiting, in_hand: OfferInHand) -> bool:
+    """Whether the agent can talk after the whisper; if not, the caller keeps the place, and the music has gone on."""
+    if not in_hand.withdrawn.done() and not agent.leg.ended.done() and not agent.sound.trouble.done():
+        return True
+    if in_hand.withdrawn.done():
+        waiting.too_late()
+    elif agent.leg.ended.done() and agent.leg.ended.result().by is EndedBy.PEER:
+        waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
+    else:
+        tell_phone_lost(call, in_hand.offer.agent_id)
+        waiting.talk_ended(Side.SYSTEM, EndCause.MEDIA_TIMEOUT)
+    agent.close()
+    return False
 
 
 async def converse(

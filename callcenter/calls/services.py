@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from callcenter.acd.estimate import Pace
 from callcenter.calls.facts import FactStream
 from callcenter.calls.line import Places
 from callcenter.calls.settings import CallsSettings
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 class Services:
     """Everything a call script reaches, from general to special.
 
-    ``settings`` are replaced by a reload; each call keeps those it began with. ``phones_of`` an agent are those that
+    ``settings`` are replaced by a reload; each call keeps those it began with. ``pace``: how fast queues are served
+    of late. ``phones_of`` an agent are those that
     are registered, the one to be called first in front. ``call_of`` a leg is the call that it is in.
     """
 
@@ -41,6 +43,7 @@ class Services:
     plane: MediaPlane
     user_agent: UserAgent
     dispatcher: Dispatcher
+    pace: Pace
     phones_of: Callable[[str], tuple[Binding, ...]]
     customers: Customers
     interactions: Interactions

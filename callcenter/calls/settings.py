@@ -39,9 +39,9 @@ class Routing:
     ``languages`` and ``intents``: what the agent must know for a call in this language, or with this intent.
     ``tiers``: points of priority for a customer of this account tier, if it is sure who calls.
 
-    ``prefer``: agents, LAST_AGENT or CUSTOMERS_AGENT; the first of them that there is has ``prefer_for`` seconds to
-    take the call before others may. LAST_AGENT is who talked last in the last handled call of the customer, or the
-    number, that arrived within ``last_agent_within`` seconds.
+    ``prefer``: agents, LAST_AGENT or CUSTOMERS_AGENT; the first of them that there is has ``prefer_for`` seconds, from
+    when the caller joined the line, to take the call before others may. LAST_AGENT is who talked last in the last
+    handled call of the customer, or the number, that arrived within ``last_agent_within`` seconds.
 
     Who hangs up while waiting, or is cut off, and calls again by the same number within ``keep_place_for`` seconds has
     the place in line of before; 0: never.
@@ -490,6 +490,10 @@ class Prompts:
         """The clips of a prompt. Raises KeyError for one that the configuration does not have."""
         return self.texts[id, language]
 
+    def there(self, id: str, language: str) -> tuple[Clip, ...]:
+        """The clips of a prompt; none for one that the configuration does not have."""
+        return self.texts.get((id, language), ())
+
     def position(self, id: str, language: str, position: int) -> tuple[Clip, ...]:
         """The clips of a prompt with ``{position}`` in it, for one position. Raises KeyError."""
         return self.texts[position_of(id, position), language]
@@ -669,6 +673,21 @@ def all_steps(steps: Iterable[Step]) -> Iterator[Step]:
 def position_of(id: str, position: int) -> str:
     """Under which id a prompt stands for one position, or digit; no prompt of the configuration may be named so."""
     return f"{id}/{position}"
+
+
+def said_of(text: str) -> str:
+    """Under which id a piece of a whisper stands that is the same for all callers."""
+    return f"said/{text}"
+
+
+def intent_of(intent: str) -> str:
+    """Under which id the words for an intent stand."""
+    return f"intent/{intent}"
+
+
+def language_of(language: str) -> str:
+    """Under which id the name of a language stands."""
+    return f"language/{language}"
 
 
 def wait_of(id: str, low: int, high: int) -> str:

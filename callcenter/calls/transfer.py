@@ -248,10 +248,11 @@ def consult_over(consulted: Call, referral: Referral) -> None:
     """The REFER of an attended transfer came by the call in which the agent consults, and names that of the caller."""
     leg = referral.replaces
     call = consulted.services.call_of(leg) if leg is not None else None
-    if call is None or call.talk is None or call.talk.party.leg is not leg or call.talk.agent_id != consulted.agent:
+    talk = call.talk if call is not None and not call.agent else None  # colleagues hand over nobody who is one of us
+    if talk is None or talk.party.leg is not leg or talk.agent_id != consulted.agent:
         refuse_referral(consulted.agent, referral)
     else:
-        call.talk.on_attended(referral, consulted)
+        talk.on_attended(referral, consulted)
 
 
 def refuse_referral(agent_id: str, referral: Referral) -> None:

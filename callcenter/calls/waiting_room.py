@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 
+from callcenter.acd.estimate import MINUTE, Range
 from callcenter.calls.call import Call
 from callcenter.calls.settings import Announce
 from callcenter.media.plane import Clip
-from callcenter.model.facts import PositionAnnounced
+from callcenter.model.facts import PositionAnnounced, WaitAnnounced
 
 SILENCE = Announce()
 
@@ -17,8 +18,9 @@ SILENCE = Announce()
 class WaitingRoom:
     """Music, and from time to time an announcement, after which the music goes on where it was.
 
-    What is said is kind: a position is never worse than the one told before, the first in line is told so once, and
-    nothing is begun while an agent's phone rings. ``on_key`` is told a key of ``keys``, once; others are ignored.
+    What is said is kind: a position is never worse than the one told before, nor a wait longer, the first in line is
+    told so once, and nothing is begun while an agent's phone rings. ``on_key`` is told a key of ``keys``, once; others
+    are ignored.
     """
 
     def __init__(
@@ -98,24 +100,50 @@ class WaitingRoom:
         self._arm()
 
     def _next_words(self) -> tuple[Clip, ...]:
-        """What is said now: a better position; else in turn the same one again and a comfort; else nothing."""
+        """What is said now: news of place or wait; else in turn the same once more and a comfort; else nothing."""
         call, announce = self._call, self._announce
-        assert call.line is not None, "who waits has a place in line"
-        told, position = call.line.told, call.services.dispatcher.acd.position(self._visit)
+        line = call.line
+        assert line is not None, "who waits has a place in line"
+        told, position = line.told, call.services.dispatcher.acd.position(self._visit)
+        wait = self._wait()
         better = position is not None and (told is None or position < told)
-        place = self._words_for(position, told)
-        if place and (better or not self._position_was_last or not announce.prompts):
+        place, time = self._words_for(position, told), self._words_for_wait(wait)
+        news = (better and bool(place)) or (wait is not None and wait != line.told_wait)
+        if (place or time) and (news or not self._position_was_last or not announce.prompts):
             self._position_was_last = True
-            if position is not None and position <= announce.most:
-                call.line.told = position
+            if place and position is not None and position <= announce.most:
+                line.told = position
                 call.add(PositionAnnounced(self._visit, position))
-            return place
+            if wait is not None:
+                line.told_wait = wait
+                call.add(WaitAnnounced(self._visit, wait.low * MINUTE, wait.high * MINUTE))
+            return place + time
         self._position_was_last = False
         if not announce.prompts:
             return ()
         comfort = announce.prompts[self._comforts % len(announce.prompts)]
         self._comforts += 1
         return call.prompt(comfort)
+
+    def _wait(self) -> Range | None:
+        """How long it may still take; None when it is better left unsaid, also because it would be longer than told."""
+        call = self._call
+        if self._announce.wait is None or call.line is None:
+            return None
+        services = call.services
+        outlook = services.dispatcher.acd.outlook(self._visit)
+        if outlook is None:
+            return None
+        found = services.pace.range(outlook, round(services.clock.monotonic() * 1000))
+        return found if found is not None and found.no_longer_than(call.line.told_wait) else None
+
+    def _words_for_wait(self, wait: Range | None) -> tuple[Clip, ...]:
+        """How long it may still take, in words."""
+        call, prompts = self._call, self._announce.wait
+        if wait is None or prompts is None:
+            return ()
+        name = prompts.between if wait.low else prompts.under
+        return call.settings.prompts.wait(name, call.captured.language, wait.low, wait.high)
 
     def _words_for(self, position: int | None, told: int | None) -> tuple[Clip, ...]:
         """The place in line in words; nothing when it is better left unsaid."""

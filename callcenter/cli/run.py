@@ -213,6 +213,10 @@ def trial_line(settings: Settings, secrets: Secrets, ready: Ready) -> str:
                 }
                 for agent in plan.agents.values()
             ],
+            "supervisors": [
+                {"user": name, "password": secrets.passwords[name].mqtt, "name": supervisor.name}
+                for name, supervisor in calls.supervisors.items()
+            ],
             "mqtt": _broker(secrets, ready),
             "data": str(settings.switch.data),
             "database": str(settings.storage.path),

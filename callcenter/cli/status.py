@@ -88,7 +88,9 @@ def masked(state: State, *, numbers: bool) -> dict[str, Any]:
     """The state with callers' numbers masked as in the log, unless they are wanted."""
     if numbers:
         return dict(state)
-    return {**state, "calls": [{**call, "from": mask_number(call["from"])} for call in state["calls"]]}
+    calls = [{**call, "from": mask_number(call["from"])} for call in state["calls"]]
+    callbacks = [{**each, "number": mask_number(each["number"])} for each in state.get("callbacks", ())]
+    return {**state, "calls": calls, "callbacks": callbacks}
 
 
 # ---------------------------------------------------------------------------------------------------------- lines
@@ -96,7 +98,7 @@ def masked(state: State, *, numbers: bool) -> dict[str, Any]:
 
 def lines(state: State) -> list[str]:
     """What an operator reads, in 80 columns where names are of a usual length."""
-    parts = (_head, _calls, _queues, _agents, _trunks, _media, _parts, _certificates)
+    parts = (_head, _calls, _callbacks, _queues, _agents, _trunks, _media, _parts, _certificates)
     return [printable(line) for part in parts for line in part(state)]
 
 
@@ -123,6 +125,18 @@ def _calls(state: State) -> Iterator[str]:
         yield from _table(rows, right=(4,))
     if state["calls_up"] > len(calls):
         yield f"  ... and {state['calls_up'] - len(calls)} more"
+
+
+def _callbacks(state: State) -> Iterator[str]:
+    callbacks, pending = state.get("callbacks", []), state.get("callbacks_pending", 0)  # an older switch has none
+    if not pending:
+        return
+    yield from _title("CALLBACKS", pending)
+    rows: list[Row] = [("NUMBER", "QUEUE", "STAGE", "IN LINE", "TRIES")]
+    rows += map(_callback, callbacks)
+    yield from _table(rows, right=(3, 4))
+    if pending > len(callbacks):
+        yield f"  ... and {pending - len(callbacks)} more"
 
 
 def _queues(state: State) -> Iterator[str]:
@@ -232,6 +246,17 @@ def _call(call: State) -> Row:
         _short(stage, LONGEST_STAGE),
         clock(call["since_s"]),
         "-" if call["worker"] is None else str(call["worker"]),
+    )
+
+
+def _callback(callback: State) -> Row:
+    stage = f"again in {clock(callback['due_s'])}" if callback["due_s"] else callback["stage"]
+    return (
+        _short(callback["number"], 16),
+        _short(callback["queue"], LONGEST_NAME),
+        _short(stage, LONGEST_STAGE),
+        clock(callback["since_s"]),
+        str(callback["attempts"]),
     )
 
 

@@ -29,6 +29,7 @@ LONGEST_NOTE = 100
 _DULL = frozenset(
     (
         *("visit", "offer", "generation", "lease_ms", "ring_for_ms", "requirements", "why", "pop", "sip_call_id"),
+        *("explanation", "needs", "own", "prefer_ms"),
         *("first_joined_ms", "alive_ms", "source", "transport", "device", "forced", "next"),
         *("remaining_ms", "extension_ms"),
     )

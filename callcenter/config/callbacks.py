@@ -13,7 +13,10 @@ from callcenter.config.wording import DIGIT, names_digit
 
 
 def callbacks(things: Things, paths: Paths, clients: Mapping[str, Set[str]], notes: Notes) -> None:
-    """Note what keeps a step ``callback`` from calling back; ``clients`` are those whose callers come to each flow."""
+    """Note what keeps a step ``callback``, or a queue's overflow, from calling back.
+
+    ``clients`` are those whose callers come to each flow.
+    """
     called_back: dict[str, KeyPath] = {}
     for flow, stops in paths.stops.items():
         for stop in stops:
@@ -23,19 +26,15 @@ def callbacks(things: Things, paths: Paths, clients: Mapping[str, Set[str]], not
             for client in sorted(clients.get(flow, set()) & things.clients.keys()):
                 called_back.setdefault(client, path)
                 _step(things, notes, step, path, client)
+    for name, queue in things.queues.items():
+        for key, overflow in dict(queue.follows(event) for event in schema.OVERFLOW_KEYS).items():
+            if overflow.callback and queue.client in things.clients:
+                called_back.setdefault(queue.client, ("queues", name, key))
+                for prompt, where in _prompts(things):
+                    _said(things, notes, queue.client, prompt, where, ("queues", name, key))
     for client, path in called_back.items():
         _client(things, notes, client, path)
-    for name, about in things.clients.items():
-        here: KeyPath = ("clients", name, "callbacks")
-        if about.callbacks is not None and about.callbacks.enabled and about.outbound is None:
-            message = "there is no way to call anybody back: the company has no `outbound`"
-            notes.add(
-                Code.MISSING, here, message, "add `outbound` (see trunks.yaml), or take `callbacks` away", key=True
-            )
-    for name, prompt in things.prompts.items():
-        if name != things.calls.callback.digit and any(names_digit(parts) for parts in prompt.languages.values()):
-            hint = f"name it as calls.callback.digit, or write the digits without {DIGIT}"
-            notes.warn(Code.POSITION, ("prompts", name), f"`{DIGIT}` has a meaning in one prompt alone", hint)
+    _unused(things, notes)
 
 
 def _step(things: Things, notes: Notes, step: schema.CallbackStep, path: KeyPath, client: str) -> None:
@@ -59,6 +58,19 @@ def _client(things: Things, notes: Notes, client: str, path: KeyPath) -> None:
     elif about.callbacks is not None and not about.callbacks.enabled:
         message = f"{client} calls nobody back, and {dotted(path)} promises it"
         notes.add(Code.FORM, ("clients", client, "callbacks"), message, "take `off` away, or the step", key=True)
+
+
+def _unused(things: Things, notes: Notes) -> None:
+    """Rules of a company that calls nobody, and digits that nobody reads out."""
+    for name, about in things.clients.items():
+        if about.callbacks is not None and about.callbacks.enabled and about.outbound is None:
+            message, hint = "there is no way to call anybody back: the company has no `outbound`", "add `outbound`"
+            here: KeyPath = ("clients", name, "callbacks")
+            notes.add(Code.MISSING, here, message, f"{hint} (see trunks.yaml), or take `callbacks` away", key=True)
+    for name, prompt in things.prompts.items():
+        if name != things.calls.callback.digit and any(names_digit(parts) for parts in prompt.languages.values()):
+            hint = f"name it as calls.callback.digit, or write the digits without {DIGIT}"
+            notes.warn(Code.POSITION, ("prompts", name), f"`{DIGIT}` has a meaning in one prompt alone", hint)
 
 
 def _prompts(things: Things) -> Iterator[tuple[str, KeyPath]]:

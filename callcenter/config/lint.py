@@ -19,10 +19,13 @@ from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
 from callcenter.config.paths import Paths, Reach, Stop
 from callcenter.config.problems import Code, Problems, did_you_mean
+from callcenter.config.rounds import rounds, routing_steps
 from callcenter.config.things import Notes, Things
+from callcenter.config.times import times
 from callcenter.config.tree import Node
 from callcenter.config.unused import skills, unused
-from callcenter.config.wording import names_position, positions_asked
+from callcenter.config.whispers import whisper_of
+from callcenter.config.wording import HIGH, LOW, names, names_position, names_wait, numbers_asked
 
 
 def lint(things: Things, root: Node, problems: Problems, today: date) -> None:
@@ -30,9 +33,12 @@ def lint(things: Things, root: Node, problems: Problems, today: date) -> None:
     notes = Notes(root, problems)
     _Lint(things, root, problems).run()
     hours(things, notes, today)
+    rounds(things, notes)
     if not problems.fatal:  # else what is unused may be so by a mistake that is told already
         unused(things, notes)
         skills(things, notes)
+        routing_steps(things, notes)
+        times(things, Paths(things.flows, things.queues), notes)
 
 
 class _Lint:
@@ -54,6 +60,7 @@ class _Lint:
         self._branches()
         self._languages()
         self._announcements()
+        self._whispers()
         self._queues()
         callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
         asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
@@ -292,9 +299,16 @@ class _Lint:
             rest = [(prompt, (*path, "prompts", at)) for at, prompt in enumerate(announce.prompts)]
             rest += [(announce.beyond, (*path, "beyond"))] if announce.beyond is not None else []
             place = [(announce.position, (*path, "position"))] if announce.position is not None else []
-            for prompt, where in (*place, *rest):
+            times: list[tuple[str, KeyPath]] = []
+            if announce.wait is not None:
+                times = [(getattr(announce.wait, key), (*path, "wait", key)) for key in ("under", "between")]
+            for prompt, where in (*place, *times, *rest):
                 self._translations(queue.client, prompt, where)
             self._without_position(rest)
+            for prompt, where in times:
+                if prompt not in counting:
+                    self._with_times(prompt, where)
+                counting.add(prompt)
             for prompt, where in place:
                 if prompt not in counting:
                     self._with_position(prompt, where)
@@ -302,7 +316,7 @@ class _Lint:
 
     def _untold_places(self) -> None:
         things = self._things
-        told = positions_asked(things.calls, things.queues)
+        told = numbers_asked(things.calls, things.queues)
         for prompt, about in things.prompts.items():
             if prompt not in told and any(names_position(parts) for parts in about.languages.values()):
                 self._add(
@@ -325,6 +339,39 @@ class _Lint:
                 "write {position} where the number belongs, e.g. You are number {position} in line.",
             )
 
+    def _with_times(self, prompt: str, path: KeyPath) -> None:
+        there = self._things.prompts.get(prompt)
+        wanted, unwanted = ((HIGH,), LOW) if path[-1] == "under" else ((LOW, HIGH), "")
+        for tag, parts in there.languages.items() if there is not None else ():
+            missing = [each for each in wanted if not names(each, parts)]
+            if missing or (unwanted and names(unwanted, parts)):
+                said = f"does not say {missing[0]}" if missing else f"says {unwanted}"
+                example = "between {low} and {high} minutes" if path[-1] == "between" else "less than {high} minutes"
+                self._add(
+                    Code.POSITION,
+                    ("prompts", prompt, tag),
+                    f"it {said}, which {dotted(path)} wants otherwise",
+                    f"write e.g. The expected wait is {example}.",
+                )
+
+    def _whispers(self) -> None:
+        """What agents hear before a caller must be there in their languages."""
+        things = self._things
+        silent: set[KeyPath] = set()
+        for queue, about in things.queues.items():
+            path, written = whisper_of(queue, things)
+            for name, agent in things.agents.items() if written else ():
+                language = language_of(agent, things)
+                if language and language not in written and path not in silent and serves(agent, queue, about):
+                    silent.add(path)
+                    self._add(
+                        Code.NO_TRANSLATION,
+                        path,
+                        f"it is not there in {language}, which agents hear (agents.{name})",
+                        f"add `{language}: ...`, or give the agent another `language`",
+                        key=True,
+                    )
+
     def _without_position(self, used: Sequence[tuple[str, KeyPath]]) -> None:
         for prompt, path in used:
             there = self._things.prompts.get(prompt)
@@ -334,6 +381,13 @@ class _Lint:
                     path,
                     f"`{prompt}` names a place in line, and here there is none",
                     "take a prompt without {position}",
+                )
+            elif there is not None and any(names_wait(parts) for parts in there.languages.values()):
+                self._add(
+                    Code.POSITION,
+                    path,
+                    f"`{prompt}` names a time to wait, and here there is none",
+                    "take a prompt without {low} and {high}",
                 )
 
     def _spoken(self, language: str, path: KeyPath, flow: str) -> None:
@@ -567,6 +621,9 @@ class _Lint:
         owners: dict[str, str] = {name: f"the agent {name}" for name in self._things.agents}
         certificates: dict[str, str] = {}
         for name, trunk in self._things.trunks.items():
+            if trunk.peers is None and not trunk.register_here:
+                hint = "add `peers: ...`, or `register_here: true` where it registers at us"
+                self._add(Code.MISSING, ("trunks", name), "`peers` is missing", hint, key=True)
             register: KeyPath = ("trunks", name, "register")
             if trunk.register_ is None and self._root.existing(register) == register:
                 # A key without a value is as if it were not there, and whoever wrote this one waits for calls.

@@ -38,7 +38,8 @@ from callcenter.config.settings import OwnHashes, Settings, Sounds, SwitchSettin
 from callcenter.config.source import override, read_folder
 from callcenter.config.things import Things
 from callcenter.config.tree import Entry, Node
-from callcenter.config.wording import positions_asked, spelled_out
+from callcenter.config.whispers import Piece, pieces, whispers
+from callcenter.config.wording import Asked, numbers_asked, spelled_out
 from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.model.customer import normalise_number
@@ -342,7 +343,7 @@ class _Loader:
             transport = Transport[written.transport.upper()] if written.transport is not None else None
             return Peer(written.host, written.port, transport, ca_file, trunk.tls.verify)
 
-        peers = tuple(map(peer, trunk.peers))
+        peers = tuple(map(peer, trunk.peers or ()))
         login = self._account((*path, "login"), trunk.login) if trunk.login is not None else None
         outward = None
         if register is not None:
@@ -370,6 +371,7 @@ class _Loader:
             plan=_dial_plan(trunk.number_format) if trunk.number_format is not None else DialPlan(),
             plus=trunk.plus,
             try_for=trunk.try_for,
+            register_here=trunk.register_here,
         )
 
     def _account(self, path: KeyPath, account: schema.Account) -> Account:
@@ -413,10 +415,10 @@ class _Loader:
         shipped = dict.fromkeys((self._folder / "prompts", DEFAULT_FOLDER / "prompts"))
         shelf = Shelf(tuple(shipped), data.absolute() / "prompts")
         texts: dict[tuple[str, str], tuple[Recorded | Job, ...]] = {}
-        asked = positions_asked(things.calls, things.queues)
+        asked = numbers_asked(things.calls, things.queues)
         for name, prompt in things.prompts.items():
             for language, written in prompt.languages.items():
-                for spelled, file, parts in spelled_out(name, written, asked.get(name, 0)):
+                for spelled, file, parts in spelled_out(name, written, asked.get(name, Asked())):
                     sounds = []
                     for number, part in enumerate(parts):
                         path: KeyPath = ("prompts", name, language, number, "file" if part.file else "text")
@@ -425,14 +427,24 @@ class _Loader:
                         else:
                             sounds.append(self._text(shelf, file, part, part.language or language, said, path))
                     texts[spelled, language] = tuple(sound for sound in sounds if sound is not None)
+        for piece in pieces(things):
+            texts[piece.id, piece.language] = self._piece(shelf, piece, said)
         music: dict[str, tuple[Recorded | Job, ...]] = {}
-        for name, piece in things.music.items():
-            found = [self._recording(shelf, name, file, ("music", name)) for file in piece.file]
+        for name, tune in things.music.items():
+            found = [self._recording(shelf, name, file, ("music", name)) for file in tune.file]
             music[name] = tuple(sound for sound in found if sound is not None)
         if not self._entries("music"):
             shipped_piece = speech.recorded(SHIPPED_MUSIC)
             music = {"default": (shipped_piece,)} if shipped_piece else {}
         return Sounds(texts, music)
+
+    def _piece(self, shelf: Shelf, piece: Piece, said: schema.Speech) -> tuple[Recorded | Job, ...]:
+        part, language = piece.part, piece.part.language or piece.language
+        if part.file is not None:
+            sound = self._recording(shelf, piece.file, part.file, piece.path)
+        else:
+            sound = self._text(shelf, piece.file, part, language, said, piece.path)
+        return () if sound is None else (sound,)
 
     def _text(
         self, shelf: Shelf, name: str, part: schema.Spoken, language: str, said: schema.Speech, path: KeyPath
@@ -638,6 +650,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 announce=_announce(queue.announce or common.announce),
                 hours=queue.hours or "",
                 on_close=queue.on_close,
+                whisper=whispers(name, things),
             )
             for name, queue in things.queues.items()
         },
@@ -804,6 +817,7 @@ def _announce(announce: schema.Announce | None) -> calls.Announce | None:
         most=announce.most,
         beyond=announce.beyond,
         prompts=announce.prompts,
+        wait=calls.AnnounceWait(announce.wait.under, announce.wait.between) if announce.wait is not None else None,
     )
 
 

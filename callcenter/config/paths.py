@@ -156,7 +156,7 @@ class Paths:
             ends = [overflow for _, overflow in self.overflows(queue.to)]
             if queue.on_timeout:
                 outs.append(self._walk(queue.on_timeout, (*here, word, "on_timeout"), reach, stops))
-            elif not ends or any(end.flow == CONTINUE or end.number is not None for end in ends):
+            elif not ends or any(end.flow == CONTINUE or end.number is not None or end.callback for end in ends):
                 outs.append(reach)
             return max(outs, default=Reach.NEVER)
         return reach

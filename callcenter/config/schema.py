@@ -30,7 +30,7 @@ from callcenter.acd.requirements import AllOf, AnyOf, Need, Needs, Requirement, 
 from callcenter.acd.settings import Strategy
 from callcenter.calls.hours import Door
 from callcenter.calls.line import LONGEST_KEPT
-from callcenter.calls.overflow import CONTINUE, ToFlow, ToNumber, ToOtherQueue
+from callcenter.calls.overflow import CONTINUE, ToCallback, ToFlow, ToNumber, ToOtherQueue
 from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, PLACEHOLDERS, CallbackPrompts, CodeAction, OnClose
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
@@ -1145,22 +1145,22 @@ class Hours(Shape):
 
 
 class Overflow(Shape):
-    """What follows a queue that nobody answered in: a word is the name of a flow, or ``continue``."""
+    """What follows a queue that nobody answered in: a word is ``callback``, ``continue``, or the name of a flow."""
 
     flow: Annotated[str, _known("flow", besides=CONTINUE)] | None = None
     queue: QueueName | None = None
     number: E164 | None = None
+    callback: Literal[True] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
         if value == "callback":
-            hint = "write the name of a flow, continue, {queue: NAME} or {number: NUMBER}"
-            raise mistake(Code.CHOICE, "a queue cannot call back", hint)
+            return {"callback": True}
         if isinstance(value, str):
             return {"flow": value}
         if not isinstance(value, dict) or len(value) != 1:
-            hint = "write the name of a flow, or continue, or {queue: NAME}, or {number: NUMBER}"
+            hint = "write the name of a flow, or continue, callback, {queue: NAME}, or {number: NUMBER}"
             raise mistake(Code.FORM, "one thing follows", hint)
         return value
 
@@ -1169,6 +1169,8 @@ class Overflow(Shape):
         """The same as the word that the ACD carries to the call."""
         if self.queue is not None:
             return ToOtherQueue(self.queue).word
+        if self.callback:
+            return ToCallback().word
         return ToFlow(self.flow or CONTINUE).word if self.number is None else ToNumber(self.number).word
 
 
@@ -1381,7 +1383,7 @@ def _seldom_enough(value: float) -> float:
 class Trunk(Shape):
     """A line to a carrier, or to another switch."""
 
-    peers: Annotated[tuple[PeerOrHost, ...], _some(16), BeforeValidator(_as_list)]
+    peers: Annotated[tuple[PeerOrHost, ...], _some(16), BeforeValidator(_as_list)] | None = None
     accept: Accept = Accept()
     login: Account | None = None
     register_: RegisterAt | None = Field(default=None, alias="register")
@@ -1396,9 +1398,21 @@ class Trunk(Shape):
     number_format: DialPlan | None = None
     plus: bool = True
     try_for: Positive = SIGN_OF_LIFE
+    register_here: bool = False
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Trunk:
+        if self.register_here and self.accept.account is None:
+            hint = "add `accept: {account: {user: ..., password_env: ...}}`: by that it registers"
+            raise mistake(Code.MISSING, "who registers here needs an account", hint)
+        for name, written in (
+            ("peers", self.peers),
+            ("register", self.register_),
+            ("outbound_proxy", self.outbound_proxy),
+        ):
+            if self.register_here and written is not None:
+                hint = f"take `{name}` away, or make two trunks of it"
+                raise mistake(Code.FORM, f"`{name}` and `register_here`: where it is, it says itself", hint)
         if self.register_ is not None and self.register_.user is None and self.login is None:
             raise mistake(Code.MISSING, "`register` needs a user", "add `login: {user: ..., password_env: ...}`")
         return self

@@ -212,7 +212,8 @@ class RoutingRelaxed:
     """A routing step was reached, counted from 1: a waiting caller asks something else of an agent from now on.
 
     ``requirements`` and ``needs`` are as in CallQueued. ``reason`` is ``time``, or ``nobody_signed_in`` where nobody
-    was there who met what was asked before.
+    was there who met what was asked before, or ``reload`` where the queue asks something else by another configuration:
+    then the step may be 0, which is none.
     """
 
     visit: str
@@ -294,6 +295,15 @@ class PositionAnnounced:
 
     visit: str
     position: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitAnnounced:
+    """A waiting caller was told how long it may still take, from ``low_ms`` to ``high_ms`` (the announcement began)."""
+
+    visit: str
+    low_ms: int
+    high_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -674,6 +684,7 @@ Body = (
     | CallbackFailed
     | CallbackEnded
     | PositionAnnounced
+    | WaitAnnounced
     | OfferMade
     | ScreenPopSent
     | AgentRang

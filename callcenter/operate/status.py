@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from callcenter import __version__
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from callcenter.acd.agents import AgentView
     from callcenter.app import House
     from callcenter.calls.call import Call
+    from callcenter.calls.callback import Pending
     from callcenter.signaling.trunks.trunk import Trunk
 
 # More rows tell nobody more, and cost the loop its time: what is left out is counted.
@@ -39,7 +41,8 @@ async def status(house: House, life: Life) -> dict[str, Any]:
     agents = house.acd.agents()
     elsewhere = (Work.WRAP_UP, Work.OUTBOUND)
     by_call = {view.call_id: view for view in agents if view.call_id and view.work not in elsewhere}
-    calls = house.supervisor.calls
+    aside = house.supervisor.aside
+    calls = [call for call in house.supervisor.calls.values() if call.id not in aside]
     return {
         "version": __version__,
         "node": house.settings.switch.node,
@@ -56,8 +59,10 @@ async def status(house: House, life: Life) -> dict[str, Any]:
             "by": house.loaded_by,
             "at_next_start": list(house.at_next_start),
         },
-        "calls_up": house.supervisor.lines,
-        "calls": await _rows(calls.values(), MOST_CALLS, lambda call: _call(house, call, by_call.get(call.id), now)),
+        "calls_up": len(calls),
+        "calls": await _rows(calls, MOST_CALLS, lambda call: _call(house, call, by_call.get(call.id), now)),
+        "callbacks_pending": len(house.callbacks),
+        "callbacks": await _rows(house.callbacks, MOST_CALLS, lambda each: _callback(each, clock.now())),
         "queues": await _rows(house.acd.plan.queues, MOST_QUEUES, lambda name: _queue(house, name, now)),
         "agents": await _rows(agents, MOST_AGENTS, lambda view: _agent(house, view, now, uptime)),
         "trunks": [_trunk(trunk) for trunk in house.trunks],
@@ -123,6 +128,21 @@ def _call(house: House, call: Call, agent: AgentView | None, now: float) -> dict
     }
 
 
+def _callback(each: Pending, now: datetime) -> dict[str, Any]:
+    value = each.value
+    return {
+        "id": value.id,
+        "client": value.client,
+        "queue": value.queue,
+        "number": value.number,
+        "since_s": round((now - value.first_joined_at).total_seconds(), 1),
+        "attempts": value.attempts,
+        "due_s": round(max(0.0, (value.due_at - now).total_seconds()), 1),
+        "stage": each.state,
+        "call": each.call.id if each.call is not None else None,
+    }
+
+
 def _queue(house: House, name: str, now: float) -> dict[str, Any]:
     queue = house.acd.plan.queues.get(name)
     waiting = house.acd.waiting(name)
@@ -131,6 +151,7 @@ def _queue(house: House, name: str, now: float) -> dict[str, Any]:
         "queue": name,
         "client": queue.client if queue is not None else "",
         "waiting": len(waiting),
+        "callbacks": counts.callbacks,
         "longest_s": round(now - min(ticket.first_joined for ticket in waiting), 1) if waiting else None,
         "ready": counts.ready,
         "signed_in": counts.signed_in,
@@ -191,6 +212,7 @@ def _trunk(trunk: Trunk) -> dict[str, Any]:
         "calls": trunk.calls,
         "max_calls": trunk.settings.max_calls,
         "registers": trunk.settings.register is not None,
+        "registered_here": [str(binding.flow.remote) for binding in trunk.bindings],
         "received": counts.received,
         "refused": counts.refused,
         "tried": counts.tried,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from callcenter.runtime.clock import Clock
-from callcenter.sip.digest import Challenge, Credentials, DigestServer, Refused, Verified, parse_directives
+from callcenter.signaling.challenger import NO, Challenger
+from callcenter.sip.digest import Credentials, DigestServer, parse_directives
 from callcenter.sip.endpoint import Refusal
 from callcenter.sip.errors import SipError
 from callcenter.sip.uri import Uri
@@ -35,11 +36,9 @@ class Doorkeeper:
         guarded: Callable[[str], bool],
         gate: Gate | None = None,
     ) -> None:
-        self._digest = digest
+        self._challenger = Challenger(digest, clock, gate)
         self._credentials = credentials
-        self._clock = clock
         self._guarded = guarded
-        self._gate = gate
 
     def screen(self, request: Request, flow: Flow) -> str | Refusal:
         """Who calls a guarded number, or what they are refused with; empty for a number that is open to all.
@@ -47,32 +46,26 @@ class Doorkeeper:
         So is everybody asked who wants to take the place of a call that is (RFC 3891 4): whether there is one is not
         told to strangers.
         """
-        if not self._guarded(request.uri.number_or_user) and "Replaces" not in request.headers:
+        dialled = request.uri.number_or_user
+        if not self._guarded(dialled) and "Replaces" not in request.headers:
             return ""
-        if self._gate is not None and not self._gate.may_try(flow):
-            return Refusal(403)
-        host, dialled, wall = flow.remote.host, request.uri.number_or_user, self._clock.now().timestamp()
-        match self._digest.verify(request, self._credentials, wall, source=host):
-            case Challenge(stale=stale):
-                challenges = self._digest.challenges(wall, stale=stale, source=host)
-                return Refusal(401, tuple(("WWW-Authenticate", value) for value in challenges))
-            case Verified(user=user) if not is_meant_for(request):
-                return self._refuse(flow, dialled, f"what {user} signed was to call somebody else")
-            case Verified(user=user) if request.from_.uri.user == user:
-                return user
-            case Verified(user=user):
-                return self._refuse(flow, dialled, f"{user} calls in another's name")
-            case Refused():
-                return self._refuse(flow, dialled, "wrong user or password")
-
-    def _refuse(self, flow: Flow, dialled: str, why: str) -> Refusal:
-        log.warning("a caller was refused", source=flow.remote.host, number=dialled, why=why)
-        if self._gate is not None:
-            self._gate.failed(flow)
-        return Refusal(403)
+        who = self._challenger.who(request, flow, self._credentials)
+        if who is NO:
+            _tell(flow, dialled, "wrong user or password")
+        elif isinstance(who, str) and not is_meant_for(request):
+            _tell(flow, dialled, f"what {who} signed was to call somebody else")
+            return self._challenger.no(flow)
+        elif isinstance(who, str) and request.from_.uri.user != who:
+            _tell(flow, dialled, f"{who} calls in another's name")
+            return self._challenger.no(flow)
+        return who
 
     def __repr__(self) -> str:
-        return f"<Doorkeeper {self._digest.realm}>"
+        return f"<Doorkeeper {self._challenger.realm}>"
+
+
+def _tell(flow: Flow, dialled: str, why: str) -> None:
+    log.warning("a caller was refused", source=flow.remote.host, number=dialled, why=why)
 
 
 def is_meant_for(request: Request) -> bool:

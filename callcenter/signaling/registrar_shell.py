@@ -10,8 +10,10 @@ import structlog
 
 from callcenter.runtime.clock import Clock
 from callcenter.runtime.driver import Driver
+from callcenter.signaling.challenger import NO, Challenger
 from callcenter.signaling.reply import Reply
-from callcenter.sip.digest import Challenge, Credentials, DigestServer, Refused, Verified
+from callcenter.signaling.seldom import Seldom
+from callcenter.sip.digest import Credentials, DigestServer
 from callcenter.sip.endpoint import Refusal
 from callcenter.sip.errors import SipError
 from callcenter.sip.registrar import Binding, Registrar
@@ -25,11 +27,8 @@ if TYPE_CHECKING:
 # Stands for every connection of the time before a restart.
 LOST = -1
 
-# Refusals that are logged within so many seconds: one of each user and address, and not more than so many of all.
-TOLD_WITHIN = 60.0
-MOST_TOLD = 50
 # Of who is no agent; a trunk that knows its password would be told the same, and its operator must find out why.
-UNKNOWN = "there is no such agent, and trunks do not register here: they call, and prove then who they are"
+UNKNOWN = "there is no such agent, and no trunk that may register here (register_here); others call, and prove it then"
 # Characters of a user's name that are logged.
 _MOST_OF_A_NAME = 64
 
@@ -54,8 +53,8 @@ class RegistrarShell:
     """Answers REGISTER and knows the phones of each user.
 
     An address of record is the user alone: whatever host or domain of ours a phone puts behind it. A user registers
-    only themselves. ``on_change`` is told a user's bindings when they change, when a phone refreshes them (a sign of
-    life that a phone thought lost may give), and at :meth:`open` for each restored.
+    only themselves, and from where ``admits`` lets them. ``on_change`` is told a user's bindings when they change, when
+    a phone refreshes them (a sign of life that a phone thought lost may give), and at :meth:`open` for each restored.
     """
 
     def __init__(
@@ -67,18 +66,17 @@ class RegistrarShell:
         clock: Clock,
         on_change: OnChange,
         gate: Gate | None = None,
+        admits: Callable[[str, Flow], bool] = lambda *_: True,
     ) -> None:
+        self._admits = admits
         self._registrar = registrar
-        self._digest = digest
+        self._challenger = Challenger(digest, clock, gate)
+        self._seldom = Seldom()
         self._credentials = credentials
         self._store = store
         self._clock = clock
         self._on_change = on_change
-        self._gate = gate
         self._driver: Driver[str] = Driver(registrar, self._changed, clock)
-        # Since when refusals are counted, and whose were logged.
-        self._told_since = 0.0
-        self._told: set[tuple[str, str]] = set()
 
     async def open(self) -> None:
         """Take up what was registered before the restart. Raises what the store raises."""
@@ -98,36 +96,31 @@ class RegistrarShell:
         """The challenge to a REGISTER without credentials; None: ``answer`` looks at it."""
         if request.method != "REGISTER" or "Authorization" in request.headers:
             return None
-        if self._gate is not None and not self._gate.may_try(flow):
-            return Refusal(403)
-        return Refusal(401, self._challenge(flow, stale=False))
+        return self._challenger.ask(flow)
 
     def answer(self, event: RequestReceived) -> Reply:
         """What a REGISTER is answered with."""
-        request = event.request
+        request, flow = event.request, event.flow
         if request.method != "REGISTER":
             return Reply(405, (("Allow", "REGISTER"),))
-        if self._gate is not None and not self._gate.may_try(event.flow):
-            return Reply(403)
-        wall, source = self._clock.now().timestamp(), event.flow.remote.host
-        match self._digest.verify(request, self._credentials, wall, source=source):
-            case Challenge(stale=stale):
-                return Reply(401, self._challenge(event.flow, stale=stale))
-            case Refused():
-                # One answer for an unknown user and a wrong password; a new challenge would only invite another try.
-                named = request.to.uri.user or ""
+        who = self._challenger.who(request, flow, self._credentials)
+        try:
+            named = request.to.uri.user or ""
+            if who is NO:
                 why = "wrong password, or wrong user for it" if self._credentials(named) else UNKNOWN
-                return self._refuse(named, event.flow, why)
-            case Verified(user=user):
-                try:
-                    if (named := request.to.uri.user or "") != user:
-                        return self._refuse(named, event.flow, f"the password is that of {user}")
-                    answer = self._registrar.register(user, request, event.flow, self._driver.now())
-                except SipError as error:
-                    return Reply(error.status)
-                refreshed = answer.status == 200 and bool(request.contacts)
-                self._driver.run((user,) if answer.changed or refreshed else ())
-                return Reply(answer.status, answer.headers, answer.reason)
+                self._tell_refusal(named, flow, why)
+            if isinstance(who, Refusal):
+                return Reply(who.status, who.headers)
+            if named != who:
+                return self._refuse(named, flow, f"the password is that of {who}")
+            if not self._admits(who, flow):
+                return self._refuse(named, flow, "it comes from none of the trunk's networks")
+            answer = self._registrar.register(who, request, flow, self._driver.now())
+        except SipError as error:
+            return Reply(error.status)
+        refreshed = answer.status == 200 and bool(request.contacts)
+        self._driver.run((who,) if answer.changed or refreshed else ())
+        return Reply(answer.status, answer.headers, answer.reason)
 
     def bindings(self, user: str) -> tuple[Binding, ...]:
         """The user's phones, the one to be called first in front."""
@@ -147,27 +140,18 @@ class RegistrarShell:
         """Let nothing expire any more. May be called twice."""
         self._driver.close()
 
-    def _challenge(self, flow: Flow, *, stale: bool) -> tuple[tuple[str, str], ...]:
-        wall = self._clock.now().timestamp()
-        challenges = self._digest.challenges(wall, stale=stale, source=flow.remote.host)
-        return tuple([("WWW-Authenticate", value) for value in challenges])
-
     def _refuse(self, named: str, flow: Flow, why: str) -> Reply:
-        """Say no, and why only here. Phones try again and again, and so do who guess: not every time is logged."""
-        host = flow.remote.host
-        if self._gate is not None:
-            self._gate.failed(flow)
-        now, who = self._clock.monotonic(), (named[:_MOST_OF_A_NAME], host)
-        if now - self._told_since > TOLD_WITHIN:
-            self._told_since = now
-            self._told.clear()
-        if who not in self._told and len(self._told) < MOST_TOLD:
-            self._told.add(who)
-            log.warning("registration refused", user=who[0], source=host, why=why)
-        return Reply(403)
+        self._tell_refusal(named, flow, why)
+        return Reply(self._challenger.no(flow).status)
+
+    def _tell_refusal(self, named: str, flow: Flow, why: str) -> None:
+        """Why, and only here. Phones try again and again, and so do who guess: not every time is logged."""
+        who, host = named[:_MOST_OF_A_NAME], flow.remote.host
+        if self._seldom.may_tell(self._clock.monotonic(), who, host):
+            log.warning("registration refused", user=who, source=host, why=why)
 
     def __repr__(self) -> str:
-        return f"<RegistrarShell {self._digest.realm}>"
+        return f"<RegistrarShell {self._challenger.realm}>"
 
     def _changed(self, aor: str) -> None:
         self._store.save(aor, self._flows(aor))

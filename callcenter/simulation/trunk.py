@@ -161,6 +161,39 @@ class SimTrunk:
         self.calls.append(call)
         return call, outcome
 
+    async def registers(self, user: str, password: str, *, expires: int = 600) -> int:
+        """Register at the switch, as a customer's PBX does, or take it back with 0 seconds; what it is answered."""
+        flow = Flow(Transport.UDP, Address(self.host.address, self.host.port), self._switch)
+        target, who = Uri.parse(f"sip:{self._switch}"), NameAddr(Uri(user=user, host=self._switch.host))
+        call_id = f"{self._random.getrandbits(64):016x}"
+        answer: tuple[tuple[str, str], ...] = ()
+        cseq = 0
+        while True:
+            cseq += 1
+            response = await self.user_agent.request(
+                "REGISTER",
+                target,
+                flow,
+                from_=who,
+                to=who,
+                headers=(("Contact", f"<sip:line@{self.host.address};line=7>;expires={expires}"), *answer),
+                call_id=call_id,
+                cseq=cseq,
+            )
+            assert response is not None, "the switch does not answer"
+            if response.status != 401 or answer:
+                return response.status
+            proved = authorize(
+                response.headers.all("WWW-Authenticate"),
+                method="REGISTER",
+                uri=str(target),
+                user=user,
+                password=password,
+                cnonce=f"{self._random.getrandbits(64):016x}",
+            )
+            assert proved is not None
+            answer = (("Authorization", proved),)
+
     def __repr__(self) -> str:
         return f"<SimTrunk {self.name} {self.host.address}>"
 

@@ -129,5 +129,6 @@ PARTS = (
     Part("latency", "digit to the agent's INVITE; agent free to the next offer", "latency"),
     Part("memory", "memory of a call", "memory"),
     Part("growth", "growth of memory over 100,000 answered calls", "growth", rounds=1),
+    Part("acd", "a decision of the ACD with 10,000 agents, 1,000 queues and 100,000 waiting", "acd"),
     Part("startup", "start with 1,000 agents", "startup"),
 )

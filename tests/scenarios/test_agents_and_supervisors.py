@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from callcenter.acd.events import Reconfigured
+from callcenter.acd.events import OwnCallBegan, Reconfigured
 from callcenter.acd.settings import Dispositions, WrapUpSettings
 from callcenter.calls.settings import BreakLimits, Supervisor
 from callcenter.control.protocol import Asked, CommandError
@@ -17,6 +17,7 @@ from callcenter.model.facts import (
     AgentStateChanged,
     BreakOverran,
     BreakRefused,
+    StateRepaired,
     WrapUpEnded,
 )
 from callcenter.model.states import Intent, WrapUpMode
@@ -432,3 +433,66 @@ async def test_a_phone_whose_agent_wears_a_headset_is_asked_to_answer_by_itself(
     assert not any(header in invite for header in ("Answer-Mode", "Call-Info", "Alert-Info"))
     await amy.answers()
     await bob.hangs_up()
+
+
+# The watchdog
+
+
+@story()
+async def test_an_agent_held_by_a_call_that_does_not_exist_is_free_again_within_a_minute(world: World) -> None:
+    """Agents of the others are stuck "in call" until somebody restarts the switch."""
+    amy = await world.agent("amy", english=5)
+    world.house.dispatcher.tell(OwnCallBegan("amy", "cc1-never"))
+    await world.settled()
+    assert shown(world, "amy")["work"] == "outbound"
+    caller = await world.phone("+14155550100")
+    await caller.dial("1000")
+    await caller.press("1")
+    await amy.rings(after=25, within=40)
+    await amy.answers()
+    await caller.hangs_up()
+    assert bodies(world, StateRepaired) == [StateRepaired("in an own call that is over", "amy")]
+
+
+@story()
+async def test_the_watchdog_finds_nothing_on_a_floor_that_works(world: World) -> None:
+    """An hour of calls that wait, ring, talk and are wrapped up, and of an agent who dials: nobody is disturbed."""
+    amy = await world.agent("amy", english=5)
+    bob = await world.agent("bob", english=3)
+    waiting = await world.phone("+14155550102")
+    first = await world.phone("+14155550100")
+    second = await world.phone("+14155550101")
+    await world.connect(first, amy)
+    await world.connect(second, bob)
+    await waiting.dial("1000")
+    await waiting.press("1")
+    await world.sleep(250)
+    await first.hangs_up()
+    await amy.rings(within=31)
+    await amy.answers()
+    await world.sleep(3000)
+    await waiting.hangs_up()
+    await second.hangs_up()
+    await world.settled()
+    amy.starts_dialling("bob")
+    await world.sleep(40)
+    assert bodies(world, StateRepaired) == []
+
+
+@story()
+async def test_a_call_that_an_agent_dialled_in_vain_leaves_them_on_the_break_they_were_on(world: World) -> None:
+    """Not ready before, and nobody there: not ready after, for the same reason, and the break's time ran on."""
+    amy = await world.agent("amy", english=5)
+    bob = await world.hire("bob", {"english": 3})
+    has_limits(world, lunch=BreakLimits(longest=600.0))
+    await amy.dials_code("*21")
+    await world.settled()
+    until = shown(world, "amy")["break_until"]
+    amy.starts_dialling("bob")
+    await world.sleep(30)
+    state = shown(world, "amy")
+    assert (state["work"], state["chosen"], state["reason"], state["by"]) == (
+        "idle", "not_ready", "lunch", "agent's phone",
+    )  # fmt: skip
+    assert state["break_until"][:19] == until[:19]
+    assert bob.is_free

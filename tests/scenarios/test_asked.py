@@ -242,6 +242,28 @@ async def test_a_last_agent_who_has_gone_home_keeps_nobody_waiting(world: World)
 
 
 @story()
+async def test_who_has_waited_on_a_kept_place_is_not_made_to_wait_for_the_last_agent_again(world: World) -> None:
+    """Cut off after a minute, and back: whoever is free takes them, who have waited long enough for Bob."""
+    furnish(world, ToQueue(SALES), routing=Routing(prefer=(LAST_AGENT,), prefer_for=30.0))
+    bob = await world.agent("bob", english=2)
+    caller = await world.phone(NOBODY)
+    await answered_by(world, caller, bob)
+    other = await world.phone("+14155550111")
+    await other.dial("1000")
+    await bob.rings()
+    await bob.answers()
+    await caller.dial("1000")
+    await world.sleep(60)
+    await caller.hangs_up()
+    amy = await world.agent("amy", english=5)
+    await caller.dial("1000")
+    await amy.rings(within=1)
+    assert ("last agent", "prefer bob among equals") in queued(world).origins
+    await amy.answers()
+    await all_hang_up(world)
+
+
+@story()
 async def test_who_answered_longer_ago_than_counts_is_not_the_last_agent(world: World) -> None:
     furnish(world, ToQueue(SALES), routing=Routing(prefer=(LAST_AGENT,), last_agent_within=600.0))
     bob = await world.agent("bob", english=2)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 
-from callcenter.acd.events import IntentChosen
-from callcenter.calls.settings import AskCallback, CallbackRules, ToQueue
+from callcenter.acd.events import IntentChosen, Reconfigured
+from callcenter.calls.overflow import ToCallback
+from callcenter.calls.settings import AskCallback, CallbackRules, Hangup, ToQueue
+from callcenter.cli.status import lines as status_lines
+from callcenter.cli.status import masked
 from callcenter.model.facts import AgentStateChanged, CallbackEnded, CallQueued, QueueLeft
 from callcenter.model.states import CallbackOutcome, Intent, Outcome, VisitOutcome, Work
+from callcenter.observe import mask_number
+from callcenter.operate.life import Life
+from callcenter.operate.status import status
 from callcenter.simulation.trunk import Manners
 from callcenter.simulation.world import World, story
 from tests.scenarios.callbacks import (
@@ -510,6 +517,75 @@ async def test_nothing_is_promised_that_is_not_written(world: World) -> None:
     await world.sleep(10)
     assert len(world.house.callbacks) == 0
     assert await world.storage.callbacks.load_all() == []
+
+
+# What the operator sees
+
+
+@story()
+async def test_the_operator_sees_who_is_to_be_called_back_and_when(world: World) -> None:
+    carrier = await world.carrier("carrier")
+    carrier.manners = Manners(status=486)
+    world.trunks(trunk(carrier))
+    furnish(world, rules=RULES)
+    await has_asked(world, ANN)
+    state = await status(world.house, Life())
+    assert (state["calls_up"], state["calls"], state["callbacks_pending"]) == (0, [], 1)
+    assert [(row["waiting"], row["callbacks"]) for row in state["queues"]] == [(1, 1), (0, 0)]
+    assert masked(state, numbers=False)["callbacks"][0]["number"] == mask_number(ANN) != ANN
+    shown = "\n".join(status_lines(state))
+    assert "CALLBACKS 1\n" in shown
+    assert re.search(rf"\{ANN} +{SALES} +in line to be called back +0:\d\d +0", shown)
+    amy = await world.agent("amy", english=5)
+    await amy.rings()
+    await amy.answers()
+    await amy.is_hung_up()
+    state = await status(world.house, Life())
+    assert re.search(rf"\{ANN} +{SALES} +again in 5:00 +0:\d\d +1", "\n".join(status_lines(state)))
+    await world.sleep(1.5)  # a queue is told once a second at most
+    retained = [message.payload for message in world.publisher.messages if message.topic.endswith(f"{SALES}/state")]
+    assert [state["callbacks"] for state in retained][-1] == 0
+    assert 1 in [state["callbacks"] for state in retained]
+    furnish(world, queues=(HELP,))
+
+
+# Overflow
+
+
+@story()
+async def test_a_caller_who_has_waited_too_long_is_offered_a_callback_and_goes_on_behind_the_queue_without(
+    world: World,
+) -> None:
+    """Ann takes it, Ben does not; Cleo comes to a full queue, and her place counts from there."""
+    carrier = await world.carrier("carrier")
+    world.trunks(trunk(carrier))
+    furnish(world, ToQueue(SALES), Hangup("nobody"))
+    queues = {name: replace(each, max_wait=60.0, max_waiting=2, on_max_wait=ToCallback().word)
+              for name, each in world.plan.queues.items()}  # fmt: skip
+    world.plan = replace(world.plan, queues=queues)
+    world.house.dispatcher.tell(Reconfigured(world.plan))
+    ann, ben = await waits(world, ANN), await waits(world, BEN)
+    cleo = await world.phone(CLEO)
+    await cleo.dial("1000")
+    await cleo.hears("callback-choose")
+    await cleo.press("1")
+    await cleo.is_hung_up(within=20)
+    await ann.hears("callback-choose", within=70)
+    await ann.press("1")
+    await ben.press("*")
+    await ben.hears("nobody")
+    await ben.is_hung_up()
+    await ann.is_hung_up()
+    amy = await world.agent("amy", english=5)
+    for _ in range(2):
+        await amy.rings(within=60)
+        await amy.answers()
+        await world.sleep(3)
+        await amy.hangs_up()
+        await world.sleep(31)
+    assert served(world) == [ANN, CLEO]
+    assert (False, "refused", "full") in visits(world)
+    assert (False, "flowed_out", "timeout") in visits(world)
 
 
 # Restart, crash, drain, reload

@@ -8,11 +8,24 @@ from typing import Any
 
 import pytest
 
+from callcenter.acd.estimate import RANGES
 from callcenter.acd.events import IntentChosen, Reconfigured
 from callcenter.calls.hours import Holiday, Hours, Interval
-from callcenter.calls.settings import Flow, Hangup, OnClose, QueueTreatment, Say, Step, ToQueue
+from callcenter.calls.settings import (
+    Announce,
+    AnnounceWait,
+    Flow,
+    Hangup,
+    OnClose,
+    QueueTreatment,
+    Say,
+    Step,
+    ToQueue,
+    wait_of,
+)
 from callcenter.media.plane import Clip
-from callcenter.model.states import Intent, Outcome, VisitOutcome
+from callcenter.model.facts import CallConnected, WaitAnnounced
+from callcenter.model.states import Intent, OfferResult, Outcome, VisitOutcome
 from callcenter.simulation import floor
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import AgentPhone, World, story, tell
@@ -287,3 +300,235 @@ async def test_a_caller_whose_agent_rings_already_is_not_sent_away_by_the_clock(
     await phone.hears(amy)
     await phone.hangs_up()
     assert await visits(world, phone) == [(SALES, VisitOutcome.ANSWERED, "")]
+
+
+# The whisper
+
+WHISPER = {"en": ("said/tech", "{intent}", "{language}")}
+
+
+def whispering(world: World, whisper: Mapping[str, tuple[str, ...]] | None = None) -> None:
+    """Agents hear three words of a caller first, of a second each; callers choose in the menu."""
+    services = world.house.services
+    settings = services.settings
+    words = ("said/tech", "intent/sales", "language/en", "language/es")
+    texts = {(name, "en"): (Clip(name, 1.0),) for name in words}
+    services.settings = replace(
+        settings,
+        treatments={
+            name: replace(each, whisper=WHISPER if whisper is None else whisper)
+            for name, each in settings.treatments.items()
+        },
+        prompts=replace(settings.prompts, texts={**settings.prompts.texts, **texts}),
+    )
+
+
+def connected(world: World) -> list[CallConnected]:
+    """The talks that began."""
+    return [fact.body for fact in world.facts if isinstance(fact.body, CallConnected)]
+
+
+@story()
+async def test_an_agent_hears_who_is_there_before_the_caller_is(world: World) -> None:
+    """The company, what they want, and in which language; the caller hears the music until both talk."""
+    whispering(world)
+    amy = await world.agent("amy", english=5)
+    phone = await caller(world)
+    await phone.press("1")
+    await amy.rings()
+    await amy.answers()
+    for word in ("said/tech", "intent/sales", "language/en"):
+        await amy.hears(word, within=1.5)
+        assert "music" in phone.heard_now()
+        assert not connected(world)
+    await phone.hears(amy, within=1.5)
+    assert world.hear_each_other(phone, amy)
+    assert len(connected(world)) == 1
+    await phone.hangs_up()
+    assert phone.call is not None
+    saved = await world.interaction(phone.call)
+    assert saved.visits[0].wait_ms is not None
+    assert saved.visits[0].wait_ms > 3000, "answered is at the bridge, not at the pick-up"
+
+
+@story()
+async def test_an_agent_who_hangs_up_in_the_whisper_returns_the_caller_to_the_old_place(world: World) -> None:
+    """Who hears that it is not for them, or has no time: the music has not even stopped."""
+    whispering(world)
+    amy = await world.agent("amy", english=5)
+    phone = await caller(world, 1)
+    await phone.press("1")
+    await amy.rings()
+    await amy.answers()
+    await amy.hears("intent/sales", within=3)
+    later = await caller(world, 2)
+    await later.press("1")
+    await amy.hangs_up()
+    bob = await world.agent("bob", english=3)
+    assert "music" in phone.heard_now()
+    await bob.rings()
+    await bob.answers()
+    await phone.hears(bob, within=5)
+    assert world.house.acd.position(world.house.acd.waiting(SALES)[0].id) == 1
+    await phone.hangs_up()
+    await later.hangs_up()
+    assert phone.call is not None
+    saved = await world.interaction(phone.call)
+    assert saved.offers == (("amy", OfferResult.ACCEPTED), ("bob", OfferResult.ACCEPTED))
+    assert len(saved.visits) == 1
+
+
+@story()
+async def test_a_caller_who_hangs_up_in_the_whisper_has_abandoned(world: World) -> None:
+    whispering(world)
+    amy = await world.agent("amy", english=5)
+    phone = await caller(world)
+    await phone.press("1")
+    await amy.rings()
+    await amy.answers()
+    await amy.hears("said/tech", within=1)
+    await phone.hangs_up()
+    await amy.is_hung_up()
+    await world.settled()
+    assert not connected(world)
+    assert world.house.acd.available("amy")
+    assert (await visits(world, phone))[0][1] is VisitOutcome.SHORT_ABANDONED
+
+
+@story()
+async def test_a_key_pressed_in_the_whisper_leads_out_of_the_queue(world: World) -> None:
+    furnish(world, ToQueue(SALES, keys={"1": (Hangup("voicemail"),)}))
+    whispering(world)
+    amy = await world.agent("amy", english=5)
+    phone = await caller(world)
+    await amy.rings()
+    await amy.answers()
+    await amy.hears("said/tech", within=1)
+    await phone.press("1")
+    await phone.hears("voicemail")
+    await amy.is_hung_up()
+    await phone.is_hung_up()
+    assert not connected(world)
+    await world.settled()
+    assert world.house.acd.available("amy")
+
+
+@story()
+async def test_without_a_whisper_both_talk_at_once(world: World) -> None:
+    """Also for an agent in whose language nothing is said."""
+    whispering(world, {"es": ("said/tech",)})
+    amy = await world.agent("amy", english=5)
+    phone = await caller(world)
+    await phone.press("1")
+    await amy.rings()
+    await amy.answers()
+    await phone.hears(amy, within=0.1)
+    await phone.hangs_up()
+
+
+@story()
+async def test_the_agent_s_phone_is_lost_in_the_whisper(world: World) -> None:
+    """No sound comes from it any more, in a whisper without end: the caller goes to the next."""
+    whispering(world)
+    prompts = world.house.services.settings.prompts
+    endless = replace(prompts, texts={**prompts.texts, ("said/tech", "en"): (Clip("said/tech", 600.0),)})
+    world.house.services.settings = replace(world.house.services.settings, prompts=endless)
+    amy = await world.agent("amy", english=5)
+    phone = await caller(world)
+    await phone.press("1")
+    await amy.rings()
+    await amy.answers()
+    await amy.hears("said/tech", within=1)
+    await world.sleep(5)
+    world.unplug(amy)
+    bob = await world.agent("bob", english=3)
+    await bob.rings(within=70)
+    await phone.hangs_up()
+
+
+# How long it may still take
+
+
+def announcing(world: World) -> None:
+    """Callers are told their place, and how long it may take."""
+    services = world.house.services
+    settings = services.settings
+    texts = {
+        (f"place/{place}", tag): (Clip(f"place/{place}.{tag}", 1.0),) for place in range(1, 6) for tag in ("en", "es")
+    }
+    texts |= {
+        (wait_of("under" if low == 0 else "between", low, high), "en"): (Clip(f"wait/{low}-{high}.en", 1.0),)
+        for low, high in RANGES
+    }
+    announce = Announce("place", first=10.0, every=30.0, most=5, wait=AnnounceWait("under", "between"))
+    services.settings = replace(
+        settings,
+        treatments={name: replace(each, announce=announce) for name, each in settings.treatments.items()},
+        prompts=replace(settings.prompts, texts={**settings.prompts.texts, **texts}),
+    )
+
+
+async def talks(world: World, agent: AgentPhone, number: int, seconds: float) -> None:
+    """So many callers one after the other talk to the agent for so long."""
+    for each in range(number):
+        phone = await caller(world, 100 + each)
+        await agent.rings(within=60)
+        await agent.answers()
+        await world.sleep(seconds)
+        await phone.hangs_up()
+        await world.settled()
+
+
+def told(world: World, phone: Phone) -> list[tuple[int, int]]:
+    """The minutes that a caller was told."""
+    assert phone.call is not None
+    call = world.call_id(phone.call)
+    return [
+        (fact.body.low_ms // 60_000, fact.body.high_ms // 60_000)
+        for fact in world.facts
+        if fact.call_id == call and isinstance(fact.body, WaitAnnounced)
+    ]
+
+
+@story()
+async def test_the_expected_wait_is_told_with_the_place_and_falls(world: World) -> None:
+    """A dozen talks of two minutes were seen: who is second hears how long it may be, and never anything longer."""
+    furnish(world)
+    announcing(world)
+    amy = await world.agent("amy", english=5)
+    await talks(world, amy, 12, 120.0)
+    now = await caller(world, 1)
+    await amy.rings(within=60)
+    await amy.answers()
+    following, last = [await caller(world, number) for number in range(2, 4)]
+    await last.hears("place/2.en", within=12)
+    await last.hears("wait/2-10.en", within=2)
+    await last.hears("music", within=2)
+    await world.sleep(100)
+    await now.hangs_up()
+    await amy.rings(within=60)
+    await amy.answers()
+    await last.hears("place/1.en", within=31)
+    await world.sleep(130)
+    said = told(world, last)
+    assert said[0] == (2, 10)
+    assert said[-1] == (0, 2)
+    assert [high for _, high in said] == sorted((high for _, high in said), reverse=True)
+    for phone in (following, last):
+        await phone.hangs_up()
+
+
+@story()
+async def test_a_floor_that_has_just_opened_promises_nothing(world: World) -> None:
+    furnish(world)
+    announcing(world)
+    amy = await world.agent("amy", english=5)
+    first = await caller(world, 1)
+    await amy.rings()
+    await amy.answers()
+    phone = await caller(world, 2)
+    await phone.hears("place/1.en", within=12)
+    await world.sleep(60)
+    assert told(world, phone) == []
+    await phone.hangs_up()
+    await first.hangs_up()

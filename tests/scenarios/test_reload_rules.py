@@ -6,14 +6,16 @@ Who is there keeps what is theirs (state, place, talk, figures), and what is rem
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 
+from callcenter.acd.requirements import Requirement
 from callcenter.calls.settings import QueueTreatment
 from callcenter.config import Settings
 from callcenter.model.facts import CallArrived, OfferMade, QueueLeft
-from callcenter.model.states import Device, Intent, VisitOutcome, Work
+from callcenter.model.states import Device, Intent, OfferResult, VisitOutcome, Work
 from callcenter.publish import topics
 from callcenter.signaling.outcome import Answered
 from callcenter.simulation.world import World, story
@@ -87,6 +89,38 @@ async def test_a_member_who_was_taken_out_of_a_queue_gets_no_call_of_it_any_more
     caller = await world.phone("+14155550199")
     await world.connect(caller, amy)
     await caller.hangs_up()
+
+
+@story()
+async def test_who_waits_is_asked_of_agents_what_the_queue_asks_now(world: World) -> None:
+    """In the night shift nobody has English 2: the operator asks less, and those who wait are served at once."""
+    amy = await world.agent("amy", english=1)
+    first, second = await world.phone("+14155550100"), await world.phone("+14155550101")
+    for phone in (first, second):
+        await phone.dial("1000")
+        await phone.press("1")
+        await phone.hears("music", within=20)
+    before = world.house.acd.waiting("sales-english")
+    less = replace(world.plan.queues["sales-english"], requirements=(Requirement("english", 1),))
+    plan = replace(world.plan, queues={**world.plan.queues, "sales-english": less})
+    await reload(world, present(world, plan))
+    await amy.rings()
+    waiting = world.house.acd.waiting("sales-english")
+    assert [(each.id, each.position, each.joined) for each in waiting] == [
+        (each.id, each.position, each.joined) for each in before
+    ], "each on the place that they had"
+    assert waiting[0].agent == "amy"
+    await amy.answers()
+    await first.hears(amy)
+
+    # And when more is asked again, who waits waits for that.
+    more = replace(less, requirements=(Requirement("english", 3),))
+    await reload(world, present(world, replace(plan, queues={**plan.queues, "sales-english": more})))
+    await first.hangs_up()
+    await world.sleep(60)
+    assert world.house.acd.available("amy")
+    assert len(world.house.acd.waiting("sales-english")) == 1
+    await second.hangs_up()
 
 
 def with_new_name(world: World, **changed: Any) -> Settings:
@@ -239,3 +273,55 @@ async def test_nothing_is_left_of_what_is_removed_all_at_once(world: World) -> N
     await world.settled()
     left = [fact.body for fact in world.facts if isinstance(fact.body, QueueLeft)]
     assert [each.outcome for each in left] == [VisitOutcome.ANSWERED, VisitOutcome.ABANDONED]
+
+
+@story()
+async def test_fifty_reloads_of_a_busy_floor_touch_nobody_whom_they_do_not_mean(world: World) -> None:
+    """Callers come, wait, talk and go; queues, agents and times change; what is not meant by a change is as it was."""
+    draw = Random(50)
+    amy = await world.agent("amy", english=5)
+    await world.agent("bob", english=3)
+    cas = await world.agent("cas", spanish=5)
+    full = world.plan
+    talker = await world.phone("+14155550100")
+    call = await world.connect(talker, amy)
+    await cas.dials_code("*21")
+    callers = [await world.phone(f"+1415555011{number}") for number in range(4)]
+    for caller in callers:
+        await caller.dial("1000")
+        await caller.press("1")
+        await caller.hears("music", within=20)
+    await world.sleep(1)
+    line = [each.call_id for each in world.house.acd.waiting("sales-english")]
+    joined = [(each.joined, each.first_joined) for each in world.house.acd.waiting("sales-english")]
+    for number in range(50):
+        agents = dict(full.agents)
+        for guest in ("gil", "gus"):
+            if draw.random() < 0.5:
+                agents[guest] = replace(full.agents["bob"], id=guest, name=guest.title())
+        queue = replace(
+            full.queues["sales-english"], ring_for=draw.choice((15.0, 20.0)), max_waiting=draw.choice((1, 9))
+        )
+        queues = {**full.queues, "sales-english": queue}
+        if draw.random() < 0.5:
+            queues["spare"] = replace(full.queues["sales-spanish"], id="spare")
+        await reload(world, present(world, replace(full, queues=queues, agents=agents)))
+        await world.sleep(draw.choice((0.0, 0.02, 1.0)))
+        acd = world.house.acd
+        assert {view.id for view in acd.agents()} == agents.keys(), f"reload {number}"
+        waiting = acd.waiting("sales-english")
+        assert [each.call_id for each in waiting] == line
+        assert [(each.joined, each.first_joined) for each in waiting] == joined
+        views = {view.id: view for view in acd.agents()}
+        assert (views["amy"].work, views["cas"].intent, views["cas"].reason) == (
+            Work.TALKING,
+            Intent.NOT_READY,
+            "lunch",
+        )
+        assert views["bob"].work in (Work.RESERVED, Work.RINGING) or views["bob"].intent is Intent.NOT_READY
+        assert world.hear_each_other(talker, amy)
+    for caller in callers:
+        await caller.hangs_up()
+    await talker.hangs_up()
+    saved = await world.interaction(call)
+    assert saved.offers == (("amy", OfferResult.ACCEPTED),)

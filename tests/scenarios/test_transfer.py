@@ -543,3 +543,28 @@ async def test_second_agent_hands_the_caller_on(world: World) -> None:
     assert [leg.agent for leg in saved.legs] == ["amy", "bob", "cid"]
     assert [(each.by, each.target) for each in saved.transfers] == [("amy", "bob"), ("bob", "cid")]
     assert len(bodies(world, CallConnected)) == 3
+
+
+@story()
+async def test_an_agent_whom_a_colleague_dialled_does_not_lose_them_by_pressing_the_transfer_key(world: World) -> None:
+    """Bob is asked by amy, asks cid himself, and presses the key that would join both: amy is no caller."""
+    amy, bob, cid = [await world.agent(name, english=5) for name in ("amy", "bob", "cid")]
+    call = amy.starts_dialling("bob")
+    await bob.rings()
+    await bob.answers()
+    await amy.hears(bob)
+    await bob.hold()
+    world.loop.call_later(1.0, cid.picks_up)
+    await bob.dial_beside("cid")
+    for by_the_second_line in (True, False):
+        told = bob.joins_both(by_the_second_line=by_the_second_line)
+        await world.settled()
+        assert told == [403]
+    await cid.hangs_up()
+    await bob.resume()
+    await amy.hears(bob)
+    assert world.hear_each_other(amy, bob)
+    await amy.hangs_up()
+    saved = await world.interaction(call)
+    assert saved.ending is not None
+    assert saved.ending.cause is EndCause.HANGUP

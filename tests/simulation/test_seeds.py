@@ -30,6 +30,7 @@ def test_the_same_seed_is_the_same_day() -> None:
     ]
 
 
+@pytest.mark.timeout(600)
 def test_days_are_worth_living() -> None:
     """A hundred days hold all that can break, and people who talk all the same."""
     fates = [Fate.of(seed) for seed in range(1, 101)]
@@ -38,5 +39,9 @@ def test_days_are_worth_living() -> None:
     assert any(restart.crash for fate in fates for restart in fate.restarts)
     for what in ("second", "private", "dials", "transfers"):
         assert sum(any(getattr(agent, what) for agent in fate.agents) for fate in fates) >= 10, what
-    kinds = {fact.kind for seed in range(1, 13) for fact in live(seed).facts}
-    assert kinds >= {"CallConnected", "OutsideConnected", "CallTransferred", "TransferFailed", "TrunkTried"}
+    wanted = {"CallConnected", "OutsideConnected", "CallTransferred", "TransferFailed", "TrunkTried"}
+    for seed in range(1, 101):
+        wanted -= {fact.kind for fact in live(seed).facts}
+        if not wanted:
+            break
+    assert not wanted, "a hundred days without it"

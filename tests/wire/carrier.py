@@ -21,7 +21,8 @@ HZ = 880.0
 class Carrier:
     """``async with Carrier(folder, "registrar") as carrier``: it listens on ``port`` when the block begins.
 
-    With a ``calls`` (host:port) it is who calls. ``words``: what stands for what in the scenario.
+    With ``calls`` (host:port) it is who calls; with a ``port``, it is where another has been. ``words``: what stands
+    for what in the scenario.
     """
 
     folder: Path
@@ -41,7 +42,7 @@ class Carrier:
         for name, word in {"TONE_FILE": str(sound), **self.words}.items():
             told = told.replace(name, word)
         script.write_text(told)
-        self.port = process.free_port(socket.SOCK_DGRAM)
+        self.port = self.port or process.free_port(socket.SOCK_DGRAM)
         command = [
             *(
                 "sipp",

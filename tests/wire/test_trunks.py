@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.wire.carrier import HZ, Carrier
+from tests.wire.control import ask
 from tests.wire.floor import TECH, agent_phone
 from tests.wire.stub import Stub
 from tests.wire.switch import Switch
@@ -93,6 +94,40 @@ async def test_an_agent_calls_out_by_the_second_trunk_when_the_first_is_unavaila
     first_tag, second_tag = re.search(r"one dialog to be: (\S+) (\S+)", told).groups()  # type: ignore[union-attr]
     assert first_tag == second_tag, "RFC 3261 22.2: the INVITE that proves who calls is of the same dialog to be"
     assert "the BYE proves nothing" not in told
+
+
+async def test_a_pbx_that_registers_here_is_called_where_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its own address nobody could find it: an agent's call goes where the REGISTER came from."""
+    monkeypatch.setenv("CALLCENTER_TEST_PBX_PASSWORD", "sesame")  # sipp knows no space in a password
+    account = "account: {user: pbx, password_env: CALLCENTER_TEST_PBX_PASSWORD}"
+    trunk = f"{{register_here: true, qualify: never, accept: {{{account}}}, login: {LOGIN}}}"
+    outbound = '{country: "1", caller_id: "+18005550100", trunks: [pbx]}'
+    options = (
+        *("--set", f"trunks={{pbx: {trunk}}}", "--set", f"clients.{TECH.id}.outbound={outbound}"),
+        *("--set", 'acd.may_dial={outside: ["+1415"]}'),
+    )
+    async with (
+        Switch(tmp_path / "switch", options) as switch,
+        agent_phone(switch, tmp_path, TECH, hz=OUR_HZ) as agent,
+    ):
+        await agent.registered()
+        (before,) = (await ask(switch, "status"))["trunks"]
+        assert (before["up"], before["registered_here"]) == (False, [])
+        words = {"USER": "pbx", "PASSWORD": "sesame"}
+        async with Carrier(tmp_path / "registers", "register", calls=switch.address(), words=words) as pbx:
+            await pbx.done()
+        (after,) = (await ask(switch, "status"))["trunks"]
+        assert (after["up"], after["registered_here"]) == (True, [f"127.0.0.1:{pbx.port}"])
+        async with Carrier(tmp_path / "pbx", "carrier", port=pbx.port) as called:
+            await agent.dial("+14155550188")
+            await agent.event("CALL_ESTABLISHED")
+            await agent.heard(HZ)
+            await agent.hangup()
+            await called.done()
+        saved = await switch.interaction()
+        assert (saved["direction"], saved["outcome"]) == ("outbound", "handled")
 
 
 def trunk_at(port: int, more: str = "") -> str:

@@ -89,6 +89,8 @@ class TrunkBoard:
                 self._leave(name)
                 trunk.settings, trunk.secrets = wanted, secret
                 trunk.forget_opinions()
+            if wanted.register_here:
+                trunk.registered(())
             if self._opened:
                 self._begin(trunk)
 
@@ -112,7 +114,20 @@ class TrunkBoard:
                 return trunk
             if address is not None and any(address in network for network in accept.networks):
                 return trunk
+            if any(_is_by(flow, binding.flow) for binding in trunk.bindings):
+                return trunk
         return None
+
+    def registering(self, user: str) -> Trunk | None:
+        """The trunk that registers here as this user."""
+        trunk = self.by_user(user)
+        return trunk if trunk is not None and trunk.settings.register_here else None
+
+    def may_register(self, user: str, flow: Flow) -> bool:
+        """Whether it may do so from there: one that has networks comes from one of them."""
+        trunk, address = self.registering(user), _address(flow.remote.host)
+        networks = trunk.settings.accept.networks if trunk is not None else ()
+        return not networks or (address is not None and any(address in network for network in networks))
 
     def by_user(self, user: str) -> Trunk | None:
         """The trunk that proves to be this user."""
@@ -195,6 +210,13 @@ class TrunkBoard:
         registration = self._stop(name)
         if registration is not None:
             self._leaving.start(registration.leave(), name=f"unregister at {name}")
+
+
+def _is_by(flow: Flow, other: Flow) -> bool:
+    """Whether both are the same peer's: the same connection, or the same address and port."""
+    if flow.connection or other.connection:
+        return flow.connection == other.connection
+    return flow.remote == other.remote
 
 
 def _user_of(trunk: Trunk) -> str:

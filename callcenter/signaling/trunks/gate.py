@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from callcenter.runtime.clock import Clock
+from callcenter.signaling.challenger import NO, Challenger
 from callcenter.signaling.trunks.board import TrunkBoard
 from callcenter.signaling.trunks.trunk import Trunk
-from callcenter.sip.digest import Challenge, DigestServer, Refused, Verified, parse_directives
+from callcenter.sip.digest import DigestServer, parse_directives
 from callcenter.sip.endpoint import FromTrunk, Refusal, Screen
 
 if TYPE_CHECKING:
@@ -34,10 +35,8 @@ class TrunkGate:
         self, board: TrunkBoard, digest: DigestServer, clock: Clock, then: Screen, gate: Gate | None = None
     ) -> None:
         self._board = board
-        self._digest = digest
-        self._clock = clock
+        self._challenger = Challenger(digest, clock, gate)
         self._then = then
-        self._gate = gate
 
     def screen(self, request: Request, flow: Flow) -> str | FromTrunk | Refusal:
         """Whether the caller is a trunk; else what the next screen says."""
@@ -54,7 +53,7 @@ class TrunkGate:
     def _claimed(self, request: Request) -> Trunk | None:
         """The trunk that who calls from anywhere says to be."""
         answers = [parse_directives(value) or {} for value in request.headers.all("Authorization")]
-        users = [answer.get("username", "") for answer in answers if answer.get("realm") == self._digest.realm]
+        users = [answer.get("username", "") for answer in answers if answer.get("realm") == self._challenger.realm]
         for user in users:
             trunk = self._board.by_user(user)
             if trunk is not None and not trunk.settings.accept.networks:
@@ -71,20 +70,13 @@ class TrunkGate:
         return None
 
     def _ask(self, request: Request, flow: Flow, trunk: Trunk) -> FromTrunk | Refusal:
-        if self._gate is not None and not self._gate.may_try(flow):
-            return Refusal(403)
-        host, wall = flow.remote.host, self._clock.now().timestamp()
-        match self._digest.verify(request, self._board.credentials, wall, source=host):
-            case Challenge(stale=stale):
-                challenges = self._digest.challenges(wall, stale=stale, source=host)
-                return Refusal(401, tuple(("WWW-Authenticate", value) for value in challenges))
-            case Verified(user=user) if self._board.by_user(user) is trunk:
-                return self._admit(trunk)
-            case Verified() | Refused():
-                log.warning("a trunk was refused", trunk=trunk.id, source=host, why="wrong user or password")
-                if self._gate is not None:
-                    self._gate.failed(flow)
-                return Refusal(403)
+        who = self._challenger.who(request, flow, self._board.credentials)
+        if isinstance(who, str) and self._board.by_user(who) is trunk:
+            return self._admit(trunk)
+        if isinstance(who, Refusal) and who is not NO:
+            return who
+        log.warning("a trunk was refused", trunk=trunk.id, source=flow.remote.host, why="wrong user or password")
+        return who if isinstance(who, Refusal) else self._challenger.no(flow)
 
     def _admit(self, trunk: Trunk) -> FromTrunk | Refusal:
         if trunk.full:

@@ -7,15 +7,13 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from callcenter.signaling.transport import TransportError
-from callcenter.signaling.trunks.resolver import ResolveError
 from callcenter.signaling.trunks.trunk import Health, Trunk
-from callcenter.signaling.trunks.ways import Hop, Ways, routes_by, uri_of
+from callcenter.signaling.trunks.ways import Hop, Reach, Ways, uri_of
 from callcenter.signaling.user_agent import UserAgent
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.uri import Uri
 
 if TYPE_CHECKING:
-    from callcenter.signaling.trunks.settings import Peer
     from callcenter.sip.message import Response
 
 # By then an OPTIONS that got lost was sent four times (RFC 3261 timer E).
@@ -47,20 +45,14 @@ class Qualify:
 
     async def _look(self) -> bool:
         """Ask every address once; False when one that answered before did not, which may be chance."""
-        found: list[tuple[Peer, Hop]] = []
-        why = ""
-        for peer in self._trunk.gates:
-            try:
-                found += [(peer, hop) for hop in await self._ways.to(peer)]
-            except ResolveError as error:
-                why = str(error)
-        hops = dict.fromkeys(hop for _, hop in found)
+        found, why = await self._ways.reaches(self._trunk)
+        hops = dict.fromkeys(reach.hop for reach in found)
         self._missed = {hop: self._missed.get(hop, 0) for hop in hops}
         for gone in self._trunk.hops.keys() - hops.keys():
             del self._trunk.hops[gone]
-        whys = await asyncio.gather(*(self._ask(peer, hop) for peer, hop in found))
+        whys = await asyncio.gather(*map(self._ask, found))
         alive = False
-        for hop, wrong in zip((hop for _, hop in found), whys, strict=True):
+        for hop, wrong in zip((reach.hop for reach in found), whys, strict=True):
             state = self._trunk.hop(hop)
             self._missed[hop] = self._missed[hop] + 1 if wrong else 0
             if not wrong or self._missed[hop] >= MISSES:
@@ -74,25 +66,25 @@ class Qualify:
             self._trunk.think("options", Health(False, why or "it has no address"))
         return sure
 
-    async def _ask(self, peer: Peer, hop: Hop) -> str:
+    async def _ask(self, reach: Reach) -> str:
         """What is wrong with an address; empty when it answers, whatever it says, but that it takes no calls now."""
+        settings, hop = self._trunk.settings, reach.hop
         try:
-            flow = self._ways.flow(hop, peer)
+            flow = self._ways.flow_to(reach)
         except TransportError as error:
             return str(error)
         here = NameAddr.parse(self._user_agent.contact(flow, None)).uri
-        proxy = self._trunk.settings.outbound_proxy
         response: Response | None = None
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
                 response = await self._user_agent.request(
                     "OPTIONS",
-                    uri_of(peer if proxy is None else self._trunk.settings.peers[0]),
+                    reach.uri(settings),
                     flow,
-                    from_=NameAddr(Uri(host=self._trunk.settings.from_domain or here.host)),
-                    to=NameAddr(uri_of(peer)),
+                    from_=NameAddr(Uri(host=settings.from_domain or here.host)),
+                    to=NameAddr(reach.uri(settings) if reach.peer is None else uri_of(reach.peer)),
                     headers=[("Contact", self._user_agent.contact(flow, None)), ("Accept", "application/sdp")],
-                    routes=routes_by(proxy),
+                    routes=reach.routes(settings),
                 )
         except TimeoutError:
             pass  # as if it had said nothing at all

@@ -82,7 +82,8 @@ class TrunkSettings:
     ``from_domain`` stands behind our number in From; empty: our own address. ``trusted``: what it says of who calls is
     believed, and it is told who calls even of a caller who hides. ``numbers``: which of ours its calls may reach;
     empty: all. ``plan``: how it writes numbers. ``plus``: whether it wants them with their plus. ``try_for``: how long
-    we wait for its first sign of life before we call elsewhere.
+    we wait for its first sign of life before we call elsewhere. ``register_here``: it registers at us as the user of
+    its account, and is called where it has; then it has no ``peers``.
     """
 
     id: str
@@ -100,6 +101,7 @@ class TrunkSettings:
     plan: DialPlan = field(default_factory=DialPlan)
     plus: bool = True
     try_for: float = SIGN_OF_LIFE
+    register_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from callcenter.signaling.trunks.ways import Hop
 
 if TYPE_CHECKING:
     from callcenter.sip.message import Response
+    from callcenter.sip.registrar import Binding
 
 # An address that gave no sign of life is tried behind the others for so long.
 SILENT_FOR = 30.0
@@ -81,6 +82,8 @@ class Trunk:
         self.detail = ""
         self.since = clock.now()
         self.hops: dict[Hop, HopState] = {}
+        # Where it has registered at us, the one to be called first in front.
+        self.bindings: tuple[Binding, ...] = ()
         self._opinions: dict[str, Health] = {}
         self._clock = clock
         self._on_change = on_change
@@ -119,6 +122,15 @@ class Trunk:
         if up is not self.up:
             self.up, self.since = up, self._clock.now()
             self._on_change(self)
+
+    def registered(self, bindings: Sequence[Binding]) -> None:
+        """It is registered at us at these places from now on; at none it is down."""
+        came, self.bindings = bool(bindings) and not self.bindings, tuple(bindings)
+        if came:
+            # What OPTIONS found out before was of nobody.
+            self._opinions.pop("options", None)
+        where = f"registered here, at {bindings[0].flow.remote}" if bindings else "it has not registered here"
+        self.think("registered", Health(bool(bindings), where))
 
     def forget_opinions(self) -> None:
         """Nothing of what was found out holds any more: it is configured otherwise now."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
+from typing import TYPE_CHECKING
 
 from callcenter.signaling.settings import TlsPeer
 from callcenter.signaling.sockets import family_of
@@ -14,6 +15,11 @@ from callcenter.signaling.trunks.resolver import ResolveError, Resolver
 from callcenter.signaling.trunks.settings import Peer
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.uri import Params, Uri
+
+if TYPE_CHECKING:
+    from callcenter.signaling.trunks.settings import TrunkSettings
+    from callcenter.signaling.trunks.trunk import Trunk
+    from callcenter.sip.registrar import Binding
 
 # Addresses of one host that are tried: a caller waits for each that is silent.
 MOST_HOPS = 8
@@ -28,6 +34,30 @@ class Hop:
 
     def __str__(self) -> str:
         return f"{self.transport.value.lower()} {self.address}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """One address of a trunk: of a ``peer`` that is configured, or where it has registered at us (``binding``)."""
+
+    hop: Hop
+    peer: Peer | None = None
+    binding: Binding | None = None
+
+    def uri(self, settings: TrunkSettings, user: str | None = None, *more: tuple[str, str | None]) -> Uri:
+        """The trunk, or somebody at it, as a Request-URI. Of a Contact all stays but the user, who is somebody else."""
+        if self.binding is not None:
+            contact = self.binding.contact
+            if user is None:
+                return contact
+            params = (*contact.params, *(each for each in more if not contact.has_param(each[0])))
+            return replace(contact, user=user, params=params, raw="")
+        assert self.peer is not None, "neither configured nor registered"
+        return uri_of(self.peer if settings.outbound_proxy is None else settings.peers[0], user, *more)
+
+    def routes(self, settings: TrunkSettings) -> tuple[str, ...]:
+        """The Route of a request to there: by the Path of the registration, or the outbound proxy."""
+        return routes_by(settings.outbound_proxy) if self.binding is None else self.binding.path
 
 
 class Ways:
@@ -51,6 +81,28 @@ class Ways:
         except ResolveError:
             found = ()  # what fails for these records may still be known by its address
         return found or await self._by_address(peer.transport or Transport.UDP, peer.host, None)
+
+    async def reaches(self, trunk: Trunk) -> tuple[tuple[Reach, ...], str]:
+        """Where a trunk can be reached, the first to be tried in front; and what is wrong where it cannot."""
+        if trunk.settings.register_here:
+            found = [Reach(Hop(each.flow.transport, each.flow.remote), binding=each) for each in trunk.bindings]
+            return tuple(found), "" if found else "it has not registered here"
+        by_hop: dict[Hop, Reach] = {}
+        why = ""
+        for peer in trunk.gates:
+            try:
+                for hop in await self.to(peer):
+                    by_hop.setdefault(hop, Reach(hop, peer))
+            except ResolveError as error:
+                why = str(error)
+        return tuple(by_hop.values()), why
+
+    def flow_to(self, reach: Reach) -> Flow:
+        """The way to an address of a trunk. Raises TransportError."""
+        if reach.binding is not None:
+            return reach.binding.flow
+        assert reach.peer is not None, "neither configured nor registered"
+        return self.flow(reach.hop, reach.peer)
 
     def flow(self, hop: Hop, peer: Peer) -> Flow:
         """The way to an address of ``peer``, whose name its certificate must hold (RFC 5922). Raises TransportError."""

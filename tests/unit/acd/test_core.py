@@ -34,6 +34,7 @@ from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
     AgentStateChanged,
+    Body,
     CallConnected,
     CallEnded,
     CallHeld,
@@ -65,6 +66,10 @@ def amy_alone() -> Floor:
 # The good call
 
 
+def without_explanation(body: Body) -> Body:
+    return replace(body, explanation="") if isinstance(body, OfferMade) else body
+
+
 def test_a_call_from_joining_to_the_end_of_the_wrap_up(amy_alone: Floor) -> None:
     floor = amy_alone
     floor.join("v1")
@@ -82,7 +87,7 @@ def test_a_call_from_joining_to_the_end_of_the_wrap_up(amy_alone: Floor) -> None
     floor.tell(WrapUpDone("amy", "solved"))
     assert floor.agent("amy").available
     of_the_call = [fact for fact in floor.facts if not isinstance(fact.body, AgentStateChanged)]
-    assert [fact.body for fact in of_the_call] == [
+    assert [without_explanation(fact.body) for fact in of_the_call] == [
         CallQueued("v1", "sales", "acme", 0, (("english", 2),), 1_000_000, origins=(("queue", "english>=2"),)),
         OfferMade("v1", "v1-1", 1, "sales", "amy", 20_000, 25_000, ("english 5 of 2 needed", "idle for 0 s")),
         AgentRang("v1-1", "amy"),

@@ -23,15 +23,17 @@ from callcenter.acd.events import (
     OwnCallEnded,
     Reconfigured,
     Resumed,
+    RosterChanged,
     TalkEnded,
     TalkMoved,
     Ticket,
+    WrapUpAsked,
     WrapUpDone,
     WrapUpExtended,
 )
 from callcenter.acd.queue import TicketView
 from callcenter.acd.settings import Plan, RnaRule, RnaSettings, WrapUpSettings
-from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
+from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work, WrapUpMode
 from tests.unit.acd.floor import AMY, BOB, SALES, Floor, check_refold, plan
 
 # Everything can fall due: the wait before a second ring time, the wrap-up, a pause; the second refusal is one too many.
@@ -51,9 +53,15 @@ Action = AcdEvent | Tick
 
 
 def actions(
-    floor: Floor, agents: tuple[str, ...], visits: tuple[str, ...], plans: tuple[Plan, ...], own: tuple[str, ...]
+    floor: Floor,
+    agents: tuple[str, ...],
+    visits: tuple[str, ...],
+    plans: tuple[Plan, ...],
+    own: tuple[str, ...],
+    more: tuple[AcdEvent, ...] = (),
 ) -> Iterator[Action]:
     """All that can happen now: whatever people, phones and scripts may do at any time."""
+    yield from more
     for visit in visits:
         direct = visit.startswith("d")
         yield Join(Ticket(visit, f"call-{visit}", "" if direct else "sales", "acme", agent="amy" if direct else ""))
@@ -98,6 +106,9 @@ def look(floor: Floor) -> object:
                 *(agent.id, agent.intent, agent.reason, agent.forced, agent.next, agent.work, agent.device),
                 *(agent.until and agent.until - round(now * 1000), agent.extension, *sorted(agent.misses.items())),
                 agent.own_calls,
+                *(agent.wrap_up, agent.overrun, agent.next_break),
+                agent.break_until and agent.break_until - round(now * 1000),
+                floor.acd.change(agent.id),
             )
             for agent in floor.acd._agents.values()
         ),
@@ -179,6 +190,7 @@ def explore(
     *,
     plans: tuple[Plan, ...] = (),
     own: tuple[str, ...] = (),
+    more: tuple[AcdEvent, ...] = (),
     depth: int | None = None,
 ) -> Counter[Work]:
     """Walk all that can happen, breadth first, to a depth or (None) to the end; what agents did, over all states."""
@@ -188,7 +200,7 @@ def explore(
         further = []
         for floor in edge:
             child = twin(floor)
-            for action in list(actions(floor, agents, visits, plans, own)):
+            for action in list(actions(floor, agents, visits, plans, own, more)):
                 tell(child, action)
                 if len(child.facts) == len(floor.facts) and child.acd.plan is floor.acd.plan:
                     continue  # ignored: the twin is as it was, and serves the next
@@ -249,3 +261,42 @@ def test_an_agent_who_dials_or_is_asked_for_while_the_configuration_changes() ->
     plans = (FLOOR, replace(FLOOR, agents={"bob": BOB}))
     works = explore(Floor(FLOOR, ready=("amy",)), ("amy",), ("d1",), plans=plans, own=("c1",), depth=5)
     assert set(works) >= {Work.OUTBOUND, Work.CONSULTING, Work.RINGING}
+
+
+# An optional wrap-up, and what supervisors do at any moment: other skills, none, the configured ones; states, among
+# them a break that is over before it has begun.
+OPTIONAL = replace(QUEUE, wrap_up=WrapUpSettings(WrapUpMode.OPTIONAL, seconds=9.0, extend_once=4.0, choice=2.0))
+CHOICE = replace(plan(OPTIONAL, AMY), rna=RNA)
+NOBODY = frozenset[str]()
+
+
+def supervised(*agents: str) -> tuple[AcdEvent, ...]:
+    """What can come from the side, for each of these agents."""
+    return tuple(
+        event
+        for agent in agents
+        for event in (
+            WrapUpAsked(agent),
+            WrapUpDone(agent, ""),
+            RosterChanged(agent, {}, None, None, "eva"),
+            RosterChanged(agent, {"english": 2}, None, frozenset({"sales"}), "eva"),
+            RosterChanged(agent, None, NOBODY, None, "eva"),
+            RosterChanged(agent, None, None, None, "eva"),
+            IntentChosen(agent, Intent.NOT_READY, "coffee", by="eva", lasts=0.0),
+            IntentChosen(agent, Intent.NOT_READY, "training", by="eva", lasts=11.0),
+        )
+    )
+
+
+def test_wrap_up_by_choice_other_skills_and_states_by_a_supervisor_through_every_five_events() -> None:
+    """One agent and one caller, to a depth of five; the state behind each is folded again and led home."""
+    works = explore(Floor(CHOICE, ready=("amy",)), ("amy",), ("v1",), more=supervised("amy"), depth=5)
+    assert set(works) == ALL_WORKS
+
+
+@pytest.mark.long
+def test_supervisors_reloads_and_own_calls_between_any_four_events() -> None:
+    plans = (CHOICE, replace(CHOICE, agents={"bob": BOB}), replace(plan(QUEUE, AMY, BOB), rna=RNA))
+    start = Floor(CHOICE, ready=("amy",))
+    works = explore(start, ("amy",), ("v1",), plans=plans, own=("c1",), more=supervised("amy"), depth=4)
+    assert set(works) >= {Work.OUTBOUND, Work.CONSULTING, Work.WRAP_UP}

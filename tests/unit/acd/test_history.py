@@ -25,9 +25,11 @@ from callcenter.acd.events import (
     OwnCallEnded,
     Reconfigured,
     Resumed,
+    RosterChanged,
     TalkEnded,
     TalkMoved,
     Ticket,
+    WrapUpAsked,
     WrapUpDone,
     WrapUpExtended,
 )
@@ -35,6 +37,7 @@ from callcenter.acd.pool import Pool
 from callcenter.acd.requirements import AnyOf, Needs, Requirement
 from callcenter.acd.settings import (
     AgentSettings,
+    Dispositions,
     Plan,
     QueueSettings,
     RnaRule,
@@ -62,7 +65,10 @@ steps = st.lists(
     st.builds(RoutingStep, st.sampled_from((0.0, 3.0, 20.0)), st.one_of(st.none(), skilled, alternatives)), max_size=2
 ).map(lambda each: tuple(sorted(each, key=lambda step: step.after)))
 wrap_ups = st.one_of(
-    st.none(), st.builds(WrapUpSettings, st.sampled_from(WrapUpMode), st.sampled_from((0.0, 3.0)), seconds)
+    st.none(),
+    st.builds(
+        WrapUpSettings, st.sampled_from(WrapUpMode), st.sampled_from((0.0, 3.0)), seconds, st.sampled_from((0.0, 2.0))
+    ),
 )
 
 
@@ -102,6 +108,12 @@ def plans(draw: st.DrawFn) -> Plan:
         },
         rna=RnaSettings(*(draw(rules) for _ in range(5))),
         offer_grace=draw(st.sampled_from((0.0, 5.0))),
+        dispositions=draw(
+            st.dictionaries(
+                st.sampled_from(CLIENTS),
+                st.builds(Dispositions, st.just({"solved": "Solved", "not/yet": "Not: Yet"}), st.booleans()),
+            )
+        ),
         shares=draw(
             st.dictionaries(st.sampled_from(CLIENTS), st.builds(Share, st.integers(0, 2), st.sampled_from((1.0, 3.0))))
         ),
@@ -215,17 +227,37 @@ class History(RuleBasedStateMachine):
         agent=st.sampled_from((*AGENTS, "nobody")),
         intent=st.sampled_from(Intent),
         reason=st.sampled_from(("", "lunch", "no_answer")),
+        lasts=st.sampled_from((None, 0.0, 3.0)),
     )
-    def choose(self, agent: str, intent: Intent, reason: str) -> None:
-        self.floor.tell(IntentChosen(agent, intent, reason))
+    def choose(self, agent: str, intent: Intent, reason: str, lasts: float | None) -> None:
+        self.floor.tell(IntentChosen(agent, intent, reason, lasts=lasts))
 
-    @rule(agent=st.sampled_from((*AGENTS, "nobody")), disposition=st.sampled_from(("", "solved")))
+    @rule(
+        agent=st.sampled_from((*AGENTS, "nobody")),
+        skills=st.one_of(st.none(), st.dictionaries(st.sampled_from(SKILLS), st.integers(1, 5))),
+        clients=st.one_of(st.none(), st.frozensets(st.sampled_from(CLIENTS))),
+        within=st.one_of(st.none(), st.frozensets(st.sampled_from(QUEUES))),
+    )
+    def change_roster(
+        self,
+        agent: str,
+        skills: dict[str, int] | None,
+        clients: frozenset[str] | None,
+        within: frozenset[str] | None,
+    ) -> None:
+        self.floor.tell(RosterChanged(agent, skills, clients, within, "eva"))
+
+    @rule(agent=st.sampled_from((*AGENTS, "nobody")), disposition=st.sampled_from(("", "solved", "yet", "nothing")))
     def wrap_up(self, agent: str, disposition: str) -> None:
         self.floor.tell(WrapUpDone(agent, disposition))
 
     @rule(agent=st.sampled_from((*AGENTS, "nobody")))
     def extend(self, agent: str) -> None:
         self.floor.tell(WrapUpExtended(agent))
+
+    @rule(agent=st.sampled_from((*AGENTS, "nobody")))
+    def ask_for_time(self, agent: str) -> None:
+        self.floor.tell(WrapUpAsked(agent))
 
     @rule(settings=plans())
     def reload(self, settings: Plan) -> None:
@@ -339,7 +371,12 @@ def some_event(floor: Floor, data: st.DataObject) -> AcdEvent:
     for agent in AGENTS:
         events += [DeviceChanged(agent, Device.REGISTERED), IntentChosen(agent, Intent.READY)]
         events += [WrapUpDone(agent, "solved"), Join(Ticket(visit, "call", "", "", agent=agent))]
-        events += [OwnCallBegan(agent, "c1"), OwnCallEnded(agent, "c1")]
+        events += [OwnCallBegan(agent, "c1"), OwnCallEnded(agent, "c1"), WrapUpAsked(agent)]
+        events += [IntentChosen(agent, Intent.NOT_READY, "lunch", lasts=3.0)]
+        events += [
+            RosterChanged(agent, {"english": 5}, None, None, "eva"),
+            RosterChanged(agent, None, None, None, "eva"),
+        ]
     for offer in list(floor.made)[-3:]:
         events += [OfferRinging(offer), OfferAccepted(offer), Connected(offer), Held(offer, Side.AGENT)]
         events += [OfferFailed(offer, OfferResult.BUSY), TalkEnded(offer, Side.CALLER, EndCause.HANGUP)]

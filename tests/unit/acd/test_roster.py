@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from callcenter.acd.events import Reconfigured, RosterChanged
+from callcenter.acd.events import Join, Reconfigured, RosterChanged, Ticket
 from callcenter.acd.roster import change_of, effective, roster_changed
 from callcenter.model.facts import AgentSkillsChanged, body_from_dict, body_to_dict
 from callcenter.model.states import VisitOutcome
@@ -128,3 +128,18 @@ def test_a_change_told_again_is_the_change() -> None:
     assert body_from_dict("AgentSkillsChanged", body_to_dict(told)) == told
     assert effective(AMY, told) == replace(AMY, skills={"english": 3, "spanish": 1}, queues=frozenset({"sales"}))
     assert effective(AMY, AgentSkillsChanged("amy", "eva")) == effective(AMY, None) == AMY
+
+
+def test_an_agent_of_two_companies_has_one_call_at_a_time_whoever_calls() -> None:
+    """Capacity is one voice call: both companies' callers wait while the agent talks, and are taken in turn."""
+    amy = replace(AMY, clients=frozenset({"acme", "beta"}))
+    floor = Floor(plan(SALES, BETA, amy), ready=("amy",))
+    floor.join("v1")
+    floor.tell(Join(Ticket("v2", "call-v2", "beta-sales", "beta")))
+    floor.join("v3")
+    for visit, others in (("v1", ("v2", "v3")), ("v2", ("v3",)), ("v3", ())):
+        assert floor.offered(visit) == "amy"
+        assert not any(floor.offered(each) for each in others)
+        floor.part(floor.answer(visit))
+        floor.sleep(30)
+    check_refold(floor)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from callcenter.calls.callback import callable_number
+from callcenter.calls.overflow import ToCallback, overflow_of
 from callcenter.calls.settings import AskCallback, CallbackPrompts, CallbackRules, Say, ToQueue, position_of
 from callcenter.config import DEFAULT_FOLDER, Code, load
 from tests.unit.config.floor import load_text, marked, problems_of, span
@@ -122,6 +123,17 @@ def test_numbers_are_read_as_the_company_writes_them_and_no_emergency_comes_of_a
         assert callable_number(settings, acme, nobody) is None, nobody
 
 
+def test_a_queue_may_overflow_into_a_callback_for_every_reason_or_one(digits: Path) -> None:
+    for key, reason in (("overflow", "full"), ("on_full", "full"), ("on_max_wait", "timeout")):
+        text = written(
+            digits, ("english: 3}}", f"english: 3}}, {key}: callback}}"), ("{callback: sales}", "{say: hello}")
+        )
+        settings = load_text(digits, text)
+        assert settings.plan.queues["sales"].action(reason) == ToCallback().word
+        assert overflow_of(ToCallback().word) == ToCallback()
+        assert settings.warnings == ()
+
+
 def test_a_company_may_call_nobody_back(digits: Path) -> None:
     text = written(digits, with_rules("off"), ("{callback: sales}", "{say: hello}"))
     assert load_text(digits, text).calls.clients["acme"].callbacks is None
@@ -146,6 +158,7 @@ MISTAKES: list[tuple[Code, str, str, str, str]] = [
     (Code.FORM, "languages: [en]", 'languages: [en]\n    callbacks: «{outside: ["+1"], never: ["+1"]}»', "both", ""),
     (Code.NO_TRANSLATION, "languages: [en]", "languages: [en, es]", "not there in es", "add `es: ...`"),
     (Code.MISSING, "  callback-enter: {en: {file: hello.wav}}\n", "", "there is no prompt `callback-enter`", "prompts"),
+    (Code.MISSING, "english: 3}}", "english: 3}, on_full: callback}", "cannot call anybody back", "trunks.yaml"),
     (Code.POSITION, '{en: {file: "digit-{digit}.wav"}}', "{en: «{file: hello.wav}»}", "read a digit out", "{digit}"),
 ]
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from callcenter.config import Code, Problem, load
-from tests.unit.config.floor import marked, problems_of, span, write_floor
+from callcenter.calls.hours import Door, look
+from callcenter.config import Code, Problem, load, schema
+from callcenter.config.times import WEEK as WEEK_MINUTES
+from callcenter.config.times import minutes, told
+from tests.unit.config.floor import load_text, marked, problems_of, span, write_floor
 
 TODAY = date(2026, 11, 21)
 
@@ -91,6 +95,9 @@ FINDINGS: list[tuple[Code, str, str, str, str, str]] = [
      "hours:\n"),
     (Code.UNUSED, "queues:\n", "queues:\n  «spare»: {client: acme}\n", "leads to this queue", "use it",
      'queues:\n  spare: {client: acme, extension: "77"}\n'),
+    (Code.UNUSED, "requirements: {english: 3}",
+     "requirements: {english: 3}, routing: [«{after: 30s, requirements: {english: 3}}»]", "asks the same as before",
+     "ask for less", "requirements: {english: 3}, routing: [{after: 30s, requirements: {english: 2}}]"),
     (Code.SKILL, "english: 4}", "english: 4, «frnch»: 3}", "nobody asks for `frnch`, which ana has", "ask for it",
      "english: 4}"),
     (Code.SKILL, "english: 4}, clients: [acme]}",
@@ -148,6 +155,77 @@ def test_two_queues_cannot_be_the_same_one_under_a_new_name(tmp_path: Path) -> N
     [found] = problems_of(tmp_path, yaml.text)
     assert (found.code, span(found)) == (Code.TWICE, yaml.spans[0])
     assert "`gone` is other now" in found.message
+
+
+ROUND = """\
+  a: {client: acme, extension: "71", overflow: {queue: «b»}}
+  b: {client: acme, extension: "72", on_full: {queue: «c»}, on_max_wait: continue}
+  c: {client: acme, extension: "73", on_max_wait: {queue: «a»}}
+"""
+
+
+def test_queues_that_overflow_round_and_back_are_told_at_each_of_their_words(tmp_path: Path) -> None:
+    yaml = marked(changed("queues:\n", f"queues:\n{ROUND}"))
+    found = problems_of(tmp_path, yaml.text)
+    assert [(each.code, span(each)) for each in found] == [(Code.ENDLESS, at) for at in yaml.spans]
+    assert [each.message.rpartition(": ")[2] for each in found] == ["a → b → c → a", "b → c → a → b", "c → a → b → c"]
+    assert "let one of these queues end in a flow" in found[0].hint
+    ends = yaml.text.replace("on_max_wait: {queue: a}", "on_max_wait: welcome")
+    assert [each.code for each in warnings(tmp_path / "good", ends)] == []
+
+
+def closed_when_somebody_comes(flow: str, queue: str, tmp_path: Path) -> list[Problem]:
+    """What is said of hours, where the flow asks for some and the queue for others."""
+    more = "  late: {open: {mon-fri: 09:00-20:00}}\n  night: {open: {mon-fri: 20:00-24:00}}\n"
+    text = changed("    - queue: sales\n", flow).replace("hours:\n  office", f"hours:\n{more}  office")
+    text = text.replace("    - hours: {name: office, closed: [{hangup: hello}]}\n", "    - say: hello\n")
+    yaml = marked(text.replace("sales: {client: acme,", f"sales: {{client: acme, {queue},"))
+    found = [each for each in warnings(tmp_path, yaml.text) if each.code is Code.HOURS]
+    assert [span(each) for each in found] == list(yaml.spans), [str(each) for each in found]
+    return found
+
+
+def test_a_queue_that_is_closed_whenever_somebody_comes_is_told_with_the_hours(tmp_path: Path) -> None:
+    door = "    - hours: {name: late, open: [{queue: sales}], closed: [hangup]}\n"
+    [found] = closed_when_somebody_comes(door, "«hours»: night, on_closed: continue", tmp_path / "never")
+    assert "nobody is ever served here: calls come when it is closed, e.g. mon 09:00-20:00" in found.message
+    menu = "    - menu: {prompt: hello, choices: {'1': {then: [{queue: sales}]}}}\n"
+    closed = f"    - hours: {{name: late, open: [hangup], closed: [{{goto: welcome2}}]}}\n  welcome2:\n{menu}"
+    assert closed_when_somebody_comes(closed, "hours: night, on_closed: continue", tmp_path / "through a flow") == []
+    [found] = closed_when_somebody_comes(closed, "«hours»: office, on_closed: continue", tmp_path / "never there")
+    assert "calls come when it is closed, e.g. mon 00:00-09:00" in found.message
+    dialled = 'extension: "77", hours: office, on_closed: continue'
+    assert closed_when_somebody_comes(closed, dialled, tmp_path / "agents bring them") == []
+
+
+def test_a_door_that_is_open_before_a_queue_that_is_closed_is_told_with_the_hours(tmp_path: Path) -> None:
+    door = "    - hours: {name: late, open: [{«queue»: sales}], closed: [hangup]}\n"
+    [found] = closed_when_somebody_comes(door, "hours: office", tmp_path)
+    assert found.message == "`late` is open mon 18:00-20:00, and the queue sales (`office`) is closed then"
+    assert "by `on_closed` at the queue what callers hear" in found.hint
+    meant = door.replace("«", "").replace("»", "")
+    assert closed_when_somebody_comes(meant, "hours: office, on_closed: continue", tmp_path / "meant") == []
+
+
+@pytest.mark.parametrize(
+    ("open_", "first"),
+    [
+        ("{mon: 09:00-18:00, tue: 09:00-18:00}", "mon 09:00-18:00"),
+        ("{sun: 22:00-02:00}", "mon 00:00-02:00"),
+        ("{sat: 22:00-02:00}", "sat 22:00-24:00"),
+        ("{fri: [09:00-12:00, 13:00-18:00]}", "fri 09:00-12:00"),
+    ],
+)
+def test_a_week_is_a_set_of_minutes_also_behind_midnight(open_: str, first: str, tmp_path: Path) -> None:
+    settings = load_text(tmp_path, changed("{mon-fri: 09:00-18:00}", open_))
+    written = schema.Hours.model_validate(settings.written["hours"]["office"])
+    found = minutes(written)
+    assert told(found) == first
+    hours = settings.calls.hours["office"]
+    zone = ZoneInfo("UTC")
+    for minute in range(0, WEEK_MINUTES, 7):
+        at = datetime(2026, 11, 23, tzinfo=UTC) + timedelta(minutes=minute)  # a Monday
+        assert bool(found >> minute & 1) is (look(hours, zone, at).door is Door.OPEN), at
 
 
 def test_a_monday_and_a_weekend_may_be_free(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from callcenter.calls.settings import OnClose
+from callcenter.acd.estimate import RANGES
+from callcenter.calls.settings import AnnounceWait, OnClose, wait_of
 from callcenter.config import Code
+from callcenter.speech.prompts import Rendering
 from tests.unit.config.floor import GOOD, load_text, marked, problems_of, span
 
 TWO = GOOD.replace(
@@ -137,3 +139,115 @@ def test_the_hours_of_a_queue_need_a_time_zone(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, text)
     assert [(problem.code, problem.path) for problem in problems] == [(Code.MISSING, "hours.office")]
     assert "queues.sales.hours" in problems[0].message
+
+
+# Whispers
+
+WHISPERING = (
+    TWO.replace("languages: [en], time_zone", "languages: [en, es], time_zone", 1).replace(
+        "hello: {en: {file: hello.wav}}", "hello: {en: {file: hello.wav}, es: {file: hello.wav}}"
+    )
+    + 'calls:\n  whisper: {en: "{client}, {queue}, {intent}, in {language}"}\n'
+)
+
+
+def test_a_whisper_is_made_of_pieces_for_all_that_callers_can_be(tmp_path: Path) -> None:
+    settings = load_text(tmp_path, WHISPERING)
+    treatments = settings.calls.treatments
+    assert treatments["sales"].whisper == {
+        "en": ("said/Acme", "said/sales", "{intent}", "said/in", "{language}"),
+    }
+    assert treatments["help"].whisper["en"][1] == "said/help"
+    texts = {
+        key: sound.text for (key, language), [sound] in settings.sounds.texts.items() if isinstance(sound, Rendering)
+    }
+    assert texts == {
+        "said/Acme": "Acme",
+        "said/Beta": "Beta",
+        "said/sales": "sales",
+        "said/help": "help",
+        "said/other": "other",
+        "said/in": "in",
+        "intent/sales": "sales",
+        "language/en": "English",
+        "language/es": "Spanish",
+    }
+
+
+def test_how_names_are_spoken_may_be_said(tmp_path: Path) -> None:
+    words = "  words: {sales: {en: new business}, es: {en: Castilian}, acme: {en: Akmee}}\n"
+    texts = load_text(tmp_path, WHISPERING + words).sounds.texts
+    for key, spoken in (
+        ("said/Akmee", "Akmee"),
+        ("said/new business", "new business"),
+        ("intent/sales", "new business"),
+        ("language/es", "Castilian"),
+    ):
+        [sound] = texts[key, "en"]
+        assert isinstance(sound, Rendering)
+        assert sound.text == spoken
+
+
+def test_a_queue_s_own_whisper_counts_before_the_client_s_and_off_is_none(tmp_path: Path) -> None:
+    text = WHISPERING.replace("name: Acme,", 'name: Acme, whisper: {en: "{client}"},')
+    text = text.replace("help: {client: acme", "help: {client: acme, whisper: off")
+    treatments = load_text(tmp_path, text).calls.treatments
+    assert {name: each.whisper for name, each in treatments.items() if name != "other"} == {
+        "sales": {"en": ("said/Acme",)},
+        "help": {},
+    }
+
+
+def test_a_whisper_may_be_a_recording(tmp_path: Path) -> None:
+    settings = load_text(tmp_path, TWO + "calls: {whisper: {en: {file: hello.wav}}}\n")
+    [part] = settings.calls.treatments["sales"].whisper["en"]
+    assert [Path(clip.path).name for clip in settings.calls.prompts.there(part, "en")] == ["hello.wav"]
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "message", "hint"),
+    [
+        (Code.CHOICE, 'calls: {whisper: {en: «"{clint}"»}}\n', "`{clint}` means nothing here", "{client}, {queue}"),
+        (Code.NO_TRANSLATION, 'calls: {«whisper»: {es: "{client}"}}\n', "not there in en", "agents.ana"),
+        (Code.NO_RECORDING, "calls: {whisper: {en: {file: «gone.wav»}}}\n", "`gone.wav` is not there", ""),
+    ],
+)
+def test_a_mistake_in_a_whisper_is_pointed_at(code: Code, text: str, message: str, hint: str, tmp_path: Path) -> None:
+    yaml = marked(TWO + text)
+    found = [problem for problem in problems_of(tmp_path, yaml.text) if problem.code is code]
+    assert [problem.place.line for problem in found] == [yaml.spans[0][0]], [str(problem) for problem in found]
+    assert message in found[0].message
+    assert hint in found[0].hint + found[0].message
+
+
+# How long it may still take
+
+WAITS = '  under: {en: "Less than {high} minutes."}\n  between: {en: "From {low} to {high} minutes."}\n'
+TELLING = TWO + WAITS + "calls: {announce: {wait: {under: under, between: between}}}\n"
+
+
+def test_a_wait_is_there_once_for_each_range_that_may_be_told(tmp_path: Path) -> None:
+    settings = load_text(tmp_path, TELLING)
+    announce = settings.calls.treatments["sales"].announce
+    assert announce is not None
+    assert announce.wait == AnnounceWait("under", "between")
+    texts = {key: sound for (key, _), [sound] in settings.sounds.texts.items() if isinstance(sound, Rendering)}
+    assert set(texts) == {wait_of("between" if low else "under", low, high) for low, high in RANGES}
+    assert texts["under/0-5"].text == "Less than 5 minutes."
+    assert texts["between/10-20"].text == "From 10 to 20 minutes."
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TELLING.replace('"Less than {high} minutes."', "«Soon.»"), "it does not say {high}"),
+        (TELLING.replace('"Less than {high} minutes."', '«"Not {low} but {high}."»'), "it says {low}"),
+        (TELLING.replace('"From {low} to {high} minutes."', '«"Up to {high}."»'), "it does not say {low}"),
+        (TELLING.replace("say: hello", "say: «under»"), "`under` names a time to wait"),
+    ],
+)
+def test_a_wait_that_is_worded_wrongly_is_pointed_at(text: str, message: str, tmp_path: Path) -> None:
+    yaml = marked(text)
+    found = [problem for problem in problems_of(tmp_path, yaml.text) if problem.code is Code.POSITION]
+    assert [span(problem) for problem in found] == list(yaml.spans), [str(problem) for problem in found]
+    assert message in found[0].message

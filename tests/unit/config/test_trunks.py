@@ -132,6 +132,13 @@ def test_one_alone_needs_no_list(tmp_path: Path) -> None:
     assert outbound.trunks == ("carrier",)
 
 
+def test_a_trunk_that_registers_here_has_an_account_and_no_peers(tmp_path: Path) -> None:
+    account = f"{{account: {{user: pbx, {HASH}}}}}"
+    loaded = settings(tmp_path, f"trunks:\n  pbx: {{register_here: true, accept: {account}}}\n")
+    pbx = loaded.trunks["pbx"]
+    assert (pbx.register_here, pbx.peers, pbx.accept.account and pbx.accept.account.user) == (True, (), "pbx")
+
+
 def test_hashes_may_stand_where_the_password_must_not(tmp_path: Path) -> None:
     account = f"{{user: carrier, sip_md5: {'a' * 32}, sip_sha256: {'b' * 64}}}"
     loaded = settings(tmp_path, f"trunks:\n  carrier:\n    peers: [203.0.113.7]\n    accept: {{account: {account}}}\n")
@@ -180,6 +187,7 @@ def test_no_password_is_seen_where_settings_and_secrets_are_printed(
 
 
 PEER = "{peers: [203.0.113.7]"
+HASH = f"sip_md5: {'a' * 32}, sip_sha256: {'b' * 64}"
 MISTAKES = [
     (Code.MISSING, "«carrier»: {qualify: 30s}", "`peers` is missing", "add `peers"),
     (Code.FORM, "carrier: {peers: «[]»}", "it is empty", "at least one"),
@@ -201,6 +209,9 @@ MISTAKES = [
     (Code.CHOICE, f"carrier: {PEER}, codecs: [«G729»]}}", "`G729` is not known", "PCMU, PCMA"),
     (Code.DURATION, f"carrier: {PEER}, qualify: «1s»}}", "too often for a carrier", "30s, or never"),
     (Code.NAMES_NOTHING, f"carrier: {PEER}, numbers: [«\"+15555550199\"»]}}", "no number is", "`+15555550100`"),
+    (Code.MISSING, "carrier: «{register_here: true}»", "needs an account", "accept: {account:"),
+    (Code.FORM, f"carrier: «{PEER}, register_here: true, accept: {{account: {{user: a, {HASH}}}}}}}»", "it says itself",
+     "take `peers` away"),
     (Code.FORM, "«Carrier A»: {peers: [203.0.113.7]}", "cannot be a name", "`carrier-a`"),
 ]  # fmt: skip
 
@@ -284,12 +295,13 @@ def test_no_trunk_is_active_in_what_ships_and_the_example_beside_it_is_whole_and
 ) -> None:
     monkeypatch.setenv("CARRIER_A_CALLS", "x")
     monkeypatch.setenv("CARRIER_A_PASSWORD", "y")
+    monkeypatch.setenv("PBX_PASSWORD", "z")
     trunks, client = uncommented()
     trunks += "sip: {tls: {client_ca: authority.pem}}\n"
     acme = client.replace("+18005550100", "+15555550100")
     loaded = settings(tmp_path, trunks.replace("+18005550100", "+15555550100"), acme)
     assert [str(warning) for warning in loaded.warnings] == []
-    assert set(loaded.trunks) == {"carrier-a", "carrier-b"}
+    assert set(loaded.trunks) == {"carrier-a", "carrier-b", "pbx-of-a-customer"}
     outbound = loaded.calls.clients["acme"].outbound
     assert outbound is not None
     assert outbound.plan.to_e164("2025550123") == "+12025550123"

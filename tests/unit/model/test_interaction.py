@@ -327,3 +327,29 @@ def test_each_part_tells_whether_its_sound_was_encrypted_all_the_time() -> None:
     assert [(leg.agent, leg.srtp) for leg in told.legs] == [("amy", ""), ("cid", suite)]
     assert [leg.srtp for leg in told.outside] == [suite]
     assert told.plain()["legs"][1]["srtp"] == suite
+
+
+def test_each_visit_tells_which_one_it_is_and_whose_place_it_went_on_with() -> None:
+    """From a call of before, through two queues of this one: the visits are a chain."""
+    first = replace(QUEUED, first_joined_ms=-59_000, visit_no=1, place_of="cc1-before/2")
+    second = replace(QUEUED, visit="v2", queue="help", first_joined_ms=-59_000, visit_no=2, place_of="cc1-this/1")
+    fresh = replace(QUEUED, visit="v3", first_joined_ms=10_000, visit_no=3)
+    told = Interaction.from_facts(
+        facts(
+            (0, ARRIVED),
+            (0, CallAnswered()),
+            (1000, first),
+            (5000, QueueLeft("v1", "sales", VisitOutcome.FLOWED_OUT, "timeout")),
+            (5000, second),
+            (8000, QueueLeft("v2", "help", VisitOutcome.FLOWED_OUT, "key")),
+            (9000, fresh),
+            (9500, QueueLeft("v3", "sales", VisitOutcome.ABANDONED)),
+            (9500, CallEnded(Side.CALLER, EndCause.HANGUP)),
+        )
+    )
+    assert [(visit.number, visit.place_of, visit.before_ms) for visit in told.visits] == [
+        (1, "cc1-before/2", 61_000),
+        (2, "cc1-this/1", 65_000),
+        (3, "", 0),
+    ]
+    assert told.plain()["visits"][0]["place_of"] == "cc1-before/2"

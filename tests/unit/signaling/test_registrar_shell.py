@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 
 from callcenter.runtime.clock import SystemClock
 from callcenter.signaling.network import SipNetwork
-from callcenter.signaling.registrar_shell import MOST_TOLD, TOLD_WITHIN, UNKNOWN, RegistrarShell
+from callcenter.signaling.registrar_shell import UNKNOWN, RegistrarShell
+from callcenter.signaling.seldom import MOST_TOLD, TOLD_WITHIN
 from callcenter.signaling.settings import Listen
 from callcenter.signaling.user_agent import UserAgent
 from callcenter.simulation.clock import SimClock, run

@@ -1,0 +1,1 @@
+"""Reloads under load: a switch as a program, phones that talk through it, and files that change all the time."""
