@@ -33,6 +33,7 @@ from callcenter.model.facts import (
     QueueLeft,
     SwitchStarted,
     TransferFailed,
+    WaitAnnounced,
 )
 from callcenter.model.states import CallbackOutcome, OfferResult, VisitOutcome, Work
 
@@ -43,6 +44,8 @@ WALL_WAS_SET = 2_000
 FOLD = 1
 
 RESTART = "restart"
+# Estimates remembered of one visit, of the many that somebody hears who waits for hours.
+MOST_TOLD = 200
 # The kinds of cells, as the ledger's attributes and those of figures name them.
 CELLS = ("visits", "handling", "time", "callbacks")
 
@@ -62,6 +65,8 @@ class Visit:
     boot: str
     joined: int
     callback: bool = False
+    # Estimates that were announced: when, and from what to what it may still take, in milliseconds.
+    told: list[list[int]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -152,6 +157,7 @@ class Ledger:
         self.takers: dict[type, Callable[[Any, Fact], None]] = {
             CallQueued: self._queued,
             QueueLeft: self._left,
+            WaitAnnounced: self._told,
             OfferMade: self._offered,
             AgentRang: self._rang,
             OfferEnded: self._offer_over,
@@ -232,6 +238,11 @@ class Ledger:
         if fact.call_id is not None:
             self._calls.pop(fact.call_id, None)
 
+    def _told(self, body: WaitAnnounced, fact: Fact) -> None:
+        visit = self._waiting.get(body.visit)
+        if visit is not None and len(visit.told) < MOST_TOLD:
+            visit.told.append([fact.ms, body.low_ms, body.high_ms])
+
     def _left(self, body: QueueLeft, fact: Fact) -> None:
         self._leave(body.visit, body.outcome, body.reason, fact)
 
@@ -250,6 +261,8 @@ class Ledger:
             case VisitOutcome.ANSWERED:
                 cell.answered += 1
                 insort(cell.waits, wait)
+                for at, low, high in visit.told:
+                    _judge(cell, low, high, max(0, visit.joined + wait - at))
             case VisitOutcome.ABANDONED:
                 cell.abandoned += 1
                 insort(cell.given_up, wait)
@@ -636,6 +649,16 @@ class Ledger:
 
     def __str__(self) -> str:
         return f"<Ledger {len(self.visits)} cells of visits, {len(self._waiting)} waiting, {len(self._legs)} legs>"
+
+
+def _judge(cell: Visits, low: int, high: int, actual: int) -> None:
+    """Count an estimate from ``low`` to ``high``, of a wait that came to ``actual``."""
+    off = (low + high) // 2 - actual
+    cell.told += 1
+    cell.told_off += off
+    cell.told_away += abs(off)
+    cell.told_well += 10 * abs(off) <= 3 * actual
+    cell.told_right += low <= actual <= high
 
 
 @dataclass(slots=True)
