@@ -11,7 +11,7 @@ import structlog
 from callcenter.acd.settings import Plan, QueueSettings
 from callcenter.ledger import days
 from callcenter.ledger.definitions import NEWEST
-from callcenter.ledger.intervals import quarter_of
+from callcenter.ledger.intervals import QUARTER_MS, day_of, epoch_ms, quarter_of
 from callcenter.ledger.ledger import Ledger
 from callcenter.model.facts import Fact
 from callcenter.storage.database import StorageError
@@ -21,8 +21,8 @@ from callcenter.storage.metrics import Metrics
 MAX_PENDING = 50_000
 # The log is asked again after this (seconds) when it could not be read, or has not written yet what is awaited.
 LOG_RETRY = 1.0
-# Days are published when a quarter of an hour begins, or later, with the first fact of it.
-LOOK_EVERY = 900_000
+# Until a day is looked at again (ms) of which some call is not over yet.
+LOOK_AGAIN = 60_000
 # How many batches of an old log are folded before the days that are over are published, so that memory is bounded.
 PUBLISH_EVERY = 200
 
@@ -33,7 +33,8 @@ class LiveLedger:
     """A reader of facts: the same fold as over the log, fact by fact.
 
     Until :meth:`catch_up` is through with the log of earlier boots it is not :attr:`ready`, and has no figures; the
-    start of the switch does not wait for it. A day is published when all that began in it is over.
+    start of the switch does not wait for it. A day is published when all that began in it is over, soon after
+    midnight.
     """
 
     def __init__(
@@ -117,10 +118,19 @@ class LiveLedger:
         self.ledger.take(fact)
         self._seq = fact.seq
         if fact.ms >= self._next_look:
-            self._next_look = fact.ms - fact.ms % LOOK_EVERY + LOOK_EVERY
+            self._next_look = fact.ms + self._patience(fact)
             if over := self._over(quarter_of(fact.at)):
                 self._held = True
                 self._publishing = self._group.create_task(self._publish_live(over), name="publish figures")
+
+    def _patience(self, fact: Fact) -> int:
+        """Until when days are looked for again: the next quarter, or soon, while calls of a day before are not over."""
+        now = quarter_of(fact.at)
+        for client, quarter in self.ledger.oldest_open.items():
+            zone = self._zone(client)
+            if day_of(quarter, zone) < day_of(now, zone):
+                return LOOK_AGAIN
+        return QUARTER_MS - epoch_ms(fact.at) % QUARTER_MS
 
     def _over(self, quarter: int) -> list[tuple[str, date]]:
         """Clients and their days that are over; none while it is not sure that they will be in the database soon."""
