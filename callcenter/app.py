@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
@@ -30,7 +30,7 @@ from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
 from callcenter.calls.inbound import FrontDoor
-from callcenter.calls.line import COMES_BACK, LONGEST_KEPT, Places
+from callcenter.calls.line import LONGEST_KEPT, Places, came_to_nothing
 from callcenter.calls.live_ledger import LiveLedger, threshold_ms
 from callcenter.calls.own_call import OwnCalls
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
@@ -347,7 +347,7 @@ class House:
         for call_id in unfinished:
             facts = await storage.log.read(0, MAX_FACTS_OF_A_CALL, call_id)
             self.books.take_up(facts)
-            if down_for < LONGEST_KEPT:
+            if down_for <= LONGEST_KEPT:
                 self.places.take_up(facts, down_for)
             alive = await storage.log.last_ms(facts[0].boot)
             for draft in closing_facts(facts, alive):
@@ -358,13 +358,16 @@ class House:
 
         Returns how long that end is ago, in seconds.
         """
-        log, now = self.edges.storage.log, self.edges.clock.now()
+        log, end = self.edges.storage.log, await self.edges.storage.log.last_at()
+        if end is None:
+            return 0.0
+        down_for = max(0.0, (self.edges.clock.now() - end).total_seconds())
         keep_for = max((each.routing.keep_place_for for each in self.settings.calls.clients.values()), default=0.0)
-        lately = await log.lately(keep_for, MAX_FACTS_BEFORE_THE_END)
-        down_for = max(0.0, (now - lately[-1].at).total_seconds()) if lately else 0.0
-        left = (fact.call_id for fact in lately if isinstance(fact.body, QueueLeft) and fact.body.outcome in COMES_BACK)
-        gone = dict.fromkeys(call_id for call_id in left if call_id and call_id not in unfinished)
-        for call_id in list(gone)[-MAX_CALLS_BEFORE_THE_END:] if down_for < LONGEST_KEPT else ():
+        if not keep_for or down_for > LONGEST_KEPT:
+            return down_for
+        left = await log.since(end - timedelta(seconds=keep_for), QueueLeft, MAX_FACTS_BEFORE_THE_END)
+        gone = dict.fromkeys(fact.call_id for fact in left if came_to_nothing(fact) and fact.call_id not in unfinished)
+        for call_id in list(filter(None, gone))[-MAX_CALLS_BEFORE_THE_END:]:
             self.places.take_up(await log.read(0, MAX_FACTS_OF_A_CALL, call_id), down_for)
         return down_for
 

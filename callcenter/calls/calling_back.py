@@ -18,10 +18,19 @@ from callcenter.calls.line import visit_name
 from callcenter.calls.outside import NotReached, Reached, dial_outside
 from callcenter.calls.own_call import not_reached
 from callcenter.calls.party import Party
-from callcenter.calls.queueing import AgentLost, FlowedOut, HandedOver, converse, serve, wait_in_queue
-from callcenter.calls.ringing import ring_agent
+from callcenter.calls.queueing import (
+    AgentLost,
+    FlowedOut,
+    HandedOver,
+    converse,
+    ring,
+    serve,
+    still_there,
+    wait_in_queue,
+)
 from callcenter.calls.settings import ToQueue
 from callcenter.calls.transfer import Handover
+from callcenter.calls.whisper import whisper, words_for
 from callcenter.model.facts import CallAnswered
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side, VisitOutcome
@@ -98,14 +107,23 @@ async def take_offers(call: Call, each: Pending, step: ToQueue, waiting: Waiting
 
 
 async def take_offer(call: Call, each: Pending, step: ToQueue, waiting: Waiting, in_hand: OfferInHand) -> Talked | None:
-    """Ring the agent, dial the customer, and let both talk; None when no agent took it, and the place is kept."""
-    if in_hand.withdrawn.done():
+    """Ring the agent, dial the customer, and let both talk; None when no agent took it, and the place is kept.
+
+    What the agent is told of the customer is told before the dialling: whoever picks up then hears somebody at once.
+    """
+    rung = waiting.rung_with(in_hand)
+    if not rung:
         return None
-    call.stage = f"ringing {in_hand.offer.agent_id}, to call back"
-    agent = await ring_agent(call, waiting, in_hand)
-    if agent is None:
+    taken = await ring(call, waiting, rung)
+    if taken is None:
         return None
+    in_hand, agent = taken
     try:
+        words = words_for(call, in_hand.offer.queue, in_hand.offer.agent_id)
+        if words:
+            await whisper(agent, words, in_hand)
+            if not still_there(call, agent, waiting, in_hand):
+                return None
         reached = await dial_customer(call, each, agent, in_hand)
         if in_hand.withdrawn.done() and not isinstance(reached, Reached):
             waiting.too_late()

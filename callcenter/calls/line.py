@@ -44,6 +44,11 @@ def visit_name(call_id: str, number: int) -> str:
     return f"{call_id}/{number}"
 
 
+def came_to_nothing(left: Fact) -> bool:
+    """Whether this QueueLeft tells of a caller who may come back for the place."""
+    return isinstance(left.body, QueueLeft) and left.body.outcome in COMES_BACK
+
+
 @dataclass(slots=True)
 class _Caller:
     """A call that has come to us by a number, and the place that it has, while it lasts. Times are monotonic."""
@@ -142,6 +147,12 @@ class Places:
         return caller if caller is not None and caller.visit == visit else None
 
     def _queued(self, caller: _Caller, body: CallQueued, fact: Fact) -> None:
+        if body.place_of:
+            # It was given away: known already, but for what is read of an earlier boot.
+            key = (caller.client, caller.number)
+            kept = self._kept.get(key, ())
+            if any(each.visit == body.place_of for each in kept):
+                self._set(key, tuple(each for each in kept if each.visit != body.place_of))
         first_joined = self._monotonic(fact, body.first_joined_ms)
         if abs(first_joined - caller.first_joined) > 0.002:  # ms of the facts beside the seconds of a claim
             caller.told, caller.queues, caller.came_back = None, frozenset(), False

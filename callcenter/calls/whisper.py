@@ -9,14 +9,13 @@ from callcenter.calls.dispatcher import OfferInHand
 from callcenter.calls.party import Party
 from callcenter.calls.settings import intent_of, language_of
 from callcenter.media.plane import Clip
-from callcenter.model.states import Direction
 from callcenter.runtime.scopes import until
 
 
 def words_for(call: Call, queue: str, agent_id: str) -> tuple[Clip, ...]:
     """What the agent hears first, in the own language; nothing where nothing is said of it, or for a colleague."""
     settings, captured = call.settings, call.captured
-    if call.direction is not Direction.INBOUND:
+    if call.agent:
         return ()
     language = settings.agent_languages.get(agent_id, "")
     of_the_caller = {"{intent}": intent_of(captured.intent), "{language}": language_of(captured.language)}

@@ -136,7 +136,7 @@ def _put(tree: dict[str, Any], path: Path, value: Any) -> None:
 
 
 def _values(path: Path, before: Any, after: Any) -> tuple[str, str]:
-    if path[-1] in HASHES and path[0] in ("agents", "trunks"):
+    if path[-1] in HASHES and path[0] in ("agents", "supervisors", "trunks"):
         return _there(before), _there(after)
     shown = _shown(before), _shown(after)
     if max(map(len, shown)) > LONGEST_VALUE:

@@ -19,7 +19,7 @@ from callcenter.calls.settings import DialRules
 from callcenter.config.secrets import Secrets
 from callcenter.media.plane import MediaPlane
 from callcenter.media.settings import MediaSettings
-from callcenter.model.facts import CallArrived, Fact
+from callcenter.model.facts import CallArrived, Fact, StateRepaired
 from callcenter.model.interaction import Interaction
 from callcenter.publish.publisher import ListPublisher
 from callcenter.signaling.trunks.settings import TrunkSecrets, TrunkSettings
@@ -159,6 +159,8 @@ class World:
         self.publisher: ListPublisher
         self.up = False
         self.crashed_at: list[float] = []
+        self.repairs = 0
+        """How many times the watchdog is to let somebody go; it has nothing to do on a floor that works."""
         self.carriers: list[SimTrunk] = []
         self.resolver = SimResolver()
         self._broker_dead = broker_dead
@@ -365,6 +367,8 @@ class World:
         self.published = [(client, day) for client, day in await self.database.fetch_all(days)]
         found = await look_for_leftovers(self.house, facts, plugged)
         look_at_callers(self.phones, facts, self.crashed_at, found)
+        repaired = [str(fact.body) for fact in facts if isinstance(fact.body, StateRepaired)]
+        found.expect(len(repaired) == self.repairs, f"the watchdog let go {repaired}")
         if self.publisher.status().connected:
             # What the broker had not acknowledged when the link was lost or the switch stopped is sent again.
             repeats = self._before is not None or self.publisher.deaths > 0

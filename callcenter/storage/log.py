@@ -8,7 +8,8 @@ import itertools
 import json
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 from callcenter.model.facts import BODIES, CallArrived, Fact, body_from_dict, body_to_dict, utc
 from callcenter.storage.database import (
@@ -193,17 +194,18 @@ class FactLog:
             after = rows[-1][0]
         return found
 
-    async def lately(self, seconds: float, most: int) -> list[Fact]:
-        """The committed facts of the last ``seconds`` before the very last one, at most so many. Raises StorageError.
+    async def last_at(self) -> datetime | None:
+        """When the last committed fact happened; None when there is none. Raises StorageError."""
+        rows = await self._database.fetch_all("SELECT at FROM facts WHERE seq = ?", (self._committed,))
+        return datetime.fromisoformat(rows[0][0]) if rows else None
 
-        Kinds that this program does not know are left out.
-        """
-        head = await self._database.fetch_all("SELECT at FROM facts WHERE seq = ?", (self._committed,))
-        if not head:
-            return []
-        since = utc(datetime.fromisoformat(head[0][0]) - timedelta(seconds=seconds))
-        recent = await self._rows(self._committed - most, most, None)
-        return [fact_of(row) for row in recent if row[1] >= since and row[5] in BODIES]
+    async def since(self, at: datetime, kind: type[Any], most: int) -> list[Fact]:
+        """The facts of one kind since then, looked for among the last ``most`` committed ones. Raises StorageError."""
+        rows = await self._database.fetch_all(
+            f"{_SELECT} WHERE seq > ? AND kind = ? AND at >= ? ORDER BY seq",
+            (self._committed - most, kind.__name__, utc(at)),
+        )
+        return [fact_of(row) for row in rows]
 
     async def last_ms(self, boot: str) -> int:
         """The last moment known of a boot, in milliseconds of its own monotonic clock; 0 when it left no fact."""
@@ -393,14 +395,14 @@ class FactLog:
             self._tell(False, str(self._ended))
 
     async def _rows(self, after: int, limit: int, call_id: str | None) -> list[Row]:
-        columns = "SELECT seq, at, boot, ms, call_id, kind, body FROM facts"
         if call_id is None:
-            return await self._database.fetch_all(f"{columns} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+            return await self._database.fetch_all(f"{_SELECT} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
         return await self._database.fetch_all(
-            f"{columns} WHERE call_id = ? AND seq > ? ORDER BY seq LIMIT ?", (call_id, after, limit)
+            f"{_SELECT} WHERE call_id = ? AND seq > ? ORDER BY seq LIMIT ?", (call_id, after, limit)
         )
 
 
+_SELECT = "SELECT seq, at, boot, ms, call_id, kind, body FROM facts"
 _INSERT = "INSERT INTO facts (seq, at, boot, ms, call_id, kind, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ARRIVED = "INSERT INTO open_calls (call_id, seq) VALUES (?, ?) ON CONFLICT (call_id) DO NOTHING"
 _CURSOR = "INSERT INTO cursors (name, seq) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq"

@@ -442,6 +442,7 @@ async def test_a_phone_whose_agent_wears_a_headset_is_asked_to_answer_by_itself(
 async def test_an_agent_held_by_a_call_that_does_not_exist_is_free_again_within_a_minute(world: World) -> None:
     """Agents of the others are stuck "in call" until somebody restarts the switch."""
     amy = await world.agent("amy", english=5)
+    world.repairs = 1
     world.house.dispatcher.tell(OwnCallBegan("amy", "cc1-never"))
     await world.settled()
     assert shown(world, "amy")["work"] == "outbound"

@@ -7,10 +7,12 @@ import re
 from dataclasses import replace
 
 from callcenter.acd.events import IntentChosen, Reconfigured
+from callcenter.acd.settings import Strategy
 from callcenter.calls.overflow import ToCallback
 from callcenter.calls.settings import AskCallback, CallbackRules, Hangup, ToQueue
 from callcenter.cli.status import lines as status_lines
 from callcenter.cli.status import masked
+from callcenter.media.plane import Clip
 from callcenter.model.facts import AgentStateChanged, CallbackEnded, CallQueued, QueueLeft
 from callcenter.model.states import CallbackOutcome, Intent, Outcome, VisitOutcome, Work
 from callcenter.observe import mask_number
@@ -235,6 +237,65 @@ async def test_an_agent_who_hangs_up_on_the_ringing_ends_the_attempt_and_it_coun
     await ann.stops_ringing()
     await world.settled()
     assert told(world)[-2:] == ["attempt 1 of 101 by amy", "failed: agent_gone"]
+
+
+@story()
+async def test_an_agent_is_told_who_it_is_before_the_customer_is_dialled(world: World) -> None:
+    """Amy hangs up on the words and nobody was dialled; Bob hears them, then the ringing, and Ann hears Bob at once."""
+    ann = await is_to_be_called_back(world)
+    world.house.callbacks.suspend(True)
+    bob = await world.hire("bob", {"english": 5})
+    amy = await world.agent("amy", english=5)
+    services = world.house.services
+    settings = services.settings
+    texts = {**settings.prompts.texts, ("whisper", "en"): (Clip("whisper.en", 2.0),)}
+    services.settings = replace(
+        settings,
+        prompts=replace(settings.prompts, texts=texts),
+        treatments={name: replace(each, whisper={"en": ("whisper",)}) for name, each in settings.treatments.items()},
+    )
+    world.house.callbacks.suspend(False)
+    await amy.rings()
+    await amy.answers()
+    await amy.hears("whisper")
+    assert ann.is_free
+    await amy.hangs_up()
+    await bob.register("bob", "secret of bob")
+    await bob.rings()
+    await bob.answers()
+    await bob.hears("whisper")
+    await ann.rings()
+    await bob.hears("ringback")
+    ann.picks_up()
+    await ann.hears(bob)
+    await ann.hangs_up()
+    await bob.is_hung_up()
+    assert told(world) == ["requested 101", "attempt 1 of 101 by bob", "reached"]
+
+
+@story()
+async def test_where_all_are_rung_at_once_for_a_caller_one_is_for_a_callback_as_nobody_holds_a_phone(
+    world: World,
+) -> None:
+    world.plan = replace(
+        world.plan,
+        queues={name: replace(each, strategy=Strategy.RING_ALL) for name, each in world.plan.queues.items()},
+    )
+    ann = await is_to_be_called_back(world)
+    amy, bob = await world.hire("amy", {"english": 5}), await world.hire("bob", {"english": 5})
+    world.house.callbacks.suspend(True)
+    for phone in (amy, bob):
+        await phone.register(phone.name, f"secret of {phone.name}")
+    await world.settled()
+    world.house.callbacks.suspend(False)
+    await amy.rings()
+    await bob.rings_not(during=2)
+    await amy.answers()
+    await ann.rings()
+    await ann.answers()
+    await ann.hears(amy)
+    await ann.hangs_up()
+    await amy.is_hung_up()
 
 
 @story()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,11 +13,14 @@ from hypothesis import strategies as st
 
 from callcenter.acd.core import Acd
 from callcenter.acd.events import DeviceChanged
+from callcenter.acd.settings import Dispositions
 from callcenter.calls import commands
-from callcenter.calls.commands import MAX_ID, CommandDesk
+from callcenter.calls.breaks import BreakRules
+from callcenter.calls.commands import MAX_ID, CommandDesk, known_skills
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.facts import FactStream
-from callcenter.model.facts import AgentStateChanged, Fact
+from callcenter.calls.settings import BreakLimits, CallsSettings, Supervisor
+from callcenter.model.facts import AgentCommanded, AgentStateChanged, BreakRefused, Fact
 from callcenter.model.states import Device, Intent
 from callcenter.simulation import floor
 from callcenter.simulation.clock import SimClock, run
@@ -24,11 +28,22 @@ from callcenter.simulation.clock import SimClock, run
 REASONS = {"lunch": "Lunch", "break": "Short break"}
 
 
+class NoBreaks:
+    """Nobody was on a break today."""
+
+    def since(self, agent: str, reason: str) -> datetime | None:
+        return None
+
+    def taken(self, agent: str, reason: str, since: datetime, now: datetime) -> float:
+        return 0.0
+
+
 class Room:
     """Amy's desk, without a switch around it."""
 
     def __init__(self, clock: SimClock) -> None:
         plan = floor.with_agent(floor.settings().plan, floor.agent("amy", {"english": 5}))
+        plan = floor.with_agent(plan, floor.agent("cas", {"spanish": 2}))
         self.facts: list[Fact] = []
         self.reasons: dict[str, str] = dict(REASONS)
         self.acd = Acd(plan)
@@ -40,11 +55,18 @@ class Room:
         dispatcher = Dispatcher(self.acd, stream, clock, flushed)
         dispatcher.tell(DeviceChanged("amy", Device.REGISTERED, "phone registered"))
         dispatcher.decide()
-        self.desk = CommandDesk(dispatcher, lambda: self.reasons)
+        self.limits: dict[str, BreakLimits] = {}
+        rules = BreakRules(lambda: CallsSettings(break_limits=self.limits), self.acd, NoBreaks(), clock)
+        self.desk = CommandDesk(dispatcher, lambda: self.reasons, rules)
 
     def take(self, **command: Any) -> dict[str, Any]:
         """Amy's program commands."""
         return self.desk.take({"id": "1", **command}, by="agent over MQTT", agent="amy")
+
+    def supervise(self, number: int, *clients: str, **command: Any) -> dict[str, Any]:
+        """Eva commands, who may for these clients, or all."""
+        eva = Supervisor("eva", "Eva", frozenset(clients) or None)
+        return self.desk.take({"id": str(number), "agent": "amy", **command}, by="eva", supervisor=eva)
 
     @property
     def chosen(self) -> tuple[Intent, str]:
@@ -177,13 +199,104 @@ def test_where_no_reasons_are_configured_none_is_asked_for() -> None:
     in_a_room(told)
 
 
+def test_a_supervisors_word_is_kept_whatever_came_of_it_and_an_agents_is_not() -> None:
+    def told(room: Room) -> None:
+        room.take(do="state", chosen="not_ready", reason="lunch")
+        assert not [fact for fact in room.facts if isinstance(fact.body, AgentCommanded)]
+        assert room.supervise(1, do="state", chosen="ready") == {"id": "1", "ok": True}
+        assert not room.supervise(2, do="wrap_up_done", disposition="solved")["ok"]
+        assert room.supervise(3, do="dispositions")["codes"] == {}
+        assert room.supervise(4, agent="nobody", do="state", chosen="ready")["error"].startswith("no agent is named")
+        kept = [fact.body for fact in room.facts if isinstance(fact.body, AgentCommanded)]
+        assert kept == [
+            AgentCommanded("amy", "ready", "eva", "done"),
+            AgentCommanded("amy", "wrap_up_done solved", "eva", "nothing to wrap up"),
+            AgentCommanded("nobody", "ready", "eva", "no such agent"),
+        ]
+
+    in_a_room(told)
+
+
+def test_a_supervisor_commands_for_those_alone_who_serve_no_other_client() -> None:
+    def told(room: Room) -> None:
+        assert room.supervise(1, "tech", "other", do="state", chosen="signed_out")["ok"]
+        refused = room.supervise(2, "other", do="state", chosen="ready")
+        assert refused["error"].startswith("your clients are not all that this agent serves")
+        assert room.chosen == (Intent.SIGNED_OUT, "")
+        assert not room.supervise(3, "other", do="roster", clients=["tech"])["ok"]
+        assert room.acd.change("amy") is None
+
+    in_a_room(told)
+
+
+def test_a_roster_is_no_agents_own_to_change() -> None:
+    def told(room: Room) -> None:
+        refused = room.take(do="roster", skills={"english": 5})
+        assert refused["error"].startswith("`do` is `roster`: write one of state,")
+        nobody = room.desk.take({"id": "2", "agent": "amy", "do": "roster", "reset": True}, by="whoever")
+        assert nobody["error"].startswith("`do` is `roster`: write one of state,"), "who is no supervisor is none"
+
+    in_a_room(told)
+
+
+def test_skills_are_changed_one_by_one_and_what_nobody_knows_is_refused() -> None:
+    def told(room: Room) -> None:
+        assert room.supervise(1, do="roster", skills={"spanish": 3})["ok"]
+        assert dict(room.acd.who("amy").skills) == {"english": 5, "spanish": 3}
+        assert room.supervise(2, do="roster", skills={"english": 0})["ok"]
+        assert dict(room.acd.who("amy").skills) == {"spanish": 3}
+        assert "did you mean `english`?" in room.supervise(3, do="roster", skills={"englsh": 3})["error"]
+        assert room.supervise(4, do="roster", skills={"english": 2}, reset=True)["ok"]
+        assert dict(room.acd.who("amy").skills) == {"english": 2}, "from what is configured on"
+        assert known_skills(room.acd.plan) == {"english", "spanish"}
+
+    in_a_room(told)
+
+
+def test_a_break_for_which_too_many_are_out_is_refused_with_how_many() -> None:
+    def told(room: Room) -> None:
+        room.limits["lunch"] = BreakLimits(at_once=1)
+        lunch = {"do": "state", "chosen": "not_ready", "reason": "lunch"}
+        assert room.desk.take({"id": "1", **lunch}, by="cas's phone", agent="cas")["ok"]
+        refused = room.take(**lunch)
+        assert refused["error"] == "1 of 1 are out for `lunch` already: ask again when one of them is back"
+        assert room.facts[-1].body == BreakRefused("amy", "lunch", 1, 1, "agent over MQTT")
+        assert room.chosen == (Intent.READY, "")
+        assert room.supervise(2, **lunch)["ok"], "a supervisor may let go one more"
+
+    in_a_room(told)
+
+
+def test_dispositions_are_told_to_who_asks() -> None:
+    def told(room: Room) -> None:
+        assert room.take(do="dispositions") == {"id": "1", "ok": True, "required": False, "codes": {}}
+        assert Dispositions({"a/b": "A: B"}).find("b") == "a/b"
+
+    in_a_room(told)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-WORDS = st.sampled_from(["state", "wrap_up_done", "wrap_up_extend", "ready", "not_ready", "signed_out", "lunch", "amy"])
-FIELDS = st.sampled_from(["id", "do", "agent", "chosen", "reason", "disposition", "more"])
+WORDS = st.sampled_from(
+    [
+        "state",
+        "wrap_up_done",
+        "wrap_up_extend",
+        "roster",
+        "dispositions",
+        "ready",
+        "not_ready",
+        "signed_out",
+        "lunch",
+        "amy",
+    ]
+)
+FIELDS = st.sampled_from(
+    ["id", "do", "agent", "chosen", "reason", "disposition", "skills", "clients", "queues", "reset", "more"]
+)
 
 
 @settings(deadline=None)  # each day begins with a loop of its own
@@ -191,7 +304,9 @@ FIELDS = st.sampled_from(["id", "do", "agent", "chosen", "reason", "disposition"
 def test_whatever_is_sent_is_answered_and_never_raises(sent: list[dict[str, Any]]) -> None:
     def told(room: Room) -> None:
         for command in sent:
-            answer = room.desk.take(command, by="anybody")
-            assert answer["ok"] is True or answer["error"]
+            for supervisor in (None, Supervisor("eva", "Eva"), Supervisor("tom", "Tom", frozenset({"other"}))):
+                by = f"anybody {supervisor}"
+                answer = room.desk.take(command, by=by, supervisor=supervisor)
+                assert answer["ok"] is True or answer["error"]
 
     in_a_room(told)

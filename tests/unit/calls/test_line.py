@@ -230,6 +230,25 @@ def test_places_of_an_earlier_boot_keep_their_order_on_the_new_clock_and_the_tim
     assert round(first.first_joined, 3) == round(3.0 - 600.0 - 2.8, 3)
 
 
+def test_a_place_that_was_given_away_before_a_restart_is_not_there_twice_after_it() -> None:
+    """Hung up, back on the old place, and then the switch goes down: one caller, one place."""
+    old = Floor(boot="before")
+    old.gone("c1", "+420777123456")
+    old.arrive("later", "+420777123456")
+    kept = old.claim("+420777123456")
+    assert kept is not None
+    old.tell(CallQueued("v2", "sales", "acme", 0, (), 1_000_000, visit_no=1, place_of=kept.visit), "later")
+    old.hands.up += 5
+    old.tell(QueueLeft("v2", "sales", VisitOutcome.LOST, "shutdown"), "later")
+    new = Floor(Hands(up=old.hands.up + 10))
+    for call in ("c1", "later"):
+        new.places.take_up([fact for fact in old.facts if fact.call_id == call], 10.0)
+    assert len(new.places) == 1
+    claimed = new.claim("+420777123456")
+    assert claimed is not None
+    assert claimed.visit == "later/1"
+
+
 @dataclass
 class _Later:
     """The clock of a boot that came up at another time of day."""

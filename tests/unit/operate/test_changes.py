@@ -81,6 +81,15 @@ def test_hashes_of_passwords_are_not_shown(tmp_path: Path) -> None:
     ]
 
 
+def test_a_supervisor_comes_and_goes_at_once_and_the_hash_is_not_shown(tmp_path: Path) -> None:
+    mosquitto = "$7$101$bm9ib2R5$c2VjcmV0"
+    eva = "supervisors:\n  eva: {name: Eva}\n"
+    found, _, _ = between(tmp_path, GOOD, GOOD + eva)
+    assert lines(found) == [("+", "supervisors.eva", "", "", False)]
+    found, _, _ = between(tmp_path / "hash", GOOD + eva, GOOD + eva.replace("Eva}", f"Eva, mqtt: {mosquitto}}}"))
+    assert lines(found) == [("~", "supervisors.eva.mqtt", "(none)", "(hash)", False)]
+
+
 def test_a_trunk_comes_and_goes_by_a_line_of_its_own_and_its_hashes_are_not_shown(tmp_path: Path) -> None:
     trunk = "trunks:\n  carrier: {peers: [203.0.113.7], max_calls: 3}\n"
     found, before, after = between(tmp_path / "in", GOOD, GOOD + trunk)

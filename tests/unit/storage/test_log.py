@@ -6,13 +6,15 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callcenter.model.facts import CallArrived, DigitsEntered, Fact
+from callcenter.model.facts import CallAnswered, CallArrived, DigitsEntered, Fact, QueueLeft
+from callcenter.model.states import VisitOutcome
 from callcenter.storage import log as log_module
 from callcenter.storage.database import AioDatabase, InlineDatabase, StaleWriter, StorageError
 from callcenter.storage.log import FactLog
@@ -364,5 +366,24 @@ async def test_a_switch_killed_while_it_writes_keeps_every_acknowledged_fact(tmp
     log = await FactLog.open(database)
     assert log.last_seq >= acknowledged
     assert seqs(await log.read(0, 100_000)) == list(range(1, log.last_seq + 1))
+    await log.close()
+    await database.close()
+
+
+async def test_facts_of_one_kind_are_found_since_a_moment_among_the_last_ones() -> None:
+    """What is older, of another kind, or further back than is looked, is left out."""
+    database = InlineDatabase()
+    await migrate(database, NOON)
+    log = await FactLog.open(database)
+    assert await log.last_at() is None
+    left = QueueLeft("v", "sales", VisitOutcome.LOST)
+    for seq in range(1, 21):
+        at = NOON + timedelta(seconds=seq)
+        log.write(Fact(seq, at, "boot1", seq * 1000, "cc1-call", left if seq % 2 else CallAnswered()))
+    await log.flushed(20)
+    assert await log.last_at() == NOON + timedelta(seconds=20)
+    assert seqs(await log.since(NOON + timedelta(seconds=15), QueueLeft, 100)) == [15, 17, 19]
+    assert seqs(await log.since(NOON, QueueLeft, 5)) == [17, 19]
+    assert await log.since(NOON + timedelta(seconds=30), QueueLeft, 100) == []
     await log.close()
     await database.close()
