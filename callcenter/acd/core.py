@@ -1120,8 +1120,12 @@ class Acd:
     def _reconfigure(self, plan: Plan) -> None:
         self._plan = plan
         # What was changed of an agent stays, until he is gone: who comes back is who the configuration says.
-        for agent_id in [each for each in self._changes if each not in plan.agents]:
-            self._tell(AgentSkillsChanged(agent_id, REMOVED), None)
+        for agent_id, change in list(self._changes.items()):
+            if agent_id not in plan.agents:
+                self._tell(AgentSkillsChanged(agent_id, REMOVED), None)
+            elif plan.renamed.keys() & set(change.queues):
+                queues = {plan.renamed.get(queue, queue) for queue in change.queues}
+                self._tell(replace(change, queues=tuple(sorted(queues))), None)
         self._index()
         for visit in self._visits.values():
             self._ask_anew(visit)
