@@ -22,13 +22,12 @@ def effective(
     """
     if change is None or not change.changed:
         return configured
+    queues = frozenset(renamed.get(queue, queue) for queue in change.queues)
     return replace(
         configured,
         skills=dict(change.skills) if SKILLS in change.changed else configured.skills,
         clients=frozenset(change.clients) if CLIENTS in change.changed else configured.clients,
-        queues=frozenset(renamed.get(queue, queue) for queue in change.queues)
-        if QUEUES in change.changed
-        else configured.queues,
+        queues=queues if QUEUES in change.changed else configured.queues,
     )
 
 
@@ -51,7 +50,7 @@ def roster_changed(change: AgentSkillsChanged) -> RosterChanged:
         change.agent,
         dict(change.skills) if SKILLS in change.changed else None,
         frozenset(change.clients) if CLIENTS in change.changed else None,
-        frozenset(renamed.get(queue, queue) for queue in change.queues) if QUEUES in change.changed else None,
+        frozenset(change.queues) if QUEUES in change.changed else None,
         change.by,
     )
 

@@ -149,7 +149,7 @@ def test_a_queue_that_has_another_name_is_still_the_one_that_an_agent_was_kept_t
     change(floor, queues={"sales"})
     renamed = replace(SALES, id="selling")
     floor.tell(Reconfigured(replace(plan(renamed, BETA, AMY), renamed={"sales": "selling"})))
-    assert floor.acd.who("amy").queues == {"selling"}
+    assert floor.acd.who("amy").queues == frozenset({"selling"})
     floor.join("v1", "selling")
     assert floor.offered("v1") == "amy"
     check_refold(floor)
