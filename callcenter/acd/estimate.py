@@ -23,7 +23,7 @@ from callcenter.model.states import OfferResult, VisitOutcome
 
 MINUTE = 60_000
 
-BOUNDS = (0, 2, 5, 10, 15, 20, 30, 45, 60)
+BOUNDS = (0, 2, 5, 10, 15, 20, 30, 60)
 """The minutes at which an announced range may begin and end."""
 
 RANGES: tuple[tuple[int, int], ...] = tuple(

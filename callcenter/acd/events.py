@@ -232,8 +232,9 @@ class OwnCallEnded:
 class Reconfigured:
     """The configuration changed. Callers keep their places and talks go on.
 
-    Callers of a queue that is gone flow out; an agent who is gone is signed out when his work ends. Tell the ACD
-    with DeviceChanged about the phones of agents who are new.
+    Who waits asks at once what the queue asks now. Callers of a queue that is gone flow out; of one that has another
+    name now they do so for ``queue_renamed``, and join that one on the same place. An agent who is gone is signed out
+    when his work ends. Tell the ACD with DeviceChanged about the phones of agents who are new.
     """
 
     plan: Plan

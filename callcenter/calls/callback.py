@@ -18,8 +18,9 @@ from callcenter.calls.call import Call, Captured
 from callcenter.calls.dialled import e164
 from callcenter.calls.line import Line
 from callcenter.calls.settings import AskCallback, CallsSettings, Client, Collect, Number
-from callcenter.calls.steps.collect import take_digits
+from callcenter.calls.steps.collect import DIGITS, take_digits
 from callcenter.model.callback import Callback
+from callcenter.model.customer import Match
 from callcenter.model.dial_plan import country_code
 from callcenter.model.facts import (
     CallArrived,
@@ -135,6 +136,13 @@ def own_number(call: Call) -> str | None:
     return callable_number(call.settings, call.client, call.from_number)
 
 
+def account_of(call: Call) -> str:
+    """The account of the customer in digits, where it is sure who calls: they may be called at another number."""
+    known = call.known
+    account = known.customers[0].account if known.match is Match.SURE and known.customers else ""
+    return "".join(each for each in account if each in DIGITS)
+
+
 def callable_number(settings: CallsSettings, client: Client, written: str) -> str | None:
     """A number as somebody wrote it, in E.164, when the company calls it back; None for all others.
 
@@ -238,6 +246,7 @@ class Callbacks:
             if self._find(value.client, value.queue, value.number) is not None:
                 continue
             self._add(each)
+            self._take_new_name(each)
             if value.dialling:
                 self.failed(each, value.requested_in, "interrupted", "by a restart")
             self._arm(each)
@@ -280,6 +289,7 @@ class Callbacks:
                 dialled=call.number.number,
                 language=captured.language,
                 name=call.caller.leg.remote_name if number == own_number(call) else "",
+                account=account_of(call),
                 intent=captured.intent,
                 priority=joined.priority if joined is not None else None,
                 needs=text(joined.requirements) if joined is not None else "",
@@ -330,9 +340,7 @@ class Callbacks:
         try:
             yield
         finally:
-            for each in self._held.pop(call.id, ()):
-                each.holders.discard(call.id)
-                self._arm(each)
+            self._release(call.id)
 
     def suspend(self, on: bool) -> None:
         """Whether nobody is called back for now: no new calls are taken, or the switch goes down. Never waits.
@@ -353,17 +361,16 @@ class Callbacks:
 
         One that is being dialled is left to be reached, or not. Those of a queue that has another name now stand there.
         """
-        renamed = self._services.dispatcher.acd.plan.renamed
         for each in self:
-            if each.value.queue in renamed:
-                self._move(each, renamed[each.value.queue])
+            self._take_new_name(each)
             if not each.dialling and (why := self._gone(each.value)):
                 self._end(each, CallbackOutcome.REMOVED, why, each.value.requested_in)
 
-    def _move(self, each: Pending, queue: str) -> None:
-        """Let a callback stand in another queue, on its place; where there is one already, that one counts."""
-        value = each.value
-        if self._find(value.client, queue, value.number) is None:
+    def _take_new_name(self, each: Pending) -> None:
+        """Let a callback stand in the queue that has another name now; where there is one already, that one counts."""
+        value, renamed = each.value, self._services.dispatcher.acd.plan.renamed
+        queue = renamed.get(value.queue, value.queue)
+        if queue != value.queue and self._find(value.client, queue, value.number) is None:
             del self._of_number[value.client, value.number][value.queue]
             each.value = replace(value, queue=queue)
             self._of_number[value.client, value.number][queue] = each
@@ -381,6 +388,10 @@ class Callbacks:
             return False
         self._dialled.add(value.number)
         each.attempted = True
+        for other in list(self._of_number[value.client, value.number].values()):
+            if other is not each:  # what they want of another queue comes when this is over
+                self._hold(other, call.id)
+                self._recall(other, "number_dialled")
         due_at = self._services.clock.now() + timedelta(seconds=rules.spacing)
         each.value = replace(value, attempts=value.attempts + 1, due_at=due_at, dialling=True)
         call.add(
@@ -474,6 +485,7 @@ class Callbacks:
         if each.dialling and each.value.id in self._pending:
             self.failed(each, call.id, "interrupted", each.why or "the call ended")
         each.call = None
+        self._release(call.id)
         if not each.attempted and not each.why:
             each.value = replace(each.value, due_at=self._services.clock.now() + timedelta(seconds=PAUSE))
         # Not before this call has ended: one callback is one call at a time.
@@ -497,8 +509,9 @@ class Callbacks:
         if each.timer is not None:
             each.timer.cancel()
             each.timer = None
-        if outcome is not CallbackOutcome.REACHED:
+        if value.dialling:
             self._dialled.discard(value.number)
+        if outcome is not CallbackOutcome.REACHED:
             self._recall(each, str(outcome))
         ended = CallbackEnded(value.id, value.client, value.queue, outcome, value.attempts, detail)
         self._services.stream.append(ended, call_id)
@@ -526,6 +539,11 @@ class Callbacks:
     def _hold(self, each: Pending, call_id: str) -> None:
         each.holders.add(call_id)
         self._held.setdefault(call_id, []).append(each)
+
+    def _release(self, call_id: str) -> None:
+        for each in self._held.pop(call_id, ()):
+            each.holders.discard(call_id)
+            self._arm(each)
 
     def _add(self, each: Pending) -> None:
         value = each.value

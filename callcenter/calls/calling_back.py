@@ -13,7 +13,7 @@ from callcenter.calls.callback import Pending
 from callcenter.calls.dispatcher import HowLeft, LeftByKey, OfferInHand, Waiting
 from callcenter.calls.flow import go_on
 from callcenter.calls.heard import watch_caller
-from callcenter.calls.known import look_up_number
+from callcenter.calls.known import look_up_account, look_up_number
 from callcenter.calls.line import visit_name
 from callcenter.calls.outside import NotReached, Reached, dial_outside
 from callcenter.calls.own_call import not_reached
@@ -56,7 +56,8 @@ async def call_back(call: Call, each: Pending) -> Ending:
     """
     value = each.value
     call.stage = "in line to be called back"
-    await look_up_number(call)
+    if not value.account or not await look_up_account(call, value.account):
+        await look_up_number(call)
     assert call.line is not None, "a callback has a place"
     call.visits += 1
     ticket = call.ticket = Ticket(

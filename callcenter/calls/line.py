@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from callcenter.acd.estimate import Range
+from callcenter.acd.estimate import MINUTE, Range
 from callcenter.model.customer import caller_number
-from callcenter.model.facts import CallArrived, CallEnded, CallQueued, Fact, PositionAnnounced, QueueLeft
+from callcenter.model.facts import CallArrived, CallEnded, CallQueued, Fact, PositionAnnounced, QueueLeft, WaitAnnounced
 from callcenter.model.states import Direction, VisitOutcome
 from callcenter.runtime.clock import Clock
 
@@ -59,6 +59,7 @@ class _Caller:
     name: str = ""
     first_joined: float = 0.0
     told: int | None = None
+    told_wait: Range | None = None
     queues: frozenset[str] = frozenset()
     came_back: bool = False
 
@@ -70,6 +71,7 @@ class _Kept:
     left_at: float
     first_joined: float
     told: int | None
+    told_wait: Range | None
     visit: str
     queues: frozenset[str]
 
@@ -107,6 +109,8 @@ class Places:
                 self._queued(caller, body, fact)
             case PositionAnnounced(visit=visit, position=position) if (caller := self._of(fact, visit)) is not None:
                 caller.told = position
+            case WaitAnnounced(visit=visit) as body if (caller := self._of(fact, visit)) is not None:
+                caller.told_wait = Range(body.low_ms // MINUTE, body.high_ms // MINUTE)
             case QueueLeft(visit=visit, outcome=outcome) if (caller := self._of(fact, visit)) is not None:
                 caller.visit = ""
                 # A queue that is full must not cost who comes back the place of before.
@@ -139,8 +143,8 @@ class Places:
         self._set(key, tuple(each for each in kept if each is not place))
         if (caller := self._callers.get(call_id)) is not None:
             caller.first_joined, caller.told, caller.queues = place.first_joined, place.told, place.queues
-            caller.came_back = True
-        return Line(place.first_joined, place.told, place.visit)
+            caller.told_wait, caller.came_back = place.told_wait, True
+        return Line(place.first_joined, place.told, place.visit, place.told_wait)
 
     def _of(self, fact: Fact, visit: str) -> _Caller | None:
         caller = self._callers.get(fact.call_id or "")
@@ -155,13 +159,13 @@ class Places:
                 self._set(key, tuple(each for each in kept if each.visit != body.place_of))
         first_joined = self._monotonic(fact, body.first_joined_ms)
         if abs(first_joined - caller.first_joined) > 0.002:  # ms of the facts beside the seconds of a claim
-            caller.told, caller.queues, caller.came_back = None, frozenset(), False
+            caller.told, caller.told_wait, caller.queues, caller.came_back = None, None, frozenset(), False
         caller.visit, caller.name = body.visit, visit_name(fact.call_id or "", body.visit_no)
         caller.first_joined, caller.queues = first_joined, caller.queues | {body.queue}
 
     def _keep(self, caller: _Caller, left_at: float) -> None:
         key = (caller.client, caller.number)
-        place = _Kept(left_at, caller.first_joined, caller.told, caller.name, caller.queues)
+        place = _Kept(left_at, caller.first_joined, caller.told, caller.told_wait, caller.name, caller.queues)
         recent = [each for each in self._kept.get(key, ()) if left_at - each.left_at <= LONGEST_KEPT]
         self._set(key, (*recent, place)[-MOST_OF_ONE_NUMBER:])
         # Whoever hung up last stands last, so what is forgotten stands in front.

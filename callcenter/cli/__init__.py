@@ -15,6 +15,7 @@ VERBS = {
     "schema": "make the JSON Schema by which editors complete and check the configuration",
     "status": "show what the running switch does now",
     "report": "show what happened, by client, queue, agent, day and interval",
+    "why": "show how a call was decided about, why an agent gets no call, or how a queue stands",
     "agent": "show an agent, or command for one: a state, skills, clients, queues",
     "trace": "show the SIP messages of one call as a ladder",
     "metrics": "show what the running switch counts of SIP, as Prometheus reads it",

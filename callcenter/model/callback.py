@@ -22,8 +22,8 @@ class Callback:
     ``acd/requirements.py``, and ``prefer`` the agent who comes first among equals. ``place_of`` is the visit that held
     the place last (its call, a slash, and its number there), ``told`` the position that they were told last of it.
 
-    What the flow had learnt, for the agent's screen: ``language``, ``intent``, ``menus``, and ``entered`` and
-    ``attributes`` with stars for what is masked.
+    What the flow had learnt, for the agent's screen: the ``account`` of a customer who is known for sure, ``language``,
+    ``intent``, ``menus``, and ``entered`` and ``attributes`` with stars for what is masked.
     """
 
     id: str
@@ -37,6 +37,7 @@ class Callback:
     dialled: str
     language: str
     name: str = ""
+    account: str = ""
     intent: str = ""
     attempts: int = 0
     dialling: bool = False

@@ -14,6 +14,7 @@ from callcenter.operate.life import Life, Phase
 from callcenter.operate.reload import Reloader
 from callcenter.operate.status import health, sip_metrics, status
 from callcenter.operate.trace import trace
+from callcenter.operate.why import why
 
 if TYPE_CHECKING:
     from callcenter.app import House
@@ -37,6 +38,7 @@ class Commands:
             "status": Command(self._status, changes=False),
             "health": Command(self._health, changes=False),
             "trace": Command(self._trace, changes=False),
+            "why": Command(self._why, changes=False),
             "metrics": Command(self._metrics, changes=False),
             "reload": Command(self._reload),
             "drain": Command(self._drain),
@@ -53,6 +55,9 @@ class Commands:
 
     async def _trace(self, asked: Asked) -> dict[str, Any]:
         return await trace(self._house, asked)
+
+    async def _why(self, asked: Asked) -> dict[str, Any]:
+        return await why(self._house, asked)
 
     async def _metrics(self, asked: Asked) -> dict[str, Any]:
         asked.only()

@@ -1,4 +1,16 @@
-"""Reload: the configuration is read again, what it changes is told, and it is in force from one call to the next."""
+"""Reload: the configuration is read again, what it changes is told, and it is in force from one call to the next.
+
+It comes by command, by SIGHUP, or when files were saved (``operate.watch``). One immutable ``Settings`` takes the place
+of the other, whole or not at all. For who is there then the rule is this, and ``operate.changes`` tells it before:
+
+- a call goes on by the configuration that it began with;
+- a caller who waits keeps the place (since when, and with which priority). What the queue asks of agents, and its
+  limits, are the new ones at once. Behind a queue that is gone the caller goes on as behind a full one; a queue that
+  has another name (``was``) takes its callers along, each on the same place; a phone that rings may go on to ring;
+- an agent keeps what was chosen, the work, the phone, and what was changed at run time. One who is removed talks on,
+  is signed out behind it, and leaves nothing;
+- what is removed (queue, number, code, trunk, company) is there for nobody who comes from now on.
+"""
 
 from __future__ import annotations
 

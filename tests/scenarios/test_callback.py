@@ -9,7 +9,7 @@ from dataclasses import replace
 from callcenter.acd.events import IntentChosen, Reconfigured
 from callcenter.acd.settings import Strategy
 from callcenter.calls.overflow import ToCallback
-from callcenter.calls.settings import AskCallback, CallbackRules, Hangup, ToQueue
+from callcenter.calls.settings import AskCallback, CallbackRules, Collect, Hangup, ToQueue
 from callcenter.cli.status import lines as status_lines
 from callcenter.cli.status import masked
 from callcenter.media.plane import Clip
@@ -26,6 +26,7 @@ from tests.scenarios.callbacks import (
     CLEO,
     HELP,
     SALES,
+    TO_SALES,
     asks,
     furnish,
     has_asked,
@@ -37,6 +38,7 @@ from tests.scenarios.callbacks import (
     waits,
 )
 from tests.scenarios.carrier import reaches
+from tests.scenarios.test_flow_steps import know_customers
 from tests.scenarios.trunks import trunk
 
 RULES = CallbackRules(outside=("+1",), tries=3, spacing=300.0, ring_for=40.0)
@@ -467,6 +469,65 @@ async def test_who_is_on_the_phone_with_us_for_something_else_is_not_called_back
     await amy.is_hung_up()
 
 
+@story()
+async def test_a_number_that_two_queues_want_to_call_back_is_dialled_once_at_a_time(world: World) -> None:
+    """Ann wants sales and help, and both have an agent in the same moment."""
+    carrier = await world.carrier("carrier")
+    carrier.manners = Manners(rings=None)
+    world.trunks(trunk(carrier))
+    furnish(world, rules=replace(RULES, spacing=60.0))
+    ann = await has_asked(world, ANN)
+    furnish(world, ToQueue(HELP, keys={"1": (AskCallback(HELP),)}), rules=replace(RULES, spacing=60.0))
+    await ann.dial("1000")
+    await ann.hears("music")
+    await asks(ann)
+    await world.settled()
+    assert len(world.house.callbacks) == 2
+    amy, sam = await world.agent("amy", english=5), await world.agent("sam", support=5)
+    await amy.rings()
+    await amy.answers()
+    await sam.stops_ringing()
+    await sam.rings_not(during=10)
+    assert len(carrier.seen.invites) == 1
+    assert [each for each in told(world) if "attempt" in each] == ["attempt 1 of 101 by amy"]
+    await amy.hangs_up()
+    carrier.manners = Manners()
+    await sam.rings()
+    await sam.answers()
+    await world.sleep(3)
+    assert told(world)[-3:] == ["failed: agent_gone", "attempt 1 of 101 by sam", "reached"]
+    await sam.hangs_up()
+    furnish(world, ToQueue(HELP), queues=(HELP,))
+
+
+@story()
+async def test_a_customer_who_is_known_by_account_is_known_at_another_number_too(world: World) -> None:
+    await know_customers(world)
+    carrier = await world.carrier("carrier")
+    world.trunks(trunk(carrier))
+    account = Collect("account", "account", "menu", longest=8, look_up=True)
+    furnish(world, account, TO_SALES)
+    ann = await world.phone("anonymous")
+    await ann.dial("1000")
+    await ann.hears("menu")
+    await ann.press("48213#")
+    await ann.hears("music")
+    await ann.press("1")
+    await ann.hears("callback-enter")
+    await ann.press("4155550188#")
+    await ann.hears("callback-choose")
+    await ann.press("1")
+    await ann.is_hung_up(within=20)
+    amy = await world.agent("amy", english=5)
+    await amy.rings()
+    pop = await amy.screen_pop()
+    assert (pop["customer"]["match"], pop["customer"]["name"]) == ("sure", "Grace Whitfield")
+    assert pop["from"] == "+14155550188"
+    await amy.answers()
+    await world.sleep(2)
+    await amy.hangs_up()
+
+
 # Numbers
 
 
@@ -712,6 +773,27 @@ async def test_a_customer_who_was_being_dialled_at_a_crash_is_not_dialled_again_
     assert len(carrier.seen.invites) == 2
     assert told(world)[-2:] == ["attempt 2 of 101 by amy", "reached"]
     await amy.hangs_up()
+
+
+@story()
+async def test_a_queue_that_has_another_name_behind_a_restart_or_a_reload_keeps_its_callbacks(world: World) -> None:
+    ann = await is_to_be_called_back(world)
+    for old, new in ((SALES, "selling"), ("selling", "sold")):
+        queues = {new: replace(world.plan.queues[old], id=new)}
+        world.plan = replace(world.plan, queues=queues, renamed={old: new})
+        if new == "sold":
+            furnish(world, ToQueue(new), queues=(new,))
+        else:
+            treatments = {new: replace(world.settings.calls.treatments[old], queue=new)}
+            world.settings = replace(world.settings, calls=replace(world.settings.calls, treatments=treatments))
+            await world.restart()
+        await world.settled()
+        assert [each.value.queue for each in world.house.callbacks] == [new]
+    amy = await world.agent("amy", english=5)
+    await talk(world, amy, ann)
+    await ann.hangs_up()
+    await amy.is_hung_up()
+    assert told(world)[-1] == "reached"
 
 
 @story()

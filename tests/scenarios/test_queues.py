@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,12 +25,19 @@ from callcenter.calls.settings import (
     wait_of,
 )
 from callcenter.media.plane import Clip
-from callcenter.model.facts import CallConnected, WaitAnnounced
+from callcenter.model.facts import CallConnected, CallEnded, WaitAnnounced
 from callcenter.model.states import Intent, OfferResult, Outcome, VisitOutcome
 from callcenter.simulation import floor
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import AgentPhone, World, story, tell
 from tests.scenarios.carrier import nobody_outside, somebody_outside
+from tests.scenarios.test_hang_up_at_every_moment import (
+    Leaves,
+    agent_hangs_up,
+    agent_unplugged,
+    caller_hangs_up,
+    caller_unplugged,
+)
 
 SALES, HELP = "sales-english", "help"
 OUTSIDE = "+14155559000"
@@ -444,6 +452,38 @@ async def test_the_agent_s_phone_is_lost_in_the_whisper(world: World) -> None:
     bob = await world.agent("bob", english=3)
     await bob.rings(within=70)
     await phone.hangs_up()
+
+
+def presses(world: World, phone: Phone, agent: Phone) -> None:
+    """The caller would rather leave the queue."""
+    if phone.call is not None and not phone.call.over:
+        phone.call.sound.press("1")
+
+
+@pytest.mark.parametrize("leaves", [caller_hangs_up, agent_hangs_up, agent_unplugged, caller_unplugged, presses])
+def test_whoever_is_gone_at_whichever_moment_of_the_whisper_leaves_nothing_behind(leaves: Leaves) -> None:
+    """At every 100 ms from the pick-up until both have talked for a while: one record, and nobody is held by it."""
+
+    async def gone(world: World, after: float) -> None:
+        furnish(world, ToQueue(SALES, keys={"1": (Hangup("voicemail"),)}))
+        whispering(world)
+        amy = await world.agent("amy", english=5)
+        phone = await world.phone("+14155550100")
+        phone.starts_dialling("1000")
+        await amy.rings()
+        amy.picks_up()
+        await world.sleep(after)
+        leaves(world, phone, amy)
+        await world.sleep(130)
+        phone.drops()
+        await world.sleep(130)
+        amy.drops()
+        await world.settled()
+        assert sum(isinstance(fact.body, CallEnded) for fact in world.facts) == 1
+        assert not world.house.books.open_calls
+
+    for step in range(38):
+        tell(partial(gone, after=step * 0.1))
 
 
 # How long it may still take

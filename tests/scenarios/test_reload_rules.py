@@ -100,6 +100,7 @@ async def test_who_waits_is_asked_of_agents_what_the_queue_asks_now(world: World
         await phone.dial("1000")
         await phone.press("1")
         await phone.hears("music", within=20)
+    await world.sleep(1)
     before = world.house.acd.waiting("sales-english")
     less = replace(world.plan.queues["sales-english"], requirements=(Requirement("english", 1),))
     plan = replace(world.plan, queues={**world.plan.queues, "sales-english": less})
@@ -144,6 +145,7 @@ async def test_callers_of_a_queue_that_is_renamed_keep_their_places_under_the_ne
         await phone.press("1")
         await phone.hears("music", within=20)
         await world.sleep(10)
+    await world.sleep(1)
     before = [each.first_joined for each in world.house.acd.waiting("sales-english")]
     late = await world.phone("+14155550109")
     await late.dial("1000")  # and is in the menu still, which leads to the old name

@@ -479,3 +479,23 @@ async def test_systemd_hears_that_it_is_ready_reloads_lives_and_stops(
 
 def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+async def test_why_tells_of_a_call_of_an_agent_and_of_a_queue(switch: Switch, tmp_path: Path) -> None:
+    """From the log for a call, from the floor for the others; in words, and as JSON for programs."""
+    socket = str(control_of(switch))
+    async with agent_phone(switch, tmp_path, TECH) as agent, caller_phone(switch, tmp_path) as caller:
+        await talk(caller, agent, TECH)
+        [row] = switch.query("SELECT call_id FROM facts WHERE kind = 'CallConnected'")
+        status, out, err = await callcenter(tmp_path, "why", row["call_id"], "--socket", socket)
+        assert (status, err) == (0, "")
+        assert "ana was the only one who could take the caller" in out, out
+        assert "ana: accepted" in out, out
+        status, text, _ = await callcenter(tmp_path, "why", row["call_id"], "--json", "--socket", socket)
+        assert json.loads(text)["decisions"][0]["agent"] == "ana"
+        status, out, _ = await callcenter(tmp_path, "why", "--agent", "ana", "--socket", socket)
+        assert out == "ana takes no calls now: talking\nnobody waits\n"
+        status, out, _ = await callcenter(tmp_path, "why", "--queue", "tech-giant-sales-en", "--socket", socket)
+        assert out.startswith("tech-giant-sales-en: 0 waiting"), out
+        status, _, err = await callcenter(tmp_path, "why", "--agent", "nobody", "--socket", socket)
+        assert (status, err) == (1, "callcenter: no agent is named `nobody`\n")

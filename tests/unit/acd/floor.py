@@ -42,6 +42,7 @@ from callcenter.model.facts import (
     QueueLeft,
 )
 from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work
+from tests.unit.acd.checker import Checker
 
 BodyT = TypeVar("BodyT")
 
@@ -87,6 +88,7 @@ class Floor:
         self.facts: list[Fact] = []
         self.effects: list[AcdEffect] = []
         self.made: dict[str, Offer] = {}
+        self.checker = Checker(settings)
         for agent in ready:
             self.tell(DeviceChanged(agent, Device.REGISTERED, "registered"))
 
@@ -102,8 +104,10 @@ class Floor:
         self.now = until
 
     def _keep(self, decision: Decision[AcdEffect]) -> Decision[AcdEffect]:
+        self.checker.plan = self.acd.plan
         for draft in decision.facts:
             self.facts.append(numbered(len(self.facts) + 1, draft, self.now))
+            self.checker.take(self.facts[-1])
         for effect in decision.effects:
             self.effects.append(effect)
             if isinstance(effect, MakeOffer):

@@ -32,7 +32,8 @@ from callcenter.acd.events import (
     WrapUpExtended,
 )
 from callcenter.acd.queue import TicketView
-from callcenter.acd.settings import Plan, RnaRule, RnaSettings, WrapUpSettings
+from callcenter.acd.requirements import Requirement
+from callcenter.acd.settings import Plan, RnaRule, RnaSettings, RoutingStep, Strategy, WrapUpSettings
 from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work, WrapUpMode
 from tests.unit.acd.floor import AMY, BOB, SALES, Floor, check_refold, plan
 
@@ -64,7 +65,10 @@ def actions(
     yield from more
     for visit in visits:
         direct = visit.startswith("d")
-        yield Join(Ticket(visit, f"call-{visit}", "" if direct else "sales", "acme", agent="amy" if direct else ""))
+        prefer = "amy" if visit.startswith("p") else ""
+        only, queue = ("amy", "") if direct else ("", "sales")
+        ticket = Ticket(visit, f"call-{visit}", queue, "acme", agent=only, prefer=prefer, prefer_for=6.0)
+        yield Join(ticket)
         yield Leave(visit, VisitOutcome.ABANDONED)
     for call in own:
         for view in floor.acd.agents():
@@ -112,7 +116,10 @@ def look(floor: Floor) -> object:
             )
             for agent in floor.acd._agents.values()
         ),
-        tuple((ticket.id, ticket.agent, round(now - ticket.joined, 3)) for ticket in waiting(floor)),
+        tuple(
+            (ticket.id, ticket.ringing, ticket.step, ticket.preferred, round(now - ticket.joined, 3))
+            for ticket in waiting(floor)
+        ),
         tuple(
             (
                 each.agent.id,
@@ -147,6 +154,8 @@ def twin(floor: Floor) -> Floor:
     """The same floor once more, from its log alone."""
     copy = Floor(floor.acd.plan)
     copy.acd, copy.now, copy.facts, copy.made = floor.refolded(), floor.now, list(floor.facts), dict(floor.made)
+    for fact in copy.facts:
+        copy.checker.take(fact, checking=False)
     return copy
 
 
@@ -217,6 +226,12 @@ def explore(
         depth = None if depth is None else depth - 1
     return works
 
+
+# All phones at once; what is asked relaxed with time, and at once where nobody is signed in who has it.
+RING_ALL = replace(plan(replace(QUEUE, strategy=Strategy.RING_ALL), AMY, BOB), rna=RNA)
+RELAXING = replace(
+    plan(replace(QUEUE, requirements=(Requirement("english", 5),), steps=(RoutingStep(12.0),)), AMY, BOB), rna=RNA
+)
 
 ALL_WORKS = {Work.IDLE, Work.RESERVED, Work.RINGING, Work.TALKING, Work.HELD, Work.WRAP_UP}
 
@@ -300,3 +315,26 @@ def test_supervisors_reloads_and_own_calls_between_any_four_events() -> None:
     start = Floor(CHOICE, ready=("amy",))
     works = explore(start, ("amy",), ("v1",), plans=plans, own=("c1",), more=supervised("amy"), depth=4)
     assert set(works) >= {Work.OUTBOUND, Work.CONSULTING, Work.WRAP_UP}
+
+
+def test_all_phones_at_once_through_every_four_events() -> None:
+    works = explore(Floor(RING_ALL, ready=("amy", "bob")), ("amy", "bob"), ("v1",), depth=4)
+    assert set(works) == ALL_WORKS
+
+
+@pytest.mark.long
+def test_all_phones_at_once_for_two_callers_through_every_four_events() -> None:
+    works = explore(Floor(RING_ALL, ready=("amy", "bob")), ("amy", "bob"), ("v1", "v2"), depth=4)
+    assert set(works) == ALL_WORKS
+
+
+def test_steps_that_relax_and_an_agent_who_is_preferred_through_every_four_events() -> None:
+    works = explore(Floor(RELAXING, ready=("amy", "bob")), ("amy", "bob"), ("p1",), depth=4)
+    assert set(works) == ALL_WORKS
+
+
+@pytest.mark.long
+def test_steps_and_preferences_of_two_callers_while_the_configuration_changes_through_every_four_events() -> None:
+    plans = (RELAXING, RING_ALL)
+    works = explore(Floor(RELAXING, ready=("amy", "bob")), ("amy", "bob"), ("p1", "v2"), plans=plans, depth=4)
+    assert set(works) == ALL_WORKS

@@ -10,13 +10,13 @@ from hypothesis.stateful import precondition, rule
 
 from callcenter.acd.agents import AgentView
 from callcenter.acd.core import asked_at
-from callcenter.acd.events import MakeOffer, Reconfigured, TicketExpired
+from callcenter.acd.events import MakeOffer, Reconfigured, RosterChanged, TicketExpired
 from callcenter.acd.queue import TicketView
 from callcenter.acd.requirements import parse
 from callcenter.acd.settings import QUEUE_RENAMED, Plan
 from callcenter.model.facts import CallQueued, QueueLeft
 from callcenter.model.states import Intent, VisitOutcome, Work
-from tests.unit.acd.floor import Floor, plan
+from tests.unit.acd.floor import Floor, check_refold, plan
 from tests.unit.acd.test_history import History, plans
 
 ON_THE_PHONE = (Work.TALKING, Work.HELD, Work.CONSULTING)
@@ -130,3 +130,21 @@ def test_nobody_who_is_signed_out_comes_back_by_a_reload() -> None:
     for _ in range(3):
         reload(floor, floor.acd.plan)
     assert floor.agent("bob").intent is Intent.SIGNED_OUT
+
+
+def test_what_was_changed_of_an_agent_at_run_time_outlives_a_reload_and_follows_a_queue_to_its_new_name() -> None:
+    floor = Floor(plan(), ready=("amy", "bob"))
+    floor.choose("bob", Intent.SIGNED_OUT)
+    floor.tell(RosterChanged("amy", {"english": 2}, None, queues=frozenset({"sales"}), by="olga"))
+    before = floor.acd.plan
+    queues = {"sold": replace(before.queues["sales"], id="sold")}
+    reload(floor, replace(before, queues=queues, renamed={"sales": "sold"}))
+    change = floor.acd.change("amy")
+    assert change is not None
+    assert (dict(change.skills), change.queues, change.by) == ({"english": 2}, ("sold",), "olga")
+    floor.join("v1", "sold")
+    assert floor.offered("v1") == "amy"
+    check_refold(floor)
+
+    reload(floor, replace(floor.acd.plan, agents={"bob": before.agents["bob"]}))
+    assert floor.acd.change("amy") is None, "who is removed leaves nothing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from callcenter.calls.books import MAX_AWAITING_WRAP_UP, Books, closing_facts
@@ -23,7 +24,7 @@ from callcenter.model.facts import (
     WrapUpEnded,
 )
 from callcenter.model.interaction import Interaction
-from callcenter.model.states import EndCause, OfferResult, Outcome, Side, VisitOutcome
+from callcenter.model.states import Direction, EndCause, OfferResult, Outcome, Side, VisitOutcome
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 ARRIVED = CallArrived("tech", "main", "+14155550100", "", "+18005550100", "UDP", "127.0.0.1:5080", "x@y")
@@ -55,6 +56,20 @@ def test_a_call_is_saved_with_its_last_fact_and_again_with_the_wrap_up() -> None
         books.take(told[-1])
     assert [each.wrap_up_ms for each in saved] == [0, 2000]
     assert books.open_calls == 0
+
+
+def test_a_callback_that_stood_in_line_at_a_crash_is_not_lost_and_one_that_was_reached_is_as_any_caller() -> None:
+    arrived = replace(ARRIVED, direction=Direction.OUTBOUND, callback="cb1")
+    queued = replace(QUEUED, callback="cb1")
+    for told, left, outcome in (
+        (facts(arrived, queued), QueueLeft("v1", "sales", VisitOutcome.FLOWED_OUT, "restart"), Outcome.NOT_REACHED),
+        (facts(arrived, queued, CallAnswered()), QueueLeft("v1", "sales", VisitOutcome.LOST, "restart"), Outcome.LOST),
+    ):
+        drafts = [draft.body for draft in closing_facts(told, 9000)]
+        assert [body for body in drafts if isinstance(body, QueueLeft)] == [left]
+        whole = facts(*(fact.body for fact in told), *drafts)
+        assert Interaction.from_facts(whole).outcome is outcome
+        assert Interaction.from_facts(whole).callback == "cb1"
 
 
 def test_calls_whose_wrap_up_never_ends_are_let_go() -> None:

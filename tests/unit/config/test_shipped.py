@@ -106,7 +106,7 @@ def test_every_prompt_is_loud_enough_clear_of_clipping_and_begins_at_once(shippe
         levels = level.frame_levels(sound.samples)
         audible = [at for at, value in enumerate(levels) if value > 100]
         assert audible[0] <= 8, f"{path} begins with silence"
-        assert len(levels) - audible[-1] <= 24, f"{path} ends with silence"
+        assert len(levels) - audible[-1] <= 26, f"{path} ends with silence"  # behind a soft s
         assert 0.5 < sound.seconds < 12, path
 
 

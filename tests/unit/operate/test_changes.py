@@ -224,3 +224,9 @@ def test_a_queue_that_is_renamed_says_where_its_callers_go(tmp_path: Path) -> No
     found = [(each.sign, each.path, each.note) for each in changes(before, after, acd, [], 3.0)]
     assert ("-", "queues.sales", "2 callers waiting now: to sold, each on the same place") in found
     assert ("+", "queues.sold", "") in found
+
+
+def test_a_share_of_the_floor_says_who_waits_and_how_many_work_for_it(tmp_path: Path) -> None:
+    words = "2 callers waiting now, 0 agents at work for it: from the next decision on"
+    share = "languages: [en], share: {minimum: 1}, time_zone"
+    assert note(tmp_path, "languages: [en], time_zone", share) == words

@@ -18,7 +18,7 @@ def house() -> Any:
     """As much of a house as its life looks at."""
     acd = SimpleNamespace(plan=SimpleNamespace(queues={}, agents={}), waiting=lambda queue: (), available=lambda a: 0)
     settings = SimpleNamespace(switch=SimpleNamespace(drain_limit=600.0))
-    return SimpleNamespace(acd=acd, supervisor=SimpleNamespace(calls={}), settings=settings)
+    return SimpleNamespace(acd=acd, supervisor=SimpleNamespace(calls={}, lines=0), settings=settings)
 
 
 async def test_the_watchdog_is_fed_by_the_loop_and_by_nothing_else(tmp_path: Path) -> None:
