@@ -12,6 +12,7 @@ import typing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from callcenter.model.customer import Match
@@ -773,6 +774,21 @@ def utc(at: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and ``Z``."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
+
+def changed(state: AgentStateChanged, **changes: Any) -> AgentStateChanged:
+    """The state with some of its fields changed: as ``dataclasses.replace``, in a third of the time.
+
+    An agent's state changes several times with every decision of the ACD.
+    """
+    values = list(_STATE(state))
+    for name, value in changes.items():
+        values[_STATE_AT[name]] = value
+    return AgentStateChanged(*values)
+
+
+_STATE_NAMES = tuple(item.name for item in dataclasses.fields(AgentStateChanged))
+_STATE = attrgetter(*_STATE_NAMES)
+_STATE_AT = {name: at for at, name in enumerate(_STATE_NAMES)}
 
 # Asked for three times for each fact: for the log, for the database, for MQTT (10 us each with dataclasses.fields).
 _NAMES: dict[type[Any], tuple[str, ...]] = {

@@ -204,7 +204,7 @@ def queue_from_facts(
     waiting = [fact for visit, fact in joined.items() if visit not in left]
     able = [
         agent.id
-        for agent in (effective(each, changes.get(each.id)) for each in plan.agents.values())
+        for agent in (effective(each, changes.get(each.id), plan.renamed) for each in plan.agents.values())
         if not why_not(agent, queue.client, queue.requirements, queue=queue.id) and agent.id in states
     ]
     parts = Counter(kind(part_of(states[agent])) for agent in able)
