@@ -98,7 +98,10 @@ def said(fact: Fact) -> tuple[str, ...]:
         case CallQueued(queue=queue, agent=agent, prefer=prefer, origins=origins) as queued:
             whom = f"for {agent} alone" if agent else f"in {queue}"
             told = [f"waits {whom}, with priority {queued.priority}"]
-            told += [f"{who} asks for {what}" for who, what in origins]
+            if queued.place_of:
+                old = (fact.ms - queued.first_joined_ms) // 1000
+                told.append(f"on the place of visit {queued.place_of}, which is {old} s old")
+            told += [f"by {who}: {what}" for who, what in origins]
             if prefer:
                 alone = f", and alone for {queued.prefer_ms // 1000} s" if queued.prefer_ms else ""
                 told.append(f"{prefer} is preferred{alone}")

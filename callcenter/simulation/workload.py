@@ -44,8 +44,11 @@ AFTERWARDS = 200.0
 GLANCE_EVERY = 0.5
 
 
-def live(seed: int) -> World:
-    """Live one seed's day; afterwards nothing may be left over. Returns the floor. Raises with the seed in words."""
+def live(seed: int, **floor_plan: Any) -> World:
+    """Live one seed's day, on a floor of this plan beyond what the seed says; afterwards nothing may be left over.
+
+    Returns the floor. Raises with the seed in words.
+    """
     fate = Fate.of(seed)
     try:
         return tell(
@@ -55,6 +58,7 @@ def live(seed: int) -> World:
             max_calls=fate.max_calls,
             max_sessions=fate.max_sessions,
             barge_in=fate.barge_in,
+            **floor_plan,
         )
     except BaseException as error:
         error.add_note(f"seed {seed}: {fate}\nthis one alone: ./scripts/simulate {seed}")

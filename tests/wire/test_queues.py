@@ -65,13 +65,15 @@ async def test_an_agent_hears_the_whisper_and_then_the_caller(tmp_path: Path) ->
 
 
 async def test_an_agent_who_hangs_up_in_the_whisper_leaves_the_caller_in_line(tmp_path: Path) -> None:
-    """The next agent takes the caller, who has heard nothing but music."""
+    """The next agent, who is the lesser match, takes the caller, who has heard nothing but music."""
     async with (
         Switch(tmp_path / "switch", whispering(tmp_path)) as switch,
         agent_phone(switch, tmp_path, TECH) as first,
+        agent_phone(switch, tmp_path, replace(TECH, agent="emma"), hz=SECOND_HZ) as second,
         caller_phone(switch, tmp_path) as caller,
     ):
         await first.registered()
+        await second.registered()
         await caller.dial(TECH.alias)
         await caller.event("CALL_ESTABLISHED")
         await caller.press(TECH.keys)
@@ -80,13 +82,12 @@ async def test_an_agent_who_hangs_up_in_the_whisper_leaves_the_caller_in_line(tm
         await first.heard(WHISPER_HZ)
         await first.hangup()
         await first.event("CALL_CLOSED")
-        async with agent_phone(switch, tmp_path, replace(TECH, agent="emma"), hz=SECOND_HZ) as second:
-            await second.event("CALL_INCOMING")
-            await second.accept()
-            await second.heard(WHISPER_HZ)
-            await caller.heard(SECOND_HZ)
-            await caller.hangup()
-            await second.event("CALL_CLOSED")
+        await second.event("CALL_INCOMING")
+        await second.accept()
+        await second.heard(WHISPER_HZ)
+        await caller.heard(SECOND_HZ)
+        await caller.hangup()
+        await second.event("CALL_CLOSED")
         saved = await switch.interaction()
         assert (saved["outcome"], saved["agent"]) == ("handled", "emma")
         assert len(switch.query("SELECT 1 FROM facts WHERE kind = 'CallQueued'")) == 1

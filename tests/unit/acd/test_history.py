@@ -34,6 +34,7 @@ from callcenter.acd.events import (
     WrapUpExtended,
 )
 from callcenter.acd.pool import Pool
+from callcenter.acd.presence import Absence
 from callcenter.acd.requirements import AnyOf, Needs, Requirement
 from callcenter.acd.settings import (
     AgentSettings,
@@ -52,6 +53,8 @@ from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side,
 from tests.unit.acd.floor import Floor, Middle, check, check_refold, plan
 
 SKILLS = ("english", "sales")
+# For what nobody is waited for: nothing more often than something.
+ABSENCES: tuple[frozenset[str], ...] = (frozenset(), frozenset(), *(frozenset({each}) for each in Absence))
 CLIENTS = ("acme", "beta")
 AGENTS = ("amy", "bob", "cas", "dan")
 QUEUES = ("sales", "support", "refunds")
@@ -91,6 +94,9 @@ def plans(draw: st.DrawFn) -> Plan:
                 strategy=draw(st.sampled_from(Strategy)),
                 steps=draw(steps),
                 age_weight=draw(st.sampled_from((0.0, 0.0, 1.0, 0.001))),
+                join_empty=draw(st.sampled_from(ABSENCES)),
+                leave_empty=draw(st.sampled_from(ABSENCES)),
+                leave_after=draw(st.sampled_from((0.0, 4.0, 30.0))),
             )
             for name in sorted(queues)
         },
