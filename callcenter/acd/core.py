@@ -1154,7 +1154,10 @@ class Acd:
 
     def _index(self) -> None:
         """Build pool and agenda anew, from plan and state."""
-        self._roster = {agent.id: effective(agent, self._changes.get(agent.id)) for agent in self._plan.agents.values()}
+        self._roster = {
+            agent.id: effective(agent, self._changes.get(agent.id), self._plan.renamed)
+            for agent in self._plan.agents.values()
+        }
         self._pool = Pool(self._plan, self._roster.values(), self._random)
         self._pool.turns = self._turns
         self._presence = Presence(self._plan, self._roster.values())
@@ -1232,7 +1235,7 @@ class Acd:
             self._changes[body.agent] = body
         configured = self._plan.agents.get(body.agent)
         if configured is not None:
-            self._roster[body.agent] = effective(configured, body)
+            self._roster[body.agent] = effective(configured, body, self._plan.renamed)
             self._pool.change_agent(self._roster[body.agent])
             if self._presence.change_agent(self._roster[body.agent]):
                 self._follow_presence()

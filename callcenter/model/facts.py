@@ -761,8 +761,11 @@ def body_from_dict(kind: str, values: dict[str, Any]) -> Body:
     Raises ``KeyError`` for an unknown kind and ``TypeError`` for a missing field.
     """
     shape = BODIES[kind]
-    hints = _hints(shape)
-    wanted = {name: _typed(hints[name], values[name]) for name in hints if name in values}
+    wanted = {
+        name: values[name] if hint is None else _typed(hint, values[name])
+        for name, hint in _hints(shape)
+        if name in values
+    }
     body: Body = shape(**wanted)
     return body
 
@@ -792,13 +795,17 @@ _NAMES: dict[type[Any], tuple[str, ...]] = {
     kind: tuple(item.name for item in dataclasses.fields(kind)) for kind in BODIES.values()
 }
 _AS_IT_IS = frozenset((str, int, bool, float, type(None)))
-_HINTS: dict[type[Any], dict[str, Any]] = {}
+_HINTS: dict[type[Any], tuple[tuple[str, Any], ...]] = {}
 
 
-def _hints(shape: type[Any]) -> dict[str, Any]:
-    if shape not in _HINTS:
-        _HINTS[shape] = typing.get_type_hints(shape)
-    return _HINTS[shape]
+def _hints(shape: type[Any]) -> tuple[tuple[str, Any], ...]:
+    """The fields with their types; None for one whose JSON value is the value itself: a log has millions of them."""
+    found = _HINTS.get(shape)
+    if found is None:
+        hints = typing.get_type_hints(shape)
+        found = tuple((name, None if hint in _AS_IT_IS else hint) for name, hint in hints.items())
+        _HINTS[shape] = found
+    return found
 
 
 def _plain(value: Any) -> Any:
