@@ -228,7 +228,7 @@ class House:
         self.stream.subscribe(storage.intents.take)
         self.stream.subscribe(storage.breaks.take)
         self.stream.subscribe(storage.roster.take)
-        self.live_ledger = LiveLedger(storage.metrics, lambda: self.acd.plan, self._zone_of)
+        self.live_ledger = LiveLedger(storage.metrics, lambda: self.acd.plan, self._zone_of, group)
         self.stream.subscribe(self.live_ledger.take)
         self.queue_board = QueueBoard(
             lambda: self.acd.plan,
@@ -246,6 +246,7 @@ class House:
         edges.publisher.on_state = self._broker_changed
         edges.publisher.on_command = self._commanded
         edges.publisher.on_supervisor = self._supervisor_commanded
+        edges.publisher.supervised = bool(settings.calls.supervisors)
         edges.publisher.on_cleared = storage.retained.forget
 
     async def start(self) -> None:
@@ -286,6 +287,7 @@ class House:
         before, trunks_before = self.acd.plan.agents, [trunk.id for trunk in self.trunks]
         self.settings, self.secrets = settings, secrets
         self.services.settings = settings.calls
+        self.edges.publisher.supervised = bool(settings.calls.supervisors)
         self.loaded_at, self.loaded_by, self.at_next_start = self.edges.clock.now(), by, tuple(at_next_start)
         self.dispatcher.tell(Reconfigured(settings.plan))
         self.dispatcher.decide()

@@ -92,6 +92,7 @@ from callcenter.model.facts import (
     QueueLeft,
     RoutingRelaxed,
     WrapUpEnded,
+    changed,
 )
 from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome, Work, WrapUpMode
 
@@ -789,7 +790,7 @@ class Acd:
         )
         self._tell(made, visit.call_id)
         state = agent.state("a caller is offered", self._now)
-        self._tell(replace(state, work=MOVES[agent.work, Move.RESERVE], offer=offer.id), visit.call_id)
+        self._tell(changed(state, work=MOVES[agent.work, Move.RESERVE], offer=offer.id), visit.call_id)
         self._effects.append(MakeOffer(offer))
 
     def _ring(self, engagement: Engagement) -> None:
@@ -906,7 +907,7 @@ class Acd:
         if mode is WrapUpMode.NONE or not owed:
             self._free(engagement, Move.RELEASE, "talk ended")
             return
-        state = replace(
+        state = changed(
             agent.state("talk ended", self._now),
             work=MOVES[agent.work, Move.WRAP_UP],
             remaining_ms=seconds,
@@ -926,7 +927,7 @@ class Acd:
                 name = self._engagements[agent.offer].queue
                 queue = self._plan.queue(self._plan.renamed.get(name, name))
                 settings = (queue and queue.wrap_up) or NO_WRAP_UP
-                state = replace(
+                state = changed(
                     agent.state(f"wrap-up asked for by {by}", self._now),
                     remaining_ms=agent.extension,
                     extension_ms=round(settings.extend_once * 1000),
@@ -936,7 +937,7 @@ class Acd:
             case WrapUpExtended(by=by) if agent.extension and not optional:
                 state = agent.state(f"wrap-up extended by {by}", self._now)
                 longer = state.remaining_ms + agent.extension
-                self._tell(replace(state, remaining_ms=longer, extension_ms=0), self._call_of(agent))
+                self._tell(changed(state, remaining_ms=longer, extension_ms=0), self._call_of(agent))
             case _:
                 pass  # it was extended before, or has no end to extend
 
@@ -963,10 +964,10 @@ class Acd:
                 self._choose(agent, replace(event, reason="" if intent is Intent.READY else reason))
 
     def _change_device(self, agent: Agent, device: Device, cause: str) -> None:
-        state = replace(agent.state(cause or f"phone {device}", self._now), device=device)
+        state = changed(agent.state(cause or f"phone {device}", self._now), device=device)
         came_back = agent.device is Device.UNREACHABLE or agent.given_up
         if came_back and agent.work is Work.IDLE:
-            state = replace(state, remaining_ms=0)
+            state = changed(state, remaining_ms=0)
             sign_in = self._plan.agents[agent.id].sign_in
             chose_to_stay_away = agent.intent is not Intent.READY and not agent.forced
             if agent.intent is not Intent.READY and sign_in is not Intent.SIGNED_OUT and not chose_to_stay_away:
@@ -978,29 +979,29 @@ class Acd:
 
     def _choose(self, agent: Agent, chosen: IntentChosen) -> None:
         intent, reason, before = chosen.intent, chosen.reason, agent.state("", self._now)
-        state = replace(before, next=intent, next_reason=reason)
+        state = changed(before, next=intent, next_reason=reason)
         if (intent, reason) != (agent.next, agent.next_reason):
             # At least one: 0 would say that it has no limit, where there is nothing left of it.
             limited = chosen.lasts is not None and intent is Intent.NOT_READY
-            state = replace(state, next_break_ms=max(1, round((chosen.lasts or 0.0) * 1000)) if limited else 0)
+            state = changed(state, next_break_ms=max(1, round((chosen.lasts or 0.0) * 1000)) if limited else 0)
         if agent.work is Work.IDLE:
-            state = replace(begun(state), forced=False, remaining_ms=0)
+            state = changed(begun(state), forced=False, remaining_ms=0)
         if state != before:
             cause = f"{intent} chosen by {chosen.by}"
-            self._tell(replace(state, cause=cause, by=chosen.by), self._call_of(agent))
+            self._tell(changed(state, cause=cause, by=chosen.by), self._call_of(agent))
         if intent is Intent.SIGNED_OUT and agent.work in OFFERED:
             self._take_back(self._engagements[agent.offer], OfferResult.DECLINED, "signed out")
 
     def _move(self, engagement: Engagement, move: Move, cause: str) -> None:
         agent = engagement.agent
-        self._tell(replace(agent.state(cause, self._now), work=MOVES[agent.work, move]), engagement.call_id)
+        self._tell(changed(agent.state(cause, self._now), work=MOVES[agent.work, move]), engagement.call_id)
 
     def _free(self, engagement: Engagement, move: Move, cause: str, result: OfferResult | None = None) -> None:
         """The agent is through with a caller. He is idle, unless a call goes on that he dialled himself."""
         agent = engagement.agent
         work = MOVES[agent.work, Move.DIAL if move is Move.FINISH and agent.own_calls else move]
-        state = replace(agent.state(cause, self._now), work=work, offer="", remaining_ms=0, extension_ms=0)
-        state = replace(state, wrap_up=WrapUpMode.NONE)
+        state = changed(agent.state(cause, self._now), work=work, offer="", remaining_ms=0, extension_ms=0)
+        state = changed(state, wrap_up=WrapUpMode.NONE)
         self._tell(self._at_rest(agent, state, result) if work is Work.IDLE else state, None)
 
     def _at_rest(self, agent: Agent, state: AgentStateChanged, result: OfferResult | None) -> AgentStateChanged:
@@ -1010,11 +1011,11 @@ class Acd:
         if not self._employed(agent):
             state = dismissed(state)
         elif agent.pending:
-            state = replace(state, forced=False)
+            state = changed(state, forced=False)
         elif result and rule.limit is not None and agent.misses.get(result, 0) >= rule.limit:
             state = forced(state, Intent.NOT_READY, str(result))
         else:
-            state = replace(state, remaining_ms=round(rule.delay * 1000))
+            state = changed(state, remaining_ms=round(rule.delay * 1000))
         return state
 
     # Calls that an agent dials
@@ -1023,22 +1024,22 @@ class Acd:
         if agent.work in OFFERED:
             # Whoever dials cannot take a caller too, and did not refuse one: nobody is to blame.
             self._take_back(self._engagements[agent.offer], OfferResult.LOST_RACE, "the agent dials")
-        state = replace(agent.state("dials", self._now), own_calls=(*agent.own_calls, call_id))
+        state = changed(agent.state("dials", self._now), own_calls=(*agent.own_calls, call_id))
         if agent.work is Work.IDLE:
-            state = replace(state, remaining_ms=0)
+            state = changed(state, remaining_ms=0)
         # In a wrap-up the call waits for its end to be his work; beside another of his own it is the same work.
         work = agent.work if agent.work is Work.WRAP_UP else MOVES.get((agent.work, Move.DIAL), agent.work)
-        self._tell(replace(state, work=work), call_id)
+        self._tell(changed(state, work=work), call_id)
 
     def _end_own_call(self, agent: Agent, call_id: str) -> None:
         left = tuple(each for each in agent.own_calls if each != call_id)
-        state = replace(agent.state("own call over", self._now), own_calls=left)
+        state = changed(agent.state("own call over", self._now), own_calls=left)
         match agent.work:
             case Work.OUTBOUND if not left:
-                state = self._at_rest(agent, replace(state, work=MOVES[agent.work, Move.HANG_UP]), None)
+                state = self._at_rest(agent, changed(state, work=MOVES[agent.work, Move.HANG_UP]), None)
             case Work.CONSULTING if not left:
                 held = bool(self._engagements[agent.offer].held_by)
-                state = replace(state, work=MOVES[agent.work, Move.HOLD if held else Move.RESUME])
+                state = changed(state, work=MOVES[agent.work, Move.HOLD if held else Move.RESUME])
             case _:
                 pass  # another one goes on, or the wrap-up does
         self._tell(state, call_id)
@@ -1108,12 +1109,12 @@ class Acd:
                 elif agent.work is Work.WRAP_UP:
                     self._finish(agent, WRAPUP_TIMEOUT, "wrap-up timed out")
                 else:
-                    self._tell(replace(agent.state("pause over", self._now), remaining_ms=0), None)
+                    self._tell(changed(agent.state("pause over", self._now), remaining_ms=0), None)
             case Due.BREAK:
                 agent = self._agents[whose]
                 self._tell(BreakOverran(agent.id, agent.reason), None)
                 state = agent.state(f"{agent.reason or 'not ready'}: as long as it may be", self._now)
-                self._tell(replace(state, break_ms=0, overrun=True), self._call_of(agent))
+                self._tell(changed(state, break_ms=0, overrun=True), self._call_of(agent))
             case _:
                 assert_never(what)
 
@@ -1153,7 +1154,10 @@ class Acd:
 
     def _index(self) -> None:
         """Build pool and agenda anew, from plan and state."""
-        self._roster = {agent.id: effective(agent, self._changes.get(agent.id)) for agent in self._plan.agents.values()}
+        self._roster = {
+            agent.id: effective(agent, self._changes.get(agent.id), self._plan.renamed)
+            for agent in self._plan.agents.values()
+        }
         self._pool = Pool(self._plan, self._roster.values(), self._random)
         self._pool.turns = self._turns
         self._presence = Presence(self._plan, self._roster.values())
@@ -1231,7 +1235,7 @@ class Acd:
             self._changes[body.agent] = body
         configured = self._plan.agents.get(body.agent)
         if configured is not None:
-            self._roster[body.agent] = effective(configured, body)
+            self._roster[body.agent] = effective(configured, body, self._plan.renamed)
             self._pool.change_agent(self._roster[body.agent])
             if self._presence.change_agent(self._roster[body.agent]):
                 self._follow_presence()

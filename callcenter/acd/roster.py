@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from callcenter.acd.events import RosterChanged
 from callcenter.acd.settings import AgentSettings
 from callcenter.model.facts import AgentSkillsChanged
 
+NONE_RENAMED: Mapping[str, str] = MappingProxyType({})
 SKILLS, CLIENTS, QUEUES = "skills", "clients", "queues"
 
 
-def effective(configured: AgentSettings, change: AgentSkillsChanged | None) -> AgentSettings:
-    """The agent with what was changed in place of what stands in the configuration."""
+def effective(
+    configured: AgentSettings, change: AgentSkillsChanged | None, renamed: Mapping[str, str] = NONE_RENAMED
+) -> AgentSettings:
+    """The agent with what was changed in place of what stands in the configuration; ``renamed`` are queues that have
+    another name by now.
+    """
     if change is None or not change.changed:
         return configured
+    queues = frozenset(renamed.get(queue, queue) for queue in change.queues)
     return replace(
         configured,
         skills=dict(change.skills) if SKILLS in change.changed else configured.skills,
         clients=frozenset(change.clients) if CLIENTS in change.changed else configured.clients,
-        queues=frozenset(change.queues) if QUEUES in change.changed else configured.queues,
+        queues=queues if QUEUES in change.changed else configured.queues,
     )
 
 

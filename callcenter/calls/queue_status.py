@@ -145,7 +145,7 @@ class QueueCounts:
     def reconfigure(self, plan: Plan) -> None:
         """Another plan: who may serve which queue is worked out anew, and every queue counts as changed."""
         self.plan = plan
-        roster = Roster(effective(agent, self._changes.get(agent.id)) for agent in plan.agents.values())
+        roster = Roster(effective(agent, self._changes.get(agent.id), plan.renamed) for agent in plan.agents.values())
         self._bits = {agent: 1 << number for agent, number in roster.number.items()}
         # Also of those who are gone: whoever is back before the talk is over is what they were.
         self._masks = dict.fromkeys(PARTS, 0)

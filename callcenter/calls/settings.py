@@ -521,7 +521,8 @@ class BreakLimits:
     """What a break for one reason may be: the ``longest``, and all of a day together, in seconds; and how many agents
     may be out for it ``at_once``. None: no limit.
 
-    Nobody is forced back: who is out too long is told of. Who would be one too many is refused.
+    Nobody is forced back: who is out too long is told of. Who would be one too many is refused. A break that goes on
+    keeps the limits that it began with.
     """
 
     longest: float | None = None

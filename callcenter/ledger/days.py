@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date, tzinfo
 from typing import Any
 
-from callcenter.ledger.figures import AgentTime, Callbacks, Figures, Handling, Visits
+from callcenter.ledger.figures import AgentTime, Callbacks, Figures, Handling, Sums, Visits
 from callcenter.ledger.intervals import day_of, span
-from callcenter.ledger.ledger import Cells, Ledger
+from callcenter.ledger.ledger import Cells, Cut, Ledger
 
 # Whose day it is, of agents' time: an agent may serve several clients, so it goes by UTC and belongs to none.
 AGENTS = ""
@@ -31,27 +31,30 @@ class Row:
     figures: Figures
 
 
+# By kind and agent; what is of the queue stands under no name.
+Parts = dict[str, dict[str, Sums]]
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A client's day that is over, as of fact ``seq``, with the versions of the definitions that were in force."""
+    """A client's day that is over, as of fact ``seq``, with the versions of the definitions that were in force.
+
+    ``parts`` by quarter and queue, ``thresholds`` of the service level by queue, in milliseconds.
+    """
 
     client: str
     day: date
     zone: str
     seq: int
     versions: Mapping[str, int]
-    rows: tuple[Row, ...] = field(repr=False)
+    parts: Mapping[tuple[int, str], Parts] = field(default_factory=dict, repr=False)
+    thresholds: Mapping[str, int] = field(default_factory=dict, repr=False)
 
 
 VISITS = "visits"
 HANDLING = "handling"
 TIME = "time"
 CALLBACKS = "callbacks"
-
-
-def rows(cells: Cells, thresholds: Mapping[str, int], otherwise: int) -> Iterator[Row]:
-    """The cells of one client as rows; see :func:`client_rows`."""
-    return (row for _, row in client_rows(cells, thresholds, otherwise))
 
 
 def client_rows(cells: Cells, thresholds: Mapping[str, int], otherwise: int) -> Iterator[tuple[str, Row]]:
@@ -72,15 +75,22 @@ def _key(item: tuple[Any, Figures]) -> Any:
     return item[0]
 
 
-def plain(row: Row) -> dict[str, Any]:
-    """The figures of a row as JSON values; nothing of them waits or is pending any more."""
-    figures = row.figures
-    parts = {VISITS: figures.visits, HANDLING: figures.handling, TIME: figures.time, CALLBACKS: figures.callbacks}
-    return parts[row.kind].plain()
+def parts_of(cut: Cut) -> dict[tuple[int, str], Parts]:
+    """What was taken out, by quarter and queue; agents' time stands at no queue."""
+    found: dict[tuple[int, str], Parts] = {}
+    for (quarter, _, queue), visits in cut.visits.items():
+        found.setdefault((quarter, queue), {}).setdefault(VISITS, {})[""] = visits
+    for (quarter, _, queue), callbacks in cut.callbacks.items():
+        found.setdefault((quarter, queue), {}).setdefault(CALLBACKS, {})[""] = callbacks
+    for (quarter, _, queue, agent), handling in cut.handling.items():
+        found.setdefault((quarter, queue), {}).setdefault(HANDLING, {})[agent] = handling
+    for (quarter, agent), time in cut.time.items():
+        found.setdefault((quarter, ""), {}).setdefault(TIME, {})[agent] = time
+    return found
 
 
 def figures_of(kind: str, values: Mapping[str, Any]) -> Figures:
-    """What :func:`plain` gave. Raises KeyError for a kind that is none of ours."""
+    """The figures of a part, from its JSON values. Raises KeyError for a kind that is none of ours."""
     match kind:
         case "visits":
             return Figures(visits=Visits.of(values))
@@ -111,10 +121,10 @@ def over(ledger: Ledger, zone_of: Callable[[str], tzinfo], now: int) -> list[tup
     return [(client, day) for day, client in sorted(found)]
 
 
-def forget(ledger: Ledger, client: str, day: date, zone: tzinfo) -> Cells:
-    """Take a client's day, or with :data:`AGENTS` one of agents' time, out of the ledger."""
+def forget(ledger: Ledger, client: str, day: date, zone: tzinfo) -> dict[tuple[int, str], Parts]:
+    """Take a client's day, or with :data:`AGENTS` one of agents' time, out of the ledger: by quarter and queue."""
     begins, ends = span(day, day, zone)
-    cells = ledger.take_out(client, begins, ends)
+    cut = ledger.take_out(client, begins, ends)
     if client == AGENTS:
-        cells.time = ledger.take_out_time(begins, ends).time
-    return cells
+        cut.time = ledger.take_out_time(begins, ends)
+    return parts_of(cut)

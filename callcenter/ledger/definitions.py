@@ -176,7 +176,7 @@ def _of_visits() -> Iterable[Definition]:
         "abandoned / (answered + abandoned); short ones are reported apart",
         lambda f, _: (f.visits.abandoned, f.visits.answered + f.visits.abandoned),
     )
-    told = "announcements, to callers who were answered"
+    told = "announcements, by the middle of the range told, to callers who were answered"
     yield Definition(
         "wait_told_bias",
         1,
@@ -200,6 +200,14 @@ def _of_visits() -> Iterable[Definition]:
         "EWT within 30 %",
         f"announcements that were off by 30 % of the actual wait or less / {told}",
         lambda figures, _: (figures.visits.told_well, figures.visits.told),
+    )
+    yield Definition(
+        "wait_told_right",
+        1,
+        Unit.SHARE,
+        "EWT in range",
+        f"announcements of a range that the actual wait was in / {told}",
+        lambda figures, _: (figures.visits.told_right, figures.visits.told),
     )
 
 

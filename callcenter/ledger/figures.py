@@ -69,7 +69,8 @@ class Visits(Sums):
     ``flowed_out``, ``refused`` and ``lost`` by reason. ``waits`` are those of the answered, ``given_up`` those of all
     who abandoned, short or not, ``moved_on`` those of who flowed out; in milliseconds, sorted. ``told`` are estimates
     of the wait that were announced to callers who were answered in the end, ``told_off`` the sum of what they were too
-    long by (too short: negative), ``told_away`` of how far they were off either way, ``told_well`` those within 30 %.
+    long by (too short: negative), ``told_away`` of how far they were off either way, ``told_well`` those within 30 %,
+    by the middle of what was told; ``told_right``: the wait was within what was told, from the one end to the other.
     """
 
     offered: int = 0
@@ -86,6 +87,7 @@ class Visits(Sums):
     told_off: int = 0
     told_away: int = 0
     told_well: int = 0
+    told_right: int = 0
 
     @property
     def ended(self) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from bisect import insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from callcenter.ledger.agent_time import part_of
-from callcenter.ledger.figures import AgentTime, Callbacks, Figures, Handling, Visits
+from callcenter.ledger.figures import AgentTime, Callbacks, Figures, Handling, Sums, Visits
 from callcenter.ledger.intervals import QUARTER_MS, epoch_ms, instant, spread
 from callcenter.model.facts import (
     AgentLegEnded,
@@ -33,6 +33,7 @@ from callcenter.model.facts import (
     QueueLeft,
     SwitchStarted,
     TransferFailed,
+    WaitAnnounced,
 )
 from callcenter.model.states import CallbackOutcome, OfferResult, VisitOutcome, Work
 
@@ -43,6 +44,10 @@ WALL_WAS_SET = 2_000
 FOLD = 1
 
 RESTART = "restart"
+# Estimates remembered of one visit, of the many that somebody hears who waits for hours.
+MOST_TOLD = 200
+# The kinds of cells, as the ledger's attributes and those of figures name them.
+CELLS = ("visits", "handling", "time", "callbacks")
 
 # (quarter, client, queue); (quarter, client, queue, agent); (quarter, agent)
 VisitKey = tuple[int, str, str]
@@ -60,6 +65,8 @@ class Visit:
     boot: str
     joined: int
     callback: bool = False
+    # Estimates that were announced: when, and from what to what it may still take, in milliseconds.
+    told: list[list[int]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -150,6 +157,7 @@ class Ledger:
         self.takers: dict[type, Callable[[Any, Fact], None]] = {
             CallQueued: self._queued,
             QueueLeft: self._left,
+            WaitAnnounced: self._told,
             OfferMade: self._offered,
             AgentRang: self._rang,
             OfferEnded: self._offer_over,
@@ -230,6 +238,11 @@ class Ledger:
         if fact.call_id is not None:
             self._calls.pop(fact.call_id, None)
 
+    def _told(self, body: WaitAnnounced, fact: Fact) -> None:
+        visit = self._waiting.get(body.visit)
+        if visit is not None and len(visit.told) < MOST_TOLD:
+            visit.told.append([fact.ms, body.low_ms, body.high_ms])
+
     def _left(self, body: QueueLeft, fact: Fact) -> None:
         self._leave(body.visit, body.outcome, body.reason, fact)
 
@@ -248,6 +261,8 @@ class Ledger:
             case VisitOutcome.ANSWERED:
                 cell.answered += 1
                 insort(cell.waits, wait)
+                for at, low, high in visit.told:
+                    _judge(cell, low, high, max(0, visit.joined + wait - at))
             case VisitOutcome.ABANDONED:
                 cell.abandoned += 1
                 insort(cell.given_up, wait)
@@ -561,38 +576,45 @@ class Ledger:
             found[each.client] = min(each.quarter, found.get(each.client, each.quarter))
         return found
 
-    def take_out(self, client: str, first: int, behind: int) -> Cells:
+    def take_out(self, client: str, first: int, behind: int) -> Cut:
         """The cells of a client from a quarter on to before another; they are forgotten here."""
-        cells = Cells()
+        cut = Cut()
         for visits_key in [key for key in self.visits if key[1] == client and first <= key[0] < behind]:
-            cells.visits[visits_key] = Figures(visits=self.visits.pop(visits_key))
+            cut.visits[visits_key] = self.visits.pop(visits_key)
         for callbacks_key in [key for key in self.callbacks if key[1] == client and first <= key[0] < behind]:
-            cells.callbacks[callbacks_key] = Figures(callbacks=self.callbacks.pop(callbacks_key))
+            cut.callbacks[callbacks_key] = self.callbacks.pop(callbacks_key)
         for handling_key in [key for key in self.handling if key[1] == client and first <= key[0] < behind]:
-            cells.handling[handling_key] = Figures(handling=self.handling.pop(handling_key))
-        return cells
+            cut.handling[handling_key] = self.handling.pop(handling_key)
+        return cut
 
-    def take_out_time(self, first: int, behind: int) -> Cells:
+    def take_out_time(self, first: int, behind: int) -> dict[TimeKey, AgentTime]:
         """The agents' time of these quarters, which have passed; it is forgotten here."""
         self._settle(self._ms)
-        cells = Cells()
-        for key in [key for key in self.time if first <= key[0] < behind]:
-            cells.time[key] = Figures(time=self.time.pop(key))
-        return cells
+        return {key: self.time.pop(key) for key in [key for key in self.time if first <= key[0] < behind]}
 
     # Kept over a restart
 
     def plain(self) -> dict[str, Any]:
         """The whole state as JSON values: a fold that goes on from here gives what one from the start gives."""
+        cells: dict[str, list[Any]] = {name: [] for name in CELLS}
+        for name, cell in self.plain_cells():
+            cells[name].append(cell)
+        return {**self.plain_rest(), **cells}
+
+    def plain_cells(self) -> Iterator[tuple[str, list[Any]]]:
+        """The cells of :meth:`plain`, one by one, each with the name of the list that it is in."""
+        every: dict[str, Mapping[Any, Sums]] = {name: getattr(self, name) for name in CELLS}
+        for name, cells in every.items():
+            for key in sorted(cells):
+                yield name, [*key, cells[key].plain()]
+
+    def plain_rest(self) -> dict[str, Any]:
+        """What :meth:`plain` has beside the cells: what is under way."""
         return {
             "boot": self._boot,
             "ms": self._ms,
             "wall": self._wall,
             "ends": dict(self._ends),
-            "visits": [[*key, cell.plain()] for key, cell in sorted(self.visits.items(), key=_by_key)],
-            "handling": [[*key, cell.plain()] for key, cell in sorted(self.handling.items(), key=_by_key)],
-            "time": [[*key, cell.plain()] for key, cell in sorted(self.time.items(), key=_by_key)],
-            "callbacks": [[*key, cell.plain()] for key, cell in sorted(self.callbacks.items(), key=_by_key)],
             "waiting": {key: asdict(each) for key, each in self._waiting.items()},
             "offers": {key: asdict(each) for key, each in self._offers.items()},
             "legs": {key: asdict(each) for key, each in self._legs.items()},
@@ -629,8 +651,24 @@ class Ledger:
         return f"<Ledger {len(self.visits)} cells of visits, {len(self._waiting)} waiting, {len(self._legs)} legs>"
 
 
-def _by_key(item: tuple[Any, object]) -> Any:
-    return item[0]
+def _judge(cell: Visits, low: int, high: int, actual: int) -> None:
+    """Count an estimate from ``low`` to ``high``, of a wait that came to ``actual``."""
+    off = (low + high) // 2 - actual
+    cell.told += 1
+    cell.told_off += off
+    cell.told_away += abs(off)
+    cell.told_well += 10 * abs(off) <= 3 * actual
+    cell.told_right += low <= actual <= high
+
+
+@dataclass(slots=True)
+class Cut:
+    """Cells that were taken out."""
+
+    visits: dict[VisitKey, Visits] = field(default_factory=dict)
+    handling: dict[HandlingKey, Handling] = field(default_factory=dict)
+    time: dict[TimeKey, AgentTime] = field(default_factory=dict)
+    callbacks: dict[VisitKey, Callbacks] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import typing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from callcenter.model.customer import Match
@@ -760,8 +761,11 @@ def body_from_dict(kind: str, values: dict[str, Any]) -> Body:
     Raises ``KeyError`` for an unknown kind and ``TypeError`` for a missing field.
     """
     shape = BODIES[kind]
-    hints = _hints(shape)
-    wanted = {name: _typed(hints[name], values[name]) for name in hints if name in values}
+    wanted = {
+        name: values[name] if hint is None else _typed(hint, values[name])
+        for name, hint in _hints(shape)
+        if name in values
+    }
     body: Body = shape(**wanted)
     return body
 
@@ -771,18 +775,37 @@ def utc(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def changed(state: AgentStateChanged, **changes: Any) -> AgentStateChanged:
+    """The state with some of its fields changed: as ``dataclasses.replace``, in a third of the time.
+
+    An agent's state changes several times with every decision of the ACD.
+    """
+    values = list(_STATE(state))
+    for name, value in changes.items():
+        values[_STATE_AT[name]] = value
+    return AgentStateChanged(*values)
+
+
+_STATE_NAMES = tuple(item.name for item in dataclasses.fields(AgentStateChanged))
+_STATE = attrgetter(*_STATE_NAMES)
+_STATE_AT = {name: at for at, name in enumerate(_STATE_NAMES)}
+
 # Asked for three times for each fact: for the log, for the database, for MQTT (10 us each with dataclasses.fields).
 _NAMES: dict[type[Any], tuple[str, ...]] = {
     kind: tuple(item.name for item in dataclasses.fields(kind)) for kind in BODIES.values()
 }
 _AS_IT_IS = frozenset((str, int, bool, float, type(None)))
-_HINTS: dict[type[Any], dict[str, Any]] = {}
+_HINTS: dict[type[Any], tuple[tuple[str, Any], ...]] = {}
 
 
-def _hints(shape: type[Any]) -> dict[str, Any]:
-    if shape not in _HINTS:
-        _HINTS[shape] = typing.get_type_hints(shape)
-    return _HINTS[shape]
+def _hints(shape: type[Any]) -> tuple[tuple[str, Any], ...]:
+    """The fields with their types; None for one whose JSON value is the value itself: a log has millions of them."""
+    found = _HINTS.get(shape)
+    if found is None:
+        hints = typing.get_type_hints(shape)
+        found = tuple((name, None if hint in _AS_IT_IS else hint) for name, hint in hints.items())
+        _HINTS[shape] = found
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -54,7 +54,7 @@ class Watch:
         self._running = Background(limit=1)
 
     def begin(self) -> None:
-        """Begin to look. What stands in the files now is taken for what is in force."""
+        """Begin to look: at once also whether the files still say what the switch was started with."""
         self._running.start(self._run(), name="watch")
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Watch:
         self._running.cancel()
 
     async def _run(self) -> None:
-        known = await self._look()
+        known: Seen | None = None
         while True:
             await asyncio.sleep(self._every)
             if (seen := await self._look()) == known:
@@ -74,8 +74,8 @@ class Watch:
                 seen = later
             if self._reloader.busy:
                 continue  # then it is looked at again
-            changed = {path for path in seen.keys() | known.keys() if seen.get(path) != known.get(path)}
-            known = seen
+            before, known = seen if known is None else known, seen
+            changed = {path for path in seen.keys() | before.keys() if seen.get(path) != before.get(path)}
             if self._settings().switch.reload is ReloadWhen.ON_CHANGE:
                 await self._reload(always=not all(is_configuration(Path(path)) for path in changed))
 

@@ -17,6 +17,7 @@ class NoPublisher:
         self.on_state: OnState | None = None
         self.on_command: OnCommand | None = None
         self.on_supervisor: OnCommand | None = None
+        self.supervised = False
         self.on_cleared: OnCleared | None = None
         self._outbox = outbox
 

@@ -166,13 +166,14 @@ class Publisher(Protocol):
 
     ``on_state(connected, detail)``, when set, is told of the broker. ``on_command(agent, command)``, when set, obeys
     and gives the answer, which is published at the agent's reply topic; ``on_supervisor(supervisor, command)`` the same
-    for supervisors. ``on_cleared(topic)``, when set, is told that
+    for supervisors; ``supervised``: whether there are any. ``on_cleared(topic)``, when set, is told that
     the broker retains nothing there any more.
     """
 
     on_state: OnState | None
     on_command: OnCommand | None
     on_supervisor: OnCommand | None
+    supervised: bool
     on_cleared: OnCleared | None
 
     async def start(self) -> None:
@@ -234,6 +235,7 @@ class LinkedPublisher:
     ) -> None:
         self.on_state = on_state
         self.on_cleared: OnCleared | None = None
+        self.supervised = False
         self._commands = Commands(clock)
         self._supervisors = Commands(clock)
         self._supervisors.flooded = self._commands.flooded
@@ -591,7 +593,9 @@ class LinkedPublisher:
         self._commands.flooded.clear()
         for topic, whose in ((topics.COMMANDS, "agents'"), (topics.SUPERVISORS_COMMANDS, "supervisors'")):
             refused = await link.subscribe(topic, lambda heard: self._heard(link, heard))
-            said = f"the broker does not let us hear {whose} commands: {refused}" if refused else ""
+            # Of supervisors who are not there nobody need hear: an older broker's rules know nothing of them.
+            matters = refused and (self.supervised or topic == topics.COMMANDS)
+            said = f"the broker does not let us hear {whose} commands: {refused}" if matters else ""
             self._trouble("commands" if topic == topics.COMMANDS else "supervisors", said)
 
     async def _look_away(self, link: Link) -> None:

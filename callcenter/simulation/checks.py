@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from callcenter.acd.matching import why_not
@@ -14,6 +15,8 @@ from callcenter.acd.settings import Plan
 from callcenter.app import House
 from callcenter.calls.queue_status import QueueStatus, Today
 from callcenter.ledger.agent_time import PARTS, kind, part_of
+from callcenter.ledger.days import figures_of
+from callcenter.ledger.figures import total
 from callcenter.ledger.ledger import fold
 from callcenter.model.facts import (
     AgentLegEnded,
@@ -84,7 +87,7 @@ async def look_for_leftovers(house: House, facts: Sequence[Fact], phones: Iterab
     look_at_agents(house, facts, found)
     look_at_visits(facts, found)
     look_at_queues(house, facts, found)
-    look_at_ledger(house, facts, found)
+    await look_at_ledger(house, facts, found)
     await look_at_records(house, facts, found)
     return found
 
@@ -128,32 +131,49 @@ def look_at_queues(house: House, facts: Sequence[Fact], found: Leftovers) -> Non
     ms, now = round(clock.monotonic() * 1000), clock.now()
     for queue in house.acd.plan.queues:
         shown = house.queue_board.shown(queue)
-        true = queue_from_facts(queue, ours, house.acd.plan, ms, now, facts)
+        client = house.services.settings.clients.get(house.acd.plan.queues[queue].client)
+        zone = (client.zone if client is not None else None) or UTC
+        true = queue_from_facts(queue, ours, house.acd.plan, ms, now.astimezone(zone), facts)
         found.expect(shown == true, f"queue {queue} was told as {shown}, the facts say {true}")
 
 
-def look_at_ledger(house: House, facts: Sequence[Fact], found: Leftovers) -> None:
-    """The live ledger stands where a fold over the whole log stands, bit for bit, and every figure adds up."""
-    live = house.live_ledger
+async def look_at_ledger(house: House, facts: Sequence[Fact], found: Leftovers) -> None:
+    """The live ledger stands where a fold over the whole log stands, bit for bit, and every figure adds up.
+
+    Days that were published meanwhile are in the database, and the two together are the whole.
+    """
+    live, database = house.live_ledger, house.edges.storage.database
+    await live.published()
     found.expect(live.ready, "the live ledger has not caught up with the log")
     again = fold(facts)
     # Agents' time runs: up to one moment in both.
     ms = max(again.last_ms, live.ledger.last_ms)
     cells = again.figures(ms)
-    live.ledger.settle(ms)
-    told, true = live.ledger.plain(), again.plain()
-    for name, value in true.items():
-        found.expect(told[name] == value, f"the live ledger has {name} {told[name]}, the facts say {value}")
+    whole = total(figures for _, figures in cells.every)
     for gap in cells.gaps():
         found.expect(False, f"figures that do not add up: {gap}")
     waiting = [key for key, figures in cells.visits.items() if figures.waiting]
     found.expect(not waiting, f"callers whom the ledger has waiting: {waiting}")
+    kept = [
+        figures_of(kind, values)
+        for (told,) in await database.fetch_all("SELECT figures FROM metric_rows")
+        for kind, by_agent in json.loads(told).items()
+        for values in by_agent.values()
+    ]
+    parts = total((*kept, *(figures for _, figures in live.ledger.figures(ms).every)))
+    found.expect(parts == whole, f"published days and the live ledger are {parts}, the facts say {whole}")
+    # What is under way, and the cells of days that are not over.
+    if not kept:
+        told_state, true = live.ledger.plain(), again.plain()
+        for name, value in true.items():
+            found.expect(told_state[name] == value, f"the live ledger has {name} {told_state[name]}, not {value}")
 
 
 def queue_from_facts(
     name: str, ours: Sequence[Fact], plan: Plan, ms: int, now: datetime, logged: Sequence[Fact] = ()
 ) -> QueueStatus:
-    """A queue at a moment (of a client in UTC), worked out the long way: from every fact so far, by the definitions.
+    """A queue at a moment, worked out the long way: from every fact so far, by the definitions. ``now`` is in the time
+    zone of the client.
 
     ``ours`` are the facts of this boot, ``logged`` those of all; without these there was none before.
     """
@@ -184,7 +204,7 @@ def queue_from_facts(
     waiting = [fact for visit, fact in joined.items() if visit not in left]
     able = [
         agent.id
-        for agent in (effective(each, changes.get(each.id)) for each in plan.agents.values())
+        for agent in (effective(each, changes.get(each.id), plan.renamed) for each in plan.agents.values())
         if not why_not(agent, queue.client, queue.requirements, queue=queue.id) and agent.id in states
     ]
     parts = Counter(kind(part_of(states[agent])) for agent in able)
@@ -201,12 +221,12 @@ def queue_from_facts(
 
 
 def today_from_facts(name: str, facts: Sequence[Fact], ms: int, now: datetime) -> Today:
-    """What the visits to a queue that began today (in UTC) came to, worked out the long way."""
+    """What the visits to a queue that began on the day of ``now`` came to, worked out the long way."""
     joined: dict[str, Fact] = {}
     left: dict[str, tuple[Fact, QueueLeft]] = {}
     for fact in facts:
         match fact.body:
-            case CallQueued(visit=visit, queue=where, callback="") if where == name and fact.at.date() == now.date():
+            case CallQueued(visit=visit, queue=where, callback="") if where == name and _same_day(fact, now):
                 joined[visit] = fact
             case QueueLeft(visit=visit) as body:
                 left[visit] = fact, body
@@ -227,6 +247,10 @@ def today_from_facts(name: str, facts: Sequence[Fact], ms: int, now: datetime) -
     level = round(sum(wait <= 20_000 for wait in waits) / counted, 4) if counted else None
     asa = int(sum(waits) / len(waits) + 0.5) if waits else None
     return Today(len(joined), len(waits), abandoned, asa, level, level)
+
+
+def _same_day(fact: Fact, now: datetime) -> bool:
+    return fact.at.astimezone(now.tzinfo).date() == now.date()
 
 
 def place_since(fact: Fact) -> datetime:

@@ -33,6 +33,8 @@ COMMANDS: tuple[dict[str, str], ...] = (
     {"do": "wrap_up_extend"},
     {"do": "state", "chosen": "not_ready", "reason": "none of ours"},
 )
+# How often an agent has what is at one phone at the other.
+PULLS = 0.3
 SOMEBODY_OUTSIDE = "+14155550188"
 # Phones register often, so that a switch that was restarted soon knows them again.
 REGISTERED_FOR = 90.0
@@ -42,8 +44,11 @@ AFTERWARDS = 200.0
 GLANCE_EVERY = 0.5
 
 
-def live(seed: int) -> World:
-    """Live one seed's day; afterwards nothing may be left over. Returns the floor. Raises with the seed in words."""
+def live(seed: int, **floor_plan: Any) -> World:
+    """Live one seed's day, on a floor of this plan beyond what the seed says; afterwards nothing may be left over.
+
+    Returns the floor. Raises with the seed in words.
+    """
     fate = Fate.of(seed)
     try:
         return tell(
@@ -53,6 +58,7 @@ def live(seed: int) -> World:
             max_calls=fate.max_calls,
             max_sessions=fate.max_sessions,
             barge_in=fate.barge_in,
+            **floor_plan,
         )
     except BaseException as error:
         error.add_note(f"seed {seed}: {fate}\nthis one alone: ./scripts/simulate {seed}")
@@ -75,7 +81,8 @@ async def day(world: World, fate: Fate) -> None:
             workers.append(people.create_task(work(world, phone, each, others, chance)))
             if each.second:
                 second = await world.phone(f"{each.name}-second", transport=each.transport)
-                workers.append(people.create_task(lie_beside(world, second, each, chance)))
+                second.number = each.name
+                workers.append(people.create_task(lie_beside(world, second, phone, each, chance)))
         for caller in fate.callers:
             calling = await world.phone(caller.number, transport=caller.transport)
             if caller.private:
@@ -216,8 +223,10 @@ async def call_by(world: World, carrier: SimTrunk, at: float, chance: Random) ->
         call.sound.press(key)
 
 
-async def lie_beside(world: World, phone: Phone, fate: AgentFate, chance: Random) -> None:
-    """The day of an agent's second phone: it is there too, and is taken, declined or let ring like the first."""
+async def lie_beside(world: World, phone: Phone, first: Phone, fate: AgentFate, chance: Random) -> None:
+    """The day of an agent's second phone: it is there too, and is taken, declined or let ring like the first; or it
+    takes what the first has, or what rings there.
+    """
     ends = world.clock.monotonic() + SECONDS
     if fate.private:
         world.private_phones[phone.name] = Security(chance.randbytes)
@@ -230,7 +239,10 @@ async def lie_beside(world: World, phone: Phone, fate: AgentFate, chance: Random
         if chance.random() < fate.vanishes:
             world.unplug(phone)
             return
-        if chance.random() < fate.hangs_up:
+        has_one = talks(first) or (first.call is not None and first.call.leg.incoming and not first.call.over)
+        if phone.is_free and has_one and chance.random() < PULLS:
+            phone.starts_pulling(first)
+        elif chance.random() < fate.hangs_up:
             phone.drops()
     phone.manner = Manner.DECLINES
     phone.drops()

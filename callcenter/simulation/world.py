@@ -8,8 +8,10 @@ import functools
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from random import Random
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from callcenter.acd.events import Reconfigured
 from callcenter.app import Edges, House, open_house
@@ -23,7 +25,7 @@ from callcenter.publish.publisher import ListPublisher
 from callcenter.signaling.trunks.settings import TrunkSecrets, TrunkSettings
 from callcenter.simulation import floor
 from callcenter.simulation.checks import Leftovers, look_at_callers, look_at_events, look_for_leftovers
-from callcenter.simulation.clock import SimClock, run
+from callcenter.simulation.clock import EPOCH, SimClock, run
 from callcenter.simulation.database import SimDatabase
 from callcenter.simulation.media import SimEndpointMedia, SimMediaPlane, SimMediaWorld, VoiceSound
 from callcenter.simulation.network import SimHost, SimNetwork, Weather
@@ -120,20 +122,27 @@ class World:
         transport: Transport = Transport.UDP,
         session_timer: SessionTimer | None = EVERY_HALF_HOUR,
         silence_timeout: float = 60.0,
+        begins: datetime = EPOCH,
+        zone: ZoneInfo | None = None,
     ) -> None:
         self.loop = loop
         self.random = random
-        self.clock = SimClock(loop)
+        self.clock = SimClock(loop, begins)
         self.network = SimNetwork(loop, random, weather)
         self.sound = SimMediaWorld()
         self.transport = transport
         self.settings = floor.settings(max_calls, barge_in=barge_in, session_timer=session_timer)
+        if zone is not None:
+            clients = {name: replace(client, zone=zone) for name, client in self.settings.calls.clients.items()}
+            self.settings = replace(self.settings, calls=replace(self.settings.calls, clients=clients))
         self.plan = self.settings.plan
         self.credentials: dict[str, Credentials] = {}
         self.secrets = Secrets(self.credentials, (), b"simulated key of the nonces")
         media = MediaSettings(workers=1, max_sessions=max_sessions, silence_timeout=silence_timeout)
         self.plane = SimMediaPlane(self.sound, media, random)
         self.facts: list[Fact] = []
+        self.published: list[tuple[str, str]] = []
+        """Clients and their days whose figures were published by the end."""
         self.phones: list[Phone] = []
         self.hosts: dict[str, SimHost] = {}
         self.mute_phones: set[str] = set()
@@ -280,7 +289,7 @@ class World:
         house = self.house
         by_name = {trunk.id: trunk for trunk in trunks}
         house.trunks.reconfigure(by_name, secrets or {})
-        company = floor.calling_out(floor.TECH, list(by_name))
+        company = floor.calling_out(self.settings.calls.clients[floor.TECH.id], list(by_name))
         clients = {**self.settings.calls.clients, company.id: company}
         house.services.settings = replace(house.services.settings, clients=clients)
         # So does the next run of the switch.
@@ -354,6 +363,8 @@ class World:
         plugged = [phone.endpoint for phone in self.phones if not self.hosts[phone.name].gone]
         plugged += [carrier.endpoint for carrier in self.carriers if not carrier.host.gone]
         facts = await self.logged()
+        days = "SELECT client, day FROM metric_days ORDER BY day, client"
+        self.published = [(client, day) for client, day in await self.database.fetch_all(days)]
         found = await look_for_leftovers(self.house, facts, plugged)
         look_at_callers(self.phones, facts, self.crashed_at, found)
         repaired = [str(fact.body) for fact in facts if isinstance(fact.body, StateRepaired)]

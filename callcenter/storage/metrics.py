@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,14 +11,17 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from callcenter.ledger.days import Day, figures_of, forget, plain
+from callcenter.ledger.days import Day, Parts, figures_of, forget
 from callcenter.ledger.days import Row as DayRow
-from callcenter.ledger.ledger import FOLD, Ledger, kinds
+from callcenter.ledger.definitions import ANSWERED_WITHIN_MS
+from callcenter.ledger.ledger import CELLS, FOLD, Ledger, kinds
 from callcenter.storage.database import Database, Row, Statement, StorageError
 from callcenter.storage.log import FactLog, fact_of
 
 # Facts that are read at once: some ten milliseconds of work.
 BATCH = 500
+# Cells that are made ready to be kept at once: a millisecond of work.
+SLICE = 100
 
 
 class Metrics:
@@ -57,18 +61,27 @@ class Metrics:
         rows = await self._database.fetch_all(_FACTS, (after, until, BATCH))
         return take(ledger, rows) or after
 
-    def publish(self, days: Sequence[Day], ledger: Ledger, seq: int) -> None:
-        """Keep these days for good, and where the fold stands without them, as of fact ``seq``. Never waits."""
+    async def publish(self, days: Sequence[Day], ledger: Ledger, seq: int) -> None:
+        """Keep these days for good, and where the fold stands without them, as of fact ``seq``.
+
+        Piece by piece, so that others have their turn; the ledger must not change meanwhile.
+        """
         statements: list[Statement] = []
         for each in days:
             name = (each.client, each.day.isoformat(), each.seq)
             statements.append((_DAY, (*name, each.zone, _encode(dict(each.versions)))))
-            statements += [
-                (_ROW, (*name, row.kind, row.quarter, row.queue, row.agent, row.threshold_ms, _encode(plain(row))))
-                for row in each.rows
-            ]
-        statements.append((_KEEP, (seq, FOLD, _encode(ledger.plain()))))
-        self._log.put(*statements)
+            for (quarter, queue), parts in each.parts.items():
+                threshold = each.thresholds.get(queue, ANSWERED_WITHIN_MS)
+                statements.append((_ROW, (*name, quarter, queue, threshold, _encode(_plain(parts)))))
+                await asyncio.sleep(0)
+        cells: dict[str, list[str]] = {name: [] for name in CELLS}
+        for number, (kind, cell) in enumerate(ledger.plain_cells()):
+            cells[kind].append(_encode(cell))
+            if not number % SLICE:
+                await asyncio.sleep(0)
+        lists = (f'"{kind}":[{",".join(told)}]' for kind, told in cells.items())
+        state = ",".join((_encode(ledger.plain_rest())[:-1], *lists)) + "}"
+        self._log.put(*statements, (_KEEP, (seq, FOLD, state)))
 
 
 class MetricsFile:
@@ -115,15 +128,17 @@ class MetricsFile:
         """The published rows of these quarters, each with its day (without the others)."""
         heads: dict[tuple[str, str, int], Day] = {}
         for client, day, seq, zone, versions in self._rows("SELECT client, day, seq, zone, versions FROM metric_days"):
-            heads[client, day, seq] = Day(client, date.fromisoformat(day), zone, seq, json.loads(versions), ())
+            heads[client, day, seq] = Day(client, date.fromisoformat(day), zone, seq, json.loads(versions))
         found = self._rows(
-            "SELECT client, day, seq, kind, quarter, queue, agent, threshold_ms, figures FROM metric_rows"
+            "SELECT client, day, seq, quarter, queue, threshold_ms, figures FROM metric_rows"
             " WHERE quarter >= ? AND quarter < ?",
             (first, behind),
         )
-        for client, day, seq, kind, quarter, queue, agent, threshold, figures in found:
-            row = DayRow(kind, quarter, queue, agent, threshold, figures_of(kind, json.loads(figures)))
-            yield heads[client, day, seq], row
+        for client, day, seq, quarter, queue, threshold, figures in found:
+            for kind, by_agent in json.loads(figures).items():
+                for agent, values in by_agent.items():
+                    row = DayRow(kind, quarter, queue, agent, threshold, figures_of(kind, values))
+                    yield heads[client, day, seq], row
 
     def contacts(self, first: str, behind: str) -> Iterable[tuple[Any, ...]]:
         """Calls that came in, by their arrival (UTC, as written): what first-contact resolution is made of."""
@@ -134,6 +149,10 @@ class MetricsFile:
             return self._connection.execute(sql, params).fetchall()
         except sqlite3.Error as error:
             raise StorageError(f"the database {self._path}: {error}") from error
+
+
+def _plain(parts: Parts) -> dict[str, dict[str, Any]]:
+    return {kind: {agent: part.plain() for agent, part in by_agent.items()} for kind, by_agent in parts.items()}
 
 
 def take(ledger: Ledger, rows: Iterable[Row]) -> int:
@@ -179,8 +198,8 @@ _DAY = (
     " ON CONFLICT (client, day, seq) DO NOTHING"
 )
 _ROW = (
-    "INSERT INTO metric_rows (client, day, seq, kind, quarter, queue, agent, threshold_ms, figures)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    "INSERT INTO metric_rows (client, day, seq, quarter, queue, threshold_ms, figures)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client, day, seq, quarter, queue) DO NOTHING"
 )
 _CONTACTS = (
     "SELECT client, CASE WHEN customer_id <> '' THEN 'customer ' || customer_id ELSE from_number END, arrived_at,"

@@ -45,6 +45,8 @@ RATIO = 2.0
 SKILLS, SKILLS_EACH = 60, 20
 CLIENTS, CLIENTS_EACH = 20, 4
 NO_WRAP_UP = WrapUpSettings(WrapUpMode.NONE)
+# Not every event leads to an offer; on a floor where hardly any does nothing can be measured.
+MOST_TRIES = 200
 STRATEGIES = [each for each in Strategy if each is not Strategy.RING_ALL]
 
 
@@ -144,7 +146,9 @@ class Floor:
     def become_free(self, decisions: int) -> None:
         """Talks end, and the agents take who waits; others join, so that the lines stay as long."""
         agents = list(self.plan.agents)
-        while len(self.took) < decisions:
+        for _ in range(MOST_TRIES * decisions):
+            if len(self.took) >= decisions:
+                return
             view = self.acd.agent(self.chance.choice(agents))
             assert view is not None
             if view.offer:
@@ -159,16 +163,21 @@ class Floor:
         """Callers join while many agents are free, who talk and are free again."""
         talking: list[str] = []
         many = max(1, len(self.plan.agents) // 2)
-        while len(self.took) < decisions:
+        for _ in range(MOST_TRIES * decisions):
+            if len(self.took) >= decisions:
+                return
             visit = self.join(self.any_queue(), timed=True)
-            if not self.offers:
+            taken = bool(self.offers)
+            if not taken:
                 self.tell(Leave(visit, VisitOutcome.ABANDONED))
             while self.offers:
                 offer = self.offers.pop()
                 self.talk(offer)
                 talking.append(offer)
-            if len(talking) > many:
-                self.tell(TalkEnded(talking.pop(self.chance.randrange(many)), Side.CALLER, EndCause.HANGUP))
+            # Half of the agents stay free, and somebody comes free where nobody was.
+            if talking and (len(talking) > many or not taken):
+                offer = talking.pop(self.chance.randrange(len(talking)))
+                self.tell(TalkEnded(offer, Side.CALLER, EndCause.HANGUP))
 
 
 def measure(run: Run) -> list[Figure]:
@@ -182,8 +191,8 @@ def measure(run: Run) -> list[Figure]:
 
 
 def _measure(run: Run) -> list[Figure]:
-    agents, queues = round(run.pick(10_000, 2_000, 40)), round(run.pick(1_000, 200, 10))
-    waiting, decisions = round(run.pick(100_000, 10_000, 100)), round(run.pick(10_000, 2_000, 40))
+    agents, queues = round(run.pick(10_000, 2_000, 600)), round(run.pick(1_000, 200, 10))
+    waiting, decisions = round(run.pick(100_000, 10_000, 100)), round(run.pick(10_000, 2_000, 600))
     big = decide(run, agents, queues, waiting, decisions)
     small = decide(run, agents // 10, queues, waiting, decisions)
     medians = percentile(big, 50), percentile(small, 50)

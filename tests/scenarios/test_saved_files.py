@@ -177,6 +177,18 @@ def test_a_certificate_that_is_renewed_under_its_name_is_put_in_force(tmp_path: 
     it()
 
 
+def test_files_saved_while_the_switch_was_starting_are_not_overlooked(tmp_path: Path) -> None:
+    @story()
+    async def it(world: World) -> None:
+        desk = Desk(world, tmp_path / "config")
+        with desk.watched():
+            desk.save("queues.yaml", "saved at once")  # before anybody has looked
+            await world.sleep(10)
+        assert [each.revision for each in desk.reloads] == ["saved at once"]
+
+    it()
+
+
 def test_a_folder_that_is_gone_for_a_moment_ends_nothing(tmp_path: Path) -> None:
     @story()
     async def it(world: World) -> None:

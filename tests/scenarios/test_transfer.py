@@ -167,7 +167,7 @@ async def test_caller_is_put_through_to_a_queue_and_keeps_the_place(world: World
     told = amy.transfers("sales-spanish")
     await caller.hears("music")
     await amy.is_hung_up()
-    assert {202, 200} <= set(told) <= {100, 202, 200}, "a word may overtake another one, which then comes too late"
+    assert {200, 202} <= set(told) <= {100, 200, 202}, "of words so close the last may overtake the first"
     (waiting,) = world.house.acd.waiting("sales-spanish")
     assert waiting.first_joined < began
     bob = await world.agent("bob", spanish=5)

@@ -30,7 +30,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, dict[s
     return done.stdout, done.stderr, found
 
 
-PARTS = ["signalling", "answered", "whole", "registrations", "relay", "latency", "memory", "growth", "startup"]
+PARTS = ["signalling", "answered", "whole", "registrations", "relay", "latency", "memory", "growth", "acd", "startup"]
 
 
 def test_every_part_gives_its_figures(measured: tuple[str, str, dict[str, Any]]) -> None:

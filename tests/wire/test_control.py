@@ -193,7 +193,7 @@ async def test_an_agent_who_is_added_registers_at_once_and_takes_a_call(tmp_path
 async def test_a_reload_with_mistakes_lists_them_and_changes_nothing(tmp_path: Path) -> None:
     config = own_config(tmp_path)
     async with Switch(tmp_path / "switch", ("--config", str(config))) as switch, Stub(switch.where) as caller:
-        rewrite(config / "queues.yaml", "english: 3", "english: 8")
+        rewrite(config / "queues.yaml", "{english: 3, sales", "{english: 8, sales")
         rewrite(config / "agents.yaml", "english: 4", "english: 9")
         before = await ask(switch, "status")
         status, out, err = await callcenter(tmp_path, "reload", "--socket", str(control_of(switch)))

@@ -9,19 +9,17 @@ CREATE TABLE metric_days (
     PRIMARY KEY (client, day, seq)
 );
 
--- Their figures by the quarter of an hour, which is counted from 1970 in UTC: of a queue (kind visits), of an agent at a
--- queue (handling), of an agent's time (time; its client is empty, its day in UTC).
+-- Their figures by the quarter of an hour, which is counted from 1970 in UTC, and by queue: of the queue, of its callbacks,
+-- and of each agent there. Rows without a client have who asked for one agent alone, and how agents' time passed.
 CREATE TABLE metric_rows (
     client TEXT NOT NULL,
     day TEXT NOT NULL,
     seq INTEGER NOT NULL,
-    kind TEXT NOT NULL,
     quarter INTEGER NOT NULL,
     queue TEXT NOT NULL,
-    agent TEXT NOT NULL,
     threshold_ms INTEGER NOT NULL,
     figures TEXT NOT NULL,
-    PRIMARY KEY (client, day, seq, kind, quarter, queue, agent)
+    PRIMARY KEY (client, day, seq, quarter, queue)
 ) WITHOUT ROWID;
 CREATE INDEX metric_rows_by_quarter ON metric_rows (quarter);
 

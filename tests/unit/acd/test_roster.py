@@ -143,3 +143,13 @@ def test_an_agent_of_two_companies_has_one_call_at_a_time_whoever_calls() -> Non
         floor.part(floor.answer(visit))
         floor.sleep(30)
     check_refold(floor)
+
+
+def test_a_queue_that_has_another_name_is_still_the_one_that_an_agent_was_kept_to(floor: Floor) -> None:
+    change(floor, queues={"sales"})
+    renamed = replace(SALES, id="selling")
+    floor.tell(Reconfigured(replace(plan(renamed, BETA, AMY), renamed={"sales": "selling"})))
+    assert floor.acd.who("amy").queues == frozenset({"selling"})
+    floor.join("v1", "selling")
+    assert floor.offered("v1") == "amy"
+    check_refold(floor)

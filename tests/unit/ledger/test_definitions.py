@@ -29,6 +29,7 @@ VISITS = Visits(
     told_off=10_000 + 0 + 10_000 - 22_000,
     told_away=10_000 + 0 + 10_000 + 22_000,
     told_well=3,
+    told_right=2,
 )
 # Ten offers: eight accepted, one rang for 20 s in vain, one was declined; the phones rang for 47 s in all. Six legs are
 # over: 600 s of talk, 60 s of hold, 180 s of wrap-up. Two transfers, of which one failed.
@@ -96,6 +97,7 @@ TABLE: dict[str, Value] = {
     "wait_told_bias": -500,  # -2 s / 4
     "wait_told_error": 10_500,  # 42 s / 4
     "wait_told_well": 0.75,
+    "wait_told_right": 0.5,
     "offers": 10,
     "handled": 6,
     "transfers": 2,

@@ -140,11 +140,13 @@ def test_days_that_are_taken_out_and_what_stays_are_the_whole(data: st.DataObjec
         live.take(fact)
         if data.draw(st.integers(0, 3)) == 0:
             for client, day in days.over(live, lambda _: zone, live.last_quarter):
-                cells = days.forget(live, client, day, zone)
-                assert not cells.gaps()
-                for row in days.rows(cells, {}, 20_000):
-                    assert day_of(row.quarter, zone) == day
-                    published.append(days.figures_of(row.kind, json.loads(json.dumps(days.plain(row)))))
+                for (quarter, _), parts in days.forget(live, client, day, zone).items():
+                    assert day_of(quarter, zone) == day
+                    for kind, by_agent in parts.items():
+                        kept = (json.loads(json.dumps(part.plain())) for part in by_agent.values())
+                        figures = [days.figures_of(kind, values) for values in kept]
+                        assert not any(each.gaps for each in figures)
+                        published += figures
     last = facts[-1].ms
     published.append(everything(live.figures(last)))
     assert total(published) == everything(fold(facts).figures(last))

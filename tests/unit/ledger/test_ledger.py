@@ -16,6 +16,7 @@ from callcenter.model.facts import (
     CallQueued,
     CallTransferred,
     TransferFailed,
+    WaitAnnounced,
 )
 from callcenter.model.states import (
     CallbackOutcome,
@@ -82,6 +83,24 @@ def test_every_way_to_leave_a_queue_is_counted_once() -> None:
         moved_on=[3_000],
     )
     assert figures.waiting == [4_000]
+
+
+def test_an_estimate_is_judged_by_how_long_it_then_took() -> None:
+    """Told 1 to 3 minutes and it took 2; told 30 to 60 s and it took 90: right and 0 off; wrong, and 45 s too short."""
+    floor = Told()
+    floor.joins("v1")
+    floor.tell(WaitAnnounced("v1", 60_000, 180_000), "call-v1")
+    floor.wait(30)
+    floor.tell(WaitAnnounced("v1", 30_000, 60_000), "call-v1")
+    floor.wait(90)
+    floor.connects("v1", "amy")
+    floor.joins("v2")
+    floor.tell(WaitAnnounced("v2", 60_000, 180_000), "call-v2")
+    floor.wait(1)
+    floor.leaves("v2", VisitOutcome.ABANDONED)
+    visits = floor.figures().visits
+    assert (visits.told, visits.told_off, visits.told_away) == (2, -45_000, 45_000)
+    assert (visits.told_well, visits.told_right) == (1, 1)
 
 
 def test_offers_that_fail_are_told_apart() -> None:

@@ -176,18 +176,28 @@ async def test_commands_of_an_outage_are_lost_and_those_after_it_heard() -> None
     assert [command["id"] for _, command in desk.told] == ["2"]
 
 
-@in_virtual_time
-async def test_a_broker_that_lets_us_hear_no_commands_is_told_of_and_all_else_goes_on() -> None:
-    log = Log()
-    async with publisher(log, dead=True) as made:
-        states = told(made)
-        made.refuse("/cmd")
-        made.revive()
-        log.add(3)
-        await until(lambda: states and not made.status().waiting)
-        refused = "the broker does not let us hear {} commands: Not authorized".format
-        assert states == [(True, "; ".join(map(refused, ("agents'", "supervisors'"))))]
-        assert made.status().connected
+@pytest.mark.parametrize(("supervised", "whose"), [(False, ["agents'"]), (True, ["agents'", "supervisors'"])])
+def test_a_broker_that_lets_us_hear_no_commands_is_told_of_and_all_else_goes_on(
+    supervised: bool, whose: list[str]
+) -> None:
+    """Of supervisors' commands only where there are supervisors."""
+
+    @in_virtual_time
+    async def told_of() -> None:
+        log = Log()
+        async with publisher(log, dead=True) as made:
+            states = told(made)
+            made.supervised = supervised
+            made.refuse("/cmd")
+            made.revive()
+            log.add(3)
+            await until(lambda: states and not made.status().waiting)
+            assert states == [
+                (True, "; ".join(f"the broker does not let us hear {each} commands: Not authorized" for each in whose))
+            ]
+            assert made.status().connected
+
+    told_of()
 
 
 # ------------------------------------------------------------------------------------------------- a real broker

@@ -41,19 +41,23 @@ class Books:
 
     async def __aenter__(self) -> Books:
         self.storage = await Storage.open(self.path, clock=StillClock())
-        self.live = LiveLedger(self.storage.metrics, lambda: PLAN, zone_of)
+        self.group = await asyncio.TaskGroup().__aenter__()
+        self.live = LiveLedger(self.storage.metrics, lambda: PLAN, zone_of, self.group)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.group.__aexit__(None, None, None)
         await self.storage.close()
 
     async def catch_up(self) -> None:
         await self.live.catch_up(self.storage.log.last_seq)
+        await self.live.published()
 
     async def write(self, *facts: Fact) -> None:
         for fact in facts:
             self.storage.log.write(fact)
             self.live.take(fact)
+        await self.live.published()
         await self.storage.log.drained()
 
 

@@ -6,6 +6,7 @@ from bisect import insort
 from collections.abc import Callable
 from random import Random
 
+from callcenter.sip.digest_client import DigestClient
 from callcenter.sip.endpoint import Endpoint, EndpointStatus, Limits
 from callcenter.sip.errors import SipParseError
 from callcenter.sip.events import (
@@ -32,7 +33,14 @@ LIVELY, QUIET = 40.0, 400.0
 MAX_CARRIED = 5_000
 # What an endpoint may keep: what its limits allow peers to open, and what it asked itself.
 TRANSACTIONS, MAX_KEPT = 100, 300
+CHALLENGES = ("", ", stale=true", ", algorithm=SHA-256", ", algorithm=none-that-is", ", qop=auth-int", ", nonce=twice")
 STATUSES = (400, 403, 404, 408, 480, 481, 486, 487, 488, 491, 500, 503, 603)
+
+
+def challenge(random: Random) -> list[tuple[str, str]]:
+    """What a peer that wants a password says, or that only looks so."""
+    value = f'Digest realm="r{random.randrange(2)}", nonce="{random.randrange(3)}"{random.choice(CHALLENGES)}'
+    return [(random.choice(("WWW-Authenticate", "Proxy-Authenticate")), value) for _ in range(random.randrange(3))]
 
 
 class Party:
@@ -108,6 +116,7 @@ class Party:
             "ring": lambda: it.ring(session, now, status=random.choice((180, 183)), sdp=random.choice((None, sdp))),
             "answer": lambda: it.answer(session, sdp, now),
             "reject": lambda: it.reject(session, random.choice(STATUSES), now),
+            "challenge": lambda: it.reject(session, random.choice((401, 407)), now, headers=challenge(random)),
             "acknowledge": lambda: it.acknowledge(session, sdp, now),
             "hangup": lambda: it.hangup(session, now, status=random.choice((None, 486))),
             "reinvite": lambda: it.reinvite(session, sdp, now),
@@ -119,6 +128,7 @@ class Party:
             "connection_lost": lambda: it.connection_lost(7, now),
             "respond": lambda: it.respond(random.choice([*self.requests, "none"]), random.choice((200, 401, 404)), now),
         }
+        login = random.choice((None, DigestClient("ana", "secret", random)))
         weighted = [*actions, "invite", "invite", "answer", "answer", "ring", "reinvite", "accept_reinvite", "request"]
         chosen = random.choice(weighted)
         if self.sensible and random.random() < 0.7:
@@ -126,8 +136,9 @@ class Party:
         match chosen:
             case "invite":
                 made, effects = it.invite(
-                    target=them.uri, flow=flow, from_=me, to=them, sdp=random.choice((None, sdp, sdp)), now=now
-                )
+                    target=them.uri, flow=flow, from_=me, to=them, sdp=random.choice((None, sdp, sdp)), now=now,
+                    login=login, user=random.choice(("", "ana")),
+                )  # fmt: skip
                 self.sessions.add(made)
             case "request":
                 method = random.choice(("OPTIONS", "REGISTER", "MESSAGE", "SUBSCRIBE"))
