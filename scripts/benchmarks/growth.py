@@ -13,8 +13,9 @@ from scripts.benchmarks.switch import Switch, running
 
 AIM = 2.0  # %
 CALLS = 100_000
-# Enough for every table that is bounded (visits remembered, calls whose wrap-up is awaited) to be full before.
-FIRST = 10_000
+# Enough for every table that is bounded to be full before (visits, messages traced, the cache of the database), and
+# for the highest number of calls up at once to have come: the heap keeps what that needed.
+FIRST = 30_000
 RATE = 250.0
 # A transaction lives 32 s behind its last message (RFC 3261 17, RFC 6026), and the heap is tidied a little later.
 AFTERLIFE = 40.0
