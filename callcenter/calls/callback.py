@@ -476,9 +476,12 @@ class Callbacks:
         self._supervisor.start(call, functools.partial(self._take_turn, each))
 
     async def _take_turn(self, each: Pending, call: Call) -> Ending:
+        nobody = call.caller
         try:
             return await self._turn(call, each)
         finally:
+            if call.caller is not nobody:
+                nobody.close()  # or it would stay in a ring; not before: the script ends with it
             self._turn_over(each, call)
 
     def _turn_over(self, each: Pending, call: Call) -> None:

@@ -216,7 +216,7 @@ def test_a_mistake_of_ours_at_one_phone_does_not_hold_the_caller_for_ever() -> N
     rung_again = []
 
     async def told(world: World) -> None:
-        amy, bob = await floor_that_rings_all(world, "amy", "bob")
+        _, bob = await floor_that_rings_all(world, "amy", "bob")
         pick_up = ringing.pick_up
 
         async def fail(in_hand: OfferInHand, *given: Any) -> Any:
