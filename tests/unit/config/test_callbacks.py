@@ -106,7 +106,9 @@ def test_without_a_word_the_countries_of_its_own_numbers_are_called_and_nothing_
 
 
 def test_the_companys_own_word_counts_and_costly_numbers_only_by_name(digits: Path) -> None:
-    text = '{outside: ["+", "+190055"], never: ["+1202"], tries: 5, spacing: 1m, ring_for: 20s, per_caller: 0, per_day: 2}'
+    text = (
+        '{outside: ["+", "+190055"], never: ["+1202"], tries: 5, spacing: 1m, ring_for: 20s, per_caller: 0, per_day: 2}'
+    )
     found = rules(digits, with_rules(text))
     assert (found.tries, found.spacing, found.ring_for) == (5, 60.0, 20.0)
     assert (found.per_caller, found.per_day) == (0, 2)
