@@ -70,7 +70,17 @@ from callcenter.acd.settings import (
     Strategy,
     WrapUpSettings,
 )
-from callcenter.acd.why import BY_LOT, NAMED, WORDS, AgentWhy, Explanation, Passed, QueueWhy, TicketWhy, Waiters
+from callcenter.acd.why import (
+    BY_LOT,
+    NAMED,
+    AgentWhy,
+    Explanation,
+    Passed,
+    QueueWhy,
+    TicketWhy,
+    Waiters,
+    cause_words,
+)
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
@@ -393,7 +403,9 @@ class Acd:
             if demand.queue == queue_id:
                 step = self._visits[demand.waiting[0][-1]].step
                 causes = self._pool.excluded(demand)
-                words = tuple(f"{many} agents {WORDS[cause]}" for cause, many in causes.items())
+                words = tuple(
+                    f"{many} agent{'s' * (many != 1)} {cause_words(cause, many)}" for cause, many in causes.items()
+                )
                 waiters.append(Waiters(queue_id, text(demand.asked), len(demand.waiting), words, step))
         first = next((place[-1] for place in line if not self._visits[place[-1]].offers), "")
         claim = self._pool.claim(queue.client)

@@ -39,10 +39,10 @@ def test_an_offer_tells_who_came_next_and_what_kept_the_others() -> None:
         "cas was first of 2 (best_skill): skills 4, idle for 0 s",
         "asked for english>=2",
         "next would have been bob: skills 3, idle for 0 s",
-        "1 do not serve the client",
-        "1 are not in the queue",
-        "1 lack a skill",
-        "1 were not ready",
+        "1 does not serve the client",
+        "1 was not in the queue",
+        "1 lacks a skill",
+        "1 was not ready",
         "the caller's turn: priority 0, waits for 0 s",
         "configuration abc",
     )
@@ -73,7 +73,7 @@ def test_a_step_a_preference_and_a_share_are_told() -> None:
     why = why_of(floor, "v1-1")
     assert (why.agent, why.step, why.preferred, why.share) == ("bob", 1, "bob", (2, 3.0, 0))
     assert "asked for english>=1, by routing step 1" in why.words()
-    assert "share of the client: 0 agents at work for it, at least 2, weight 3" in why.words()
+    assert "share of the client: 0 agents at work for it, of at least 2; weight 3" in why.words()
     assert any("preferred" in line for line in why.words())
 
 
@@ -107,7 +107,7 @@ def test_why_amy_is_idle_while_callers_wait() -> None:
     why = floor.acd.explain_agent("amy")
     assert why is not None
     assert why.words() == (
-        "amy takes no calls now: not_ready: lunch",
+        "amy takes no calls now: not ready: lunch",
         "3 in french wait for french>=3: french 0 of 3 needed",
         "1 in sales waits for english>=2: could be taken, but for the state of the agent",
     )
@@ -123,19 +123,19 @@ def test_why_a_caller_waits_and_what_will_change() -> None:
     why = floor.acd.explain_ticket("v1", floor.now)
     assert why is not None
     assert why.words() == (
-        "v1, number 1 in sales: priority 0, waits for 10 s",
+        "call all-v1, number 1 in sales: priority 0, waits for 10 s",
         "asks for english>=5",
         "asks for less in 20 s",
-        "1 lack a skill",
-        "1 are not ready",
-        "amy may take the caller, but is not_ready: lunch",
+        "1 lacks a skill",
+        "1 is not ready",
+        "amy may take the caller, but is not ready: lunch",
     )
     whole = floor.acd.explain_queue("sales", floor.now)
     assert whole is not None
     assert whole.first == why
     assert whole.words()[:2] == (
         "sales: 1 waiting, 0 of them being offered (best_skill)",
-        "1 ask for english>=5: 1 agents lack a skill; 1 agents were not ready",
+        "1 asks for english>=5: 1 agent lacks a skill; 1 agent is not ready",
     )
     assert as_json(whole)["first"]["excluded"] == {"skill": 1, "not_ready": 1}
     assert floor.acd.explain_queue("nowhere") is None
