@@ -1078,6 +1078,8 @@ class ClientCallbacks(Shape):
     tries: Annotated[int, Field(ge=1, le=20)] = 3
     spacing: Annotated[Positive, AfterValidator(_spaced)] = 300.0
     ring_for: Annotated[Positive, AfterValidator(_let_ring)] = 40.0
+    per_caller: Annotated[int, Field(ge=0, le=100)] = 3
+    per_day: Annotated[int, Field(ge=1, le=100)] = 5
 
     @model_validator(mode="after")
     def _make_sense(self) -> ClientCallbacks:
