@@ -110,6 +110,9 @@ NAMED_AGENTS = 20
 # How many visits that ended are remembered, so that a Join repeated late brings no ghost into the line.
 REMEMBERED_VISITS = 4096
 
+# Of so many kinds of callers, beside those who wait, it is kept who may take them, now and by later routing steps.
+KEPT_KINDS = 1024
+
 # No set of agents: what follows from who is signed in is to be looked at once more.
 NOBODY_YET = -1
 
@@ -199,6 +202,8 @@ class Acd:
         # Visits that still have routing steps before them, by all that decides about these.
         self._stepping: dict[Steps, dict[str, None]] = {}
         self._steps_of: dict[str, Steps] = {}
+        # Who meets what these ask, and what they ask by each later step; the same until roster or plan changes.
+        self._meeting: dict[Steps, tuple[Agents, ...]] = {}
         # How many of a line are callbacks: nobody holds a phone there, and a full queue is full of callers.
         self._callbacks: dict[str, int] = {}
         # Who dialled each own call; who is asked for by name, by which visits; and of these whose state has changed.
@@ -661,10 +666,10 @@ class Acd:
 
     def _settle_all(self) -> None:
         """Who is signed in has changed: see for whom that says something."""
-        self._staff = self._pool.signed_in
-        for steps, visits in list(self._stepping.items()):
+        staff = self._staff = self._pool.signed_in
+        for steps in [each for each in self._stepping if not self._who_meets(each)[0] & staff]:
             if (step := self._next_step(steps)) is not None:
-                for visit_id in list(visits):
+                for visit_id in list(self._stepping[steps]):
                     self._relax(self._visits[visit_id], step, "nobody_signed_in")
 
     def _preference_over(self, visit: Visit) -> str:
@@ -683,14 +688,23 @@ class Acd:
 
     def _next_step(self, steps: Steps) -> int | None:
         """The step to go to at once: nobody is signed in who meets the present one, and somebody who meets that."""
-        name, client, asked, own, behind = steps
-        if self._pool.able(client, name, parse(asked)) & self._pool.signed_in:
+        present, *later = self._who_meets(steps)
+        if present & self._pool.signed_in:
             return None
-        queue = self._plan.queues[name]
-        for step in range(behind + 1, len(queue.steps) + 1):
-            if self._pool.able(client, name, asked_at(queue, step, parse(own))) & self._pool.signed_in:
-                return step
-        return None
+        return next((step for step, who in enumerate(later, start=steps[-1] + 1) if who & self._pool.signed_in), None)
+
+    def _who_meets(self, steps: Steps) -> tuple[Agents, ...]:
+        """Who may take these callers, at the step where they are and at each that follows."""
+        found = self._meeting.get(steps)
+        if found is None:
+            name, client, asked, own, behind = steps
+            queue = self._plan.queues[name]
+            later = (asked_at(queue, step, parse(own)) for step in range(behind + 1, len(queue.steps) + 1))
+            found = tuple(self._pool.able(client, name, needs) for needs in (parse(asked), *later))
+            if len(self._meeting) >= KEPT_KINDS + len(self._stepping):
+                self._meeting = {each: who for each, who in self._meeting.items() if each in self._stepping}
+            self._meeting[steps] = found
+        return found
 
     def _relax(self, visit: Visit, step: int, reason: str) -> None:
         asked = asked_at(self._plan.queues[visit.queue], step, visit.own)
@@ -1163,6 +1177,7 @@ class Acd:
         self._presence = Presence(self._plan, self._roster.values())
         self._agenda = Agenda()
         self._stepping, self._steps_of, self._lines, self._callbacks = {}, {}, {}, {}
+        self._meeting.clear()
         for agent_id in self._roster:
             self._agents.setdefault(agent_id, Agent(agent_id))
         for engagement in self._engagements.values():
@@ -1237,6 +1252,7 @@ class Acd:
         if configured is not None:
             self._roster[body.agent] = effective(configured, body, self._plan.renamed)
             self._pool.change_agent(self._roster[body.agent])
+            self._meeting.clear()
             if self._presence.change_agent(self._roster[body.agent]):
                 self._follow_presence()
             if body.agent in self._asked_for:
