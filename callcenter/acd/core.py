@@ -727,6 +727,7 @@ class Acd:
         excluded = pool.excluded(demand)
         ahead, ahead_more = self._ahead(visit)
         claim = pool.claim(visit.client)
+        drawn = demand.strategy in BY_LOT and not demand.alone
         return [
             Explanation(
                 agent=agent_id,
@@ -737,7 +738,7 @@ class Acd:
                 asked=visit.asks,
                 next=following,
                 more=more,
-                drawn=match.candidates.bit_count() if demand.strategy in BY_LOT and not demand.alone else 0,
+                drawn=match.candidates.bit_count() if drawn and visit.prefer != agent_id else 0,
                 together=len(match.agents),
                 excluded=excluded,
                 ahead=ahead,
