@@ -70,7 +70,18 @@ from callcenter.acd.settings import (
     Strategy,
     WrapUpSettings,
 )
-from callcenter.acd.why import BY_LOT, NAMED, WORDS, AgentWhy, Explanation, Passed, QueueWhy, TicketWhy, Waiters
+from callcenter.acd.why import (
+    BY_LOT,
+    HELD_BACK,
+    NAMED,
+    AgentWhy,
+    Explanation,
+    Passed,
+    QueueWhy,
+    TicketWhy,
+    Waiters,
+    counted,
+)
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
@@ -385,7 +396,11 @@ class Acd:
         found += [
             Waiters(queue, "", many, ("they are being offered already",)) for queue, many in sorted(offered.items())
         ]
-        return AgentWhy(agent_id, agent.hindrances(), tuple(found))
+        return AgentWhy(agent_id, self._hindrances(agent), tuple(found))
+
+    def _hindrances(self, agent: Agent) -> tuple[str, ...]:
+        """What keeps an agent from taking anybody, in words, be it his own state or the floor's."""
+        return agent.hindrances() + (() if self.offering else (HELD_BACK,))
 
     def explain_queue(self, queue_id: str, now: float = 0.0) -> QueueWhy | None:
         """How a queue stands and what keeps agents from its first caller; None for an unknown one."""
@@ -398,7 +413,7 @@ class Acd:
             if demand.queue == queue_id:
                 step = self._visits[demand.waiting[0][-1]].step
                 causes = self._pool.excluded(demand)
-                words = tuple(f"{many} agents {WORDS[cause]}" for cause, many in causes.items())
+                words = tuple(counted(many, cause, now=True) for cause, many in causes.items())
                 waiters.append(Waiters(queue_id, text(demand.asked), len(demand.waiting), words, step))
         first = next((place[-1] for place in line if not self._visits[place[-1]].offers), "")
         claim = self._pool.claim(queue.client)
@@ -424,7 +439,7 @@ class Acd:
         agents: list[tuple[str, tuple[str, ...]]] = []
         if demand is not None:
             able = (self._pool.roster.ids[number] for number in members(demand.able))
-            agents = [(each, self._agents[each].hindrances()) for each in islice(able, NAMED_AGENTS)]
+            agents = [(each, self._hindrances(self._agents[each])) for each in islice(able, NAMED_AGENTS)]
             rank = ticket_rank(demand.claim.standing, visit.place, visit.aging, ms)
         else:
             rank = ticket_rank(LEVEL, visit.place, visit.aging, ms)

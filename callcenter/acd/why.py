@@ -53,6 +53,20 @@ WORDS: Mapping[Cause, str] = {
 }
 
 
+# The verbs of these words for one agent, and for now.
+SINGULAR = {"do": "does", "lack": "lacks", "were": "was", "are": "is", "pause": "pauses"}
+PRESENT = {"were": "are", "paused": "pause"}
+
+HELD_BACK = "held back: nobody is offered a caller while the log cannot be written"
+
+
+def counted(many: int, cause: Cause, *, now: bool = False) -> str:
+    """How many agents are kept by a cause, in words; ``now`` they are, else they were."""
+    verb, rest = WORDS[cause].split(" ", 1)
+    verb = PRESENT.get(verb, verb) if now else verb
+    return f"1 agent {SINGULAR.get(verb, verb)} {rest}" if many == 1 else f"{many} agents {verb} {rest}"
+
+
 class Passed(StrEnum):
     """Why a caller who stands before another was passed over.
 
@@ -167,7 +181,7 @@ class Explanation:
         ]
         if self.more:
             told.append(f"and {self.more} more could have taken the caller")
-        told += [f"{many} {WORDS[cause]}" for cause, many in self.excluded.items()]
+        told += [counted(many, cause) for cause, many in self.excluded.items()]
         told.append(f"the caller's turn: {ticket_words(self.ticket_rank, self.now)}")
         if self.share is not None:
             minimum, weight, busy = self.share
@@ -307,7 +321,7 @@ class TicketWhy:
             told.append(f"asks for {self.asked}" + (f", by routing step {self.step}" if self.step else ""))
         if self.next_step is not None:
             told.append(f"asks for less in {self.next_step:.0f} s")
-        told += [f"{many} {WORDS[cause].replace('were ', 'are ')}" for cause, many in self.excluded.items()]
+        told += [counted(many, cause, now=True) for cause, many in self.excluded.items()]
         told += [f"{agent} may take the caller, but is {'; '.join(why)}" for agent, why in self.agents]
         return tuple(told)
 
@@ -330,7 +344,10 @@ class QueueWhy:
         if self.share is not None:
             minimum, weight, busy = self.share
             told.append(f"share of the client: {busy} agents at work for it, at least {minimum}, weight {weight:g}")
-        told += [f"{each.many} ask for {each.asked or 'nothing'}: {'; '.join(each.why)}" for each in self.waiters]
+        told += [
+            f"{each.many} ask{'s' if each.many == 1 else ''} for {each.asked or 'nothing'}: {'; '.join(each.why)}"
+            for each in self.waiters
+        ]
         if self.first is not None:
             told += [f"the first: {line}" for line in self.first.words()]
         return tuple(told)

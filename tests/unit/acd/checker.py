@@ -33,6 +33,7 @@ from callcenter.model.states import Device, Intent, OfferResult, Side, Work
 BLAME = {OfferResult.NO_ANSWER, OfferResult.BUSY, OfferResult.DECLINED, OfferResult.UNREACHABLE}
 POINT = 60_000_000
 Rank = tuple[Any, ...]
+Agents = Mapping[str, AgentSettings]
 
 
 @dataclass
@@ -332,7 +333,7 @@ class Checker:
             assert not (caller.offers and caller.to_ring), f"{caller.to_ring} were to be rung for {name} too"
             if queue is None:
                 continue
-            self.check_asked(caller, queue, now)
+            self.check_asked(caller, queue, agents, now)
             assert not caller.only_preferred or now < caller.joined + caller.told.prefer_ms, f"{name} insists for ever"
             if not caller.offers:
                 free = next((agent.id for agent in agents.values() if not self.obstacle(caller, agent)), None)
@@ -340,7 +341,7 @@ class Checker:
                 waits_on = queue.max_wait is None or caller.told.callback or now < caller.joined + 1000 * queue.max_wait
                 assert waits_on, f"{name} waits longer than the longest wait"
 
-    def check_asked(self, caller: Caller, queue: QueueSettings, now: int) -> None:
+    def check_asked(self, caller: Caller, queue: QueueSettings, agents: Agents, now: int) -> None:
         """A caller asks what queue and ticket ask together, at the routing step that the wait has come to."""
         name = caller.told.visit
         if caller.told.agent:
@@ -352,9 +353,23 @@ class Checker:
         if caller.step:
             relaxed = queue.steps[caller.step - 1].needs
             needs = () if relaxed is None else (relaxed,)
-        for agent in self.agents().values():
+        nobody = bool(following) and not self.signed_in_for(caller, caller.asked, agents)
+        for step in () if caller.offers or not nobody else following:
+            needed = (() if step.needs is None else (step.needs,)) + parse(caller.told.own)
+            assert not self.signed_in_for(caller, needed, agents), (
+                f"{name} waits for a step that nobody is signed in for"
+            )
+        for agent in agents.values():
             together = points(agent.skills, (*needs, *parse(caller.told.own)))
             assert (points(agent.skills, caller.asked) is None) is (together is None), f"{name} asks something else"
+
+    def signed_in_for(self, caller: Caller, asked: tuple[Need, ...], agents: Agents) -> bool:
+        """Whether anybody is signed in who may take a caller, did they ask this."""
+        could = replace(caller, asked=asked, only_preferred=False)
+        return any(
+            self.obstacle(could, agent) not in ("other_client", "other_queue", "skill", "signed_out")
+            for agent in agents.values()
+        )
 
     def check_ahead(self, caller: Caller, why: Mapping[str, Any]) -> None:
         line = [each for each in self.callers.values() if each.told.queue == caller.told.queue]

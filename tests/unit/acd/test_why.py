@@ -7,9 +7,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callcenter.acd.events import Join, Ticket
 from callcenter.acd.requirements import Requirement
 from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, RoutingStep, Share, Strategy
-from callcenter.acd.why import Cause, Explanation, Passed, as_json
+from callcenter.acd.why import Cause, Explanation, Passed, as_json, counted
 from callcenter.model.facts import OfferMade
 from callcenter.model.states import Device, Intent
 from tests.unit.acd.floor import AMY, BOB, SALES, Floor, plan
@@ -39,10 +40,10 @@ def test_an_offer_tells_who_came_next_and_what_kept_the_others() -> None:
         "cas was first of 2 (best_skill): skills 4, idle for 0 s",
         "asked for english>=2",
         "next would have been bob: skills 3, idle for 0 s",
-        "1 do not serve the client",
-        "1 are not in the queue",
-        "1 lack a skill",
-        "1 were not ready",
+        "1 agent does not serve the client",
+        "1 agent is not in the queue",
+        "1 agent lacks a skill",
+        "1 agent was not ready",
         "the caller's turn: priority 0, waits for 0 s",
         "configuration abc",
     )
@@ -126,8 +127,8 @@ def test_why_a_caller_waits_and_what_will_change() -> None:
         "v1, number 1 in sales: priority 0, waits for 10 s",
         "asks for english>=5",
         "asks for less in 20 s",
-        "1 lack a skill",
-        "1 are not ready",
+        "1 agent lacks a skill",
+        "1 agent is not ready",
         "amy may take the caller, but is not_ready: lunch",
     )
     whole = floor.acd.explain_queue("sales", floor.now)
@@ -135,11 +136,36 @@ def test_why_a_caller_waits_and_what_will_change() -> None:
     assert whole.first == why
     assert whole.words()[:2] == (
         "sales: 1 waiting, 0 of them being offered (best_skill)",
-        "1 ask for english>=5: 1 agents lack a skill; 1 agents were not ready",
+        "1 asks for english>=5: 1 agent lacks a skill; 1 agent is not ready",
     )
     assert as_json(whole)["first"]["excluded"] == {"skill": 1, "not_ready": 1}
     assert floor.acd.explain_queue("nowhere") is None
     assert floor.acd.explain_ticket("v9") is None
+
+
+def test_a_floor_that_may_offer_nobody_is_not_taken_for_an_idle_agent_s_fault() -> None:
+    floor = Floor(plan(SALES, AMY), ready=("amy",))
+    floor.acd.offering = False
+    floor.acd.handle(Join(Ticket("v1", "call-v1", "sales", "acme")), floor.now)
+    why, waits = floor.acd.explain_agent("amy"), floor.acd.explain_ticket("v1")
+    assert why is not None
+    assert waits is not None
+    held = "held back: nobody is offered a caller while the log cannot be written"
+    assert why.words()[0] == f"amy takes no calls now: {held}"
+    assert waits.words()[-1] == f"amy may take the caller, but is {held}"
+
+
+def test_nobody_is_said_to_be_drawn_by_lot_who_was_preferred() -> None:
+    floor = Floor(plan(replace(SALES, strategy=Strategy.RANDOM), AMY, BOB), ready=("amy", "bob"))
+    floor.join("v1", prefer="bob")
+    assert why_of(floor, "v1-1").words()[0] == "bob was first of 2 (random): preferred, idle for 0 s"
+
+
+def test_agents_are_counted_in_good_english() -> None:
+    assert counted(1, Cause.SKILL) == "1 agent lacks a skill"
+    assert counted(2, Cause.SKILL, now=True) == "2 agents lack a skill"
+    assert counted(1, Cause.PAUSING, now=True) == "1 agent pauses after an offer that failed"
+    assert counted(3, Cause.AT_WORK) == "3 agents were at work"
 
 
 numbers = st.integers(-5, 10**9)
