@@ -188,8 +188,9 @@ def test_every_decision_on_hundreds_of_random_floors_is_the_one_that_had_to_be_m
 
 
 @pytest.mark.long
-def test_every_decision_on_thousands_of_random_floors_is_the_one_that_had_to_be_made() -> None:
-    assert walk(range(1000, 5000)) > 20_000
+@pytest.mark.parametrize("first", range(1000, 5000, 500))
+def test_every_decision_on_thousands_of_random_floors_is_the_one_that_had_to_be_made(first: int) -> None:
+    assert walk(range(first, first + 500)) > 2_500
 
 
 def test_the_checker_finds_an_agent_who_was_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
