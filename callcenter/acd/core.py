@@ -80,7 +80,7 @@ from callcenter.acd.why import (
     QueueWhy,
     TicketWhy,
     Waiters,
-    counted,
+    cause_words,
 )
 from callcenter.model.facts import (
     AgentLegEnded,
@@ -413,7 +413,9 @@ class Acd:
             if demand.queue == queue_id:
                 step = self._visits[demand.waiting[0][-1]].step
                 causes = self._pool.excluded(demand)
-                words = tuple(counted(many, cause, now=True) for cause, many in causes.items())
+                words = tuple(
+                    f"{many} agent{'s' * (many != 1)} {cause_words(cause, many)}" for cause, many in causes.items()
+                )
                 waiters.append(Waiters(queue_id, text(demand.asked), len(demand.waiting), words, step))
         first = next((place[-1] for place in line if not self._visits[place[-1]].offers), "")
         claim = self._pool.claim(queue.client)

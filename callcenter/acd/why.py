@@ -40,31 +40,22 @@ class Cause(StrEnum):
     PAUSING = "pausing"
 
 
-WORDS: Mapping[Cause, str] = {
-    Cause.OTHER_CLIENT: "do not serve the client",
-    Cause.OTHER_QUEUE: "are not in the queue",
-    Cause.SKILL: "lack a skill",
-    Cause.NOT_ASKED: "were not asked for",
-    Cause.SIGNED_OUT: "were signed out",
-    Cause.NOT_READY: "were not ready",
-    Cause.UNREACHABLE: "could not be reached",
-    Cause.AT_WORK: "were at work",
-    Cause.PAUSING: "paused after an offer that failed",
+# Of one, of several; what an agent may be is told in the past of a decision, else in the present.
+WORDS: Mapping[Cause, tuple[str, str]] = {
+    Cause.OTHER_CLIENT: ("does not serve the client", "do not serve the client"),
+    Cause.OTHER_QUEUE: ("is not in the queue", "are not in the queue"),
+    Cause.SKILL: ("lacks a skill", "lack a skill"),
+    Cause.NOT_ASKED: ("is not asked for", "are not asked for"),
+    Cause.SIGNED_OUT: ("is signed out", "are signed out"),
+    Cause.NOT_READY: ("is not ready", "are not ready"),
+    Cause.UNREACHABLE: ("cannot be reached", "cannot be reached"),
+    Cause.AT_WORK: ("is at work", "are at work"),
+    Cause.PAUSING: ("pauses after an offer that failed", "pause after an offer that failed"),
 }
+PAST = (("is ", "was "), ("are ", "were "), ("cannot ", "could not "), ("pauses ", "paused "), ("pause ", "paused "))
 
-
-# The verbs of these words for one agent, and for now.
-SINGULAR = {"do": "does", "lack": "lacks", "were": "was", "are": "is", "pause": "pauses"}
-PRESENT = {"were": "are", "paused": "pause"}
 
 HELD_BACK = "held back: nobody is offered a caller while the log cannot be written"
-
-
-def counted(many: int, cause: Cause, *, now: bool = False) -> str:
-    """How many agents are kept by a cause, in words; ``now`` they are, else they were."""
-    verb, rest = WORDS[cause].split(" ", 1)
-    verb = PRESENT.get(verb, verb) if now else verb
-    return f"1 agent {SINGULAR.get(verb, verb)} {rest}" if many == 1 else f"{many} agents {verb} {rest}"
 
 
 class Passed(StrEnum):
@@ -181,11 +172,10 @@ class Explanation:
         ]
         if self.more:
             told.append(f"and {self.more} more could have taken the caller")
-        told += [counted(many, cause) for cause, many in self.excluded.items()]
+        told += [f"{many} {cause_words(cause, many, past=True)}" for cause, many in self.excluded.items()]
         told.append(f"the caller's turn: {ticket_words(self.ticket_rank, self.now)}")
         if self.share is not None:
-            minimum, weight, busy = self.share
-            told.append(f"share of the client: {busy} agents at work for it, at least {minimum}, weight {weight:g}")
+            told.append(share_words(self.share))
         told += [f"{ticket} stood before and {PASSED_WORDS[why]}" for ticket, why in self.ahead]
         if self.ahead_more:
             told.append(f"{self.ahead_more} more stood before")
@@ -217,6 +207,30 @@ def _list(rank: Iterable[float]) -> str:
 def _five(rank: list[Any]) -> tuple[Any, Any, Any, Any, Any]:
     first, second, third, fourth, fifth = rank
     return (first, second, third, fourth, fifth)
+
+
+def cause_words(cause: Cause, many: int, *, past: bool = False) -> str:
+    """What keeps so many agents from a caller, as the end of a sentence that begins with their number."""
+    words = WORDS[cause][many != 1]
+    for now, then in PAST if past else ():
+        if words.startswith(now):
+            return then + words.removeprefix(now)
+    return words
+
+
+def share_words(share: tuple[int, float, int]) -> str:
+    """A client's share as it stands: minimum, weight, agents at work."""
+    minimum, weight, busy = share
+    agents = "1 agent" if busy == 1 else f"{busy} agents"
+    return f"share of the client: {agents} at work for it, of at least {minimum}; weight {weight:g}"
+
+
+def spoken(state: str) -> str:
+    """The hindrances of an agent as one reads them: `not ready: lunch`; the reason stays as it is written."""
+    return "; ".join(
+        f"{word.replace('_', ' ')}{colon}{reason}"
+        for word, colon, reason in (each.partition(": ") for each in state.split("; "))
+    )
 
 
 def rank_words(strategy: Strategy, rank: AgentRank, now: int) -> str:
@@ -273,7 +287,7 @@ class AgentWhy:
 
     def words(self) -> tuple[str, ...]:
         """For people, a sentence each."""
-        state = "; ".join(self.hindrances)
+        state = spoken("; ".join(self.hindrances))
         told = [f"{self.agent} takes no calls now: {state}" if state else f"{self.agent} is ready for a call"]
         if not self.waiters:
             told.append("nobody waits")
@@ -310,7 +324,8 @@ class TicketWhy:
     def words(self) -> tuple[str, ...]:
         """For people, a sentence each."""
         where = f"number {self.position} in {self.queue or 'line'}"
-        told = [f"{self.ticket}, {where}: {ticket_words(self.rank, self.now)}"]
+        # As `status` shows it, and as `why CALL` takes it.
+        told = [f"call {self.call_id[-6:]}, {where}: {ticket_words(self.rank, self.now)}"]
         if self.offered_to:
             told.append(f"is being offered to {', '.join(self.offered_to)}")
         if self.only:
@@ -321,8 +336,8 @@ class TicketWhy:
             told.append(f"asks for {self.asked}" + (f", by routing step {self.step}" if self.step else ""))
         if self.next_step is not None:
             told.append(f"asks for less in {self.next_step:.0f} s")
-        told += [counted(many, cause, now=True) for cause, many in self.excluded.items()]
-        told += [f"{agent} may take the caller, but is {'; '.join(why)}" for agent, why in self.agents]
+        told += [f"{many} {cause_words(cause, many)}" for cause, many in self.excluded.items()]
+        told += [f"{agent} may take the caller, but is {spoken('; '.join(why))}" for agent, why in self.agents]
         return tuple(told)
 
 
@@ -342,8 +357,7 @@ class QueueWhy:
         """For people, a sentence each."""
         told = [f"{self.queue}: {self.waiting} waiting, {self.offered} of them being offered ({self.strategy})"]
         if self.share is not None:
-            minimum, weight, busy = self.share
-            told.append(f"share of the client: {busy} agents at work for it, at least {minimum}, weight {weight:g}")
+            told.append(share_words(self.share))
         told += [
             f"{each.many} ask{'s' if each.many == 1 else ''} for {each.asked or 'nothing'}: {'; '.join(each.why)}"
             for each in self.waiters

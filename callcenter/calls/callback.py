@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -47,6 +47,12 @@ if TYPE_CHECKING:
 MOST_PENDING = 5_000
 # Nothing is promised, and nobody is dialled, before it is in the database; one that takes longer is taken to be away.
 WRITTEN_WITHIN = 1.0
+# Requests for one number are counted for so long; of so many numbers, those that were asked for last.
+DAY = timedelta(hours=24)
+MOST_COUNTED = 20_000
+# Callers who hide their number are one caller to us, who may ask for so many times as much.
+WITHHELD = "withheld"
+SHARE_WITHHELD = 10
 # The wall's clock may be set meanwhile: so often it is looked at, for who waits until they may be dialled again.
 LOOKS_EVERY = 60.0
 # A turn that ended before anybody was dialled, by a mistake of ours or for want of a queue, is not begun anew at once.
@@ -231,6 +237,8 @@ class Callbacks:
         self._of_number: dict[tuple[str, str], dict[str, Pending]] = {}
         self._held: dict[str, list[Pending]] = {}
         self._dialled: set[str] = set()
+        # When each number was asked for in the last day, by client and number.
+        self._asked: dict[tuple[str, str], list[datetime]] = {}
         self._suspended = False
 
     def __iter__(self) -> Iterator[Pending]:
@@ -246,6 +254,7 @@ class Callbacks:
             if self._find(value.client, value.queue, value.number) is not None:
                 continue
             self._add(each)
+            self._count(value)
             self._take_new_name(each)
             if value.dialling:
                 self.failed(each, value.requested_in, "interrupted", "by a restart")
@@ -269,6 +278,9 @@ class Callbacks:
         joined = ticket if ticket is not None and ticket.queue == queue else None
         waited = timedelta(seconds=max(0.0, clock.monotonic() - here.first_joined))
         known = self._find(call.client.id, queue, number)
+        if known is None and (why := self._too_many(call, number)):
+            log.warning("no callback was promised: it was asked for too often", queue=queue, why=why)
+            return False
         if known is not None:
             self._hold(known, call.id)
             self._recall(known, "asked_again")
@@ -296,6 +308,7 @@ class Callbacks:
                 prefer=joined.prefer if joined is not None else "",
                 place_of=here.visit,
                 told=here.told,
+                asked_by=self._asker(call, number),
                 menus=tuple(captured.menus),
                 entered=dict(captured.entered),
                 attributes=dict(captured.told),
@@ -313,6 +326,8 @@ class Callbacks:
             if known is None and value.id in self._pending:
                 self._end(each, CallbackOutcome.REMOVED, "not_written", call.id)
             return False
+        if known is None:
+            self._count(value)
         return True
 
     def rings_in(self, call: Call, queue: str) -> Line | None:
@@ -476,9 +491,12 @@ class Callbacks:
         self._supervisor.start(call, functools.partial(self._take_turn, each))
 
     async def _take_turn(self, each: Pending, call: Call) -> Ending:
+        nobody = call.caller
         try:
             return await self._turn(call, each)
         finally:
+            if call.caller is not nobody:
+                nobody.close()  # or it would stay in a ring; not before: the script ends with it
             self._turn_over(each, call)
 
     def _turn_over(self, each: Pending, call: Call) -> None:
@@ -532,6 +550,34 @@ class Callbacks:
         if client.outbound is None or client.callbacks is None:
             return "no_trunk"
         return "" if callable_number(settings, client, value.number) == value.number else "number_forbidden"
+
+    def _asker(self, call: Call, number: str) -> str:
+        """Who asks to be called back at a number that is not the own one; empty for all others."""
+        if number == own_number(call):
+            return ""
+        return WITHHELD if call.caller.leg.withheld else self._number_of(call) or call.from_number or WITHHELD
+
+    def _too_many(self, call: Call, number: str) -> str:
+        """Why this is one callback too many, in words: nobody has strangers rung, nor runs up a bill; empty if not."""
+        rules, client, asker = call.client.callbacks, call.client.id, self._asker(call, number)
+        if rules is None:
+            return "nobody is called back"
+        if asker:
+            most = rules.per_caller * (SHARE_WITHHELD if asker == WITHHELD else 1)
+            asked = sum(each.value.asked_by == asker and each.value.client == client for each in self)
+            if asked >= most:
+                return f"{asked} by one caller at other numbers"
+        since = self._services.clock.now() - DAY
+        lately = sum(at > since for at in self._asked.get((client, number), ()))
+        return f"{lately} for one number in 24 hours" if lately >= rules.per_day else ""
+
+    def _count(self, value: Callback) -> None:
+        """Remember when a number was asked for."""
+        since = self._services.clock.now() - DAY
+        name = (value.client, value.number)
+        self._asked[name] = [*(at for at in self._asked.pop(name, ()) if at > since), value.requested_at]
+        if len(self._asked) > MOST_COUNTED:
+            del self._asked[next(iter(self._asked))]
 
     def _find(self, client: str, queue: str, number: str) -> Pending | None:
         return self._of_number.get((client, number), {}).get(queue)

@@ -72,12 +72,25 @@ async def ring_all(
 
     async def ring(in_hand: OfferInHand, undo: contextlib.ExitStack) -> None:
         rivals = [each for each in rung if each is not in_hand]
-        told.put_nowait((in_hand, await _ring(call, waiting, in_hand, once, undo, rivals)))
-        undo.close()
+        agent: Party | None = None
+        try:
+            agent = await _ring(call, waiting, in_hand, once, undo, rivals)
+        finally:
+            # Told whatever came of it, also of a mistake of ours: the caller waits for as many words as phones ring.
+            undo.close()
+            told.put_nowait((in_hand, agent))
+
+    def let_go() -> None:
+        """Whoever picked up in the moment in which the caller hung up talks to nobody."""
+        while not told.empty():
+            _, agent = told.get_nowait()
+            if agent is not None:
+                agent.close()
 
     beside = Background(limit=len(rung))
     # What the tasks hold is let go here and at once, also when the caller hangs up: they would come to it too late.
     with contextlib.ExitStack() as all_of_them:
+        all_of_them.callback(let_go)
         all_of_them.callback(beside.cancel)
         for in_hand in rung:
             undo = all_of_them.enter_context(contextlib.ExitStack())

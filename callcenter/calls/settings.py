@@ -80,7 +80,8 @@ class CallbackRules:
     """Which numbers a company calls back, and how.
 
     ``outside`` and ``never`` are beginnings of numbers in E.164, of which the longest that fits counts. The customer is
-    dialled ``tries`` times, each for ``ring_for`` seconds at most, with ``spacing`` seconds between.
+    dialled ``tries`` times, each for ``ring_for`` seconds at most, with ``spacing`` seconds between. One caller has
+    ``per_caller`` callbacks at once at other numbers than the own at most, and one number ``per_day`` in 24 hours.
     """
 
     outside: tuple[str, ...] = ()
@@ -88,6 +89,8 @@ class CallbackRules:
     tries: int = 3
     spacing: float = 300.0
     ring_for: float = 40.0
+    per_caller: int = 3
+    per_day: int = 5
 
     def permits(self, number: str) -> bool:
         """Whether this number in E.164 may be called back."""

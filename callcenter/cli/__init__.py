@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Only the verb that is asked for is imported: `check` is run by editors, at every save.
     asked = next((word for word in arguments if not word.startswith("-")), "")
     for verb, about in VERBS.items():
-        sub = verbs.add_parser(verb, help=about, description=about.capitalize() + ".")
+        sub = verbs.add_parser(verb, help=about, description=f"{about[0].upper()}{about[1:]}.")
         if verb == asked:
             importlib.import_module(f"callcenter.cli.{verb}").add_arguments(sub)
     options = parser.parse_args(arguments)

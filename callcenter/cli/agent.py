@@ -77,22 +77,27 @@ def shown(agent: Mapping[str, Any]) -> Iterator[str]:
     """An agent in a few lines."""
     why = f": {agent['reason']}" if agent["reason"] else ""
     by = f", by {agent['by']}" if agent["by"] else ""
-    yield f"{agent['agent']} ({agent['name']}): {agent['chosen']}{why} for {clock(agent['since_s'])}{by}"
+    yield f"{agent['agent']} ({agent['name']}): {_words(agent['chosen'])}{why}{by}"
     if agent["break_over"]:
         yield "  the break has lasted as long as it may"
     elif agent["break_left_s"] is not None:
         yield f"  the break may last {clock(agent['break_left_s'])} more"
     if agent["next"] is not None:
         reason = f": {agent['next_reason']}" if agent["next_reason"] else ""
-        yield f"  then {agent['next']}{reason}"
+        yield f"  then {_words(agent['next'])}{reason}"
     left = f", {clock(agent['left_s'])} left" if agent["left_s"] is not None else ""
     kind = f" ({agent['wrap_up']})" if agent["wrap_up"] else ""
-    yield f"  work {agent['work']}{kind}{left}; phone {agent['device']}"
+    # Since the last change of any kind: a break has the time that is left of it.
+    yield f"  work {_words(agent['work'])}{kind} for {clock(agent['since_s'])}{left}; phone {agent['device']}"
     skills = ", ".join(f"{skill} {level}" for skill, level in agent["skills"].items()) or "none"
     queues = f"; queues {', '.join(agent['queues']) or 'none'}" if agent["queues"] is not None else ""
     yield f"  skills {skills}; clients {', '.join(agent['clients'])}{queues}"
     if agent["changed_by"]:
         yield f"  changed by {agent['changed_by']}; `--reset` brings back what is configured"
+
+
+def _words(state: str) -> str:
+    return state.replace("_", " ")
 
 
 def _skill(text: str) -> tuple[str, int]:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from callcenter.calls.live_ledger import threshold_ms
 from callcenter.cli.common import add_config_arguments, columns, load_or_tell
 from callcenter.config import Settings
+from callcenter.config.problems import did_you_mean
 from callcenter.ledger import contacts, days, intervals
 from callcenter.ledger.definitions import ANSWERED_WITHIN_MS, NEWEST, REGISTRY, Definition, Unit, Value
 from callcenter.ledger.figures import Contacts, Figures
@@ -104,6 +105,8 @@ def run(options: argparse.Namespace) -> int:
 
             check(options.plot)
         answer = books.answer(question)
+        if not answer.rows:
+            _check_names(options, settings)
         if options.plot is not None:
             from callcenter.cli.report_plot import draw
 
@@ -125,6 +128,15 @@ def run(options: argparse.Namespace) -> int:
 
 class AskedWrongly(Exception):
     """What was asked for cannot be reported; one line, with what to ask for instead."""
+
+
+def _check_names(options: argparse.Namespace, settings: Settings) -> None:
+    """Of what has no rows: an old name may stand in the log, one that stands nowhere is a slip."""
+    for kind, names in (("queue", settings.plan.queues), ("agent", settings.plan.agents)):
+        name = getattr(options, kind)
+        if name and name not in names:
+            there = f"there is {', '.join(names)}"
+            raise AskedWrongly(f"--{kind} {name}: {did_you_mean(name, names, otherwise=there)}")
 
 
 def _day(text: str) -> date | int:

@@ -88,9 +88,19 @@ def masked(state: State, *, numbers: bool) -> dict[str, Any]:
     """The state with callers' numbers masked as in the log, unless they are wanted."""
     if numbers:
         return dict(state)
-    calls = [{**call, "from": mask_number(call["from"])} for call in state["calls"]]
-    callbacks = [{**each, "number": mask_number(each["number"])} for each in state.get("callbacks", ())]
+    calls = [
+        {**call, "from": mask_number(call["from"]), "stage": _without_numbers(call["stage"])} for call in state["calls"]
+    ]
+    callbacks = [
+        {**each, "number": mask_number(each["number"]), "stage": _without_numbers(each["stage"])}
+        for each in state.get("callbacks", ())
+    ]
     return {**state, "calls": calls, "callbacks": callbacks}
+
+
+def _without_numbers(stage: str) -> str:
+    """A stage may name whom we dial: `calling back +14155550100`."""
+    return " ".join(mask_number(word) if word.startswith("+") else word for word in stage.split(" "))
 
 
 # ---------------------------------------------------------------------------------------------------------- lines
@@ -250,7 +260,9 @@ def _call(call: State) -> Row:
 
 
 def _callback(callback: State) -> Row:
-    stage = f"again in {clock(callback['due_s'])}" if callback["due_s"] else callback["stage"]
+    # While they are dialled the next attempt is due already, should this one fail.
+    due = callback["due_s"] if callback["call"] is None else 0
+    stage = f"again in {clock(due)}" if due else callback["stage"]
     return (
         _short(callback["number"], 16),
         _short(callback["queue"], LONGEST_NAME),

@@ -537,6 +537,8 @@ def _callbacks(name: str, client: schema.Client, things: Things) -> calls.Callba
         tries=written.tries,
         spacing=written.spacing,
         ring_for=written.ring_for,
+        per_caller=written.per_caller,
+        per_day=written.per_day,
     )
 
 

@@ -437,13 +437,20 @@ KINDS[_SKILL.func] = "skill"
 Skill = Annotated[str, _SKILL]
 
 
-def _not_too_many(value: Any) -> Any:
+def _asked(value: Any) -> Any:
     if isinstance(value, dict) and len(value) > 50:
         raise mistake(Code.FORM, f"there are {len(value)}", "write at most 50")
+    for key in ("any", "all") if isinstance(value, dict) else ():
+        if isinstance(value.get(key), dict):
+            raise mistake(
+                Code.FORM,
+                f"no list stands behind `{key}`",
+                f"write {key}: [{{...}}, {{...}}], each skill in its own {{}}",
+            )
     return value
 
 
-tell(_not_too_many, lambda inner: {**inner, "maxProperties": 50})
+tell(_asked, lambda inner: {**inner, "maxProperties": 50})
 
 
 def _combined(value: dict[str, Any]) -> dict[str, Any]:
@@ -471,7 +478,7 @@ else:
                     Discriminator(lambda value: "<list>" if isinstance(value, list | tuple) else "<level>"),
                 ],
             ],
-            BeforeValidator(_not_too_many),
+            BeforeValidator(_asked),
             AfterValidator(_combined),
         ],
     )
@@ -1071,6 +1078,8 @@ class ClientCallbacks(Shape):
     tries: Annotated[int, Field(ge=1, le=20)] = 3
     spacing: Annotated[Positive, AfterValidator(_spaced)] = 300.0
     ring_for: Annotated[Positive, AfterValidator(_let_ring)] = 40.0
+    per_caller: Annotated[int, Field(ge=0, le=100)] = 3
+    per_day: Annotated[int, Field(ge=1, le=100)] = 5
 
     @model_validator(mode="after")
     def _make_sense(self) -> ClientCallbacks:

@@ -167,6 +167,7 @@ def _of_visits() -> Iterable[Definition]:
     for rank in (50, 90, 95, 100):
         name, title = ("wait_max", "longest") if rank == 100 else (f"wait_p{rank}", f"p{rank}")
         formula = f"the wait of answered that {rank} % of them do not exceed (nearest rank)"
+        formula = "the longest wait of answered" if rank == 100 else formula
         yield Definition(name, 1, Unit.MEAN, title, formula, rank=rank)
     yield Definition(
         "abandon_rate",

@@ -21,6 +21,7 @@ class Callback:
     takes the queue's; ``needs`` is what the caller asks of an agent beyond the queue, in the text form of
     ``acd/requirements.py``, and ``prefer`` the agent who comes first among equals. ``place_of`` is the visit that held
     the place last (its call, a slash, and its number there), ``told`` the position that they were told last of it.
+    ``asked_by`` is who asked for it at a number that is not the own; empty where it is.
 
     What the flow had learnt, for the agent's screen: the ``account`` of a customer who is known for sure, ``language``,
     ``intent``, ``menus``, and ``entered`` and ``attributes`` with stars for what is masked.
@@ -46,6 +47,7 @@ class Callback:
     prefer: str = ""
     place_of: str = ""
     told: int | None = None
+    asked_by: str = ""
     menus: tuple[str, ...] = ()
     entered: Mapping[str, str] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)

@@ -87,7 +87,10 @@ class Breaks:
                 "INSERT INTO agent_breaks (agent, reason, began_at) VALUES (?, ?, ?)"
                 " ON CONFLICT (agent, began_at) DO UPDATE SET reason = excluded.reason"
             )
-            self._log.put((began, (storable(agent), storable(reason), utc(at))))
+            over = "DELETE FROM agent_breaks WHERE agent = ? AND ended_at < ?"
+            self._log.put(
+                (over, (storable(agent), utc(at - KEPT))), (began, (storable(agent), storable(reason), utc(at)))
+            )
 
     def _last(self, agent: str) -> Break | None:
         breaks = self._of.get(agent)

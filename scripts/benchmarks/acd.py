@@ -42,6 +42,7 @@ from scripts.benchmarks.part import BenchError, Figure, Run, at_most
 
 MEDIAN, P99 = 100.0, 1000.0  # us
 RATIO = 2.0
+MEMORY = 300.0  # MB
 SKILLS, SKILLS_EACH = 60, 20
 CLIENTS, CLIENTS_EACH = 20, 4
 NO_WRAP_UP = WrapUpSettings(WrapUpMode.NONE)
@@ -214,7 +215,7 @@ def _measure(run: Run) -> list[Figure]:
             at_most(RATIO),
             {"median_us": medians[1], "p99_us": percentile(small, 99)},
         ),
-        Figure("memory of that floor", "MB", memory(agents, queues, waiting), None, {}),
+        Figure("memory of that floor", "MB", memory(agents, queues, waiting), at_most(MEMORY), {}),
     ]
 
 

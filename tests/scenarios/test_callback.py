@@ -18,6 +18,7 @@ from callcenter.model.states import CallbackOutcome, Intent, Outcome, VisitOutco
 from callcenter.observe import mask_number
 from callcenter.operate.life import Life
 from callcenter.operate.status import status
+from callcenter.simulation.phone import Phone
 from callcenter.simulation.trunk import Manners
 from callcenter.simulation.world import World, story
 from tests.scenarios.callbacks import (
@@ -578,6 +579,72 @@ async def test_numbers_that_cost_or_help_in_need_or_are_our_own_are_not_called_b
     furnish(world, queues=(HELP,))
     await world.settled()
     assert told(world)[-1] == "removed: queue_removed"
+
+
+async def asks_for(world: World, caller: Phone, number: str) -> bool:
+    """A caller asks to be called back at this number; whether that was promised."""
+    asked = len([word for word in told(world) if word.startswith("requested")])
+    await caller.dial("1000")
+    await caller.hears("music")
+    await caller.press("1")
+    await caller.hears("callback-choose")
+    await caller.press("2")
+    await caller.hears("callback-enter")
+    await caller.press(f"{number.removeprefix('+1')}#")
+    await caller.hears("callback-choose", within=10)
+    await caller.press("1")
+    await world.sleep(3)
+    if not caller.is_free:
+        await caller.hangs_up()
+    await world.settled()
+    return len([word for word in told(world) if word.startswith("requested")]) > asked
+
+
+@story()
+async def test_one_caller_does_not_have_a_town_rung_up(world: World) -> None:
+    """Three at other numbers wait to be called back at once; the own number is one's own at any time."""
+    caller = await world.phone(ANN)
+    reaches(world, caller.host.address)
+    furnish(world, rules=RULES)
+    promised = [await asks_for(world, caller, f"+1415555020{each}") for each in range(4)]
+    assert promised == [True, True, True, False]
+    await asks(await waits(world, BEN))
+    await caller.dial("1000")
+    await caller.hears("music")
+    await asks(caller)
+    await world.settled()
+    assert len(world.house.callbacks) == 5
+    furnish(world, ToQueue(HELP), queues=(HELP,))
+    await world.settled()
+
+
+@story()
+async def test_one_number_is_called_back_so_often_a_day(world: World) -> None:
+    """Whoever it is that asks, also for the own number: it may be pretended. A day later it is as before."""
+    ann = await world.phone(ANN)
+    reaches(world, ann.host.address)
+    furnish(world, rules=replace(RULES, per_day=2))
+    promised = []
+    for _ in range(3):
+        await ann.dial("1000")
+        await ann.hears("music")
+        await ann.press("1")
+        await ann.hears("callback-choose")
+        await ann.press("1")
+        await world.sleep(3)
+        promised.append(ann.is_free)
+        if not ann.is_free:
+            await ann.hangs_up()
+        await world.settled()
+        # Who rings in takes the place, and is not called back.
+    assert promised == [True, True, False]
+    await world.sleep(24 * 3600)
+    assert len(world.house.callbacks) == 0
+    await ann.dial("1000")
+    await ann.hears("music")
+    await asks(ann)
+    furnish(world, ToQueue(HELP), queues=(HELP,))
+    await world.settled()
 
 
 @story()

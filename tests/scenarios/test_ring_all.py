@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from callcenter.acd.events import Reconfigured
+from callcenter.acd.events import Offer, Reconfigured
 from callcenter.acd.settings import Strategy
+from callcenter.calls import ringing
+from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.model.facts import CallEnded, Fact, OfferEnded, OfferMade, ScreenPopSent
 from callcenter.model.states import Intent, OfferResult, Outcome, Work
 from callcenter.simulation.phone import Phone
@@ -179,3 +182,62 @@ async def test_whom_nobody_takes_waits_on_and_is_offered_to_the_next_who_is_free
     await cas.answers()
     await caller.hears(cas)
     await caller.hangs_up()
+
+
+@story()
+async def test_who_picks_up_as_the_caller_hangs_up_is_hung_up_on(world: World) -> None:
+    """Nobody may be left with the phone at the ear, in a call that has ended."""
+    amy, bob = await floor_that_rings_all(world, "amy", "bob")
+    caller = await caller_for_sales(world)
+    await amy.rings()
+    await bob.rings()
+    (call,) = world.house.supervisor.calls.values()
+    pick_up = Waiting.picked_up
+
+    def in_the_same_moment(waiting: Waiting, offer: Offer) -> None:
+        call.caller.leg.hangup()
+        ending = call.caller.leg.ending
+        assert ending is not None
+        call.caller.ended.set_result(ending)  # the loop has come round to it: the script is cancelled next
+        pick_up(waiting, offer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Waiting, "picked_up", in_the_same_moment)
+        bob.picks_up()
+        await amy.stops_ringing()
+        await world.sleep(2)
+    assert caller.is_free
+    assert bob.is_free
+    assert not world.house.supervisor.calls
+
+
+def test_a_mistake_of_ours_at_one_phone_does_not_hold_the_caller_for_ever() -> None:
+    """The other phone rings on; when nobody picks up there, the caller has the next offer."""
+    rung_again = []
+
+    async def told(world: World) -> None:
+        _, bob = await floor_that_rings_all(world, "amy", "bob")
+        pick_up = ringing.pick_up
+
+        async def fail(in_hand: OfferInHand, *given: Any) -> Any:
+            if in_hand.offer.agent_id == "amy":
+                raise RuntimeError("a mistake of ours")
+            return await pick_up(in_hand, *given)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ringing, "pick_up", fail)
+            caller = await caller_for_sales(world)
+            await bob.rings()
+            await world.sleep(21)
+        assert bob.is_free
+        cas = await world.agent("cas", english=3)
+        await cas.rings()
+        await cas.answers()
+        await caller.hears(cas)
+        rung_again.append("cas")
+        await caller.hangs_up()
+
+    with pytest.raises(BaseException) as raised:
+        tell(told)
+    assert rung_again, raised.getrepr()
+    assert "a mistake of ours" in str(raised.getrepr())

@@ -70,7 +70,7 @@ async def test_the_call_went_to_the_trainee_because_the_expert_had_a_break_and_t
     assert "routing step 1 asks for english>=2: time" in told
     assert "offered to bob" in told
     assert "bob was the only one who could take the caller: skills 3" in told
-    assert "1 agent was not ready" in told
+    assert "1 was not ready" in told
     assert "configuration abc123" in told
     assert "bob: accepted" in told
     [decision] = answer["decisions"]

@@ -132,6 +132,7 @@ async def test_somebody_elses_broker_with_tls_restarts_twice_while_calls_go_on(t
     certificate = authority.issue("broker", of="DNS:localhost,IP:127.0.0.1")
     password = tmp_path / "password"
     password.write_text(PASSWORD + "\n")
+    password.chmod(0o600)
     # Beside TLS a plain port: mosquitto_sub gives up at the second refusal of a handshake.
     plain = free_port()
     more = (

@@ -100,7 +100,7 @@ async def test_an_operator_commands_for_an_agent_by_a_word_on_the_machine(tmp_pa
         assert "no skill is named `german`" in said[1]
         code, out = await agent_verb(switch, TECH.agent, "not-ready", "training", "--skills", "english=5", "support=0")
         assert code == 0, out
-        assert "not_ready: training" in out
+        assert "not ready: training" in out
         assert ", by supervisor " in out
         assert "english 5" in out
         assert "changed by supervisor " in out

@@ -236,6 +236,12 @@ RELAXING = replace(
 ALL_WORKS = {Work.IDLE, Work.RESERVED, Work.RINGING, Work.TALKING, Work.HELD, Work.WRAP_UP}
 
 
+def test_one_agent_and_one_caller_through_every_six_events() -> None:
+    works = explore(Floor(AMY_ALONE, ready=("amy",)), ("amy",), ("v1",), depth=6)
+    assert set(works) == ALL_WORKS
+
+
+@pytest.mark.long
 def test_one_agent_and_one_caller_through_all_that_can_ever_happen() -> None:
     """No depth: the walk ends because no state is left that was not seen (some 1,600)."""
     works = explore(Floor(AMY_ALONE, ready=("amy",)), ("amy",), ("v1",))

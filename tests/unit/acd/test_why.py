@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from callcenter.acd.events import Join, Ticket
 from callcenter.acd.requirements import Requirement
 from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, RoutingStep, Share, Strategy
-from callcenter.acd.why import Cause, Explanation, Passed, as_json, counted
+from callcenter.acd.why import Cause, Explanation, Passed, as_json
 from callcenter.model.facts import OfferMade
 from callcenter.model.states import Device, Intent
 from tests.unit.acd.floor import AMY, BOB, SALES, Floor, plan
@@ -40,10 +40,10 @@ def test_an_offer_tells_who_came_next_and_what_kept_the_others() -> None:
         "cas was first of 2 (best_skill): skills 4, idle for 0 s",
         "asked for english>=2",
         "next would have been bob: skills 3, idle for 0 s",
-        "1 agent does not serve the client",
-        "1 agent is not in the queue",
-        "1 agent lacks a skill",
-        "1 agent was not ready",
+        "1 does not serve the client",
+        "1 was not in the queue",
+        "1 lacks a skill",
+        "1 was not ready",
         "the caller's turn: priority 0, waits for 0 s",
         "configuration abc",
     )
@@ -74,7 +74,7 @@ def test_a_step_a_preference_and_a_share_are_told() -> None:
     why = why_of(floor, "v1-1")
     assert (why.agent, why.step, why.preferred, why.share) == ("bob", 1, "bob", (2, 3.0, 0))
     assert "asked for english>=1, by routing step 1" in why.words()
-    assert "share of the client: 0 agents at work for it, at least 2, weight 3" in why.words()
+    assert "share of the client: 0 agents at work for it, of at least 2; weight 3" in why.words()
     assert any("preferred" in line for line in why.words())
 
 
@@ -108,7 +108,7 @@ def test_why_amy_is_idle_while_callers_wait() -> None:
     why = floor.acd.explain_agent("amy")
     assert why is not None
     assert why.words() == (
-        "amy takes no calls now: not_ready: lunch",
+        "amy takes no calls now: not ready: lunch",
         "3 in french wait for french>=3: french 0 of 3 needed",
         "1 in sales waits for english>=2: could be taken, but for the state of the agent",
     )
@@ -124,12 +124,12 @@ def test_why_a_caller_waits_and_what_will_change() -> None:
     why = floor.acd.explain_ticket("v1", floor.now)
     assert why is not None
     assert why.words() == (
-        "v1, number 1 in sales: priority 0, waits for 10 s",
+        "call all-v1, number 1 in sales: priority 0, waits for 10 s",
         "asks for english>=5",
         "asks for less in 20 s",
-        "1 agent lacks a skill",
-        "1 agent is not ready",
-        "amy may take the caller, but is not_ready: lunch",
+        "1 lacks a skill",
+        "1 is not ready",
+        "amy may take the caller, but is not ready: lunch",
     )
     whole = floor.acd.explain_queue("sales", floor.now)
     assert whole is not None
@@ -159,13 +159,6 @@ def test_nobody_is_said_to_be_drawn_by_lot_who_was_preferred() -> None:
     floor = Floor(plan(replace(SALES, strategy=Strategy.RANDOM), AMY, BOB), ready=("amy", "bob"))
     floor.join("v1", prefer="bob")
     assert why_of(floor, "v1-1").words()[0] == "bob was first of 2 (random): preferred, idle for 0 s"
-
-
-def test_agents_are_counted_in_good_english() -> None:
-    assert counted(1, Cause.SKILL) == "1 agent lacks a skill"
-    assert counted(2, Cause.SKILL, now=True) == "2 agents lack a skill"
-    assert counted(1, Cause.PAUSING, now=True) == "1 agent pauses after an offer that failed"
-    assert counted(3, Cause.AT_WORK) == "3 agents were at work"
 
 
 numbers = st.integers(-5, 10**9)

@@ -38,9 +38,9 @@ def test_an_agent_is_shown_with_what_keeps_them_and_for_how_long(
 ) -> None:
     assert told(tmp_path, ANA, "ana") == (0, [{"do": "status"}])
     assert capsys.readouterr().out.splitlines() == [
-        "ana (Ana Pérez): not_ready: lunch for 2:05, by supervisor eva over MQTT",
+        "ana (Ana Pérez): not ready: lunch, by supervisor eva over MQTT",
         "  the break may last 10:00 more",
-        "  work idle; phone registered",
+        "  work idle for 2:05; phone registered",
         "  skills english 4, sales 2; clients acme",
     ]
     wraps_up = {
@@ -50,9 +50,9 @@ def test_an_agent_is_shown_with_what_keeps_them_and_for_how_long(
     }  # fmt: skip
     assert told(tmp_path, wraps_up, "ana")[0] == 0
     assert capsys.readouterr().out.splitlines() == [
-        "ana (Ana Pérez): ready for 2:05",
-        "  then not_ready: lunch",
-        "  work wrap_up (optional), 0:04 left; phone registered",
+        "ana (Ana Pérez): ready",
+        "  then not ready: lunch",
+        "  work wrap up (optional) for 2:05, 0:04 left; phone registered",
         "  skills english 4, sales 2; clients acme; queues sales",
         "  changed by supervisor olga (control); `--reset` brings back what is configured",
     ]

@@ -408,3 +408,13 @@ def test_a_recording_of_another_kind_is_converted_before_the_switch_runs(
     assert probe(Path(clip.path)).telephone
     assert clip.seconds == pytest.approx(0.5)
     assert "making 1 sound, once" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"), [("schema", "Make the JSON Schema"), ("trace", "Show the SIP messages"), ("customers", "CSV")]
+)
+def test_names_keep_their_capitals_in_the_help(verb: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([verb, "--help"])
+    assert ended.value.code == 0
+    assert words in capsys.readouterr().out

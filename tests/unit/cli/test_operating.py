@@ -138,6 +138,20 @@ def test_status_tells_everything_in_eighty_columns() -> None:
         assert re.search(words, text), f"{words}\n{text}"
 
 
+def test_a_customer_who_is_being_called_back_is_not_said_to_be_called_later() -> None:
+    callback = {
+        "id": "c1", "client": "acme", "queue": "sales", "number": "+14155550100", "since_s": 16.0, "attempts": 1,
+        "due_s": 29.0, "stage": "calling back +14155550100", "call": "cc1-42fb3c",
+    }  # fmt: skip
+    dialled = "\n".join(lines(masked({**STATE, "callbacks_pending": 1, "callbacks": [callback]}, numbers=False)))
+    assert "calling back +14155" in dialled
+    assert "+14155550100" not in dialled, "the stage does not tell what the column hides"
+    assert "again in" not in dialled
+    assert "again in 0:29" in "\n".join(
+        lines({**STATE, "callbacks_pending": 1, "callbacks": [{**callback, "call": None}]})
+    )
+
+
 def test_status_tells_of_a_certificate_that_has_expired_and_of_one_that_is_made_anew() -> None:
     shown = {**STATE["certificates"][1], "days_left": -3, "names": [f"phone{n}.example.org" for n in range(9)]}
     trial = {**STATE["certificates"][1], "days_left": 2, "self_made": True}

@@ -184,6 +184,8 @@ def test_a_day_without_calls_says_so(ask: Ask) -> None:
     [
         (["--by", "colour"], "--by colour: write one or more of client, queue, agent, day, interval"),
         (["--client", "nobody"], "--client nobody: there is the-tech-giant, casa-lumina"),
+        (["--queue", "tech-giant-sale-en"], "--queue tech-giant-sale-en: did you mean `tech-giant-sales-en`?"),
+        (["--agent", "zoe"], "--agent zoe: there is ana, bruno, carla, diego, emma, felipe"),
         (["--to", "2026-03-01"], "--to 2026-03-01 is before --from 2026-03-02"),
         (["--plot", "picture.jpg"], "--plot picture.jpg: name a file that ends with .png or .svg"),
     ],

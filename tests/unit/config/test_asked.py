@@ -97,6 +97,8 @@ MISTAKES: list[tuple[Code, str, str, str, str]] = [
     (Code.NOBODY_SERVES, STEP, "{queue: {to: sales, «requirements»: {english: 5}}}",
      "nobody may take callers of `sales` and has english>=5", "english 4 of 5"),
     (Code.FORM, STEP, "{queue: {to: sales, requirements: «{english: [{sales: 2}]}»}}", "a list stands behind", "any:"),
+    (Code.FORM, QUEUE, "requirements: «{any: {english: 3}}»", "no list stands",
+     "write any: [{...}, {...}]"),
 ]  # fmt: skip
 
 

@@ -98,6 +98,7 @@ def test_what_follows_when_nothing_comes_of_it_may_be_said(digits: Path) -> None
 def test_without_a_word_the_countries_of_its_own_numbers_are_called_and_nothing_costly(digits: Path) -> None:
     found = rules(digits)
     assert (found.outside, found.tries, found.spacing, found.ring_for) == (("+1", "+44"), 3, 300.0, 40.0)
+    assert (found.per_caller, found.per_day) == (3, 5)
     assert found.permits("+12025550123")
     assert found.permits("+442079460123")
     for number in ("+19005550123", "+18765550123", "+447000000000", "+449098790000", "+34915550123", "+88216000000"):
@@ -105,9 +106,12 @@ def test_without_a_word_the_countries_of_its_own_numbers_are_called_and_nothing_
 
 
 def test_the_companys_own_word_counts_and_costly_numbers_only_by_name(digits: Path) -> None:
-    text = '{outside: ["+", "+190055"], never: ["+1202"], tries: 5, spacing: 1m, ring_for: 20s}'
+    text = (
+        '{outside: ["+", "+190055"], never: ["+1202"], tries: 5, spacing: 1m, ring_for: 20s, per_caller: 0, per_day: 2}'
+    )
     found = rules(digits, with_rules(text))
     assert (found.tries, found.spacing, found.ring_for) == (5, 60.0, 20.0)
+    assert (found.per_caller, found.per_day) == (0, 2)
     assert found.permits("+34915550123")
     assert found.permits("+19005550123")
     assert not found.permits("+19015550123".replace("901", "900").replace("555", "444"))

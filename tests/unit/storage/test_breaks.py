@@ -71,6 +71,21 @@ async def test_a_break_is_counted_while_it_lasts_and_after_a_restart_and_not_yes
     await storage.close()
 
 
+async def test_breaks_of_before_yesterday_go_while_the_switch_is_up(tmp_path: Path) -> None:
+    """A switch that runs for a year keeps a day of them."""
+    kept = Kept(tmp_path)
+    storage = await kept.open()
+    for _ in range(5):
+        kept.tell(storage, LUNCH)
+        kept.clock.pass_(1800)
+        kept.tell(storage, READY)
+        kept.clock.pass_(26 * 3600)
+    kept.tell(storage, LUNCH)
+    await storage.log.drained()
+    assert len(await storage.database.fetch_all("SELECT * FROM agent_breaks")) == 1
+    await storage.close()
+
+
 async def test_what_the_system_chose_is_no_break(tmp_path: Path) -> None:
     kept = Kept(tmp_path)
     storage = await kept.open()
