@@ -215,6 +215,8 @@ class Acd:
         self._steps_of: dict[str, Steps] = {}
         # Who meets what these ask, and what they ask by each later step; the same until roster or plan changes.
         self._meeting: dict[Steps, tuple[Agents, ...]] = {}
+        # Of these, who meets what those ask now who wait; all of them, or too few where it is to be looked up anew.
+        self._present: dict[Steps, Agents] = {}
         # How many of a line are callbacks: nobody holds a phone there, and a full queue is full of callers.
         self._callbacks: dict[str, int] = {}
         # Who dialled each own call; who is asked for by name, by which visits; and of these whose state has changed.
@@ -684,7 +686,9 @@ class Acd:
     def _settle_all(self) -> None:
         """Who is signed in has changed: see for whom that says something."""
         staff = self._staff = self._pool.signed_in
-        for steps in [each for each in self._stepping if not self._who_meets(each)[0] & staff]:
+        if len(self._present) < len(self._stepping):
+            self._present = {each: self._who_meets(each)[0] for each in self._stepping}
+        for steps in [each for each, who in self._present.items() if not who & staff]:
             if (step := self._next_step(steps)) is not None:
                 for visit_id in list(self._stepping[steps]):
                     self._relax(self._visits[visit_id], step, "nobody_signed_in")
@@ -1196,6 +1200,7 @@ class Acd:
         self._agenda = Agenda()
         self._stepping, self._steps_of, self._lines, self._callbacks = {}, {}, {}, {}
         self._meeting.clear()
+        self._present.clear()
         for agent_id in self._roster:
             self._agents.setdefault(agent_id, Agent(agent_id))
         for engagement in self._engagements.values():
@@ -1271,6 +1276,7 @@ class Acd:
             self._roster[body.agent] = effective(configured, body, self._plan.renamed)
             self._pool.change_agent(self._roster[body.agent])
             self._meeting.clear()
+            self._present.clear()
             if self._presence.change_agent(self._roster[body.agent]):
                 self._follow_presence()
             if body.agent in self._asked_for:
@@ -1449,6 +1455,10 @@ class Acd:
             del others[visit.id]
             if not others:
                 del self._stepping[before]
+                self._present.pop(before, None)
         if steps is not None:
             self._steps_of[visit.id] = steps
-            self._stepping.setdefault(steps, {})[visit.id] = None
+            if steps not in self._stepping:
+                self._stepping[steps] = {}
+                self._present[steps] = self._who_meets(steps)[0]
+            self._stepping[steps][visit.id] = None

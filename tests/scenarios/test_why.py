@@ -58,7 +58,7 @@ async def test_the_call_went_to_the_trainee_because_the_expert_had_a_break_and_t
     await world.sleep(10)
     [call] = world.house.supervisor.calls
     waiting = await ask(world, call=call)
-    assert "now: amy may take the caller, but is not_ready: lunch" in waiting["lines"]
+    assert "now: amy may take the caller, but is not ready: lunch" in waiting["lines"]
     assert any(line.startswith("now: asks for less in ") for line in waiting["lines"])
 
     await bob.rings(after=19)
