@@ -321,8 +321,8 @@ class TicketWhy:
     excluded: Mapping[Cause, int]
     agents: tuple[tuple[str, tuple[str, ...]], ...]
 
-    def words(self) -> tuple[str, ...]:
-        """For people, a sentence each."""
+    def words(self, *, counts: bool = True) -> tuple[str, ...]:
+        """For people, a sentence each; ``counts``: how many agents are kept, by cause, too."""
         where = f"number {self.position} in {self.queue or 'line'}"
         # As `status` shows it, and as `why CALL` takes it.
         told = [f"call {self.call_id[-6:]}, {where}: {ticket_words(self.rank, self.now)}"]
@@ -336,7 +336,8 @@ class TicketWhy:
             told.append(f"asks for {self.asked}" + (f", by routing step {self.step}" if self.step else ""))
         if self.next_step is not None:
             told.append(f"asks for less in {self.next_step:.0f} s")
-        told += [f"{many} {cause_words(cause, many)}" for cause, many in self.excluded.items()]
+        if counts:
+            told += [f"{many} {cause_words(cause, many)}" for cause, many in self.excluded.items()]
         told += [f"{agent} may take the caller, but is {spoken('; '.join(why))}" for agent, why in self.agents]
         return tuple(told)
 
@@ -363,7 +364,8 @@ class QueueWhy:
             for each in self.waiters
         ]
         if self.first is not None:
-            told += [f"the first: {line}" for line in self.first.words()]
+            # What keeps how many is told above, of all who ask alike.
+            told += [f"the first: {line}" for line in self.first.words(counts=False)]
         return tuple(told)
 
 

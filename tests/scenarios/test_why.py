@@ -104,6 +104,8 @@ async def test_why_is_bob_idle_while_a_caller_waits(world: World) -> None:
 @story()
 async def test_who_asks_for_what_there_is_not_is_told_so(world: World) -> None:
     assert await ask(world, agent="nobody") == {"error": "no agent is named `nobody`"}
+    await world.agent("amy", english=5)
+    assert await ask(world, agent="ammy") == {"error": "no agent is named `ammy` (did you mean `amy`?)"}
     assert await ask(world, queue="nowhere") == {"error": "no queue is named `nowhere`"}
     assert await ask(world, call="nothing") == {"error": "no call `nothing` is in the log"}
     assert await ask(world) == {"error": "say one of `call`, `agent` and `queue`"}
