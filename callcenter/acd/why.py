@@ -55,6 +55,9 @@ WORDS: Mapping[Cause, tuple[str, str]] = {
 PAST = (("is ", "was "), ("are ", "were "), ("cannot ", "could not "), ("pauses ", "paused "), ("pause ", "paused "))
 
 
+HELD_BACK = "held back: nobody is offered a caller while the log cannot be written"
+
+
 class Passed(StrEnum):
     """Why a caller who stands before another was passed over.
 
@@ -79,10 +82,10 @@ class Explanation:
     """Why this agent was offered this caller. Times are milliseconds of the boot's clock.
 
     ``next`` are the candidates who came next, with their ranks, ``more`` how many others there were; ``drawn`` of how
-    many the lot chose, 0 where none was drawn; ``together`` how many are rung at once. ``excluded`` counts all other
-    agents of the floor by cause. ``ahead`` are callers before this one in the queue who were passed over,
-    ``ahead_more`` how many others. ``share`` is the client's minimum, weight, and agents at work before this offer;
-    None: no shares.
+    many the lot chose, 0 where none was drawn: by another strategy, or because the preferred one was free. ``together``
+    is how many are rung at once. ``excluded`` counts all other agents of the floor by cause. ``ahead`` are callers
+    before this one in the queue who were passed over, ``ahead_more`` how many others. ``share`` is the client's
+    minimum, weight, and agents at work before this offer; None: no shares.
     ``revision`` names the configuration.
     """
 
