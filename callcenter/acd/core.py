@@ -1426,7 +1426,7 @@ class Acd:
         else:
             self._pool.wait(visit, strategy_for(visit, queue))
         steps = () if queue is None or visit.agent else queue.steps[visit.step :]
-        if any(self._engagements[offer].agent.work in ON_THE_PHONE for offer in visit.offers):
+        if visit.offers and any(self._engagements[offer].agent.work in ON_THE_PHONE for offer in visit.offers):
             patience = None
         elif queue is None:
             # The queue is gone from the configuration: the caller goes on at once. Under another name it is still
@@ -1437,7 +1437,7 @@ class Acd:
         else:
             limit = None if queue.max_wait is None else visit.joined + round(queue.max_wait * 1000)
             given_up = self._given_up_at(visit, queue)
-            patience = min((each for each in (limit, given_up) if each is not None), default=None)
+            patience = limit if given_up is None else given_up if limit is None else min(limit, given_up)
         self._agenda.set(Due.VISIT, visit.id, patience)
         self._agenda.set(Due.STEP, visit.id, visit.joined + round(steps[0].after * 1000) if steps else None)
         self._agenda.set(Due.PREFERENCE, visit.id, visit.preferred_until)
