@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from callcenter.acd.settings import Dispositions
-from callcenter.model.facts import AgentStateChanged
+from callcenter.model.facts import AgentStateChanged, changed
 from callcenter.model.states import Device, Intent, OfferResult, Work, WrapUpMode
 
 
@@ -75,7 +75,7 @@ def diagram() -> str:
 def begun(state: AgentStateChanged) -> AgentStateChanged:
     """The state in which what was chosen for the end of the work holds. A break that goes on does not begin anew."""
     if (state.next, state.next_reason) == (state.intent, state.reason):
-        return replace(state, next_break_ms=0)
+        return changed(state, next_break_ms=0) if state.next_break_ms else state
     return replace(
         state,
         intent=state.next,

@@ -72,6 +72,7 @@ from callcenter.acd.settings import (
 )
 from callcenter.acd.why import (
     BY_LOT,
+    HELD_BACK,
     NAMED,
     AgentWhy,
     Explanation,
@@ -119,6 +120,9 @@ NAMED_AGENTS = 20
 
 # How many visits that ended are remembered, so that a Join repeated late brings no ghost into the line.
 REMEMBERED_VISITS = 4096
+
+# Of so many kinds of callers, beside those who wait, it is kept who may take them, now and by later routing steps.
+KEPT_KINDS = 1024
 
 # No set of agents: what follows from who is signed in is to be looked at once more.
 NOBODY_YET = -1
@@ -209,6 +213,10 @@ class Acd:
         # Visits that still have routing steps before them, by all that decides about these.
         self._stepping: dict[Steps, dict[str, None]] = {}
         self._steps_of: dict[str, Steps] = {}
+        # Who meets what these ask, and what they ask by each later step; the same until roster or plan changes.
+        self._meeting: dict[Steps, tuple[Agents, ...]] = {}
+        # Of these, who meets what those ask now who wait; all of them, or too few where it is to be looked up anew.
+        self._present: dict[Steps, Agents] = {}
         # How many of a line are callbacks: nobody holds a phone there, and a full queue is full of callers.
         self._callbacks: dict[str, int] = {}
         # Who dialled each own call; who is asked for by name, by which visits; and of these whose state has changed.
@@ -390,7 +398,11 @@ class Acd:
         found += [
             Waiters(queue, "", many, ("they are being offered already",)) for queue, many in sorted(offered.items())
         ]
-        return AgentWhy(agent_id, agent.hindrances(), tuple(found))
+        return AgentWhy(agent_id, self._hindrances(agent), tuple(found))
+
+    def _hindrances(self, agent: Agent) -> tuple[str, ...]:
+        """What keeps an agent from taking anybody, in words, be it his own state or the floor's."""
+        return agent.hindrances() + (() if self.offering else (HELD_BACK,))
 
     def explain_queue(self, queue_id: str, now: float = 0.0) -> QueueWhy | None:
         """How a queue stands and what keeps agents from its first caller; None for an unknown one."""
@@ -431,7 +443,7 @@ class Acd:
         agents: list[tuple[str, tuple[str, ...]]] = []
         if demand is not None:
             able = (self._pool.roster.ids[number] for number in members(demand.able))
-            agents = [(each, self._agents[each].hindrances()) for each in islice(able, NAMED_AGENTS)]
+            agents = [(each, self._hindrances(self._agents[each])) for each in islice(able, NAMED_AGENTS)]
             rank = ticket_rank(demand.claim.standing, visit.place, visit.aging, ms)
         else:
             rank = ticket_rank(LEVEL, visit.place, visit.aging, ms)
@@ -673,10 +685,12 @@ class Acd:
 
     def _settle_all(self) -> None:
         """Who is signed in has changed: see for whom that says something."""
-        self._staff = self._pool.signed_in
-        for steps, visits in list(self._stepping.items()):
+        staff = self._staff = self._pool.signed_in
+        if len(self._present) < len(self._stepping):
+            self._present = {each: self._who_meets(each)[0] for each in self._stepping}
+        for steps in [each for each, who in self._present.items() if not who & staff]:
             if (step := self._next_step(steps)) is not None:
-                for visit_id in list(visits):
+                for visit_id in list(self._stepping[steps]):
                     self._relax(self._visits[visit_id], step, "nobody_signed_in")
 
     def _preference_over(self, visit: Visit) -> str:
@@ -695,14 +709,23 @@ class Acd:
 
     def _next_step(self, steps: Steps) -> int | None:
         """The step to go to at once: nobody is signed in who meets the present one, and somebody who meets that."""
-        name, client, asked, own, behind = steps
-        if self._pool.able(client, name, parse(asked)) & self._pool.signed_in:
+        present, *later = self._who_meets(steps)
+        if present & self._pool.signed_in:
             return None
-        queue = self._plan.queues[name]
-        for step in range(behind + 1, len(queue.steps) + 1):
-            if self._pool.able(client, name, asked_at(queue, step, parse(own))) & self._pool.signed_in:
-                return step
-        return None
+        return next((step for step, who in enumerate(later, start=steps[-1] + 1) if who & self._pool.signed_in), None)
+
+    def _who_meets(self, steps: Steps) -> tuple[Agents, ...]:
+        """Who may take these callers, at the step where they are and at each that follows."""
+        found = self._meeting.get(steps)
+        if found is None:
+            name, client, asked, own, behind = steps
+            queue = self._plan.queues[name]
+            later = (asked_at(queue, step, parse(own)) for step in range(behind + 1, len(queue.steps) + 1))
+            found = tuple(self._pool.able(client, name, needs) for needs in (parse(asked), *later))
+            if len(self._meeting) >= KEPT_KINDS + len(self._stepping):
+                self._meeting = {each: who for each, who in self._meeting.items() if each in self._stepping}
+            self._meeting[steps] = found
+        return found
 
     def _relax(self, visit: Visit, step: int, reason: str) -> None:
         asked = asked_at(self._plan.queues[visit.queue], step, visit.own)
@@ -725,6 +748,7 @@ class Acd:
         excluded = pool.excluded(demand)
         ahead, ahead_more = self._ahead(visit)
         claim = pool.claim(visit.client)
+        drawn = demand.strategy in BY_LOT and not demand.alone
         return [
             Explanation(
                 agent=agent_id,
@@ -735,7 +759,7 @@ class Acd:
                 asked=visit.asks,
                 next=following,
                 more=more,
-                drawn=match.candidates.bit_count() if demand.strategy in BY_LOT and not demand.alone else 0,
+                drawn=match.candidates.bit_count() if drawn and visit.prefer != agent_id else 0,
                 together=len(match.agents),
                 excluded=excluded,
                 ahead=ahead,
@@ -1175,6 +1199,8 @@ class Acd:
         self._presence = Presence(self._plan, self._roster.values())
         self._agenda = Agenda()
         self._stepping, self._steps_of, self._lines, self._callbacks = {}, {}, {}, {}
+        self._meeting.clear()
+        self._present.clear()
         for agent_id in self._roster:
             self._agents.setdefault(agent_id, Agent(agent_id))
         for engagement in self._engagements.values():
@@ -1249,6 +1275,8 @@ class Acd:
         if configured is not None:
             self._roster[body.agent] = effective(configured, body, self._plan.renamed)
             self._pool.change_agent(self._roster[body.agent])
+            self._meeting.clear()
+            self._present.clear()
             if self._presence.change_agent(self._roster[body.agent]):
                 self._follow_presence()
             if body.agent in self._asked_for:
@@ -1398,7 +1426,7 @@ class Acd:
         else:
             self._pool.wait(visit, strategy_for(visit, queue))
         steps = () if queue is None or visit.agent else queue.steps[visit.step :]
-        if any(self._engagements[offer].agent.work in ON_THE_PHONE for offer in visit.offers):
+        if visit.offers and any(self._engagements[offer].agent.work in ON_THE_PHONE for offer in visit.offers):
             patience = None
         elif queue is None:
             # The queue is gone from the configuration: the caller goes on at once. Under another name it is still
@@ -1409,7 +1437,7 @@ class Acd:
         else:
             limit = None if queue.max_wait is None else visit.joined + round(queue.max_wait * 1000)
             given_up = self._given_up_at(visit, queue)
-            patience = min((each for each in (limit, given_up) if each is not None), default=None)
+            patience = limit if given_up is None else given_up if limit is None else min(limit, given_up)
         self._agenda.set(Due.VISIT, visit.id, patience)
         self._agenda.set(Due.STEP, visit.id, visit.joined + round(steps[0].after * 1000) if steps else None)
         self._agenda.set(Due.PREFERENCE, visit.id, visit.preferred_until)
@@ -1427,6 +1455,10 @@ class Acd:
             del others[visit.id]
             if not others:
                 del self._stepping[before]
+                self._present.pop(before, None)
         if steps is not None:
             self._steps_of[visit.id] = steps
-            self._stepping.setdefault(steps, {})[visit.id] = None
+            if steps not in self._stepping:
+                self._stepping[steps] = {}
+                self._present[steps] = self._who_meets(steps)[0]
+            self._stepping[steps][visit.id] = None

@@ -14,8 +14,10 @@ from functools import reduce
 from typing import TypeAlias
 
 from callcenter.acd.agents import Agent
+from callcenter.acd.matching import score
+from callcenter.acd.requirements import Needs
 from callcenter.acd.rosters import Roster
-from callcenter.acd.settings import AgentSettings, Plan
+from callcenter.acd.settings import AgentSettings, Plan, QueueSettings
 from callcenter.model.states import Device, Intent, Work
 
 
@@ -51,6 +53,13 @@ def is_ready(agent: Agent) -> bool:
     return agent.intent is Intent.READY
 
 
+def asked_of(queue: QueueSettings) -> Iterator[Needs]:
+    """What a queue asks of agents, first and by each of its routing steps."""
+    yield queue.requirements
+    for step in queue.steps:
+        yield () if step.needs is None else (step.needs,)
+
+
 Kind: TypeAlias = tuple[frozenset[tuple[str, int]], frozenset[str], frozenset[str] | None]
 
 # Whether an agent is at work, and whether he wants callers.
@@ -71,7 +80,7 @@ class Presence:
         self._queues = plan.queues
         self.leaving = tuple(queue.id for queue in plan.queues.values() if queue.leave_empty)
         self._numbers: dict[Kind, int] = {}
-        self._examples: list[AgentSettings] = []
+        self._kinds = Roster(())
         self._kind: dict[str, int] = {}
         self._states: dict[str, State] = {}
         self._everybody = _Present()
@@ -79,7 +88,11 @@ class Presence:
         self._ready = _Present()
         for agent in roster:
             self._hire(agent)
-        self._work_out()
+        # Which kinds may serve a queue, at once or when its steps have relaxed what it requires.
+        self._able = {
+            queue.id: reduce(int.__or__, (self._kinds.able(queue.client, queue.id, needs) for needs in asked_of(queue)))
+            for queue in plan.queues.values()
+        }
 
     def change_agent(self, agent: AgentSettings) -> bool:
         """Let an agent, new or known, be of another kind from now on; whether it may make a difference to a queue."""
@@ -87,10 +100,10 @@ class Presence:
         changed = self._change(agent.id, state, ABSENT)
         if agent.id in self._kind:
             changed = self._everybody.remove(self._kind[agent.id], agent.id) or changed
-        known = len(self._examples)
+        known = len(self._numbers)
         changed = self._hire(agent) or changed
-        if len(self._examples) > known:
-            self._work_out()
+        if len(self._numbers) > known:
+            self._learn(known, agent)
         return self._change(agent.id, ABSENT, state) or changed
 
     def follow(self, agent: Agent) -> bool:
@@ -145,19 +158,16 @@ class Presence:
     def _number(self, agent: AgentSettings) -> int:
         kind = frozenset(agent.skills.items()), agent.clients, agent.queues
         if kind not in self._numbers:
-            self._numbers[kind] = len(self._examples)
             # Named by its number: whoever was its example may be of another kind by now, and be that one's too.
-            self._examples.append(replace(agent, id=str(len(self._examples))))
+            example = replace(agent, id=str(len(self._numbers)))
+            self._numbers[kind] = self._kinds.change(example)
         return self._numbers[kind]
 
-    def _work_out(self) -> None:
-        """Who may serve which queue, at once or when its steps have relaxed what it requires."""
-        roster = Roster(self._examples)
-        self._able: dict[str, int] = {}
+    def _learn(self, kind: int, example: AgentSettings) -> None:
+        """Note which queues a new kind may serve."""
         for queue in self._queues.values():
-            steps = (() if step.needs is None else (step.needs,) for step in queue.steps)
-            able = (roster.able(queue.client, queue.id, needs) for needs in (queue.requirements, *steps))
-            self._able[queue.id] = reduce(int.__or__, able)
+            if any(score(example, queue.client, queue.id, needs) is not None for needs in asked_of(queue)):
+                self._able[queue.id] |= 1 << kind
 
     def _change(self, agent_id: str, before: State, after: State) -> bool:
         if before == after:

@@ -55,6 +55,9 @@ WORDS: Mapping[Cause, tuple[str, str]] = {
 PAST = (("is ", "was "), ("are ", "were "), ("cannot ", "could not "), ("pauses ", "paused "), ("pause ", "paused "))
 
 
+HELD_BACK = "held back: nobody is offered a caller while the log cannot be written"
+
+
 class Passed(StrEnum):
     """Why a caller who stands before another was passed over.
 
@@ -79,10 +82,10 @@ class Explanation:
     """Why this agent was offered this caller. Times are milliseconds of the boot's clock.
 
     ``next`` are the candidates who came next, with their ranks, ``more`` how many others there were; ``drawn`` of how
-    many the lot chose, 0 where none was drawn; ``together`` how many are rung at once. ``excluded`` counts all other
-    agents of the floor by cause. ``ahead`` are callers before this one in the queue who were passed over,
-    ``ahead_more`` how many others. ``share`` is the client's minimum, weight, and agents at work before this offer;
-    None: no shares.
+    many the lot chose, 0 where none was drawn: by another strategy, or because the preferred one was free. ``together``
+    is how many are rung at once. ``excluded`` counts all other agents of the floor by cause. ``ahead`` are callers
+    before this one in the queue who were passed over, ``ahead_more`` how many others. ``share`` is the client's
+    minimum, weight, and agents at work before this offer; None: no shares.
     ``revision`` names the configuration.
     """
 
@@ -318,8 +321,8 @@ class TicketWhy:
     excluded: Mapping[Cause, int]
     agents: tuple[tuple[str, tuple[str, ...]], ...]
 
-    def words(self) -> tuple[str, ...]:
-        """For people, a sentence each."""
+    def words(self, *, counts: bool = True) -> tuple[str, ...]:
+        """For people, a sentence each; ``counts``: how many agents are kept, by cause, too."""
         where = f"number {self.position} in {self.queue or 'line'}"
         # As `status` shows it, and as `why CALL` takes it.
         told = [f"call {self.call_id[-6:]}, {where}: {ticket_words(self.rank, self.now)}"]
@@ -333,7 +336,8 @@ class TicketWhy:
             told.append(f"asks for {self.asked}" + (f", by routing step {self.step}" if self.step else ""))
         if self.next_step is not None:
             told.append(f"asks for less in {self.next_step:.0f} s")
-        told += [f"{many} {cause_words(cause, many)}" for cause, many in self.excluded.items()]
+        if counts:
+            told += [f"{many} {cause_words(cause, many)}" for cause, many in self.excluded.items()]
         told += [f"{agent} may take the caller, but is {spoken('; '.join(why))}" for agent, why in self.agents]
         return tuple(told)
 
@@ -360,7 +364,8 @@ class QueueWhy:
             for each in self.waiters
         ]
         if self.first is not None:
-            told += [f"the first: {line}" for line in self.first.words()]
+            # What keeps how many is told above, of all who ask alike.
+            told += [f"the first: {line}" for line in self.first.words(counts=False)]
         return tuple(told)
 
 

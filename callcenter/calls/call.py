@@ -92,6 +92,8 @@ class Call:
         self.line: Line | None = None
         # How many visits to queues there were so far.
         self.visits = 0
+        # When each queue sent the caller on to another one last (monotonic).
+        self.sent_on: dict[str, float] = {}
         # The step by which the caller waits, or waited last, and the ticket that came of it.
         self.waits_by: ToQueue | None = None
         self.ticket: Ticket | None = None

@@ -286,10 +286,10 @@ class CommandDesk:
     def _sentence(self, result: Result, agent: str, order: Order) -> str:
         match result, order:
             case Result.NO_SUCH_AGENT, _:
-                return f"no agent is named `{agent}`{_near(agent, self._dispatcher.acd.plan.agents)}"
+                return f"no agent is named `{agent}`{near(agent, self._dispatcher.acd.plan.agents)}"
             case Result.UNKNOWN_DISPOSITION | Result.NEEDS_DISPOSITION, FinishWrapUp(disposition=given):
                 codes = self._dispositions(agent).codes
-                sentence = f"no disposition is named `{given}`{_near(given, codes)}" if given else SENTENCES[result]
+                sentence = f"no disposition is named `{given}`{near(given, codes)}" if given else SENTENCES[result]
                 return f"{sentence}; the dispositions are {', '.join(codes)}" if codes else sentence
             case Result.TOO_MANY_OUT, Choose(reason=reason) if self._breaks is not None:
                 crowd = self._breaks.crowd(agent, reason)
@@ -314,7 +314,7 @@ def read_order(
     known = ("id", "do", "agent", *FIELDS[do])
     for name in command:
         if name not in known:
-            raise BadCommand(f"`{_cut(name)}` is no field of `{do}`{_near(name, known)}; it has {', '.join(known)}")
+            raise BadCommand(f"`{_cut(name)}` is no field of `{do}`{near(name, known)}; it has {', '.join(known)}")
     match do:
         case "state":
             return read_choice(command, reasons)
@@ -341,7 +341,7 @@ def read_choice(command: Mapping[str, Any], reasons: Mapping[str, str]) -> Choos
         return Choose(intent)
     if reason not in reasons and (reason or reasons):
         there = f"the reasons are {', '.join(reasons)}" if reasons else "no reasons are configured: leave it out"
-        what = f"no reason is named `{reason}`{_near(reason, reasons)}" if reason else "`reason` is missing"
+        what = f"no reason is named `{reason}`{near(reason, reasons)}" if reason else "`reason` is missing"
         raise BadCommand(f"{what}; {there}")
     return Choose(intent, reason)
 
@@ -369,7 +369,7 @@ def _skills(value: Any, plan: Plan) -> Mapping[str, int] | None:
     known = known_skills(plan)
     for skill, level in value.items():
         if skill not in known:
-            raise BadCommand(f"no skill is named `{_cut(skill)}`{_near(skill, known)}")
+            raise BadCommand(f"no skill is named `{_cut(skill)}`{near(skill, known)}")
         if isinstance(level, bool) or not isinstance(level, int) or not 0 <= level <= HIGHEST_LEVEL:
             raise BadCommand(f"`{skill}` is {_shown(level)}: write a level from 1 to {HIGHEST_LEVEL}, or 0 for none")
     return dict(value)
@@ -391,7 +391,7 @@ def _names(value: Any, field: str, known: Iterable[str], *, some: bool) -> froze
         if not isinstance(name, str) or name not in there:
             kind = field.removesuffix("s")
             raise BadCommand(
-                f"no {kind} is named `{_cut(name)}`{_near(name, there)}; there are {', '.join(sorted(there))}"
+                f"no {kind} is named `{_cut(name)}`{near(name, there)}; there are {', '.join(sorted(there))}"
             )
     return frozenset(value)
 
@@ -443,6 +443,7 @@ def _cut(value: object) -> str:
     return text if len(text) <= MAX_ID else text[: MAX_ID - 1] + "…"
 
 
-def _near(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(word)[:MAX_ID], list(known), n=1)
-    return f" (did you mean `{near[0]}`?)" if near else ""
+def near(word: str, known: Iterable[str]) -> str:
+    """For the end of a refusal: which of the known words was meant, if one is like it."""
+    found = difflib.get_close_matches(str(word)[:MAX_ID], list(known), n=1)
+    return f" (did you mean `{found[0]}`?)" if found else ""

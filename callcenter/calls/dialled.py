@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from callcenter.acd.settings import Plan
@@ -67,8 +67,12 @@ def guarded(settings: CallsSettings, dialled: str) -> bool:
     return any(rule.permits(number) for number in numbers for rule in settings.dial_rules)
 
 
-def destination(settings: CallsSettings, plan: Plan, agent: str, dialled: str) -> Destination:
+def destination(
+    settings: CallsSettings, plan: Plan, agent: str, dialled: str, serves: Set[str] | None = None
+) -> Destination:
     """Whom an agent dials: a colleague or a queue by name or extension, else a number outside.
+
+    ``serves``: the clients in whose name he may call outside; None: as the plan has it.
 
     What is written out in full comes before what a prefix makes of it.
     """
@@ -81,7 +85,9 @@ def destination(settings: CallsSettings, plan: Plan, agent: str, dialled: str) -
         return Colleague(colleague) if rules.agents else Forbidden(403, "may dial no agents")
     if queue in plan.queues:
         return Line(queue) if rules.queues else Forbidden(403, "may dial no queues")
-    return _outside(settings, plan, rules, agent, dialled)
+    if serves is None:
+        serves = plan.agents[agent].clients
+    return _outside(settings, serves, rules, agent, dialled)
 
 
 def readings(settings: CallsSettings, dialled: str, home: str) -> Iterator[tuple[str, str]]:
@@ -114,14 +120,14 @@ def e164(dialled: str, plan: DialPlan | None = None) -> str | None:
     return plan.to_e164(dialled) if plan is not None else None
 
 
-def home_of(settings: CallsSettings, plan: Plan, agent: str) -> str:
+def home_of(settings: CallsSettings, serves: Set[str], agent: str) -> str:
     """The client in whose name an agent calls who chose none: the first that he serves."""
-    return settings.home_clients.get(agent) or min(plan.agents[agent].clients, default="")
+    home = settings.home_clients.get(agent, "")
+    return home if home in serves else min(serves, default="")
 
 
-def _outside(settings: CallsSettings, plan: Plan, rules: DialRules, agent: str, dialled: str) -> Destination:
-    serves = plan.agents[agent].clients
-    home = home_of(settings, plan, agent)
+def _outside(settings: CallsSettings, serves: Set[str], rules: DialRules, agent: str, dialled: str) -> Destination:
+    home = home_of(settings, serves, agent)
     for chosen, number in readings(settings, dialled, home):
         client = chosen or home
         if client not in serves or client not in settings.clients:

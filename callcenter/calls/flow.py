@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -41,6 +42,10 @@ from callcenter.model.states import EndCause, Side
 # and a restart reads all those of a call (see app.py).
 MAX_STEPS = 2_000
 MAX_AHEAD = 2_000
+
+# A queue that has sent the caller on so many seconds ago has no room for them now either: two that are full, and send
+# to each other, must not do so until the call has no steps left.
+SENT_ON_JUST_NOW = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +256,10 @@ async def after_queue(call: Call, step: ToQueue, action: str) -> Outcome:
             known = flow in settings.flows or (flow in newest.flows and call.renew())
             return GoAway(enter(call, flow)) if known else None
         case ToOtherQueue(queue=queue):
+            now = call.services.clock.monotonic()
+            call.sent_on[step.queue] = now
+            if now - call.sent_on.get(queue, -math.inf) < SENT_ON_JUST_NOW:
+                return None
             known = queue in settings.treatments or (queue in newest.treatments and call.renew())
             return GoOn((replace(step, queue=queue, keep_place=True),)) if known else None
         case ToNumber(number=number):

@@ -53,7 +53,7 @@ class OwnCalls:
         if agent not in acd.plan.agents:
             return False
         view = acd.agent(agent)
-        meant = destination(settings, acd.plan, agent, leg.dialled)
+        meant = destination(settings, acd.plan, agent, leg.dialled, acd.who(agent).clients)
         if not services.phones_of(agent):
             meant = Forbidden(403, "has no registered phone")
         elif view is not None and len(view.own_calls) >= MOST_LINES:
@@ -92,14 +92,14 @@ class OwnCalls:
 
 def client_of(services: Services, agent: str, meant: Destination) -> Client:
     """In whose name an agent calls: of a queue its client, else the one that was chosen, or the agent's own."""
-    settings, plan = services.settings, services.dispatcher.acd.plan
+    settings, acd = services.settings, services.dispatcher.acd
     match meant:
         case Line(queue=queue):
-            return settings.clients[plan.queues[queue].client]
+            return settings.clients[acd.plan.queues[queue].client]
         case Outside(client=client):
             return settings.clients[client]
         case Colleague() | Forbidden():
-            home = home_of(settings, plan, agent)
+            home = home_of(settings, acd.who(agent).clients, agent)
             return settings.clients.get(home) or Client(home, "", ("",))
 
 

@@ -276,7 +276,8 @@ def destination_of(call: Call, agent_id: str, asked: str, ringing: Call | None =
     if asked in services.settings.feature_codes:
         return Forbidden(403, "a code is no place for a caller")
     plan = services.dispatcher.acd.plan
-    match dialled.destination(services.settings, plan, agent_id, asked):
+    serves = services.dispatcher.acd.who(agent_id).clients if agent_id in plan.agents else frozenset[str]()
+    match dialled.destination(services.settings, plan, agent_id, asked, serves):
         case Colleague(agent=agent):
             return _absence(call, agent, ringing) or Colleague(agent)
         case Line(queue=queue) if plan.queues[queue].client != client.id or queue not in call.settings.treatments:

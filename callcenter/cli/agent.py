@@ -44,14 +44,20 @@ def run(options: argparse.Namespace) -> int:
                 answer = client.ask(do, agent=options.name, **fields)
                 if answer.get("pending"):
                     print("it holds when the present work ends")
-            agents = {each["agent"]: each for each in client.ask("status")["agents"]}
+            state = client.ask("status")
     except ControlError as error:
         print(f"callcenter: {error}", file=sys.stderr)
         return 1
+    agents = {each["agent"]: each for each in state["agents"]}
     if options.name not in agents:
         print(f"callcenter: no agent is named `{options.name}`; there are {', '.join(agents)}", file=sys.stderr)
         return 1
-    print("\n".join(shown(agents[options.name])))
+    agent = agents[options.name]
+    print("\n".join(shown(agent)))
+    if agent["queues"]:
+        clients = {each["queue"]: each["client"] for each in state.get("queues", ())}
+        if not any(clients.get(queue) in agent["clients"] for queue in agent["queues"]):
+            print("  none of these queues is of these clients: no caller of a queue comes to them")
     return 0
 
 

@@ -60,6 +60,8 @@ OF_AGENTS = (
     ("DECLINED", "declined_rate"),
     ("FAILED", "device_failed_rate"),
 )
+# Where rows are of clients or queues too: nobody is signed in for one of them, and no time is anybody's.
+OF_AGENTS_WORK = OF_AGENTS[[name for _, name in OF_AGENTS].index("offers") :]
 LONGEST_NAME = 28
 
 
@@ -258,7 +260,7 @@ def _entry(client: str, row: days.Row, zone: tzinfo, versions: Mapping[str, int]
 
 def definitions_of(answer: Report) -> list[Definition]:
     """The metrics of its rows: those of agents, or those of queues; the newest definitions."""
-    names = [name for name in NEWEST if answer.question.of_agents or not _of_agents_alone(name)]
+    names = [name for name in NEWEST if answer.question.of_time or not _of_agents_alone(name)]
     return [REGISTRY[name, NEWEST[name]] for name in names]
 
 
@@ -310,7 +312,7 @@ def lines(answer: Report, as_of: datetime | None) -> list[str]:
     told = [f"{days_told}, by {', '.join(question.by)}" + (f"; the log tells until {utc(as_of)}" if as_of else "")]
     if not answer.rows:
         return [*told, "nothing happened"]
-    chosen = OF_AGENTS if question.of_agents else OF_QUEUES
+    chosen = OF_QUEUES if not question.of_agents else OF_AGENTS if question.of_time else OF_AGENTS_WORK
     rows: list[tuple[str, ...]] = [(*(by.upper() for by in question.by), *(title for title, _ in chosen))]
     shown = answer.rows if len(answer.rows) == 1 else (*answer.rows, answer.total)
     rows += [(*map(_name, row.names), *(_cell(row, name) for _, name in chosen)) for row in shown]

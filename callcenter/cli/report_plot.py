@@ -56,6 +56,8 @@ def draw(answer: Report, path: Path) -> None:
         raise AskedWrongly(f"--plot: {len(rows)} rows are too many for a picture of {MOST_BARS}; ask for fewer days, or"
                            " by something longer")  # fmt: skip
     of_agents = answer.question.of_agents
+    if of_agents and not answer.question.of_time:
+        raise AskedWrongly("--plot: agents' time is of all clients and queues at once: draw it by agent, day, interval")
     figure = Figure(figsize=(max(8.0, min(24.0, 2.5 + 0.3 * len(rows))), 7.0), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     places = range(len(rows))

@@ -75,6 +75,11 @@ class Question:
         """Whether the rows are of agents: then what is of queues alone has no part in them."""
         return By.AGENT in self.by or bool(self.agent)
 
+    @property
+    def of_time(self) -> bool:
+        """Whether it tells the agents' time, which is of all clients and queues at once."""
+        return self.of_agents and not ({By.CLIENT, By.QUEUE} & set(self.by) or self.queue)
+
     def wants(self, entry: Entry) -> bool:
         """Whether an entry has a part in the answer."""
         if not self.first <= intervals.day_of(entry.quarter, entry.zone) <= self.last:
@@ -83,9 +88,8 @@ class Question:
         if self.of_agents:
             if not entry.agent or (self.agent and entry.agent != self.agent):
                 return False
-            # An agent's time is of all clients and queues at once.
             if of_time:
-                return not ({By.CLIENT, By.QUEUE} & set(self.by) or self.queue)
+                return self.of_time
         elif of_time or (entry.direct and By.QUEUE not in self.by) or not entry.client:
             return False
         return (not self.client or entry.client == self.client) and (not self.queue or entry.queue == self.queue)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from callcenter.acd.why import Explanation, as_json
+from callcenter.calls.commands import near
 from callcenter.control.protocol import Asked, CommandError
 from callcenter.model.facts import (
     CallQueued,
@@ -40,7 +41,8 @@ async def why(house: House, asked: Asked) -> dict[str, Any]:
     now = house.edges.clock.monotonic()
     answer = house.acd.explain_agent(name, now) if kind == "agent" else house.acd.explain_queue(name, now)
     if answer is None:
-        raise CommandError(f"no {kind} is named `{name}`")
+        known = house.acd.plan.agents if kind == "agent" else house.acd.plan.queues
+        raise CommandError(f"no {kind} is named `{name}`{near(name, known)}")
     return {"lines": list(answer.words()), kind: as_json(answer)}
 
 
@@ -108,15 +110,19 @@ def said(fact: Fact) -> tuple[str, ...]:
             return tuple(told)
         case RoutingRelaxed(step=step, requirements=requirements, needs=needs, reason=reason):
             asks = needs or " and ".join(f"{skill}>={level}" for skill, level in requirements) or "nothing"
-            return (f"routing step {step} asks for {asks}: {reason.replace('_', ' ')}",)
+            return (f"routing step {step} asks for {asks}: {_spoken(reason)}",)
         case PreferenceEnded(agent=agent, reason=reason):
-            return (f"waits for {agent} no more: {reason.replace('_', ' ')}",)
+            return (f"waits for {agent} no more: {_spoken(reason)}",)
         case OfferMade(agent=agent, why=reasons) as made:
             explanation = explained(made)
             return (f"offered to {agent}", *(explanation.words() if explanation is not None else reasons))
         case OfferEnded(agent=agent, result=result, detail=detail):
-            return (f"{agent}: {result}" + (f" ({detail})" if detail else ""),)
+            return (f"{agent}: {_spoken(result)}" + (f" ({detail})" if detail else ""),)
         case QueueLeft(queue=queue, outcome=outcome, reason=reason):
-            return (f"left {queue or 'the line'}: {outcome}" + (f" ({reason})" if reason else ""),)
+            return (f"left {queue or 'the line'}: {_spoken(outcome)}" + (f" ({_spoken(reason)})" if reason else ""),)
         case _:
             return ()
+
+
+def _spoken(word: str) -> str:
+    return word.replace("_", " ")

@@ -211,6 +211,39 @@ async def test_behind_the_other_queue_stand_the_steps_behind_the_first(world: Wo
 
 
 @story()
+async def test_two_full_queues_that_help_each_other_out_do_not_hang_up_on_the_caller(world: World) -> None:
+    """Each gives the caller back at once: sent to and fro two thousand times in a moment, they were hung up on."""
+    furnish(world, max_wait=60.0, on_max_wait="continue", on_full=f"queue:{HELP}", max_waiting=1)
+    plan = world.plan
+    full = replace(plan.queues[HELP], max_waiting=1, on_full=f"queue:{SALES}")
+    world.plan = replace(plan, queues={**plan.queues, HELP: full})
+    world.house.dispatcher.tell(Reconfigured(world.plan))
+    first, second, third = [await caller(world, number) for number in (1, 2, 3)]
+    await third.hears("behind.en")
+    await third.is_hung_up()
+    assert await visits(world, third) == [(SALES, VisitOutcome.REFUSED, "full"), (HELP, VisitOutcome.REFUSED, "full")]
+    await second.hangs_up()
+    await first.hangs_up()
+
+
+@story()
+async def test_two_queues_may_help_each_other_out_for_ever_while_the_caller_waits(world: World) -> None:
+    furnish(world, max_wait=30.0, on_max_wait=f"queue:{HELP}")
+    plan = world.plan
+    other = replace(plan.queues[HELP], max_wait=20.0, on_max_wait=f"queue:{SALES}")
+    world.plan = replace(plan, queues={**plan.queues, HELP: other})
+    world.house.dispatcher.tell(Reconfigured(world.plan))
+    phone = await caller(world)
+    await world.sleep(120)
+    amy = await world.agent("amy", english=5)
+    await amy.rings(within=10)
+    await amy.answers()
+    await phone.hears(amy)
+    await phone.hangs_up()
+    assert [queue for queue, *_ in await visits(world, phone)] == [SALES, HELP, SALES, HELP, SALES]
+
+
+@story()
 async def test_a_caller_whom_nobody_takes_reaches_the_number_outside(world: World) -> None:
     """By the company's trunk and number, to the music of the queue; the record holds the talk."""
     outside = await somebody_outside(world, OUTSIDE)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
+from callcenter.acd.events import RosterChanged
 from callcenter.calls.settings import DialRules
 from callcenter.model.facts import CallArrived
 from callcenter.signaling.leg import Leg
@@ -347,3 +348,18 @@ async def registers_as(phone: Phone, contact: str) -> Response | None:
         assert proof is not None
         headers = (*headers, ("Authorization", proof))
     return answer
+
+
+def test_who_was_taken_from_a_company_while_the_switch_is_up_does_not_dial_in_its_name() -> None:
+    """A supervisor's word holds for what he dials as for whom he is offered."""
+
+    async def told(world: World) -> None:
+        amy, _, _, carrier, watched = await floor(world)
+        world.house.dispatcher.tell(RosterChanged("amy", None, frozenset({"other"}), None, "supervisor sue"))
+        await world.settled()
+        call = await amy.dial_beside(OUTSIDE)
+        assert call.leg.ending is not None
+        assert call.leg.ending.status == 403
+        nothing_came_of_it(world, carrier, watched)
+
+    tell(told)

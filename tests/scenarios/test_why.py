@@ -58,7 +58,7 @@ async def test_the_call_went_to_the_trainee_because_the_expert_had_a_break_and_t
     await world.sleep(10)
     [call] = world.house.supervisor.calls
     waiting = await ask(world, call=call)
-    assert "now: amy may take the caller, but is not_ready: lunch" in waiting["lines"]
+    assert "now: amy may take the caller, but is not ready: lunch" in waiting["lines"]
     assert any(line.startswith("now: asks for less in ") for line in waiting["lines"])
 
     await bob.rings(after=19)
@@ -70,7 +70,7 @@ async def test_the_call_went_to_the_trainee_because_the_expert_had_a_break_and_t
     assert "routing step 1 asks for english>=2: time" in told
     assert "offered to bob" in told
     assert "bob was the only one who could take the caller: skills 3" in told
-    assert "1 were not ready" in told
+    assert "1 was not ready" in told
     assert "configuration abc123" in told
     assert "bob: accepted" in told
     [decision] = answer["decisions"]
@@ -104,6 +104,8 @@ async def test_why_is_bob_idle_while_a_caller_waits(world: World) -> None:
 @story()
 async def test_who_asks_for_what_there_is_not_is_told_so(world: World) -> None:
     assert await ask(world, agent="nobody") == {"error": "no agent is named `nobody`"}
+    await world.agent("amy", english=5)
+    assert await ask(world, agent="ammy") == {"error": "no agent is named `ammy` (did you mean `amy`?)"}
     assert await ask(world, queue="nowhere") == {"error": "no queue is named `nowhere`"}
     assert await ask(world, call="nothing") == {"error": "no call `nothing` is in the log"}
     assert await ask(world) == {"error": "say one of `call`, `agent` and `queue`"}

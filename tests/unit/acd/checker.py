@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from callcenter.acd.requirements import AllOf, Need, Requirement, parse
-from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, Share, Strategy
+from callcenter.acd.settings import RING_ALL_MOST, AgentSettings, Plan, QueueSettings, Share, Strategy
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentSkillsChanged,
@@ -33,6 +33,7 @@ from callcenter.model.states import Device, Intent, OfferResult, Side, Work
 BLAME = {OfferResult.NO_ANSWER, OfferResult.BUSY, OfferResult.DECLINED, OfferResult.UNREACHABLE}
 POINT = 60_000_000
 Rank = tuple[Any, ...]
+Agents = Mapping[str, AgentSettings]
 
 
 @dataclass
@@ -60,8 +61,11 @@ class Caller:
     number: int
     asked: tuple[Need, ...]
     only_preferred: bool
+    joined: int
     offers: set[str] = field(default_factory=set)
     step: int = 0
+    # Who is still to be rung beside those who were, in this order.
+    to_ring: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -101,15 +105,17 @@ class Checker:
             case CallQueued() as told:
                 self.number += 1
                 asked = parse(told.needs) if told.needs else tuple(Requirement(*each) for each in told.requirements)
-                self.callers[told.visit] = Caller(told, self.number, asked, told.prefer_ms > 0)
+                self.callers[told.visit] = Caller(told, self.number, asked, told.prefer_ms > 0, ms)
             case RoutingRelaxed() as told:
                 caller = self.callers[told.visit]
                 caller.asked = (
                     parse(told.needs) if told.needs else tuple(Requirement(*one) for one in told.requirements)
                 )
                 caller.step = told.step
-            case PreferenceEnded(visit=visit):
-                self.callers[visit].only_preferred = False
+            case PreferenceEnded(visit=visit, reason=reason):
+                caller = self.callers[visit]
+                assert reason != "time" or ms >= caller.joined + caller.told.prefer_ms, f"{visit} insisted for less"
+                caller.only_preferred = False
             case QueueLeft(visit=visit):
                 self.callers.pop(visit, None)
             case OfferMade() as made:
@@ -284,7 +290,8 @@ class Checker:
         assert why.get("revision", "") == self.plan.revision
         if rung_before:
             assert strategy is Strategy.RING_ALL, f"{made.visit} is offered to two"
-            assert why["together"] > len(rung_before)
+            assert caller.to_ring, f"{made.visit} rings for more than were to be rung"
+            assert caller.to_ring.pop(0) == made.agent, f"{made.agent} was not the next to be rung for {made.visit}"
             return
         candidates = [each for each in agents.values() if not self.obstacle(caller, each)]
         waiting = [
@@ -302,10 +309,13 @@ class Checker:
         if strategy in (Strategy.RANDOM, Strategy.WEIGHTED_RANDOM):
             best = self.order(caller, ranked[0])[:2]
             assert self.order(caller, agents[made.agent])[:2] == best, "the lot was drawn among others than the first"
-            assert why.get("drawn", 0) == (0 if caller.told.agent else len(candidates))
+            preferred = caller.told.prefer == made.agent
+            assert why.get("drawn", 0) == (0 if caller.told.agent or preferred else len(candidates))
         else:
             assert ranked[0].id == made.agent, f"{ranked[0].id} was before {made.agent} for {made.visit}"
-            rung = why.get("together", 1)
+            rung = min(RING_ALL_MOST, len(ranked)) if strategy is Strategy.RING_ALL else 1
+            assert why.get("together", 1) == rung, f"{rung} were to be rung at once for {made.visit}"
+            caller.to_ring = [each.id for each in ranked[1:rung]]
             following = [[each.id, list(self.order(caller, each))] for each in ranked[rung : rung + 2]]
             assert why.get("next", []) == following
             assert why.get("more", 0) == len(ranked) - rung - len(following)
@@ -314,6 +324,52 @@ class Checker:
         self.check_ahead(caller, why)
         self.check_share(caller, why)
         self.checked += 1
+
+    def check_rest(self, now: int) -> None:
+        """After a decision: nobody free may take anybody who waits, and what was due has happened."""
+        agents = self.agents()
+        for caller in self.callers.values():
+            name, queue = caller.told.visit, self.settings(caller)
+            assert not (caller.offers and caller.to_ring), f"{caller.to_ring} were to be rung for {name} too"
+            if queue is None:
+                continue
+            self.check_asked(caller, queue, agents, now)
+            assert not caller.only_preferred or now < caller.joined + caller.told.prefer_ms, f"{name} insists for ever"
+            if not caller.offers:
+                free = next((agent.id for agent in agents.values() if not self.obstacle(caller, agent)), None)
+                assert free is None, f"{free} is free and {name} waits"
+                waits_on = queue.max_wait is None or caller.told.callback or now < caller.joined + 1000 * queue.max_wait
+                assert waits_on, f"{name} waits longer than the longest wait"
+
+    def check_asked(self, caller: Caller, queue: QueueSettings, agents: Agents, now: int) -> None:
+        """A caller asks what queue and ticket ask together, at the routing step that the wait has come to."""
+        name = caller.told.visit
+        if caller.told.agent:
+            assert not caller.asked
+            return
+        following = queue.steps[caller.step :]
+        assert not following or now < caller.joined + 1000 * following[0].after, f"{name} asks what was to be relaxed"
+        needs = queue.requirements
+        if caller.step:
+            relaxed = queue.steps[caller.step - 1].needs
+            needs = () if relaxed is None else (relaxed,)
+        nobody = bool(following) and not self.signed_in_for(caller, caller.asked, agents)
+        for step in () if caller.offers or not nobody else following:
+            needed = (() if step.needs is None else (step.needs,)) + parse(caller.told.own)
+            assert not self.signed_in_for(caller, needed, agents), (
+                f"{name} waits for a step that nobody is signed in for"
+            )
+        for agent in agents.values():
+            together = points(agent.skills, (*needs, *parse(caller.told.own)))
+            assert (points(agent.skills, caller.asked) is None) is (together is None), f"{name} asks something else"
+
+    def signed_in_for(self, caller: Caller, asked: tuple[Need, ...], agents: Agents) -> bool:
+        """Whether anybody is signed in who may take a caller, did they ask this."""
+        could = replace(caller, asked=asked, only_preferred=False)
+        return any(
+            self.obstacle(could, agent) not in ("other_client", "other_queue", "skill", "signed_out")
+            for agent in agents.values()
+        )
 
     def check_ahead(self, caller: Caller, why: Mapping[str, Any]) -> None:
         line = [each for each in self.callers.values() if each.told.queue == caller.told.queue]

@@ -12,6 +12,7 @@ from callcenter.acd.events import Join, Ticket, TicketExpired, TicketRefused
 from callcenter.acd.matching import score
 from callcenter.acd.presence import Absence, Presence, at_work, counts
 from callcenter.acd.requirements import AnyOf, Need, Requirement
+from callcenter.acd.rosters import Roster
 from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, RoutingStep
 from callcenter.model.states import Device, Intent, VisitOutcome, Work
 from tests.unit.acd.floor import AMY, BOB, SALES, Floor, check_refold, may_take, plan
@@ -133,6 +134,22 @@ def test_ten_thousand_agents_and_a_thousand_queues_are_cheap_to_follow() -> None
         presence.absence(f"queue-{number % 1_000}")
     # Some 5 us each; a walk over the thousand queues alone takes ten times the bound.
     assert (perf_counter() - began) / 10_000 < 100e-6
+
+
+def test_a_kind_of_agent_that_is_new_has_no_other_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a floor where all are different that would stand still for as long as it takes to start."""
+    agents = [AgentSettings(f"agent-{at}", "", {"english": 1 + at % 5}, frozenset({"acme"})) for at in range(5)]
+    presence = Presence(plan(SALES), agents)
+    looked_at: list[str] = []
+    change = Roster.change
+
+    def counting(self: Roster, agent: AgentSettings) -> int:
+        looked_at.append(agent.id)
+        return change(self, agent)
+
+    monkeypatch.setattr(Roster, "change", counting)
+    presence.change_agent(AgentSettings("agent-0", "", {"french": 1}, frozenset({"acme"})))
+    assert len(looked_at) == 1
 
 
 # What the ACD does by it

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callcenter.acd.events import Connected, DeviceChanged, Join, OfferFailed, TalkEnded, Ticket
-from callcenter.acd.requirements import AnyOf, Requirement
+from callcenter.acd.events import Connected, DeviceChanged, Join, OfferFailed, RosterChanged, TalkEnded, Ticket
+from callcenter.acd.requirements import AnyOf, Needs, Requirement
+from callcenter.acd.rosters import Agents, Roster
 from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, RoutingStep, Share, Strategy
 from callcenter.model.facts import OfferMade, PreferenceEnded, RoutingRelaxed
 from callcenter.model.states import Device, EndCause, Intent, OfferResult, Side, VisitOutcome
@@ -109,6 +111,44 @@ def test_the_last_expert_who_signs_out_lets_those_who_wait_go_on_to_the_next_ste
     floor.choose("amy", Intent.SIGNED_OUT)
     assert [floor.offered(visit) for visit in ("v1", "v2")] == ["cas", ""]
     check_refold(floor)
+
+
+def test_a_sign_in_works_out_for_nobody_who_waits_what_it_was_worked_out_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With callers in a thousand queues it would take milliseconds, and in the morning everybody signs in."""
+    floor = Floor(plan(replace(EXPERTS, steps=EXPERTS.steps[:1]), AMY, BOB, CAS))
+    floor.join("v1")
+    worked_out: list[str] = []
+    able = Roster.able
+
+    def counting(self: Roster, client: str, queue: str, asked: Needs) -> Agents:
+        worked_out.append(queue)
+        return able(self, client, queue, asked)
+
+    monkeypatch.setattr(Roster, "able", counting)
+    for _ in range(3):
+        floor.phone("bob", Device.REGISTERED)
+        floor.choose("bob", Intent.SIGNED_OUT)
+        floor.choose("bob", Intent.READY)
+    assert not worked_out
+    # It is worked out anew when somebody is given another skill.
+    floor.tell(RosterChanged("bob", {"english": 4}, None, None, "dora"))
+    assert worked_out
+    assert floor.offered("v1") == "bob"
+
+
+def test_what_is_kept_of_who_may_take_whom_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callcenter.acd.core.KEPT_KINDS", 5)
+    floor = Floor(plan(EXPERTS, AMY, BOB, CAS))
+    floor.join("stays", asked=(Requirement("french", 1),))
+    for at in range(20):
+        floor.join(f"v{at}", asked=(Requirement(f"skill{at}", 1),))
+        floor.hang_up(f"v{at}")
+        assert len(floor.acd._meeting) <= 7
+    floor.tell(RosterChanged("cas", {"english": 5, "french": 2}, None, None, "dora"))
+    floor.phone("cas", Device.REGISTERED)
+    assert floor.offered("stays") == "cas"
 
 
 def test_with_nobody_signed_in_at_all_nobody_asks_for_less_until_their_time() -> None:

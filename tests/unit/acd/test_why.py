@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callcenter.acd.events import Join, Ticket
 from callcenter.acd.requirements import Requirement
 from callcenter.acd.settings import AgentSettings, Plan, QueueSettings, RoutingStep, Share, Strategy
 from callcenter.acd.why import Cause, Explanation, Passed, as_json
@@ -133,13 +134,35 @@ def test_why_a_caller_waits_and_what_will_change() -> None:
     whole = floor.acd.explain_queue("sales", floor.now)
     assert whole is not None
     assert whole.first == why
-    assert whole.words()[:2] == (
+    assert whole.words() == (
         "sales: 1 waiting, 0 of them being offered (best_skill)",
         "1 asks for english>=5: 1 agent lacks a skill; 1 agent is not ready",
+        "the first: call all-v1, number 1 in sales: priority 0, waits for 10 s",
+        "the first: asks for english>=5",
+        "the first: asks for less in 20 s",
+        "the first: amy may take the caller, but is not ready: lunch",
     )
     assert as_json(whole)["first"]["excluded"] == {"skill": 1, "not_ready": 1}
     assert floor.acd.explain_queue("nowhere") is None
     assert floor.acd.explain_ticket("v9") is None
+
+
+def test_a_floor_that_may_offer_nobody_is_not_taken_for_an_idle_agent_s_fault() -> None:
+    floor = Floor(plan(SALES, AMY), ready=("amy",))
+    floor.acd.offering = False
+    floor.acd.handle(Join(Ticket("v1", "call-v1", "sales", "acme")), floor.now)
+    why, waits = floor.acd.explain_agent("amy"), floor.acd.explain_ticket("v1")
+    assert why is not None
+    assert waits is not None
+    held = "held back: nobody is offered a caller while the log cannot be written"
+    assert why.words()[0] == f"amy takes no calls now: {held}"
+    assert waits.words()[-1] == f"amy may take the caller, but is {held}"
+
+
+def test_nobody_is_said_to_be_drawn_by_lot_who_was_preferred() -> None:
+    floor = Floor(plan(replace(SALES, strategy=Strategy.RANDOM), AMY, BOB), ready=("amy", "bob"))
+    floor.join("v1", prefer="bob")
+    assert why_of(floor, "v1-1").words()[0] == "bob was first of 2 (random): preferred, idle for 0 s"
 
 
 numbers = st.integers(-5, 10**9)

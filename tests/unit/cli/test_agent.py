@@ -27,7 +27,11 @@ def told(
 
     def reply(request: Mapping[str, Any]) -> Mapping[str, Any]:
         asked.append({name: value for name, value in request.items() if name != "id"})
-        return {"result": {"agents": [agent]}} if request["do"] == "status" else answer or {"result": {}}
+        floor = {
+            "agents": [agent],
+            "queues": [{"queue": "sales", "client": "acme"}, {"queue": "vendas", "client": "bela"}],
+        }
+        return {"result": floor} if request["do"] == "status" else answer or {"result": {}}
 
     with switch(folder, reply) as socket:
         return main(["agent", *words, "--socket", str(socket)]), asked
@@ -103,3 +107,11 @@ def test_a_skill_without_a_level_is_told_how_to_write_it(
     with pytest.raises(SystemExit):
         main(["agent", "ana", "--skills", word, "--socket", str(tmp_path / "none")])
     assert "write SKILL=LEVEL, as in english=4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("queues", "warned"), [(["vendas"], True), (["vendas", "sales"], False), (None, False)])
+def test_an_agent_who_is_kept_to_queues_of_other_clients_is_pointed_out(
+    tmp_path: Path, queues: list[str] | None, warned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(tmp_path, {**ANA, "queues": queues}, "ana")[0] == 0
+    assert ("none of these queues is of these clients" in capsys.readouterr().out) == warned

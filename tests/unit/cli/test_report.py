@@ -144,6 +144,12 @@ def test_a_table_by_agent_tells_the_time_and_the_work(ask: Ask) -> None:
     assert ask("--by", "agent") == BY_AGENT
 
 
+def test_a_table_by_agent_and_queue_tells_no_time_that_is_of_no_queue(ask: Ask) -> None:
+    (heads, row) = ask("--by", "agent,queue").splitlines()[2:4]
+    assert heads.split() == ["AGENT", "QUEUE", "OFFERS", "HANDLED", "AHT", "RNA", "DECLINED", "FAILED"]
+    assert row.split() == ["emma", SALES, "3", "2", "2:33", "33.3%", "0.0%", "0.0%"]
+
+
 def test_a_table_by_interval_goes_by_the_client_s_clock(ask: Ask) -> None:
     assert ask("--by", "interval", "--minutes", "15", "--client", CLIENT) == BY_INTERVAL
 
@@ -187,6 +193,10 @@ def test_a_day_without_calls_says_so(ask: Ask) -> None:
         (["--queue", "tech-giant-sale-en"], "--queue tech-giant-sale-en: did you mean `tech-giant-sales-en`?"),
         (["--agent", "zoe"], "--agent zoe: there is ana, bruno, carla, diego, emma, felipe"),
         (["--to", "2026-03-01"], "--to 2026-03-01 is before --from 2026-03-02"),
+        (
+            ["--by", "queue,agent", "--plot", "picture.svg"],
+            "--plot: agents' time is of all clients and queues at once: draw it by agent, day, interval",
+        ),
         (["--plot", "picture.jpg"], "--plot picture.jpg: name a file that ends with .png or .svg"),
     ],
 )
