@@ -51,6 +51,9 @@ async def start(
     environment: Mapping[str, str] | None = None,
 ) -> Process:
     """Starts a program; without ``stdin`` it reads nothing, without ``stderr`` that goes to ``folder/stderr.log``."""
+    # Tests in the background of a script ignore Ctrl-C, and so would all that they start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if stderr is not None:
         return await asyncio.create_subprocess_exec(
             *command, cwd=folder, stdin=stdin, stdout=stdout, stderr=stderr, env=environment
