@@ -147,6 +147,7 @@ def look_at_the_attempts(facts: list[Fact]) -> None:
     assert since.keys() <= ended
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("restarts", [False, True], ids=["", "restarts"])
 @pytest.mark.parametrize("seed", range(6))
 def test_a_floor(seed: int, restarts: bool) -> None:

@@ -95,6 +95,7 @@ def in_order(world: World) -> None:
     assert sum(isinstance(fact.body, CallEnded) for fact in world.facts) <= 6
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("who", ["ann", "amy"])
 @pytest.mark.parametrize("leaves", [hangs_up, unplugged])
 def test_at_every_event(leaves: Leaves, who: str) -> None:
@@ -126,6 +127,7 @@ def test_in_steps_of_40_ms(leaves: Leaves, who: str) -> None:
 FACTS = 34
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", range(3))
 @pytest.mark.parametrize("crash", [False, True], ids=["in good order", "crash"])
 def test_the_switch_is_gone_as_a_fact_is_told_and_is_back(crash: bool, first: int) -> None:

@@ -37,6 +37,7 @@ async def pull(world: World, who: str, moment_ms: int, *, rings: bool, offers: b
     await world.sleep(130)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("offers", [True, False])
 @pytest.mark.parametrize("rings", [False, True])
 @pytest.mark.parametrize("who", ["caller", "amy", "desk"])

@@ -51,6 +51,7 @@ async def transfer(world: World, who: str, leaves: Leaves, moment_ms: int, *, de
     bob.drops()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("declines", [False, True])
 @pytest.mark.parametrize("to", ["bob", "sales-spanish"])
 @pytest.mark.parametrize("who", ["caller", "amy", "bob"])
@@ -88,6 +89,7 @@ async def attended(world: World, who: str, leaves: Leaves, moment_ms: int, *, by
     await world.sleep(1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by_the_second_line", [False, True])
 @pytest.mark.parametrize("who", ["caller", "amy", "bob"])
 @pytest.mark.parametrize("leaves", [hangs_up, unplugged])

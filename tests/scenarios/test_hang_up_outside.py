@@ -199,6 +199,7 @@ async def two_phones(world: World, begins: Callable[[People], object]) -> None:
         phone.drops()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("leaves", [hangs_up, unplugged])
 @pytest.mark.parametrize("who", ["amy", "carrier"])
 def test_an_agent_dials_outside(who: str, leaves: Leaves) -> None:
@@ -206,6 +207,7 @@ def test_an_agent_dials_outside(who: str, leaves: Leaves) -> None:
     at_every_fact(an_agent_dials, who, leaves, 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("who", "leaves"),
     [("amy", hangs_up), ("amy", unplugged), ("first", unplugged), ("first", fails), ("second", hangs_up),
@@ -216,6 +218,7 @@ def test_an_agent_dials_outside_while_a_carrier_fails(who: str, leaves: Leaves) 
     at_every_fact(an_agent_dials_and_the_first_carrier_fails, who, leaves, 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("who", "leaves"),
     [("amy", hangs_up), ("amy", unplugged), ("caller", hangs_up), ("caller", unplugged), ("first", unplugged),
@@ -226,6 +229,7 @@ def test_a_caller_is_put_through_outside_while_a_carrier_fails(who: str, leaves:
     at_every_fact(a_caller_is_sent_outside, who, leaves, 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by_the_second_line", [False, True])
 @pytest.mark.parametrize("who", ["amy", "caller", "expert"])
 @pytest.mark.parametrize("leaves", [hangs_up, unplugged])
@@ -236,6 +240,7 @@ def test_a_caller_is_put_through_to_somebody_outside_who_was_asked(
     at_every_fact(functools.partial(attended, by_the_second_line), who, leaves, 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("who", ["caller", "desk", "soft"])
 @pytest.mark.parametrize("leaves", [hangs_up, unplugged])
 def test_both_phones_of_an_agent_ring(leaves: Leaves, who: str) -> None:

@@ -33,6 +33,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("seed", SEEDS[:6])
 def test_a_day_over_a_moment_when_clocks_and_calendars_change(seed: int, moment: str) -> None:

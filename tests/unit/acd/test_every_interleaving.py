@@ -309,6 +309,7 @@ def supervised(*agents: str) -> tuple[AcdEvent, ...]:
     )
 
 
+@pytest.mark.long
 def test_wrap_up_by_choice_other_skills_and_states_by_a_supervisor_through_every_five_events() -> None:
     """One agent and one caller, to a depth of five; the state behind each is folded again and led home."""
     works = explore(Floor(CHOICE, ready=("amy",)), ("amy",), ("v1",), more=supervised("amy"), depth=5)
@@ -323,6 +324,7 @@ def test_supervisors_reloads_and_own_calls_between_any_four_events() -> None:
     assert set(works) >= {Work.OUTBOUND, Work.CONSULTING, Work.WRAP_UP}
 
 
+@pytest.mark.long
 def test_all_phones_at_once_through_every_four_events() -> None:
     works = explore(Floor(RING_ALL, ready=("amy", "bob")), ("amy", "bob"), ("v1",), depth=4)
     assert set(works) == ALL_WORKS

@@ -198,6 +198,7 @@ def sounds() -> list[Samples]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("speed", [0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5])
 def test_speech_and_music_are_no_keys(speed: float) -> None:
     """Also in higher and lower voices, and louder."""
