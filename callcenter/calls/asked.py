@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from callcenter.acd.requirements import Needs, text
 from callcenter.calls.call import Call
 from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, ToQueue
-from callcenter.model.customer import Customer, Match
 
 # The most points of priority that anybody has who can be taken by several: as many as who is put through to one alone.
 MOST_POINTS = 100
@@ -52,7 +51,7 @@ def _needs(call: Call, step: ToQueue) -> tuple[tuple[str, Needs], ...]:
 
 
 def _priority(call: Call, step: ToQueue) -> tuple[int | None, tuple[Origin, ...]]:
-    customer = _customer(call)
+    customer = call.known.customer
     points = call.client.routing.tiers.get(customer.tier, 0) if customer is not None else 0
     origins: list[Origin] = [] if step.priority is None else [("flow", f"priority {step.priority}")]
     if customer is None or not points:
@@ -67,7 +66,7 @@ def _preferred(call: Call, step: ToQueue) -> tuple[str, tuple[Origin, ...]]:
     """The first of those preferred who serves the client at all, and what is told of those before."""
     acd, client = call.services.dispatcher.acd, call.client
     agents = acd.plan.agents
-    customer = _customer(call)
+    customer = call.known.customer
     origins: list[Origin] = []
     for word in client.routing.prefer if step.prefer is None else step.prefer:
         who, agent = "flow" if step.prefer is not None else "client", word
@@ -90,9 +89,3 @@ def _prefer_for(call: Call, step: ToQueue) -> float:
     prefer_for = call.client.routing.prefer_for if step.prefer_for is None else step.prefer_for
     now = call.services.clock.monotonic()
     return max(0.0, prefer_for - (now - call.line.first_joined if call.line is not None else 0.0))
-
-
-def _customer(call: Call) -> Customer | None:
-    """Who calls, when that is sure: who it may be is not who it is."""
-    known = call.known
-    return known.customers[0] if known.match is Match.SURE and known.customers else None

@@ -39,6 +39,11 @@ class CallerKnown:
     recent: tuple[dict[str, Any], ...] = ()
     last_agent: str = ""
 
+    @property
+    def customer(self) -> Customer | None:
+        """Who calls, when that is sure: who it may be is not who it is."""
+        return self.customers[0] if self.match is Match.SURE and self.customers else None
+
 
 @dataclass(slots=True)
 class Captured:

@@ -20,7 +20,6 @@ from callcenter.calls.line import Line
 from callcenter.calls.settings import AskCallback, CallsSettings, Client, Collect, Number
 from callcenter.calls.steps.collect import DIGITS, take_digits
 from callcenter.model.callback import Callback
-from callcenter.model.customer import Match
 from callcenter.model.dial_plan import country_code
 from callcenter.model.facts import (
     CallArrived,
@@ -144,9 +143,8 @@ def own_number(call: Call) -> str | None:
 
 def account_of(call: Call) -> str:
     """The account of the customer in digits, where it is sure who calls: they may be called at another number."""
-    known = call.known
-    account = known.customers[0].account if known.match is Match.SURE and known.customers else ""
-    return "".join(each for each in account if each in DIGITS)
+    customer = call.known.customer
+    return "".join(each for each in customer.account if each in DIGITS) if customer is not None else ""
 
 
 def callable_number(settings: CallsSettings, client: Client, written: str) -> str | None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 CONTINUE = "continue"
 """The word for the steps behind the queue's own."""
 
+# No flow can be named so: names hold no colon.
 _QUEUE = "queue:"
 _NUMBER = "number:"
-# A flow cannot be named so: names hold no colon.
 _CALLBACK = "callback:"
 
 
@@ -33,7 +33,7 @@ class ToOtherQueue:
 
     @property
     def word(self) -> str:
-        """As the ACD carries it. No flow can be named so: names hold no colon."""
+        """As the ACD carries it."""
         return _QUEUE + self.queue
 
 

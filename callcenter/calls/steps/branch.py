@@ -18,7 +18,7 @@ from callcenter.calls.settings import (
     LanguageIs,
     Step,
 )
-from callcenter.model.customer import ANONYMOUS, Match, normalise_number
+from callcenter.model.customer import ANONYMOUS, normalise_number
 from callcenter.model.facts import BranchTaken, HoursChecked
 
 UTC = ZoneInfo("UTC")
@@ -64,8 +64,7 @@ def holds(call: Call, condition: Condition) -> bool:
                 return False
             if not tiers and not languages:
                 return True
-            # Who it may be is not who it is.
-            customer = known.customers[0] if known.match is Match.SURE else None
+            customer = known.customer
             return (
                 customer is not None
                 and (not tiers or customer.tier in tiers)

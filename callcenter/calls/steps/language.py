@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from callcenter.calls.call import Call
-from callcenter.model.customer import Match
 from callcenter.model.facts import LanguageChosen
 
 
@@ -16,5 +15,5 @@ def speak(call: Call, language: str | None) -> None:
 
 def customers_language(call: Call) -> str | None:
     """The language of the company that serves the customer best; None where it is not known for sure, or not ours."""
-    known = call.known
-    return call.client.speaks(known.customers[0].language) if known.match is Match.SURE else None
+    customer = call.known.customer
+    return call.client.speaks(customer.language) if customer is not None else None
