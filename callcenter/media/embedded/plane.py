@@ -24,6 +24,7 @@ from callcenter.media.plane import (
     MediaEvent,
     MediaGone,
     MediaLost,
+    MediaRecording,
     MediaSession,
     MediaSilent,
     MediaStats,
@@ -32,6 +33,7 @@ from callcenter.media.plane import (
     OnMediaEvent,
     PlaneStatus,
     PlayEnded,
+    RecordingOrder,
     WorkerStatus,
 )
 from callcenter.media.settings import MediaSettings, Srtp
@@ -340,6 +342,12 @@ class EmbeddedPlane:
         session.given = True
         session.tell_remote()
         return session
+
+    async def record(
+        self, order: RecordingOrder, left: MediaSession, right: Sequence[MediaSession], on_event: OnMediaEvent
+    ) -> MediaRecording:
+        """Record these sessions. Raises MediaError."""
+        raise MediaError("this plane does not record")
 
     def status(self) -> PlaneStatus:
         """What the plane carries now."""
