@@ -137,7 +137,7 @@ class RecordingEnded:
     """What an operator should read of it; empty when it was stopped."""
 
 
-MediaEvent = Digit | PlayEnded | FirstPacket | NoPacket | MediaSilent | MediaLost | RecordingEnded
+MediaEvent = Digit | PlayEnded | FirstPacket | NoPacket | MediaSilent | MediaLost
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +269,7 @@ class MediaSession(Protocol):
 
 
 OnMediaEvent = Callable[[MediaEvent], None]
+OnRecordingEnded = Callable[[RecordingEnded], None]
 
 
 class RecordingEncoding(StrEnum):
@@ -296,7 +297,8 @@ class RecordingOrder:
 class MediaRecording(Protocol):
     """A recording of two channels, the caller left and the agent right.
 
-    Sound at ``t`` seconds in it was said ``t`` seconds after its start: pauses, holds and losses are silence as long. Its methods never wait; they may be called twice, and do nothing once it has ended.
+    Sound at ``t`` seconds in it was said ``t`` seconds after its start: pauses, holds and losses are silence as long.
+    Its methods never wait; they may be called twice, and do nothing once it has ended.
     """
 
     @property
@@ -365,11 +367,11 @@ class MediaPlane(Protocol):
         ...
 
     async def record(
-        self, order: RecordingOrder, left: MediaSession, right: Sequence[MediaSession], on_event: OnMediaEvent
+        self, order: RecordingOrder, left: MediaSession, right: Sequence[MediaSession], on_end: OnRecordingEnded
     ) -> MediaRecording:
         """Record what comes in from the peers of ``left`` (the caller) and ``right`` (the agent; mixed when several).
 
-        All are of one worker. It ends by ``stop``, or when ``left`` is released: ``on_event`` gets RecordingEnded.
+        All are of one worker. It ends by ``stop``, or when ``left`` is released: ``on_end`` is told how.
         16 kHz when the left peer, or one of the right, speaks a wide-band codec at the start; else 8 kHz.
 
         Raises MediaGone, MediaError: the file cannot be made, in words for an operator.

@@ -30,6 +30,7 @@ from callcenter.media.plane import (
     NoCapacity,
     NoPacket,
     OnMediaEvent,
+    OnRecordingEnded,
     PlaneStatus,
     PlayEnded,
     RecordingOrder,
@@ -765,7 +766,7 @@ class SimMediaPlane:
         return session
 
     async def record(
-        self, order: RecordingOrder, left: MediaSession, right: Sequence[MediaSession], on_event: OnMediaEvent
+        self, order: RecordingOrder, left: MediaSession, right: Sequence[MediaSession], on_end: OnRecordingEnded
     ) -> SimMediaRecording:
         """Note who is recorded from now on. Raises MediaGone, and MediaError for a path that is to be unwritable."""
         sessions = [_ours(session) for session in (left, *right)]
@@ -774,7 +775,7 @@ class SimMediaPlane:
             session.check()
         if order.path in self.unwritable:
             raise MediaError(f"{order.path}: cannot be made: Permission denied")
-        recording = SimMediaRecording(order, sessions[0], sessions[1:], on_event, self.recordings.remove)
+        recording = SimMediaRecording(order, sessions[0], sessions[1:], on_end, self.recordings.remove)
         self.recordings.append(recording)
         return recording
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from callcenter.media.plane import MediaSession, OnMediaEvent, RecordingEnded, RecordingOrder, RecordingReason
+from callcenter.media.plane import MediaSession, OnRecordingEnded, RecordingEnded, RecordingOrder, RecordingReason
 
 _OCTETS_PER_SECOND = 32_000
 
@@ -30,8 +30,8 @@ class SimMediaRecording:
         order: RecordingOrder,
         left: MediaSession,
         right: Sequence[MediaSession],
-        on_event: OnMediaEvent,
-        on_end: Callable[[SimMediaRecording], None],
+        on_end: OnRecordingEnded,
+        forget: Callable[[SimMediaRecording], None],
     ) -> None:
         self.order = order
         self.left = left
@@ -39,8 +39,8 @@ class SimMediaRecording:
         self.spans: list[RecordedSpan] = []
         """What was recorded so far, but for what is being recorded now."""
         self.ended = False
-        self._on_event = on_event
         self._on_end = on_end
+        self._forget = forget
         self._loop = asyncio.get_running_loop()
         self._began = self._since = self._loop.time()
         self._paused = False
@@ -84,12 +84,12 @@ class SimMediaRecording:
             return
         self._note()
         self.ended = True
-        self._on_end(self)
+        self._forget(self)
         seconds = round(self._loop.time() - self._began, 3)
         octets = 44 + round(seconds * _OCTETS_PER_SECOND)
         sha256 = hashlib.sha256(f"{self.path} {octets}".encode()).hexdigest()
         ended = RecordingEnded(self.id, self.path, seconds, octets, sha256, reason, detail)
-        self._loop.call_soon(self._on_event, ended)
+        self._loop.call_soon(self._on_end, ended)
 
     def _note(self) -> None:
         now = self._loop.time()

@@ -31,6 +31,7 @@ from callcenter.media.plane import (
     NoCapacity,
     NoPacket,
     OnMediaEvent,
+    OnRecordingEnded,
     PlaneStatus,
     PlayEnded,
     RecordingOrder,
@@ -344,7 +345,7 @@ class EmbeddedPlane:
         return session
 
     async def record(
-        self, order: RecordingOrder, left: MediaSession, right: Sequence[MediaSession], on_event: OnMediaEvent
+        self, order: RecordingOrder, left: MediaSession, right: Sequence[MediaSession], on_end: OnRecordingEnded
     ) -> MediaRecording:
         """Record these sessions. Raises MediaError."""
         raise MediaError("this plane does not record")
