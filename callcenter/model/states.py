@@ -153,6 +153,17 @@ class TransferTo(StrEnum):
     OUTSIDE = "outside"
 
 
+class OneWay(StrEnum):
+    """What shows, in the middle of a call, that only one side of it is heard."""
+
+    STOPPED = "stopped"
+    """Sound has come from the peer, and none comes any more."""
+    UNHEARD = "unheard"
+    """The peer reports that nothing reaches it of what we send."""
+    UNREPORTED = "unreported"
+    """The peer's reports have stopped: nobody knows any more what reaches it."""
+
+
 class DrainOutcome(StrEnum):
     """How a drain ended: every call had ended, the limit was reached, calls are taken again, or it was cut short."""
 
