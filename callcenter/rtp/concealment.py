@@ -15,8 +15,9 @@ _SHORTEST: Final = 5
 _LONGEST: Final = 15
 _COMPARED: Final = 10
 _HISTORY: Final = _LONGEST + _COMPARED
-# The voice is made softer in steps, and gone after so many.
+# The voice is made softer in steps, from so many on, and gone after so many.
 _STEP: Final = 5
+_UNNOTICED: Final = 10
 _GONE_AFTER: Final = 60
 # Sound that comes again is faded in over so many.
 _FADE: Final = 4
@@ -56,7 +57,7 @@ class Concealment:
         return b"".join(parts)
 
     def _next(self, size: int) -> bytes:
-        gain = 1 - max(0, self._lost - _STEP) / _GONE_AFTER
+        gain = 1 - max(0, self._lost - _UNNOTICED) / (_GONE_AFTER - _UNNOTICED)
         if gain <= 0 or not self._cycle:
             return bytes(size)
         period = len(self._cycle)
@@ -71,8 +72,10 @@ class Concealment:
         if len(sound) < _HISTORY * octets:
             return sound
         end = sound[-_COMPARED * octets :]
-        at, _ = audioop.findfit(sound[: -_SHORTEST * octets], end)
-        return sound[2 * at - _LONGEST * octets :]
+        at, factor = audioop.findfit(sound[: -_SHORTEST * octets], end)
+        cycle = sound[2 * at - _LONGEST * octets :]
+        # Half a period resembles it as well, upside down.
+        return cycle if factor > 0 else audioop.mul(cycle, 2, -1) + cycle
 
     def _faded_in(self, pcm: bytes) -> bytes:
         size = min(_FADE * self._octets, len(pcm))
