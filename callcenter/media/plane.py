@@ -441,7 +441,7 @@ class MediaPlane(Protocol):
         ...
 
     def drain_worker(self, index: int, *, cancel: bool = False) -> None:
-        """No new call goes to this worker; with ``cancel`` again. Raises MediaError when there is none of this index."""
+        """No new call goes to this worker; with ``cancel`` they do again. Raises MediaError when there is no such."""
         ...
 
     async def replace_worker(self, index: int, limit: float) -> None:

@@ -406,6 +406,8 @@ def test_each_leg_tells_how_it_sounded_how_soon_and_which_way_was_missing() -> N
 
 
 def test_a_call_of_before_there_were_figures_has_none() -> None:
-    told = Interaction.from_facts(facts((0, ARRIVED), (0, CallAnswered()), (1, CallEnded(Side.CALLER, EndCause.HANGUP))))
+    told = Interaction.from_facts(
+        facts((0, ARRIVED), (0, CallAnswered()), (1, CallEnded(Side.CALLER, EndCause.HANGUP)))
+    )
     assert told.quality is None
     assert told.plain()["quality"] is None
