@@ -199,9 +199,9 @@ class MediaSession(Protocol):
     async def bridge(self, other: MediaSession) -> None:
         """Let this session's peer and that of ``other`` (beside it) hear each other, until unbridged or released.
 
-        Neither hears anybody else from now on, nor do those whom they talked to before hear them; who only listens to
-        them goes on. A play on either session is heard by that session's peer in place of the other. Raises MediaGone,
-        MediaError when the sessions do not stand beside each other.
+        Neither hears anybody else from now on, and whoever was bridged to one of them before hears nobody; who listens
+        to them goes on. A play on either session is heard by that session's peer in place of the other. Raises
+        MediaGone, MediaError when the sessions do not stand beside each other.
         """
         ...
 
@@ -214,7 +214,7 @@ class MediaSession(Protocol):
         ...
 
     async def unbridge(self) -> None:
-        """Hear nobody any more, nor be heard by those who were heard. Does nothing when there are none."""
+        """Hear nobody any more; nor does the one that this session is bridged to. Who listens to it goes on."""
         ...
 
     def play(self, clips: Sequence[Clip], *, loop: bool = False, start: float = 0.0) -> int:

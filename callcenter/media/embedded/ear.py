@@ -81,7 +81,7 @@ class Ear:
         self._sends_to = False
         self._codec: str | None = None
         self._payload_type = 0
-        self._ways = NO_WAYS
+        self._ways: Ways = NO_WAYS
         # The number begins in the lower half: with SRTP a peer that misses the first packets would take a wrap soon
         # after for none, and open nothing from there on (RFC 3711 3.3.1).
         self.outgoing = Outgoing(random.getrandbits(32), random.getrandbits(15), random.getrandbits(32))
@@ -96,7 +96,7 @@ class Ear:
         self._sends_to = wants
         self._codec = remote["codec"]
         self._payload_type = remote["payload_type"]
-        self._ways: Ways = ways_to(remote["codec"], remote["payload_type"], remote["event_type"])
+        self._ways = ways_to(remote["codec"], remote["payload_type"], remote["event_type"])
 
     # Other legs
 

@@ -387,10 +387,10 @@ class Leg(_Hot):
         other.ear.listen_to((self,))
 
     def unbridge(self) -> None:
-        """Hear nobody; and whom the leg heard hears it no more. Who only listens to it goes on."""
+        """Hear nobody; nor does who hears this leg alone, and is heard by it. Who listens to it goes on."""
         for other in self.ear.sources:
-            if self in other.ear.sources:
-                other.ear.listen_to(tuple(leg for leg in other.ear.sources if leg is not self))
+            if other.ear.sources == (self,):
+                other.ear.listen_to(())
         self.ear.listen_to(())
 
     # Upkeep

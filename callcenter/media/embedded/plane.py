@@ -137,6 +137,8 @@ class EmbeddedSession:
     async def hear(self, sources: Sequence[MediaSession]) -> None:
         """Let the peer hear these. Raises MediaGone, MediaError when one is on another worker."""
         assert self not in sources, "nobody hears themselves"
+        if len(sources) > 1:
+            raise MediaError("sound of several is not mixed here")
         await self.worker.ask(control.HEAR, self.number, self._beside(sources))
 
     def _beside(self, others: Sequence[MediaSession]) -> list[int]:
