@@ -89,7 +89,7 @@ def one_way_words(who: str, sound: Sound, event: OneWayBegan) -> str:
             what = f"nothing is heard from the {who} any more, {lasts}: no sound comes from {sound.source}, reports do"
             return f"{what}; a phone that is muted, holds without a word, or leaves silence out?"
         case OneWay.STOPPED:
-            what = f"nothing is heard from the {who} any more, {lasts}: neither sound nor reports come from {sound.source}"
+            what = f"nothing is heard from the {who} any more, {lasts}: neither sound nor reports come"
             return f"{what}; its network is gone, or a NAT or firewall between has closed the way"
         case OneWay.UNHEARD:
             what = f"the {who} does not hear us: the phone reports that none of our packets come, {event.sent} are sent"

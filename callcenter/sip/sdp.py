@@ -286,7 +286,7 @@ class Negotiated:
     ``description`` is ours: the answer to send, or the offer that was answered. Packets that we send carry
     ``payload_type`` (digits ``telephone_event``) and go to ``remote``; those that we receive carry the ``receive_``
     ones. ``remote`` and ``rtcp`` are None while the peer takes nothing (address 0.0.0.0). ``direction`` is our side.
-    With ``keys`` all of it is SRTP, without it is plain RTP.
+    With ``keys`` all of it is SRTP, without it is plain RTP. ``rtcp_mux``: RTCP goes by the ports of RTP (RFC 5761).
     """
 
     description: SessionDescription
@@ -301,6 +301,7 @@ class Negotiated:
     remote_holds: bool
     ptime: int
     keys: Keys | None = None
+    rtcp_mux: bool = False
 
 
 def negotiate(
