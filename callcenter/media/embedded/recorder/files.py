@@ -64,16 +64,29 @@ class RecordingFile(Protocol):
     path: str
     """Its name once it is whole."""
 
+    @property
+    def seconds(self) -> float:
+        """Length of the sound that is stored."""
+        ...
+
     def write(self, sound: bytes) -> None:
         """Sound behind what is there: whole samples of both channels. Raises FileFull too."""
         ...
 
     def finish(self) -> tuple[int, str]:
-        """Make it safe, under its name; returns octets and SHA-256 of what is stored."""
+        """Make it safe, nothing is written after that; returns octets and SHA-256 of what is stored."""
+        ...
+
+    def name(self) -> None:
+        """Give the file that is finished its name."""
         ...
 
     def abandon(self) -> None:
-        """Leave it as it is, with ``.part`` behind its name. May be called twice, and from another thread."""
+        """Leave it as it is, with ``.part`` behind its name. May be called twice."""
+        ...
+
+    def discard(self) -> None:
+        """Away with it: nothing was recorded."""
         ...
 
 
@@ -90,6 +103,13 @@ class _File:
         fcntl.flock(self._number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._end = 0
 
+    def _begin(self, header: bytes) -> None:
+        try:
+            self._append(header)
+        except OSError:
+            self.discard()
+            raise
+
     def _append(self, data: bytes) -> None:
         """Write at the end; when not all of it can be, what was written is counted and the error raised."""
         left = memoryview(data)
@@ -101,17 +121,24 @@ class _File:
     def _settle(self) -> tuple[int, str]:
         os.ftruncate(self._number, self._end)
         os.fsync(self._number)
-        digest = sha256_of(self.path + PART)
+        return self._end, sha256_of(self.path + PART)
+
+    def name(self) -> None:
+        """Give it its name."""
         os.rename(self.path + PART, self.path)
-        sync_folder(self.path)
         self.abandon()
-        return self._end, digest
+        sync_folder(self.path)
 
     def abandon(self) -> None:
         """Close it."""
         number, self._number = self._number, -1
         if number >= 0:
             os.close(number)
+
+    def discard(self) -> None:
+        """Close it, and take it away."""
+        os.unlink(self.path + PART)
+        self.abandon()
 
 
 class WavFile(_File):
@@ -121,12 +148,12 @@ class WavFile(_File):
         super().__init__(path + WAV)
         self._format = format
         self._header = len(wav_header(format, 0))
-        try:
-            self._append(wav_header(format, 0))
-        except OSError:
-            os.unlink(self.path + PART)
-            self.abandon()
-            raise
+        self._begin(wav_header(format, 0))
+
+    @property
+    def seconds(self) -> float:
+        """Length of the sound that is stored."""
+        return (self._end - self._header) / self._format.frame / self._format.rate
 
     def write(self, sound: bytes) -> None:
         """Sound behind what is there."""
@@ -139,7 +166,7 @@ class WavFile(_File):
             os.pwrite(self._number, wav_header(self._format, self._end - self._header), 0)
 
     def finish(self) -> tuple[int, str]:
-        """Make it safe, under its name."""
+        """Make it safe."""
         return self._settle()
 
 
@@ -148,16 +175,18 @@ class SealedFile(_File):
 
     def __init__(self, path: str, format: Format, key: bytes) -> None:
         super().__init__(path + SEALED)
+        self._format = format
         self._sealer = Sealer(format, key)
+        self._stored = 0
         self._header = len(self._sealer.header)
         self._sound = bytearray()
         self._spoilt = False
-        try:
-            self._append(self._sealer.header)
-        except OSError:
-            os.unlink(self.path + PART)
-            self.abandon()
-            raise
+        self._begin(self._sealer.header)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the sound that is stored."""
+        return self._stored / self._format.frame / self._format.rate
 
     def write(self, sound: bytes) -> None:
         """Sound behind what is there."""
@@ -175,13 +204,15 @@ class SealedFile(_File):
                 os.ftruncate(self._number, self._end)
                 self._spoilt = True
                 raise
+            self._stored += CHUNK
 
     def finish(self) -> tuple[int, str]:
-        """Make it safe, under its name."""
+        """Make it safe."""
         if self._spoilt:
             self._sealer.take_back()
             self._sound.clear()
         self._append(self._sealer.seal(bytes(self._sound), last=True))
+        self._stored += len(self._sound)
         return self._settle()
 
 

@@ -1,4 +1,4 @@
-"""What a worker hands over to its recorder: runs of sound as they came, by messages of a socket pair that keeps them whole.
+"""What a worker hands over to its recorder: runs of sound as they came, in messages of a socket pair.
 
 A run is a stretch of one stream without a gap: the payloads of its packets one after the other. So neither side does
 anything for each packet that it could do for ten.
@@ -20,7 +20,7 @@ MAX_RUN: Final = 16 * 1024
 MAX_RECEIVED: Final = MAX_MESSAGE + MAX_RUN + 4096
 """What any message fits into."""
 
-# Kind, codec, channel, recording, source, sequence, timestamp, seconds of the steady clock, octets of payload behind it.
+# Kind, codec, channel, recording, source, sequence, timestamp, seconds of the steady clock, octets that follow.
 _ITEM: Final = struct.Struct("<BBBIIHIdI")
 _SOUND: Final = 1
 _CLOCK: Final = 2
@@ -71,7 +71,14 @@ Item = Run | Tick | Stop
 
 
 def sound(
-    recording: int, channel: int, source: int, codec: str, sequence: int, timestamp: int, at: float, payload: bytes
+    recording: int,
+    channel: int,
+    source: int,
+    codec: str,
+    sequence: int,
+    timestamp: int,
+    at: float,
+    payload: bytes | bytearray,
 ) -> bytes:
     """The octets of a run."""
     head = _ITEM.pack(_SOUND, _NUMBERS[codec], channel, recording, source, sequence, timestamp, at, len(payload))

@@ -37,7 +37,7 @@ class MasterKeys:
         return f"<MasterKeys {self}>"
 
     def __str__(self) -> str:
-        return ", ".join(id.hex() for id in self._keys) or "none"
+        return ", ".join(each.hex() for each in self._keys) or "none"
 
     def __len__(self) -> int:
         return len(self._keys)

@@ -1,10 +1,10 @@
 """Sealed recordings: sound encrypted at rest, in chunks that are each complete, at their place, and of their file.
 
-The file is a header and chunks. The header names how the sound is encoded, the master key (by an id that tells nothing of
-it), and holds the file's own data key, wrapped by the master key. Each chunk is AES-256-GCM under the data key; its
-nonce is its number and whether it is the last, and the header is authenticated with it. So a chunk that was edited,
-moved, doubled, left out, or taken from another file does not open; a file without its last chunk is known to be cut,
-and is good up to its last whole chunk. (STREAM: Hoang, Reyhanitabar, Rogaway, Vizár 2015.)
+The file is a header and chunks. The header says how the sound is encoded, names the master key (by an id that tells
+nothing of it), and holds the file's own data key, wrapped by the master key. Each chunk is AES-256-GCM under the data
+key; its nonce is its number and whether it is the last, and the header is authenticated with it. So a chunk that was
+edited, moved, doubled, left out, or taken from another file does not open; a file without its last chunk is known to be
+cut, and is good up to its last whole chunk. (STREAM: Hoang, Reyhanitabar, Rogaway, Vizár 2015.)
 
 Samples are stored as in a WAV file, without its header: this one says the same.
 """
@@ -98,12 +98,12 @@ class Opened:
         if len(header) < HEADER_SIZE:
             raise SealError("is cut within its header")
         head, nonce, wrapped = header[: _HEAD.size], header[_HEAD.size :][:_NONCE], header[_HEAD.size + _NONCE :]
-        _, version, encoding, channels, rate, chunk, id = _HEAD.unpack(head)
+        _, version, encoding, channels, rate, chunk, name = _HEAD.unpack(head)
         if version != _VERSION or encoding >= len(_ENCODINGS) or channels != _CHANNELS or chunk != CHUNK or not rate:
             raise SealError(f"is of a later version ({version}), or its header is damaged")
-        master = keys.find(id)
+        master = keys.find(name)
         if master is None:
-            raise KeyMissing(f"is sealed under the key {id.hex()}, which is not among those given ({keys})")
+            raise KeyMissing(f"is sealed under the key {name.hex()}, which is not among those given ({keys})")
         try:
             data_key = AESGCM(master).decrypt(nonce, wrapped, head)
         except InvalidTag:

@@ -229,13 +229,14 @@ class Taps:
             leg.tap = None
 
     def close(self) -> None:
-        """Hand over what has gathered; the recorder finishes the files when it sees that the socket is closed."""
+        """Hand over what has gathered; the recorder finishes all files when it sees that. May be called twice."""
         for number in tuple(self._recordings):
             recording = self._forget(number)
             if recording is not None:
                 self._hand_over(recording)
-        self._loop.remove_writer(self._sock)
-        self._sock.close()
+        if self._sock.fileno() >= 0:
+            self._loop.remove_writer(self._sock)
+            self._sock.close()
 
     def _forget(self, number: int) -> _Recording | None:
         recording = self._recordings.pop(number, None)

@@ -113,7 +113,7 @@ class Stream:
     def _correction(self, now: float) -> float:
         """Seconds by which to move the stream from now on."""
         least = self._late[0][1]
-        if abs(least) < _NEAR or least > 0 and now - self._since < _WINDOW:
+        if abs(least) < _NEAR or (least > 0 and now - self._since < _WINDOW):
             return 0.0  # one that came late says nothing, but all of them for long do
         if abs(least) < _FAR:
             if now - self._moved_at < _MOVE_AFTER:
