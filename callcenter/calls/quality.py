@@ -17,7 +17,7 @@ def leg_quality(
     """How a leg has sounded so far; None when nothing has gone either way, so that there was no sound to speak of."""
     if not sound.is_open:
         return None
-    counted, codec = sound.session.counted, sound.session.codec
+    counted, codec = sound.session.counted, sound.session.codec or ""
     if not (counted.packets_received or counted.packets_sent):
         return None
     theirs, ours = streams(counted)
@@ -54,7 +54,7 @@ def live(sound: Sound, who: str, agent: str = "", trunk: str = "") -> dict[str, 
     """How a leg has sounded so far, as plain values for ``status``; None before there is anything to tell."""
     if not sound.is_open:
         return None
-    counted, codec = sound.session.counted, sound.session.codec
+    counted, codec = sound.session.counted, sound.session.codec or ""
     theirs, ours = streams(counted)
     mos = score(codec, theirs, counted.round_trip_ms)
     remote_mos = score(codec, ours, counted.round_trip_ms) if counted.reports else 0.0

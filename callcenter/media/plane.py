@@ -312,8 +312,8 @@ class MediaSession(Protocol):
         ...
 
     @property
-    def codec(self) -> str:
-        """The name of the codec agreed on with the peer; empty: none yet."""
+    def codec(self) -> str | None:
+        """The name of the codec that the peer speaks; None: not agreed on yet."""
         ...
 
     @property

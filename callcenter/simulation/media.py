@@ -637,9 +637,9 @@ class SimMediaSession:
         self.wants_digits = on
 
     @property
-    def codec(self) -> str:
-        """The codec agreed on; empty: none yet."""
-        return self.description.codec or ""
+    def codec(self) -> str | None:
+        """The codec that the peer speaks; None: not agreed on yet."""
+        return self.description.codec
 
     @property
     def counted(self) -> MediaStats:

@@ -16,6 +16,7 @@ import structlog
 from callcenter.media.description import Description, chosen_codecs, numeric_host, security_of
 from callcenter.media.embedded import control
 from callcenter.media.embedded.process import WorkerProcess
+from callcenter.media.embedded.recorder.recordings import Recordings
 from callcenter.media.plane import (
     Clip,
     Digit,
@@ -114,6 +115,11 @@ class EmbeddedSession:
         return self.description.sdp
 
     @property
+    def codec(self) -> str | None:
+        """The codec that the peer speaks; None: not agreed on yet."""
+        return self.description.codec
+
+    @property
     def secure(self) -> str:
         """The crypto-suite of SRTP agreed on; empty for plain RTP."""
         return self.description.secure
@@ -122,11 +128,6 @@ class EmbeddedSession:
     def remote_holds(self) -> bool:
         """Whether the peer's last description put us on hold."""
         return self.description.remote_holds
-
-    @property
-    def codec(self) -> str:
-        """The codec agreed on; empty: none yet."""
-        return self.description.codec or ""
 
     @property
     def counted(self) -> MediaStats:
@@ -293,6 +294,7 @@ class EmbeddedPlane:
         self._calls: dict[str, _Call] = {}
         self._prepared: dict[str, None] = {}
         self._numbers = itertools.count(1)
+        self._recordings = Recordings()
 
     def __repr__(self) -> str:
         status = self.status()
@@ -393,8 +395,8 @@ class EmbeddedPlane:
     async def record(
         self, order: RecordingOrder, left: MediaSession, right: Sequence[MediaSession], on_end: OnRecordingEnded
     ) -> MediaRecording:
-        """Record these sessions. Raises MediaError."""
-        raise MediaError("this plane does not record")
+        """Record these sessions. Raises MediaGone, MediaError."""
+        return await self._recordings.start(order, left, right, on_end)
 
     def status(self) -> PlaneStatus:
         """What the plane carries now."""
@@ -472,6 +474,7 @@ class EmbeddedPlane:
         for session in tuple(self._sessions.values()):
             session.release()
         await asyncio.gather(*(worker.end() for worker in (*self._workers, *self._leaving)))
+        await self._recordings.close()
 
     def forget(self, session: EmbeddedSession) -> None:
         """The session is released."""
@@ -482,6 +485,7 @@ class EmbeddedPlane:
             worker.passed_on.discard(port)
             worker.kept.discard(port)
             self._workers[worker.index].send([control.PORTS, 0, [], [port]])
+        self._recordings.released(session)
         call = self._calls.get(session.call_id)
         if call is not None:
             call.drop()
@@ -548,8 +552,10 @@ class EmbeddedPlane:
                 "one_way_after": self._settings.one_way_after,
                 "board": -1,
                 "srtp": self._settings.srtp is not Srtp.OFF,
+                "recorder": -1,
             },
             self._take,
+            self._recordings.new_recorder,
         )
 
     def _look_after(self, worker: WorkerProcess) -> None:
@@ -630,6 +636,7 @@ class EmbeddedPlane:
                     self._lose(worker, f"media worker {worker.index} (pid {worker.pid}) had to end")
                 if not self._sessions_of(worker):
                     worker.send([control.QUIT, 0])
+            self._recordings.check()
 
     async def _load(self, worker: WorkerProcess, paths: list[str]) -> None:
         for path in paths:
@@ -639,6 +646,7 @@ class EmbeddedPlane:
                 return  # the next one in its place loads what was prepared
 
     def _lose(self, worker: WorkerProcess, reason: str) -> None:
+        self._recordings.worker_lost(worker, reason)
         for session in [session for session in self._sessions.values() if session.worker is worker]:
             session.tell(MediaLost(session.id, reason))
             session.release()
@@ -646,6 +654,9 @@ class EmbeddedPlane:
     def _take(self, message: control.Message) -> None:
         """An event of a session."""
         op, number, *rest = message
+        if op == control.RECORD_LOST:
+            self._recordings.untaken(number, rest[0])
+            return
         session = self._sessions.get(number)
         if session is None:
             return  # released; the event crossed
