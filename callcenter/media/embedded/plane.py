@@ -57,8 +57,8 @@ _SHORT_LIFE: Final = 10.0
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 
-# Ports beside those of its calls that a worker keeps whose place another one takes: for legs that these may get yet.
-_SPARE_PAIRS: Final = 8
+# A worker whose place another one takes keeps ports for a further leg of each of so many of its legs: of who consults.
+_CONSULTS: Final = 4
 
 # Clips that a new worker loads before it takes calls; the oldest are forgotten.
 _MOST_PREPARED: Final = 5000
@@ -450,7 +450,7 @@ class EmbeddedPlane:
             try:
                 await self._load(worker, list(self._prepared))
                 # It may get further legs of the calls that it has.
-                former.kept = set(await former.ask(control.KEEP, former.reserved + _SPARE_PAIRS))
+                former.kept = set(await former.ask(control.KEEP, 2 + former.reserved // _CONSULTS))
             except MediaGone as error:
                 await worker.end()
                 raise MediaError(f"media worker {index} died in this moment, and was replaced") from error
@@ -491,6 +491,8 @@ class EmbeddedPlane:
             call.drop()
             if not call.legs:
                 del self._calls[session.call_id]
+        if worker.retires_at is not None and not worker.reserved:
+            worker.send([control.QUIT, 0])
 
     # Where a leg goes
 
