@@ -111,6 +111,7 @@ G722 = Codec("G722", 9)
 OPUS = Codec("opus", 111, 48000, 2, "maxplaybackrate=16000;sprop-maxcapturerate=16000")
 """As we take and send it: wide-band, by the number that browsers use."""
 L16 = Codec("L16", 112, 16000)
+COMFORT_NOISE = Codec("CN", 13)
 TELEPHONE_EVENT = "telephone-event"
 TELEPHONE_EVENT_TYPE = 101
 """The payload type that nearly everybody uses for telephone events."""
@@ -137,7 +138,7 @@ STATIC = {
         G722,
         Codec("L16", 10, 44100, 2),
         Codec("L16", 11, 44100),
-        Codec("CN", 13),
+        COMFORT_NOISE,
         Codec("G728", 15),
         Codec("G729", 18),
     )
