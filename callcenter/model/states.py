@@ -153,6 +153,14 @@ class TransferTo(StrEnum):
     OUTSIDE = "outside"
 
 
+class SupervisionMode(StrEnum):
+    """How a supervisor takes part in an agent's talk: hears both and is heard by nobody, by the agent alone, or by all."""
+
+    LISTEN = "listen"
+    WHISPER = "whisper"
+    BARGE = "barge"
+
+
 class DrainOutcome(StrEnum):
     """How a drain ended: every call had ended, the limit was reached, calls are taken again, or it was cut short."""
 
