@@ -41,14 +41,15 @@ class Seat:
 
 @dataclass(eq=False, slots=True)
 class Guest:
-    """A supervisor in a circle: heard by nobody, by the ``agent`` alone, or by all. ``on_end`` is told when the talk is
-    over.
+    """A supervisor in a circle: heard by nobody, by the ``agent`` alone, or by all; ``mute``: by nobody for now.
+    ``on_end`` is told when the talk is over.
     """
 
     session: MediaSession
     agent: str
     mode: SupervisionMode
     on_end: Callable[[], None]
+    mute: bool = False
 
 
 class Circle:
@@ -119,8 +120,9 @@ class Circle:
         for guest in self.guests:
             whose = self.seat_of(guest.agent)
             aside = whose is None or whose.apart or whose.holds()
-            barging = (each for each in self.guests if each is not guest and each.mode is SupervisionMode.BARGE)
-            wanted[guest.session] = () if aside else (*voices, *(each.session for each in barging))
+            speak = (each for each in self.guests if each is not guest and each.mode is SupervisionMode.BARGE)
+            barging = (each.session for each in speak if not each.mute)
+            wanted[guest.session] = () if aside else (*voices, *barging)
         return wanted
 
     async def _arrange(self) -> None:
@@ -148,7 +150,7 @@ class Circle:
 
 def _speaks_to(guest: Guest, seat: Seat) -> bool:
     whispers = guest.mode is SupervisionMode.WHISPER and seat.agent == guest.agent
-    return whispers or guest.mode is SupervisionMode.BARGE
+    return not guest.mute and (whispers or guest.mode is SupervisionMode.BARGE)
 
 
 class Circles:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from callcenter.acd.requirements import Needs
 from callcenter.calls.hours import Door, Hours
-from callcenter.calls.supervision_rules import SupervisionRules
+from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
 from callcenter.model.dial_plan import DialPlan, country_code
@@ -123,7 +123,7 @@ class Client:
     callbacks: CallbackRules | None = None
     routing: Routing = Routing()
     music: str = ""
-    supervision: SupervisionRules = SupervisionRules()
+    supervision: SupervisionRules = ALL_ALLOWED
 
     @property
     def language(self) -> str:
@@ -552,6 +552,18 @@ class Supervisor:
     """As which agent she has a phone, by which she takes part in talks; empty: she has none."""
 
 
+class ConsultDo(StrEnum):
+    """What an agent may do in a talk about somebody else: ask them while the caller waits, change between the two, join
+    all three, let the other go and be back with the caller, or put the caller through.
+    """
+
+    ASK = "consult"
+    SWAP = "consult_swap"
+    JOIN = "consult_join"
+    DROP = "consult_drop"
+    TRANSFER = "consult_transfer"
+
+
 class CodeAction(StrEnum):
     """What an agent may order by dialling a code. ``STATE``: nothing, but hear how things stand. Behind those of
     ``WITH_TARGET`` follows whom they are about.
@@ -577,6 +589,13 @@ SUPERVISING = {
     CodeAction.LISTEN: SupervisionMode.LISTEN,
     CodeAction.WHISPER: SupervisionMode.WHISPER,
     CodeAction.BARGE: SupervisionMode.BARGE,
+}
+CONSULTING = {
+    CodeAction.CONSULT: ConsultDo.ASK,
+    CodeAction.CONSULT_SWAP: ConsultDo.SWAP,
+    CodeAction.CONSULT_JOIN: ConsultDo.JOIN,
+    CodeAction.CONSULT_DROP: ConsultDo.DROP,
+    CodeAction.CONSULT_TRANSFER: ConsultDo.TRANSFER,
 }
 WITH_TARGET = frozenset({*SUPERVISING, CodeAction.CONSULT})
 

@@ -23,3 +23,6 @@ class SupervisionRules:
         if wanted in self.allowed:
             return wanted
         return SupervisionMode.LISTEN if SupervisionMode.LISTEN in self.allowed else None
+
+
+ALL_ALLOWED = SupervisionRules()

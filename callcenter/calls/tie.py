@@ -1,4 +1,4 @@
-"""Tie: two media sessions that are each other's peers: sound goes from one talk to another, and from worker to worker."""
+"""Tie: two media sessions that are each other's peers: sound goes from one talk, or one worker, to another."""
 
 from __future__ import annotations
 

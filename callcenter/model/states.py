@@ -154,7 +154,7 @@ class TransferTo(StrEnum):
 
 
 class SupervisionMode(StrEnum):
-    """How a supervisor takes part in an agent's talk: hears both and is heard by nobody, by the agent alone, or by all."""
+    """How a supervisor takes part in a talk: she hears all of it, and is heard by nobody, by the agent, or by all."""
 
     LISTEN = "listen"
     WHISPER = "whisper"
