@@ -35,6 +35,7 @@ LOUD = frozenset(
     | {"QueueLeft", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
     | {"MediaMissing", "OneWayAudio", "OneWayAudioEnded"}
     | {"TrunkStateChanged", "TrunkTried", "TrunkQualityChanged"}
+    | {"SupervisionStarted", "SupervisionChanged", "SupervisionEnded", "ConferenceJoined", "ConferenceLeft"}
 )
 
 # Those that tell of something that is the matter stand at ``warning``.

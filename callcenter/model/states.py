@@ -164,6 +164,14 @@ class OneWay(StrEnum):
     """The peer's reports have stopped: nobody knows any more what reaches it."""
 
 
+class SupervisionMode(StrEnum):
+    """How a supervisor takes part in a talk: she hears all of it, and is heard by nobody, by the agent, or by all."""
+
+    LISTEN = "listen"
+    WHISPER = "whisper"
+    BARGE = "barge"
+
+
 class DrainOutcome(StrEnum):
     """How a drain ended: every call had ended, the limit was reached, calls are taken again, or it was cut short."""
 
