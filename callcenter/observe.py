@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import json
 import logging
 import re
 import sys
@@ -16,6 +15,7 @@ from structlog.typing import ExcInfo
 
 from callcenter.model.facts import Fact, body_to_dict
 from callcenter.model.states import Direction
+from callcenter.runtime.encoding import json_text
 
 # Keys whose values are a caller's number, or may be one that was entered: the last four digits are masked.
 NUMBER_KEYS = frozenset({"from_number", "number", "ani", "diverted_number", "target", "digits"})
@@ -123,15 +123,7 @@ def words(kind: str) -> str:
 
 
 def _json(_: object, __: str, event: MutableMapping[str, Any]) -> str:
-    return _encode(event)
-
-
-def _fallback(value: object) -> str:
-    return repr(value)
-
-
-# structlog's own renderer makes an encoder for each line.
-_encode = json.JSONEncoder(default=_fallback).encode
+    return json_text(event)
 
 
 def _printable(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-import json
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from callcenter.model.facts import BODIES, CallArrived, Fact, body_from_dict, body_to_dict, utc
+from callcenter.model.facts import BODIES, CallArrived, Fact, body_from_dict, utc
+from callcenter.runtime.encoding import from_json, json_text
 from callcenter.storage.database import (
     Database,
     RejectedStatement,
@@ -413,13 +413,9 @@ _ADVANCE = (
 )
 
 
-# json.dumps() would make an encoder for each fact.
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-
-
 def _row(fact: Fact) -> tuple[int, str, str, int, str | None, str, str]:
     # JSON in ASCII carries whatever a peer sent, broken UTF-8 too, and gives it back unchanged.
-    body = _encode(body_to_dict(fact.body))
+    body = json_text(fact.body)
     call_id = None if fact.call_id is None else storable(fact.call_id)
     return fact.seq, utc(fact.at), fact.boot, fact.ms, call_id, fact.kind, body
 
@@ -427,7 +423,7 @@ def _row(fact: Fact) -> tuple[int, str, str, int, str | None, str, str]:
 def fact_of(row: Row) -> Fact:
     """A fact as the table holds it. Raises KeyError for a kind that this program does not know."""
     seq, at, boot, ms, call_id, kind, body = row
-    return Fact(seq, datetime.fromisoformat(at), boot, ms, call_id, body_from_dict(kind, json.loads(body)))
+    return Fact(seq, datetime.fromisoformat(at), boot, ms, call_id, body_from_dict(kind, from_json(body)))
 
 
 def _resolve(waiter: asyncio.Future[None]) -> None:

@@ -6,8 +6,9 @@ A message is ``[op, number, ...]``. Down to the worker, ``number`` is a session,
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final, TypedDict
+
+from callcenter.runtime.encoding import from_json, json_bytes, json_text
 
 Message = list[Any]
 
@@ -47,7 +48,6 @@ EVENT: Final = "telephone-event"
 
 # Far above any message (a play of 200 long paths): a length beyond it means that the framing is lost.
 _MAX_FRAME: Final = 8 << 20
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class RemoteKeys(TypedDict):
@@ -99,7 +99,10 @@ class WorkerSettings(TypedDict):
 
 def frame(message: Message) -> bytes:
     """The octets of a message."""
-    data = _encode(message).encode()
+    try:
+        data = json_bytes(message)
+    except UnicodeEncodeError:  # a file whose name is no UTF-8
+        data = json_text(message).encode()
     return len(data).to_bytes(4, "big") + data
 
 
@@ -120,7 +123,7 @@ class Frames:
                 raise ValueError("the framing is lost")
             if len(self._buffer) - at - 4 < size:
                 break
-            messages.append(json.loads(self._buffer[at + 4 : at + 4 + size]))
+            messages.append(from_json(self._buffer[at + 4 : at + 4 + size]))
             at += 4 + size
         del self._buffer[:at]
         return messages
