@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -294,7 +294,8 @@ class FactLog:
                     if writer == [(epoch, head)]:
                         return  # This batch was committed by an attempt that was reported as failed.
                     raise StaleWriter("another switch has taken this database over; this one writes nothing more")
-                writing.execute_many(_INSERT, rows)
+                for sql, values in _inserts(rows):
+                    writing.execute(sql, values)
             if arrived:
                 writing.execute_many(_ARRIVED, arrived)
             for sql, params in statements:
@@ -403,7 +404,10 @@ class FactLog:
 
 
 _SELECT = "SELECT seq, at, boot, ms, call_id, kind, body FROM facts"
-_INSERT = "INSERT INTO facts (seq, at, boot, ms, call_id, kind, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO facts (seq, at, boot, ms, call_id, kind, body) VALUES "
+_ROW = "(?, ?, ?, ?, ?, ?, ?)"
+# Most rows of one statement.
+_ROWS = 32
 _ARRIVED = "INSERT INTO open_calls (call_id, seq) VALUES (?, ?) ON CONFLICT (call_id) DO NOTHING"
 _CURSOR = "INSERT INTO cursors (name, seq) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq"
 # Compare and set: our epoch, the head we left, and nothing in the table beyond it.
@@ -411,6 +415,19 @@ _ADVANCE = (
     "UPDATE writers SET head = ? WHERE log = 'facts' AND epoch = ? AND head = ?"
     " AND NOT EXISTS (SELECT 1 FROM facts WHERE seq > ?) RETURNING head"
 )
+
+
+def _inserts(rows: Sequence[Sequence[Value]]) -> Iterator[Statement]:
+    """Statements of so many rows as there are powers of two in them.
+
+    With each the thread gives up the interpreter's lock, and waits until the loop has a moment for it: a statement for
+    each row made six facts take 2.7 ms beside a busy loop (nine in ten), one for all of them 0.13.
+    """
+    at = 0
+    while at < len(rows):
+        count = min(_ROWS, 1 << (len(rows) - at).bit_length() - 1)
+        yield _INSERT + ", ".join([_ROW] * count), list(itertools.chain.from_iterable(rows[at : at + count]))
+        at += count
 
 
 def _row(fact: Fact) -> tuple[int, str, str, int, str | None, str, str]:
