@@ -32,12 +32,14 @@ LOUD = frozenset(
     | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected", "AgentTookOver", "OutsideConnected"}
     | {"CallbackRequested", "CallbackAttempted", "CallbackFailed", "CallbackEnded"}
     | {"CallTransferred", "TransferFailed", "PhoneChanged"}
+    | {"RecordingStarted", "RecordingPaused", "RecordingResumed", "RecordingEnded", "RecordingFailed"}
+    | {"RecordingHeld", "RecordingReleased", "RecordingDeleted", "RecordingSpaceChanged"}
     | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
     | {"TrunkStateChanged", "TrunkTried"}
 )
 
 # Those that tell of something that is the matter stand at ``warning``.
-WORRYING = frozenset({"MediaMissing"})
+WORRYING = frozenset({"MediaMissing", "RecordingFailed", "RecordingSpaceChanged"})
 
 
 def set_up(style: str = "text", level: str = "info") -> None:

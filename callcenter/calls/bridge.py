@@ -11,12 +11,14 @@ from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.party import Party
 from callcenter.calls.pulling import Pulls
+from callcenter.calls.record_notice import give_notice
+from callcenter.calls.recorded_talk import Talkers
 from callcenter.calls.transfer import Handover, OutsideTalk, Talk, consult_over, refuse_referral, take_referral
 from callcenter.media.plane import Clip
 from callcenter.model.facts import CallHeld, CallResumed, OutsideConnected, OutsideLegEnded
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
-from callcenter.runtime.scopes import Background
+from callcenter.runtime.scopes import Background, until
 from callcenter.signaling.leg import EndedBy
 from callcenter.signaling.referral import Referral
 from callcenter.sip.headers import NameAddr
@@ -85,8 +87,12 @@ async def talk(
 
     beside = Background(limit=1)
     beside.start(look_after_holder(), name=f"holds of {offer.agent_id}")
+    def hold_changed(party: Party) -> None:
+        waiting.hold_changed(offer, party.side, holds=party.holds)
+
+    who = Talkers(caller, agent, (caller,), str(Side.CALLER), offer.agent_id, offer.id, offer.agent_id, offer.queue)
     try:
-        with holds(caller, agent, music, lambda party: waiting.hold_changed(offer, party.side, holds=party.holds)):
+        with call.services.recordings.talk(call, who), holds(caller, agent, music, hold_changed):
             await asyncio.wait(
                 (agent.ended, agent.trouble, in_hand.withdrawn, missed, handed_over, now.given_away),
                 return_when=asyncio.FIRST_COMPLETED,
@@ -109,8 +115,15 @@ async def talk(
 
 
 async def talk_outside(call: Call, other: Party, number: str, trunk: str, music: Sequence[Clip]) -> Ending:
-    """Bridge the caller and somebody outside until that side ends. The caller's hang-up leaves from outside."""
+    """Bridge the caller and somebody outside until that side ends. The caller's hang-up leaves from outside.
+
+    Whoever is recorded and is none of ours hears so before.
+    """
     caller, leg_id = call.caller, call.services.ids.new()
+    who = talkers_outside(call, other, leg_id)
+    if call.services.recordings.wants(call, who.queue, who.agent):
+        async with until(other.ended), until(other.trouble):
+            await give_notice(call, who.strangers)
     caller.sound.stop()
     await caller.sound.session.bridge(other.sound.session)
     call.add(OutsideConnected(leg_id, number, trunk, other.sound.secure))
@@ -126,7 +139,7 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
 
     ending: Ending | None = None
     try:
-        with holds(caller, other, music, hold_changed):
+        with call.services.recordings.talk(call, who), holds(caller, other, music, hold_changed):
             await asyncio.wait((other.ended, other.trouble, now.given_away), return_when=asyncio.FIRST_COMPLETED)
         ending = HANDED_OVER if now.given_away.done() else ended_outside(other)
         return ending
@@ -136,6 +149,18 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
         left = call.how_left()
         by, cause = (ending.by, ending.cause) if ending is not None else (left.by, left.cause)
         call.add(OutsideLegEnded(leg_id, by, cause))
+
+
+def talkers_outside(call: Call, other: Party, leg_id: str) -> Talkers:
+    """Who talks where one is outside: of an agent's own call that is the customer, else whom the caller was put through
+    to.
+    """
+    if call.agent:
+        return Talkers(other, call.caller, (other,), str(Side.OUTSIDE), call.agent, leg_id, call.agent)
+    queue = call.waits_by.queue if call.waits_by is not None else ""
+    return Talkers(
+        call.caller, other, (call.caller, other), str(Side.CALLER), str(Side.OUTSIDE), leg_id, queue=queue
+    )
 
 
 def ended_outside(other: Party) -> Ending:

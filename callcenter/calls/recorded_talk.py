@@ -77,6 +77,8 @@ class RecordedTalk:
         self.call = call
         self.who = who
         self.recording: MediaRecording | None = None
+        self.wanted = ""
+        """The id of the recording that is to be made now, or is; empty: none."""
         self.demanded = False
         """Whether it is recorded by command, and may be stopped by one."""
         self.stopped_by = ""
@@ -85,7 +87,7 @@ class RecordedTalk:
         self._state = _State.OFF
         self._paused_by: dict[str, str] = {}
         self._others: list[Sound] = []
-        self._beside = Background(limit=1)
+        self._beside = Background(limit=4)
         for party in (who.left, who.right):
             party.sound.on_masking = self._masking
             party.on_sound = self._moved
@@ -124,19 +126,18 @@ class RecordedTalk:
         """The talk is over. Never waits; may be called twice."""
         if self._state is _State.OVER:
             return
-        self._state = _State.OVER
+        self._state, self.wanted = _State.OVER, ""
         self._beside.cancel()
         for party in (self.who.left, self.who.right):
             party.sound.on_masking = party.on_sound = None
         if self.recording is not None:
             self.recording.stop()
 
-    def ended(self) -> None:
-        """The recording has ended, by whatever: another may be begun by command."""
-        self.recording = None
-        if self._state is not _State.OVER:
-            self._state = _State.OFF
-            self._paused_by.pop("command", None)
+    def ended(self, recording: str) -> None:
+        """A recording has ended, by whatever: another may be begun by command."""
+        if self.recording is not None and self.recording.id == recording:
+            self.recording = None
+            self._off()
 
     def _start_on_demand(self, by: str) -> Obeyed:
         if self._state is not _State.OFF:
@@ -153,12 +154,12 @@ class RecordedTalk:
             return Obeyed.NOT_RECORDED
         if not self.demanded:
             return Obeyed.MUST_GO_ON
-        self.stopped_by = by
+        self.stopped_by, self.wanted = by, ""
+        self._beside.cancel()
         if self.recording is not None:
             self.recording.stop()
         else:
-            self._beside.cancel()
-            self._state = _State.OFF
+            self._off()
         return Obeyed.DONE
 
     def _pause(self, why: str, by: str) -> Obeyed:
@@ -201,19 +202,22 @@ class RecordedTalk:
         if self.recording is not None:
             self.recording.hears([self.who.right.sound.session, *(sound.session for sound in self._others)])
 
+    def _off(self) -> None:
+        if self._state is not _State.OVER:
+            self._state, self.wanted = _State.OFF, ""
+            self._paused_by.pop("command", None)
+
     def _start(self, by: str) -> None:
         self._state, self.stopped_by = _State.STARTING, ""
-        if not self._beside.start(self._notice_and_start(by), name=f"recording of {self.call.id}"):
-            self._state = _State.OFF  # one that was just stopped is not gone yet
+        self._beside.start(self._notice_and_start(by), name=f"recording of {self.call.id}")
 
     async def _notice_and_start(self, by: str) -> None:
         """Have all strangers hear the notice who have not, and record; where they cannot, nothing is recorded."""
         if not await give_notice(self.call, self.who.strangers):
-            self._state = _State.OFF
+            self._off()
             self._recordings.failed(self, "not_noticed", "the notice was not heard to its end")
-            return
-        if not self._recordings.begin(self, by):
-            self._state = _State.OFF
+        elif not self._recordings.begin(self, by):
+            self._off()
 
     @property
     def noticed(self) -> bool:
@@ -222,18 +226,16 @@ class RecordedTalk:
 
     def began(self, recording: MediaRecording) -> None:
         """It is recorded from now on."""
-        self.recording = recording
-        if self._state is _State.OVER or self.stopped_by:
+        if recording.id != self.wanted:
             recording.stop()
             return
-        self._state = _State.ON
+        self.recording, self._state = recording, _State.ON
         self._tell_right()
         if self._paused_by:
             self._tell_pause(recording, next(iter(self._paused_by.values())))
 
-    def failed_to_begin(self, error: MediaError) -> None:
-        """It cannot be recorded."""
-        if self._state is _State.OVER:
-            return  # with the talk went its sound
-        self._state = _State.OFF
-        self._recordings.failed(self, "failed", str(error))
+    def failed_to_begin(self, recording: str, error: MediaError) -> None:
+        """It cannot be recorded. With a talk that is over went its sound."""
+        if recording == self.wanted:
+            self._recordings.failed(self, "failed", str(error))
+            self._off()

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from callcenter.acd.requirements import Needs
 from callcenter.calls.hours import Door, Hours
+from callcenter.calls.record_policy import RecordingSettings
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
 from callcenter.model.dial_plan import DialPlan, country_code
@@ -623,6 +624,7 @@ class CallsSettings:
     home_clients: Mapping[str, str] = field(default_factory=dict)
     intents: Mapping[str, Mapping[str, Needs]] = field(default_factory=dict)
     callback_prompts: CallbackPrompts = CallbackPrompts()
+    recording: RecordingSettings = RecordingSettings()
     pop_wait: float = 0.15
     max_calls: int = 400
     dial_rules: frozenset[DialRules] = field(init=False, repr=False, compare=False)

@@ -71,6 +71,8 @@ class Sound:
         self.on_missing: Callable[[NoPacket], None] | None = None
         self.on_change: Callable[[], None] | None = None
         """Told of every key and of every end of a play, where no script waits on this sound."""
+        self.on_masking: Callable[[bool], None] | None = None
+        """Told when keys begin, and cease, to be a secret, also to a recording."""
         self._session: MediaSession | None = None
         self._private = False
         self.masking = False
@@ -211,11 +213,16 @@ class Sound:
     @contextmanager
     def masked(self, on: bool) -> Iterator[None]:
         """Keys are a secret while the block lasts, when ``on``."""
-        self.masking = on
+        self._mask(on)
         try:
             yield
         finally:
-            self.masking = False
+            self._mask(False)
+
+    def _mask(self, on: bool) -> None:
+        changed, self.masking = on != self.masking, on
+        if changed and self.on_masking is not None:
+            self.on_masking(on)
 
     def swallow(self, terminator: str | None, within: float, *, breath: float | None) -> None:
         """The entry is whole before its ``terminator`` came: that key, if it is the next one, is meant for nobody.
@@ -233,7 +240,7 @@ class Sound:
         """Give the session back. May be called twice, and when none was opened."""
         if self._session is not None:
             self._session.release()
-        self.on_first = self.on_missing = self.on_change = None
+        self.on_first = self.on_missing = self.on_change = self.on_masking = None
 
     def _take(self, event: MediaEvent) -> None:
         match event:

@@ -72,6 +72,8 @@ class Secrets:
     new: frozenset[str] = frozenset()
     path: Path = Path(FILE)
     trunks: Mapping[str, TrunkSecrets] = field(default_factory=dict, repr=False)
+    recording_key: bytes | None = field(default=None, repr=False)
+    """What recordings are encrypted under; None: they are plain."""
 
     @property
     def monitor(self) -> MqttLogin | None:

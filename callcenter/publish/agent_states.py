@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from callcenter.model.facts import AgentStateChanged, Fact
+from callcenter.model.facts import (
+    AgentStateChanged,
+    Fact,
+    RecordingEnded,
+    RecordingPaused,
+    RecordingResumed,
+    RecordingStarted,
+)
 from callcenter.model.states import Device, Intent, Work
 from callcenter.publish import payloads, topics
 
@@ -20,6 +27,9 @@ class AgentStates:
         self._set_state = set_state
         # What `since` is about, and since when.
         self._since: dict[str, tuple[tuple[str, ...], datetime]] = {}
+        # The last state of each, and what is recorded of their talks, by the ids of the recordings.
+        self._last: dict[str, tuple[AgentStateChanged, datetime, str | None]] = {}
+        self._recordings: dict[str, dict[str, dict[str, str]]] = {}
 
     def begin(self, agents: Iterable[str], now: datetime) -> None:
         """Nobody is there yet: what the last run told holds no more."""
@@ -38,12 +48,25 @@ class AgentStates:
 
     def take(self, fact: Fact) -> None:
         """Read one fact."""
-        if isinstance(fact.body, AgentStateChanged):
-            self._tell(fact.body, fact.at, fact.call_id)
+        match fact.body:
+            case AgentStateChanged() as state:
+                self._tell(state, fact.at, fact.call_id)
+            case RecordingStarted(recording=recording, agent=agent, by=by) | RecordingResumed(
+                recording=recording, agent=agent, by=by
+            ) if agent:
+                self._recorded(agent, recording, {"id": recording, "state": "on", "by": by})
+            case RecordingPaused(recording=recording, agent=agent, by=by) if agent:
+                self._recorded(agent, recording, {"id": recording, "state": "paused", "by": by})
+            case RecordingEnded(recording=recording, agent=agent) if agent:
+                self._recorded(agent, recording, None)
+            case _:
+                pass
 
     def forget(self, agent: str) -> None:
         """An agent is gone from the configuration."""
         self._since.pop(agent, None)
+        self._last.pop(agent, None)
+        self._recordings.pop(agent, None)
         self._set_state(topics.agent_state(agent), None)
 
     def _tell(self, state: AgentStateChanged, at: datetime, call: str | None) -> None:
@@ -54,4 +77,21 @@ class AgentStates:
         if before != what:
             since = at
             self._since[state.agent] = (what, since)
-        self._set_state(topics.agent_state(state.agent), payloads.agent_state(state, at=at, since=since, call=call))
+        self._last[state.agent] = (state, at, call)
+        recordings = self._recordings.get(state.agent)
+        recording = next(reversed(recordings.values())) if recordings else None
+        told = payloads.agent_state(state, at=at, since=since, call=call, recording=recording)
+        self._set_state(topics.agent_state(state.agent), told)
+
+    def _recorded(self, agent: str, recording: str, state: dict[str, str] | None) -> None:
+        """What is recorded of an agent's talk is different; his own state is as it was."""
+        recordings = self._recordings.setdefault(agent, {})
+        if state is not None:
+            recordings[recording] = state
+        elif recordings.pop(recording, None) is None:
+            return
+        if not recordings:
+            del self._recordings[agent]
+        if (last := self._last.get(agent)) is not None:
+            # Its times run from then on.
+            self._tell(*last)

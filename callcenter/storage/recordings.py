@@ -104,6 +104,11 @@ class Recordings:
         found = await self._rows("recording = ?", (storable(recording),), 1)
         return found[0] if found else None
 
+    async def by_end(self, end: str) -> Recording | None:
+        """The only recording whose id ends so, or None. Raises StorageError."""
+        found = await self._rows("substr(recording, -length(?)) = ?", (storable(end), storable(end)), 2) if end else []
+        return found[0] if len(found) == 1 else None
+
     async def find(
         self,
         *,
@@ -125,7 +130,7 @@ class Recordings:
         if agent:
             asked.append(("EXISTS (SELECT 1 FROM json_each(agents) WHERE value = ?)", storable(agent)))
         if call:
-            asked.append(("substr(call_id, -length(?1)) = ?1".replace("?1", "?"), storable(call)))
+            asked.append(("substr(call_id, -length(?)) = ?", storable(call)))
         if state:
             asked.append(("state = ?", state))
         if since is not None:
