@@ -33,8 +33,8 @@ from callcenter.calls.inbound import FrontDoor
 from callcenter.calls.line import LONGEST_KEPT, Places, came_to_nothing
 from callcenter.calls.live_ledger import LiveLedger, threshold_ms
 from callcenter.calls.own_call import OwnCalls
-from callcenter.calls.recordings import RecordingKey, Recordings
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
+from callcenter.calls.recordings import RecordingKey, Recordings
 from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
 from callcenter.calls.watchdog import Watchdog
@@ -99,7 +99,7 @@ from callcenter.sip.guard import Guard
 from callcenter.sip.message import Request
 from callcenter.sip.registrar import Binding, Registrar
 from callcenter.storage.database import StorageError
-from callcenter.storage.recording_files import DiskFiles, RecordingFiles
+from callcenter.storage.recording_files import DiskFiles, Mended, RecordingFiles
 from callcenter.storage.recordings import Recording
 from callcenter.storage.store import Storage
 
@@ -514,7 +514,9 @@ class House:
 
     def _publish_recordings(self) -> None:
         state = self.recordings.status
-        failure = state.last_failure
+        failure, told_failure = state.last_failure, None
+        if failure is not None:
+            told_failure = payloads.failure_told(failure.at, failure.call, failure.reason, failure.detail)
         told = payloads.recordings_state(
             on=state.on,
             enough=state.enough,
@@ -522,7 +524,7 @@ class House:
             wanted=state.wanted,
             detail=state.detail,
             failures=state.failures,
-            last_failure=failure and (failure.at, failure.call, failure.reason, failure.detail),
+            last_failure=told_failure,
             at=self.edges.clock.now(),
         )
         self.edges.publisher.set_state(topics.RECORDINGS, told)

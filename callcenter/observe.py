@@ -111,7 +111,8 @@ class FactLogger:
         }
         if fact.call_id is not None:
             values["call_id"] = fact.call_id
-        at = self._log.warning if fact.kind in WORRYING else self._log.info if loud else self._log.debug
+        worries = fact.kind in WORRYING and not getattr(fact.body, "enough", False)
+        at = self._log.warning if worries else self._log.info if loud else self._log.debug
         at(words(fact.kind), seq=fact.seq, **values)
 
 

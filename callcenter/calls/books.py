@@ -26,7 +26,8 @@ from callcenter.model.facts import (
 from callcenter.model.interaction import Interaction
 from callcenter.model.states import EndCause, OfferResult, Side, VisitOutcome
 
-# Ended calls whose wrap-up, or whose recording's end, is awaited. A queue without wrap-up never tells its end: the oldest are let go.
+# Ended calls whose wrap-up, or whose recording's end, is awaited. A queue without wrap-up never tells its end: the
+# oldest are let go.
 MAX_AWAITING_WRAP_UP = 2000
 
 

@@ -87,6 +87,7 @@ async def talk(
 
     beside = Background(limit=1)
     beside.start(look_after_holder(), name=f"holds of {offer.agent_id}")
+
     def hold_changed(party: Party) -> None:
         waiting.hold_changed(offer, party.side, holds=party.holds)
 
@@ -158,9 +159,7 @@ def talkers_outside(call: Call, other: Party, leg_id: str) -> Talkers:
     if call.agent:
         return Talkers(other, call.caller, (other,), str(Side.OUTSIDE), call.agent, leg_id, call.agent)
     queue = call.waits_by.queue if call.waits_by is not None else ""
-    return Talkers(
-        call.caller, other, (call.caller, other), str(Side.CALLER), str(Side.OUTSIDE), leg_id, queue=queue
-    )
+    return Talkers(call.caller, other, (call.caller, other), str(Side.CALLER), str(Side.OUTSIDE), leg_id, queue=queue)
 
 
 def ended_outside(other: Party) -> Ending:

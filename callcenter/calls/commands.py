@@ -15,6 +15,7 @@ from callcenter.acd.requirements import requirements
 from callcenter.acd.settings import MAX_DISPOSITION, Dispositions, Plan
 from callcenter.calls.breaks import BreakRules
 from callcenter.calls.dispatcher import Dispatcher
+from callcenter.calls.recorded_talk import Obeyed, RecordAction
 from callcenter.calls.settings import Supervisor
 from callcenter.model.facts import AgentCommanded, BreakRefused
 from callcenter.model.states import Intent, Work, WrapUpMode
@@ -37,6 +38,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     WRAP_UP_EXTEND: (),
     DISPOSITIONS: (),
     ROSTER: ("skills", "clients", "queues", "reset"),
+    **{str(action): () for action in RecordAction},
 }
 # What nobody may say of himself.
 SUPERVISORS_ALONE = frozenset({ROSTER})
@@ -98,7 +100,17 @@ class AskDispositions:
         return DISPOSITIONS
 
 
-Order: TypeAlias = Choose | FinishWrapUp | ExtendWrapUp | ChangeRoster | AskDispositions
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Have the present talk recorded, or not, or not for a while."""
+
+    action: RecordAction
+
+    def __str__(self) -> str:
+        return str(self.action)
+
+
+Order: TypeAlias = Choose | FinishWrapUp | ExtendWrapUp | ChangeRoster | AskDispositions | Record
 
 
 class Result(StrEnum):
@@ -115,6 +127,10 @@ class Result(StrEnum):
     ENDLESS = "has no end to extend"
     NOT_EXTENDABLE = "cannot be extended"
     EXTENDED_BEFORE = "was extended before"
+    NO_TALK = "talks to nobody"
+    NOT_RECORDED = "is not recorded"
+    NOT_RECORDABLE = "may not be recorded"
+    MUST_RECORD = "must be recorded"
 
     @property
     def good(self) -> bool:
@@ -133,6 +149,19 @@ SENTENCES: Mapping[Result, str] = {
     Result.ENDLESS: "this wrap-up has no end to extend: it ends when you send a disposition",
     Result.NOT_EXTENDABLE: "this queue's wrap-up cannot be extended: finish it with `wrap_up_done`",
     Result.EXTENDED_BEFORE: "the wrap-up was extended already, and once is all: finish it with `wrap_up_done`",
+    Result.NO_TALK: "the agent talks to no customer: send it while they talk",
+    Result.NOT_RECORDED: "this talk is not recorded: `record_start` has it recorded, where that is permitted",
+    Result.NOT_RECORDABLE: "this talk may not be recorded: neither client, queue nor agent has `record: on_demand`",
+    Result.MUST_RECORD: "this talk must be recorded: it can be paused (`record_pause`), not stopped",
+}
+# What came of a command about a recording.
+RECORDED: Mapping[Obeyed, Result] = {
+    Obeyed.DONE: Result.DONE,
+    Obeyed.LATER: Result.PENDING,
+    Obeyed.NO_TALK: Result.NO_TALK,
+    Obeyed.NOT_RECORDED: Result.NOT_RECORDED,
+    Obeyed.FORBIDDEN: Result.NOT_RECORDABLE,
+    Obeyed.MUST_GO_ON: Result.MUST_RECORD,
 }
 
 
@@ -144,14 +173,19 @@ class CommandDesk:
     """Takes commands and gives answers, at once. Whoever asks again with the same id gets the same answer."""
 
     def __init__(
-        self, dispatcher: Dispatcher, reasons: Callable[[], Mapping[str, str]], breaks: BreakRules | None = None
+        self,
+        dispatcher: Dispatcher,
+        reasons: Callable[[], Mapping[str, str]],
+        breaks: BreakRules | None = None,
+        record: Callable[[str, RecordAction, str], Obeyed] | None = None,
     ) -> None:
         """``reasons`` for being not ready that are configured now: the slug, and what it means in words. ``breaks``:
-        their limits.
+        their limits. ``record`` does what is commanded (by whom) with the recording of an agent's talk.
         """
         self._dispatcher = dispatcher
         self._reasons = reasons
         self._breaks = breaks
+        self._record = record
         self._answered: OrderedDict[tuple[str, str, str], dict[str, Any]] = OrderedDict()
 
     def take(
@@ -221,6 +255,8 @@ class CommandDesk:
                 self._dispatcher.tell(self._changed(agent, order, by))
             case AskDispositions():
                 pass
+            case Record(action=action):
+                result = RECORDED[self._record(agent, action, by)] if self._record is not None else Result.NO_TALK
             case _:
                 assert_never(order)
         return result
@@ -324,6 +360,8 @@ def read_order(
             return read_roster(command, plan or Plan({}, {}))
         case "dispositions":
             return AskDispositions()
+        case "record_start" | "record_stop" | "record_pause" | "record_resume":
+            return Record(RecordAction(do))
         case _:
             return ExtendWrapUp()
 

@@ -12,10 +12,11 @@ import structlog
 
 from callcenter.acd.agents import AgentView
 from callcenter.acd.events import DeviceChanged
-from callcenter.calls.commands import Choose, CommandDesk, ExtendWrapUp, FinishWrapUp, Order, Result
+from callcenter.calls.commands import Choose, CommandDesk, ExtendWrapUp, FinishWrapUp, Order, Record, Result
 from callcenter.calls.inbound import RETRY_AFTER, take_up
 from callcenter.calls.party import Party
 from callcenter.calls.phrases import Phrase, reason_prompt
+from callcenter.calls.recorded_talk import RecordAction
 from callcenter.calls.services import Services
 from callcenter.calls.settings import CodeAction, FeatureCode
 from callcenter.calls.sound import Sound
@@ -63,6 +64,16 @@ REFUSED: Mapping[Result, Phrase] = {
     Result.ENDLESS: Phrase.NOT_EXTENDABLE,
     Result.NOT_EXTENDABLE: Phrase.NOT_EXTENDABLE,
     Result.EXTENDED_BEFORE: Phrase.EXTENDED_BEFORE,
+    Result.NO_TALK: Phrase.NOT_RECORDED,
+    Result.NOT_RECORDED: Phrase.NOT_RECORDED,
+    Result.NOT_RECORDABLE: Phrase.NOT_RECORDABLE,
+    Result.MUST_RECORD: Phrase.MUST_RECORD,
+}
+RECORDED: Mapping[RecordAction, Phrase] = {
+    RecordAction.START: Phrase.RECORDED,
+    RecordAction.STOP: Phrase.NOT_RECORDED,
+    RecordAction.PAUSE: Phrase.RECORD_PAUSED,
+    RecordAction.RESUME: Phrase.RECORDED,
 }
 
 
@@ -168,6 +179,8 @@ class FeatureCodes:
                 words.insert(0, Phrase.WRAPPED_UP)
             case ExtendWrapUp():
                 words = [Phrase.EXTENDED]
+            case Record(action=action):
+                words = [RECORDED[action]]
             case _:
                 pass
         return str(result), words
@@ -207,6 +220,8 @@ def order_of(code: FeatureCode) -> Order | None:
             return FinishWrapUp(code.disposition)
         case CodeAction.WRAP_UP_EXTEND:
             return ExtendWrapUp()
+        case CodeAction.RECORD_START | CodeAction.RECORD_STOP | CodeAction.RECORD_PAUSE | CodeAction.RECORD_RESUME:
+            return Record(RecordAction(code.action.value))
         case CodeAction.STATE:
             return None
         case _:

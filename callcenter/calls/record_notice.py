@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from callcenter.calls.dispatcher import OfferInHand
     from callcenter.calls.party import Party
 
-# How often it is looked whether it is said, seconds; and by how much its end may be told late.
-LOOK_EVERY = 0.05
+# So many seconds before its end it is said, to the word; and its end may be told so much late.
+NEARLY = 0.05
 PATIENCE = 1.0
 
 
@@ -42,18 +42,16 @@ class Notice:
         if self._began is not None:
             self._at += self._loop.time() - self._began
             self._began = None
-            self.heard = self.heard or self._at >= self._seconds - LOOK_EVERY
+            self.heard = self.heard or self._at >= self._seconds - NEARLY
 
     async def to_its_end(self, sound: Sound, clips: Sequence[Clip]) -> None:
-        """Say what is left of it. ``heard`` tells whether that came to its end: another play may have taken its place."""
+        """Say what is left of it. ``heard`` tells whether it came to its end: another play may take its place."""
         if self.heard:
             return
         play = self.begin(sound, clips)
         try:
-            # No waiting on the sound itself: in a talk another script may do that.
             async with asyncio.timeout(self._seconds - self._at + PATIENCE):
-                while sound.is_playing(play):
-                    await asyncio.sleep(LOOK_EVERY)
+                await sound.over(play)
         except TimeoutError:
             sound.stop()
         finally:

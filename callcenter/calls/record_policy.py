@@ -52,18 +52,25 @@ class LeastFree:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyFrom:
+    """Where the key of recordings stands: a ``file``, or a variable of the environment."""
+
+    file: Path | None = None
+    env: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSettings:
     """All that recordings go by: where they are, who is recorded, who hears a notice, how long each is kept.
 
-    ``directory`` holds them by client, year, month and day (of UTC). ``encrypted``: under the key that the secrets hold.
-    Rules by client, queue and agent.
-    ``notices``: the prompt that callers of a client hear before they are recorded. ``retention``: days by client, else
-    ``keep_for``; None: for ever.
+    ``directory`` holds them by client, year, month and day (of UTC). ``key``: where the key stands that they are
+    encrypted under; None: they are plain. Rules by client, queue and agent. ``notices``: the prompt that callers of a
+    client hear before they are recorded. ``retention``: days by client, else ``keep_for``; None: for ever.
     """
 
     directory: Path = Path("recordings")
     encoding: RecordingEncoding = RecordingEncoding.PCM
-    encrypted: bool = False
+    key: KeyFrom | None = None
     least_free: LeastFree = LeastFree(share=0.05)
     keep_for: int | None = None
     clients: Mapping[str, RecordRule] = field(default_factory=dict)
@@ -80,7 +87,9 @@ class RecordingSettings:
     def rule(self, client: str, queue: str = "", agents: Iterable[str] = ()) -> RecordRule:
         """What holds for a talk, by all who have a say in it."""
         return together(
-            self.clients.get(client), self.queues.get(queue), [self.agents[each] for each in agents if each in self.agents]
+            self.clients.get(client),
+            self.queues.get(queue),
+            [self.agents[each] for each in agents if each in self.agents],
         )
 
     def days(self, client: str) -> int | None:
@@ -103,3 +112,7 @@ def together(client: RecordRule | None, queue: RecordRule | None, agents: Iterab
     return RecordRule(
         share=max((rule.share for rule in adding), default=0.0), on_demand=any(rule.on_demand for rule in adding)
     )
+
+
+NOBODY = RecordingSettings()
+"""Nobody is recorded."""

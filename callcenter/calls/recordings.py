@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ import structlog
 
 from callcenter.calls.record_policy import NEVER, RecordingSettings, RecordRule
 from callcenter.calls.recorded_talk import Obeyed, RecordAction, RecordedTalk, Talkers
-from callcenter.media.plane import MediaError, MediaEvent, RecordingOrder, RecordingReason
+from callcenter.media.plane import MediaError, RecordingOrder, RecordingReason
 from callcenter.media.plane import RecordingEnded as FileEnded
 from callcenter.model.facts import (
     RecordingDeleted,
@@ -251,10 +251,9 @@ class Recordings:
         if self.on_state is not None:
             self.on_state()
 
-    def _told(self, event: MediaEvent) -> None:
-        """The plane says that a file is finished, whoever ended it."""
-        if not isinstance(event, FileEnded) or (under_way := self._under_way.get(event.recording)) is None:
-            return
+    def _told(self, event: FileEnded) -> None:
+        """The plane says that nothing more is written to a file, whoever ended it."""
+        under_way = self._under_way[event.recording]
         talk = under_way.talk
         talk.ended(event.recording)
         if event.reason is not RecordingReason.STOPPED:
@@ -310,7 +309,9 @@ class Recordings:
     def _below(self, path: str) -> str:
         """A path as it is told: below the folder of recordings."""
         try:
-            return PurePosixPath(path).relative_to(PurePosixPath(self._services.settings.recording.directory)).as_posix()
+            return (
+                PurePosixPath(path).relative_to(PurePosixPath(self._services.settings.recording.directory)).as_posix()
+            )
         except ValueError:
             return path
 
@@ -322,11 +323,13 @@ class Recordings:
         await self.look()
         return left
 
-    async def finish(self, left: list[Recording]) -> None:
+    async def finish(self, left: Sequence[Recording]) -> None:
         """Mend what the last run left, and tell its end. Never raises on a disk that fails."""
         for each in left:
             agent = each.agents[0] if each.agents else ""
-            ended = RecordingEnded(each.recording, agent, each.path, 0, 0, "", "restart", "", "the switch was restarted")
+            ended = RecordingEnded(
+                each.recording, agent, each.path, 0, 0, "", "restart", "", "the switch was restarted"
+            )
             self._services.stream.append(await self._mended(ended), each.call)
 
     async def watch(self) -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from callcenter.acd.requirements import Needs
 from callcenter.calls.hours import Door, Hours
-from callcenter.calls.record_policy import RecordingSettings
+from callcenter.calls.record_policy import NOBODY, RecordingSettings
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
 from callcenter.model.dial_plan import DialPlan, country_code
@@ -557,6 +557,10 @@ class CodeAction(StrEnum):
     WRAP_UP_DONE = "wrap_up_done"
     WRAP_UP_EXTEND = "wrap_up_extend"
     STATE = "state"
+    RECORD_START = "record_start"
+    RECORD_STOP = "record_stop"
+    RECORD_PAUSE = "record_pause"
+    RECORD_RESUME = "record_resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -624,7 +628,7 @@ class CallsSettings:
     home_clients: Mapping[str, str] = field(default_factory=dict)
     intents: Mapping[str, Mapping[str, Needs]] = field(default_factory=dict)
     callback_prompts: CallbackPrompts = CallbackPrompts()
-    recording: RecordingSettings = RecordingSettings()
+    recording: RecordingSettings = NOBODY
     pop_wait: float = 0.15
     max_calls: int = 400
     dial_rules: frozenset[DialRules] = field(init=False, repr=False, compare=False)

@@ -83,6 +83,7 @@ class Sound:
         self._swallowing: Swallowing | None = None
         self._listens = False
         self._playing: int | None = None
+        self._over: list[asyncio.Future[None]] = []
         self._waiter: asyncio.Future[None] | None = None
 
     async def open(
@@ -162,8 +163,9 @@ class Sound:
 
     def start(self, clips: Sequence[Clip], *, loop: bool = False, at: float = 0.0) -> int:
         """Play from now on, in place of what plays, from ``at`` seconds into it; returns the number of the play."""
-        self._playing = self.session.play(clips, loop=loop, start=at)
-        return self._playing
+        self._playing = play = self.session.play(clips, loop=loop, start=at)
+        self._play_over()
+        return play
 
     def is_playing(self, play: int) -> bool:
         """Whether this play is still on."""
@@ -172,8 +174,22 @@ class Sound:
     def stop(self) -> None:
         """Stop what plays. Does nothing when nothing does."""
         self._playing = None
+        self._play_over()
         if self._session is not None:
             self._session.stop()
+
+    async def over(self, play: int) -> None:
+        """Wait until a play is over, to its end or not. Others may wait on this sound meanwhile."""
+        while self._playing == play:
+            waiter = self._loop.create_future()
+            self._over.append(waiter)
+            await waiter
+
+    def _play_over(self) -> None:
+        waiters, self._over = self._over, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def comes(self) -> None:
         """Wait until some sound has come from this party."""
@@ -249,6 +265,7 @@ class Sound:
             case PlayEnded(play=play):
                 if self._playing == play:
                     self._playing = None
+                    self._play_over()
             case FirstPacket(source=source):
                 self.source = source
                 if self.on_first is not None:

@@ -51,8 +51,9 @@ class AgentStates:
         match fact.body:
             case AgentStateChanged() as state:
                 self._tell(state, fact.at, fact.call_id)
-            case RecordingStarted(recording=recording, agent=agent, by=by) | RecordingResumed(
-                recording=recording, agent=agent, by=by
+            case (
+                RecordingStarted(recording=recording, agent=agent, by=by)
+                | RecordingResumed(recording=recording, agent=agent, by=by)
             ) if agent:
                 self._recorded(agent, recording, {"id": recording, "state": "on", "by": by})
             case RecordingPaused(recording=recording, agent=agent, by=by) if agent:

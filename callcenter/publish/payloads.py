@@ -132,8 +132,8 @@ class Pop:
     ``interactions`` are records as the storage gives them, latest first. With ``match`` MAYBE, ``customers`` are
     candidates, shown side by side and never as sure. ``diverted``: who sent the call on to us last, and why.
     ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller. ``srtp``: the
-    crypto-suite by which the caller's sound is encrypted, empty for plain RTP. ``record``: ``yes`` where the talk will be
-    recorded, ``on_demand`` where the agent may have it recorded, else empty.
+    crypto-suite by which the caller's sound is encrypted, empty for plain RTP. ``record``: ``yes`` where the talk
+    will be recorded, ``on_demand`` where the agent may have it recorded, else empty.
     """
 
     id: str
@@ -336,16 +336,12 @@ def recordings_state(
     wanted: int,
     detail: str,
     failures: int,
-    last_failure: tuple[datetime, str, str, str] | None,
+    last_failure: Mapping[str, Any] | None,
     at: datetime,
 ) -> dict[str, Any]:
     """Whether recordings can be made (schema recordings.v1): an alarm when ``state`` is ``no_space``, and with each
     failure. ``state`` is ``off`` where the configuration has nobody recorded. ``free`` and ``wanted`` are bytes.
     """
-    failure = None
-    if last_failure is not None:
-        when, call, reason, words = last_failure
-        failure = {"at": utc(when), "call": call, "reason": reason, "detail": _short(words)}
     return {
         "schema": RECORDINGS_SCHEMA,
         "state": "off" if not on else "ok" if enough else "no_space",
@@ -353,9 +349,14 @@ def recordings_state(
         "wanted": wanted,
         "detail": detail,
         "failures": failures,
-        "last_failure": failure,
+        "last_failure": last_failure,
         "at": utc(at),
     }
+
+
+def failure_told(at: datetime, call: str, reason: str, detail: str) -> dict[str, Any]:
+    """One thing that failed, within such a state."""
+    return {"at": utc(at), "call": call, "reason": reason, "detail": _short(detail)}
 
 
 def call_event(fact: Fact) -> dict[str, Any] | None:

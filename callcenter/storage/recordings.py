@@ -146,7 +146,7 @@ class Recordings:
         return await self._rows("state = ?", (RECORDING,), MAX_ROWS)
 
     async def due(self, client: str, before: datetime, limit: int) -> list[Recording]:
-        """A client's recordings that ended before, are there, and are not held; the oldest first. Raises StorageError."""
+        """A client's recordings that ended before, are there and not held; the oldest first. Raises StorageError."""
         where = "client = ? AND ended_at < ? AND state IN ('kept', 'cut') AND held_at IS NULL"
         return await self._rows(where, (storable(client), utc(before)), limit, order="ended_at")
 

@@ -114,6 +114,7 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
         "callback": None,
         "ivr": {"language": "cs", "menu": ["billing", "refund"], "entered": {"order": "1881"}},
         "attributes": {"order": "1881", "pin": "****"},
+        "record": None,
         "srtp": "AES_CM_128_HMAC_SHA1_80",
         "customer": {
             "id": "c-4711",
