@@ -383,7 +383,7 @@ class Recordings:
             before = self._services.clock.now() - timedelta(days=days)
             for each in await self._index.due(client, before, MOST_SWEPT):
                 if each.recording not in self._held:
-                    await self._delete(each, "retention", f"older than {days} days")
+                    await self._delete(each, "retention", f"older than {days} day{'s' * (days != 1)}")
 
     async def _delete(self, each: Recording, by: str, why: str) -> str:
         """Delete a file and tell so; what kept it from being deleted, in words, else nothing."""
