@@ -45,6 +45,7 @@ from callcenter.control.server import ControlServer
 from callcenter.control.sockets import SocketError
 from callcenter.control.systemd import Notifier
 from callcenter.media.embedded.plane import EmbeddedPlane
+from callcenter.media.embedded.recorder.keys import key_id
 from callcenter.media.plane import MediaError, MediaPlane
 from callcenter.model.facts import (
     AgentStateChanged,
@@ -603,10 +604,11 @@ def line_state(status: QueueStatus) -> payloads.LineState:
 
 def recording_key(secrets: Secrets) -> RecordingKey | None:
     """The key that recordings are encrypted under; None: they are plain."""
-    return RecordingKey(secrets.recording_key) if secrets.recording_key is not None else None
+    key = secrets.recording_keys.current if secrets.recording_keys is not None else None
+    return RecordingKey(key_id(key).hex(), key) if key is not None else None
 
 
-def mend(path: Path, key: bytes | None) -> Mended | None:
+def mend(path: Path) -> Mended | None:
     """Finish a file that a crash has cut."""
     return None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -58,14 +57,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class RecordingKey:
-    """The key that recordings are encrypted under, and its name, by which whoever keeps it finds it."""
+    """The key that recordings are encrypted under, and its name, which tells nothing of it."""
 
+    id: str
     octets: bytes = field(repr=False)
-
-    @property
-    def id(self) -> str:
-        """A name that tells nothing of the key itself."""
-        return hashlib.sha256(b"callcenter recording key " + self.octets).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,10 +287,9 @@ class Recordings:
 
     async def _mended(self, ended: RecordingEnded) -> RecordingEnded:
         path = self._services.settings.recording.directory / ended.path.removesuffix(PART)
-        key = self._key.octets if self._key is not None else None
         words, found = ended.detail, None
         try:
-            found = await self._files.mend(path, key)
+            found = await self._files.mend(path)
         except OSError as error:
             words = "; ".join(filter(None, [words, f"it cannot be mended: {error.strerror or error}"]))
         length_ms, octets, sha256, there = 0, 0, "", ended.path

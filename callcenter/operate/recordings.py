@@ -24,7 +24,6 @@ MOMENTS = ("since", "until")
 
 def recording_commands(house: House) -> Mapping[str, Command]:
     """The commands by their names."""
-    recordings = house.recordings
 
     async def listed(asked: Asked) -> dict[str, Any]:
         asked.only(*FILTERS, *MOMENTS, "limit")
@@ -49,21 +48,21 @@ def recording_commands(house: House) -> Mapping[str, Command]:
 
     async def shown(asked: Asked) -> dict[str, Any]:
         asked.only("recording")
-        return await _one(house, recordings.find(_text(asked, "recording", wanted=True)))
+        return await _one(house, house.recordings.find(_text(asked, "recording", wanted=True)))
 
     async def held(asked: Asked) -> dict[str, Any]:
         asked.only("recording", "why")
         name, why = _text(asked, "recording", wanted=True), _text(asked, "why", wanted=True)
-        return await _one(house, recordings.hold(name, asked.by, why))
+        return await _one(house, house.recordings.hold(name, asked.by, why))
 
     async def released(asked: Asked) -> dict[str, Any]:
         asked.only("recording")
-        return await _one(house, recordings.release(_text(asked, "recording", wanted=True), asked.by))
+        return await _one(house, house.recordings.release(_text(asked, "recording", wanted=True), asked.by))
 
     async def deleted(asked: Asked) -> dict[str, Any]:
         asked.only("recording", "why")
         name, why = _text(asked, "recording", wanted=True), _text(asked, "why", wanted=True)
-        return await _one(house, recordings.delete(name, asked.by, why))
+        return await _one(house, house.recordings.delete(name, asked.by, why))
 
     return {
         "recordings": Command(listed, changes=False),

@@ -28,7 +28,7 @@ class Mended:
     sha256: str
 
 
-Mend = Callable[[Path, bytes | None], Mended | None]
+Mend = Callable[[Path], Mended | None]
 
 
 class RecordingFiles(Protocol):
@@ -42,7 +42,7 @@ class RecordingFiles(Protocol):
         """Delete a file, if it is there. Raises OSError."""
         ...
 
-    async def mend(self, path: Path, key: bytes | None) -> Mended | None:
+    async def mend(self, path: Path) -> Mended | None:
         """Finish the file that was to become ``path``; None when nothing of it can be heard. Raises OSError."""
         ...
 
@@ -62,9 +62,9 @@ class DiskFiles:
         """Delete a file, if it is there, and the folder of its day with the last one. Raises OSError."""
         await asyncio.to_thread(_delete, path)
 
-    async def mend(self, path: Path, key: bytes | None) -> Mended | None:
+    async def mend(self, path: Path) -> Mended | None:
         """Finish the file that was to become ``path``; None when nothing of it can be heard. Raises OSError."""
-        return await asyncio.to_thread(self._mend, path, key)
+        return await asyncio.to_thread(self._mend, path)
 
 
 def _space(directory: Path) -> Space:

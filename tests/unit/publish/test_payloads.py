@@ -28,6 +28,7 @@ from callcenter.model.facts import (
     DrainEnded,
     Fact,
     FeatureCodeDialled,
+    RecordingSpaceChanged,
     StateRepaired,
     SwitchStarted,
     SwitchStopped,
@@ -205,6 +206,7 @@ def test_an_agents_state_names_the_call_and_nothing_of_the_caller() -> None:
         "since": "2026-11-21T11:58:30.104Z",
         "at": "2026-11-21T12:00:00.104Z",
         "call": "cc1-01jd",
+        "recording": None,
     }
 
 
@@ -260,7 +262,7 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
 def test_every_kind_of_fact_is_a_word_of_the_calls_story_or_left_out_on_purpose() -> None:
     of_the_switch = {SwitchStarted, SwitchStopped, ConfigReloaded, DrainBegan, DrainEnded, BrokerStateChanged}
     of_agents = {AgentStateChanged, FeatureCodeDialled, AgentCommanded, AgentSkillsChanged, BreakOverran, BreakRefused}
-    left_out = of_the_switch | of_agents | {TrunkStateChanged, TrunkTried, StateRepaired}
+    left_out = of_the_switch | of_agents | {TrunkStateChanged, TrunkTried, StateRepaired, RecordingSpaceChanged}
     assert set(payloads.EVENTS) == set(typing.get_args(Body)) - left_out
     assert len(set(payloads.EVENTS.values())) == len(payloads.EVENTS)
     assert payloads.call_event(fact(DigitsEntered("m", "1", True), call_id=None)) is None
