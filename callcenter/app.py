@@ -22,6 +22,7 @@ from callcenter.acd.roster import roster_changed
 from callcenter.acd.settings import QueueSettings
 from callcenter.calls.books import Books, closing_facts
 from callcenter.calls.breaks import BreakRules
+from callcenter.calls.busy_lines import BusyLines
 from callcenter.calls.callback import Callbacks
 from callcenter.calls.calling_back import call_back
 from callcenter.calls.commands import CommandDesk
@@ -36,6 +37,7 @@ from callcenter.calls.own_call import OwnCalls
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.recordings import RecordingKey, Recordings
 from callcenter.calls.services import Services
+from callcenter.calls.supervision import Supervisions
 from callcenter.calls.supervisor import Supervisor
 from callcenter.calls.watchdog import Watchdog
 from callcenter.config.secrets import Secrets
@@ -226,7 +228,10 @@ class House:
             self.dispatcher, lambda: self.services.settings.reasons, self.breaks, self.recordings.command
         )
         self.watchdog = Watchdog(self.dispatcher, lambda: self.supervisor.calls, clock)
-        self.feature_codes = FeatureCodes(self.services, self.desk)
+        self.busy_lines = BusyLines(self.services)
+        self.supervisions = Supervisions(self.services, self.busy_lines)
+        self.desk.supervise = self.supervisions.order
+        self.feature_codes = FeatureCodes(self.services, self.desk, self.busy_lines, self.supervisions)
         self.own_calls = OwnCalls(self.services, self.supervisor)
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
@@ -344,6 +349,7 @@ class House:
             return
         self.front_door.draining = self.own_calls.draining = True
         self.feature_codes.close()
+        self.supervisions.close()
         self.callbacks.suspend(True)
         self.user_agent.drain()
         self.edges.publisher.set_status(Status.DRAINING)
@@ -351,7 +357,7 @@ class House:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GO_DOWN_PATIENCE):
                 await self.supervisor.empty()
-                await self.feature_codes.empty()
+                await self.busy_lines.empty()
                 await self.recordings.finished()
         self.dispatcher.close()
         for task in (self._catching_up, self._mending):
@@ -431,7 +437,7 @@ class House:
             trunk.registered(bindings)
             return
         if bindings:
-            device = Device.BUSY_ELSEWHERE if self.feature_codes.occupies(agent) else Device.REGISTERED
+            device = Device.BUSY_ELSEWHERE if self.busy_lines.occupied(agent) else Device.REGISTERED
             self.dispatcher.tell(DeviceChanged(agent, device, "phone registered"))
         else:
             self.dispatcher.tell(DeviceChanged(agent, Device.UNREACHABLE, "no phone registered any more"))
@@ -538,7 +544,7 @@ class House:
         await self.recordings.finish(left)
 
     def _publish_state(self, fact: Fact) -> None:
-        if not isinstance(fact.body, AgentStateChanged) or not self._let_go(fact.body.agent):
+        if not (isinstance(fact.body, AgentStateChanged) and self._let_go(fact.body.agent)):
             self.agent_states.take(fact)
 
     def _publish_queue(self, queue: QueueSettings, status: QueueStatus | None) -> None:

@@ -36,6 +36,7 @@ LOUD = frozenset(
     | {"RecordingHeld", "RecordingReleased", "RecordingDeleted", "RecordingSpaceChanged"}
     | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
     | {"TrunkStateChanged", "TrunkTried"}
+    | {"SupervisionStarted", "SupervisionChanged", "SupervisionEnded", "ConferenceJoined", "ConferenceLeft"}
 )
 
 # Those that tell of something that is the matter stand at ``warning``.

@@ -13,6 +13,9 @@ from callcenter.model.facts import (
     RecordingPaused,
     RecordingResumed,
     RecordingStarted,
+    SupervisionChanged,
+    SupervisionEnded,
+    SupervisionStarted,
 )
 from callcenter.model.states import Device, Intent, Work
 from callcenter.publish import payloads, topics
@@ -27,9 +30,11 @@ class AgentStates:
         self._set_state = set_state
         # What `since` is about, and since when.
         self._since: dict[str, tuple[tuple[str, ...], datetime]] = {}
-        # The last state of each, and what is recorded of their talks, by the ids of the recordings.
-        self._last: dict[str, tuple[AgentStateChanged, datetime, str | None]] = {}
+        # What is recorded of their talks, by agent and the ids of the recordings.
         self._recordings: dict[str, dict[str, dict[str, str]]] = {}
+        # What was told last, and who hears the agent of whom the agent is to know, with how: by agent.
+        self._told: dict[str, tuple[AgentStateChanged, datetime, str | None]] = {}
+        self._heard_by: dict[str, dict[str, tuple[str, str]]] = {}
 
     def begin(self, agents: Iterable[str], now: datetime) -> None:
         """Nobody is there yet: what the last run told holds no more."""
@@ -60,14 +65,25 @@ class AgentStates:
                 self._recorded(agent, recording, {"id": recording, "state": "paused", "by": by})
             case RecordingEnded(recording=recording, agent=agent) if agent:
                 self._recorded(agent, recording, None)
+            case SupervisionStarted(supervision=part, supervisor=who, agent=agent, mode=mode, agent_sees=True):
+                self._heard_by.setdefault(agent, {})[part] = (who, mode.value)
+                self._tell_again(agent)
+            case SupervisionChanged(supervision=part, supervisor=who, agent=agent, mode=mode):
+                if part in self._heard_by.get(agent, {}):
+                    self._heard_by[agent][part] = (who, mode.value)
+                    self._tell_again(agent)
+            case SupervisionEnded(supervision=part, agent=agent):
+                if self._heard_by.get(agent, {}).pop(part, None) is not None:
+                    self._tell_again(agent)
             case _:
                 pass
 
     def forget(self, agent: str) -> None:
         """An agent is gone from the configuration."""
         self._since.pop(agent, None)
-        self._last.pop(agent, None)
         self._recordings.pop(agent, None)
+        self._told.pop(agent, None)
+        self._heard_by.pop(agent, None)
         self._set_state(topics.agent_state(agent), None)
 
     def _tell(self, state: AgentStateChanged, at: datetime, call: str | None) -> None:
@@ -78,11 +94,17 @@ class AgentStates:
         if before != what:
             since = at
             self._since[state.agent] = (what, since)
-        self._last[state.agent] = (state, at, call)
+        self._told[state.agent] = state, at, call
+        heard_by = tuple(self._heard_by.get(state.agent, {}).values())
         recordings = self._recordings.get(state.agent)
         recording = next(reversed(recordings.values())) if recordings else None
-        told = payloads.agent_state(state, at=at, since=since, call=call, recording=recording)
+        told = payloads.agent_state(state, at=at, since=since, call=call, heard_by=heard_by, recording=recording)
         self._set_state(topics.agent_state(state.agent), told)
+
+    def _tell_again(self, agent: str) -> None:
+        # As of then: what is left of a pause or a break runs from there.
+        if agent in self._told:
+            self._tell(*self._told[agent])
 
     def _recorded(self, agent: str, recording: str, state: dict[str, str] | None) -> None:
         """What is recorded of an agent's talk is different; his own state is as it was."""
@@ -93,6 +115,4 @@ class AgentStates:
             return
         if not recordings:
             del self._recordings[agent]
-        if (last := self._last.get(agent)) is not None:
-            # Its times run from then on.
-            self._tell(*last)
+        self._tell_again(agent)

@@ -61,6 +61,14 @@ CODES = {
     "*41": FeatureCode(CodeAction.RECORD_STOP),
     "*42": FeatureCode(CodeAction.RECORD_PAUSE),
     "*43": FeatureCode(CodeAction.RECORD_RESUME),
+    "*71": FeatureCode(CodeAction.LISTEN),
+    "*72": FeatureCode(CodeAction.WHISPER),
+    "*73": FeatureCode(CodeAction.BARGE),
+    "*80": FeatureCode(CodeAction.CONSULT),
+    "*81": FeatureCode(CodeAction.CONSULT_SWAP),
+    "*82": FeatureCode(CodeAction.CONSULT_JOIN),
+    "*83": FeatureCode(CodeAction.CONSULT_DROP),
+    "*84": FeatureCode(CodeAction.CONSULT_TRANSFER),
 }
 
 WRAP_UP = WrapUpSettings(WrapUpMode.TIMED, 30.0, 15.0)

@@ -207,6 +207,7 @@ def test_an_agents_state_names_the_call_and_nothing_of_the_caller() -> None:
         "at": "2026-11-21T12:00:00.104Z",
         "call": "cc1-01jd",
         "recording": None,
+        "supervised": [],
     }
 
 
