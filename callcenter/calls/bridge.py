@@ -93,7 +93,8 @@ async def talk(
     def hold_changed(party: Party) -> None:
         waiting.hold_changed(offer, party.side, holds=party.holds)
 
-    who = Talkers(caller, agent, (caller,), str(Side.CALLER), offer.agent_id, offer.id, offer.agent_id, offer.queue)
+    names = (str(Side.CALLER), offer.agent_id)
+    who = Talkers(circle, caller, agent, (caller,), *names, offer.id, offer.agent_id, offer.queue)
     try:
         with (
             call.services.circles.open(circle),
@@ -127,10 +128,10 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     Whoever is recorded and is none of ours hears so before.
     """
     caller, leg_id = call.caller, call.services.ids.new()
-    who = talkers_outside(call, other, leg_id)
-    if call.services.recordings.wants(call, who.queue, who.agent):
+    strangers = (other,) if call.agent else (caller, other)
+    if call.services.recordings.wants(call, queue_behind(call), call.agent):
         async with until(other.ended), until(other.trouble):
-            await give_notice(call, who.strangers)
+            await give_notice(call, strangers)
     caller.sound.stop()
     await caller.sound.session.bridge(other.sound.session)
     call.add(OutsideConnected(leg_id, number, trunk, other.sound.secure))
@@ -139,6 +140,10 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
         caller.leg.on_refer = lambda referral: consult_over(call, referral)
     call.stage = f"talking to {number}"
     circle = Circle(call, Seat.of(caller, call.agent), Seat.of(other))
+    # Of an agent's own call whoever is outside is the customer; else it is whom the caller was put through to.
+    customer, mate = (other, caller) if call.agent else (caller, other)
+    names = (str(Side.OUTSIDE), call.agent) if call.agent else (str(Side.CALLER), str(Side.OUTSIDE))
+    who = Talkers(circle, customer, mate, strangers, *names, leg_id, call.agent, queue_behind(call))
     pulls = Pulls(call, other, now.given_away)
 
     def hold_changed(party: Party) -> None:
@@ -163,14 +168,9 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
         call.add(OutsideLegEnded(leg_id, by, cause))
 
 
-def talkers_outside(call: Call, other: Party, leg_id: str) -> Talkers:
-    """Who talks where one is outside: of an agent's own call that is the customer, else whom the caller was put through
-    to.
-    """
-    if call.agent:
-        return Talkers(other, call.caller, (other,), str(Side.OUTSIDE), call.agent, leg_id, call.agent)
-    queue = call.waits_by.queue if call.waits_by is not None else ""
-    return Talkers(call.caller, other, (call.caller, other), str(Side.CALLER), str(Side.OUTSIDE), leg_id, queue=queue)
+def queue_behind(call: Call) -> str:
+    """The queue whose callers are put through to somebody outside; of an agent's own call there is none."""
+    return call.waits_by.queue if call.waits_by is not None and not call.agent else ""
 
 
 def ended_outside(other: Party) -> Ending:

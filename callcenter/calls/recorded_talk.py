@@ -8,18 +8,19 @@ from enum import Enum, StrEnum
 from typing import TYPE_CHECKING
 
 from callcenter.calls.record_notice import give_notice, notice_of, words_for
-from callcenter.media.plane import MediaError, MediaRecording
+from callcenter.media.plane import MediaError, MediaRecording, MediaSession
 from callcenter.model.facts import RecordingPaused, RecordingResumed
 from callcenter.runtime.scopes import Background
 
 if TYPE_CHECKING:
     from callcenter.calls.call import Call
+    from callcenter.calls.circle import Circle
     from callcenter.calls.party import Party
     from callcenter.calls.recordings import Recordings
-    from callcenter.calls.sound import Sound
 
 SECRET = "a step that takes a secret in"
-"""Who pauses by itself."""
+NEVER_RECORDED = "a colleague who is never recorded"
+"""Who pauses by taking part."""
 
 
 class RecordAction(StrEnum):
@@ -44,11 +45,12 @@ class Obeyed(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Talkers:
-    """Who talks. ``left`` is the customer, ``right`` the agent, or somebody outside; ``strangers`` are no agents of
-    ours, and hear a notice. ``offer`` brought it about, or is the leg of somebody outside; ``agent`` and ``queue`` are
-    empty where there is none.
+    """Who talks, in ``circle``. ``left`` is the customer, ``right`` the agent, or somebody outside; ``strangers`` are no
+    agents of ours, and hear a notice. ``offer`` brought it about, or is the leg of somebody outside; ``agent`` and
+    ``queue`` are empty where there is none.
     """
 
+    circle: Circle
     left: Party
     right: Party
     strangers: tuple[Party, ...]
@@ -86,7 +88,7 @@ class RecordedTalk:
         self._rule = recordings.rule(call, who.queue, who.agent)
         self._state = _State.OFF
         self._paused_by: dict[str, str] = {}
-        self._others: list[Sound] = []
+        who.circle.on_voices = self._voices_changed
         self._beside = Background(limit=4)
         for party in (who.left, who.right):
             party.sound.on_masking = self._masking
@@ -117,11 +119,6 @@ class RecordedTalk:
             case RecordAction.RESUME:
                 return self._resume("command", by)
 
-    def hears(self, others: Sequence[Sound]) -> None:
-        """These are heard on the right channel too, from now on: who has come into the talk."""
-        self._others = list(others)
-        self._tell_right()
-
     def close(self) -> None:
         """The talk is over. Never waits; may be called twice."""
         if self._state is _State.OVER:
@@ -130,6 +127,7 @@ class RecordedTalk:
         self._beside.cancel()
         for party in (self.who.left, self.who.right):
             party.sound.on_masking = party.on_sound = None
+        self.who.circle.on_voices = None
         if self.recording is not None:
             self.recording.stop()
 
@@ -166,7 +164,7 @@ class RecordedTalk:
         if self._state is _State.OFF and why == "command":
             return Obeyed.NOT_RECORDED
         before = self.paused
-        self._paused_by[why] = by
+        self._paused_by.setdefault(why, by)
         if not before and self.recording is not None:
             self._tell_pause(self.recording, by)
         return Obeyed.DONE
@@ -198,9 +196,24 @@ class RecordedTalk:
         party.sound.on_masking = self._masking
         self._tell_right()
 
+    def right_channel(self) -> Sequence[MediaSession]:
+        """Who is on the right channel: whoever the customer hears. Not an agent who asks a colleague meanwhile, nor a
+        supervisor who whispers, but all of a conference.
+        """
+        return self.who.circle.wanted()[self.who.left.sound.session]
+
+    def _voices_changed(self) -> None:
+        """Others are heard now. In a conference with a colleague who is never recorded nobody is."""
+        self._tell_right()
+        agents = [seat.agent for seat in self.who.circle.together if seat.agent]
+        if any(self._recordings.rule(self.call, self.who.queue, agent).never for agent in agents):
+            self._pause("never", NEVER_RECORDED)
+        elif "never" in self._paused_by:
+            self._resume("never", NEVER_RECORDED)
+
     def _tell_right(self) -> None:
         if self.recording is not None:
-            self.recording.hears([self.who.right.sound.session, *(sound.session for sound in self._others)])
+            self.recording.hears(self.right_channel())
 
     def _off(self) -> None:
         if self._state is not _State.OVER:

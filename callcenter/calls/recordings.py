@@ -208,7 +208,7 @@ class Recordings:
         self._under_way[order.id] = _UnderWay(talk, call.id, call.client.id)
         try:
             recording = await self._services.plane.record(
-                order, who.left.sound.session, [who.right.sound.session], self._told
+                order, who.left.sound.session, talk.right_channel(), self._told
             )
         except MediaError as error:
             self._over(order.id)
