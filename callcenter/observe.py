@@ -34,13 +34,16 @@ LOUD = frozenset(
     | {"CallTransferred", "TransferFailed", "PhoneChanged"}
     | {"RecordingStarted", "RecordingPaused", "RecordingResumed", "RecordingEnded", "RecordingFailed"}
     | {"RecordingHeld", "RecordingReleased", "RecordingDeleted", "RecordingSpaceChanged"}
-    | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
-    | {"TrunkStateChanged", "TrunkTried"}
+    | {"QueueLeft", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
+    | {"MediaMissing", "OneWayAudio", "OneWayAudioEnded"}
+    | {"TrunkStateChanged", "TrunkTried", "TrunkQualityChanged"}
     | {"SupervisionStarted", "SupervisionChanged", "SupervisionEnded", "ConferenceJoined", "ConferenceLeft"}
 )
 
 # Those that tell of something that is the matter stand at ``warning``.
-WORRYING = frozenset({"MediaMissing", "RecordingFailed", "RecordingSpaceChanged"})
+WORRYING = frozenset({"MediaMissing", "OneWayAudio", "TrunkQualityChanged", "RecordingFailed", "RecordingSpaceChanged"})
+# Unless one of them tells that all is well again.
+_WELL_AGAIN = ("good", "enough")
 
 
 def set_up(style: str = "text", level: str = "info") -> None:
@@ -112,8 +115,8 @@ class FactLogger:
         }
         if fact.call_id is not None:
             values["call_id"] = fact.call_id
-        worries = fact.kind in WORRYING and not getattr(fact.body, "enough", False)
-        at = self._log.warning if worries else self._log.info if loud else self._log.debug
+        worrying = fact.kind in WORRYING and not any(values.get(each) for each in _WELL_AGAIN)
+        at = self._log.warning if worrying else self._log.info if loud else self._log.debug
         at(words(fact.kind), seq=fact.seq, **values)
 
 

@@ -19,6 +19,7 @@ VERBS = {
     "recordings": "show what was recorded, hold, release or delete a recording",
     "agent": "show an agent, or command for one: a state, skills, clients, queues",
     "trace": "show the SIP messages of one call as a ladder",
+    "recording": "check, decrypt or finish the files of recordings",
     "metrics": "show what the running switch counts of SIP, as Prometheus reads it",
     "reload": "have the running switch read its configuration again",
     "drain": "have the running switch take no new calls",
