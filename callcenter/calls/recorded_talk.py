@@ -45,9 +45,10 @@ class Obeyed(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Talkers:
-    """Who talks, in ``circle``. ``left`` is the customer, ``right`` the agent, or somebody outside; ``strangers``
-    are no agents of ours, and hear a notice. ``offer`` brought it about, or is the leg of somebody outside; ``agent`` and
-    ``queue`` are empty where there is none.
+    """Who talks, in ``circle``: ``left`` is the customer, ``right`` the agent, or somebody outside.
+
+    ``strangers`` are no agents of ours, and hear a notice. ``offer`` brought it about, or is the leg of somebody
+    outside; ``agent`` and ``queue`` are empty where there is none.
     """
 
     circle: Circle
