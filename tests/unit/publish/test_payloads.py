@@ -32,6 +32,7 @@ from callcenter.model.facts import (
     StateRepaired,
     SwitchStarted,
     SwitchStopped,
+    TrunkQualityChanged,
     TrunkStateChanged,
     TrunkTried,
 )
@@ -263,7 +264,8 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
 def test_every_kind_of_fact_is_a_word_of_the_calls_story_or_left_out_on_purpose() -> None:
     of_the_switch = {SwitchStarted, SwitchStopped, ConfigReloaded, DrainBegan, DrainEnded, BrokerStateChanged}
     of_agents = {AgentStateChanged, FeatureCodeDialled, AgentCommanded, AgentSkillsChanged, BreakOverran, BreakRefused}
-    left_out = of_the_switch | of_agents | {TrunkStateChanged, TrunkTried, StateRepaired, RecordingSpaceChanged}
+    of_trunks = {TrunkStateChanged, TrunkTried, TrunkQualityChanged}
+    left_out = of_the_switch | of_agents | of_trunks | {StateRepaired, RecordingSpaceChanged}
     assert set(payloads.EVENTS) == set(typing.get_args(Body)) - left_out
     assert len(set(payloads.EVENTS.values())) == len(payloads.EVENTS)
     assert payloads.call_event(fact(DigitsEntered("m", "1", True), call_id=None)) is None
