@@ -405,7 +405,7 @@ def test_a_recording_of_another_kind_is_converted_before_the_switch_runs(
     assert main(["run", "--config", str(folder), "--data", str(tmp_path / "data")]) == 0
     ((settings, _),) = switch.seen
     (clip,) = settings.calls.prompts.prompt("hello", "en")
-    assert probe(Path(clip.path)).telephone
+    assert probe(Path(clip.path)).for_the_line
     assert clip.seconds == pytest.approx(0.5)
     assert "making 1 sound, once" in capsys.readouterr().err
 
