@@ -132,6 +132,13 @@ class JitterBuffer:
         pulled, self._sound = self._sound[:size], self._sound[size:]
         return pulled
 
+    def hurry(self) -> None:
+        """Nothing was pulled for a while: of what has come meanwhile only the latest is of use."""
+        del self._packets[:-1]
+        self._sound = b""
+        if self._packets:
+            self._head, self._waited = self._packets[0].timestamp, 0
+
     def _more(self, head: int, now: float) -> bytes:
         """What is to be heard next."""
         chunk = _CHUNK_MS * self._clock_rate // 1000

@@ -9,6 +9,7 @@ from typing import Final
 
 from callcenter.media.plane import MediaError
 from callcenter.media.wav import read_wav
+from callcenter.rtp.codecs import AudioCodec
 from callcenter.rtp.g711 import (
     ALAW_SILENCE,
     FRAME_SAMPLES,
@@ -39,6 +40,11 @@ class LoadedClip:
         self.encoded = encoded
         self.frames = len(next(iter(encoded.values()))) // FRAME_SAMPLES
         self.stamp = stamp
+
+    def cut(self, codec: AudioCodec, start: int, ms: int) -> bytes:
+        """The payload of ``ms`` milliseconds of it, from ``start`` (ms) on."""
+        assert codec.octets is not None, "sound of this codec is not cut"
+        return self.encoded[codec.name][start * codec.octets : (start + ms) * codec.octets]
 
     @property
     def size(self) -> int:

@@ -72,6 +72,10 @@ class Remote(TypedDict):
     payload_type: int
     event_type: int
     """Payload type of telephone events towards the peer; -1: it takes none."""
+    ptime: int
+    """Milliseconds of sound that the peer wants in a packet: 10 to 60, in whole tens."""
+    maxptime: int
+    """The most that it takes; 0: it does not say."""
     accepts: list[tuple[int, str]]
     """Payload types that may come, each with its codec or ``telephone-event``."""
     sends_to: bool

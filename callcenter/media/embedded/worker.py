@@ -24,12 +24,11 @@ import uvloop  # noqa: E402
 
 from callcenter.media.embedded import control  # noqa: E402
 from callcenter.media.embedded.clips import Clips, LoadedClip  # noqa: E402
-from callcenter.media.embedded.ear import Ear  # noqa: E402
 from callcenter.media.embedded.leg import Leg  # noqa: E402
 from callcenter.media.embedded.play import Play  # noqa: E402
 from callcenter.media.embedded.poll import Poll  # noqa: E402
 from callcenter.media.embedded.ports import Ports, PortsExhausted  # noqa: E402
-from callcenter.media.embedded.wheel import SLOTS, Wheel  # noqa: E402
+from callcenter.media.embedded.wheel import SLOTS, Wheel, Wheels  # noqa: E402
 from callcenter.media.plane import MediaError  # noqa: E402
 
 _IMPORTED = time.monotonic()
@@ -48,7 +47,7 @@ class Worker(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: control.WorkerSettings, capacity: int) -> None:
         self.ended = loop.create_future()
         self.poll = Poll(loop)
-        self.playout: Wheel[Ear] = Wheel(loop, 0.001, Ear.turn)
+        self.wheels = Wheels(loop)
         self._loop = loop
         self._settings = settings
         self._capacity = capacity
@@ -210,8 +209,7 @@ class Worker(asyncio.Protocol):
         cpu, wall = time.process_time(), time.monotonic()
         load = (cpu - self._cpu) / (wall - self._wall)
         self._cpu, self._wall = cpu, wall
-        self.report([control.LOAD, round(load, 4), round(self.playout.worst, 5)])
-        self.playout.worst = 0.0
+        self.report([control.LOAD, round(load, 4), round(self.wheels.take_worst(), 5)])
         self._loop.call_later(_LOAD_PERIOD, self._report_load)
 
     def _end(self) -> None:
