@@ -17,7 +17,8 @@ PREPARE: Final = "prepare"  # request, path -> seconds
 BRIDGE: Final = "bridge"  # request, session, session
 HEAR: Final = "hear"  # request, session, sessions whose sound its peer hears
 STATS: Final = "stats"  # request, session -> list of counters
-REQUESTS: Final = frozenset((OPEN, PREPARE, BRIDGE, HEAR, STATS))
+RECORD: Final = "record"  # request, recording, session on the left, sessions on the right
+REQUESTS: Final = frozenset((OPEN, PREPARE, BRIDGE, HEAR, STATS, RECORD))
 # Down: not answered.
 REMOTE: Final = "remote"  # session, Remote
 UNBRIDGE: Final = "unbridge"  # session
@@ -25,6 +26,11 @@ PLAY: Final = "play"  # session, play, paths, loop, seconds into them to begin a
 STOP: Final = "stop"  # session
 LISTEN: Final = "listen"  # session, whether tones in the sound are keys
 RELEASE: Final = "release"  # session
+RECORD_HEARS: Final = "record hears"  # recording, sessions on the right from now on
+RECORD_PAUSE: Final = "record pause"  # recording
+RECORD_RESUME: Final = "record resume"  # recording
+RECORD_STOP: Final = "record stop"  # recording
+RECORD_DROP: Final = "record drop"  # recording, which has ended without the worker
 QUIT: Final = "quit"
 # Up: answers.
 OK: Final = "ok"
@@ -38,6 +44,15 @@ FIRST: Final = "first"  # session, source
 MISSING: Final = "missing"  # session, seconds, who was refused, payload type not agreed on (-1: none), unauthentic
 SILENT: Final = "silent"  # session, seconds
 TROUBLE: Final = "trouble"  # session, what the operator should read
+
+RECORD_LOST: Final = "record lost"  # recording, what the operator should read: the recorder does not take it any more
+# Down to a recorder, to be answered.
+RECORD_OPEN: Final = "record open"  # request, recording, path, encoding, samples a second, key -> path with suffix
+# Down to a recorder.
+RECORD_END: Final = "record end"  # recording, reason, detail
+# Up from a recorder; also OK, FAILED, READY, LOAD, and TROUBLE (recording, what the operator should read).
+RECORDER_ENDS: Final = "recorder ends"  # 0: the worker has ended, and all files are finished
+RECORDED: Final = "recorded"  # recording, path, seconds, octets, SHA-256, reason, detail
 
 # Kinds of failure.
 CAPACITY: Final = "capacity"
@@ -99,6 +114,8 @@ class WorkerSettings(TypedDict):
     rtcp_interval: float
     srtp: bool
     """Whether there may be SRTP."""
+    recorder: int
+    """Descriptor of the socket by which sound is handed over to the recorder."""
 
 
 def frame(message: Message) -> bytes:

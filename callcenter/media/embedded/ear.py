@@ -189,7 +189,7 @@ class Ear:
         if self._play is not None or not self._sends_to:
             return
         way, feed = self._ways[kind], leg.reception
-        if way is None:
+        if way is None or self.mixes:
             self.outgoing.omit(feed)
             return
         payload_type, table, anew = way

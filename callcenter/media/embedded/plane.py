@@ -16,6 +16,7 @@ import structlog
 from callcenter.media.description import Description, chosen_codecs, numeric_host, security_of
 from callcenter.media.embedded import control
 from callcenter.media.embedded.process import WorkerProcess
+from callcenter.media.embedded.recorder.recordings import Recordings
 from callcenter.media.plane import (
     Clip,
     Digit,
@@ -104,6 +105,11 @@ class EmbeddedSession:
     def sdp(self) -> bytes:
         """Our present description."""
         return self.description.sdp
+
+    @property
+    def codec(self) -> str | None:
+        """The codec that the peer speaks; None: not agreed on yet."""
+        return self.description.codec
 
     @property
     def secure(self) -> str:
@@ -262,6 +268,7 @@ class EmbeddedPlane:
         self._calls: dict[str, _Call] = {}
         self._prepared: dict[str, None] = {}
         self._numbers = itertools.count(1)
+        self._recordings = Recordings()
 
     def __repr__(self) -> str:
         status = self.status()
@@ -359,8 +366,8 @@ class EmbeddedPlane:
     async def record(
         self, order: RecordingOrder, left: MediaSession, right: Sequence[MediaSession], on_end: OnRecordingEnded
     ) -> MediaRecording:
-        """Record these sessions. Raises MediaError."""
-        raise MediaError("this plane does not record")
+        """Record these sessions. Raises MediaGone, MediaError."""
+        return await self._recordings.start(order, left, right, on_end)
 
     def status(self) -> PlaneStatus:
         """What the plane carries now."""
@@ -394,11 +401,13 @@ class EmbeddedPlane:
         for session in tuple(self._sessions.values()):
             session.release()
         await asyncio.gather(*(worker.end() for worker in self._workers))
+        await self._recordings.close()
 
     def forget(self, session: EmbeddedSession) -> None:
         """The session is released."""
         if self._sessions.pop(session.number, None) is None:
             return
+        self._recordings.released(session)
         call = self._calls.get(session.call_id)
         if call is not None:
             call.drop()
@@ -452,8 +461,10 @@ class EmbeddedPlane:
                 "missing_after": self._settings.missing_after,
                 "rtcp_interval": self._settings.rtcp_interval,
                 "srtp": self._settings.srtp is not Srtp.OFF,
+                "recorder": -1,
             },
             self._take,
+            self._recordings.new_recorder,
         )
 
     async def _keep(self, index: int) -> None:
@@ -490,6 +501,7 @@ class EmbeddedPlane:
             for worker in self._workers:
                 if worker.alive:
                     worker.check()
+            self._recordings.check()
 
     async def _load(self, worker: WorkerProcess, paths: list[str]) -> None:
         for path in paths:
@@ -499,6 +511,7 @@ class EmbeddedPlane:
                 return  # the next one in its place loads what was prepared
 
     def _lose(self, worker: WorkerProcess, reason: str) -> None:
+        self._recordings.worker_lost(worker, reason)
         for session in [session for session in self._sessions.values() if session.worker is worker]:
             session.tell(MediaLost(session.id, reason))
             session.release()
@@ -506,6 +519,9 @@ class EmbeddedPlane:
     def _take(self, message: control.Message) -> None:
         """An event of a session."""
         op, number, *rest = message
+        if op == control.RECORD_LOST:
+            self._recordings.untaken(number, rest[0])
+            return
         session = self._sessions.get(number)
         if session is None:
             return  # released; the event crossed
