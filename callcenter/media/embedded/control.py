@@ -58,7 +58,9 @@ RECORDED: Final = "recorded"  # recording, path, seconds, octets, SHA-256, reaso
 CAPACITY: Final = "capacity"
 MEDIA: Final = "media"
 
+# What may come beside the sound of codecs.
 EVENT: Final = "telephone-event"
+COMFORT_NOISE: Final = "CN"
 
 # Far above any message (a play of 200 long paths): a length beyond it means that the framing is lost.
 _MAX_FRAME: Final = 8 << 20
@@ -87,12 +89,18 @@ class Remote(TypedDict):
     payload_type: int
     event_type: int
     """Payload type of telephone events towards the peer; -1: it takes none."""
+    event_rate: int
+    """Timestamp units a second of their durations: 8000, or the codec's clock."""
     ptime: int
     """Milliseconds of sound that the peer wants in a packet: 10 to 60, in whole tens."""
     maxptime: int
     """The most that it takes; 0: it does not say."""
+    fmtp: str
+    """What the peer says of the codec, for whoever encodes."""
+    rtcp_mux: bool
+    """Whether reports come and go by the port of the sound."""
     accepts: list[tuple[int, str]]
-    """Payload types that may come, each with its codec or ``telephone-event``."""
+    """Payload types that may come, each with its codec, ``telephone-event`` or ``CN``."""
     sends_to: bool
     """Whether the peer wants to hear."""
     due: bool

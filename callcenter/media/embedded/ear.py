@@ -69,6 +69,7 @@ class Ear:
         "_codec",
         "_decoders",
         "_encoder",
+        "_fmtp",
         "_house",
         "_most",
         "_number",
@@ -108,6 +109,7 @@ class Ear:
         self._play: Play | None = None
         self._sends_to = False
         self._codec: AudioCodec | None = None
+        self._fmtp = ""
         self._payload_type = 0
         self._ptime = FRAME_MS
         self._most = _MOST_OCTETS  # octets of payload that the peer takes in one packet
@@ -140,8 +142,8 @@ class Ear:
         """The peer's description says this now; ``wants``: the peer wants to hear."""
         self._sends_to = wants
         codec = CODECS[remote["codec"]]
-        if codec is not self._codec:
-            self._codec, self._encoder = codec, None
+        if (codec, remote["fmtp"]) != (self._codec, self._fmtp):
+            self._codec, self._fmtp, self._encoder = codec, remote["fmtp"], None
             self.outgoing.count_at(codec.clock_rate, random.getrandbits(32))
         self._payload_type = remote["payload_type"]
         self._ptime, self._most = remote["ptime"], _MOST_OCTETS
@@ -229,7 +231,7 @@ class Ear:
     def _encode(self, sound: bytes) -> bytes:
         assert self._codec is not None, "nothing is sent without a codec"
         if self._encoder is None:
-            self._encoder = self._codec.encoder(self.rate)
+            self._encoder = self._codec.encoder(self.rate, self._fmtp)
         return self._encoder.encode(sound)
 
     def _clock_from(self, rate: int) -> _Clock:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 from typing import Final
 
-from callcenter.media.embedded.control import EVENT
+from callcenter.media.embedded.control import COMFORT_NOISE, EVENT
 from callcenter.rtp.codecs import CODECS
 from callcenter.rtp.g711 import ALAW_TO_ULAW, ULAW_TO_ALAW
 
 # A payload type that was not agreed on is none of them.
 SPOKEN: Final = tuple(CODECS)
-KINDS: Final = (*SPOKEN, EVENT)
+KINDS: Final = (*SPOKEN, EVENT, COMFORT_NOISE)
 EVENT_KIND: Final = KINDS.index(EVENT)
+NOISE_KIND: Final = KINDS.index(COMFORT_NOISE)
+"""Says how silence sounds (RFC 3389), and that the peer is there. Nobody else has to hear it."""
 NO_KIND: Final = -1
 
 _TABLES: Final = {("PCMU", "PCMA"): ULAW_TO_ALAW, ("PCMA", "PCMU"): ALAW_TO_ULAW}
@@ -37,4 +39,4 @@ def ways_to(codec: str, payload_type: int, event_type: int) -> Ways:
     """The ways to a peer; many legs share them, too."""
     tables = [(name, _TABLES.get((name, codec))) for name in SPOKEN]
     spoken = [(payload_type, table, table is None and name != codec) for name, table in tables]
-    return (*spoken, (event_type, None, False) if event_type >= 0 else None)
+    return (*spoken, (event_type, None, False) if event_type >= 0 else None, None)

@@ -16,7 +16,7 @@ from callcenter.media.embedded.control import FIRST, MISSING, SILENT, Remote, Re
 from callcenter.media.embedded.datagram import PACKET, USUAL, USUAL_VIEW, VIEW
 from callcenter.media.embedded.ear import NOWHERE, Address, Ear, House
 from callcenter.media.embedded.keys import Keys
-from callcenter.media.embedded.kinds import EVENT_KIND, KINDS, NO_KIND, kinds
+from callcenter.media.embedded.kinds import EVENT_KIND, KINDS, NO_KIND, NOISE_KIND, kinds
 from callcenter.media.embedded.reports import Reports
 from callcenter.media.embedded.voice import Voice
 from callcenter.media.plane import host_port
@@ -276,6 +276,9 @@ class Leg(_Hot):
             for ear in self.heard_by:
                 if ear not in heard_by:
                     ear.omit(self.reception)
+        elif kind == NOISE_KIND:
+            self._heard_at = now
+            self.reception.count(sequence)
         else:
             self.reception.receive(sequence, timestamp, now)
             plain = self._keys.tones is None and self.opener is None

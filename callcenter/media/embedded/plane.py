@@ -41,7 +41,7 @@ from callcenter.media.plane import (
 from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.sip.advertised import Advertised
 from callcenter.sip.crypto import Keys
-from callcenter.sip.sdp import PCMA, PCMU
+from callcenter.sip.sdp import COMFORT_NOISE
 
 log = structlog.get_logger(__name__)
 
@@ -556,12 +556,9 @@ def _remote(description: Description, peers: list[str]) -> control.Remote:
     host, port = negotiated.remote or ("", 0)
     rtcp_host, rtcp_port = negotiated.rtcp or ("", 0)
     codec = negotiated.codec.name
-    # A peer may send any codec that both have; and digits by our number or by its own.
-    accepts = {static.payload_type: static.name for static in (PCMU, PCMA) if static.name in description.codecs}
-    for event_type in (negotiated.receive_telephone_event, negotiated.telephone_event):
-        if event_type is not None:
-            accepts[event_type] = control.EVENT
-    accepts[negotiated.receive_payload_type] = codec
+    accepts = {number: each.name for number, each in description.accepts.items()}
+    # Who sends comfort noise when nobody speaks may say so or not, and sends it by this number.
+    accepts.setdefault(COMFORT_NOISE.payload_type, control.COMFORT_NOISE)
     return {
         "host": numeric_host(host),
         "port": port,
@@ -571,8 +568,11 @@ def _remote(description: Description, peers: list[str]) -> control.Remote:
         "codec": codec,
         "payload_type": negotiated.payload_type,
         "event_type": -1 if negotiated.telephone_event is None else negotiated.telephone_event,
+        "event_rate": negotiated.event_rate,
         "ptime": negotiated.ptime,
-        "maxptime": 0,
+        "maxptime": negotiated.maxptime,
+        "fmtp": negotiated.fmtp,
+        "rtcp_mux": negotiated.rtcp_mux,
         "accepts": list(accepts.items()),
         "sends_to": negotiated.direction.sends and negotiated.remote is not None,
         "due": negotiated.direction.receives and not negotiated.remote_holds,
