@@ -97,10 +97,10 @@ class LoadedClip:
         """Octets kept."""
         return sum(encoded.size for encoded in self.encoded.values())
 
-    def made(self, codec: AudioCodec) -> int:
-        """Milliseconds of it that can be played in this codec."""
+    def is_made(self, codec: AudioCodec, start: int = 0) -> bool:
+        """Whether it can be played in this codec from ``start`` (ms) on."""
         encoded = self.encoded.get(codec.name)
-        return 0 if encoded is None else encoded.ms
+        return encoded is not None and encoded.ms >= _needed(self, start)
 
     def cut(self, codec: AudioCodec, start: int, ms: int) -> bytes:
         """The payload of ``ms`` milliseconds of it, from ``start`` (ms) on; of Opus the one frame that begins there.
@@ -127,26 +127,25 @@ class Clips:
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def get(self, path: str, codec: AudioCodec | None = None, start: int = 0) -> LoadedClip | None:
-        """The clip if it can be played at once, in this codec, from ``start`` (ms) on."""
+    def get(self, path: str) -> LoadedClip | None:
+        """The clip if it is loaded."""
         clip = self._kept.pop(path, None)
-        if clip is None:
-            return None
-        self._kept[path] = clip  # now the latest used
-        return clip if codec is None or clip.made(codec) >= _needed(clip, start) else None
+        if clip is not None:
+            self._kept[path] = clip  # now the latest used
+        return clip
 
-    async def load(self, path: str, codec: AudioCodec | None = None, start: int = 0) -> LoadedClip:
-        """Read and encode the clip, anew if the file has changed. Raises MediaError naming the file.
-
-        Returns when it can be played in this codec, too.
-        """
+    async def load(self, path: str) -> LoadedClip:
+        """Read and encode the clip, anew if the file has changed. Raises MediaError naming the file."""
         stamp = _stamp(path)
         clip = self.get(path)
-        if clip is None or clip.stamp != stamp:
-            clip = await self._read(path, stamp)
-        if codec is not None and clip.made(codec) < (needed := _needed(clip, start)):
-            await self.begin(clip, codec).until(needed)
-        return clip
+        return clip if clip is not None and clip.stamp == stamp else await self._read(path, stamp)
+
+    async def make(self, clip: LoadedClip, codec: AudioCodec, start: int = 0) -> None:
+        """Make so much of the clip in this codec that it can be played from ``start`` (ms) on.
+
+        The rest follows by itself. Raises MediaError naming the file when that is not to be read any more.
+        """
+        await self.begin(clip, codec).until(_needed(clip, start))
 
     def begin(self, clip: LoadedClip, codec: AudioCodec) -> _Encoded:
         """Make the clip in this codec, beside the calls."""

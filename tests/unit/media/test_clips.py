@@ -31,6 +31,12 @@ def clips() -> Clips:
     return Clips(tuple(CODECS))
 
 
+async def made(house: Clips, path: str, codec: AudioCodec, start: int = 0) -> LoadedClip:
+    clip = await house.load(path)
+    await house.make(clip, codec, start)
+    return clip
+
+
 def heard(clip: LoadedClip, codec: AudioCodec, ms: int = 20) -> bytes:
     """The clip as a peer hears it."""
     decoder, end = codec.decoder(), clip.frames * 20
@@ -42,8 +48,7 @@ def heard(clip: LoadedClip, codec: AudioCodec, ms: int = 20) -> bytes:
 async def test_a_clip_is_heard_as_loud_as_it_is_in_every_codec(codec: AudioCodec, rate: int, tmp_path: Path) -> None:
     house = clips()
     path = write(tmp_path / "a.wav", rate, 990)
-    clip = await house.load(path, codec)
-    await clip.encoded[codec.name].until(1000)
+    clip = await made(house, path, codec, 600)
     assert clip.frames == 50
     sound = heard(clip, codec)
     assert len(sound) == 2 * codec.sample_rate
@@ -56,14 +61,13 @@ async def test_a_wide_band_clip_is_wide_where_the_leg_is(tmp_path: Path) -> None
     house = clips()
     path = write(tmp_path / "a.wav", 16000, 400, 5500)
     for codec in CODECS.values():
-        clip = await house.load(path, codec)
+        clip = await made(house, path, codec)
         loss = decibels(heard(clip, codec)[3000:], tone(5500, 16000, 300))
         assert (loss > -1) if codec.wide else (loss < -40)
 
 
 async def test_packets_may_be_of_any_length_where_sound_can_be_cut(tmp_path: Path) -> None:
-    clip = await clips().load(write(tmp_path / "a.wav", 8000, 600), CODECS["G722"])
-    await clip.encoded["G722"].until(600)
+    clip = await made(clips(), write(tmp_path / "a.wav", 8000, 600), CODECS["G722"], 200)
     whole = clip.cut(CODECS["G722"], 0, 600)
     assert len(whole) == 4800
     for ms in (10, 20, 30, 40, 50, 60):
@@ -74,21 +78,22 @@ async def test_g711_is_there_at_once_and_the_rest_when_somebody_needs_it(tmp_pat
     house = clips()
     path = write(tmp_path / "a.wav", 8000, 2000)
     assert house.get(path) is None
-    await house.load(path)
-    assert house.get(path, CODECS["PCMU"]) is not None
-    assert house.get(path, CODECS["PCMA"], 1900) is not None
-    assert house.get(path, CODECS["G722"]) is None
-    clip = await house.load(path, CODECS["G722"])
-    assert house.get(path, CODECS["G722"]) is clip
-    await clip.encoded["G722"].until(2000)
-    assert house.get(path, CODECS["G722"], 1900) is clip
+    clip = await house.load(path)
+    assert house.get(path) is clip
+    assert clip.is_made(CODECS["PCMU"])
+    assert clip.is_made(CODECS["PCMA"], 1900)
+    assert not clip.is_made(CODECS["G722"])
+    await house.make(clip, CODECS["G722"])
+    assert clip.is_made(CODECS["G722"])
+    await house.make(clip, CODECS["G722"], 1900)
+    assert clip.is_made(CODECS["G722"], 1900)
 
 
 async def test_who_changes_the_codec_in_the_middle_hears_it_go_on_after_a_moment(tmp_path: Path) -> None:
-    clip = await clips().load(write(tmp_path / "a.wav", 8000, 1000))
-    codec = CODECS["opus"]
+    house, codec = clips(), CODECS["opus"]
+    clip = await house.load(write(tmp_path / "a.wav", 8000, 1000))
     assert clip.cut(codec, 0, 20) == codec.silence(320)
-    await clip.encoded["opus"].until(1000)
+    await house.make(clip, codec, 600)
     assert decibels(heard(clip, codec)[16000:], tone(1000, 8000, 500)) == pytest.approx(0, abs=0.5)
 
 
@@ -96,7 +101,7 @@ async def test_making_a_long_clip_stops_nobody(tmp_path: Path) -> None:
     """In 30 s of music there are 1500 frames of Opus, some 200 ms of work: done in turns of half a millisecond."""
     house = clips()
     path = write(tmp_path / "a.wav", 16000, 6000)
-    await house.load(path)
+    clip = await house.load(path)
     turns: list[float] = []
 
     async def others() -> None:
@@ -105,8 +110,7 @@ async def test_making_a_long_clip_stops_nobody(tmp_path: Path) -> None:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(others())
-    clip = await house.load(path, CODECS["opus"])
-    await asyncio.gather(*(clip.encoded["opus"].until(6000) for _ in range(3)))
+    await asyncio.gather(*(house.make(clip, CODECS["opus"], start) for start in (0, 3000, 5600)))
     task.cancel()
     busy = sorted(after - before for before, after in itertools.pairwise(turns))
     assert len(busy) > 20
@@ -117,9 +121,9 @@ async def test_making_a_long_clip_stops_nobody(tmp_path: Path) -> None:
 async def test_a_file_that_was_changed_is_read_anew(tmp_path: Path) -> None:
     house = clips()
     path = write(tmp_path / "a.wav", 8000, 100)
-    first = await house.load(path, CODECS["G722"])
+    first = await made(house, path, CODECS["G722"])
     write(tmp_path / "a.wav", 16000, 200)
-    second = await house.load(path, CODECS["G722"])
+    second = await made(house, path, CODECS["G722"])
     assert (first.frames, second.frames) == (5, 10)
     assert house.get(path) is second
 
@@ -133,5 +137,5 @@ async def test_a_file_that_is_gone_is_told_and_silent(tmp_path: Path) -> None:
         await house.load(path)
     assert clip.cut(CODECS["G722"], 0, 20) == CODECS["G722"].silence(320)
     with pytest.raises(MediaError, match="cannot be read"):
-        await clip.encoded["G722"].until(100)
+        await house.make(clip, CODECS["G722"])
     assert clip.cut(CODECS["G722"], 0, 20) == CODECS["G722"].silence(320)
