@@ -57,7 +57,7 @@ class Line:
                 buffer.put(sequence, timestamp & 0xFFFFFFFF, payload, decoder, at / 1000)
             sound = list(array("h", buffer.pull(round(pull * RATE / 1000), now / 1000)))
             self.heard += sound
-            if sound and sound[0]:
+            if sound and sound[0] and len(set(sound[:40])) == 1:  # not while one packet goes over into another
                 self.delays.append(now - began[sound[0] - 1])
             now += pull
 
