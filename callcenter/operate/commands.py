@@ -12,6 +12,7 @@ from callcenter.control.protocol import Asked, CommandError
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
 from callcenter.operate.life import Life, Phase
+from callcenter.operate.recordings import recording_commands
 from callcenter.operate.reload import Reloader
 from callcenter.operate.status import health, media, media_metrics, sip_metrics, status
 from callcenter.operate.trace import trace
@@ -47,6 +48,7 @@ class Commands:
             "reload": Command(self._reload),
             "drain": Command(self._drain),
             "media": Command(self._media),
+            **recording_commands(self._house),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent)),
         }
 

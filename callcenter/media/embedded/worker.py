@@ -25,15 +25,15 @@ import uvloop  # noqa: E402
 from callcenter.media.embedded import control  # noqa: E402
 from callcenter.media.embedded.board import FIELDS, Board  # noqa: E402
 from callcenter.media.embedded.clips import Clips, LoadedClip  # noqa: E402
-from callcenter.media.embedded.ear import Ear  # noqa: E402
 from callcenter.media.embedded.leg import Leg  # noqa: E402
 from callcenter.media.embedded.play import Play  # noqa: E402
 from callcenter.media.embedded.poll import Poll  # noqa: E402
 from callcenter.media.embedded.ports import Ports, PortsExhausted  # noqa: E402
 from callcenter.media.embedded.pulse import Pulse  # noqa: E402
 from callcenter.media.embedded.recorder.taps import Taps  # noqa: E402
-from callcenter.media.embedded.wheel import SLOTS, Wheel  # noqa: E402
+from callcenter.media.embedded.wheel import SLOTS, Wheel, Wheels  # noqa: E402
 from callcenter.media.plane import MediaError  # noqa: E402
+from callcenter.rtp.codecs import AudioCodec  # noqa: E402
 
 _IMPORTED = time.monotonic()
 
@@ -55,7 +55,7 @@ class Worker(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: control.WorkerSettings, capacity: int) -> None:
         self.ended = loop.create_future()
         self.poll = Poll(loop)
-        self.playout: Wheel[Ear] = Wheel(loop, 0.001, Ear.turn)
+        self.wheels = Wheels(loop)
         self._loop = loop
         self._settings = settings
         self._capacity = capacity
@@ -72,14 +72,14 @@ class Worker(asyncio.Protocol):
         self._tasks: set[asyncio.Task[None]] = set()
         self._taps: Taps | None = None
         self._frames = control.Frames()
-        self._transport: asyncio.Transport | None = None
+        self._sender: control.Sender | None = None
         self._cpu, self._wall = time.process_time(), time.monotonic()
 
     # The control connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The plane is there: tell it that all is ready."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._sender = control.Sender(cast("asyncio.Transport", transport), self._loop)
         self.report([control.READY, self._capacity, round(_IMPORTED - _BEGAN, 4)])
         self._loop.call_later(_LOAD_PERIOD, self._report_load)
         if self._settings["srtp"]:
@@ -102,10 +102,10 @@ class Worker(asyncio.Protocol):
 
     def report(self, message: control.Message) -> None:
         """Tell the plane."""
-        if self._transport is None or self._transport.is_closing():
+        if self._sender is None:
             return
-        self._transport.write(control.frame(message))
-        if self._transport.get_write_buffer_size() > _MAX_UNREAD:
+        self._sender.send(message)
+        if self._sender.unread > _MAX_UNREAD:
             self._end()  # the plane has not read for long; it takes us for dead by now
 
     def _obey(self, message: control.Message) -> None:
@@ -206,9 +206,12 @@ class Worker(asyncio.Protocol):
         self.report([control.OK, request, None])
 
     def _play(self, leg: Leg, number: int, paths: list[str], loop: bool, start: float) -> None:
-        clips = [self._clips.get(path) for path in paths]
-        if None not in clips:
-            leg.ear.play(Play(number, cast("list[LoadedClip]", clips), loop, start))
+        loaded = [self._clips.get(path) for path in paths]
+        clips = [clip for clip in loaded if clip is not None]
+        codec = leg.ear.codec
+        if len(clips) == len(paths) and (not clips or codec is None or clips[0].is_made(codec, round(start * 1000))):
+            self._begin(clips, codec)
+            leg.ear.play(Play(number, clips, loop, start))
             return
         leg.ear.stop()
         leg.ear.waiting_play = number
@@ -217,6 +220,10 @@ class Worker(asyncio.Protocol):
     async def _load_and_play(self, leg: Leg, number: int, paths: list[str], loop: bool, start: float) -> None:
         try:
             clips = [await self._clips.load(path) for path in paths]
+            codec = leg.ear.codec
+            self._begin(clips, codec)
+            if clips and codec is not None:
+                await self._clips.make(clips[0], codec, round(start * 1000))
         except MediaError as error:
             self.report([control.TROUBLE, leg.number, str(error)])
             if leg.ear.waiting_play == number:
@@ -225,6 +232,12 @@ class Worker(asyncio.Protocol):
         if leg.ear.waiting_play == number:
             leg.ear.waiting_play = 0
             leg.ear.play(Play(number, clips, loop, start))
+
+    def _begin(self, clips: list[LoadedClip], codec: AudioCodec | None) -> None:
+        """Make the clips in the order in which they will be heard."""
+        if codec is not None:
+            for clip in clips:
+                self._clips.begin(clip, codec)
 
     def _record(self, request: int, number: int, left: int, right: list[int]) -> None:
         one = self._legs.get(left)
@@ -268,9 +281,8 @@ class Worker(asyncio.Protocol):
         load = (cpu - self._cpu) / (wall - self._wall)
         self._cpu, self._wall = cpu, wall
         late, worst = self._pulse.lateness()
-        worst = max(worst, self.playout.worst)
+        worst = max(worst, self.wheels.take_worst())
         self.report([control.LOAD, round(load, 4), round(late, 5), round(worst, 5), _memory()])
-        self.playout.worst = 0.0
         self._loop.call_later(_LOAD_PERIOD, self._report_load)
 
     def _end(self) -> None:
@@ -279,6 +291,8 @@ class Worker(asyncio.Protocol):
         self._pulse.close()
         if self._taps is not None:
             self._taps.close()
+        if self._sender is not None:
+            self._sender.flush()
         if not self.ended.done():
             self.ended.set_result(None)
 
