@@ -11,8 +11,11 @@ from callcenter.calls.call import Call
 from callcenter.calls.circle import Circle, Seat
 from callcenter.calls.consult import Asking
 from callcenter.calls.dispatcher import OfferInHand, Waiting
+from callcenter.calls.heard import watch_outside
 from callcenter.calls.party import Party
 from callcenter.calls.pulling import Pulls
+from callcenter.calls.record_notice import give_notice
+from callcenter.calls.recorded_talk import Talkers
 from callcenter.calls.star_keys import StarKeys
 from callcenter.calls.transfer import (
     Handover,
@@ -27,7 +30,7 @@ from callcenter.media.plane import Clip
 from callcenter.model.facts import CallHeld, CallResumed, OutsideConnected, OutsideLegEnded
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
-from callcenter.runtime.scopes import Background
+from callcenter.runtime.scopes import Background, until
 from callcenter.signaling.inner_leg import InnerLeg
 from callcenter.signaling.leg import EndedBy
 from callcenter.signaling.referral import Referral
@@ -99,9 +102,6 @@ async def talk(
     pulls = Pulls(call, agent, now.given_away, offer)
     missed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def hold_changed(party: Party) -> None:
-        waiting.hold_changed(offer, party.side, holds=party.holds)
-
     async def look_after_holder() -> None:
         await lost_while_holding(call, agent, offer.agent_id)
         missed.set_result(None)
@@ -115,9 +115,16 @@ async def talk(
     parted = False
     beside = Background(limit=1)
     beside.start(look_after_holder(), name=f"holds of {offer.agent_id}")
+
+    def hold_changed(party: Party) -> None:
+        waiting.hold_changed(offer, party.side, holds=party.holds)
+
+    names = (str(Side.CALLER), offer.agent_id)
+    who = Talkers(circle, caller, agent, (caller,), *names, offer.id, offer.agent_id, offer.queue)
     try:
         with (
             call.services.circles.open(circle),
+            call.services.recordings.talk(call, who),
             holds(circle, caller, agent, music, hold_changed, keys.attach),
         ):
             if asking is not None:
@@ -154,16 +161,28 @@ async def talk(
 
 
 async def talk_outside(call: Call, other: Party, number: str, trunk: str, music: Sequence[Clip]) -> Ending:
-    """Bridge the caller and somebody outside until that side ends. The caller's hang-up leaves from outside."""
+    """Bridge the caller and somebody outside until that side ends. The caller's hang-up leaves from outside.
+
+    Whoever is recorded and is none of ours hears so before.
+    """
     caller, leg_id = call.caller, call.services.ids.new()
+    strangers = (other,) if call.agent else (caller, other)
+    if call.services.recordings.wants(call, queue_behind(call), call.agent):
+        async with until(other.ended), until(other.trouble):
+            await give_notice(call, strangers)
     caller.sound.stop()
     await caller.sound.session.bridge(other.sound.session)
     call.add(OutsideConnected(leg_id, number, trunk, other.sound.secure))
+    watch_outside(call, other.sound, leg_id, trunk)
     now = call.outside = OutsideTalk(other, number, trunk)
     if call.agent:
         caller.leg.on_refer = lambda referral: consult_over(call, referral)
     call.stage = f"talking to {number}"
     circle = Circle(call, Seat.of(caller, dialler(call)), Seat.of(other))
+    # Of an agent's own call whoever is outside is the customer; else it is whom the caller was put through to.
+    customer, mate = (other, caller) if call.agent else (caller, other)
+    names = (str(Side.OUTSIDE), call.agent) if call.agent else (str(Side.CALLER), str(Side.OUTSIDE))
+    who = Talkers(circle, customer, mate, strangers, *names, leg_id, call.agent, queue_behind(call))
     pulls = Pulls(call, other, now.given_away)
 
     def hold_changed(party: Party) -> None:
@@ -172,7 +191,11 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
 
     ending: Ending | None = None
     try:
-        with call.services.circles.open(circle), holds(circle, caller, other, music, hold_changed):
+        with (
+            call.services.circles.open(circle),
+            call.services.recordings.talk(call, who),
+            holds(circle, caller, other, music, hold_changed),
+        ):
             await asyncio.wait((other.ended, other.trouble, now.given_away), return_when=asyncio.FIRST_COMPLETED)
         ending = HANDED_OVER if now.given_away.done() else ended_outside(other)
         return ending
@@ -187,6 +210,11 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
 def dialler(call: Call) -> str:
     """The agent who sits in this talk as the one who dialled; empty: a caller does, or the agent in another talk."""
     return "" if isinstance(call.caller.leg, InnerLeg) else call.agent
+
+
+def queue_behind(call: Call) -> str:
+    """The queue whose callers are put through to somebody outside; of an agent's own call there is none."""
+    return call.waits_by.queue if call.waits_by is not None and not call.agent else ""
 
 
 def ended_outside(other: Party) -> Ending:

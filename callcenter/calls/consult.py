@@ -347,6 +347,7 @@ class Consults:
     def talk_on(self, agent: Party, question: Question) -> None:
         """The caller is gone, and the agent's phone is ours to hang up from now on, when the question is over."""
         agent.kept = True
+        agent.sound.end_watch()
         if not self._work.start(self._talk_on(agent, question), name=f"{agent!r} talks on"):
             question.leave()
             agent.kept = False

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from callcenter.calls.call import Call
     from callcenter.calls.callback import Callbacks
     from callcenter.calls.dispatcher import Dispatcher
+    from callcenter.calls.recordings import Recordings
     from callcenter.publish.publisher import Publisher
     from callcenter.signaling.leg import Leg
 
@@ -61,3 +62,5 @@ class Services:
     """Obeys a code that an agent, the first, has pressed in a talk."""
     callbacks: Callbacks = field(init=False)
     """Set behind the making: it uses these itself."""
+    recordings: Recordings = field(init=False)
+    """As the callbacks."""

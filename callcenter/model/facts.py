@@ -24,6 +24,7 @@ from callcenter.model.states import (
     EndCause,
     Intent,
     OfferResult,
+    OneWay,
     Side,
     SupervisionMode,
     TransferKind,
@@ -563,6 +564,175 @@ class MediaMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingStarted:
+    """What is said in a talk is recorded from now on, into ``path`` below the folder of recordings.
+
+    ``offer`` is that of the talk, or the ``leg`` of somebody outside; ``agent`` and ``queue`` are empty where there is
+    none. ``by`` says in words whose will it is: a rule of the configuration, or who commanded. ``left`` and ``right``
+    are who is heard on each channel; ``noticed``: those who hear a notice first have heard it to its end. ``key`` names
+    the key by which the file is encrypted; empty: it is plain.
+    """
+
+    recording: str
+    path: str
+    client: str
+    by: str
+    offer: str = ""
+    agent: str = ""
+    queue: str = ""
+    left: str = ""
+    right: str = ""
+    noticed: bool = False
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingPaused:
+    """Nothing of the talk is recorded from now on; ``by`` is who commanded, or the step that takes a secret in."""
+
+    recording: str
+    agent: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingResumed:
+    """The talk is recorded again; ``by`` as in RecordingPaused."""
+
+    recording: str
+    agent: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingEnded:
+    """The file of a recording is whole: ``length_ms`` of sound in ``octets`` bytes whose SHA-256 is ``sha256``.
+
+    ``reason`` is ``stopped`` when it ended with the talk or by a command (``by``, else empty); else the word of what
+    cut it short, and ``detail`` more of it. Without octets there is no file. May come behind the end of the call.
+    """
+
+    recording: str
+    agent: str
+    path: str
+    length_ms: int
+    octets: int
+    sha256: str
+    reason: str
+    by: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed:
+    """What should be recorded is not, and the call goes on: ``reason`` in a word (``no_space``, ``disk_full``,
+    ``slow_disk``, ``failed``, ``worker_lost``), ``detail`` in more. Of one that had begun RecordingEnded follows.
+    """
+
+    recording: str
+    agent: str
+    client: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingHeld:
+    """A recording is kept from now on, however old it gets, until it is released; ``why`` in words."""
+
+    recording: str
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingReleased:
+    """Nothing keeps a recording from being deleted any more but its age."""
+
+    recording: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingDeleted:
+    """The file of a recording is gone; what it was stays told. ``why``: ``retention``, or what somebody said."""
+
+    recording: str
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSpaceChanged:
+    """There is room for recordings, or too little, and none is begun; ``free`` of ``total`` bytes, ``wanted`` at least.
+
+    ``detail`` says more in words, where that cannot be told.
+    """
+
+    enough: bool
+    free: int
+    total: int
+    wanted: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OneWayAudio:
+    """In the middle of a call one side is heard no more; ``detail`` says in words what is seen, and what may be wrong.
+
+    ``offer`` and ``agent`` as of MediaMissing; ``trunk`` is that of the side's leg, if any.
+    """
+
+    side: Side
+    kind: OneWay
+    detail: str
+    offer: str = ""
+    agent: str = ""
+    trunk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OneWayAudioEnded:
+    """What OneWayAudio told of is mended, after ``after_ms``."""
+
+    side: Side
+    kind: OneWay
+    after_ms: int
+    offer: str = ""
+    agent: str = ""
+    trunk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LegQuality:
+    """How the sound of one leg was, told at its end; ``offer``, ``agent``, ``trunk`` and ``leg`` (outside) say whose.
+
+    ``mos`` is estimated by the E-model (ITU-T G.107) of what came from the peer: ``received`` packets of ``codec``,
+    ``lost`` before they reached us, with their jitter at the end and at its worst. The ``remote`` figures are of what
+    we sent, by the peer's reports; there is a ``remote_mos`` when ``reports`` have come. 0: not known.
+    """
+
+    side: Side
+    codec: str
+    received: int
+    lost: int
+    jitter_ms: float
+    worst_jitter_ms: float
+    mos: float
+    sent: int
+    remote_lost: int
+    remote_jitter_ms: float
+    remote_mos: float
+    round_trip_ms: float
+    reports: int
+    unauthentic: int = 0
+    offer: str = ""
+    agent: str = ""
+    trunk: str = ""
+    leg: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """The call is over; the last fact of a call but for the agent's wrap-up.
 
@@ -721,6 +891,20 @@ class TrunkTried:
     took_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class TrunkQualityChanged:
+    """Many of the latest calls by a trunk have sounded bad (not ``good``), or do so no more; ``detail`` says how bad.
+
+    ``bad`` of ``of`` legs had a mean opinion score under the bound that is configured.
+    """
+
+    trunk: str
+    good: bool
+    bad: int
+    of: int
+    detail: str = ""
+
+
 Body = (
     SwitchStarted
     | SwitchStopped
@@ -769,6 +953,18 @@ Body = (
     | CallerMediaStarted
     | AgentMediaStarted
     | MediaMissing
+    | RecordingStarted
+    | RecordingPaused
+    | RecordingResumed
+    | RecordingEnded
+    | RecordingFailed
+    | RecordingHeld
+    | RecordingReleased
+    | RecordingDeleted
+    | RecordingSpaceChanged
+    | OneWayAudio
+    | OneWayAudioEnded
+    | LegQuality
     | CallEnded
     | AgentStateChanged
     | BreakOverran
@@ -781,6 +977,7 @@ Body = (
     | BrokerStateChanged
     | TrunkStateChanged
     | TrunkTried
+    | TrunkQualityChanged
 )
 
 BODIES: dict[str, type[Any]] = {kind.__name__: kind for kind in typing.get_args(Body)}

@@ -32,12 +32,19 @@ from callcenter.model.facts import (
     Fact,
     IntentCaptured,
     LanguageChosen,
+    LegQuality,
+    MediaMissing,
     OfferEnded,
     OfferMade,
+    OneWayAudio,
     OutsideConnected,
     OutsideLegEnded,
     PositionAnnounced,
     QueueLeft,
+    RecordingEnded,
+    RecordingPaused,
+    RecordingResumed,
+    RecordingStarted,
     ScreenPopSent,
     SupervisionChanged,
     SupervisionEnded,
@@ -101,6 +108,35 @@ class OfferTold:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """How the sound of one leg was. Of two phones that one side had after each other it is the worse one's.
+
+    ``mos``, from 1 to 4.41, is of what came from the peer, ``remote_mos`` of what the peer heard, by its reports;
+    0: not known. ``first_ms`` passed from the answer until the first sound came; None: none came. ``one_way`` names
+    what was told of sound that went one way only: ``missing`` from the beginning, or a OneWay in the middle.
+    """
+
+    codec: str = ""
+    mos: float = 0.0
+    loss: float = 0.0
+    jitter_ms: float = 0.0
+    worst_jitter_ms: float = 0.0
+    remote_mos: float = 0.0
+    remote_loss: float = 0.0
+    remote_jitter_ms: float = 0.0
+    round_trip_ms: float = 0.0
+    received: int = 0
+    sent: int = 0
+    first_ms: int | None = None
+    one_way: tuple[str, ...] = ()
+
+    @property
+    def worst(self) -> float:
+        """The worse score of both ways; 0 when neither is known."""
+        return min((mos for mos in (self.mos, self.remote_mos) if mos), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class AgentLeg:
     """One agent's part of the call. ``disposition`` comes with the end of the wrap-up.
 
@@ -115,6 +151,7 @@ class AgentLeg:
     ended_by: Side | None = None
     disposition: str = ""
     srtp: str = ""
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +179,27 @@ class OutsideLeg:
     hold_ms: int = 0
     ended_by: Side | None = None
     srtp: str = ""
+    quality: Quality | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTold:
+    """One recording of a talk, of that which ``offer`` brought about (or the leg of somebody outside).
+
+    ``from_ms`` is when it began, since the call arrived; ``length_ms`` what its file holds, and ``paused_ms`` how much
+    of that is silence by somebody's will. ``state`` is ``recording`` while it lasts, then ``kept``, ``cut`` when it
+    ended before the talk did, or ``failed`` when there is no file. ``by`` says in words whose will it was.
+    """
+
+    id: str
+    offer: str
+    agent: str
+    by: str
+    from_ms: int
+    length_ms: int = 0
+    paused_ms: int = 0
+    state: str = "recording"
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +234,8 @@ class Interaction:
     ``ivr_ms`` is the answered time that was neither waiting nor talk nor hold. ``dialled_by`` is the agent who called,
     where the call is not inbound. ``callback`` is the id of the one that the caller was promised here, or that this
     call carried out; empty: none. ``srtp`` is the crypto-suite of the caller's sound, empty for plain RTP.
+    ``recordings`` are those of its talks, each of which has its own.
+    ``quality`` is that of the caller's sound; the agents' and that outside stand with their legs.
     """
 
     call_id: str
@@ -208,8 +268,15 @@ class Interaction:
     transfers: tuple[Transfer, ...] = ()
     callback: str = ""
     srtp: str = ""
+    recordings: tuple[RecordingTold, ...] = ()
+    quality: Quality | None = None
     supervisions: tuple[SupervisionTold, ...] = ()
     conferences: tuple[Conference, ...] = ()
+
+    @property
+    def records(self) -> bool:
+        """Whether the file of a recording is not whole yet."""
+        return any(each.state == "recording" for each in self.recordings)
 
     @property
     def offers(self) -> tuple[tuple[str, OfferResult | None], ...]:
@@ -315,11 +382,17 @@ class _Fold:
     talking: str = ""
     # By offer, and the caller's under nothing: whose sound came how.
     srtp: dict[str, str] = field(default_factory=dict)
+    # By the offer, the leg outside, or the caller's under nothing.
+    quality: dict[str, Quality] = field(default_factory=dict)
+    first_ms: dict[str, int] = field(default_factory=dict)
+    one_way: dict[str, dict[str, None]] = field(default_factory=dict)
     transfers: list[Transfer] = field(default_factory=list)
     holders: set[Side] = field(default_factory=set)
     held_since: int = 0
     ending: Ending | None = None
     callback: str = ""
+    recordings: dict[str, RecordingTold] = field(default_factory=dict)
+    paused_since: dict[str, int] = field(default_factory=dict)
     supervisions: dict[str, SupervisionTold] = field(default_factory=dict)
     conferences: list[Conference] = field(default_factory=list)
     # Since when each part that goes on does: of a supervisor by its id, of a conference by the call consulted in.
@@ -385,8 +458,17 @@ class _Fold:
                 self.transfers[-1] = dataclasses.replace(self.transfers[-1], failed=detail or str(status))
             case CallerMediaStarted(srtp=suite):
                 self.sounds("", suite)
+                self.first_ms.setdefault("", now)
             case AgentMediaStarted(offer=offer, srtp=suite):
                 self.sounds(offer, suite)
+                self.first_ms.setdefault(offer, now)
+            case MediaMissing(side=side, offer=offer):
+                self.one_way.setdefault("" if side is Side.CALLER else offer, {})["missing"] = None
+            case OneWayAudio(side=side, kind=kind, offer=offer):
+                whose = self.talking if side is Side.OUTSIDE else "" if side is Side.CALLER else offer
+                self.one_way.setdefault(whose, {})[kind.value] = None
+            case LegQuality() as body:
+                self.sounded(body)
             case OutsideConnected(leg=leg, number=number, trunk=trunk, srtp=suite):
                 self.outside[leg] = OutsideLeg(leg, number, trunk, srtp=suite)
                 self.connected_ms[leg] = now
@@ -409,6 +491,19 @@ class _Fold:
                 self.end_part(consulted, now)
             case QueueLeft(visit=visit, outcome=outcome, reason=reason):
                 self.leave(visit, outcome, reason, now)
+            case RecordingStarted(recording=recording, offer=offer, agent=agent, by=who):
+                from_ms = now - self.arrived_ms
+                self.recordings[recording] = RecordingTold(recording, offer, agent, who, from_ms)
+            case RecordingPaused(recording=recording) if recording in self.recordings:
+                self.paused_since[recording] = now
+            case RecordingResumed(recording=recording) if recording in self.recordings:
+                self.record_again(recording, now)
+            case RecordingEnded(recording=recording) as body if recording in self.recordings:
+                self.record_again(recording, min(now, self.ended_ms or now))
+                state = "kept" if body.reason == "stopped" else "cut" if body.octets else "failed"
+                self.recordings[recording] = dataclasses.replace(
+                    self.recordings[recording], length_ms=body.length_ms, state=state, reason=body.reason
+                )
             case WrapUpEnded(offer=offer, disposition=disposition) if offer in self.legs:
                 self.legs[offer] = dataclasses.replace(
                     self.legs[offer],
@@ -450,11 +545,44 @@ class _Fold:
         # Another phone that took the talk over counts too: who was once heard in the clear was not private.
         self.srtp[whose] = suite if self.srtp.get(whose, suite) else ""
 
+    def sounded(self, body: LegQuality) -> None:
+        whose = body.offer or body.leg
+        quality = Quality(
+            codec=body.codec,
+            mos=body.mos,
+            loss=_share(body.lost, body.received + body.lost),
+            jitter_ms=body.jitter_ms,
+            worst_jitter_ms=body.worst_jitter_ms,
+            remote_mos=body.remote_mos,
+            remote_loss=_share(body.remote_lost, body.sent),
+            remote_jitter_ms=body.remote_jitter_ms,
+            round_trip_ms=body.round_trip_ms,
+            received=body.received,
+            sent=body.sent,
+        )
+        known = self.quality.get(whose)
+        if known is None or not known.worst or 0 < quality.worst <= known.worst:
+            self.quality[whose] = quality
+
+    def quality_of(self, whose: str, since: int | None) -> Quality | None:
+        """What is known of a leg that was answered, or connected, ``since``."""
+        known, first = self.quality.get(whose), self.first_ms.get(whose)
+        if known is None:
+            return None
+        first_ms = max(0, first - since) if first is not None and since is not None else None
+        return dataclasses.replace(known, first_ms=first_ms, one_way=tuple(self.one_way.get(whose, ())))
+
     def resume(self, by: Side, now: int) -> None:
         if by in self.holders:
             self.holders.discard(by)
             if not self.holders:
                 self.add_hold(now)
+
+    def record_again(self, recording: str, now: int) -> None:
+        since = self.paused_since.pop(recording, None)
+        if since is not None:
+            told = self.recordings[recording]
+            self.recordings[recording] = dataclasses.replace(told, paused_ms=told.paused_ms + max(0, now - since))
 
     def add_hold(self, now: int) -> None:
         held = now - self.held_since
@@ -515,8 +643,17 @@ class _Fold:
             raise ValueError("these facts hold no CallArrived: not a call's facts, or not all of them")
         ended_ms = self.ended_ms if self.ending is not None else self.last_ms
         visits = tuple(self.visits.values())
-        legs = tuple(dataclasses.replace(leg, srtp=self.srtp.get(leg.offer, "")) for leg in self.legs.values())
-        outside = tuple(self.outside.values())
+        legs = tuple(
+            dataclasses.replace(
+                leg,
+                srtp=self.srtp.get(leg.offer, ""),
+                quality=self.quality_of(leg.offer, self.connected_ms[leg.offer]),
+            )
+            for leg in self.legs.values()
+        )
+        outside = tuple(
+            dataclasses.replace(leg, quality=self.quality_of(leg.leg, None)) for leg in self.outside.values()
+        )
         busy = sum(visit.wait_ms for visit in visits) + sum(leg.talk_ms + leg.hold_ms for leg in legs)
         busy += sum(leg.talk_ms + leg.hold_ms for leg in outside)
         answered = ended_ms - self.answered_ms if self.answered_ms is not None else 0
@@ -550,10 +687,16 @@ class _Fold:
             diverted_why=self.arrived.diverted_why,
             transfers=tuple(self.transfers),
             srtp=self.srtp.get("", ""),
+            quality=self.quality_of("", self.answered_ms),
             callback=self.callback,
+            recordings=tuple(self.recordings.values()),
             supervisions=tuple(self.supervisions.values()),
             conferences=tuple(self.conferences),
         )
+
+
+def _share(part: int, whole: int) -> float:
+    return round(min(1.0, part / whole), 4) if whole else 0.0
 
 
 def _plain(value: Any) -> Any:

@@ -28,6 +28,7 @@ class Outgoing:
         "_first",
         "_lead",
         "_more_octets",
+        "_rate",
         "_sent_at",
         "_sequence_shift",
         "_timestamp_shift",
@@ -44,6 +45,7 @@ class Outgoing:
         self.timestamp = timestamp
         """Of the latest packet of sound."""
         self.packets = 0
+        self._rate = SAMPLE_RATE
         self._sent_at: float | None = None
         self._feed: object = None
         self._first = 0
@@ -57,14 +59,28 @@ class Outgoing:
         """Octets of payload so far."""
         return self.packets * FRAME_SAMPLES + self._more_octets
 
-    def frame(self, feed: object, payload_type: int, payload: bytes, now: float) -> bytes:
-        """A packet with a frame of our own; ``feed`` is who it comes from, the marker is set on the first of a feed."""
+    def count_at(self, rate: int, ssrc: int) -> None:
+        """Count so many timestamp units a second; what was sent at another rate was another stream (RFC 7160 4.1)."""
+        if rate != self._rate:
+            self._rate = rate
+            self._feed = None
+            if self._sent_at is not None:
+                self.ssrc = ssrc
+
+    def rest(self) -> None:
+        """Nothing is sent for a while; then the marker is set."""
+        self._feed = None
+
+    def frame(self, feed: object, payload_type: int, payload: bytes, now: float, ticks: int = FRAME_SAMPLES) -> bytes:
+        """A packet with a frame of our own, ``ticks`` timestamp units long; ``feed`` is who it comes from, the marker
+        is set on the first of a feed.
+        """
         second = payload_type
         if self._feed is not feed:
             self._feed = feed
             second |= MARKER
         self.sequence = (self.sequence + 1) & 0xFFFF
-        self.timestamp = self.timestamp_at(now, FRAME_SAMPLES)
+        self.timestamp = self.timestamp_at(now, ticks)
         self._sent_at = now
         self.packets += 1
         self._more_octets += len(payload) - FRAME_SAMPLES
@@ -97,7 +113,7 @@ class Outgoing:
                 self._feed = feed
                 self._first = sequence = (self.sequence + 1) & 0xFFFF
                 self._sequence_shift = sequence - number
-                self._timestamp_shift = self.timestamp_at(now, FRAME_SAMPLES) - timestamp
+                self._timestamp_shift = self.timestamp_at(now, self._rate // 50) - timestamp
                 marker, step = MARKER, 1
         timestamp = (timestamp + self._timestamp_shift) & 0xFFFFFFFF
         if step > 0:
@@ -140,7 +156,7 @@ class Outgoing:
         """The timestamp that the moment ``now`` has in this stream, ``at_least`` so far after the latest packet."""
         if self._sent_at is None:
             return self.timestamp
-        elapsed = round((now - self._sent_at) * SAMPLE_RATE)
+        elapsed = round((now - self._sent_at) * self._rate)
         return (self.timestamp + max(at_least, elapsed)) & 0xFFFFFFFF
 
 

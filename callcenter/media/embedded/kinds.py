@@ -6,11 +6,12 @@ import functools
 from typing import Final
 
 from callcenter.media.embedded.control import COMFORT_NOISE, EVENT
+from callcenter.rtp.codecs import CODECS
 from callcenter.rtp.g711 import ALAW_TO_ULAW, ULAW_TO_ALAW
 
 # A payload type that was not agreed on is none of them.
-KINDS: Final = ("PCMU", "PCMA", EVENT, COMFORT_NOISE)
-SPOKEN: Final = KINDS[:2]
+SPOKEN: Final = tuple(CODECS)
+KINDS: Final = (*SPOKEN, EVENT, COMFORT_NOISE)
 EVENT_KIND: Final = KINDS.index(EVENT)
 NOISE_KIND: Final = KINDS.index(COMFORT_NOISE)
 """Says how silence sounds (RFC 3389), and that the peer is there. Nobody else has to hear it."""
@@ -18,8 +19,10 @@ NO_KIND: Final = -1
 
 _TABLES: Final = {("PCMU", "PCMA"): ULAW_TO_ALAW, ("PCMA", "PCMU"): ALAW_TO_ULAW}
 
-Ways = tuple[tuple[int, bytes | None] | None, ...]
-"""Of each kind that another leg relays: by what payload type the peer takes it, and how it is translated."""
+Ways = tuple[tuple[int, bytes | None, bool] | None, ...]
+"""Of each kind that another leg takes: by what payload type the peer does, by which table it is translated, and whether
+it has to be decoded and encoded anew. None: the peer does not get it.
+"""
 
 NO_WAYS: Final[Ways] = (None,) * len(KINDS)
 
@@ -34,5 +37,6 @@ def kinds(accepts: tuple[tuple[int, str], ...]) -> tuple[int, ...]:
 @functools.lru_cache(maxsize=256)
 def ways_to(codec: str, payload_type: int, event_type: int) -> Ways:
     """The ways to a peer; many legs share them, too."""
-    spoken = [(payload_type, _TABLES.get((name, codec))) for name in SPOKEN]
-    return (*spoken, (event_type, None) if event_type >= 0 else None, None)
+    tables = [(name, _TABLES.get((name, codec))) for name in SPOKEN]
+    spoken = [(payload_type, table, table is None and name != codec) for name, table in tables]
+    return (*spoken, (event_type, None, False) if event_type >= 0 else None, None)

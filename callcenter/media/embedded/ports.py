@@ -31,6 +31,7 @@ class Ports:
     def __init__(self, pairs: Sequence[int], random: Random) -> None:
         self._free = deque(pairs)
         self._free.rotate(-random.randrange(len(pairs)))
+        self._anothers: set[int] = set()
 
     def open(self, host: str) -> tuple[int, socket.socket, socket.socket]:
         """A free pair bound on ``host``: RTP port, RTP socket, RTCP socket. Raises PortsExhausted, OSError."""
@@ -53,8 +54,30 @@ class Ports:
         raise PortsExhausted("no pair of ports is free")
 
     def give_back(self, port: int) -> None:
-        """The pair of ``port`` is free again."""
-        self._free.append(port)
+        """The pair of ``port`` is free again; or another worker's from now on, see :meth:`keep`."""
+        if port in self._anothers:
+            self._anothers.discard(port)
+        else:
+            self._free.append(port)
+
+    def keep(self, used: Sequence[int], spare: int) -> list[int]:
+        """Another worker takes over: keep what is ``used``, each until it is given back, and some ``spare`` ones.
+
+        Returns all that are kept; the others are not ours any more.
+        """
+        # The latest ones that were given back: so late packets of their calls do not reach the other worker's.
+        while len(self._free) > spare:
+            self._free.popleft()
+        self._anothers = set(used)
+        return [*used, *self._free]
+
+    def change(self, lost: Sequence[int], gained: Sequence[int]) -> None:
+        """These are another worker's; and those are ours, in which there was sound a moment ago."""
+        if lost:
+            others = set(lost)
+            self._free = deque(port for port in self._free if port not in others)
+        for port in gained:
+            self.give_back(port)
 
 
 def _bind(host: str, port: int) -> socket.socket:

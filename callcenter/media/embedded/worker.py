@@ -23,15 +23,17 @@ from typing import Any, cast  # noqa: E402
 import uvloop  # noqa: E402
 
 from callcenter.media.embedded import control  # noqa: E402
+from callcenter.media.embedded.board import FIELDS, Board  # noqa: E402
 from callcenter.media.embedded.clips import Clips, LoadedClip  # noqa: E402
-from callcenter.media.embedded.ear import Ear  # noqa: E402
 from callcenter.media.embedded.leg import Leg  # noqa: E402
 from callcenter.media.embedded.play import Play  # noqa: E402
 from callcenter.media.embedded.poll import Poll  # noqa: E402
 from callcenter.media.embedded.ports import Ports, PortsExhausted  # noqa: E402
+from callcenter.media.embedded.pulse import Pulse  # noqa: E402
 from callcenter.media.embedded.recorder.taps import Taps  # noqa: E402
-from callcenter.media.embedded.wheel import SLOTS, Wheel  # noqa: E402
+from callcenter.media.embedded.wheel import SLOTS, Wheel, Wheels  # noqa: E402
 from callcenter.media.plane import MediaError  # noqa: E402
+from callcenter.rtp.codecs import AudioCodec  # noqa: E402
 
 _IMPORTED = time.monotonic()
 
@@ -53,13 +55,16 @@ class Worker(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: control.WorkerSettings, capacity: int) -> None:
         self.ended = loop.create_future()
         self.poll = Poll(loop)
-        self.playout: Wheel[Ear] = Wheel(loop, 0.001, Ear.turn)
+        self.wheels = Wheels(loop)
         self._loop = loop
         self._settings = settings
         self._capacity = capacity
         timeout = min(settings["silence_timeout"], settings["missing_after"])
         period = min(1.0, timeout / 4, settings["rtcp_interval"] / 2)
-        self._upkeep: Wheel[Leg] = Wheel(loop, period / SLOTS, lambda leg, at: leg.upkeep(period))
+        self._period = period
+        self._upkeep: Wheel[Leg] = Wheel(loop, period / SLOTS, self._keep_up)
+        self._board = Board(settings["pairs"], settings["board"])
+        self._pulse = Pulse(loop)
         first = settings["first_port"]
         self._ports = Ports(range(first, first + 2 * settings["pairs"], 2), SystemRandom())
         self._clips = Clips(tuple(settings["codecs"]))
@@ -118,7 +123,11 @@ class Worker(asyncio.Protocol):
             self._hear(number, *rest)
         elif op == control.STATS:
             leg = self._legs.get(rest[0])
-            self.report([control.OK, number, leg.counters() if leg is not None else [0] * 10])
+            self.report([control.OK, number, leg.counters() if leg is not None else [0] * len(FIELDS)])
+        elif op == control.KEEP:
+            self.report([control.OK, number, self._ports.keep([leg.port for leg in self._legs.values()], rest[0])])
+        elif op == control.PORTS:
+            self._ports.change(*rest)
         elif op == control.RECORD:
             self._record(number, *rest)
         elif op in _OF_RECORDINGS:
@@ -163,7 +172,13 @@ class Worker(asyncio.Protocol):
 
     # The commands
 
-    def _open(self, request: int, number: int, host: str) -> None:
+    def _keep_up(self, leg: Leg, _: float) -> None:
+        """A leg's turn, once a period."""
+        leg.upkeep(self._period)
+        if leg.row >= 0:
+            self._board.write(leg.row, leg.number, leg.counters())
+
+    def _open(self, request: int, number: int, host: str, row: int) -> None:
         try:
             port, rtp, rtcp = self._ports.open(host)
         except PortsExhausted as error:
@@ -173,6 +188,7 @@ class Worker(asyncio.Protocol):
             self.report([control.FAILED, request, control.CAPACITY, detail])
         else:
             leg = self._legs[number] = Leg(number, port, rtp, rtcp, self, self._settings)
+            leg.row = row
             self._upkeep.add(leg)
             self.report([control.OK, request, port])
 
@@ -190,9 +206,12 @@ class Worker(asyncio.Protocol):
         self.report([control.OK, request, None])
 
     def _play(self, leg: Leg, number: int, paths: list[str], loop: bool, start: float) -> None:
-        clips = [self._clips.get(path) for path in paths]
-        if None not in clips:
-            leg.ear.play(Play(number, cast("list[LoadedClip]", clips), loop, start))
+        loaded = [self._clips.get(path) for path in paths]
+        clips = [clip for clip in loaded if clip is not None]
+        codec = leg.ear.codec
+        if len(clips) == len(paths) and (not clips or codec is None or clips[0].is_made(codec, round(start * 1000))):
+            self._begin(clips, codec)
+            leg.ear.play(Play(number, clips, loop, start))
             return
         leg.ear.stop()
         leg.ear.waiting_play = number
@@ -201,6 +220,10 @@ class Worker(asyncio.Protocol):
     async def _load_and_play(self, leg: Leg, number: int, paths: list[str], loop: bool, start: float) -> None:
         try:
             clips = [await self._clips.load(path) for path in paths]
+            codec = leg.ear.codec
+            self._begin(clips, codec)
+            if clips and codec is not None:
+                await self._clips.make(clips[0], codec, round(start * 1000))
         except MediaError as error:
             self.report([control.TROUBLE, leg.number, str(error)])
             if leg.ear.waiting_play == number:
@@ -209,6 +232,12 @@ class Worker(asyncio.Protocol):
         if leg.ear.waiting_play == number:
             leg.ear.waiting_play = 0
             leg.ear.play(Play(number, clips, loop, start))
+
+    def _begin(self, clips: list[LoadedClip], codec: AudioCodec | None) -> None:
+        """Make the clips in the order in which they will be heard."""
+        if codec is not None:
+            for clip in clips:
+                self._clips.begin(clip, codec)
 
     def _record(self, request: int, number: int, left: int, right: list[int]) -> None:
         one = self._legs.get(left)
@@ -251,17 +280,25 @@ class Worker(asyncio.Protocol):
         cpu, wall = time.process_time(), time.monotonic()
         load = (cpu - self._cpu) / (wall - self._wall)
         self._cpu, self._wall = cpu, wall
-        self.report([control.LOAD, round(load, 4), round(self.playout.worst, 5)])
-        self.playout.worst = 0.0
+        late, worst = self._pulse.lateness()
+        worst = max(worst, self.wheels.take_worst())
+        self.report([control.LOAD, round(load, 4), round(late, 5), round(worst, 5), _memory()])
         self._loop.call_later(_LOAD_PERIOD, self._report_load)
 
     def _end(self) -> None:
         for leg in tuple(self._legs.values()):
             self._release(leg)
+        self._pulse.close()
         if self._taps is not None:
             self._taps.close()
         if not self.ended.done():
             self.ended.set_result(None)
+
+
+def _memory() -> int:
+    """Octets of this process in memory."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def _allow_files(pairs: int) -> int:
