@@ -234,6 +234,8 @@ class House:
         self.desk.supervise = self.supervisions.order
         self.feature_codes = FeatureCodes(self.services, self.desk, self.busy_lines, self.supervisions)
         self.own_calls = OwnCalls(self.services, self.supervisor)
+        self.desk.consult = self.services.consults.order
+        self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
         self.stream.subscribe(self.books.take)
