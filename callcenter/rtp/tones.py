@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import audioop
 import cmath
+import functools
 import math
 from array import array
 from collections.abc import Callable
@@ -58,6 +59,13 @@ _MAX_LOSS: Final = SAMPLE_RATE // 10
 
 # What comes at once at most: 100 ms. Who sends longer packets is cut.
 _MAX_SAMPLES: Final = SAMPLE_RATE // 10
+
+# What we press: each tone well above -25 dBm0, the high one 2 dB louder, as lines weaken it more (Q.24, annex A). Both
+# together stay clear of full scale, which is +3.17 dBm0.
+_SENT: Final = (32124 * 10 ** ((-9 - 3.17) / 20), 32124 * 10 ** ((-7 - 3.17) / 20))
+
+# A tone that begins or ends at full height clicks, and a click sounds beside the pair: seconds of its slope.
+_SLOPE: Final = 0.002
 
 _DECODERS: Final[dict[str, Callable[[bytes, int], bytes]]] = {"PCMU": audioop.ulaw2lin, "PCMA": audioop.alaw2lin}
 
@@ -219,3 +227,23 @@ def _goes_on(before: _Pair, now: _Pair) -> bool:
         if not _TWIST[0] <= high / low <= _TWIST[1] or (low * low + high * high) / 2 < _PURE * window.energy:
             return False
     return True
+
+
+@functools.lru_cache(maxsize=64)
+def tone(key: str, samples: int, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """The pair of tones of a key, 16 bit, mono. Raises ValueError when there is no such key."""
+    row = next((row for row, keys in enumerate(KEYS) if key in keys), None)
+    if row is None or len(key) != 1:
+        raise ValueError(f"{key!r} is no key of a telephone")
+    low, high = (2 * math.pi * hertz / sample_rate for hertz in (LOW[row], HIGH[KEYS[row].index(key)]))
+    slope = _SLOPE * sample_rate
+    return array(
+        "h",
+        (
+            round(
+                min(1.0, at / slope, (samples - at) / slope)
+                * (_SENT[0] * math.sin(low * at) + _SENT[1] * math.sin(high * at))
+            )
+            for at in range(samples)
+        ),
+    ).tobytes()

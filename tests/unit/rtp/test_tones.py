@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from callcenter.rtp.g711 import encode_alaw, encode_ulaw
-from callcenter.rtp.tones import HIGH, KEYS, LOW, ToneReceiver
+from callcenter.rtp.tones import HIGH, KEYS, LOW, ToneReceiver, tone
 
 ROOT = Path(__file__).resolve().parents[3]
 RATE = 8000
@@ -228,3 +228,26 @@ def test_packets_of_any_length_are_borne() -> None:
     receiver = ToneReceiver()
     for index, size in enumerate((0, 1, 7, 159, 800, 1400, 3)):
         assert receiver.receive(bytes(size), "PCMA", index, index * 160) == ""
+
+
+@pytest.mark.parametrize("key", ALL_KEYS)
+def test_what_we_press_is_the_pair_of_the_key_and_nothing_else(key: str) -> None:
+    """At the level that lines ask for, without a click, and our own receiver tells it once."""
+    for rate in (8000, 16000):
+        pcm = numpy.frombuffer(tone(key, rate // 10, rate), "<i2").astype(float)
+        spectrum = numpy.abs(numpy.fft.rfft(pcm * numpy.hanning(len(pcm)))) * 4 / len(pcm)
+        row = next(row for row, keys in enumerate(KEYS) if key in keys)
+        hertz = LOW[row], HIGH[KEYS[row].index(key)]
+        for wanted, dbm0 in zip(hertz, (-9, -7), strict=True):
+            found = float(spectrum[round(wanted / 10) - 1 : round(wanted / 10) + 2].max())
+            assert 0.8 * level(dbm0) < found < 1.05 * level(dbm0)
+        rest = [height for at, height in enumerate(spectrum) if all(abs(10 * at - each) > 60 for each in hertz)]
+        assert max(rest) < 0.01 * level(-7)
+    pcm = numpy.frombuffer(tone(key, 800), "<i2").astype(float)
+    assert heard(numpy.concatenate([silence(33), pcm, silence(60), pcm, silence(50)])) == 2 * key
+
+
+def test_there_is_no_tone_for_what_is_no_key() -> None:
+    for wrong in ("", "E", "12", "a"):
+        with pytest.raises(ValueError):
+            tone(wrong, 800)
