@@ -88,6 +88,8 @@ class WorkerSettings(TypedDict):
     """Descriptor of the control socket."""
     first_port: int
     pairs: int
+    port_rest: float
+    """Seconds for which a pair that was given back is not used again."""
     codecs: list[str]
     silence_timeout: float
     missing_after: float

@@ -76,6 +76,8 @@ class EmbeddedSession:
         self.worker = worker
         self.number = number
         self.call_id = call_id
+        self.has_ports = False
+        """Whether the worker has opened ports for it."""
         self.given = False
         """Whether its owner has it: before, it is told nothing."""
         self.description = description
@@ -172,7 +174,8 @@ class EmbeddedSession:
         if not self._released:
             self._released = True
             self._on_event = _nobody  # its owner holds us
-            self.worker.send([control.RELEASE, self.number])
+            if self.has_ports:
+                self.worker.give_back(self.number)
             self._plane.forget(self)
 
     def tell_remote(self) -> None:
@@ -325,9 +328,8 @@ class EmbeddedPlane:
         call.add()
         worker = call.worker
         try:
-            description.port = await worker.ask(
-                control.OPEN, number, local, undo=lambda _: worker.send([control.RELEASE, number])
-            )
+            description.port = await worker.ask(control.OPEN, number, local, undo=lambda _: worker.give_back(number))
+            session.has_ports = True
             if offer is not None:
                 description.answer(offer)
             else:
@@ -410,7 +412,7 @@ class EmbeddedPlane:
     def _room(self, worker: WorkerProcess) -> int:
         """Legs that a worker can still take."""
         reserved = sum(each.reserved for each in self._workers if each.alive)
-        return min(worker.capacity - worker.reserved, self._most_sessions() - reserved)
+        return min(worker.capacity - worker.reserved, worker.free_pairs, self._most_sessions() - reserved)
 
     def _most_sessions(self) -> int:
         capacity = sum(worker.capacity for worker in self._workers if worker.alive)
@@ -426,6 +428,7 @@ class EmbeddedPlane:
                 "control": -1,
                 "first_port": first_port,
                 "pairs": pairs,
+                "port_rest": self._settings.port_rest,
                 "codecs": list(self._settings.codecs),
                 "silence_timeout": self._settings.silence_timeout,
                 "missing_after": self._settings.missing_after,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
@@ -21,19 +22,28 @@ class PortsExhausted(Exception):
 
 
 class Ports:
-    """The pairs of one worker; the one that was given back longest ago is used first, so that late packets of an
-    ended call hit nobody.
+    """The pairs of one worker; the one that was given back longest ago is used first, and none for ``rest`` seconds
+    after, so that late packets of an ended call, and who goes on sending to its port, reach nobody.
 
     The first is drawn by ``random``: two switches on one machine, or a worker and the one that follows it when it has
     died, do not begin with the same.
     """
 
-    def __init__(self, pairs: Sequence[int], random: Random) -> None:
+    def __init__(
+        self, pairs: Sequence[int], random: Random, rest: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rest = rest
+        self._clock = clock
         self._free = deque(pairs)
         self._free.rotate(-random.randrange(len(pairs)))
+        # Each that was given back, and when: the one that rests for longest first.
+        self._resting: deque[tuple[float, int]] = deque()
 
     def open(self, host: str) -> tuple[int, socket.socket, socket.socket]:
         """A free pair bound on ``host``: RTP port, RTP socket, RTCP socket. Raises PortsExhausted, OSError."""
+        rested = self._clock() - self._rest
+        while self._resting and self._resting[0][0] <= rested:
+            self._free.append(self._resting.popleft()[1])
         for _ in range(min(len(self._free), _MOST_TRIES)):
             port = self._free.popleft()
             try:
@@ -50,11 +60,12 @@ class Ports:
                 self._free.append(port)
                 if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                     raise
-        raise PortsExhausted("no pair of ports is free")
+        resting = f": {len(self._resting)} rest after a call" if self._resting else ""
+        raise PortsExhausted(f"no pair of ports is free{resting}")
 
     def give_back(self, port: int) -> None:
-        """The pair of ``port`` is free again."""
-        self._free.append(port)
+        """The pair of ``port`` is free again, after its rest."""
+        self._resting.append((self._clock(), port))
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -9,6 +9,8 @@ import json
 import os
 import socket
 import sys
+import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -39,6 +41,10 @@ class WorkerProcess(asyncio.Protocol):
         """Most legs."""
         self.reserved = 0
         """Legs that it carries, or keeps room for; counted by the plane."""
+        self.pairs = settings["pairs"]
+        """Pairs of ports that are its own."""
+        self._rest = settings["port_rest"]
+        self._resting: deque[float] = deque()
         self.load = 0.0
         """Share of a core that it uses, over the last seconds."""
         self.late = 0.0
@@ -65,6 +71,19 @@ class WorkerProcess(asyncio.Protocol):
         successor = WorkerProcess(self.index, self._settings, self._on_event)
         successor.restarts = self.restarts + 1
         return successor
+
+    def give_back(self, leg: int) -> None:
+        """Release a leg, whose ports rest from now on."""
+        self.send([control.RELEASE, leg])
+        self._resting.append(time.monotonic())
+
+    @property
+    def free_pairs(self) -> int:
+        """Pairs that are neither reserved nor at rest: who lets a call in must know that its second leg finds ports."""
+        rested = time.monotonic() - self._rest
+        while self._resting and self._resting[0] <= rested:
+            self._resting.popleft()
+        return self.pairs - self.reserved - len(self._resting)
 
     @property
     def pid(self) -> int:

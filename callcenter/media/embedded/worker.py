@@ -54,7 +54,7 @@ class Worker(asyncio.Protocol):
         period = min(1.0, timeout / 4, settings["rtcp_interval"] / 2)
         self._upkeep: Wheel[Leg] = Wheel(loop, period / SLOTS, lambda leg, at: leg.upkeep(period))
         first = settings["first_port"]
-        self._ports = Ports(range(first, first + 2 * settings["pairs"], 2), SystemRandom())
+        self._ports = Ports(range(first, first + 2 * settings["pairs"], 2), SystemRandom(), settings["port_rest"])
         self._clips = Clips(tuple(settings["codecs"]))
         self._legs: dict[int, Leg] = {}
         self._tasks: set[asyncio.Task[None]] = set()
