@@ -7,7 +7,8 @@ process, an rtpengine or a simulated plane fits behind it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 
@@ -101,6 +102,39 @@ class MediaLost:
 
     session: str
     detail: str
+
+
+class RecordingReason(StrEnum):
+    """Why a recording has ended."""
+
+    STOPPED = "stopped"
+    """It was asked to, or the caller's session was released."""
+    DISK_FULL = "disk_full"
+    SLOW_DISK = "slow_disk"
+    """The disk did not take the sound as fast as it came: what was handed over until then is kept."""
+    FAILED = "failed"
+    """Anything else: ``detail`` says what."""
+    WORKER_LOST = "worker_lost"
+    """The worker of its sessions died: what was handed over until then is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingEnded:
+    """A recording has ended, whoever ended it: told once, when nothing more is written to its file.
+
+    ``path`` is where the file stands: under its name when it is whole, else under its name with ``.part`` (``octets``
+    0, ``sha256`` empty), which ``callcenter recording mend`` finishes. ``seconds`` is the length of the sound, from
+    the start on, pauses among it; ``octets`` and ``sha256`` (hexadecimal digits) are those of the file as it is stored.
+    """
+
+    recording: str
+    path: str
+    seconds: float
+    octets: int
+    sha256: str
+    reason: RecordingReason
+    detail: str = ""
+    """What an operator should read of it; empty when it was stopped."""
 
 
 MediaEvent = Digit | PlayEnded | FirstPacket | NoPacket | MediaSilent | MediaLost
@@ -235,6 +269,63 @@ class MediaSession(Protocol):
 
 
 OnMediaEvent = Callable[[MediaEvent], None]
+OnRecordingEnded = Callable[[RecordingEnded], None]
+
+
+class RecordingEncoding(StrEnum):
+    """How sound is written."""
+
+    PCM = "pcm"
+    """16 bits a sample: 32 kB a second at 8 kHz."""
+    ULAW = "ulaw"
+    """8 bits a sample by mu-law, always at 8 kHz: 16 kB a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingOrder:
+    """What to record as, and where to."""
+
+    id: str
+    """Of the caller's choice: events name it."""
+    path: str
+    """Absolute, without suffix; folders are made (0700), the file is its owner's alone (0600)."""
+    encoding: RecordingEncoding = RecordingEncoding.PCM
+    key: bytes | None = field(default=None, repr=False)
+    """The master key that the file is encrypted under: 32 octets (AES-256-GCM); None: it is a plain WAV file."""
+
+
+class MediaRecording(Protocol):
+    """A recording of two channels, the caller left and the agent right.
+
+    Sound at ``t`` seconds in it was said ``t`` seconds after its start: pauses, holds and losses are silence as long.
+    Its methods never wait; they may be called twice, and do nothing once it has ended.
+    """
+
+    @property
+    def id(self) -> str:
+        """As it was ordered."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The file's name once the recording has ended; until then ``.part`` stands behind it."""
+        ...
+
+    def pause(self) -> None:
+        """Nothing that is said from now on reaches the file, nor the process that writes it."""
+        ...
+
+    def resume(self) -> None:
+        """Record again."""
+        ...
+
+    def hears(self, right: Sequence[MediaSession]) -> None:
+        """Who is on the right channel from now on, mixed when they are several; all of the left session's worker."""
+        ...
+
+    def stop(self) -> None:
+        """End it: RecordingEnded follows when the file is safe."""
+        ...
 
 
 class MediaPlane(Protocol):
@@ -272,6 +363,18 @@ class MediaPlane(Protocol):
         can then be taken with SRTP or without, unless it ``insists`` on SRTP.
 
         Raises NoCapacity, NotAcceptable, BadDescription.
+        """
+        ...
+
+    async def record(
+        self, order: RecordingOrder, left: MediaSession, right: Sequence[MediaSession], on_end: OnRecordingEnded
+    ) -> MediaRecording:
+        """Record what comes in from the peers of ``left`` (the caller) and ``right`` (the agent; mixed when several).
+
+        All are of one worker. It ends by ``stop``, or when ``left`` is released: ``on_end`` is told how.
+        16 kHz when the left peer, or one of the right, speaks a wide-band codec at the start; else 8 kHz.
+
+        Raises MediaGone, MediaError: the file cannot be made, in words for an operator.
         """
         ...
 

@@ -30,12 +30,16 @@ from callcenter.media.plane import (
     NoCapacity,
     NoPacket,
     OnMediaEvent,
+    OnRecordingEnded,
     PlaneStatus,
     PlayEnded,
+    RecordingOrder,
+    RecordingReason,
     WorkerStatus,
     host_port,
 )
 from callcenter.media.settings import MediaSettings
+from callcenter.simulation.recording import SimMediaRecording
 from callcenter.sip.advertised import Advertised
 from callcenter.sip.crypto import Keys, Security
 from callcenter.sip.errors import SdpNotAcceptable
@@ -678,6 +682,10 @@ class SimMediaPlane:
         """Seconds that a worker takes to answer."""
         self.unreadable: set[str] = set()
         """Paths of clips that cannot be read."""
+        self.unwritable: set[str] = set()
+        """Paths of recordings that cannot be made."""
+        self.recordings: list[SimMediaRecording] = []
+        """Those that run."""
         self.prepared: set[str] = set()
         self._random = random or Random(0)
         self._numbers = itertools.count(1)
@@ -757,6 +765,20 @@ class SimMediaPlane:
         self.world.changed(session)
         return session
 
+    async def record(
+        self, order: RecordingOrder, left: MediaSession, right: Sequence[MediaSession], on_end: OnRecordingEnded
+    ) -> SimMediaRecording:
+        """Note who is recorded from now on. Raises MediaGone, and MediaError for a path that is to be unwritable."""
+        sessions = [_ours(session) for session in (left, *right)]
+        await asyncio.sleep(self.control_delay)
+        for session in sessions:
+            session.check()
+        if order.path in self.unwritable:
+            raise MediaError(f"{order.path}: cannot be made: Permission denied")
+        recording = SimMediaRecording(order, sessions[0], sessions[1:], on_end, self.recordings.remove)
+        self.recordings.append(recording)
+        return recording
+
     def status(self) -> PlaneStatus:
         """What the plane carries now."""
         workers = self._worker_count()
@@ -791,12 +813,16 @@ class SimMediaPlane:
         self._restarts[worker] += 1
         for session in self.sessions:
             if session.worker == worker:
+                for recording in [each for each in self.recordings if each.left is session]:
+                    recording.end(RecordingReason.WORKER_LOST, f"media worker {worker} died")
                 session.lose(f"media worker {worker} died")
 
     def forget(self, session: SimMediaSession) -> None:
         """The session is released."""
         if self._sessions.pop(int(session.id), None) is None:
             return
+        for recording in [each for each in self.recordings if each.left is session]:
+            recording.stop()
         self.world.sessions.pop(session.address, None)
         self._free.append(session.description.port)
         legs = self._calls[session.call_id]
@@ -863,6 +889,11 @@ def _without_events(offer: SessionDescription) -> SessionDescription:
         event = each.telephone_event(8000)
         media.append(replace(each, formats=tuple(name for name in each.formats if name != str(event))))
     return replace(offer, media=tuple(media))
+
+
+def _ours(session: MediaSession) -> SimMediaSession:
+    assert isinstance(session, SimMediaSession), "sessions of one plane are recorded"
+    return session
 
 
 def _is_clip(sound: Sound, name: str) -> bool:

@@ -24,14 +24,17 @@ from callcenter.media.plane import (
     MediaEvent,
     MediaGone,
     MediaLost,
+    MediaRecording,
     MediaSession,
     MediaSilent,
     MediaStats,
     NoCapacity,
     NoPacket,
     OnMediaEvent,
+    OnRecordingEnded,
     PlaneStatus,
     PlayEnded,
+    RecordingOrder,
     WorkerStatus,
 )
 from callcenter.media.settings import MediaSettings, Srtp
@@ -342,6 +345,12 @@ class EmbeddedPlane:
         session.given = True
         session.tell_remote()
         return session
+
+    async def record(
+        self, order: RecordingOrder, left: MediaSession, right: Sequence[MediaSession], on_end: OnRecordingEnded
+    ) -> MediaRecording:
+        """Record these sessions. Raises MediaError."""
+        raise MediaError("this plane does not record")
 
     def status(self) -> PlaneStatus:
         """What the plane carries now."""
