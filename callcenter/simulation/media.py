@@ -1,7 +1,8 @@
 """Simulated media: a plane that knows who hears whom, and the sound side of simulated phones.
 
 Sound is symbolic. Every address of a session description is an endpoint of the world: a session of a plane, or a
-phone's. What a phone hears is found by asking what is sent to its address now: clips, another phone's voice, nothing.
+phone's. What a phone hears is found by asking what is sent to its address now: clips, another phone's voice, several of
+them at once, nothing. Two sessions may also be each other's peers: what the one is sent, the other takes in.
 """
 
 from __future__ import annotations
@@ -91,7 +92,28 @@ class VoiceSound:
         return f"voice of {self.address[0]}:{self.address[1]}"
 
 
-Sound = ClipSound | VoiceSound | None
+@dataclass(frozen=True, slots=True)
+class MixSound:
+    """Several are heard at once."""
+
+    parts: frozenset[ClipSound | VoiceSound]
+
+    def __str__(self) -> str:
+        return " and ".join(sorted(map(str, self.parts)))
+
+
+Sound = ClipSound | VoiceSound | MixSound | None
+
+
+def mixed(sounds: Iterable[Sound]) -> Sound:
+    """What is heard where all of these are."""
+    parts: set[ClipSound | VoiceSound] = set()
+    for sound in sounds:
+        if isinstance(sound, MixSound):
+            parts |= sound.parts
+        elif sound is not None:
+            parts.add(sound)
+    return MixSound(frozenset(parts)) if len(parts) > 1 else next(iter(parts), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +162,20 @@ class SimMediaWorld:
 
     def changed(self, session: SimMediaSession) -> None:
         """Something about a session is different: look who hears something else, and who is heard no more."""
-        for each in (session, session.target):
-            if each is None:
+        todo, seen = [session], set[SimMediaSession]()
+        while todo:
+            each = todo.pop()
+            if each in seen:
                 continue
+            seen.add(each)
             each.refresh()
-            endpoint = self.endpoints.get(each.remote) if each.remote is not None else None
-            if endpoint is not None:
+            todo += each.listeners
+            if each.remote is None:
+                continue
+            if (endpoint := self.endpoints.get(each.remote)) is not None:
                 endpoint.refresh()
+            elif (far := self.sessions.get(each.remote)) is not None:
+                todo.append(far)
 
     def endpoint_changed(self, endpoint: SimEndpointMedia) -> None:
         """Something about a phone's sound is different."""
@@ -170,12 +199,20 @@ class SimMediaWorld:
                 session.tell(Digit(session.id, key))
             return
         if session is not None and session.understands(endpoint):
-            session.tell(Digit(session.id, key))
-            target = session.target
-            if target is not None and not target.plays and target.sends_to is not None:
-                self._deliver(target.sends_to, key)
+            self._took(session, key)
         elif session is None:
             self._deliver(speaks_to, key)
+
+    def _took(self, session: SimMediaSession, key: str) -> None:
+        """A key came to a session. It goes on to who hears this one alone: of several at once no events are made."""
+        session.tell(Digit(session.id, key))
+        for listener in session.listeners:
+            if listener.sources != (session,) or listener.plays or (to := listener.sends_to) is None:
+                continue
+            if (far := self.sessions.get(to)) is not None:
+                self._took(far, key)
+            else:
+                self._deliver(to, key)
 
     def _deliver(self, address: Address, key: str) -> None:
         endpoint = self.endpoints.get(address)
@@ -390,8 +427,10 @@ class SimMediaSession:
         self.call_id = call_id
         self.worker = worker
         self.description = description
-        self.target: SimMediaSession | None = None
-        """The session to which this one's sound is relayed."""
+        self.sources: tuple[SimMediaSession, ...] = ()
+        """Whose sound the peer hears, unless a play stands in for it."""
+        self.listeners: list[SimMediaSession] = []
+        """Whose peers hear this one's."""
         self.wants_digits = False
         self.lost = False
         self._plane = plane
@@ -458,6 +497,14 @@ class SimMediaSession:
         return endpoint
 
     @property
+    def comes_in(self) -> Sound:
+        """What the peer lets us hear now: a phone its voice, another session what it sends."""
+        if (speaker := self.speaker) is not None:
+            return VoiceSound(speaker.address)
+        far = self._world.sessions.get(self.remote) if self.remote is not None else None
+        return far.sound if far is not None and far.sends_to == self.address and _fit(self.keys, far.keys) else None
+
+    @property
     def listens_for_tones(self) -> bool:
         """Whether a tone in the peer's voice is a key."""
         return self.wants_digits and self.description.tones_are_keys
@@ -472,8 +519,7 @@ class SimMediaSession:
         """What is sent to the peer now."""
         if self._play:
             return ClipSound(tuple(clip.path for clip in self._clips), self._clips[self._playing].path)
-        speaker = self.target.speaker if self.target is not None else None
-        return VoiceSound(speaker.address) if speaker is not None else None
+        return mixed(source.comes_in for source in self.sources)
 
     @property
     def sdp(self) -> bytes:
@@ -511,15 +557,11 @@ class SimMediaSession:
     async def bridge(self, other: MediaSession) -> None:
         """Relay both ways. Raises MediaGone, MediaError when the sessions are on different workers."""
         assert isinstance(other, SimMediaSession), "sessions of one plane are bridged"
-        self.check()
-        other.check()
-        if other.worker != self.worker:
-            raise MediaError("sessions of different calls, on different workers, cannot be bridged")
-        if self.target is not other:
-            self.end_bridge()
-            other.end_bridge()
-            self.target, other.target = other, self
-            self._world.changed(self)
+        self._check_beside(other)
+        for each in (self, other):
+            each.end_bridge()
+        self.take_sources((other,))
+        other.take_sources((self,))
         # The worker's answer takes a moment; a caller who is cancelled meanwhile has bridged nevertheless.
         await asyncio.sleep(self._plane.control_delay)
 
@@ -527,13 +569,40 @@ class SimMediaSession:
         """End the relay on both sides."""
         self.end_bridge()
 
+    async def hear(self, sources: Sequence[MediaSession]) -> None:
+        """Hear these, and nobody else. Raises MediaGone, MediaError when one of them is on a different worker."""
+        self.check()
+        heard: list[SimMediaSession] = []
+        for source in sources:
+            assert isinstance(source, SimMediaSession), "sessions of one plane hear each other"
+            self._check_beside(source)
+            heard.append(source)
+        self.take_sources(tuple(heard))
+        await asyncio.sleep(self._plane.control_delay)
+
     def end_bridge(self) -> None:
-        """End the relay on both sides."""
-        other, self.target = self.target, None
-        if other is not None:
-            other.target = None
-            self._world.changed(self)
-            self._world.changed(other)
+        """Hear nobody; nor does whoever hears this one alone, and is heard by it."""
+        for other in self.sources:
+            if other.sources == (self,):
+                other.take_sources(())
+        self.take_sources(())
+
+    def _check_beside(self, other: SimMediaSession) -> None:
+        self.check()
+        other.check()
+        if other.worker != self.worker:
+            raise MediaError("sessions of different calls, on different workers, cannot be bridged")
+
+    def take_sources(self, sources: tuple[SimMediaSession, ...]) -> None:
+        """Hear these from now on."""
+        if sources == self.sources:
+            return
+        for source in self.sources:
+            source.listeners.remove(self)
+        self.sources = sources
+        for source in sources:
+            source.listeners.append(self)
+        self._world.changed(self)
 
     def play(self, clips: Sequence[Clip], *, loop: bool = False, start: float = 0.0) -> int:
         """Play the clips to the peer; PlayEnded tells the end."""
@@ -577,6 +646,8 @@ class SimMediaSession:
                 timer.cancel()
         remote = self.remote
         self.end_bridge()
+        for listener in tuple(self.listeners):
+            listener.take_sources(tuple(source for source in listener.sources if source is not self))
         self._plane.forget(self)
         if remote is not None and (endpoint := self._world.endpoints.get(remote)) is not None:
             endpoint.refresh()

@@ -27,7 +27,14 @@ from callcenter.simulation import floor
 from callcenter.simulation.checks import Leftovers, look_at_callers, look_at_events, look_for_leftovers
 from callcenter.simulation.clock import EPOCH, SimClock, run
 from callcenter.simulation.database import SimDatabase
-from callcenter.simulation.media import SimEndpointMedia, SimMediaPlane, SimMediaWorld, VoiceSound
+from callcenter.simulation.media import (
+    ClipSound,
+    MixSound,
+    SimEndpointMedia,
+    SimMediaPlane,
+    SimMediaWorld,
+    VoiceSound,
+)
 from callcenter.simulation.network import SimHost, SimNetwork, Weather
 from callcenter.simulation.phone import Phone, PhoneCall
 from callcenter.simulation.resolver import SimResolver
@@ -80,18 +87,21 @@ class Voice:
         self.media.press(key)
 
     def heard(self) -> tuple[str, ...]:
-        """What is heard now: the path of the clip, or the name of whose voice it is."""
+        """What is heard now: paths of clips, and names of those whose voices are heard."""
         match self.media.hears:
             case None:
                 return ()
-            case VoiceSound(address):
-                return (self._names.get(address, str(address)),)
-            case clip:
-                return (clip.now,)
+            case MixSound(parts):
+                return tuple(sorted(self._told(part) for part in parts))
+            case sound:
+                return (self._told(sound),)
 
     def release(self) -> None:
         """The call is over."""
         self.media.close()
+
+    def _told(self, sound: ClipSound | VoiceSound) -> str:
+        return sound.now if isinstance(sound, ClipSound) else self._names.get(sound.address, str(sound.address))
 
 
 class AgentPhone(Phone):
@@ -122,6 +132,7 @@ class World:
         transport: Transport = Transport.UDP,
         session_timer: SessionTimer | None = EVERY_HALF_HOUR,
         silence_timeout: float = 60.0,
+        media_workers: int = 1,
         begins: datetime = EPOCH,
         zone: ZoneInfo | None = None,
     ) -> None:
@@ -138,7 +149,7 @@ class World:
         self.plan = self.settings.plan
         self.credentials: dict[str, Credentials] = {}
         self.secrets = Secrets(self.credentials, (), b"simulated key of the nonces")
-        media = MediaSettings(workers=1, max_sessions=max_sessions, silence_timeout=silence_timeout)
+        media = MediaSettings(workers=media_workers, max_sessions=max_sessions, silence_timeout=silence_timeout)
         self.plane = SimMediaPlane(self.sound, media, random)
         self.facts: list[Fact] = []
         self.published: list[tuple[str, str]] = []

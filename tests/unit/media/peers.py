@@ -27,6 +27,7 @@ from callcenter.rtp.g711 import ALAW_SAMPLES, ULAW_SAMPLES, encode_alaw, encode_
 from callcenter.rtp.packet import Packet, RtpError
 from callcenter.simulation.media import (
     ClipSound,
+    MixSound,
     SimEndpointMedia,
     SimMediaPlane,
     SimMediaSession,
@@ -438,8 +439,8 @@ class SimPeer:
     @property
     def hears(self) -> str | None:
         match self.media.hears:
-            case ClipSound() as clip:
-                return str(clip)
+            case ClipSound() | MixSound() as sound:
+                return str(sound)
             case VoiceSound(address):
                 return next(peer.name for peer in self._house.peers if peer.media.address == address)
             case None:

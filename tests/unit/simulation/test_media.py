@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from callcenter.media.plane import Clip, Digit, MediaEvent, MediaSilent
+from callcenter.media.plane import Clip, Digit, MediaError, MediaEvent, MediaSilent
 from callcenter.media.settings import MediaSettings
 from callcenter.simulation.clock import VirtualLoop, run
 from callcenter.simulation.media import (
     KEY_EVERY,
     ClipSound,
+    MixSound,
     SimEndpointMedia,
     SimMediaPlane,
     SimMediaSession,
@@ -160,3 +161,63 @@ def test_a_plane_of_settings_of_its_own() -> None:
         loop.run_until_complete(main())
     finally:
         loop.close()
+
+
+def names(sound: object) -> set[str]:
+    """Whose voices, and which clips, are in a sound."""
+    parts = sound.parts if isinstance(sound, MixSound) else [sound] if sound is not None else []
+    return {part.address[0] if isinstance(part, VoiceSound) else str(part) for part in parts}
+
+
+def test_one_who_listens_hears_both_and_is_heard_by_nobody() -> None:
+    async def story(stage: Stage) -> None:
+        (caller, to_caller), (agent, to_agent), (third, to_third) = [
+            await stage.phone(f"10.0.0.{number}") for number in (2, 3, 4)
+        ]
+        await to_caller.bridge(to_agent)
+        await to_third.hear([to_caller, to_agent])
+        assert names(third.hears) == {"10.0.0.2", "10.0.0.3"}
+        assert stage.world.hear_each_other(caller, agent)
+        await to_agent.hear([to_caller, to_third])
+        assert names(agent.hears) == {"10.0.0.2", "10.0.0.4"}
+        assert names(caller.hears) == {"10.0.0.3"}
+        caller.press("7")
+        await sleep(1)
+        assert agent.digits == third.digits == "", "of several at once no events are made"
+        to_agent.release()
+        assert names(third.hears) == {"10.0.0.2"}
+        assert caller.hears is None
+        await to_third.hear([])
+        assert third.hears is None
+
+    play(story)
+
+
+def test_two_sessions_that_are_each_others_peers_carry_sound_from_worker_to_worker() -> None:
+    async def story(stage: Stage) -> None:
+        stage.plane.settings = MediaSettings(workers=2)
+        phones = [SimEndpointMedia(stage.world, f"10.0.0.{number}") for number in (2, 3)]
+        sessions = []
+        for number, phone in enumerate(phones):
+            sessions.append(await stage.plane.open(f"{number}", local="10.0.0.1", on_event=print, offer=phone.offer()))
+            phone.take_answer(sessions[number].sdp)
+        with pytest.raises(MediaError):
+            await sessions[0].hear([sessions[1]])
+        near = await stage.plane.open("tie", local="10.0.0.1", on_event=print, beside=sessions[0])
+        far = await stage.plane.open("tie", local="10.0.0.1", on_event=print, beside=sessions[1], offer=near.sdp)
+        await near.set_answer(far.sdp)
+        await near.bridge(sessions[0])
+        await far.bridge(sessions[1])
+        assert stage.world.hear_each_other(*phones)
+        phones[0].press("5")
+        await sleep(1)
+        assert phones[1].digits == "5"
+        sessions[1].play([GREETING])
+        assert names(phones[1].hears) == {"greeting"}
+        far.play([MUSIC])
+        assert names(phones[0].hears) == {"music"}
+        phones[1].close()
+        far.stop()
+        assert phones[0].hears is None
+
+    play(story)

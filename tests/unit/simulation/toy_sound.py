@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callcenter.simulation.media import ClipSound, SimEndpointMedia, SimMediaWorld, VoiceSound
+from callcenter.simulation.media import ClipSound, MixSound, SimEndpointMedia, SimMediaWorld, VoiceSound
 
 
 class ToySounds:
@@ -51,6 +51,8 @@ class ToySound:
                 return (self._sounds.names[address],)
             case ClipSound(now=now):
                 return (now,)
+            case MixSound(parts=parts):
+                return tuple(map(str, parts))
 
     def release(self) -> None:
         self.media.close()
