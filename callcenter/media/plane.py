@@ -253,14 +253,24 @@ class MediaSession(Protocol):
         ...
 
     async def bridge(self, other: MediaSession) -> None:
-        """Relay both ways between this session and ``other`` (of the same call), until unbridged or released.
+        """Let this session's peer and that of ``other`` (beside it) hear each other, until unbridged or released.
 
-        A play on either session is heard by that session's peer in place of the relayed sound. Raises MediaGone.
+        Neither hears anybody else from now on, and whoever was bridged to one of them before hears nobody; who listens
+        to them goes on. A play on either session is heard by that session's peer in place of the other. Raises
+        MediaGone, MediaError when the sessions do not stand beside each other.
+        """
+        ...
+
+    async def hear(self, sources: Sequence[MediaSession]) -> None:
+        """What this session's peer hears from now on: nobody, one, or the sum of several, all beside this session.
+
+        It is one way: what others hear stays as it is. A play stands in for it. Raises MediaGone, MediaError when a
+        session does not stand beside this one.
         """
         ...
 
     async def unbridge(self) -> None:
-        """End the relay, on both sides. Does nothing when there is none."""
+        """Hear nobody any more; nor does the one that this session is bridged to. Who listens to it goes on."""
         ...
 
     def play(self, clips: Sequence[Clip], *, loop: bool = False, start: float = 0.0) -> int:

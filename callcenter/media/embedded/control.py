@@ -15,8 +15,9 @@ Message = list[Any]
 OPEN: Final = "open"  # request, session, host -> port
 PREPARE: Final = "prepare"  # request, path -> seconds
 BRIDGE: Final = "bridge"  # request, session, session
+HEAR: Final = "hear"  # request, session, sessions whose sound its peer hears
 STATS: Final = "stats"  # request, session -> list of counters
-REQUESTS: Final = frozenset((OPEN, PREPARE, BRIDGE, STATS))
+REQUESTS: Final = frozenset((OPEN, PREPARE, BRIDGE, HEAR, STATS))
 # Down: not answered.
 REMOTE: Final = "remote"  # session, Remote
 UNBRIDGE: Final = "unbridge"  # session

@@ -136,13 +136,27 @@ class EmbeddedSession:
         return self.description.offer()
 
     async def bridge(self, other: MediaSession) -> None:
-        """Relay both ways. Raises MediaGone, MediaError when the sessions are of different calls."""
-        assert isinstance(other, EmbeddedSession), "sessions of one plane are bridged"
+        """Let both hear each other, and nobody else. Raises MediaGone, MediaError when one is on another worker."""
+        await self.worker.ask(control.BRIDGE, self.number, *self._beside([other]))
+
+    async def hear(self, sources: Sequence[MediaSession]) -> None:
+        """Let the peer hear these. Raises MediaGone, MediaError when one is on another worker."""
+        assert self not in sources, "nobody hears themselves"
+        if len(sources) > 1:
+            raise MediaError("sound of several is not mixed here")
+        await self.worker.ask(control.HEAR, self.number, self._beside(sources))
+
+    def _beside(self, others: Sequence[MediaSession]) -> list[int]:
+        """The numbers of other sessions. Raises MediaGone, MediaError when one is on another worker."""
         self.check()
-        other.check()
-        if other.worker is not self.worker:
-            raise MediaError("sessions of different calls, on different workers, cannot be bridged")
-        await self.worker.ask(control.BRIDGE, self.number, other.number)
+        numbers = []
+        for other in others:
+            assert isinstance(other, EmbeddedSession), "sessions of one plane hear each other"
+            other.check()
+            if other.worker is not self.worker:
+                raise MediaError("sessions of different calls, on different workers, cannot hear each other")
+            numbers.append(other.number)
+        return numbers
 
     async def unbridge(self) -> None:
         """End the relay on both sides."""

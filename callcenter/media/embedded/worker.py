@@ -24,7 +24,9 @@ import uvloop  # noqa: E402
 
 from callcenter.media.embedded import control  # noqa: E402
 from callcenter.media.embedded.clips import Clips, LoadedClip  # noqa: E402
-from callcenter.media.embedded.leg import Leg, Play  # noqa: E402
+from callcenter.media.embedded.ear import Ear  # noqa: E402
+from callcenter.media.embedded.leg import Leg  # noqa: E402
+from callcenter.media.embedded.play import Play  # noqa: E402
 from callcenter.media.embedded.poll import Poll  # noqa: E402
 from callcenter.media.embedded.ports import Ports, PortsExhausted  # noqa: E402
 from callcenter.media.embedded.wheel import SLOTS, Wheel  # noqa: E402
@@ -46,7 +48,7 @@ class Worker(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: control.WorkerSettings, capacity: int) -> None:
         self.ended = loop.create_future()
         self.poll = Poll(loop)
-        self.playout: Wheel[Leg] = Wheel(loop, 0.001, Leg.play_frame)
+        self.playout: Wheel[Ear] = Wheel(loop, 0.001, Ear.turn)
         self._loop = loop
         self._settings = settings
         self._capacity = capacity
@@ -106,6 +108,8 @@ class Worker(asyncio.Protocol):
             if one is not None and other is not None:
                 one.bridge(other)
             self.report([control.OK, number, None])
+        elif op == control.HEAR:
+            self._hear(number, *rest)
         elif op == control.STATS:
             leg = self._legs.get(rest[0])
             self.report([control.OK, number, leg.counters() if leg is not None else [0] * 10])
@@ -120,7 +124,7 @@ class Worker(asyncio.Protocol):
         elif op == control.PLAY:
             self._play(leg, *rest)
         elif op == control.STOP:
-            leg.stop()
+            leg.ear.stop()
         elif op == control.LISTEN:
             leg.listen(rest[0])
         elif op == control.RELEASE:
@@ -169,13 +173,19 @@ class Worker(asyncio.Protocol):
     async def _prepare(self, path: str) -> float:
         return (await self._clips.load(path)).frames * 0.02
 
+    def _hear(self, request: int, number: int, sources: list[int]) -> None:
+        leg = self._legs.get(number)
+        if leg is not None:
+            leg.ear.listen_to([self._legs[source] for source in sources if source in self._legs])
+        self.report([control.OK, request, None])
+
     def _play(self, leg: Leg, number: int, paths: list[str], loop: bool, start: float) -> None:
         clips = [self._clips.get(path) for path in paths]
         if None not in clips:
-            leg.play(Play(number, cast("list[LoadedClip]", clips), loop, start))
+            leg.ear.play(Play(number, cast("list[LoadedClip]", clips), loop, start))
             return
-        leg.stop()
-        leg.waiting_play = number
+        leg.ear.stop()
+        leg.ear.waiting_play = number
         self._start(self._load_and_play(leg, number, paths, loop, start))
 
     async def _load_and_play(self, leg: Leg, number: int, paths: list[str], loop: bool, start: float) -> None:
@@ -183,12 +193,12 @@ class Worker(asyncio.Protocol):
             clips = [await self._clips.load(path) for path in paths]
         except MediaError as error:
             self.report([control.TROUBLE, leg.number, str(error)])
-            if leg.waiting_play == number:
-                leg.stop()
+            if leg.ear.waiting_play == number:
+                leg.ear.stop()
             return
-        if leg.waiting_play == number:
-            leg.waiting_play = 0
-            leg.play(Play(number, clips, loop, start))
+        if leg.ear.waiting_play == number:
+            leg.ear.waiting_play = 0
+            leg.ear.play(Play(number, clips, loop, start))
 
     def _release(self, leg: Leg) -> None:
         del self._legs[leg.number]

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pylibsrtp import Error, Policy, Session
 
@@ -34,7 +34,7 @@ from callcenter.simulation.media import (
     SimMediaWorld,
     VoiceSound,
 )
-from callcenter.sip.crypto import Keys, Security, Suite
+from callcenter.sip.crypto import Crypto, Keys, Security, Suite
 from callcenter.sip.sdp import (
     PCMA,
     PCMU,
@@ -63,6 +63,9 @@ CAN = Security(os.urandom)
 """A phone that speaks SRTP where the other side does."""
 MUST = Security(os.urandom, required=True)
 """One that speaks nothing else."""
+
+
+Test = TypeVar("Test", bound=Callable[..., Any])
 
 
 async def until(test: Callable[[], bool], what: str = "it") -> None:
@@ -558,3 +561,30 @@ class Call:
         session = await self.house.plane.open(self.id, local=local, on_event=self.events.append, **options)
         await session.set_answer(peer.answer(session.sdp))
         return session
+
+
+def with_settings(**settings: Any) -> Callable[[Test], Test]:
+    """The house of this test is built with these settings."""
+
+    def mark(function: Test) -> Test:
+        function.settings = settings  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def holds(session: MediaSession) -> bool:
+    return session.remote_holds
+
+
+def audio(sdp: bytes) -> Any:
+    return SessionDescription.parse(sdp).media[0]
+
+
+def by_key(sdp: bytes, suite: Suite) -> bytes:
+    """The description with one key, a new one."""
+    described = SessionDescription.parse(sdp)
+    crypto = Crypto(7, suite, os.urandom(suite.key_size))
+    rest = [each for each in described.media[0].attributes if each[0] != "crypto"]
+    media = replace(described.media[0], attributes=(("crypto", str(crypto)), *rest))
+    return replace(described, media=(media,)).to_bytes()

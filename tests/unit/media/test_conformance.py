@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -26,48 +22,9 @@ from callcenter.media.plane import (
     PlayEnded,
 )
 from callcenter.media.settings import Srtp
-from callcenter.sip.crypto import Crypto, Security, Suite
+from callcenter.sip.crypto import Security, Suite
 from callcenter.sip.sdp import PCMA, PCMU, Codec, Direction, SessionDescription, insisting_on_srtp, without_keys
-from tests.unit.media.peers import CAN, MUST, Call, House, RealHouse, SimHouse, until
-
-Test = TypeVar("Test", bound=Callable[..., Any])
-
-
-@pytest.fixture(params=["embedded", "simulated"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
-    settings: dict[str, Any] = getattr(request.function, "settings", {})
-    made: RealHouse | SimHouse = (RealHouse if request.param == "embedded" else SimHouse)(tmp_path, **settings)
-    await made.plane.start()
-    yield cast("House", made)
-    await made.close()
-    assert made.plane.status().sessions == 0
-
-
-def with_settings(**settings: Any) -> Callable[[Test], Test]:
-    """The house of this test is built with these settings."""
-
-    def mark(function: Test) -> Test:
-        function.settings = settings  # type: ignore[attr-defined]
-        return function
-
-    return mark
-
-
-def holds(session: MediaSession) -> bool:
-    return session.remote_holds
-
-
-def audio(sdp: bytes) -> Any:
-    return SessionDescription.parse(sdp).media[0]
-
-
-def by_key(sdp: bytes, suite: Suite) -> bytes:
-    """The description with one key, a new one."""
-    described = SessionDescription.parse(sdp)
-    crypto = Crypto(7, suite, os.urandom(suite.key_size))
-    rest = [each for each in described.media[0].attributes if each[0] != "crypto"]
-    media = replace(described.media[0], attributes=(("crypto", str(crypto)), *rest))
-    return replace(described, media=(media,)).to_bytes()
+from tests.unit.media.peers import CAN, MUST, Call, House, audio, by_key, holds, until, with_settings
 
 
 async def test_an_offer_is_answered_with_an_even_port_and_one_codec(house: House) -> None:

@@ -1,0 +1,140 @@
+"""Reports: RTCP of one leg (RFC 3550 6), what the peer says of our sound and what we say of the peer's."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import time
+from typing import TYPE_CHECKING, Final
+
+from callcenter.rtp import rtcp
+from callcenter.rtp.packet import MAX_PACKET
+
+if TYPE_CHECKING:
+    from callcenter.media.embedded.leg import Leg
+
+# NTP time of the steady clock's zero: reports must not jump when the wall clock is set.
+_EPOCH: Final = time.time() - time.monotonic()
+
+
+class Reports:
+    """Sends a report each ``interval`` seconds or so and reads the peer's. They are never answered."""
+
+    __slots__ = (
+        "_cname",
+        "_interval",
+        "_last_report",
+        "_last_report_at",
+        "_leg",
+        "_next",
+        "_reported",
+        "_rtcp",
+        "_sent_before",
+        "destination",
+        "heard_at",
+        "jitter",
+        "lost",
+        "round_trip",
+    )
+
+    def __init__(self, leg: Leg, rtcp: socket.socket, interval: float) -> None:
+        self._leg = leg
+        self._rtcp = rtcp
+        self._interval = interval
+        self._cname = f"{random.getrandbits(64):016x}"
+        self._next = time.monotonic() + interval * random.uniform(0.5, 1.0)
+        self._reported = False
+        self._sent_before = 0
+        self._last_report = 0
+        self._last_report_at = 0.0
+        self.destination: tuple[str, int] | None = None
+        """Where reports go; None: nowhere."""
+        self.heard_at = 0.0
+        """When the latest report came."""
+        self.lost = 0
+        """Packets of ours that the peer has missed."""
+        self.jitter = 0.0
+        """Of our sound at the peer, in milliseconds."""
+        self.round_trip = 0.0
+        """Seconds; 0: not known."""
+
+    def restart(self) -> None:
+        """The peer begins a new stream."""
+        self._last_report = 0
+
+    def readable(self) -> None:
+        """A datagram waits on the RTCP port."""
+        try:
+            data, addr = self._rtcp.recvfrom(MAX_PACKET)
+        except OSError:
+            return
+        self.received(data, addr)
+
+    def received(self, data: bytes, addr: tuple[object, ...], own_port: bool = True) -> None:
+        """A datagram of RTCP, on its own port or, wrongly, on that of sound."""
+        leg = self._leg
+        host = str(addr[0])
+        if host not in leg.hosts:
+            return
+        if leg.opener is not None:
+            opened = leg.opener.open_report(data)
+            if opened is None:
+                return
+            data = opened
+        try:
+            packets = rtcp.parse_compound(data)
+        except rtcp.RtcpError:
+            return
+        now = time.monotonic()
+        ntp = rtcp.ntp_time(now + _EPOCH)
+        self.heard_at = now
+        for packet in packets:
+            if isinstance(packet, rtcp.SenderReport) and packet.ssrc == leg.ssrc:
+                self._last_report = rtcp.middle(packet.ntp)
+                self._last_report_at = now
+                if own_port:
+                    self.destination = (host, int(str(addr[1])))
+            if isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport):
+                for block in packet.blocks:
+                    if block.ssrc == leg.ear.outgoing.ssrc:
+                        self.lost = max(0, block.cumulative_lost)
+                        self.jitter = block.jitter / 8.0
+                        self.round_trip = rtcp.round_trip(block, rtcp.middle(ntp)) or self.round_trip
+
+    def upkeep(self, now: float) -> None:
+        """Send a report when one is due."""
+        # Before anything was said either way there is nothing to report, and the address is but somebody's word.
+        if now >= self._next and (self._leg.ear.outgoing.packets or self._leg.ssrc >= 0):
+            self._next = now + self._interval * random.uniform(0.5, 1.5)
+            self._send(now)
+
+    def goodbye(self) -> None:
+        """The leg ends. Who has sent nothing at all leaves without a word (RFC 3550 6.3.7)."""
+        if self._leg.ear.outgoing.packets or self._reported:
+            self._send(time.monotonic(), goodbye=True)
+
+    def _send(self, now: float, *, goodbye: bool = False) -> None:
+        if self.destination is None:
+            return
+        leg = self._leg
+        outgoing, sealer = leg.ear.outgoing, leg.ear.sealer
+        blocks = (leg.reception.report(self._last_report, now - self._last_report_at),) if leg.ssrc >= 0 else ()
+        report: rtcp.SenderReport | rtcp.ReceiverReport
+        if outgoing.packets > self._sent_before:
+            ntp = rtcp.ntp_time(now + _EPOCH)
+            timestamp = outgoing.timestamp_at(now)
+            report = rtcp.SenderReport(outgoing.ssrc, ntp, timestamp, outgoing.packets, outgoing.octets, blocks)
+        else:
+            report = rtcp.ReceiverReport(outgoing.ssrc, blocks)
+        self._sent_before = outgoing.packets
+        packets: list[rtcp.RtcpPacket] = [report, rtcp.SourceDescription(outgoing.ssrc, self._cname)]
+        if goodbye:
+            packets.append(rtcp.Goodbye((outgoing.ssrc,)))
+        self._reported = True
+        compound: bytes | None = rtcp.build_compound(packets)
+        if sealer is not None:
+            compound = sealer.seal_report(rtcp.build_compound(packets))
+        if compound is not None:
+            with contextlib.suppress(OSError):
+                self._rtcp.sendto(compound, self.destination)
