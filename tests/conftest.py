@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,10 @@ WIRE = TESTS / "wire"
 # Seconds for a test of the wire that names none itself: real phones start slowly on a busy machine.
 WIRE_TIMEOUT = 180
 
+# Of a property that names no number itself so many examples are tried; the quick run wants fewer.
+EXAMPLES = int(os.environ.get("CALLCENTER_EXAMPLES", "100"))
 # How long an example takes is a matter of the machine, and no property.
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("house", max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
 

@@ -12,6 +12,9 @@ does.
 | ``switch.py`` | the switch: start, ready line, CPU and memory of it and its children, stop |
 | ``wire.py`` | UDP on uvloop, SIP messages from templates, read by looking for what is needed |
 | ``phones.py`` | callers and agents: SIP and RTP, hundreds of them in one process |
+| ``generator.c``, ``generator.py`` | RTP by the thousand, a program in C that is compiled when it is needed |
+| ``relays.py`` | what that goes through: ``plane.py``, our media plane as a program, or rtpengine |
+| ``tones.py`` | what a telephone sends when it is not silent |
 | ``answered.py`` and so on | the parts, a file each |
 
 A part is a function ``measure(run: Run) -> list[Figure]``. It runs on the generator's core already; what it starts

@@ -115,6 +115,7 @@ NOTES = {
     "max": "max",
     "rss_kb_each": "kB resident",
     "cpu_s": "s CPU",
+    "us_per_packet": "us CPU a packet",
 }
 """The details that stand in the table too, and in which words."""
 

@@ -16,6 +16,7 @@ RATE = 8000
 # Long enough for callers who press at once and for those who listen first.
 PROMPT_SECONDS = 4.0
 MUSIC_SECONDS = 5.0
+MENU_HERTZ, MUSIC_HERTZ = 440, 660
 
 SWITCH = """\
 sip:
@@ -75,8 +76,8 @@ def write(folder: Path, agents: int) -> Floor:
     (config / "flows.yaml").write_text(FLOWS)
     people = [AGENT.format(name=name, number=at, level=1 + at % 5) for at, name in enumerate(names)]
     (config / "agents.yaml").write_text("agents:\n" + "".join(people))
-    _tone(config / "menu.wav", 440, PROMPT_SECONDS)
-    _tone(config / "waiting.wav", 660, MUSIC_SECONDS)
+    _tone(config / "menu.wav", MENU_HERTZ, PROMPT_SECONDS)
+    _tone(config / "waiting.wav", MUSIC_HERTZ, MUSIC_SECONDS)
     secrets = data / "credentials.yaml"
     with os.fdopen(os.open(secrets, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
         file.write(f"nonce_key: {'5a' * 32}\nmonitor: {PASSWORD}\nagents:\n")

@@ -80,13 +80,15 @@ def cost(pid: int) -> Cost:
 
 def memory(pid: int) -> Memory:
     """The memory of the switch and its media workers."""
-    rss = uss = 0
-    for each in family(pid):
-        if _role(each, pid) != "broker":
-            sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", _text(PROC / str(each) / "smaps_rollup"), re.MULTILINE))
-            rss += int(sizes.get("Rss", 0)) * 1024
-            uss += (int(sizes.get("Private_Clean", 0)) + int(sizes.get("Private_Dirty", 0))) * 1024
-    return Memory(rss, uss)
+    each = [alone(one) for one in family(pid) if _role(one, pid) != "broker"]
+    return Memory(sum(one.rss for one in each), sum(one.uss for one in each))
+
+
+def alone(pid: int) -> Memory:
+    """The memory of one process."""
+    sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", _text(PROC / str(pid) / "smaps_rollup"), re.MULTILINE))
+    rss = int(sizes.get("Rss", 0)) * 1024
+    return Memory(rss, (int(sizes.get("Private_Clean", 0)) + int(sizes.get("Private_Dirty", 0))) * 1024)
 
 
 def family(pid: int) -> list[int]:

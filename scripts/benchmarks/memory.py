@@ -1,4 +1,4 @@
-"""Memory of a call: what the switch and its workers grew by, divided by the calls that are held."""
+"""Memory of a call: what the switch and its workers grow by with calls that are up, divided by their number."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import uvloop
 from scripts.benchmarks import floor, machine
 from scripts.benchmarks.climb import pace, settled
 from scripts.benchmarks.floor import Floor
-from scripts.benchmarks.part import BenchError, Figure, Run, at_most
+from scripts.benchmarks.part import Aim, BenchError, Figure, Run, at_most
 from scripts.benchmarks.phones import AGENT_VOICE, CALLER_VOICE, AgentCall, Agents, Caller, Callers, Sound, Tally
 from scripts.benchmarks.switch import Switch, running
 
-AIM = 100.0  # kB
-# Half of the callers talk, half wait.
-CALLS = 400
+AIM = 50.0  # kB
+# So many talk; then as many wait.
+CALLS = 200
 RATE = 40.0
 SETTLE = 15.0
 
 
 def measure(run: Run) -> list[Figure]:
     """One round."""
-    calls = round(run.pick(CALLS, 200, 4))
-    people = floor.write(run.folder, calls // 2)
+    calls = round(run.pick(CALLS, CALLS, 3))
+    people = floor.write(run.folder, calls)
     with running(run, people) as switch:
         return uvloop.run(_measure(run, switch, people, calls))
 
@@ -48,6 +48,26 @@ async def _measure(run: Run, switch: Switch, people: Floor, calls: int) -> list[
     def up(talk: AgentCall) -> None:
         talking.add(talk.caller)
 
+    async def more(count: int, name: str, aim: Aim | None, talk: int) -> Figure:
+        """The memory that so many more calls take; ``talk``: how many then talk in all."""
+        before, pressed_before = machine.memory(switch.pid), len(pressed)
+        await pace(RATE, count / RATE, callers.dial)
+        held = await settled(lambda: len(pressed) == pressed_before + count and len(talking) == talk, SETTLE)
+        await asyncio.sleep(run.pick(5.0, 1.0, 0.1))
+        after = machine.memory(switch.pid)
+        gc.collect()
+        if not held or tally.failed:
+            raise BenchError(f"{len(pressed)} calls are up, {len(talking)} talk: {tally}")
+        uss, rss = (after.uss - before.uss) / count / 1000, (after.rss - before.rss) / count / 1000
+        run.say(f"{name}: {uss:.0f} kB with {count} of them, {after.uss / 1e6:.0f} MB in all")
+        details = {
+            "rss_kb_each": round(rss, 1),
+            "calls": count,
+            "uss_mb_before": round(before.uss / 1e6, 1),
+            "uss_mb_with_calls": round(after.uss / 1e6, 1),
+        }
+        return Figure(name, "kB", round(uss, 1), aim, details)
+
     callers.on_answer, agents.on_up = answered, up
     try:
         await agents.sign_in(people.agents, floor.PASSWORD)
@@ -55,27 +75,10 @@ async def _measure(run: Run, switch: Switch, people: Floor, calls: int) -> list[
         first = callers.dial()
         await settled(lambda: first.number in talking, SETTLE)
         await asyncio.sleep(1.0 if run.quick or run.tiny else 3.0)
-        before = machine.memory(switch.pid)
-        await pace(RATE, (calls - 1) / RATE, callers.dial)
-        held = await settled(lambda: len(pressed) == calls and len(talking) == len(people.agents), SETTLE)
-        await asyncio.sleep(run.pick(5.0, 1.0, 0.1))
-        after = machine.memory(switch.pid)
-        gc.collect()
+        bridged = await more(calls - 1, "memory of a bridged call", at_most(AIM), talk=calls)
+        return [bridged, await more(calls, "memory of a waiting call", None, talk=calls)]
     finally:
         callers.close()
         agents.close()
         callers_sound.close()
         agents_sound.close()
-    if not held or tally.failed:
-        raise BenchError(f"{len(pressed)} calls of {calls} are up, {len(talking)} talk: {tally}")
-    grown = calls - 1
-    uss, rss = (after.uss - before.uss) / grown / 1000, (after.rss - before.rss) / grown / 1000
-    run.say(f"{calls} calls, {len(talking)} of them talking: {uss:.0f} kB each, {after.uss / 1e6:.0f} MB in all")
-    details = {
-        "rss_kb_each": round(rss, 1),
-        "calls": calls,
-        "talking": len(talking),
-        "uss_mb_before": round(before.uss / 1e6, 1),
-        "uss_mb_with_calls": round(after.uss / 1e6, 1),
-    }
-    return [Figure("memory of a call", "kB", round(uss, 1), at_most(AIM), details)]

@@ -65,8 +65,8 @@ class Tally:
 class Voice:
     """The sound of one telephone: sends every 20 ms from ``start`` on, counts what it hears."""
 
-    __slots__ = ("_key", "_pressed", "_sequence", "_ssrc", "_timestamp", "heard", "port", "slot", "socket", "talks",
-                 "to", "voice")  # fmt: skip
+    __slots__ = ("_key", "_pressed", "_sequence", "_ssrc", "_timestamp", "heard", "kept", "port", "slot", "socket",
+                 "talks", "to", "voice")  # fmt: skip
 
     def __init__(self, socket: Udp, voice: bytes, ssrc: int) -> None:
         self.socket = socket
@@ -74,6 +74,7 @@ class Voice:
         self.voice = voice
         self.to: Address | None = None
         self.heard = 0  # packets of the other telephone, not of the switch
+        self.kept: list[tuple[float, bytes]] | None = None  # all that comes, and when, where somebody wants to know
         self.talks = False
         self._ssrc = ssrc
         self._sequence = 0
@@ -154,8 +155,12 @@ class Sound:
 
     def _heard(self, data: bytes, address: Address) -> None:
         voice = self._voices.get(address[1])
-        if voice is not None and data[12:13] == self._other:
+        if voice is None:
+            return
+        if data[12:13] == self._other:
             voice.heard += 1
+        if voice.kept is not None:
+            voice.kept.append((time.monotonic(), data))
 
     def _turn(self) -> None:
         now = time.monotonic()

@@ -1,9 +1,13 @@
-"""The embedded media plane as a program, without calls around it: what ``relay.py`` measures.
+"""The embedded media plane as a program, without calls around it: what ``media.py`` measures.
 
-The one file here that imports ``callcenter``: it is the side under measurement, not a generator. It reads orders, a
-line of JSON each, and answers with one: ``{"relay": [[offer, offer], ...]}`` opens and bridges calls,
-``{"play": [offer, ...], "clip": path}`` opens legs and plays to them, ``{"close": true}`` releases all of them. The
-answers to the two are the workers' process id and the ports.
+With ``acd.py`` the one file here that imports ``callcenter``: it is the side under measurement, not a generator. It
+reads orders, a line of JSON each, and answers with one. Each opens legs by the offers it is given, and answers with
+their ports in the same order:
+
+    {"calls": [[offer, offer], ...]}          opened and bridged
+    {"prompts": [offer, ...], "clip": path}   a clip is played round and round
+
+``{"taken": true}`` answers with the packets that all legs have received, ``{"close": true}`` releases them.
 """
 
 from __future__ import annotations
@@ -11,13 +15,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import uvloop
 
 from callcenter.media.embedded.plane import EmbeddedPlane
 from callcenter.media.plane import Clip, MediaSession
-from callcenter.media.settings import MediaSettings
+from callcenter.media.settings import CODECS, MediaSettings
 
 HOST = "127.0.0.1"
 # Opened at once: each waits for the worker.
@@ -34,58 +39,63 @@ class Orders:
 
     async def take(self, order: dict[str, Any]) -> dict[str, Any]:
         """Do it; the answer."""
-        if "relay" in order:
-            return self._answer([port for pair in await self._all(map(self._relay, order["relay"])) for port in pair])
-        if "play" in order:
-            clip = Clip(order["clip"], 60.0)
+        if "calls" in order:
+            return _ports(await self._all(map(self._call, order["calls"])))
+        if "prompts" in order:
+            clip = Clip(order["clip"], order["seconds"])
             await self._plane.prepare([clip])
-            return self._answer(await self._all(self._play(offer, clip) for offer in order["play"]))
+            return _ports(await self._all(self._prompt(offer, clip) for offer in order["prompts"]))
+        if "taken" in order:
+            stats = await self._all(session.stats() for session in self._sessions)
+            return {"taken": sum(each.packets_received for each in stats)}
         while self._sessions:
             self._sessions.pop().release()
-        return self._answer([])
+        return {}
 
-    def _answer(self, ports: list[int]) -> dict[str, Any]:
-        return {"worker": self._plane.workers[0].pid, "ports": ports}
+    async def _call(self, offers: Sequence[str]) -> list[MediaSession]:
+        legs = await self._open(offers)
+        await legs[0].bridge(legs[1])
+        return legs
+
+    async def _prompt(self, offer: str, clip: Clip) -> list[MediaSession]:
+        legs = await self._open([offer])
+        legs[0].play([clip], loop=True)
+        return legs
+
+    async def _open(self, offers: Sequence[str]) -> list[MediaSession]:
+        """The legs of one call."""
+        self._calls += 1
+        legs: list[MediaSession] = []
+        for offer in offers:
+            leg = await self._plane.open(
+                str(self._calls),
+                local=HOST,
+                on_event=lambda _: None,
+                offer=offer.encode(),
+                beside=legs[0] if legs else None,
+                peer=HOST,
+            )
+            legs.append(leg)
+            self._sessions.append(leg)
+        return legs
 
     async def _all(self, work: Any) -> list[Any]:
         """In order, so many together."""
-        waiting, done = list(work), []
+        waiting: list[Awaitable[Any]] = list(work)
+        done: list[Any] = []
         while waiting:
             now, waiting = waiting[:TOGETHER], waiting[TOGETHER:]
             done += await asyncio.gather(*now)
         return done
 
-    async def _relay(self, offers: tuple[str, str]) -> tuple[int, int]:
-        call = self._call()
-        first = await self._open(call, offers[0], None)
-        second = await self._open(call, offers[1], first)
-        await first.bridge(second)
-        return _port(first), _port(second)
 
-    async def _play(self, offer: str, clip: Clip) -> int:
-        session = await self._open(self._call(), offer, None)
-        session.play([clip], loop=True)
-        return _port(session)
-
-    async def _open(self, call: str, offer: str, beside: MediaSession | None) -> MediaSession:
-        session = await self._plane.open(
-            call, local=HOST, on_event=lambda _: None, offer=offer.encode(), beside=beside, peer=HOST
-        )
-        self._sessions.append(session)
-        return session
-
-    def _call(self) -> str:
-        self._calls += 1
-        return str(self._calls)
-
-
-def _port(session: MediaSession) -> int:
-    return int(session.sdp.split(b"m=audio ", 1)[1].split(b" ", 1)[0])
+def _ports(groups: Sequence[Sequence[MediaSession]]) -> dict[str, Any]:
+    return {"ports": [int(leg.sdp.split(b"m=audio ", 1)[1].split(b" ", 1)[0]) for legs in groups for leg in legs]}
 
 
 async def _main() -> None:
-    settings = MediaSettings(ports=(int(sys.argv[1]), int(sys.argv[2])), workers=1, max_load=1.0)
-    plane = EmbeddedPlane(settings)
+    ports = (int(sys.argv[1]), int(sys.argv[2]))
+    plane = EmbeddedPlane(MediaSettings(ports=ports, workers=1, max_load=1.0, codecs=CODECS))
     await plane.start()
     orders = Orders(plane)
     reader = asyncio.StreamReader(limit=1 << 24)

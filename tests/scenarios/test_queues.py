@@ -493,6 +493,7 @@ def presses(world: World, phone: Phone, agent: Phone) -> None:
         phone.call.sound.press("1")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("leaves", [caller_hangs_up, agent_hangs_up, agent_unplugged, caller_unplugged, presses])
 def test_whoever_is_gone_at_whichever_moment_of_the_whisper_leaves_nothing_behind(leaves: Leaves) -> None:
     """At every 100 ms from the pick-up until both have talked for a while: one record, and nobody is held by it."""

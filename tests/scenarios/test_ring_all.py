@@ -97,6 +97,7 @@ async def test_a_caller_who_hangs_up_stops_all_phones(world: World) -> None:
         assert world.house.acd.available(name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("who", ["caller", "amy", "bob"])
 def test_whoever_leaves_at_any_fact_leaves_nothing_behind(who: str) -> None:
     """The caller hangs up, or a phone is unplugged, as each fact of the call is told; its last is always its end."""
