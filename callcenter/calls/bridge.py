@@ -9,6 +9,7 @@ from enum import Enum
 
 from callcenter.calls.call import Call
 from callcenter.calls.dispatcher import OfferInHand, Waiting
+from callcenter.calls.keys import keys_cross
 from callcenter.calls.party import Party
 from callcenter.calls.pulling import Pulls
 from callcenter.calls.transfer import Handover, OutsideTalk, Talk, consult_over, refuse_referral, take_referral
@@ -86,7 +87,10 @@ async def talk(
     beside = Background(limit=1)
     beside.start(look_after_holder(), name=f"holds of {offer.agent_id}")
     try:
-        with holds(caller, agent, music, lambda party: waiting.hold_changed(offer, party.side, holds=party.holds)):
+        with (
+            keys_cross(caller, agent),
+            holds(caller, agent, music, lambda party: waiting.hold_changed(offer, party.side, holds=party.holds)),
+        ):
             await asyncio.wait(
                 (agent.ended, agent.trouble, in_hand.withdrawn, missed, handed_over, now.given_away),
                 return_when=asyncio.FIRST_COMPLETED,
@@ -126,7 +130,7 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
 
     ending: Ending | None = None
     try:
-        with holds(caller, other, music, hold_changed):
+        with keys_cross(caller, other), holds(caller, other, music, hold_changed):
             await asyncio.wait((other.ended, other.trouble, now.given_away), return_when=asyncio.FIRST_COMPLETED)
         ending = HANDED_OVER if now.given_away.done() else ended_outside(other)
         return ending

@@ -7,6 +7,7 @@ to events or tones, events to tones or INFO, tones to events or INFO.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -34,7 +35,8 @@ class _Way:
     def __init__(self, source: Party, target: Party) -> None:
         self._source = source
         self._target = target
-        self._waiting: list[tuple[str, asyncio.TimerHandle]] = []
+        # INFOs that wait for the same key in the sound, the oldest first.
+        self._waiting: deque[tuple[str, asyncio.TimerHandle]] = deque()
         # Whether this side's INFOs have turned out to be the only way.
         self._info_alone = False
         source.on_key = self._pressed
@@ -47,6 +49,8 @@ class _Way:
         for _, timer in self._waiting:
             timer.cancel()
         self._waiting.clear()
+        # What was pressed in a talk was for who was there.
+        self._source.sound.forget_keys()
 
     def _pressed(self, key: str, by_info: bool, again: bool) -> None:
         if again:
@@ -71,13 +75,13 @@ class _Way:
         return self._source.sound.session.events == self._target.sound.session.events
 
     def _came_alone(self, key: str) -> None:
-        self._waiting = [each for each in self._waiting if each[0] != key or not each[1].cancelled()][1:]
+        self._waiting.popleft()  # each waits as long as the others
         self._info_alone = True
         self._target.send_digits(key)
 
     def _take_back(self, key: str) -> None:
         for each in self._waiting:
             if each[0] == key:
-                each[1].cancel()
                 self._waiting.remove(each)
+                each[1].cancel()
                 return

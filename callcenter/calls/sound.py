@@ -71,6 +71,10 @@ class Sound:
         self.on_missing: Callable[[NoPacket], None] | None = None
         self.on_change: Callable[[], None] | None = None
         """Told of every key and of every end of a play, where no script waits on this sound."""
+        self.on_key: Callable[[str, bool, bool], None] | None = None
+        """Told of every key: which, whether by INFO, and whether it is the same press as one that came the other way;
+        not of those that nobody is to have.
+        """
         self._session: MediaSession | None = None
         self._private = False
         self.masking = False
@@ -210,12 +214,18 @@ class Sound:
 
     @contextmanager
     def masked(self, on: bool) -> Iterator[None]:
-        """Keys are a secret while the block lasts, when ``on``."""
-        self.masking = on
+        """Keys are a secret while the block lasts, when ``on``, or by a block around it."""
+        before = self.masking
+        self._mask(on or before)
         try:
             yield
         finally:
-            self.masking = False
+            self._mask(before)
+
+    def _mask(self, on: bool) -> None:
+        changed, self.masking = on != self.masking, on
+        if changed and self._session is not None:
+            self._session.mask_digits(on)
 
     def swallow(self, terminator: str | None, within: float, *, breath: float | None) -> None:
         """The entry is whole before its ``terminator`` came: that key, if it is the next one, is meant for nobody.
@@ -233,7 +243,7 @@ class Sound:
         """Give the session back. May be called twice, and when none was opened."""
         if self._session is not None:
             self._session.release()
-        self.on_first = self.on_missing = self.on_change = None
+        self.on_first = self.on_missing = self.on_change = self.on_key = None
 
     def _take(self, event: MediaEvent) -> None:
         match event:
@@ -262,10 +272,16 @@ class Sound:
         for press in self._unpaired:
             if press.key == key and press.by_info != by_info:
                 self._unpaired.remove(press)
+                if self.on_key is not None:
+                    self.on_key(key, by_info, True)
                 return
         self._unpaired.append(Press(key, by_info, now))
-        if not self._swallows(key) and len(self._keys) < MAX_KEYS_AHEAD:
+        if self._swallows(key):
+            return
+        if len(self._keys) < MAX_KEYS_AHEAD:
             self._keys.append(key)
+        if self.on_key is not None:
+            self.on_key(key, by_info, False)
 
     def _swallows(self, key: str) -> bool:
         swallowing, now = self._swallowing, self._loop.time()

@@ -40,6 +40,11 @@ class EventReceiver:
         self._duration = 0
         self._ended = True
 
+    @property
+    def key(self) -> str:
+        """The key that was pressed last, or is; empty: none, or an event that is no key."""
+        return KEYS[self._event] if 0 <= self._event < len(KEYS) else ""
+
     def receive(self, payload: bytes, timestamp: int, marker: bool = False) -> str | None:
         """The key when this packet is the first seen of a press, else None."""
         if len(payload) < _PAYLOAD.size:

@@ -134,6 +134,11 @@ class ToneReceiver:
         self._sequence = -1
         self._timestamp = 0
 
+    @property
+    def held(self) -> bool:
+        """Whether a key is held now."""
+        return bool(self._pressed)
+
     def receive(self, payload: bytes, codec: str, sequence: int, timestamp: int) -> str:
         """The keys whose presses this packet makes certain: mostly none, hardly ever more than one."""
         payload = payload[:_MAX_SAMPLES]

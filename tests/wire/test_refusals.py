@@ -60,8 +60,8 @@ async def test_no_free_port_is_told_when_to_come_back(tmp_path: Path) -> None:
             assert (await phone.final(phone.in_dialog("BYE", invite, accepted))).status == 200
         await switch.interactions(len(taken))
         # Each call that ends leaves ports at rest, until there are none for two legs.
-        began, refused, accepted = time.monotonic(), False, False
-        while not (refused and accepted):
+        began, refused, again = time.monotonic(), False, False
+        while not (refused and again):
             assert time.monotonic() - began < PATIENCE, "first too many ports rest, then enough have rested"
             answer = await phone.final(invite := phone.invite(TECH.alias))
             if answer.status != 200:
@@ -69,7 +69,7 @@ async def test_no_free_port_is_told_when_to_come_back(tmp_path: Path) -> None:
                 refused = True
                 await asyncio.sleep(LOOK_EVERY)
                 continue
-            accepted = refused
+            again = refused
             assert (await phone.final(phone.in_dialog("BYE", invite, answer))).status == 200
 
 

@@ -24,6 +24,8 @@ UNBRIDGE: Final = "unbridge"  # session
 PLAY: Final = "play"  # session, play, paths, loop, seconds into them to begin at
 STOP: Final = "stop"  # session
 LISTEN: Final = "listen"  # session, whether tones in the sound are keys
+PRESS: Final = "press"  # session, keys, seconds of each, seconds behind each
+MASK: Final = "mask"  # session, whether what its peer presses is a secret
 RELEASE: Final = "release"  # session
 QUIT: Final = "quit"
 # Up: answers.
@@ -72,6 +74,8 @@ class Remote(TypedDict):
     payload_type: int
     event_type: int
     """Payload type of telephone events towards the peer; -1: it takes none."""
+    event_rate: int
+    """Timestamp units a second of telephone events: the clock of the sound (RFC 4733 2.1)."""
     accepts: list[tuple[int, str]]
     """Payload types that may come, each with its codec or ``telephone-event``."""
     sends_to: bool

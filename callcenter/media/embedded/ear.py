@@ -15,7 +15,9 @@ from callcenter.media.embedded.datagram import PACKET, VIEW
 from callcenter.media.embedded.kinds import EVENT_KIND, NO_WAYS, Ways, ways_to
 from callcenter.media.embedded.play import Play
 from callcenter.media.embedded.poll import Poll
+from callcenter.media.embedded.presses import Presses, Rest
 from callcenter.media.embedded.wheel import Wheel
+from callcenter.rtp.dtmf import EventPacket
 from callcenter.rtp.outgoing import Outgoing
 from callcenter.rtp.packet import Header
 from callcenter.rtp.statistics import Reception
@@ -48,10 +50,14 @@ class Ear:
 
     __slots__ = (
         "_codec",
+        "_event_rate",
+        "_event_type",
         "_house",
         "_number",
         "_payload_type",
         "_play",
+        "_presses",
+        "_pressing",
         "_sends_to",
         "_ways",
         "destination",
@@ -78,9 +84,14 @@ class Ear:
         self.waiting_play = 0
         """Number of the play whose clips are still being loaded; 0: none."""
         self._play: Play | None = None
+        self._presses: Presses | None = None
+        # Whether keys are heard now in place of all else.
+        self._pressing = False
         self._sends_to = False
         self._codec: str | None = None
         self._payload_type = 0
+        self._event_type = -1
+        self._event_rate = 0
         self._ways: Ways = NO_WAYS
         # The number begins in the lower half: with SRTP a peer that misses the first packets would take a wrap soon
         # after for none, and open nothing from there on (RFC 3711 3.3.1).
@@ -96,6 +107,7 @@ class Ear:
         self._sends_to = wants
         self._codec = remote["codec"]
         self._payload_type = remote["payload_type"]
+        self._event_type, self._event_rate = remote["event_type"], remote["event_rate"]
         self._ways = ways_to(remote["codec"], remote["payload_type"], remote["event_type"])
 
     # Other legs
@@ -115,7 +127,7 @@ class Ear:
 
     def hear(self, feed: Reception, size: int, header: Header, kind: int, now: float) -> None:
         """Send the peer the packet at hand, which another leg received; not while something is played to it."""
-        if self._play is not None or not self._sends_to:
+        if self._play is not None or self._pressing or not self._sends_to:
             return
         way = self._ways[kind]
         if way is None:
@@ -162,6 +174,8 @@ class Ear:
 
     def turn(self, at: float) -> None:
         """The next frame's turn, its deadline ``at``. A peer that does not want to hear misses it."""
+        if self._presses is not None and self._press_on(self._presses, at):
+            return
         play = self._play
         if play is None:
             return
@@ -169,23 +183,61 @@ class Ear:
         if payload is None:
             self._end_play(complete=True)
         elif self._sends_to:
-            packet = self.outgoing.frame(play, self._payload_type, payload, at)
-            if self.sealer is not None:
-                self._seal_and_send(self.sealer, packet)
-                return
-            try:
-                self.rtp.sendto(packet, self.destination)
-            except OSError:
-                pass  # as above
+            self._send(self.outgoing.frame(play, self._payload_type, payload, at))
+
+    def _send(self, packet: bytes) -> None:
+        """Send the peer a packet of our own."""
+        if self.sealer is not None:
+            self._seal_and_send(self.sealer, packet)
+            return
+        try:
+            self.rtp.sendto(packet, self.destination)
+        except OSError:
+            pass  # as above
 
     def _end_play(self, complete: bool) -> None:
         play, self._play = self._play, None
-        self._house.playout.remove(self)
+        if self._presses is None:
+            self._house.playout.remove(self)
         if play is not None:
             self._house.report([ENDED, self._number, play.number, complete])
+
+    # Keys
+
+    def press(self, keys: str, duration: float, pause: float) -> None:
+        """Press keys, behind those that are being pressed; the peer hears nothing else meanwhile, a play waits."""
+        if self._presses is None:
+            rate = self._event_rate if self._event_type >= 0 else 0
+            self._presses = Presses(self._codec or "PCMU", rate)
+            self._pressing, self.fed_by = True, None
+            self._house.playout.add(self)
+        self._presses.add(keys, duration, pause)
+
+    def _press_on(self, presses: Presses, at: float) -> bool:
+        """The next 20 ms of the keys; False when they let the peer hear something else."""
+        frame = presses.next_frame()
+        self._pressing = frame is not None and frame is not Rest.LONG
+        if frame is None:
+            self._presses = None
+            if self._play is None:
+                self._house.playout.remove(self)
+            return False
+        if not self._pressing:
+            return False
+        self.fed_by = None
+        if not self._sends_to:
+            return True
+        if isinstance(frame, EventPacket):
+            if frame.marker:
+                presses.start = self.outgoing.begin_event(at)
+            timestamp = presses.start + frame.offset
+            self._send(self.outgoing.event(presses, self._event_type, frame, timestamp))
+        elif isinstance(frame, bytes):
+            self._send(self.outgoing.frame(presses, self._payload_type, frame, at))
+        return True
 
     def close(self) -> None:
         """Hear nothing any more; nothing is told."""
         self.listen_to(())
         self._house.playout.remove(self)
-        self._play, self.waiting_play = None, 0
+        self._play, self._presses, self.waiting_play = None, None, 0

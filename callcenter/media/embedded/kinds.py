@@ -6,6 +6,7 @@ import functools
 from typing import Final
 
 from callcenter.media.embedded.control import EVENT
+from callcenter.rtp.codecs import codec
 from callcenter.rtp.g711 import ALAW_TO_ULAW, ULAW_TO_ALAW
 
 # A payload type that was not agreed on is none of them.
@@ -13,6 +14,8 @@ KINDS: Final = ("PCMU", "PCMA", EVENT)
 SPOKEN: Final = KINDS[:2]
 EVENT_KIND: Final = 2
 NO_KIND: Final = -1
+
+FRAME_MS: Final = 20
 
 _TABLES: Final = {("PCMU", "PCMA"): ULAW_TO_ALAW, ("PCMA", "PCMU"): ALAW_TO_ULAW}
 
@@ -34,3 +37,11 @@ def ways_to(codec: str, payload_type: int, event_type: int) -> Ways:
     """The ways to a peer; many legs share them, too."""
     spoken = [(payload_type, _TABLES.get((name, codec))) for name in SPOKEN]
     return (*spoken, (event_type, None) if event_type >= 0 else None)
+
+
+@functools.lru_cache(maxsize=64)
+def silence_of(name: str, octets: int) -> bytes:
+    """The payload of a packet of silence, as long as one of so many ``octets``; 20 ms where these tell no length."""
+    spoken = codec(name)
+    ms = octets / spoken.octets if spoken.octets is not None else FRAME_MS
+    return spoken.silence(round(ms * spoken.sample_rate / 1000))

@@ -36,8 +36,10 @@ from callcenter.media.plane import (
     PlayEnded,
     RecordingOrder,
     WorkerStatus,
+    checked_keys,
 )
 from callcenter.media.settings import MediaSettings, Srtp
+from callcenter.rtp.g711 import SAMPLE_RATE
 from callcenter.sip.advertised import Advertised
 from callcenter.sip.crypto import Keys
 from callcenter.sip.sdp import PCMA, PCMU
@@ -91,6 +93,7 @@ class EmbeddedSession:
         self._plays = itertools.count(1)
         self._wants_digits = False
         self._listens = False
+        self._masked = False
         self._released = False
 
     def __repr__(self) -> str:
@@ -180,6 +183,23 @@ class EmbeddedSession:
         """Whether tones in the sound are keys, on a leg without telephone events."""
         self._wants_digits = on
         self._tell_listen()
+
+    @property
+    def events(self) -> bool:
+        """Whether keys come and go as telephone events."""
+        return self.description.takes_events
+
+    def send_digits(self, keys: str, *, duration: float = 0.1, pause: float = 0.1) -> None:
+        """Press keys towards the peer. Raises ValueError for what is none."""
+        keys = checked_keys(keys)
+        if not self._released:
+            self.worker.send([control.PRESS, self.number, keys, duration, pause])
+
+    def mask_digits(self, on: bool) -> None:
+        """Whether what the peer presses is a secret."""
+        if on != self._masked and not self._released:
+            self._masked = on
+            self.worker.send([control.MASK, self.number, on])
 
     async def stats(self) -> MediaStats:
         """The counters now. Raises MediaGone."""
@@ -559,6 +579,7 @@ def _remote(description: Description, peers: list[str]) -> control.Remote:
         "also_from": peers,
         "codec": codec,
         "payload_type": negotiated.payload_type,
+        "event_rate": SAMPLE_RATE,
         "event_type": -1 if negotiated.telephone_event is None else negotiated.telephone_event,
         "accepts": list(accepts.items()),
         "sends_to": negotiated.direction.sends and negotiated.remote is not None,

@@ -127,6 +127,10 @@ class Worker(asyncio.Protocol):
             leg.ear.stop()
         elif op == control.LISTEN:
             leg.listen(rest[0])
+        elif op == control.PRESS:
+            leg.ear.press(*rest)
+        elif op == control.MASK:
+            leg.mask(rest[0])
         elif op == control.RELEASE:
             self._release(leg)
 
