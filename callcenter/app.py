@@ -22,6 +22,7 @@ from callcenter.acd.roster import roster_changed
 from callcenter.acd.settings import QueueSettings
 from callcenter.calls.books import Books, closing_facts
 from callcenter.calls.breaks import BreakRules
+from callcenter.calls.busy_lines import BusyLines
 from callcenter.calls.callback import Callbacks
 from callcenter.calls.calling_back import call_back
 from callcenter.calls.commands import CommandDesk
@@ -35,6 +36,7 @@ from callcenter.calls.live_ledger import LiveLedger, threshold_ms
 from callcenter.calls.own_call import OwnCalls
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.services import Services
+from callcenter.calls.supervision import Supervisions
 from callcenter.calls.supervisor import Supervisor
 from callcenter.calls.watchdog import Watchdog
 from callcenter.config.secrets import Secrets
@@ -214,7 +216,10 @@ class House:
         self.breaks = BreakRules(lambda: self.services.settings, self.acd, storage.breaks, clock)
         self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons, self.breaks)
         self.watchdog = Watchdog(self.dispatcher, lambda: self.supervisor.calls, clock)
-        self.feature_codes = FeatureCodes(self.services, self.desk)
+        self.busy_lines = BusyLines(self.services)
+        self.supervisions = Supervisions(self.services, self.busy_lines)
+        self.desk.supervise = self.supervisions.order
+        self.feature_codes = FeatureCodes(self.services, self.desk, self.busy_lines, self.supervisions)
         self.own_calls = OwnCalls(self.services, self.supervisor)
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
@@ -324,6 +329,7 @@ class House:
             return
         self.front_door.draining = self.own_calls.draining = True
         self.feature_codes.close()
+        self.supervisions.close()
         self.callbacks.suspend(True)
         self.user_agent.drain()
         self.edges.publisher.set_status(Status.DRAINING)
@@ -331,7 +337,7 @@ class House:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GO_DOWN_PATIENCE):
                 await self.supervisor.empty()
-                await self.feature_codes.empty()
+                await self.busy_lines.empty()
         self.dispatcher.close()
         if self._catching_up is not None:
             self._catching_up.cancel()
@@ -409,7 +415,7 @@ class House:
             trunk.registered(bindings)
             return
         if bindings:
-            device = Device.BUSY_ELSEWHERE if self.feature_codes.occupies(agent) else Device.REGISTERED
+            device = Device.BUSY_ELSEWHERE if self.busy_lines.occupied(agent) else Device.REGISTERED
             self.dispatcher.tell(DeviceChanged(agent, device, "phone registered"))
         else:
             self.dispatcher.tell(DeviceChanged(agent, Device.UNREACHABLE, "no phone registered any more"))
@@ -491,7 +497,7 @@ class House:
         self.edges.publisher.set_state(topics.CONFIG, config)
 
     def _publish_state(self, fact: Fact) -> None:
-        if isinstance(fact.body, AgentStateChanged) and not self._let_go(fact.body.agent):
+        if not (isinstance(fact.body, AgentStateChanged) and self._let_go(fact.body.agent)):
             self.agent_states.take(fact)
 
     def _publish_queue(self, queue: QueueSettings, status: QueueStatus | None) -> None:

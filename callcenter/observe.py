@@ -34,6 +34,7 @@ LOUD = frozenset(
     | {"CallTransferred", "TransferFailed", "PhoneChanged"}
     | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
     | {"TrunkStateChanged", "TrunkTried"}
+    | {"SupervisionStarted", "SupervisionChanged", "SupervisionEnded", "ConferenceJoined", "ConferenceLeft"}
 )
 
 # Those that tell of something that is the matter stand at ``warning``.

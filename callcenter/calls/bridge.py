@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from enum import Enum
 
 from callcenter.calls.call import Call
+from callcenter.calls.circle import Circle, Seat
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.keys import keys_cross
 from callcenter.calls.party import Party
@@ -58,6 +59,7 @@ async def talk(
     if call.handover is not None:
         call.handover.done()
     call.stage = f"talking to {offer.agent_id}"
+    circle = Circle(call, Seat.of(caller, call.agent), Seat.of(agent, offer.agent_id))
 
     handed_over: asyncio.Future[Handover] = asyncio.get_running_loop().create_future()
 
@@ -88,8 +90,11 @@ async def talk(
     beside.start(look_after_holder(), name=f"holds of {offer.agent_id}")
     try:
         with (
+            call.services.circles.open(circle),
             keys_cross(caller, agent),
-            holds(caller, agent, music, lambda party: waiting.hold_changed(offer, party.side, holds=party.holds)),
+            holds(
+                circle, caller, agent, music, lambda party: waiting.hold_changed(offer, party.side, holds=party.holds)
+            ),
         ):
             await asyncio.wait(
                 (agent.ended, agent.trouble, in_hand.withdrawn, missed, handed_over, now.given_away),
@@ -122,6 +127,7 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     if call.agent:
         caller.leg.on_refer = lambda referral: consult_over(call, referral)
     call.stage = f"talking to {number}"
+    circle = Circle(call, Seat.of(caller, call.agent), Seat.of(other))
     pulls = Pulls(call, other, now.given_away)
 
     def hold_changed(party: Party) -> None:
@@ -130,7 +136,11 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
 
     ending: Ending | None = None
     try:
-        with keys_cross(caller, other), holds(caller, other, music, hold_changed):
+        with (
+            call.services.circles.open(circle),
+            keys_cross(caller, other),
+            holds(circle, caller, other, music, hold_changed),
+        ):
             await asyncio.wait((other.ended, other.trouble, now.given_away), return_when=asyncio.FIRST_COMPLETED)
         ending = HANDED_OVER if now.given_away.done() else ended_outside(other)
         return ending
@@ -153,30 +163,36 @@ def ended_outside(other: Party) -> Ending:
 
 
 @contextmanager
-def holds(one: Party, other: Party, music: Sequence[Clip], tell: Callable[[Party], None]) -> Iterator[None]:
+def holds(
+    circle: Circle, one: Party, other: Party, music: Sequence[Clip], tell: Callable[[Party], None]
+) -> Iterator[None]:
     """While the block lasts, whoever is put on hold hears music, and ``tell`` hears of each who begins or ends to.
 
-    So does whoever goes on by another phone, being on hold.
+    So does whoever goes on by another phone, being on hold. Of three, two talk on when one holds.
     """
 
-    def changed(party: Party) -> None:
+    def changed(party: Party, before: bool) -> None:
         sound = other.sound if party is one else one.sound
-        if party.holds:
+        if party.holds and not circle.is_conference:
             sound.start(music, loop=True)
         else:
             sound.stop()
-        tell(party)
+        if party.holds != before:
+            tell(party)
+        circle.changed()
 
     def moved(party: Party) -> None:
         if (other if party is one else one).holds:
             party.sound.start(music, loop=True)
+        circle.anew()
+        circle.changed()
 
     one.on_hold = other.on_hold = changed
     one.on_moved = other.on_moved = moved
     try:
         for party in (one, other):
             if party.holds:
-                changed(party)
+                changed(party, False)
         yield
     finally:
         one.on_hold = other.on_hold = one.on_moved = other.on_moved = None

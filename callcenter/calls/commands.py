@@ -15,9 +15,9 @@ from callcenter.acd.requirements import requirements
 from callcenter.acd.settings import MAX_DISPOSITION, Dispositions, Plan
 from callcenter.calls.breaks import BreakRules
 from callcenter.calls.dispatcher import Dispatcher
-from callcenter.calls.settings import Supervisor
+from callcenter.calls.settings import ConsultDo, Supervisor
 from callcenter.model.facts import AgentCommanded, BreakRefused
-from callcenter.model.states import Intent, Work, WrapUpMode
+from callcenter.model.states import Intent, SupervisionMode, Work, WrapUpMode
 
 MAX_ID = 64
 # Answers that are kept for who asks again. A program asks again within seconds; a floor of a thousand makes this many
@@ -25,7 +25,8 @@ MAX_ID = 64
 REMEMBERED = 5_000
 
 STATE, WRAP_UP_DONE, WRAP_UP_EXTEND = "state", "wrap_up_done", "wrap_up_extend"
-DISPOSITIONS, ROSTER = "dispositions", "roster"
+DISPOSITIONS, ROSTER, SUPERVISE = "dispositions", "roster", "supervise"
+LEAVE = "leave"
 # Skills have levels up to this; 0 says that an agent has one no more.
 HIGHEST_LEVEL = 5
 MOST_SKILLS = 200
@@ -37,9 +38,12 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     WRAP_UP_EXTEND: (),
     DISPOSITIONS: (),
     ROSTER: ("skills", "clients", "queues", "reset"),
+    SUPERVISE: ("mode",),
+    ConsultDo.ASK: ("to",),
+    **{do: () for do in ConsultDo if do is not ConsultDo.ASK},
 }
 # What nobody may say of himself.
-SUPERVISORS_ALONE = frozenset({ROSTER})
+SUPERVISORS_ALONE = frozenset({ROSTER, SUPERVISE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,28 @@ class AskDispositions:
         return DISPOSITIONS
 
 
-Order: TypeAlias = Choose | FinishWrapUp | ExtendWrapUp | ChangeRoster | AskDispositions
+@dataclass(frozen=True, slots=True)
+class Supervise:
+    """Let the supervisor hear the agent's talks, in this way, by a phone of her own; None: no more."""
+
+    mode: SupervisionMode | None
+
+    def __str__(self) -> str:
+        return f"{SUPERVISE} {self.mode or LEAVE}"
+
+
+@dataclass(frozen=True, slots=True)
+class Consult:
+    """In the talk that goes on: ask ``to`` (a colleague, a queue, a number), or go on with whom the agent has asked."""
+
+    do: ConsultDo
+    to: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.do} {self.to}".strip()
+
+
+Order: TypeAlias = Choose | FinishWrapUp | ExtendWrapUp | ChangeRoster | AskDispositions | Supervise | Consult
 
 
 class Result(StrEnum):
@@ -115,6 +140,15 @@ class Result(StrEnum):
     ENDLESS = "has no end to extend"
     NOT_EXTENDABLE = "cannot be extended"
     EXTENDED_BEFORE = "was extended before"
+    HERSELF = "nobody hears himself"
+    NO_PHONE = "has no phone"
+    NOT_SUPERVISING = "does not hear this agent"
+    TOO_MANY = "too many at once"
+    NOT_TALKING = "talks to no caller"
+    NOBODY_ASKED = "has asked nobody"
+    ASKS_ALREADY = "asks somebody already"
+    NOT_ANSWERED = "nobody has answered yet"
+    NOT_REACHABLE = "cannot be asked"
 
     @property
     def good(self) -> bool:
@@ -133,6 +167,15 @@ SENTENCES: Mapping[Result, str] = {
     Result.ENDLESS: "this wrap-up has no end to extend: it ends when you send a disposition",
     Result.NOT_EXTENDABLE: "this queue's wrap-up cannot be extended: finish it with `wrap_up_done`",
     Result.EXTENDED_BEFORE: "the wrap-up was extended already, and once is all: finish it with `wrap_up_done`",
+    Result.HERSELF: "that is your own phone: nobody hears himself",
+    Result.NO_PHONE: "no phone of yours is registered: `agent` under your login says as which agent you have one",
+    Result.NOT_SUPERVISING: "you do not hear this agent now",
+    Result.NOT_TALKING: "the agent talks to no caller now",
+    Result.NOBODY_ASKED: "nobody is asked now: `consult` comes first",
+    Result.ASKS_ALREADY: "somebody is asked already: `consult_drop` lets them go",
+    Result.NOT_ANSWERED: "nobody has answered yet: wait, or `consult_drop`",
+    Result.NOT_REACHABLE: "whom you want to ask cannot be reached, or you may not dial them; the log says why",
+    Result.TOO_MANY: "too many take part in talks now, or the switch is going down: ask again in a while",
 }
 
 
@@ -152,6 +195,10 @@ class CommandDesk:
         self._dispatcher = dispatcher
         self._reasons = reasons
         self._breaks = breaks
+        self.supervise: Callable[[Supervisor, str, SupervisionMode | None], Result] | None = None
+        """Who lets supervisors hear agents."""
+        self.consult: Callable[[str, Consult], Result] | None = None
+        """Who lets agents ask others while a caller waits."""
         self._answered: OrderedDict[tuple[str, str, str], dict[str, Any]] = OrderedDict()
 
     def take(
@@ -202,6 +249,11 @@ class CommandDesk:
         view = acd.agent(agent)
         if view is None or agent not in acd.plan.agents:
             return Result.NO_SUCH_AGENT
+        if isinstance(order, Supervise):
+            # Which of the agent's calls are hers to hear is asked of each.
+            if supervisor is None or self.supervise is None:
+                return Result.NOT_PERMITTED
+            return self.supervise(supervisor, agent, order.mode)
         if supervisor is not None and not self._may_command(supervisor, agent, order):
             return Result.NOT_PERMITTED
         result = Result.DONE
@@ -219,6 +271,8 @@ class CommandDesk:
                     self._dispatcher.tell(WrapUpAsked(agent, by) if asks else WrapUpExtended(agent, by))
             case ChangeRoster():
                 self._dispatcher.tell(self._changed(agent, order, by))
+            case Consult():
+                result = self.consult(agent, order) if self.consult is not None else Result.NOT_TALKING
             case AskDispositions():
                 pass
             case _:
@@ -324,6 +378,12 @@ def read_order(
             return read_roster(command, plan or Plan({}, {}))
         case "dispositions":
             return AskDispositions()
+        case "supervise":
+            return read_supervision(command)
+        case ConsultDo.ASK:
+            return Consult(ConsultDo.ASK, _text(command, "to", MAX_ID, wanted="whom to ask: a name or a number"))
+        case ConsultDo.SWAP | ConsultDo.JOIN | ConsultDo.DROP | ConsultDo.TRANSFER:
+            return Consult(ConsultDo(do))
         case _:
             return ExtendWrapUp()
 
@@ -344,6 +404,16 @@ def read_choice(command: Mapping[str, Any], reasons: Mapping[str, str]) -> Choos
         what = f"no reason is named `{reason}`{near(reason, reasons)}" if reason else "`reason` is missing"
         raise BadCommand(f"{what}; {there}")
     return Choose(intent, reason)
+
+
+def read_supervision(command: Mapping[str, Any]) -> Supervise:
+    """How a supervisor wants to hear an agent. Raises BadCommand."""
+    mode = command.get("mode")
+    if mode == LEAVE:
+        return Supervise(None)
+    if not isinstance(mode, str) or mode not in list(SupervisionMode):
+        raise BadCommand(f"`mode` is {_shown(mode)}: write one of {', '.join(SupervisionMode)}, or {LEAVE}")
+    return Supervise(SupervisionMode(mode))
 
 
 def read_roster(command: Mapping[str, Any], plan: Plan) -> ChangeRoster:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import assert_never
 
 import structlog
 
 from callcenter.acd.agents import AgentView
-from callcenter.acd.events import DeviceChanged
-from callcenter.calls.commands import Choose, CommandDesk, ExtendWrapUp, FinishWrapUp, Order, Result
+from callcenter.calls.busy_lines import BusyLines
+from callcenter.calls.commands import Choose, CommandDesk, Consult, ExtendWrapUp, FinishWrapUp, Order, Result, Supervise
 from callcenter.calls.inbound import RETRY_AFTER, take_up
 from callcenter.calls.party import Party
 from callcenter.calls.phrases import Phrase, reason_prompt
 from callcenter.calls.services import Services
-from callcenter.calls.settings import CodeAction, FeatureCode
+from callcenter.calls.settings import CONSULTING, SUPERVISING, CodeAction, ConsultDo, FeatureCode, find_code
 from callcenter.calls.sound import Sound
+from callcenter.calls.supervision import Supervisions
 from callcenter.media.plane import MediaError
 from callcenter.model.facts import FeatureCodeDialled
 from callcenter.model.states import Device, Intent, OfferResult, Side, Work
@@ -73,13 +73,13 @@ class FeatureCodes:
     would refuse, and it would count.
     """
 
-    def __init__(self, services: Services, desk: CommandDesk) -> None:
+    def __init__(self, services: Services, desk: CommandDesk, busy: BusyLines, supervisions: Supervisions) -> None:
         self._services = services
         self._desk = desk
+        self._busy = busy
+        self._supervisions = supervisions
         self._closed = False
         self._dialling: set[str] = set()
-        self._empty = asyncio.Event()
-        self._empty.set()
         self._calls = Background(MOST_AT_ONCE)
 
     def __len__(self) -> int:
@@ -87,58 +87,55 @@ class FeatureCodes:
 
     def known(self, dialled: str) -> bool:
         """Whether a number that was dialled is a code."""
-        return dialled in self._services.settings.feature_codes
-
-    def occupies(self, agent: str) -> bool:
-        """Whether an agent hears the answer to a code now."""
-        return agent in self._dialling
+        return find_code(self._services.settings.feature_codes, dialled) is not None
 
     def take(self, leg: Leg) -> bool:
         """Serve ``leg`` if it dialled a code; False when it is a caller like any other."""
-        code = self._services.settings.feature_codes.get(leg.dialled)
-        if code is None:
+        found = find_code(self._services.settings.feature_codes, leg.dialled)
+        if found is None:
             return False
+        code, target = found
         agent = leg.user
         if not agent or agent not in self._services.dispatcher.acd.plan.agents:
             leg.reject(403)
+        elif (mode := SUPERVISING.get(code.action)) is not None:
+            self._supervisions.dialled(leg, agent, mode, target)
         elif agent in self._dialling:
             leg.reject(486)
-        elif self._closed or not self._calls.start(self._serve(leg, agent, code), name=f"code of {agent}"):
+        elif self._closed or not self._calls.start(self._serve(leg, agent, code, target), name=f"code of {agent}"):
             leg.reject(503, headers=(("Retry-After", str(RETRY_AFTER)),))
         return True
 
-    async def empty(self) -> None:
-        """Wait until nobody hears an answer."""
-        await self._empty.wait()
-
     def close(self) -> None:
-        """Hang up and take no more codes: the switch goes down. Never waits; :meth:`empty` tells when all are gone."""
+        """Hang up and take no more codes: the switch goes down. Never waits."""
         self._closed = True
         self._calls.cancel()
 
-    async def _serve(self, leg: Leg, agent: str, code: FeatureCode) -> None:
+    async def _serve(self, leg: Leg, agent: str, code: FeatureCode, target: str) -> None:
         if agent in self._dialling:
             leg.reject(486)  # both came in the same moment
             return
         party = Party(Side.AGENT, leg, Sound())
-        with self._line_taken(agent):
+        self._dialling.add(agent)
+        with self._busy.taken(agent, "dials a code", "has dialled a code"):
             try:
                 async with until(leg.ended), until(party.sound.trouble), asyncio.timeout(LONGEST):
-                    await self._speak(party, agent, code)
+                    await self._speak(party, agent, code, target)
             except TimeoutError:
                 log.warning("an agent's code took too long to confirm", agent=agent, code=leg.dialled)
             except MediaError as error:
                 log.warning("an agent's code was not confirmed", agent=agent, code=leg.dialled, detail=str(error))
             finally:
+                self._dialling.discard(agent)
                 party.close()
 
-    async def _speak(self, party: Party, agent: str, code: FeatureCode) -> None:
+    async def _speak(self, party: Party, agent: str, code: FeatureCode, target: str) -> None:
         """Answer, obey, say what came of it."""
         settings = self._services.settings
         heard: list[str] = []
 
         def obey() -> None:
-            result, words = self._obey(agent, code)
+            result, words = self._obey(agent, code, target)
             heard.extend(words)
             self._services.stream.append(FeatureCodeDialled(agent, party.leg.dialled, result))
 
@@ -153,49 +150,30 @@ class FeatureCodes:
             clips = [clip for name in heard for clip in texts.get((name, language), ())]
             await party.sound.say(clips, barge_in=False)
 
-    def _obey(self, agent: str, code: FeatureCode) -> tuple[str, list[str]]:
+    def _obey(self, agent: str, code: FeatureCode, target: str = "") -> tuple[str, list[str]]:
         """Do what the code says; what came of it in a word, and the prompts that tell the agent."""
-        order = order_of(code)
+        order = order_of(code, target)
         result = self._desk.obey(agent, order, by=BY) if order is not None else Result.DONE
         view = self._services.dispatcher.acd.agent(agent)
         if view is None or result is Result.NO_SUCH_AGENT:
             return str(Result.NO_SUCH_AGENT), []
         if not result.good:
-            return str(result), [REFUSED[result]]
+            return str(result), [REFUSED[result]] if result in REFUSED else []
         words = list(state_phrases(view, told_why=order is None))
         match order:
             case FinishWrapUp():
                 words.insert(0, Phrase.WRAPPED_UP)
             case ExtendWrapUp():
                 words = [Phrase.EXTENDED]
+            case Consult():
+                words = []  # what comes of it is heard in the talk
             case _:
                 pass
         return str(result), words
 
-    @contextmanager
-    def _line_taken(self, agent: str) -> Iterator[None]:
-        """While the block lasts, the agent's phone is busy with us."""
-        dispatcher = self._services.dispatcher
-        view = dispatcher.acd.agent(agent)
-        self._dialling.add(agent)
-        self._empty.clear()
-        if view is not None and view.device is Device.REGISTERED:
-            dispatcher.tell(DeviceChanged(agent, Device.BUSY_ELSEWHERE, "dials a code"))
-        try:
-            yield
-        finally:
-            self._dialling.discard(agent)
-            if not self._dialling:
-                self._empty.set()
-            dispatcher.decide()
-            view = dispatcher.acd.agent(agent)
-            if view is not None and view.device is Device.BUSY_ELSEWHERE:
-                device = Device.REGISTERED if self._services.phones_of(agent) else Device.UNREACHABLE
-                dispatcher.tell(DeviceChanged(agent, device, "has dialled a code"))
 
-
-def order_of(code: FeatureCode) -> Order | None:
-    """What a code orders; None when it only asks."""
+def order_of(code: FeatureCode, target: str = "") -> Order | None:
+    """What a code orders, with ``target`` behind it; None when it only asks."""
     match code.action:
         case CodeAction.READY:
             return Choose(Intent.READY)
@@ -209,6 +187,12 @@ def order_of(code: FeatureCode) -> Order | None:
             return ExtendWrapUp()
         case CodeAction.STATE:
             return None
+        case CodeAction.LISTEN | CodeAction.WHISPER | CodeAction.BARGE:
+            return Supervise(SUPERVISING[code.action])
+        case CodeAction.CONSULT:
+            return Consult(ConsultDo.ASK, target)
+        case CodeAction.CONSULT_SWAP | CodeAction.CONSULT_JOIN | CodeAction.CONSULT_DROP | CodeAction.CONSULT_TRANSFER:
+            return Consult(CONSULTING[code.action])
         case _:
             assert_never(code.action)
 

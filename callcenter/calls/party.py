@@ -23,7 +23,8 @@ ELSEWHERE = "Taken over by another phone"
 class Party:
     """The caller, or an agent, in one call. ``phone`` is the one of an agent that was rung, as it is registered.
 
-    ``on_hold`` is told when this party begins or ends to hold the other, ``on_moved`` when it goes on by another phone.
+    ``on_hold`` is told when something about whether this party holds the other is different, and whether it did so
+    before; ``on_moved`` when it goes on by another phone.
     A phone that holds is asked now and then whether it is there; when it is not, the leg ends. ``ended`` is done with
     the leg, and ``trouble`` when the sound is gone for good: of the phone by which this party talks, whichever that is.
     """
@@ -33,8 +34,11 @@ class Party:
         self.leg = leg
         self.sound = sound
         self.phone = phone
-        self.holds = False
-        self.on_hold: Callable[[Party], None] | None = None
+        self.phone_holds = False
+        """Whether the phone has put us on hold."""
+        self.away = False
+        """Whether this party talks to somebody else in the house meanwhile, see :meth:`turn_away`."""
+        self.on_hold: Callable[[Party, bool], None] | None = None
         self.on_moved: Callable[[Party], None] | None = None
         self.on_key: Callable[[str, bool, bool], None] | None = None
         """Told of every key that this party presses, as ``Sound.on_key``."""
@@ -45,6 +49,16 @@ class Party:
         self._reoffers = Background(limit=2)
         self._asking: asyncio.TimerHandle | None = None
         self._take_hold()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the other side waits for this party."""
+        return self.phone_holds or self.away
+
+    def turn_away(self, on: bool) -> None:
+        """Talk to somebody else while the other side waits, as one does who has a second line; or come back."""
+        before, self.away = self.holds, on
+        self._hold_changed(before)
 
     def opened(self) -> None:
         """The sound is open: a phone may hold from the first moment on, in its INVITE."""
@@ -161,13 +175,16 @@ class Party:
         return any(is_at(description, host) for host in hosts if host)
 
     def _tell_hold(self, holds: bool) -> None:
-        if holds != self.holds:
-            self.holds = holds
+        if holds != self.phone_holds:
+            before, self.phone_holds = self.holds, holds
             self._ask_no_more()
             if holds:
                 self._ask_later()
-            if self.on_hold is not None:
-                self.on_hold(self)
+            self._hold_changed(before)
+
+    def _hold_changed(self, before: bool) -> None:
+        if self.on_hold is not None:
+            self.on_hold(self, before)
 
     def _ask_later(self) -> None:
         # An agent's is asked where it is registered, which also finds one that has come back by another connection.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from callcenter.acd.estimate import Pace
+from callcenter.calls.circle import Circles
 from callcenter.calls.facts import FactStream
 from callcenter.calls.line import Places
 from callcenter.calls.settings import CallsSettings
@@ -51,5 +52,6 @@ class Services:
     trunks: TrunkBoard
     call_of: Callable[[Leg], Call | None]
     places: Places
+    circles: Circles = field(default_factory=Circles)
     callbacks: Callbacks = field(init=False)
     """Set behind the making: it uses these itself."""

@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 
 from callcenter.acd.requirements import Needs
 from callcenter.calls.hours import Door, Hours
+from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
 from callcenter.model.dial_plan import DialPlan, country_code
+from callcenter.model.states import SupervisionMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Client:
     callbacks: CallbackRules | None = None
     routing: Routing = Routing()
     music: str = ""
+    supervision: SupervisionRules = ALL_ALLOWED
 
     @property
     def language(self) -> str:
@@ -545,10 +548,26 @@ class Supervisor:
     id: str
     name: str
     clients: frozenset[str] | None = None
+    agent: str = ""
+    """As which agent she has a phone, by which she takes part in talks; empty: she has none."""
+
+
+class ConsultDo(StrEnum):
+    """What an agent may do in a talk about somebody else: ask them while the caller waits, change between the two, join
+    all three, let the other go and be back with the caller, or put the caller through.
+    """
+
+    ASK = "consult"
+    SWAP = "consult_swap"
+    JOIN = "consult_join"
+    DROP = "consult_drop"
+    TRANSFER = "consult_transfer"
 
 
 class CodeAction(StrEnum):
-    """What an agent may order by dialling a code. ``STATE``: nothing, but hear how things stand."""
+    """What an agent may order by dialling a code. ``STATE``: nothing, but hear how things stand. Behind those of
+    ``WITH_TARGET`` follows whom they are about.
+    """
 
     READY = "ready"
     NOT_READY = "not_ready"
@@ -556,6 +575,29 @@ class CodeAction(StrEnum):
     WRAP_UP_DONE = "wrap_up_done"
     WRAP_UP_EXTEND = "wrap_up_extend"
     STATE = "state"
+    LISTEN = "listen"
+    WHISPER = "whisper"
+    BARGE = "barge"
+    CONSULT = "consult"
+    CONSULT_SWAP = "consult_swap"
+    CONSULT_JOIN = "consult_join"
+    CONSULT_DROP = "consult_drop"
+    CONSULT_TRANSFER = "consult_transfer"
+
+
+SUPERVISING = {
+    CodeAction.LISTEN: SupervisionMode.LISTEN,
+    CodeAction.WHISPER: SupervisionMode.WHISPER,
+    CodeAction.BARGE: SupervisionMode.BARGE,
+}
+CONSULTING = {
+    CodeAction.CONSULT: ConsultDo.ASK,
+    CodeAction.CONSULT_SWAP: ConsultDo.SWAP,
+    CodeAction.CONSULT_JOIN: ConsultDo.JOIN,
+    CodeAction.CONSULT_DROP: ConsultDo.DROP,
+    CodeAction.CONSULT_TRANSFER: ConsultDo.TRANSFER,
+}
+WITH_TARGET = frozenset({*SUPERVISING, CodeAction.CONSULT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -586,6 +628,16 @@ class DialRules:
 
 
 NO_RULES = DialRules()
+
+
+def find_code(codes: Mapping[str, FeatureCode], dialled: str) -> tuple[FeatureCode, str] | None:
+    """The code that was dialled, with whom it is about: what stands behind it, perhaps behind a star."""
+    if (exact := codes.get(dialled)) is not None:
+        return exact, ""
+    for code, about in codes.items():
+        if about.action in WITH_TARGET and dialled.startswith(code):
+            return about, dialled.removeprefix(code).removeprefix("*").removesuffix("#")
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def _without_numbers(stage: str) -> str:
 
 def lines(state: State) -> list[str]:
     """What an operator reads, in 80 columns where names are of a usual length."""
-    parts = (_head, _calls, _callbacks, _queues, _agents, _trunks, _media, _parts, _certificates)
+    parts = (_head, _calls, _supervisions, _callbacks, _queues, _agents, _trunks, _media, _parts, _certificates)
     return [printable(line) for part in parts for line in part(state)]
 
 
@@ -135,6 +135,19 @@ def _calls(state: State) -> Iterator[str]:
         yield from _table(rows, right=(4,))
     if state["calls_up"] > len(calls):
         yield f"  ... and {state['calls_up'] - len(calls)} more"
+
+
+def _supervisions(state: State) -> Iterator[str]:
+    supervisions = state.get("supervisions", [])  # an older switch has none
+    if not supervisions:
+        return
+    yield from _title("SUPERVISION", len(supervisions))
+    rows: list[Row] = [("SUPERVISOR", "AGENT", "MODE", "CALL", "SINCE")]
+    for each in supervisions:
+        call = each["call"][-6:] if each["call"] else "-"
+        names = (_short(each[name], LONGEST_NAME) for name in ("supervisor", "agent"))
+        rows.append((*names, each["mode"], call, clock(each["since_s"])))
+    yield from _table(rows, right=(4,))
 
 
 def _callbacks(state: State) -> Iterator[str]:

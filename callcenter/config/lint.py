@@ -151,7 +151,16 @@ class _Lint:
                 )
 
     def _supervisors(self) -> None:
-        """A login is one person's."""
+        """A login is one person's, and so is the phone."""
+        phones: dict[str, str] = {}
+        for name, about in self._things.supervisors.items():
+            if about.agent is not None and phones.setdefault(about.agent, name) != name:
+                self._add(
+                    Code.TWICE,
+                    ("supervisors", name, "agent"),
+                    f"{phones[about.agent]} has the phone of `{about.agent}` already",
+                    "take another agent: whose phone dials says who listens",
+                )
         for name in self._things.supervisors:
             if name in self._things.agents:
                 path: KeyPath = ("supervisors", name)
@@ -277,6 +286,8 @@ class _Lint:
                     self._translations(client, prompt, path)
             self._without_position(used)
         for client, about in self._things.clients.items():
+            if about.supervision is not None and about.supervision.announce is not None:
+                self._translations(client, about.supervision.announce, ("clients", client, "supervision", "announce"))
             lacking = [language for language in about.languages if about.greeting and language not in about.greeting]
             if lacking:
                 self._add(

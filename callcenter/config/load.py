@@ -29,6 +29,7 @@ from callcenter.acd.settings import (
 )
 from callcenter.calls import settings as calls
 from callcenter.calls.hours import Door, Holiday, Hours, Interval
+from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.config import calendar, schema
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
@@ -44,6 +45,7 @@ from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.model.customer import normalise_number
 from callcenter.model.dial_plan import DialPlan
+from callcenter.model.states import SupervisionMode
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import CertificateFiles, ClientCertificate, Listen, SipSettings, TlsSettings
 from callcenter.signaling.trunks.settings import Accept, Account, Outward, PasswordFrom, Peer, TrunkSettings
@@ -637,6 +639,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 callbacks=_callbacks(name, client, things),
                 routing=_routing(client, common),
                 music=client.music or music,
+                supervision=_supervision(client.supervision),
             )
             for name, client in things.clients.items()
         },
@@ -665,7 +668,9 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
             if (reason.longest, reason.a_day, reason.at_once) != (None, None, None)
         },
         supervisors={
-            name: calls.Supervisor(name, about.name, frozenset(about.clients) if about.clients is not None else None)
+            name: calls.Supervisor(
+                name, about.name, frozenset(about.clients) if about.clients is not None else None, about.agent or ""
+            )
             for name, about in things.supervisors.items()
         },
         auto_answer=frozenset(name for name, agent in things.agents.items() if agent.auto_answer),
@@ -684,6 +689,13 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
         pop_wait=mqtt.pop_wait,
         max_calls=sip.max_calls,
     )
+
+
+def _supervision(written: schema.Supervision | None) -> SupervisionRules:
+    if written is None:
+        return ALL_ALLOWED
+    allowed = frozenset(map(SupervisionMode, written.allowed))
+    return SupervisionRules(written.agent_sees, allowed, written.announce or "")
 
 
 def _routing(client: schema.Client, common: schema.Calls) -> calls.Routing:

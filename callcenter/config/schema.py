@@ -542,6 +542,7 @@ HoursName = Annotated[str, _known("set of hours", prefix="hours")]
 QueueName = Annotated[str, _known("queue")]
 FlowName = Annotated[str, _known("flow")]
 TrunkName = Annotated[str, _known("trunk")]
+AgentName = Annotated[str, _known("agent")]
 PromptName = Annotated[str, _known("prompt")]
 MusicName = Annotated[str, _known("piece of music", prefix="music")]
 HexMd5 = Annotated[str, _form(r"[0-9a-f]{32}", "an MD5 HA1", "make it with: callcenter password USER")]
@@ -1097,6 +1098,14 @@ class Share(Shape):
     weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
 
 
+class Supervision(Shape):
+    """What supervisors may do in a client's calls, whether the agent sees it, and what caller and agent are told."""
+
+    agent_sees: bool = True
+    allowed: tuple[Literal["listen", "whisper", "barge"], ...] = ("listen", "whisper", "barge")
+    announce: PromptName | None = None
+
+
 class Client(Shape):
     """A company."""
 
@@ -1112,6 +1121,7 @@ class Client(Shape):
     callbacks: Annotated[ClientCallbacks, _off_as({"enabled": False})] | None = None
     dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
     dispositions_required: bool = False
+    supervision: Annotated[Supervision, _off_as({"allowed": []})] | None = None
     language_skills: Annotated[dict[Language, Asked], _some(20)] | None = None
     intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
     tiers: Annotated[dict[Name, Points], _some(100)] | None = None
@@ -1440,10 +1450,13 @@ class Nothing(Shape):
 
 
 class Supervisor(Shape):
-    """Who may command for agents; with ``clients`` for those alone who serve no others."""
+    """Who may command for agents; with ``clients`` for those alone who serve no others. ``agent``: whose phone is hers,
+    to hear talks by.
+    """
 
     name: Name
     clients: Annotated[tuple[ClientName, ...], _some(1000)] | None = None
+    agent: AgentName | None = None
     mqtt: MosquittoHash | None = None
 
 
@@ -1459,6 +1472,14 @@ class FeatureCode(Shape):
     wrap_up_done: Annotated[str, Field(max_length=64)] | None = None
     wrap_up_extend: Nothing | None = None
     state: Nothing | None = None
+    listen: Nothing | None = None
+    whisper: Nothing | None = None
+    barge: Nothing | None = None
+    consult: Nothing | None = None
+    consult_swap: Nothing | None = None
+    consult_join: Nothing | None = None
+    consult_drop: Nothing | None = None
+    consult_transfer: Nothing | None = None
 
     @model_validator(mode="before")
     @classmethod

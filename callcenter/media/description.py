@@ -12,9 +12,16 @@ from callcenter.media.plane import BadDescription, NotAcceptable, host_port
 from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.sip.crypto import Security
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
+from callcenter.sip.payload_types import PayloadTypes
 from callcenter.sip.sdp import (
+    G722,
+    L16,
+    OPUS,
     PCMA,
     PCMU,
+    STATIC,
+    TELEPHONE_EVENT,
+    Codec,
     Negotiated,
     SessionDescription,
     make_offer,
@@ -29,14 +36,18 @@ _LONGEST_ADDRESS = 45
 # "Discard": our port until the real one is known.
 _UNKNOWN = 9
 
-_CODECS = {codec.name: codec for codec in (PCMU, PCMA)}
+_CODECS = {codec.name: codec for codec in (PCMU, PCMA, G722, OPUS, L16)}
+
+# One is made of the other for nothing: where they stand side by side, the peer chooses.
+_ALIKE = (PCMU.name, PCMA.name)
 
 
 class Description:
     """The description of one leg at ``host`` and, once it is known, ``port``; ``codecs`` in the order we like them.
 
-    An answer takes ``prefer`` if it is offered, else the peer's first. A description that cannot be taken leaves
-    everything as it was. With ``security`` it speaks of SRTP.
+    An answer takes what is in use, then ``prefer``, if it is offered, else the first of ``codecs`` that is; of PCMU and
+    PCMA side by side the one that the peer puts first. A description that cannot be taken leaves everything as it was.
+    With ``security`` it speaks of SRTP.
     """
 
     def __init__(
@@ -47,6 +58,7 @@ class Description:
         *,
         prefer: str | None = None,
         security: Security | None = None,
+        rtcp_mux: bool = False,
     ) -> None:
         self.host = host
         self.port = _UNKNOWN
@@ -56,6 +68,9 @@ class Description:
         self._session_id = session_id
         self._security = security
         self._prefer = _CODECS[prefer] if prefer in self.codecs else None
+        self._ranks = _ranks(self.codecs)
+        self._numbers = PayloadTypes()
+        self._rtcp_mux = rtcp_mux
         self._ours: SessionDescription | None = None
         self._checked: tuple[bytes, Negotiated] | None = None
 
@@ -109,6 +124,8 @@ class Description:
         else:
             self.negotiated = self._negotiate(offer)
         self._ours = self.negotiated.description
+        self._numbers.learn(self._ours)
+        self._numbers.learn(SessionDescription.parse(offer))
         return self.sdp
 
     def offer(self) -> bytes:
@@ -122,7 +139,10 @@ class Description:
             session_id=self._session_id,
             previous=self._ours,
             security=self._security,
+            numbers=self._numbers,
+            rtcp_mux=self.negotiated is not None and self.negotiated.rtcp_mux,
         )
+        self._numbers.learn(self._ours)
         return self.sdp
 
     def take_answer(self, answer: bytes, *, private: bool = True) -> None:
@@ -134,12 +154,35 @@ class Description:
         if not private:
             self._ours, self._security = without_keys(self._ours), None
         try:
-            self.negotiated = self._reachable(read_answer(self._ours, SessionDescription.parse(answer), self._security))
+            said = SessionDescription.parse(answer)
+            self.negotiated = self._reachable(read_answer(self._ours, said, self._security, self._liked))
             self._ours = self.negotiated.description
         except SdpNotAcceptable as error:
             raise NotAcceptable(str(error)) from error
         except SdpError as error:
             raise BadDescription(str(error)) from error
+
+    @property
+    def accepts(self) -> dict[int, Codec]:
+        """What may come, by payload type: what we have described, by our numbers and by the peer's."""
+        negotiated = self.negotiated
+        assert negotiated is not None, "nothing is agreed on yet"
+        spoken = [_CODECS[name] for name in self.codecs]
+        # Who has several codecs in common with us may send any of them, by the number that everybody knows it by.
+        found = {codec.payload_type: codec for codec in spoken if codec.payload_type in STATIC}
+        if negotiated.telephone_event is not None:
+            event = Codec(TELEPHONE_EVENT, negotiated.telephone_event, negotiated.event_rate)
+            found[event.payload_type] = event
+        found[negotiated.payload_type] = negotiated.codec
+        for line in negotiated.description.media:
+            if line.kind.lower() == "audio" and line.port:
+                known = {codec.encoding: codec for codec in spoken}
+                found |= {codec.payload_type: known.get(codec.encoding, codec) for codec in line.codecs()}
+        return found
+
+    @property
+    def _liked(self) -> Codec | None:
+        return self.negotiated.codec if self.negotiated is not None else self._prefer
 
     def _negotiate(self, offer: bytes) -> Negotiated:
         try:
@@ -150,9 +193,11 @@ class Description:
                     host=self.host,
                     port=self.port,
                     session_id=self._session_id,
-                    prefer=self.negotiated.codec if self.negotiated is not None else self._prefer,
+                    prefer=self._liked,
                     previous=self._ours,
                     security=self._security,
+                    rank=lambda codec: self._ranks[codec.name],
+                    rtcp_mux=self._rtcp_mux,
                 )
             )
         except SdpNotAcceptable as error:
@@ -176,6 +221,16 @@ def _at_port(negotiated: Negotiated, port: int) -> Negotiated:
     description = negotiated.description
     media = tuple(replace(line, port=port) if line.port == _UNKNOWN else line for line in description.media)
     return replace(negotiated, description=replace(description, media=media))
+
+
+@lru_cache(64)
+def _ranks(codecs: tuple[str, ...]) -> dict[str, int]:
+    """Whom an answer prefers, by names: the lowest."""
+    ranks: dict[str, int] = {}
+    for index, name in enumerate(codecs):
+        beside = index > 0 and name in _ALIKE and codecs[index - 1] in _ALIKE
+        ranks[name] = ranks[codecs[index - 1]] if beside else index
+    return ranks
 
 
 def chosen_codecs(settings: MediaSettings, wanted: Sequence[str] | None) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from callcenter.model.states import (
     Intent,
     OfferResult,
     Side,
+    SupervisionMode,
     TransferKind,
     TransferTo,
     VisitOutcome,
@@ -462,6 +463,65 @@ class OutsideLegEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class SupervisionStarted:
+    """A supervisor hears the call from now on, with the agent whom she follows from call to call.
+
+    ``supervision`` is the id of her part in this call. ``agent_sees``: whether the agent is shown it, as the client
+    wants.
+    """
+
+    supervision: str
+    supervisor: str
+    agent: str
+    client: str
+    mode: SupervisionMode
+    agent_sees: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisionChanged:
+    """The supervisor takes part in another way from now on."""
+
+    supervision: str
+    supervisor: str
+    agent: str
+    mode: SupervisionMode
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisionEnded:
+    """The supervisor hears the call no more: she left, or the agent did."""
+
+    supervision: str
+    supervisor: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConferenceJoined:
+    """The agent has joined the caller and ``target``, whom he consults in the call ``consulted``: all hear each other.
+
+    ``offer`` is that of the talk with the caller.
+    """
+
+    offer: str
+    agent: str
+    consulted: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConferenceLeft:
+    """It is a talk of two again, because ``by`` left: the caller, the agent, or who was consulted (outside)."""
+
+    offer: str
+    agent: str
+    consulted: str
+    target: str
+    by: Side
+
+
+@dataclass(frozen=True, slots=True)
 class QueueLeft:
     """A visit to a queue ended without or with an answer; ``reason`` refines flowed_out, refused and lost."""
 
@@ -700,6 +760,11 @@ Body = (
     | PhoneChanged
     | OutsideConnected
     | OutsideLegEnded
+    | SupervisionStarted
+    | SupervisionChanged
+    | SupervisionEnded
+    | ConferenceJoined
+    | ConferenceLeft
     | QueueLeft
     | CallerMediaStarted
     | AgentMediaStarted

@@ -25,6 +25,8 @@ from callcenter.model.facts import (
     CallQueued,
     CallResumed,
     CallTransferred,
+    ConferenceJoined,
+    ConferenceLeft,
     CustomerFound,
     DigitsEntered,
     Fact,
@@ -37,6 +39,9 @@ from callcenter.model.facts import (
     PositionAnnounced,
     QueueLeft,
     ScreenPopSent,
+    SupervisionChanged,
+    SupervisionEnded,
+    SupervisionStarted,
     TransferFailed,
     WrapUpEnded,
     utc,
@@ -47,6 +52,7 @@ from callcenter.model.states import (
     OfferResult,
     Outcome,
     Side,
+    SupervisionMode,
     TransferKind,
     TransferTo,
     VisitOutcome,
@@ -139,6 +145,31 @@ class OutsideLeg:
 
 
 @dataclass(frozen=True, slots=True)
+class SupervisionTold:
+    """A supervisor's part in the call: with whom, in which ways (each once, in their order), and for how long."""
+
+    id: str
+    supervisor: str
+    agent: str
+    modes: tuple[SupervisionMode, ...]
+    agent_sees: bool
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Conference:
+    """How long the caller, the agent of ``offer`` and ``target`` all heard each other; whom the agent had consulted in
+    the call ``consulted``.
+    """
+
+    offer: str
+    agent: str
+    consulted: str
+    target: str
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Interaction:
     """The whole call. Durations are integer milliseconds of the monotonic clock; instants are UTC.
 
@@ -177,6 +208,8 @@ class Interaction:
     transfers: tuple[Transfer, ...] = ()
     callback: str = ""
     srtp: str = ""
+    supervisions: tuple[SupervisionTold, ...] = ()
+    conferences: tuple[Conference, ...] = ()
 
     @property
     def offers(self) -> tuple[tuple[str, OfferResult | None], ...]:
@@ -287,6 +320,10 @@ class _Fold:
     held_since: int = 0
     ending: Ending | None = None
     callback: str = ""
+    supervisions: dict[str, SupervisionTold] = field(default_factory=dict)
+    conferences: list[Conference] = field(default_factory=list)
+    # Since when each part that goes on does: of a supervisor by its id, of a conference by the call consulted in.
+    parts_since: dict[str, int] = field(default_factory=dict)
 
     def take(self, fact: Fact) -> None:
         if self.arrived is not None:
@@ -356,6 +393,20 @@ class _Fold:
                 self.talking = leg
             case OutsideLegEnded(leg=leg, by=by) if leg in self.outside:
                 self.end_leg(leg, by, now)
+            case SupervisionStarted(supervision=part, supervisor=supervisor, agent=agent, mode=mode) as body:
+                self.supervisions[part] = SupervisionTold(part, supervisor, agent, (mode,), body.agent_sees)
+                self.parts_since[part] = now
+            case SupervisionChanged(supervision=part, mode=mode) if part in self.supervisions:
+                part_told = self.supervisions[part]
+                modes = tuple(dict.fromkeys((*part_told.modes, mode)))
+                self.supervisions[part] = dataclasses.replace(part_told, modes=modes)
+            case SupervisionEnded(supervision=part):
+                self.end_part(part, now)
+            case ConferenceJoined(offer=offer, agent=agent, consulted=consulted, target=target):
+                self.conferences.append(Conference(offer, agent, consulted, target))
+                self.parts_since[consulted] = now
+            case ConferenceLeft(consulted=consulted):
+                self.end_part(consulted, now)
             case QueueLeft(visit=visit, outcome=outcome, reason=reason):
                 self.leave(visit, outcome, reason, now)
             case WrapUpEnded(offer=offer, disposition=disposition) if offer in self.legs:
@@ -369,6 +420,8 @@ class _Fold:
                 self.ending = Ending(by, cause, status, detail)
                 if self.talking:
                     self.end_leg(self.talking, by, now)
+                for part in tuple(self.parts_since):
+                    self.end_part(part, now)
             case _:
                 pass
 
@@ -381,6 +434,17 @@ class _Fold:
         if known is not None and known.outcome is None:
             wait = now - self.joined_ms[visit]
             self.visits[visit] = dataclasses.replace(known, wait_ms=wait, outcome=outcome, reason=reason)
+
+    def end_part(self, part: str, now: int) -> None:
+        since = self.parts_since.pop(part, None)
+        if since is None:
+            return
+        if part in self.supervisions:
+            self.supervisions[part] = dataclasses.replace(self.supervisions[part], duration_ms=now - since)
+        else:
+            # Of several with the same one, the last is the one that went on.
+            at = max(at for at, each in enumerate(self.conferences) if each.consulted == part)
+            self.conferences[at] = dataclasses.replace(self.conferences[at], duration_ms=now - since)
 
     def sounds(self, whose: str, suite: str) -> None:
         # Another phone that took the talk over counts too: who was once heard in the clear was not private.
@@ -487,6 +551,8 @@ class _Fold:
             transfers=tuple(self.transfers),
             srtp=self.srtp.get("", ""),
             callback=self.callback,
+            supervisions=tuple(self.supervisions.values()),
+            conferences=tuple(self.conferences),
         )
 
 

@@ -153,6 +153,14 @@ class TransferTo(StrEnum):
     OUTSIDE = "outside"
 
 
+class SupervisionMode(StrEnum):
+    """How a supervisor takes part in a talk: she hears all of it, and is heard by nobody, by the agent, or by all."""
+
+    LISTEN = "listen"
+    WHISPER = "whisper"
+    BARGE = "barge"
+
+
 class DrainOutcome(StrEnum):
     """How a drain ended: every call had ended, the limit was reached, calls are taken again, or it was cut short."""
 

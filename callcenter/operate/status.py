@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from callcenter.app import House
     from callcenter.calls.call import Call
     from callcenter.calls.callback import Pending
+    from callcenter.calls.supervision import Supervision
     from callcenter.signaling.trunks.trunk import Trunk
 
 # More rows tell nobody more, and cost the loop its time: what is left out is counted.
@@ -61,6 +62,7 @@ async def status(house: House, life: Life) -> dict[str, Any]:
         },
         "calls_up": len(calls),
         "calls": await _rows(calls, MOST_CALLS, lambda call: _call(house, call, by_call.get(call.id), now)),
+        "supervisions": [_supervision(each, now) for each in house.supervisions],
         "callbacks_pending": len(house.callbacks),
         "callbacks": await _rows(house.callbacks, MOST_CALLS, lambda each: _callback(each, clock.now())),
         "queues": await _rows(house.acd.plan.queues, MOST_QUEUES, lambda name: _queue(house, name, now)),
@@ -125,6 +127,18 @@ def _call(house: House, call: Call, agent: AgentView | None, now: float) -> dict
         "agent": agent.id if agent is not None else None,
         "worker": house.edges.plane.worker_of(call.id),
         "srtp": call.caller.sound.secure or None,
+    }
+
+
+def _supervision(each: Supervision, now: float) -> dict[str, Any]:
+    call = each.call
+    return {
+        "supervisor": each.supervisor.id,
+        "agent": each.agent,
+        "mode": each.mode_now or each.mode,
+        "call": call.id if call is not None else None,
+        "client": call.client.id if call is not None else None,
+        "since_s": round(now - each.since, 1),
     }
 
 

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from callcenter.model.facts import AgentStateChanged, Fact
+from callcenter.model.facts import (
+    AgentStateChanged,
+    Fact,
+    SupervisionChanged,
+    SupervisionEnded,
+    SupervisionStarted,
+)
 from callcenter.model.states import Device, Intent, Work
 from callcenter.publish import payloads, topics
 
@@ -20,6 +26,9 @@ class AgentStates:
         self._set_state = set_state
         # What `since` is about, and since when.
         self._since: dict[str, tuple[tuple[str, ...], datetime]] = {}
+        # What was told last, and who hears the agent of whom the agent is to know, with how: by agent.
+        self._told: dict[str, tuple[AgentStateChanged, datetime, str | None]] = {}
+        self._heard_by: dict[str, dict[str, tuple[str, str]]] = {}
 
     def begin(self, agents: Iterable[str], now: datetime) -> None:
         """Nobody is there yet: what the last run told holds no more."""
@@ -38,12 +47,27 @@ class AgentStates:
 
     def take(self, fact: Fact) -> None:
         """Read one fact."""
-        if isinstance(fact.body, AgentStateChanged):
-            self._tell(fact.body, fact.at, fact.call_id)
+        match fact.body:
+            case AgentStateChanged() as state:
+                self._tell(state, fact.at, fact.call_id)
+            case SupervisionStarted(supervision=part, supervisor=who, agent=agent, mode=mode, agent_sees=True):
+                self._heard_by.setdefault(agent, {})[part] = (who, mode.value)
+                self._tell_again(agent)
+            case SupervisionChanged(supervision=part, supervisor=who, agent=agent, mode=mode):
+                if part in self._heard_by.get(agent, {}):
+                    self._heard_by[agent][part] = (who, mode.value)
+                    self._tell_again(agent)
+            case SupervisionEnded(supervision=part, agent=agent):
+                if self._heard_by.get(agent, {}).pop(part, None) is not None:
+                    self._tell_again(agent)
+            case _:
+                pass
 
     def forget(self, agent: str) -> None:
         """An agent is gone from the configuration."""
         self._since.pop(agent, None)
+        self._told.pop(agent, None)
+        self._heard_by.pop(agent, None)
         self._set_state(topics.agent_state(agent), None)
 
     def _tell(self, state: AgentStateChanged, at: datetime, call: str | None) -> None:
@@ -54,4 +78,12 @@ class AgentStates:
         if before != what:
             since = at
             self._since[state.agent] = (what, since)
-        self._set_state(topics.agent_state(state.agent), payloads.agent_state(state, at=at, since=since, call=call))
+        self._told[state.agent] = state, at, call
+        heard_by = tuple(self._heard_by.get(state.agent, {}).values())
+        told = payloads.agent_state(state, at=at, since=since, call=call, heard_by=heard_by)
+        self._set_state(topics.agent_state(state.agent), told)
+
+    def _tell_again(self, agent: str) -> None:
+        # As of then: what is left of a pause or a break runs from there.
+        if agent in self._told:
+            self._tell(*self._told[agent])

@@ -30,6 +30,8 @@ from callcenter.model.facts import (
     CallQueued,
     CallResumed,
     CallTransferred,
+    ConferenceJoined,
+    ConferenceLeft,
     CustomerFound,
     DigitsEntered,
     Fact,
@@ -48,6 +50,9 @@ from callcenter.model.facts import (
     QueueLeft,
     RoutingRelaxed,
     ScreenPopSent,
+    SupervisionChanged,
+    SupervisionEnded,
+    SupervisionStarted,
     TransferFailed,
     WaitAnnounced,
     WrapUpEnded,
@@ -105,6 +110,11 @@ EVENTS: dict[type[Any], str] = {
     PhoneChanged: "phone_changed",
     OutsideConnected: "outside_answered",
     OutsideLegEnded: "outside_left",
+    SupervisionStarted: "supervision_started",
+    SupervisionChanged: "supervision_changed",
+    SupervisionEnded: "supervision_ended",
+    ConferenceJoined: "conference_joined",
+    ConferenceLeft: "conference_left",
     QueueLeft: "queue_left",
     CallerMediaStarted: "media_started",
     AgentMediaStarted: "agent_media_started",
@@ -201,7 +211,12 @@ class Pop:
 
 
 def agent_state(
-    state: AgentStateChanged, *, at: datetime, since: datetime | None = None, call: str | None = None
+    state: AgentStateChanged,
+    *,
+    at: datetime,
+    since: datetime | None = None,
+    call: str | None = None,
+    heard_by: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """An agent's retained state at ``at`` (schema agent.v1). It names the call by its id and nothing of the caller.
 
@@ -209,7 +224,9 @@ def agent_state(
     of the present work on, null when that changes nothing. A wrap-up, or a pause after an offer that failed, ends by
     itself at ``wrap_up_until`` or ``pause_until``; a wrap-up without that time ends with a disposition. ``wrap_up`` is
     its kind; who needs time in an optional one asks for it before that time (``wrap_up_extend``). ``by`` is who chose
-    last, null when the system did. A break has lasted as long as it may at ``break_until``; ``break_over``: it has.
+    last, null when the system did. ``supervised``: who takes part in the agent's talk, and how, where the client wants
+    the agent to know (``heard_by``, as supervisor and mode). A break has lasted as long as it may at ``break_until``;
+    ``break_over``: it has.
     """
     pending = (state.next, state.next_reason) != (state.intent, state.reason)
     until = utc(at + timedelta(milliseconds=state.remaining_ms)) if state.remaining_ms else None
@@ -235,6 +252,7 @@ def agent_state(
         "since": utc(since or at),
         "at": utc(at),
         "call": call,
+        "supervised": [{"supervisor": who, "mode": mode} for who, mode in heard_by],
     }
 
 

@@ -15,14 +15,14 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
+from callcenter.rtp import opus
 from callcenter.rtp.concealment import Concealment
+from callcenter.rtp.opus import CodecMissing
 from callcenter.rtp.resample import NARROW, WIDE, Resampler, resampler
 
+__all__ = ["CODECS", "G722", "L16", "OPUS", "PCMA", "PCMU", "AudioCodec", "CodecMissing", "Decoder", "Encoder", "codec"]
+
 _OCTETS: Final = 2  # of a sample
-
-
-class CodecMissing(Exception):
-    """The codec's library is not on this machine; the text tells how to get it."""
 
 
 class Encoder(Protocol):
@@ -58,6 +58,11 @@ class AudioCodec:
     """Octets of payload for a millisecond, wherever sound is cut; None: a packet is one whole, of any size."""
     _encoder: Callable[[int, str], Encoder]
     _decoder: Callable[[int], Decoder]
+
+    @property
+    def missing(self) -> str:
+        """What to install before it can be used here; empty when all is there."""
+        return opus.HOW_TO_GET if self is OPUS and opus.library() is None else ""
 
     @property
     def wide(self) -> bool:
@@ -194,8 +199,9 @@ L16: Final = AudioCodec(
     lambda rate, _: _PlainEncoder(_swapped, WIDE, rate),
     lambda rate: _Plain(_swapped, _OCTETS * WIDE // rate, WIDE, rate),
 )
+OPUS: Final = AudioCodec("opus", opus.CLOCK_RATE, WIDE, None, opus.OpusEncoder, opus.OpusDecoder)
 
-CODECS: Final[Mapping[str, AudioCodec]] = MappingProxyType({each.name: each for each in (PCMU, PCMA, G722, L16)})
+CODECS: Final[Mapping[str, AudioCodec]] = MappingProxyType({each.name: each for each in (PCMU, PCMA, G722, OPUS, L16)})
 """Every codec that we know, by its name in session descriptions."""
 
 

@@ -35,6 +35,8 @@ from callcenter.model.facts import (
     OutsideConnected,
     PhoneChanged,
     QueueLeft,
+    SupervisionEnded,
+    SupervisionStarted,
 )
 from callcenter.model.interaction import Interaction
 from callcenter.model.states import Device, Direction, EndCause, Intent, Outcome, Side, VisitOutcome, Work
@@ -86,6 +88,7 @@ async def look_for_leftovers(house: House, facts: Sequence[Fact], phones: Iterab
         found.expect(not house.acd.waiting(queue), f"tickets in {queue}: {house.acd.waiting(queue)}")
     look_at_agents(house, facts, found)
     look_at_visits(facts, found)
+    look_at_supervisions(house, facts, found)
     look_at_queues(house, facts, found)
     await look_at_ledger(house, facts, found)
     await look_at_records(house, facts, found)
@@ -122,6 +125,18 @@ def look_at_visits(facts: Sequence[Fact], found: Leftovers) -> None:
             case _:
                 pass
     found.expect(not offered, f"offers that never ended: {offered}")
+
+
+def look_at_supervisions(house: House, facts: Sequence[Fact], found: Leftovers) -> None:
+    """Whoever began to hear a call heard the end of it, and nobody hears anything any more."""
+    found.expect(not len(house.supervisions), f"supervisors in talks: {list(house.supervisions)}")
+    lost = {fact.call_id for fact in facts if isinstance(fact.body, CallEnded) and fact.body.cause is EndCause.RESTART}
+    began = Counter(fact.body.supervision for fact in facts if isinstance(fact.body, SupervisionStarted))
+    ended = Counter(fact.body.supervision for fact in facts if isinstance(fact.body, SupervisionEnded))
+    cut = Counter(
+        fact.body.supervision for fact in facts if isinstance(fact.body, SupervisionStarted) and fact.call_id in lost
+    )
+    found.expect(began - cut <= ended <= began, f"began to hear: {began}, ended: {ended}, cut by a crash: {cut}")
 
 
 def look_at_queues(house: House, facts: Sequence[Fact], found: Leftovers) -> None:
@@ -330,7 +345,12 @@ def look_at_callers(
     arrived.update(fact.body.sip_call_id for fact in facts if isinstance(fact.body, PhoneChanged))
     for phone in phones:
         for call in phone.calls:
-            if call.leg.incoming or any(abs(call.began - at) < AROUND_A_CRASH for at in crashed_at):
+            # What follows a star is a code, and no call.
+            if (
+                call.leg.incoming
+                or call.number.startswith("*")
+                or any(abs(call.began - at) < AROUND_A_CRASH for at in crashed_at)
+            ):
                 continue
             count = arrived[call.sip_call_id]
             wanted = (1,) if call.leg.answered else (0, 1)

@@ -57,6 +57,14 @@ CODES = {
     "*31": FeatureCode(CodeAction.WRAP_UP_EXTEND),
     "*32": FeatureCode(CodeAction.STATE),
     "*33": FeatureCode(CodeAction.WRAP_UP_DONE, disposition="solved"),
+    "*71": FeatureCode(CodeAction.LISTEN),
+    "*72": FeatureCode(CodeAction.WHISPER),
+    "*73": FeatureCode(CodeAction.BARGE),
+    "*80": FeatureCode(CodeAction.CONSULT),
+    "*81": FeatureCode(CodeAction.CONSULT_SWAP),
+    "*82": FeatureCode(CodeAction.CONSULT_JOIN),
+    "*83": FeatureCode(CodeAction.CONSULT_DROP),
+    "*84": FeatureCode(CodeAction.CONSULT_TRANSFER),
 }
 
 WRAP_UP = WrapUpSettings(WrapUpMode.TIMED, 30.0, 15.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from callcenter.sip.crypto import MAX_CRYPTO, OFFERED, Crypto, Keys, Security, Suite
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
+from callcenter.sip.payload_types import PayloadTypes
 
 # A browser's offer has some 6 KiB and 200 lines, a phone's below 1 KiB.
 MAX_SDP = 32_768
@@ -30,6 +31,8 @@ DEFAULT_PTIME = 20
 """Milliseconds of sound in a packet when nobody says otherwise (RFC 3551 4.2)."""
 
 Attributes = tuple[tuple[str, str | None], ...]
+Encoding = tuple[str, int, int]
+"""Name, clock rate and channels: what a codec is, by whatever payload type."""
 
 # The profiles of RTP that we speak, with feedback (RFC 4585) or without: plain, and by SRTP (RFC 3711, 5124).
 _PLAIN = ("RTP/AVP", "RTP/AVPF")
@@ -78,9 +81,23 @@ class Codec:
     channels: int = 1
     fmtp: str = ""
 
+    @property
+    def encoding(self) -> Encoding:
+        """What it is, by whatever payload type, and however it is spelled."""
+        name = self.name.lower()
+        if name == "opus":
+            return name, self.rate, 2  # says always two (RFC 7587 7), and some leave them out
+        if name == "g722" and self.rate == 16000:
+            return name, 8000, self.channels  # some say how often it samples; its clock is 8000 (RFC 3551 4.5.2)
+        return name, self.rate, self.channels
+
     def same_as(self, other: Codec) -> bool:
         """Whether both are the same encoding, by whatever payload type."""
-        return (self.name.lower(), self.rate, self.channels) == (other.name.lower(), other.rate, other.channels)
+        return self.encoding == other.encoding
+
+    def by(self, payload_type: int) -> Codec:
+        """The same codec by this payload type."""
+        return self if payload_type == self.payload_type else replace(self, payload_type=payload_type)
 
     @property
     def rtpmap(self) -> str:
@@ -90,11 +107,25 @@ class Codec:
 
 PCMU = Codec("PCMU", 0)
 PCMA = Codec("PCMA", 8)
+G722 = Codec("G722", 9)
+OPUS = Codec("opus", 111, 48000, 2, "maxplaybackrate=16000;sprop-maxcapturerate=16000")
+"""As we take and send it: wide-band, by the number that browsers use."""
+L16 = Codec("L16", 112, 16000)
+COMFORT_NOISE = Codec("CN", 13)
 TELEPHONE_EVENT = "telephone-event"
 TELEPHONE_EVENT_TYPE = 101
 """The payload type that nearly everybody uses for telephone events."""
 DIGIT_EVENTS = "0-15"
 """The events of RFC 4733 that we understand: 0-9, *, #, A-D."""
+
+# The usual payload types of telephone events with the clock of wide-band codecs.
+_WIDE_EVENTS = {48000: 110, 16000: 113}
+
+# Where RTP and RTCP share a port, these payload types would be taken for reports (RFC 5761 4).
+_LIKE_REPORTS = range(64, 96)
+
+# Milliseconds of sound that a packet of Opus can hold and that we send (RFC 7587 6.1: whole frames).
+_OPUS_PTIMES = (60, 40, 20, 10)
 
 # Payload types that mean something without rtpmap (RFC 3551 6).
 STATIC = {
@@ -104,10 +135,10 @@ STATIC = {
         Codec("GSM", 3),
         Codec("G723", 4),
         PCMA,
-        Codec("G722", 9),
+        G722,
         Codec("L16", 10, 44100, 2),
         Codec("L16", 11, 44100),
-        Codec("CN", 13),
+        COMFORT_NOISE,
         Codec("G728", 15),
         Codec("G729", 18),
     )
@@ -190,10 +221,21 @@ class MediaDescription:
 
     def telephone_event(self, rate: int) -> int | None:
         """The payload type of telephone events at this clock rate (RFC 4733)."""
-        for codec in self.codecs():
-            if codec.name.lower() == TELEPHONE_EVENT and codec.rate == rate:
-                return codec.payload_type
-        return None
+        return next((event.payload_type for event in self.events() if event.rate == rate), None)
+
+    def events(self) -> list[Codec]:
+        """Telephone events, one for each clock rate."""
+        return [codec for codec in self.codecs() if codec.name.lower() == TELEPHONE_EVENT]
+
+    def events_beside(self, codec: Codec) -> Codec | None:
+        """The telephone events that go with a codec: with its clock (RFC 4733 2.1), else, as many say, with 8000."""
+        events = {event.rate: event for event in reversed(self.events())}
+        return events.get(codec.rate) or (events.get(8000) if codec.rate > 8000 else None)
+
+    @property
+    def rtcp_mux(self) -> bool:
+        """Whether its RTCP can come and go by the port of its RTP (RFC 5761)."""
+        return self.attribute("rtcp-mux") is not None
 
     def cryptos(self) -> list[Crypto]:
         """The crypto lines that we can use, in the describer's order."""
@@ -286,7 +328,9 @@ class Negotiated:
     ``description`` is ours: the answer to send, or the offer that was answered. Packets that we send carry
     ``payload_type`` (digits ``telephone_event``) and go to ``remote``; those that we receive carry the ``receive_``
     ones. ``remote`` and ``rtcp`` are None while the peer takes nothing (address 0.0.0.0). ``direction`` is our side.
-    With ``keys`` all of it is SRTP, without it is plain RTP.
+    With ``keys`` all of it is SRTP, without it is plain RTP. ``ptime``: milliseconds of sound in a packet that we send.
+    ``event_rate``: timestamp units a second of telephone events. ``fmtp``: what the peer says of the codec. With
+    ``rtcp_mux`` reports come and go by the port of the sound, both ways.
     """
 
     description: SessionDescription
@@ -301,6 +345,9 @@ class Negotiated:
     remote_holds: bool
     ptime: int
     keys: Keys | None = None
+    event_rate: int = 8000
+    fmtp: str = ""
+    rtcp_mux: bool = False
 
 
 def negotiate(
@@ -316,12 +363,15 @@ def negotiate(
     rtcp_port: int | None = None,
     previous: SessionDescription | None = None,
     security: Security | None = None,
+    rank: Callable[[Codec], int] | None = None,
+    rtcp_mux: bool = False,
 ) -> Negotiated:
     """Answer an offer (RFC 3264 6): the first audio line that we can serve is taken, every other one refused.
 
-    The codec is ``prefer`` if it is offered, else the first of the offer that is ``supported``; telephone events are
-    taken by whatever payload type they are offered. ``host`` and ``port`` are where we receive, ``direction`` is what
-    we wish. With ``previous``, our last description of this session, the answer follows on it (session id, version).
+    The codec is ``prefer`` if it is offered, else the first of the offer that is ``supported``, of those with the
+    lowest ``rank``; telephone events are taken by whatever payload type they are offered. ``host`` and ``port`` are
+    where we receive, ``direction`` is what we wish. With ``previous``, our last description of this session, the answer
+    follows on it (session id, version). ``rtcp_mux``: we can do with one port, if that is offered.
 
     With ``security`` the first crypto line that we speak is taken, whatever the profile (RFC 4568 5.1.2, RFC 8643),
     and answered with our own key: the one that we had for this suite, else a new one. Without it, or without such a
@@ -332,17 +382,20 @@ def negotiate(
     index, common, crypto = _first_served(offer, supported, security)
     theirs = offer.media[index]
     own = _own_crypto(crypto, previous, security)
-    codec = next((each for each in common if prefer is not None and each.same_as(prefer)), common[0])
-    events = theirs.telephone_event(codec.rate)
+    codec, said = _chosen(common, prefer, rank)
+    events = theirs.events_beside(codec)
+    mux = rtcp_mux and _can_mux(theirs, (codec, *(() if events is None else (events,))))
+    ptime = _packet_time(theirs, codec)
     peer = _peer_direction(offer, theirs)
     ours = MediaDescription(
         "audio",
         port,
         theirs.protocol,
-        (str(codec.payload_type), *(() if events is None else (str(events),))),
+        (str(codec.payload_type), *(() if events is None else (str(events.payload_type),))),
         attributes=(
             *_crypto_attributes(own),
-            *_audio_attributes([codec], events, peer.answered_by(direction), _rtcp_attribute(port, rtcp_port)),
+            *_audio_attributes([codec], [] if events is None else [events], ptime, peer.answered_by(direction)),
+            *_rtcp_attributes(port, rtcp_port, mux),
         ),
     )
     answer = SessionDescription(
@@ -357,13 +410,16 @@ def negotiate(
         codec,
         codec.payload_type,
         codec.payload_type,
-        events,
-        events,
-        *_remote(offer, theirs),
+        None if events is None else events.payload_type,
+        None if events is None else events.payload_type,
+        *_remote(offer, theirs, mux),
         direction=peer.answered_by(direction),
         remote_holds=not peer.receives,
-        ptime=_packet_time(theirs),
+        ptime=ptime,
         keys=None if crypto is None else Keys(crypto.suite, own[0].key, crypto.key),
+        event_rate=8000 if events is None else events.rate,
+        fmtp=said,
+        rtcp_mux=mux,
     )
 
 
@@ -379,33 +435,41 @@ def make_offer(
     rtcp_port: int | None = None,
     previous: SessionDescription | None = None,
     security: Security | None = None,
+    numbers: PayloadTypes | None = None,
+    rtcp_mux: bool = False,
 ) -> SessionDescription:
-    """An offer of one audio line, the codecs in order of preference.
+    """An offer of one audio line, the codecs in order of preference, each with the telephone events of its clock.
 
     With ``previous``, our last description of this session, the offer follows on it (RFC 3264 8): its session id, the
     version raised by one if anything changed, its media lines kept in place, its payload types, profile and keys kept.
-    With ``security`` keys are offered, the suite in use first; see there for the profile.
+    ``numbers`` know the payload types of the whole session, where they are to stay although they were not in
+    ``previous``. With ``security`` keys are offered, the suite in use first; see there for the profile. ``rtcp_mux``
+    offers to do with one port.
     """
     protocol = "RTP/SAVP" if security is not None and (security.required or security.insists) else "RTP/AVP"
     line = None if previous is None else _audio_line(previous)
+    if numbers is None:
+        numbers = PayloadTypes()
+        if previous is not None:
+            numbers.learn(previous)
+    ptime = DEFAULT_PTIME
     if previous is not None and line is not None:
         before = previous.media[line]
-        codecs = [next((old for old in before.codecs() if old.same_as(codec)), codec) for codec in codecs]
-        if telephone_event is not None:
-            telephone_event = before.telephone_event(8000) or telephone_event
+        ptime = before.ptime or ptime
         if before.port:
             protocol = before.protocol
-    formats = [str(codec.payload_type) for codec in codecs]
-    if telephone_event is not None:
-        formats.append(str(telephone_event))
+    wished = [*codecs, *([] if telephone_event is None else _offered_events(codecs, telephone_event))]
+    numbered = list(numbers.numbered(wished))
+    events = [each for each in numbered if each.name == TELEPHONE_EVENT]
     audio = MediaDescription(
         "audio",
         port,
         protocol,
-        tuple(formats),
+        tuple(str(each.payload_type) for each in numbered),
         attributes=(
             *_crypto_attributes(_offered_cryptos(previous, security)),
-            *_audio_attributes(codecs, telephone_event, direction, _rtcp_attribute(port, rtcp_port)),
+            *_audio_attributes(numbered[: len(numbered) - len(events)], events, ptime, direction),
+            *_rtcp_attributes(port, rtcp_port, rtcp_mux),
         ),
     )
     media = [] if previous is None else [each.refused() for each in previous.media]
@@ -417,10 +481,16 @@ def make_offer(
     return offer if previous is None else offer.after(previous)
 
 
-def read_answer(offer: SessionDescription, answer: SessionDescription, security: Security | None = None) -> Negotiated:
+def read_answer(
+    offer: SessionDescription,
+    answer: SessionDescription,
+    security: Security | None = None,
+    prefer: Codec | None = None,
+) -> Negotiated:
     """What the peer's answer to our offer leaves (RFC 3264 7).
 
-    Its ``description`` is our offer, with the profile of the answer where that may differ.
+    Its ``description`` is our offer, with the profile of the answer where that may differ. The codec is ``prefer`` if
+    the answer takes it at all, since any that it takes may be sent, else the answer's first.
 
     Raises SdpNotAcceptable when our audio line was refused, or would be plain where ``security`` requires SRTP;
     SdpError when the answer does not fit the offer.
@@ -444,27 +514,32 @@ def read_answer(offer: SessionDescription, answer: SessionDescription, security:
         offer = replace(offer, media=(*offer.media[:line], secured, *offer.media[line + 1 :]))
     if keys is None and (ours.protocol.upper() in _SECURE or (security is not None and security.required)):
         raise SdpNotAcceptable("the answer takes no key of the offer")
-    found = _answered_codec(ours, theirs)
+    found = _answered_codec(ours, theirs, prefer)
     if found is None:
         raise SdpNotAcceptable("the answer takes no codec of the offer")
-    codec, payload_type = found
+    codec, payload_type, said = found
     address = answer.address_of(theirs)
     if address is None or not _is_unicast(address):
         raise SdpError("no address to send sound to")
     peer = _peer_direction(answer, theirs)
-    events = theirs.telephone_event(codec.rate)
+    events = theirs.events_beside(codec)
+    expected = ours.events_beside(codec) if events is None else None
+    mux = ours.rtcp_mux and theirs.rtcp_mux
     return Negotiated(
         offer,
         codec,
         payload_type,
         codec.payload_type,
-        events,
-        ours.telephone_event(codec.rate),
-        *_remote(answer, theirs),
+        None if events is None else events.payload_type,
+        ours.telephone_event(events.rate) if events is not None else expected.payload_type if expected else None,
+        *_remote(answer, theirs, mux),
         direction=peer.answered_by(offer.direction_of(ours)),
         remote_holds=not peer.receives,
-        ptime=_packet_time(theirs),
+        ptime=_packet_time(theirs, codec),
         keys=keys,
+        event_rate=8000 if events is None else events.rate,
+        fmtp=said,
+        rtcp_mux=mux,
     )
 
 
@@ -494,8 +569,10 @@ def insisting_on_srtp(description: SessionDescription) -> SessionDescription | N
 
 def _first_served(
     offer: SessionDescription, supported: Sequence[Codec], security: Security | None
-) -> tuple[int, list[Codec], Crypto | None]:
+) -> tuple[int, list[tuple[Codec, str]], Crypto | None]:
     """The first audio line that we can serve, with the codecs of it that we have, and the crypto line that we take.
+
+    A codec is ours, by the offer's payload type, beside the offer's fmtp of it.
 
     Raises SdpNotAcceptable when there is none.
     """
@@ -517,10 +594,36 @@ def _first_served(
         # Sound sent to a group or to everybody would serve an attacker, not a caller.
         if not _is_unicast(address):
             continue
-        common = [codec for codec in media.codecs() if any(codec.same_as(each) for each in supported)]
+        common = [
+            (ours.by(codec.payload_type), codec.fmtp)
+            for codec in media.codecs()
+            for ours in supported
+            if codec.same_as(ours)
+        ]
         if common:
             return index, common, crypto
     raise SdpNotAcceptable(missing)
+
+
+def _chosen(
+    common: list[tuple[Codec, str]], prefer: Codec | None, rank: Callable[[Codec], int] | None
+) -> tuple[Codec, str]:
+    """The codec of an answer."""
+    for found in common:
+        if prefer is not None and found[0].same_as(prefer):
+            return found
+    return common[0] if rank is None else min(common, key=lambda found: rank(found[0]))
+
+
+def _can_mux(theirs: MediaDescription, codecs: Iterable[Codec]) -> bool:
+    """Whether RTCP by the port of the RTP is offered, and can be told from it."""
+    return theirs.rtcp_mux and not any(codec.payload_type in _LIKE_REPORTS for codec in codecs)
+
+
+def _offered_events(codecs: Sequence[Codec], usual: int) -> list[Codec]:
+    """Telephone events for the clocks of these codecs; those of 8000 always, since many have no other."""
+    rates = dict.fromkeys((*(codec.rate for codec in codecs), 8000))
+    return [Codec(TELEPHONE_EVENT, _WIDE_EVENTS.get(rate, usual), rate, fmtp=DIGIT_EVENTS) for rate in rates]
 
 
 def _own_crypto(
@@ -566,19 +669,21 @@ def _agreed_keys(ours: MediaDescription, theirs: MediaDescription) -> Keys | Non
     return None
 
 
-def _answered_codec(ours: MediaDescription, theirs: MediaDescription) -> tuple[Codec, int] | None:
-    """The codec of the offer that the answer puts first, and the answer's payload type for it."""
+def _answered_codec(
+    ours: MediaDescription, theirs: MediaDescription, prefer: Codec | None
+) -> tuple[Codec, int, str] | None:
+    """The codec of the offer that the answer takes, the answer's payload type for it, and what it says of it."""
     offered = [codec for codec in ours.codecs() if codec.name.lower() != TELEPHONE_EVENT]
+    taken: list[tuple[Codec, int, str]] = []
     for each_format in theirs.formats:
         number = _payload_type(each_format)
         # An answer that says no rtpmap means the offer's.
         codec = theirs.codec(each_format) or ours.codec(each_format)
         if number is None or codec is None:
             continue
-        for each in offered:
-            if each.same_as(codec):
-                return each, number
-    return None
+        taken += [(each, number, theirs.fmtp(each_format)) for each in offered if each.same_as(codec)]
+    preferred = (found for found in taken if prefer is not None and found[0].same_as(prefer))
+    return next(preferred, taken[0] if taken else None)
 
 
 def _audio_line(description: SessionDescription) -> int | None:
@@ -596,44 +701,45 @@ def _peer_direction(description: SessionDescription, media: MediaDescription) ->
 
 
 def _remote(
-    description: SessionDescription, media: MediaDescription
+    description: SessionDescription, media: MediaDescription, mux: bool
 ) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
     """Where RTP and RTCP go."""
     address = description.address_of(media)
     if address is None or _is_nowhere(address):
         return None, None
+    if mux:
+        return (address, media.port), (address, media.port)
     rtcp = description.rtcp_of(media)
     return (address, media.port), rtcp if rtcp is not None and _is_unicast(rtcp[0]) else None
 
 
-def _packet_time(media: MediaDescription) -> int:
-    """Milliseconds of sound in the packets that we send: what the peer wishes, in whole tens from 10 to 60."""
+def _packet_time(media: MediaDescription, codec: Codec) -> int:
+    """Milliseconds of sound in the packets that we send: what the peer wishes, in whole tens from 10 to 60.
+
+    The answer tells it as our wish too: many want what they get to be as long as what they send.
+    """
     wish = media.ptime or DEFAULT_PTIME
     if media.maxptime is not None:
         wish = min(wish, media.maxptime)
+    if codec.same_as(OPUS):
+        return next((each for each in _OPUS_PTIMES if each <= wish), 10)
     return max(10, min(wish, 60) // 10 * 10)
 
 
-def _audio_attributes(
-    codecs: Sequence[Codec], events: int | None, direction: Direction, rtcp: Attributes
-) -> Attributes:
-    rate = codecs[0].rate
+def _audio_attributes(codecs: Sequence[Codec], events: Sequence[Codec], ptime: int, direction: Direction) -> Attributes:
     out: list[tuple[str, str | None]] = []
-    for codec in codecs:
+    for codec in (*codecs, *events):
+        fmtp = DIGIT_EVENTS if codec.name.lower() == TELEPHONE_EVENT else codec.fmtp
         out.append(("rtpmap", f"{codec.payload_type} {codec.rtpmap}"))
-        if codec.fmtp:
-            out.append(("fmtp", f"{codec.payload_type} {codec.fmtp}"))
-    if events is not None:
-        out.append(("rtpmap", f"{events} {TELEPHONE_EVENT}/{rate}"))
-        out.append(("fmtp", f"{events} {DIGIT_EVENTS}"))
-    out.append(("ptime", str(DEFAULT_PTIME)))
-    out.append((direction.value, None))
-    return (*out, *rtcp)
+        if fmtp:
+            out.append(("fmtp", f"{codec.payload_type} {fmtp}"))
+    return (*out, ("ptime", str(ptime)), (direction.value, None))
 
 
-def _rtcp_attribute(port: int, rtcp_port: int | None) -> Attributes:
-    """The rtcp attribute, which is needed only where RTCP has not the next port."""
-    return () if rtcp_port is None or rtcp_port == port + 1 else (("rtcp", str(rtcp_port)),)
+def _rtcp_attributes(port: int, rtcp_port: int | None, mux: bool) -> Attributes:
+    """The rtcp attribute, which is needed only where RTCP has not the next port, and that it can have the same."""
+    own: Attributes = () if rtcp_port is None or rtcp_port == port + 1 else (("rtcp", str(rtcp_port)),)
+    return (*own, ("rtcp-mux", None)) if mux else own
 
 
 class _Reader:

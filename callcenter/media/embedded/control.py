@@ -17,7 +17,8 @@ PREPARE: Final = "prepare"  # request, path -> seconds
 BRIDGE: Final = "bridge"  # request, session, session
 HEAR: Final = "hear"  # request, session, sessions whose sound its peer hears
 STATS: Final = "stats"  # request, session -> list of counters
-REQUESTS: Final = frozenset((OPEN, PREPARE, BRIDGE, HEAR, STATS))
+RECORD: Final = "record"  # request, recording, session on the left, sessions on the right
+REQUESTS: Final = frozenset((OPEN, PREPARE, BRIDGE, HEAR, STATS, RECORD))
 # Down: not answered.
 REMOTE: Final = "remote"  # session, Remote
 UNBRIDGE: Final = "unbridge"  # session
@@ -27,6 +28,11 @@ LISTEN: Final = "listen"  # session, whether tones in the sound are keys
 PRESS: Final = "press"  # session, keys, seconds of each, seconds behind each
 MASK: Final = "mask"  # session, whether what its peer presses is a secret
 RELEASE: Final = "release"  # session
+RECORD_HEARS: Final = "record hears"  # recording, sessions on the right from now on
+RECORD_PAUSE: Final = "record pause"  # recording
+RECORD_RESUME: Final = "record resume"  # recording
+RECORD_STOP: Final = "record stop"  # recording
+RECORD_DROP: Final = "record drop"  # recording, which has ended without the worker
 QUIT: Final = "quit"
 # Up: answers.
 OK: Final = "ok"
@@ -41,11 +47,22 @@ MISSING: Final = "missing"  # session, seconds, who was refused, payload type no
 SILENT: Final = "silent"  # session, seconds
 TROUBLE: Final = "trouble"  # session, what the operator should read
 
+RECORD_LOST: Final = "record lost"  # recording, what the operator should read: the recorder does not take it any more
+# Down to a recorder, to be answered.
+RECORD_OPEN: Final = "record open"  # request, recording, path, encoding, samples a second, key -> path with suffix
+# Down to a recorder.
+RECORD_END: Final = "record end"  # recording, reason, detail
+# Up from a recorder; also OK, FAILED, READY, LOAD, and TROUBLE (recording, what the operator should read).
+RECORDER_ENDS: Final = "recorder ends"  # 0: the worker has ended, and all files are finished
+RECORDED: Final = "recorded"  # recording, path, seconds, octets, SHA-256, reason, detail
+
 # Kinds of failure.
 CAPACITY: Final = "capacity"
 MEDIA: Final = "media"
 
+# What may come beside the sound of codecs.
 EVENT: Final = "telephone-event"
+COMFORT_NOISE: Final = "CN"
 
 # Far above any message (a play of 200 long paths): a length beyond it means that the framing is lost.
 _MAX_FRAME: Final = 8 << 20
@@ -75,9 +92,15 @@ class Remote(TypedDict):
     event_type: int
     """Payload type of telephone events towards the peer; -1: it takes none."""
     event_rate: int
-    """Timestamp units a second of telephone events: the clock of the sound (RFC 4733 2.1)."""
+    """Timestamp units a second of their durations: 8000, or the codec's clock."""
+    ptime: int
+    """Milliseconds of sound that the peer wants in a packet: 10 to 60, in whole tens."""
+    fmtp: str
+    """What the peer says of the codec, for whoever encodes."""
+    rtcp_mux: bool
+    """Whether reports come and go by the port of the sound."""
     accepts: list[tuple[int, str]]
-    """Payload types that may come, each with its codec or ``telephone-event``."""
+    """Payload types that may come, each with its codec, ``telephone-event`` or ``CN``."""
     sends_to: bool
     """Whether the peer wants to hear."""
     due: bool
@@ -101,6 +124,8 @@ class WorkerSettings(TypedDict):
     rtcp_interval: float
     srtp: bool
     """Whether there may be SRTP."""
+    recorder: int
+    """Descriptor of the socket by which sound is handed over to the recorder."""
 
 
 def frame(message: Message) -> bytes:

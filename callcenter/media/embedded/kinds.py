@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 from typing import Final
 
-from callcenter.media.embedded.control import EVENT
+from callcenter.media.embedded.control import COMFORT_NOISE, EVENT
 from callcenter.rtp.codecs import codec
 from callcenter.rtp.g711 import ALAW_TO_ULAW, ULAW_TO_ALAW
 
 # A payload type that was not agreed on is none of them.
-KINDS: Final = ("PCMU", "PCMA", EVENT)
+KINDS: Final = ("PCMU", "PCMA", EVENT, COMFORT_NOISE)
 SPOKEN: Final = KINDS[:2]
-EVENT_KIND: Final = 2
+EVENT_KIND: Final = KINDS.index(EVENT)
+NOISE_KIND: Final = KINDS.index(COMFORT_NOISE)
+"""Says how silence sounds (RFC 3389), and that the peer is there. Nobody else has to hear it."""
 NO_KIND: Final = -1
 
 FRAME_MS: Final = 20
@@ -36,7 +38,7 @@ def kinds(accepts: tuple[tuple[int, str], ...]) -> tuple[int, ...]:
 def ways_to(codec: str, payload_type: int, event_type: int) -> Ways:
     """The ways to a peer; many legs share them, too."""
     spoken = [(payload_type, _TABLES.get((name, codec))) for name in SPOKEN]
-    return (*spoken, (event_type, None) if event_type >= 0 else None)
+    return (*spoken, (event_type, None) if event_type >= 0 else None, None)
 
 
 @functools.lru_cache(maxsize=64)

@@ -16,7 +16,7 @@ from callcenter.media.embedded.control import FIRST, MISSING, SILENT, Remote, Re
 from callcenter.media.embedded.datagram import PACKET, USUAL, USUAL_VIEW, VIEW
 from callcenter.media.embedded.ear import NOWHERE, Address, Ear, House
 from callcenter.media.embedded.keys import Keys
-from callcenter.media.embedded.kinds import EVENT_KIND, KINDS, NO_KIND, kinds, silence_of
+from callcenter.media.embedded.kinds import EVENT_KIND, KINDS, NO_KIND, NOISE_KIND, kinds, silence_of
 from callcenter.media.embedded.reports import Reports
 from callcenter.media.plane import host_port
 from callcenter.rtp.g711 import FRAME_SAMPLES
@@ -275,6 +275,9 @@ class Leg(_Hot):
             for ear in self.heard_by:
                 if ear not in heard_by:
                     ear.omit(self.reception)
+        elif kind == NOISE_KIND:
+            self._heard_at = now
+            self.reception.count(sequence)
         else:
             self.reception.receive(sequence, timestamp, now)
             masked = self._keys.masks(now)

@@ -16,6 +16,7 @@ import structlog
 from callcenter.media.description import Description, chosen_codecs, numeric_host, security_of
 from callcenter.media.embedded import control
 from callcenter.media.embedded.process import WorkerProcess
+from callcenter.media.embedded.recorder.recordings import Recordings
 from callcenter.media.plane import (
     Clip,
     Digit,
@@ -39,10 +40,9 @@ from callcenter.media.plane import (
     checked_keys,
 )
 from callcenter.media.settings import MediaSettings, Srtp
-from callcenter.rtp.g711 import SAMPLE_RATE
 from callcenter.sip.advertised import Advertised
 from callcenter.sip.crypto import Keys
-from callcenter.sip.sdp import PCMA, PCMU
+from callcenter.sip.sdp import COMFORT_NOISE
 
 log = structlog.get_logger(__name__)
 
@@ -109,6 +109,11 @@ class EmbeddedSession:
     def sdp(self) -> bytes:
         """Our present description."""
         return self.description.sdp
+
+    @property
+    def codec(self) -> str | None:
+        """The codec that the peer speaks; None: not agreed on yet."""
+        return self.description.codec
 
     @property
     def secure(self) -> str:
@@ -287,6 +292,7 @@ class EmbeddedPlane:
         self._calls: dict[str, _Call] = {}
         self._prepared: dict[str, None] = {}
         self._numbers = itertools.count(1)
+        self._recordings = Recordings()
 
     def __repr__(self) -> str:
         status = self.status()
@@ -383,8 +389,8 @@ class EmbeddedPlane:
     async def record(
         self, order: RecordingOrder, left: MediaSession, right: Sequence[MediaSession], on_end: OnRecordingEnded
     ) -> MediaRecording:
-        """Record these sessions. Raises MediaError."""
-        raise MediaError("this plane does not record")
+        """Record these sessions. Raises MediaGone, MediaError."""
+        return await self._recordings.start(order, left, right, on_end)
 
     def status(self) -> PlaneStatus:
         """What the plane carries now."""
@@ -418,11 +424,13 @@ class EmbeddedPlane:
         for session in tuple(self._sessions.values()):
             session.release()
         await asyncio.gather(*(worker.end() for worker in self._workers))
+        await self._recordings.close()
 
     def forget(self, session: EmbeddedSession) -> None:
         """The session is released."""
         if self._sessions.pop(session.number, None) is None:
             return
+        self._recordings.released(session)
         call = self._calls.get(session.call_id)
         if call is not None:
             call.drop()
@@ -477,8 +485,10 @@ class EmbeddedPlane:
                 "missing_after": self._settings.missing_after,
                 "rtcp_interval": self._settings.rtcp_interval,
                 "srtp": self._settings.srtp is not Srtp.OFF,
+                "recorder": -1,
             },
             self._take,
+            self._recordings.new_recorder,
         )
 
     async def _keep(self, index: int) -> None:
@@ -515,6 +525,7 @@ class EmbeddedPlane:
             for worker in self._workers:
                 if worker.alive:
                     worker.check()
+            self._recordings.check()
 
     async def _load(self, worker: WorkerProcess, paths: list[str]) -> None:
         for path in paths:
@@ -524,6 +535,7 @@ class EmbeddedPlane:
                 return  # the next one in its place loads what was prepared
 
     def _lose(self, worker: WorkerProcess, reason: str) -> None:
+        self._recordings.worker_lost(worker, reason)
         for session in [session for session in self._sessions.values() if session.worker is worker]:
             session.tell(MediaLost(session.id, reason))
             session.release()
@@ -531,6 +543,9 @@ class EmbeddedPlane:
     def _take(self, message: control.Message) -> None:
         """An event of a session."""
         op, number, *rest = message
+        if op == control.RECORD_LOST:
+            self._recordings.untaken(number, rest[0])
+            return
         session = self._sessions.get(number)
         if session is None:
             return  # released; the event crossed
@@ -565,12 +580,9 @@ def _remote(description: Description, peers: list[str]) -> control.Remote:
     host, port = negotiated.remote or ("", 0)
     rtcp_host, rtcp_port = negotiated.rtcp or ("", 0)
     codec = negotiated.codec.name
-    # A peer may send any codec that both have; and digits by our number or by its own.
-    accepts = {static.payload_type: static.name for static in (PCMU, PCMA) if static.name in description.codecs}
-    for event_type in (negotiated.receive_telephone_event, negotiated.telephone_event):
-        if event_type is not None:
-            accepts[event_type] = control.EVENT
-    accepts[negotiated.receive_payload_type] = codec
+    accepts = {number: each.name for number, each in description.accepts.items()}
+    # Who sends comfort noise when nobody speaks may say so or not, and sends it by this number.
+    accepts.setdefault(COMFORT_NOISE.payload_type, control.COMFORT_NOISE)
     return {
         "host": numeric_host(host),
         "port": port,
@@ -579,8 +591,11 @@ def _remote(description: Description, peers: list[str]) -> control.Remote:
         "also_from": peers,
         "codec": codec,
         "payload_type": negotiated.payload_type,
-        "event_rate": SAMPLE_RATE,
         "event_type": -1 if negotiated.telephone_event is None else negotiated.telephone_event,
+        "event_rate": negotiated.event_rate,
+        "ptime": negotiated.ptime,
+        "fmtp": negotiated.fmtp,
+        "rtcp_mux": negotiated.rtcp_mux,
         "accepts": list(accepts.items()),
         "sends_to": negotiated.direction.sends and negotiated.remote is not None,
         "due": negotiated.direction.receives and not negotiated.remote_holds,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from callcenter.media.embedded import control
+from callcenter.media.embedded.recorder.process import Recorder
 from callcenter.media.plane import MediaError, MediaGone, NoCapacity
 from callcenter.runtime.once import Once
 
@@ -32,9 +33,15 @@ class WorkerProcess(asyncio.Protocol):
     """One worker process. ``lost`` resolves once, with the reason, when it is gone, whoever ended it."""
 
     def __init__(
-        self, index: int, settings: control.WorkerSettings, on_event: Callable[[control.Message], None]
+        self,
+        index: int,
+        settings: control.WorkerSettings,
+        on_event: Callable[[control.Message], None],
+        new_recorder: Callable[[int], Recorder],
     ) -> None:
         self.index = index
+        self.recorder: Recorder | None = None
+        """What writes the recordings of its legs; from its start on."""
         self.restarts = 0
         """How many have died in its place before it."""
         self.capacity = 0
@@ -54,6 +61,7 @@ class WorkerProcess(asyncio.Protocol):
         self.lost: Once[str] = Once()
         self._settings = settings
         self._on_event = on_event
+        self._new_recorder = new_recorder
         self._process: asyncio.subprocess.Process | None = None
         self._transport: asyncio.Transport | None = None
         self._frames = control.Frames()
@@ -68,7 +76,7 @@ class WorkerProcess(asyncio.Protocol):
 
     def successor(self) -> WorkerProcess:
         """Another one with the same share of the ports, not yet started."""
-        successor = WorkerProcess(self.index, self._settings, self._on_event)
+        successor = WorkerProcess(self.index, self._settings, self._on_event, self._new_recorder)
         successor.restarts = self.restarts + 1
         return successor
 
@@ -98,7 +106,9 @@ class WorkerProcess(asyncio.Protocol):
     async def start(self) -> None:
         """Start the process and wait until it is ready. Raises MediaError; then nothing of it is left."""
         ours, theirs = socket.socketpair()
+        self.recorder = self._new_recorder(self.index)
         self._settings["control"] = theirs.fileno()
+        self._settings["recorder"] = self.recorder.theirs.fileno()
         try:
             with theirs:
                 self._process = await asyncio.create_subprocess_exec(
@@ -109,13 +119,15 @@ class WorkerProcess(asyncio.Protocol):
                     json.dumps(self._settings),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
+                    pass_fds=(theirs.fileno(), self.recorder.theirs.fileno()),
                     start_new_session=True,  # the terminal's signals are for the switch
                     env={**os.environ, "PYTHONPATH": _python_path()},
                 )
         except OSError as error:
             ours.close()
+            self.recorder.hang_up()
             raise MediaError(f"media worker {self.index} cannot be started: {error}") from error
+        self.recorder.worker_started()
         try:
             await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
             async with asyncio.timeout(_START_WITHIN):
@@ -174,6 +186,8 @@ class WorkerProcess(asyncio.Protocol):
                 await self._process.wait()
         if self._transport is not None:
             self._transport.close()
+        if self.recorder is not None:
+            self.recorder.hang_up()
 
     def exit_status(self) -> str:
         """How the process ended, in words."""

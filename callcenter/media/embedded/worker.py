@@ -29,6 +29,7 @@ from callcenter.media.embedded.leg import Leg  # noqa: E402
 from callcenter.media.embedded.play import Play  # noqa: E402
 from callcenter.media.embedded.poll import Poll  # noqa: E402
 from callcenter.media.embedded.ports import Ports, PortsExhausted  # noqa: E402
+from callcenter.media.embedded.recorder.taps import Taps  # noqa: E402
 from callcenter.media.embedded.wheel import SLOTS, Wheel  # noqa: E402
 from callcenter.media.plane import MediaError  # noqa: E402
 
@@ -37,6 +38,10 @@ _IMPORTED = time.monotonic()
 # Files besides the two sockets of each leg.
 _SPARE_FILES = 64
 _LOAD_PERIOD = 1.0
+
+_OF_RECORDINGS = frozenset(
+    (control.RECORD_HEARS, control.RECORD_PAUSE, control.RECORD_RESUME, control.RECORD_STOP, control.RECORD_DROP)
+)
 
 # Octets that the plane may leave unread: tens of thousands of events.
 _MAX_UNREAD = 4 << 20
@@ -60,6 +65,7 @@ class Worker(asyncio.Protocol):
         self._clips = Clips(tuple(settings["codecs"]))
         self._legs: dict[int, Leg] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._taps: Taps | None = None
         self._frames = control.Frames()
         self._transport: asyncio.Transport | None = None
         self._cpu, self._wall = time.process_time(), time.monotonic()
@@ -113,6 +119,10 @@ class Worker(asyncio.Protocol):
         elif op == control.STATS:
             leg = self._legs.get(rest[0])
             self.report([control.OK, number, leg.counters() if leg is not None else [0] * 10])
+        elif op == control.RECORD:
+            self._record(number, *rest)
+        elif op in _OF_RECORDINGS:
+            self._go_on_recording(op, number, *rest)
         elif op == control.QUIT:
             self._end()
         elif (leg := self._legs.get(number)) is None:
@@ -204,8 +214,39 @@ class Worker(asyncio.Protocol):
             leg.ear.waiting_play = 0
             leg.ear.play(Play(number, clips, loop, start))
 
+    def _record(self, request: int, number: int, left: int, right: list[int]) -> None:
+        one = self._legs.get(left)
+        if one is None:
+            self.report([control.FAILED, request, control.MEDIA, f"media session {left} is gone"])
+            return
+        if self._taps is None:
+            sock = socket.socket(fileno=self._settings["recorder"])
+            self._taps = Taps(self._loop, sock, lambda number, why: self.report([control.RECORD_LOST, number, why]))
+        self._taps.start(number, one, self._known(right))
+        self.report([control.OK, request, None])
+
+    def _go_on_recording(self, op: str, number: int, *rest: Any) -> None:
+        taps = self._taps
+        if taps is None:
+            return
+        if op == control.RECORD_HEARS:
+            taps.hears(number, self._known(rest[0]))
+        elif op == control.RECORD_PAUSE:
+            taps.pause(number)
+        elif op == control.RECORD_RESUME:
+            taps.resume(number)
+        elif op == control.RECORD_STOP:
+            taps.stop(number)
+        elif op == control.RECORD_DROP:
+            taps.drop(number)
+
+    def _known(self, legs: list[int]) -> list[Leg]:
+        return [self._legs[leg] for leg in legs if leg in self._legs]
+
     def _release(self, leg: Leg) -> None:
         del self._legs[leg.number]
+        if self._taps is not None:
+            self._taps.released(leg)
         self._upkeep.remove(leg)
         leg.close()
         self._ports.give_back(leg.port)
@@ -221,6 +262,8 @@ class Worker(asyncio.Protocol):
     def _end(self) -> None:
         for leg in tuple(self._legs.values()):
             self._release(leg)
+        if self._taps is not None:
+            self._taps.close()
         if not self.ended.done():
             self.ended.set_result(None)
 

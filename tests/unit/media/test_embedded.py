@@ -156,6 +156,32 @@ async def test_what_came_instead_of_sound_is_told(house: RealHouse) -> None:
     await until(lambda: bool(call.of(FirstPacket)), "the first packet")
 
 
+async def test_a_phone_that_says_how_its_silence_sounds_is_there(house: RealHouse) -> None:
+    """Comfort noise (RFC 3389) comes by 13, agreed on or not: it is no sound for the other phone, and no loss."""
+    call, amy, bob = Call(house), house.peer("amy"), house.peer("bob")
+    await bridged(house, call, amy, bob)
+    amy.vanish()
+    bob.received.clear()
+    amy.send(silence(amy), 0)
+    amy.send(b"\x40", 13)
+    amy.send(silence(amy), 0)
+    quiet = silence(amy)
+    await until(lambda: [packet.payload for _, packet in bob.received].count(quiet) == 2, "sound again")
+    before, after = (packet for _, packet in bob.received if packet.payload == quiet)
+    assert {packet.payload_type for _, packet in bob.received} == {0}
+    assert after.sequence == (before.sequence + 1) & 0xFFFF
+
+
+@pytest.mark.parametrize("house", [{"missing_after": 0.3}], indirect=True)
+async def test_comfort_noise_alone_is_somebody(house: RealHouse) -> None:
+    call, amy = Call(house), house.peer("amy")
+    amy.vanish()
+    await call.incoming(amy)
+    amy.send(b"\x40", 13)
+    await until(lambda: bool(call.of(FirstPacket)), "the first packet")
+    assert not call.of(NoPacket)
+
+
 @pytest.mark.parametrize("house", [{"missing_after": 0.3}], indirect=True)
 async def test_sound_sealed_by_another_key_is_told(house: RealHouse) -> None:
     """Or not sealed at all: the phone and we have understood each other differently."""

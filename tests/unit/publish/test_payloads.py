@@ -204,6 +204,7 @@ def test_an_agents_state_names_the_call_and_nothing_of_the_caller() -> None:
         "since": "2026-11-21T11:58:30.104Z",
         "at": "2026-11-21T12:00:00.104Z",
         "call": "cc1-01jd",
+        "supervised": [],
     }
 
 

@@ -191,7 +191,7 @@ def test_the_wish_for_a_codec_is_followed_where_it_is_offered() -> None:
 
 def test_codecs_are_known_by_name_not_by_number() -> None:
     result = answered(offer("m=audio 5000 RTP/AVP 0 96 97\na=rtpmap:0 speex/8000\na=rtpmap:97 pcma/8000/1"))
-    assert (result.codec.name, result.payload_type, result.receive_payload_type) == ("pcma", 97, 97)
+    assert (result.codec.name, result.payload_type, result.receive_payload_type) == ("PCMA", 97, 97)
     assert result.description.media[0].formats == ("97",)
 
 
