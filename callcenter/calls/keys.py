@@ -62,7 +62,8 @@ class _Way:
             self._info_alone = False
             if not self._passes_by_itself():
                 self._target.send_digits(key)
-        elif self._passes_by_itself() and not self._info_alone:
+        elif self._waiting or (self._passes_by_itself() and not self._info_alone):
+            # None overtakes another.
             timer = asyncio.get_running_loop().call_later(BOTH_WAYS, self._came_alone, key)
             self._waiting.append((key, timer))
         else:
