@@ -32,13 +32,16 @@ LOUD = frozenset(
     | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected", "AgentTookOver", "OutsideConnected"}
     | {"CallbackRequested", "CallbackAttempted", "CallbackFailed", "CallbackEnded"}
     | {"CallTransferred", "TransferFailed", "PhoneChanged"}
-    | {"QueueLeft", "MediaMissing", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
-    | {"TrunkStateChanged", "TrunkTried"}
+    | {"QueueLeft", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
+    | {"MediaMissing", "OneWayAudio", "OneWayAudioEnded"}
+    | {"TrunkStateChanged", "TrunkTried", "TrunkQualityChanged"}
     | {"SupervisionStarted", "SupervisionChanged", "SupervisionEnded", "ConferenceJoined", "ConferenceLeft"}
 )
 
 # Those that tell of something that is the matter stand at ``warning``.
-WORRYING = frozenset({"MediaMissing"})
+WORRYING = frozenset({"MediaMissing", "OneWayAudio", "TrunkQualityChanged"})
+# Unless one of them tells that all is well again.
+_WELL_AGAIN = "good"
 
 
 def set_up(style: str = "text", level: str = "info") -> None:
@@ -110,7 +113,8 @@ class FactLogger:
         }
         if fact.call_id is not None:
             values["call_id"] = fact.call_id
-        at = self._log.warning if fact.kind in WORRYING else self._log.info if loud else self._log.debug
+        worrying = fact.kind in WORRYING and not values.get(_WELL_AGAIN)
+        at = self._log.warning if worrying else self._log.info if loud else self._log.debug
         at(words(fact.kind), seq=fact.seq, **values)
 
 

@@ -10,6 +10,7 @@ from enum import Enum
 from callcenter.calls.call import Call
 from callcenter.calls.circle import Circle, Seat
 from callcenter.calls.dispatcher import OfferInHand, Waiting
+from callcenter.calls.heard import watch_outside
 from callcenter.calls.keys import keys_cross
 from callcenter.calls.party import Party
 from callcenter.calls.pulling import Pulls
@@ -123,6 +124,7 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     caller.sound.stop()
     await caller.sound.session.bridge(other.sound.session)
     call.add(OutsideConnected(leg_id, number, trunk, other.sound.secure))
+    watch_outside(call, other.sound, leg_id, trunk)
     now = call.outside = OutsideTalk(other, number, trunk)
     if call.agent:
         caller.leg.on_refer = lambda referral: consult_over(call, referral)

@@ -6,17 +6,30 @@ from ipaddress import ip_address
 
 from callcenter.acd.events import Offer
 from callcenter.calls.call import Call
+from callcenter.calls.quality import leg_quality
 from callcenter.calls.sound import Sound
-from callcenter.media.plane import NoPacket
-from callcenter.model.facts import AgentMediaStarted, CallerMediaStarted, MediaMissing
-from callcenter.model.states import Side
+from callcenter.media.plane import NoPacket, OneWayBegan, OneWayEnded
+from callcenter.model.facts import (
+    AgentMediaStarted,
+    CallerMediaStarted,
+    MediaMissing,
+    OneWayAudio,
+    OneWayAudioEnded,
+)
+from callcenter.model.states import OneWay, Side
+
+_WHO = {Side.CALLER: "caller", Side.AGENT: "agent", Side.OUTSIDE: "one outside"}
 
 
 def watch_caller(call: Call, sound: Sound | None = None) -> None:
-    """Tell when the caller is heard for the first time, or not at all; by ``sound``, if not the one that they have."""
+    """Tell when the caller is heard for the first time, or not at all, or one way, and how it was in the end.
+
+    By ``sound``, if not the one that they have.
+    """
     sound = sound or call.caller.sound
     sound.on_first = lambda source: call.add(CallerMediaStarted(source, sound.secure))
     sound.on_missing = lambda missing: call.add(MediaMissing(Side.CALLER, nothing_heard("caller", sound, missing)))
+    _watch_quality(call, sound, Side.CALLER, agent=call.agent, trunk=call.caller.leg.trunk)
 
 
 def watch_agent(call: Call, offer: Offer, sound: Sound) -> None:
@@ -41,8 +54,49 @@ def watch_agent(call: Call, offer: Offer, sound: Sound) -> None:
         missed(Side.AGENT, f"one-way: the caller sends, the agent does not; {detail}" if heard else detail)
 
     sound.on_first, sound.on_missing = first, missing
+    _watch_quality(call, sound, Side.AGENT, offer=offer.id, agent=offer.agent_id)
     if sound.source:
         first(sound.source)
+
+
+def watch_outside(call: Call, sound: Sound, leg: str, trunk: str) -> None:
+    """Tell when somebody outside is heard one way only, and how it was in the end."""
+    _watch_quality(call, sound, Side.OUTSIDE, trunk=trunk, leg=leg)
+
+
+def _watch_quality(
+    call: Call, sound: Sound, side: Side, *, offer: str = "", agent: str = "", trunk: str = "", leg: str = ""
+) -> None:
+    def one_way(event: OneWayBegan | OneWayEnded) -> None:
+        if isinstance(event, OneWayBegan):
+            call.add(OneWayAudio(side, event.kind, one_way_words(_WHO[side], sound, event), offer, agent, trunk))
+        else:
+            call.add(OneWayAudioEnded(side, event.kind, round(event.seconds * 1000), offer, agent, trunk))
+
+    def ended() -> None:
+        told = leg_quality(sound, side, offer=offer, agent=agent, trunk=trunk, leg=leg)
+        if told is not None:
+            call.add(told)
+
+    sound.on_one_way, sound.on_end = one_way, ended
+
+
+def one_way_words(who: str, sound: Sound, event: OneWayBegan) -> str:
+    """What is seen of sound that goes one way, and what is most likely the matter."""
+    lasts = f"for {event.seconds:.0f} s"
+    match event.kind:
+        case OneWay.STOPPED if event.reports:
+            what = f"nothing is heard from the {who} any more, {lasts}: no sound comes from {sound.source}, reports do"
+            return f"{what}; a phone that is muted, holds without a word, or leaves silence out?"
+        case OneWay.STOPPED:
+            what = f"nothing is heard from the {who} any more, {lasts}: neither sound nor reports come"
+            return f"{what}; its network is gone, or a NAT or firewall between has closed the way"
+        case OneWay.UNHEARD:
+            what = f"the {who} does not hear us: the phone reports that none of our packets come, {event.sent} are sent"
+            return f"{what}; a firewall or NAT before it that lets no sound in, or it said a wrong address?"
+        case OneWay.UNREPORTED:
+            what = f"the phone of the {who} reports no more what it hears, {lasts}, although its sound still comes"
+            return f"{what}; a NAT or firewall that has closed the port of RTCP?"
 
 
 def nothing_heard(who: str, sound: Sound, missing: NoPacket) -> str:

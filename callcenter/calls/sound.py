@@ -18,8 +18,11 @@ from callcenter.media.plane import (
     MediaSession,
     MediaSilent,
     NoPacket,
+    OneWayBegan,
+    OneWayEnded,
     PlayEnded,
 )
+from callcenter.model.states import OneWay
 from callcenter.signaling.families import host_for_sound
 from callcenter.sip.flow import Flow
 from callcenter.sip.sdp import SessionDescription, insisting_on_srtp, without_keys
@@ -69,6 +72,11 @@ class Sound:
         """The host of the party's signalling."""
         self.on_first: Callable[[str], None] | None = None
         self.on_missing: Callable[[NoPacket], None] | None = None
+        self.one_way: set[OneWay] = set()
+        """In which ways it is known to go one way only, now."""
+        self.on_one_way: Callable[[OneWayBegan | OneWayEnded], None] | None = None
+        self.on_end: Callable[[], None] | None = None
+        """Told once, just before the session is given back: its counters can still be read."""
         self.on_change: Callable[[], None] | None = None
         """Told of every key and of every end of a play, where no script waits on this sound."""
         self.on_key: Callable[[str, bool, bool], None] | None = None
@@ -241,9 +249,12 @@ class Sound:
 
     def release(self) -> None:
         """Give the session back. May be called twice, and when none was opened."""
+        on_end, self.on_end = self.on_end, None
         if self._session is not None:
+            if on_end is not None:
+                on_end()
             self._session.release()
-        self.on_first = self.on_missing = self.on_change = self.on_key = None
+        self.on_first = self.on_missing = self.on_one_way = self.on_change = self.on_key = None
 
     def _take(self, event: MediaEvent) -> None:
         match event:
@@ -260,6 +271,14 @@ class Sound:
                 self.missing = event
                 if self.on_missing is not None:
                     self.on_missing(event)
+            case OneWayBegan(kind=kind):
+                self.one_way.add(kind)
+                if self.on_one_way is not None:
+                    self.on_one_way(event)
+            case OneWayEnded(kind=kind):
+                self.one_way.discard(kind)
+                if self.on_one_way is not None:
+                    self.on_one_way(event)
             case MediaSilent() | MediaLost():
                 if not self.trouble.done():
                     self.trouble.set_result(event)

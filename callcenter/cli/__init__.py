@@ -18,6 +18,7 @@ VERBS = {
     "why": "show how a call was decided about, why an agent gets no call, or how a queue stands",
     "agent": "show an agent, or command for one: a state, skills, clients, queues",
     "trace": "show the SIP messages of one call as a ladder",
+    "recording": "check, decrypt or finish the files of recordings",
     "metrics": "show what the running switch counts of SIP, as Prometheus reads it",
     "reload": "have the running switch read its configuration again",
     "drain": "have the running switch take no new calls",

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from callcenter.model.states import OneWay
+
 
 class MediaError(Exception):
     """The plane could not do it."""
@@ -114,6 +116,29 @@ class MediaSilent:
 
 
 @dataclass(frozen=True, slots=True)
+class OneWayBegan:
+    """Sound that was there goes one way only, and has for ``seconds``: see OneWay. Told again after it has ended.
+
+    ``reports``: whether the peer's RTCP still comes. ``sent``: packets that we had sent by then.
+    """
+
+    session: str
+    kind: OneWay
+    seconds: float
+    reports: bool = False
+    sent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OneWayEnded:
+    """What OneWayBegan told of is over, ``seconds`` after it was told."""
+
+    session: str
+    kind: OneWay
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class MediaLost:
     """The worker of this session died."""
 
@@ -154,7 +179,7 @@ class RecordingEnded:
     """What an operator should read of it; empty when it was stopped."""
 
 
-MediaEvent = Digit | PlayEnded | FirstPacket | NoPacket | MediaSilent | MediaLost
+MediaEvent = Digit | PlayEnded | FirstPacket | NoPacket | MediaSilent | OneWayBegan | OneWayEnded | MediaLost
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +197,13 @@ class MediaStats:
     round_trip_ms: float = 0.0
     unauthentic: int = 0
     """Packets thrown away because the peer's key has not signed them, or had sent them before."""
+    bursts: int = 0
+    """In how many runs the lost packets were lost."""
+    worst_jitter_ms: float = 0.0
+    remote_expected: int = 0
+    """Packets that should have reached the peer by its latest report."""
+    reports: int = 0
+    """How many reports of the peer speak of what we send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +218,24 @@ class WorkerStatus:
     load: float
     """Share of a core."""
     late_ms: float
-    """By how much the worst frame of a prompt was late, in the last second."""
+    """By how much its work is late: nine of ten ticks of the last second were late by less."""
     restarts: int
-    """How often it was replaced since the switch started."""
+    """How often it has died and was replaced since the switch started."""
+    draining: bool = False
+    """It takes no new call."""
+    retiring: bool = False
+    """Another one has its place: it ends with its last call."""
+    memory: int = 0
+    """Octets that it has in memory."""
+    worst_late_ms: float = 0.0
+    """By how much the worst tick of the last second was late."""
+    age: float = 0.0
+    """Seconds since it was started."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlaneStatus:
-    """What the plane carries now, for health and ``status``; ``capacity`` is that of the workers that are alive."""
+    """What the plane carries now, for health and ``status``; ``capacity`` is that of the workers that take calls."""
 
     workers: tuple[WorkerStatus, ...]
     sessions: int
@@ -202,7 +244,7 @@ class PlaneStatus:
     @property
     def alive(self) -> int:
         """How many workers take calls."""
-        return sum(worker.alive for worker in self.workers)
+        return sum(worker.alive and not worker.draining for worker in self.workers)
 
 
 class MediaSession(Protocol):
@@ -306,6 +348,18 @@ class MediaSession(Protocol):
         Nobody who hears the peer gets an event, nor any sound: keys may be heard in it, or come both ways. They hear
         silence instead, packet for packet, so that no line seems dead; nor is anything recorded. It goes on for half a
         second after the end, and while a key is still held then. What the peer hears is as ever.
+        """
+        ...
+
+    @property
+    def codec(self) -> str | None:
+        """The name of the codec that the peer speaks; None: not agreed on yet."""
+        ...
+
+    @property
+    def counted(self) -> MediaStats:
+        """The counters as they were at most a second or so ago; also of a session that is released, or lost. Costs
+        nobody anything: the sound of all legs can be looked at as often as one likes.
         """
         ...
 
@@ -434,6 +488,16 @@ class MediaPlane(Protocol):
 
     def worker_of(self, call_id: str) -> int | None:
         """The index of the worker that carries a call; None when it has no sound."""
+        ...
+
+    def drain_worker(self, index: int, *, cancel: bool = False) -> None:
+        """No new call goes to this worker; with ``cancel`` they do again. Raises MediaError when there is no such."""
+        ...
+
+    async def replace_worker(self, index: int, limit: float) -> None:
+        """Start a new worker in the place of this one, which ends by itself when its last call has, at the latest after
+        ``limit`` seconds: then the calls that are left have MediaLost. Raises MediaError, and all is as before.
+        """
         ...
 
     async def close(self) -> None:

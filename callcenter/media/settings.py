@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 
+from callcenter.rtp.reporting import REDUCED_MINIMUM
+
 CODECS = ("PCMU", "PCMA")
 """What the embedded plane speaks."""
 
@@ -47,13 +49,21 @@ class MediaSettings:
     missing_after: float = 5.0
     """Seconds without any packet at all from a peer that should send, until that is told."""
 
+    one_way_after: float = 10.0
+    """Seconds without sound in the middle of a call, until it is told to go one way only; thrice as many for a peer
+    whose reports still come."""
+
     max_sessions: int | None = None
     """Most legs at once; None: as many as ports and open files allow."""
 
     max_load: float = 0.7
     """Share of a core above which a worker takes no new call."""
 
-    rtcp_interval: float = 5.0
+    max_late: float = 0.02
+    """Seconds by which a tenth of a worker's ticks may be late; above, it takes no new call. Jitter buffers of phones
+    begin at two packets, of 20 ms each."""
+
+    rtcp_interval: float = REDUCED_MINIMUM
     """Mean seconds between two RTCP reports of a leg."""
 
     codecs: tuple[str, ...] = CODECS
@@ -83,6 +93,10 @@ class MediaSettings:
             raise ValueError("silence_timeout: write a duration longer than nothing")
         if not self.missing_after > 0:
             raise ValueError("missing_after: write a duration longer than nothing")
+        if not self.one_way_after > 0:
+            raise ValueError("one_way_after: write a duration longer than nothing")
+        if not self.max_late > 0:
+            raise ValueError("max_late: write a duration longer than nothing")
         if self.max_sessions is not None and self.max_sessions < 1:
             raise ValueError("max_sessions: write 1 or more")
         if not 0 < self.max_load <= 1:

@@ -24,6 +24,7 @@ from callcenter.model.states import (
     EndCause,
     Intent,
     OfferResult,
+    OneWay,
     Side,
     SupervisionMode,
     TransferKind,
@@ -563,6 +564,62 @@ class MediaMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class OneWayAudio:
+    """In the middle of a call one side is heard no more; ``detail`` says in words what is seen, and what may be wrong.
+
+    ``offer`` and ``agent`` as of MediaMissing; ``trunk`` is that of the side's leg, if any.
+    """
+
+    side: Side
+    kind: OneWay
+    detail: str
+    offer: str = ""
+    agent: str = ""
+    trunk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OneWayAudioEnded:
+    """What OneWayAudio told of is mended, after ``after_ms``."""
+
+    side: Side
+    kind: OneWay
+    after_ms: int
+    offer: str = ""
+    agent: str = ""
+    trunk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LegQuality:
+    """How the sound of one leg was, told at its end; ``offer``, ``agent``, ``trunk`` and ``leg`` (outside) say whose.
+
+    ``mos`` is estimated by the E-model (ITU-T G.107) of what came from the peer: ``received`` packets of ``codec``,
+    ``lost`` before they reached us, with their jitter at the end and at its worst. The ``remote`` figures are of what
+    we sent, by the peer's reports; there is a ``remote_mos`` when ``reports`` have come. 0: not known.
+    """
+
+    side: Side
+    codec: str
+    received: int
+    lost: int
+    jitter_ms: float
+    worst_jitter_ms: float
+    mos: float
+    sent: int
+    remote_lost: int
+    remote_jitter_ms: float
+    remote_mos: float
+    round_trip_ms: float
+    reports: int
+    unauthentic: int = 0
+    offer: str = ""
+    agent: str = ""
+    trunk: str = ""
+    leg: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """The call is over; the last fact of a call but for the agent's wrap-up.
 
@@ -721,6 +778,20 @@ class TrunkTried:
     took_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class TrunkQualityChanged:
+    """Many of the latest calls by a trunk have sounded bad (not ``good``), or do so no more; ``detail`` says how bad.
+
+    ``bad`` of ``of`` legs had a mean opinion score under the bound that is configured.
+    """
+
+    trunk: str
+    good: bool
+    bad: int
+    of: int
+    detail: str = ""
+
+
 Body = (
     SwitchStarted
     | SwitchStopped
@@ -769,6 +840,9 @@ Body = (
     | CallerMediaStarted
     | AgentMediaStarted
     | MediaMissing
+    | OneWayAudio
+    | OneWayAudioEnded
+    | LegQuality
     | CallEnded
     | AgentStateChanged
     | BreakOverran
@@ -781,6 +855,7 @@ Body = (
     | BrokerStateChanged
     | TrunkStateChanged
     | TrunkTried
+    | TrunkQualityChanged
 )
 
 BODIES: dict[str, type[Any]] = {kind.__name__: kind for kind in typing.get_args(Body)}

@@ -32,8 +32,11 @@ from callcenter.model.facts import (
     Fact,
     IntentCaptured,
     LanguageChosen,
+    LegQuality,
+    MediaMissing,
     OfferEnded,
     OfferMade,
+    OneWayAudio,
     OutsideConnected,
     OutsideLegEnded,
     PositionAnnounced,
@@ -101,6 +104,35 @@ class OfferTold:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """How the sound of one leg was. Of two phones that one side had after each other it is the worse one's.
+
+    ``mos``, from 1 to 4.41, is of what came from the peer, ``remote_mos`` of what the peer heard, by its reports;
+    0: not known. ``first_ms`` passed from the answer until the first sound came; None: none came. ``one_way`` names
+    what was told of sound that went one way only: ``missing`` from the beginning, or a OneWay in the middle.
+    """
+
+    codec: str = ""
+    mos: float = 0.0
+    loss: float = 0.0
+    jitter_ms: float = 0.0
+    worst_jitter_ms: float = 0.0
+    remote_mos: float = 0.0
+    remote_loss: float = 0.0
+    remote_jitter_ms: float = 0.0
+    round_trip_ms: float = 0.0
+    received: int = 0
+    sent: int = 0
+    first_ms: int | None = None
+    one_way: tuple[str, ...] = ()
+
+    @property
+    def worst(self) -> float:
+        """The worse score of both ways; 0 when neither is known."""
+        return min((mos for mos in (self.mos, self.remote_mos) if mos), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class AgentLeg:
     """One agent's part of the call. ``disposition`` comes with the end of the wrap-up.
 
@@ -115,6 +147,7 @@ class AgentLeg:
     ended_by: Side | None = None
     disposition: str = ""
     srtp: str = ""
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +175,7 @@ class OutsideLeg:
     hold_ms: int = 0
     ended_by: Side | None = None
     srtp: str = ""
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +210,7 @@ class Interaction:
     ``ivr_ms`` is the answered time that was neither waiting nor talk nor hold. ``dialled_by`` is the agent who called,
     where the call is not inbound. ``callback`` is the id of the one that the caller was promised here, or that this
     call carried out; empty: none. ``srtp`` is the crypto-suite of the caller's sound, empty for plain RTP.
+    ``quality`` is that of the caller's sound; the agents' and that outside stand with their legs.
     """
 
     call_id: str
@@ -208,6 +243,7 @@ class Interaction:
     transfers: tuple[Transfer, ...] = ()
     callback: str = ""
     srtp: str = ""
+    quality: Quality | None = None
     supervisions: tuple[SupervisionTold, ...] = ()
     conferences: tuple[Conference, ...] = ()
 
@@ -315,6 +351,10 @@ class _Fold:
     talking: str = ""
     # By offer, and the caller's under nothing: whose sound came how.
     srtp: dict[str, str] = field(default_factory=dict)
+    # By the offer, the leg outside, or the caller's under nothing.
+    quality: dict[str, Quality] = field(default_factory=dict)
+    first_ms: dict[str, int] = field(default_factory=dict)
+    one_way: dict[str, dict[str, None]] = field(default_factory=dict)
     transfers: list[Transfer] = field(default_factory=list)
     holders: set[Side] = field(default_factory=set)
     held_since: int = 0
@@ -385,8 +425,17 @@ class _Fold:
                 self.transfers[-1] = dataclasses.replace(self.transfers[-1], failed=detail or str(status))
             case CallerMediaStarted(srtp=suite):
                 self.sounds("", suite)
+                self.first_ms.setdefault("", now)
             case AgentMediaStarted(offer=offer, srtp=suite):
                 self.sounds(offer, suite)
+                self.first_ms.setdefault(offer, now)
+            case MediaMissing(side=side, offer=offer):
+                self.one_way.setdefault("" if side is Side.CALLER else offer, {})["missing"] = None
+            case OneWayAudio(side=side, kind=kind, offer=offer):
+                whose = self.talking if side is Side.OUTSIDE else "" if side is Side.CALLER else offer
+                self.one_way.setdefault(whose, {})[kind.value] = None
+            case LegQuality() as body:
+                self.sounded(body)
             case OutsideConnected(leg=leg, number=number, trunk=trunk, srtp=suite):
                 self.outside[leg] = OutsideLeg(leg, number, trunk, srtp=suite)
                 self.connected_ms[leg] = now
@@ -449,6 +498,33 @@ class _Fold:
     def sounds(self, whose: str, suite: str) -> None:
         # Another phone that took the talk over counts too: who was once heard in the clear was not private.
         self.srtp[whose] = suite if self.srtp.get(whose, suite) else ""
+
+    def sounded(self, body: LegQuality) -> None:
+        whose = body.offer or body.leg
+        quality = Quality(
+            codec=body.codec,
+            mos=body.mos,
+            loss=_share(body.lost, body.received + body.lost),
+            jitter_ms=body.jitter_ms,
+            worst_jitter_ms=body.worst_jitter_ms,
+            remote_mos=body.remote_mos,
+            remote_loss=_share(body.remote_lost, body.sent),
+            remote_jitter_ms=body.remote_jitter_ms,
+            round_trip_ms=body.round_trip_ms,
+            received=body.received,
+            sent=body.sent,
+        )
+        known = self.quality.get(whose)
+        if known is None or not known.worst or 0 < quality.worst <= known.worst:
+            self.quality[whose] = quality
+
+    def quality_of(self, whose: str, since: int | None) -> Quality | None:
+        """What is known of a leg that was answered, or connected, ``since``."""
+        known, first = self.quality.get(whose), self.first_ms.get(whose)
+        if known is None:
+            return None
+        first_ms = max(0, first - since) if first is not None and since is not None else None
+        return dataclasses.replace(known, first_ms=first_ms, one_way=tuple(self.one_way.get(whose, ())))
 
     def resume(self, by: Side, now: int) -> None:
         if by in self.holders:
@@ -515,8 +591,17 @@ class _Fold:
             raise ValueError("these facts hold no CallArrived: not a call's facts, or not all of them")
         ended_ms = self.ended_ms if self.ending is not None else self.last_ms
         visits = tuple(self.visits.values())
-        legs = tuple(dataclasses.replace(leg, srtp=self.srtp.get(leg.offer, "")) for leg in self.legs.values())
-        outside = tuple(self.outside.values())
+        legs = tuple(
+            dataclasses.replace(
+                leg,
+                srtp=self.srtp.get(leg.offer, ""),
+                quality=self.quality_of(leg.offer, self.connected_ms[leg.offer]),
+            )
+            for leg in self.legs.values()
+        )
+        outside = tuple(
+            dataclasses.replace(leg, quality=self.quality_of(leg.leg, None)) for leg in self.outside.values()
+        )
         busy = sum(visit.wait_ms for visit in visits) + sum(leg.talk_ms + leg.hold_ms for leg in legs)
         busy += sum(leg.talk_ms + leg.hold_ms for leg in outside)
         answered = ended_ms - self.answered_ms if self.answered_ms is not None else 0
@@ -550,10 +635,15 @@ class _Fold:
             diverted_why=self.arrived.diverted_why,
             transfers=tuple(self.transfers),
             srtp=self.srtp.get("", ""),
+            quality=self.quality_of("", self.answered_ms),
             callback=self.callback,
             supervisions=tuple(self.supervisions.values()),
             conferences=tuple(self.conferences),
         )
+
+
+def _share(part: int, whole: int) -> float:
+    return round(min(1.0, part / whole), 4) if whole else 0.0
 
 
 def _plain(value: Any) -> Any:

@@ -153,6 +153,17 @@ class TransferTo(StrEnum):
     OUTSIDE = "outside"
 
 
+class OneWay(StrEnum):
+    """What shows, in the middle of a call, that only one side of it is heard."""
+
+    STOPPED = "stopped"
+    """Sound has come from the peer, and none comes any more."""
+    UNHEARD = "unheard"
+    """The peer reports that nothing reaches it of what we send."""
+    UNREPORTED = "unreported"
+    """The peer's reports have stopped: nobody knows any more what reaches it."""
+
+
 class SupervisionMode(StrEnum):
     """How a supervisor takes part in a talk: she hears all of it, and is heard by nobody, by the agent, or by all."""
 

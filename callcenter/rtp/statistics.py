@@ -29,6 +29,8 @@ class Reception:
         "_received_prior",
         "_timestamp",
         "_transits",
+        "bursts",
+        "doubled",
         "highest",
         "jitter",
         "ssrc",
@@ -38,6 +40,10 @@ class Reception:
         self.ssrc = ssrc
         self.jitter = 0.0
         """Interarrival jitter in timestamp units."""
+        self.bursts = 0
+        """How often packets were missing, one or several in a row; some may have come late."""
+        self.doubled = 0
+        """Packets that came twice, one after the other: they make up for none that is lost."""
         self._earlier = 0  # lost before the last restart of the numbering
         self._bad = -1
         self._arrival = 0.0
@@ -55,6 +61,10 @@ class Reception:
         """A packet came that says nothing about jitter (a telephone event keeps its first timestamp)."""
         step = (sequence - self.highest) & 0xFFFF
         if step < MAX_DROPOUT:
+            if step > 1:
+                self.bursts += 1
+            elif not step and self._received:
+                self.doubled += 1
             if sequence < self.highest:
                 self._cycles += 0x10000
             self.highest = sequence
@@ -66,7 +76,7 @@ class Reception:
             self._earlier = self.lost
             self._base, self.highest = (sequence - 1) & 0xFFFF, sequence
             self._cycles = 0x10000 if sequence == 0 else 0
-            self._received = 1
+            self._received, self.doubled = 1, 0
             self._expected_prior = self._received_prior = 0
             self._bad = -1
         self._received += 1
@@ -93,8 +103,13 @@ class Reception:
 
     @property
     def lost(self) -> int:
-        """Packets lost so far; never negative, although duplicates may have come."""
-        return self._earlier + max(0, self._expected - self._received)
+        """Packets lost so far; never negative, although late duplicates may have come."""
+        return self._earlier + max(0, self._expected - self._received + self.doubled)
+
+    @property
+    def expected(self) -> int:
+        """Packets that should have come since the numbering began."""
+        return self._expected
 
     @property
     def jitter_ms(self) -> float:
@@ -116,7 +131,8 @@ class Reception:
         return ReportBlock(
             ssrc=self.ssrc,
             fraction_lost=min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0,
-            cumulative_lost=min(self.lost, 0x7FFFFF),
+            # As 6.4.1 has it, duplicates count as received.
+            cumulative_lost=min(self._earlier + max(0, self._expected - self._received), 0x7FFFFF),
             highest_sequence=(self._cycles + self.highest) & 0xFFFFFFFF,
             jitter=int(self.jitter) & 0xFFFFFFFF,
             last_report=last_report,

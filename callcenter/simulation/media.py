@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from callcenter.media.description import Description, chosen_codecs, numeric_host, security_of
 from callcenter.media.plane import (
@@ -31,6 +31,8 @@ from callcenter.media.plane import (
     MediaStats,
     NoCapacity,
     NoPacket,
+    OneWayBegan,
+    OneWayEnded,
     OnMediaEvent,
     OnRecordingEnded,
     PlaneStatus,
@@ -42,6 +44,7 @@ from callcenter.media.plane import (
     host_port,
 )
 from callcenter.media.settings import MediaSettings
+from callcenter.model.states import OneWay
 from callcenter.simulation.recording import SimMediaRecording
 from callcenter.sip.advertised import Advertised
 from callcenter.sip.crypto import Keys, Security
@@ -476,6 +479,8 @@ class SimMediaSession:
         self.masked = False
         """Whether what the peer presses and says reaches nobody else."""
         self.lost = False
+        self.suffered: dict[str, Any] = {}
+        """Counters that are to be other than those of a network without fault, by their names in MediaStats."""
         self._plane = plane
         self._world = plane.world
         self._number = number
@@ -493,6 +498,9 @@ class SimMediaSession:
         self._silence_timer: asyncio.TimerHandle | None = None
         self._first_timer: asyncio.TimerHandle | None = None
         self._missing_timer: asyncio.TimerHandle | None = None
+        self._stopped_timer: asyncio.TimerHandle | None = None
+        self._one_way: dict[OneWay, float] = {}
+        self._one_way_after = settings.one_way_after
         self._told_first = False
         self._told_missing = False
         self._received = _Meter(self._loop)
@@ -690,11 +698,22 @@ class SimMediaSession:
             self.masked = on
             self._world.changed(self)
 
+    @property
+    def codec(self) -> str | None:
+        """The codec that the peer speaks; None: not agreed on yet."""
+        return self.description.codec
+
+    @property
+    def counted(self) -> MediaStats:
+        """The counters now; of a session that is released, as they were then."""
+        received, sent = self._received.packets, self._sent.packets
+        counted = MediaStats(received, sent, received * _OCTETS, sent * _OCTETS)
+        return replace(counted, **self.suffered)
+
     async def stats(self) -> MediaStats:
         """The counters now. Raises MediaGone."""
         self.check()
-        received, sent = self._received.packets, self._sent.packets
-        return MediaStats(received, sent, received * _OCTETS, sent * _OCTETS)
+        return self.counted
 
     def release(self) -> None:
         """Give the port back. May be called twice."""
@@ -703,7 +722,10 @@ class SimMediaSession:
         self._released = True
         self._on_event = _nobody  # its owner holds us
         self._play = 0
-        for timer in (self._play_timer, self._silence_timer, self._first_timer, self._missing_timer):
+        self._received.run(False)
+        self._sent.run(False)
+        timers = (self._play_timer, self._silence_timer, self._first_timer, self._missing_timer, self._stopped_timer)
+        for timer in timers:
             if timer is not None:
                 timer.cancel()
         remote = self.remote
@@ -756,6 +778,14 @@ class SimMediaSession:
         elif self._missing_timer is not None:
             self._missing_timer.cancel()
             self._missing_timer = None
+        if due and self._told_first and not speaks:
+            if self._stopped_timer is None and OneWay.STOPPED not in self._one_way:
+                self._stopped_timer = self._loop.call_later(self._one_way_after, self._stopped)
+        else:
+            if self._stopped_timer is not None:
+                self._stopped_timer.cancel()
+                self._stopped_timer = None
+            self.two_ways(OneWay.STOPPED)
 
     def _first(self) -> None:
         self._first_timer = None
@@ -769,6 +799,22 @@ class SimMediaSession:
         if not self._told_first:
             self._told_missing = True
             self.tell(NoPacket(self.id, self._missing_after, *self.description.ends))
+
+    def _stopped(self) -> None:
+        self._stopped_timer = None
+        self.one_way(OneWay.STOPPED, self._one_way_after)
+
+    def one_way(self, kind: OneWay, seconds: float) -> None:
+        """Sound goes one way only, in this way, and has for ``seconds``."""
+        if kind not in self._one_way:
+            self._one_way[kind] = self._loop.time()
+            self.tell(OneWayBegan(self.id, kind, seconds, kind is not OneWay.STOPPED, self._sent.packets))
+
+    def two_ways(self, kind: OneWay) -> None:
+        """It does no more."""
+        began = self._one_way.pop(kind, None)
+        if began is not None:
+            self.tell(OneWayEnded(self.id, kind, self._loop.time() - began))
 
     def _silent(self) -> None:
         # The timer stays set: silence is told once, until something is heard again.
@@ -826,6 +872,7 @@ class SimMediaPlane:
         self._calls: dict[str, list[SimMediaSession]] = {}
         self._workers: dict[str, int] = {}
         self._restarts: Counter[int] = Counter()
+        self._draining: set[int] = set()
         self._closed = False
         low, high = self.settings.ports
         self._free = deque(range(low + low % 2, high, 2))
@@ -926,6 +973,7 @@ class SimMediaPlane:
                 load=0.0,
                 late_ms=0.0,
                 restarts=self._restarts[index],
+                draining=index in self._draining,
             )
             for index in range(workers)
         )
@@ -934,6 +982,21 @@ class SimMediaPlane:
     def worker_of(self, call_id: str) -> int | None:
         """The index of the worker that carries a call; None when it has no sound."""
         return self._workers.get(call_id)
+
+    def drain_worker(self, index: int, *, cancel: bool = False) -> None:
+        """No new call goes to this worker; with ``cancel`` they do again. Raises MediaError when there is no such."""
+        self._check_index(index)
+        (self._draining.discard if cancel else self._draining.add)(index)
+
+    async def replace_worker(self, index: int, limit: float) -> None:
+        """A new worker is there at once; the former's calls go on as if it were the same."""
+        self._check_index(index)
+        await asyncio.sleep(self.control_delay)
+        self._draining.discard(index)
+
+    def _check_index(self, index: int) -> None:
+        if not 0 <= index < self._worker_count():
+            raise MediaError(f"there is no media worker {index}: they are 0 to {self._worker_count() - 1}")
 
     async def close(self) -> None:
         """Release everything. May be called twice."""
@@ -967,6 +1030,8 @@ class SimMediaPlane:
     def _check_room(self, call_id: str) -> None:
         if self._closed:
             raise NoCapacity("the media plane is closed")
+        if call_id not in self._workers and len(self._draining) == self._worker_count():
+            raise NoCapacity("no media worker takes calls")
         reserved = sum(max(len(legs), _LEGS_PER_CALL) for legs in self._calls.values())
         legs = self._calls.get(call_id)
         needed = _LEGS_PER_CALL if legs is None else int(len(legs) >= _LEGS_PER_CALL)
@@ -975,10 +1040,11 @@ class SimMediaPlane:
 
     def _worker(self, call_id: str) -> int:
         if call_id not in self._workers:
-            taken = [0] * self._worker_count()
+            taken = {index: 0 for index in range(self._worker_count()) if index not in self._draining}
             for worker in self._workers.values():
-                taken[worker] += 1
-            self._workers[call_id] = taken.index(min(taken))
+                if worker in taken:
+                    taken[worker] += 1
+            self._workers[call_id] = min(taken, key=taken.__getitem__)
         return self._workers[call_id]
 
     def _worker_count(self) -> int:

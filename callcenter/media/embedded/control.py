@@ -12,13 +12,14 @@ from typing import Any, Final, TypedDict
 Message = list[Any]
 
 # Down: to be answered.
-OPEN: Final = "open"  # request, session, host -> port
+OPEN: Final = "open"  # request, session, host, row of the board (-1: none) -> port
 PREPARE: Final = "prepare"  # request, path -> seconds
 BRIDGE: Final = "bridge"  # request, session, session
 HEAR: Final = "hear"  # request, session, sessions whose sound its peer hears
 STATS: Final = "stats"  # request, session -> list of counters
+KEEP: Final = "keep"  # request, how many free ports to keep: another worker gets the others -> ports that are kept
 RECORD: Final = "record"  # request, recording, session on the left, sessions on the right
-REQUESTS: Final = frozenset((OPEN, PREPARE, BRIDGE, HEAR, STATS, RECORD))
+REQUESTS: Final = frozenset((OPEN, PREPARE, BRIDGE, HEAR, STATS, KEEP, RECORD))
 # Down: not answered.
 REMOTE: Final = "remote"  # session, Remote
 UNBRIDGE: Final = "unbridge"  # session
@@ -28,6 +29,7 @@ LISTEN: Final = "listen"  # session, whether tones in the sound are keys
 PRESS: Final = "press"  # session, keys, seconds of each, seconds behind each
 MASK: Final = "mask"  # session, whether what its peer presses is a secret
 RELEASE: Final = "release"  # session
+PORTS: Final = "ports"  # 0, ports that are another worker's, ports that are its own from now on
 RECORD_HEARS: Final = "record hears"  # recording, sessions on the right from now on
 RECORD_PAUSE: Final = "record pause"  # recording
 RECORD_RESUME: Final = "record resume"  # recording
@@ -39,12 +41,13 @@ OK: Final = "ok"
 FAILED: Final = "failed"
 # Up: events.
 READY: Final = "ready"  # capacity, seconds the imports took
-LOAD: Final = "load"  # share of a core, worst lateness of the wheel in seconds
+LOAD: Final = "load"  # share of a core, lateness of nine of ten ticks and the worst (seconds), octets of memory
 DIGIT: Final = "digit"  # session, key
 ENDED: Final = "ended"  # session, play, complete
 FIRST: Final = "first"  # session, source
 MISSING: Final = "missing"  # session, seconds, who was refused, payload type not agreed on (-1: none), unauthentic
 SILENT: Final = "silent"  # session, seconds
+ONE_WAY: Final = "one_way"  # session, OneWay, whether it begins, seconds, whether reports come, packets sent
 TROUBLE: Final = "trouble"  # session, what the operator should read
 
 RECORD_LOST: Final = "record lost"  # recording, what the operator should read: the recorder does not take it any more
@@ -122,6 +125,9 @@ class WorkerSettings(TypedDict):
     silence_timeout: float
     missing_after: float
     rtcp_interval: float
+    one_way_after: float
+    board: int
+    """Descriptor of the memory behind the board."""
     srtp: bool
     """Whether there may be SRTP."""
     recorder: int

@@ -12,14 +12,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from callcenter.media.embedded.control import FIRST, MISSING, SILENT, Remote, RemoteKeys, WorkerSettings
+from callcenter.media.embedded.control import FIRST, MISSING, ONE_WAY, SILENT, Remote, RemoteKeys, WorkerSettings
 from callcenter.media.embedded.datagram import PACKET, USUAL, USUAL_VIEW, VIEW
 from callcenter.media.embedded.ear import NOWHERE, Address, Ear, House
 from callcenter.media.embedded.keys import Keys
 from callcenter.media.embedded.kinds import EVENT_KIND, KINDS, NO_KIND, NOISE_KIND, kinds, silence_of
-from callcenter.media.embedded.reports import Reports
+from callcenter.media.embedded.reports import Reports, is_rtcp
 from callcenter.media.plane import host_port
 from callcenter.rtp.g711 import FRAME_SAMPLES
+from callcenter.rtp.oneway import OneWayWatch
 from callcenter.rtp.outgoing import MAX_DROPOUT
 from callcenter.rtp.packet import (
     HEADER,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 # Sound comes at 50 packets a second, 100 from some phones. What is more is not taken: legs whose peers' addresses
 # make a ring would otherwise send to each other without end.
 MAX_RATE: Final = 500
+
+# Reports that come so often, in seconds, come.
+_REPORTS_WITHIN: Final = 15.0
 
 # Seconds after a new description in which what was on its way from the old address does not catch the leg again.
 _FORMER_FOR: Final = 1.0
@@ -76,6 +80,7 @@ class Leg(_Hot):
     # With so many attributes slots are faster than a dictionary, and 2 kB smaller.
     __slots__ = (
         "_allowance",
+        "_bursts_before",
         "_due",
         "_due_since",
         "_former",
@@ -86,6 +91,7 @@ class Leg(_Hot):
         "_lost_before",
         "_missing_after",
         "_more_octets",
+        "_one_way",
         "_packets_received",
         "_refused",
         "_remote",
@@ -99,10 +105,12 @@ class Leg(_Hot):
         "_told_missing",
         "_told_silent",
         "_unauthentic_before",
+        "_worst_jitter_ms",
         "heard_by",
         "hosts",
         "number",
         "port",
+        "row",
     )
 
     def __init__(
@@ -110,6 +118,8 @@ class Leg(_Hot):
     ) -> None:
         self.number = number
         self.port = port
+        self.row = -1
+        """Where on the board its counters are noted; -1: nowhere."""
         self._usual = -1
         """How the next packet of sound begins when it is like the one before; -1: each one is looked at."""
         self.ear = Ear(number, rtp, house)
@@ -153,7 +163,9 @@ class Leg(_Hot):
         self._budget = self._allowance = MAX_RATE
         self._packets_received = 0
         self._more_octets = 0
-        self._lost_before = 0
+        self._lost_before = self._bursts_before = 0
+        self._worst_jitter_ms = 0.0
+        self._one_way = OneWayWatch(settings["one_way_after"])
         self._keys = Keys(number, house)
         self._reports = Reports(self, rtcp, settings["rtcp_interval"])
 
@@ -184,6 +196,7 @@ class Leg(_Hot):
         if remote["due"] and not self._due:
             self._heard_at, self._due_since, self._told_silent = now, now, False
         self._due = remote["due"]
+        self._reports.mux = remote["rtcp_mux"]
         self.ear.set_remote(remote, wants=remote["sends_to"] and self._signalled is not None)
         if remote["keys"] is not None or self.ear.sealer is not None:
             self._set_keys(remote["keys"])
@@ -322,8 +335,8 @@ class Leg(_Hot):
         if str(addr[0]) not in self.hosts:
             self._refused = host_port(str(addr[0]), int(str(addr[1])))
             return 0
-        if 200 <= PACKET[1] <= 204:
-            self._reports.received(bytes(VIEW[:size]), addr, False)  # RTCP on the wrong port
+        if is_rtcp(PACKET[1]):
+            self._reports.received(bytes(VIEW[:size]), addr, False)
             return 0
         opened = opener.open(bytes(VIEW[:size]))
         if opened is None:
@@ -357,17 +370,19 @@ class Leg(_Hot):
                 self._told_first = True
                 self._house.report([FIRST, self.number, host_port(*address)])
         if ssrc != self.ssrc:
-            if self.ssrc >= 0:
-                self._lost_before += self.reception.lost
+            former = self.reception if self.ssrc >= 0 else None
+            if former is not None:
+                self._lost_before += former.lost
+                self._bursts_before += former.bursts
             self.ssrc = ssrc
             self.reception = Reception(ssrc, sequence)
             self._keys.restart()
-            self._reports.restart()
+            self._reports.restart(former)
         return True
 
     def _stray(self, data: bytes, addr: tuple[object, ...]) -> None:
         """A packet of no payload type of ours: RTCP on the wrong port, comfort noise, a keep-alive (RFC 6263)."""
-        if 200 <= data[1] <= 204:
+        if is_rtcp(data[1]):
             self._reports.received(data, addr, False)
         elif self._source is None:
             if str(addr[0]) in self.hosts:
@@ -438,6 +453,15 @@ class Leg(_Hot):
             self._told_missing = True
             seconds = round(now - self._due_since, 3)
             self._house.report([MISSING, self.number, seconds, self._refused, self._strange, self.unauthentic])
+        self._worst_jitter_ms = max(self._worst_jitter_ms, self.reception.jitter_ms)
+        heard_at = max(self._heard_at, self.reception.arrival)
+        peer = self._reports.peer
+        for kind, begins, seconds in self._one_way.look(
+            now, now - heard_at if self._due and self._told_first else None, peer
+        ):
+            reports = now - self._reports.heard_at < _REPORTS_WITHIN
+            told = [ONE_WAY, self.number, kind.value, begins, round(seconds, 3), reports, self.ear.outgoing.packets]
+            self._house.report(told)
         self._reports.upkeep(now)
 
     @property
@@ -447,19 +471,23 @@ class Leg(_Hot):
 
     def counters(self) -> list[float]:
         """The fields of MediaStats, in their order."""
-        heard = self.ssrc >= 0
+        reception, peer = self.reception, self._reports.peer
         received = self._packets_received + self._allowance - self._budget
         return [
             received,
             self.ear.outgoing.packets,
             received * FRAME_SAMPLES + self._more_octets,
             self.ear.outgoing.octets,
-            self._lost_before + (self.reception.lost if heard else 0),
-            round(self.reception.jitter_ms, 3),
-            self._reports.lost,
-            round(self._reports.jitter, 3),
-            round(self._reports.round_trip * 1000, 3),
+            self._lost_before + (reception.lost if self.ssrc >= 0 else 0),
+            round(reception.jitter_ms, 3),
+            peer.lost if peer is not None else 0,
+            round(peer.jitter / 8.0, 3) if peer is not None else 0.0,
+            round(peer.round_trip * 1000, 3) if peer is not None else 0.0,
             self.unauthentic,
+            self._bursts_before + reception.bursts,
+            round(max(self._worst_jitter_ms, reception.jitter_ms), 3),
+            peer.expected if peer is not None else 0,
+            peer.blocks if peer is not None else 0,
         ]
 
     def close(self) -> None:

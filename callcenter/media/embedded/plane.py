@@ -7,7 +7,7 @@ import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from random import Random, SystemRandom
 from typing import Final
 
@@ -31,6 +31,8 @@ from callcenter.media.plane import (
     MediaStats,
     NoCapacity,
     NoPacket,
+    OneWayBegan,
+    OneWayEnded,
     OnMediaEvent,
     OnRecordingEnded,
     PlaneStatus,
@@ -40,6 +42,7 @@ from callcenter.media.plane import (
     checked_keys,
 )
 from callcenter.media.settings import MediaSettings, Srtp
+from callcenter.model.states import OneWay
 from callcenter.sip.advertised import Advertised
 from callcenter.sip.crypto import Keys
 from callcenter.sip.sdp import COMFORT_NOISE
@@ -54,6 +57,9 @@ _LEGS_PER_CALL: Final = 2
 _SHORT_LIFE: Final = 10.0
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
+
+# A worker whose place another one takes keeps ports for a further leg of each of so many of its legs: of who consults.
+_CONSULTS: Final = 4
 
 # Clips that a new worker loads before it takes calls; the oldest are forgotten.
 _MOST_PREPARED: Final = 5000
@@ -90,6 +96,8 @@ class EmbeddedSession:
         self._plane = plane
         self._on_event = on_event
         self._peers = peers
+        self._row = -1
+        self._counted = MediaStats()
         self._plays = itertools.count(1)
         self._wants_digits = False
         self._listens = False
@@ -124,6 +132,18 @@ class EmbeddedSession:
     def remote_holds(self) -> bool:
         """Whether the peer's last description put us on hold."""
         return self.description.remote_holds
+
+    @property
+    def counted(self) -> MediaStats:
+        """The counters as the worker noted them last."""
+        if not self._released and self._row >= 0:
+            self._counted = self.worker.board.read(self._row, self.number) or self._counted
+        return self._counted
+
+    def take_row(self) -> int:
+        """The row of the board where the worker is to note the counters."""
+        self._row = self.worker.take_row()
+        return self._row
 
     async def set_answer(self, sdp: bytes, *, private: bool = True) -> None:
         """Take the peer's answer. Raises BadDescription, NotAcceptable, MediaGone."""
@@ -214,8 +234,10 @@ class EmbeddedSession:
     def release(self) -> None:
         """Give the ports back. May be called twice."""
         if not self._released:
+            self._counted = self.counted
             self._released = True
             self._on_event = _nobody  # its owner holds us
+            self.worker.give_row(self._row)
             if self.has_ports:
                 self.worker.give_back(self.number)
             self._plane.forget(self)
@@ -287,7 +309,9 @@ class EmbeddedPlane:
         self._advertised = Advertised(settings.advertised, settings.local_networks)
         self._random = random or SystemRandom()
         self._workers: list[WorkerProcess] = []
-        self._keepers: list[asyncio.Task[None]] = []
+        self._leaving: list[WorkerProcess] = []
+        self._replacing: set[int] = set()
+        self._keepers: set[asyncio.Task[None]] = set()
         self._sessions: dict[int, EmbeddedSession] = {}
         self._calls: dict[str, _Call] = {}
         self._prepared: dict[str, None] = {}
@@ -300,8 +324,13 @@ class EmbeddedPlane:
 
     @property
     def workers(self) -> tuple[WorkerProcess, ...]:
-        """The workers, for ``status``."""
+        """The workers; not those whose place another one has."""
         return tuple(self._workers)
+
+    @property
+    def leaving(self) -> tuple[WorkerProcess, ...]:
+        """The workers whose place another one has, and that end with their last call."""
+        return tuple(self._leaving)
 
     async def start(self) -> None:
         """Bring the workers up. Raises MediaError with one clear line."""
@@ -319,11 +348,9 @@ class EmbeddedPlane:
         if self._most_sessions() < _LEGS_PER_CALL:
             await self.close()
             raise MediaError("media: ports and open files are too few for a single call")
-        loop = asyncio.get_running_loop()
-        self._keepers = [
-            loop.create_task(self._keep(index), name=f"keep media worker {index}") for index in range(count)
-        ]
-        self._keepers.append(loop.create_task(self._watch(), name="watch media workers"))
+        for worker in self._workers:
+            self._look_after(worker)
+        self._start(self._watch(), "watch media workers")
 
     async def prepare(self, clips: Iterable[Clip]) -> None:
         """Load and encode clips in every worker. Raises MediaError naming the file."""
@@ -358,6 +385,7 @@ class EmbeddedPlane:
             self._random.getrandbits(48),
             prefer=codec,
             security=security_of(self._settings, self._random, private=private, insists=insists),
+            rtcp_mux=True,
         )
         if offer is not None:
             description.check(offer)
@@ -371,7 +399,9 @@ class EmbeddedPlane:
         call.add()
         worker = call.worker
         try:
-            description.port = await worker.ask(control.OPEN, number, local, undo=lambda _: worker.give_back(number))
+            description.port = await worker.ask(
+                control.OPEN, number, local, session.take_row(), undo=lambda _: worker.give_back(number)
+            )
             session.has_ports = True
             if offer is not None:
                 description.answer(offer)
@@ -394,19 +424,25 @@ class EmbeddedPlane:
 
     def status(self) -> PlaneStatus:
         """What the plane carries now."""
-        sessions = Counter(session.worker.index for session in self._sessions.values())
+        sessions = Counter(session.worker for session in self._sessions.values())
+        now = time.monotonic()
         workers = tuple(
             WorkerStatus(
                 index=worker.index,
                 pid=worker.pid if worker.alive else 0,
                 alive=worker.alive,
-                sessions=sessions[worker.index],
+                sessions=sessions[worker],
                 capacity=worker.capacity,
                 load=round(worker.load, 4) if worker.alive else 0.0,
                 late_ms=round(worker.late * 1000, 2) if worker.alive else 0.0,
                 restarts=worker.restarts,
+                draining=worker.draining,
+                retiring=worker.retires_at is not None,
+                memory=worker.memory if worker.alive else 0,
+                worst_late_ms=round(worker.worst_late * 1000, 2) if worker.alive else 0.0,
+                age=round(now - worker.began, 1) if worker.alive else 0.0,
             )
-            for worker in self._workers
+            for worker in (*self._workers, *self._leaving)
         )
         return PlaneStatus(workers, len(self._sessions), self._most_sessions())
 
@@ -415,27 +451,72 @@ class EmbeddedPlane:
         call = self._calls.get(call_id)
         return call.worker.index if call is not None else None
 
+    def drain_worker(self, index: int, *, cancel: bool = False) -> None:
+        """No new call goes to this worker; with ``cancel`` they do again. Raises MediaError when there is no such."""
+        worker = self._at(index)
+        if worker.draining == cancel:
+            worker.draining, worker.told_empty = not cancel, False
+            event = "media worker takes calls again" if cancel else "media worker takes no new calls"
+            log.info(event, worker=index, pid=worker.pid, sessions=self._sessions_of(worker))
+
+    async def replace_worker(self, index: int, limit: float) -> None:
+        """Start a new worker in the place of this one, which ends with its last call, at the latest after ``limit``.
+
+        Raises MediaError, and all is as before.
+        """
+        former = self._at(index)
+        if index in self._replacing or not former.alive:
+            raise MediaError(f"media worker {index} is being replaced already")
+        self._replacing.add(index)
+        worker = former.successor(died=False)
+        try:
+            await worker.start()
+            try:
+                await self._load(worker, list(self._prepared))
+                # It may get further legs of the calls that it has.
+                former.kept = set(await former.ask(control.KEEP, 2 + former.reserved // _CONSULTS))
+            except MediaGone as error:
+                await worker.end()
+                raise MediaError(f"media worker {index} died in this moment, and was replaced") from error
+            except MediaError as error:
+                log.warning("clip not prepared", worker=index, error=str(error))
+        finally:
+            self._replacing.discard(index)
+        ports = {session.description.port for session in self._sessions.values() if session.worker is former}
+        former.passed_on = former.kept & ports
+        former.draining, former.retires_at = True, time.monotonic() + limit
+        self._leaving.append(former)
+        self._take_place(worker)
+        log.info("media worker replaced", worker=index, pid=worker.pid, by="an operator", former=former.pid)
+
     async def close(self) -> None:
         """Release everything and end the workers. May be called twice."""
-        keepers, self._keepers = self._keepers, []
+        keepers, self._keepers = self._keepers, set()
         for keeper in keepers:
             keeper.cancel()
         await asyncio.gather(*keepers, return_exceptions=True)
         for session in tuple(self._sessions.values()):
             session.release()
-        await asyncio.gather(*(worker.end() for worker in self._workers))
+        await asyncio.gather(*(worker.end() for worker in (*self._workers, *self._leaving)))
         await self._recordings.close()
 
     def forget(self, session: EmbeddedSession) -> None:
         """The session is released."""
         if self._sessions.pop(session.number, None) is None:
             return
+        worker, port = session.worker, session.description.port
+        if port in worker.passed_on:
+            worker.passed_on.discard(port)
+            worker.kept.discard(port)
+            self._workers[worker.index].send([control.PORTS, 0, [], [port]])
         self._recordings.released(session)
         call = self._calls.get(session.call_id)
         if call is not None:
             call.drop()
             if not call.legs:
                 del self._calls[session.call_id]
+        if worker.retires_at is not None and not worker.reserved:
+            worker.send([control.QUIT, 0])
 
     # Where a leg goes
 
@@ -449,24 +530,36 @@ class EmbeddedPlane:
             if call.legs >= _LEGS_PER_CALL and self._room(call.worker) < 1:
                 raise NoCapacity("no media session is free")
             return call
-        workers = [worker for worker in self._workers if worker.alive]
+        workers = [worker for worker in self._workers if worker.alive and not worker.draining]
+        if not workers:
+            raise NoCapacity("no media worker takes calls")
         free = [worker for worker in workers if self._room(worker) >= _LEGS_PER_CALL]
         if not free:
             raise NoCapacity("no media session is free")
-        idle = [worker for worker in free if worker.load < self._settings.max_load]
+        idle = [worker for worker in free if worker.expected_load < self._settings.max_load]
         if not idle:
             raise NoCapacity("the media workers are busy")
-        worker = min(idle, key=lambda worker: (worker.reserved / worker.capacity, worker.load))
+        timely = [worker for worker in idle if worker.lateness <= self._settings.max_late]
+        if not timely:
+            late = min(worker.lateness for worker in idle)
+            raise NoCapacity(f"the media workers are late by {1000 * late:.0f} ms: others take their cores from them")
+        worker = min(timely, key=lambda worker: (worker.reserved / worker.capacity, worker.load))
         call = self._calls[call_id] = _Call(call_id, worker)
         return call
 
     def _room(self, worker: WorkerProcess) -> int:
         """Legs that a worker can still take."""
-        reserved = sum(each.reserved for each in self._workers if each.alive)
-        return min(worker.capacity - worker.reserved, worker.free_pairs, self._most_sessions() - reserved)
+        if worker.retires_at is not None:
+            return len(worker.kept) - self._sessions_of(worker)
+        kept = len(self._kept_by_leaving(worker.index))
+        room = min(worker.capacity - worker.reserved, worker.free_pairs) - kept
+        most = self._settings.max_sessions
+        if most is None:
+            return room
+        return min(room, most - sum(each.reserved for each in (*self._workers, *self._leaving) if each.alive))
 
     def _most_sessions(self) -> int:
-        capacity = sum(worker.capacity for worker in self._workers if worker.alive)
+        capacity = sum(worker.capacity for worker in self._workers if worker.alive and not worker.draining)
         most = self._settings.max_sessions
         return capacity if most is None else min(capacity, most)
 
@@ -484,6 +577,8 @@ class EmbeddedPlane:
                 "silence_timeout": self._settings.silence_timeout,
                 "missing_after": self._settings.missing_after,
                 "rtcp_interval": self._settings.rtcp_interval,
+                "one_way_after": self._settings.one_way_after,
+                "board": -1,
                 "srtp": self._settings.srtp is not Srtp.OFF,
                 "recorder": -1,
             },
@@ -491,17 +586,43 @@ class EmbeddedPlane:
             self._recordings.new_recorder,
         )
 
-    async def _keep(self, index: int) -> None:
-        """Whenever the worker dies, end its sessions and put a new one in its place."""
-        pause = 0.0
+    def _look_after(self, worker: WorkerProcess) -> None:
+        self._start(self._keep(worker), f"keep media worker {worker.index}")
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._keepers.add(task)
+        task.add_done_callback(self._keepers.discard)
+
+    def _at(self, index: int) -> WorkerProcess:
+        if not 0 <= index < len(self._workers):
+            raise MediaError(f"there is no media worker {index}: they are 0 to {len(self._workers) - 1}")
+        return self._workers[index]
+
+    def _sessions_of(self, worker: WorkerProcess) -> int:
+        return sum(session.worker is worker for session in self._sessions.values())
+
+    def _take_place(self, worker: WorkerProcess) -> None:
+        """A worker that has started takes calls, with the ports of its place that no earlier one has yet."""
+        worker.send([control.PORTS, 0, sorted(self._kept_by_leaving(worker.index)), []])
+        self._workers[worker.index] = worker
+        self._look_after(worker)
+
+    def _kept_by_leaving(self, index: int) -> set[int]:
+        return set().union(*(worker.kept for worker in self._leaving if worker.index == index))
+
+    async def _keep(self, worker: WorkerProcess) -> None:
+        """When the worker is gone, end its sessions; and put a new one in its place, if that was still its own."""
+        index, pause = worker.index, 0.0
         while True:
-            worker = self._workers[index]
-            began = time.monotonic()
             reason = await worker.lost.future
             self._lose(worker, reason)
             await worker.end()
+            if worker.retires_at is not None:
+                self._gone(worker)
+                return
             log.error("media worker lost", worker=index, pid=worker.pid, ended=worker.exit_status())
-            short = time.monotonic() - began < _SHORT_LIFE
+            short = time.monotonic() - worker.began < _SHORT_LIFE
             pause = min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE) if short else 0.0
             while not worker.alive:
                 await asyncio.sleep(pause)
@@ -516,15 +637,33 @@ class EmbeddedPlane:
                     await self._load(worker, list(self._prepared))
                 except MediaError as error:
                     log.warning("clip not prepared", worker=index, error=str(error))
+                worker.send([control.PORTS, 0, sorted(self._kept_by_leaving(index)), []])
                 self._workers[index] = worker
                 log.info("media worker replaced", worker=index, pid=worker.pid)
+
+    def _gone(self, worker: WorkerProcess) -> None:
+        """A worker whose place another one has is gone: its ports are the other's."""
+        if worker in self._leaving:
+            self._leaving.remove(worker)
+            self._workers[worker.index].send([control.PORTS, 0, [], sorted(worker.kept)])
+            log.info("media worker has ended", worker=worker.index, pid=worker.pid, ended=worker.exit_status())
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            for worker in self._workers:
+            now = time.monotonic()
+            for worker in (*self._workers, *self._leaving):
                 if worker.alive:
                     worker.check()
+                if worker.draining and not worker.told_empty and not self._sessions_of(worker):
+                    worker.told_empty = True
+                    log.info("media worker is empty", worker=worker.index, pid=worker.pid)
+            for worker in tuple(self._leaving):
+                assert worker.retires_at is not None, "it leaves"
+                if now >= worker.retires_at and worker.alive:
+                    self._lose(worker, f"media worker {worker.index} (pid {worker.pid}) had to end")
+                if not self._sessions_of(worker):
+                    worker.send([control.QUIT, 0])
             self._recordings.check()
 
     async def _load(self, worker: WorkerProcess, paths: list[str]) -> None:
@@ -559,6 +698,10 @@ class EmbeddedPlane:
             session.tell(NoPacket(session.id, rest[0], *session.description.ends, *rest[1:]))
         elif op == control.SILENT:
             session.tell(MediaSilent(session.id, rest[0]))
+        elif op == control.ONE_WAY:
+            kind, begins, seconds, reports, sent = rest
+            one_way = OneWayBegan(session.id, OneWay(kind), seconds, reports, sent)
+            session.tell(one_way if begins else OneWayEnded(session.id, OneWay(kind), seconds))
         elif op == control.TROUBLE:
             log.warning("clip not played", session=session.id, call_id=session.call_id, error=rest[0])
 
@@ -595,9 +738,9 @@ def _remote(description: Description, peers: list[str]) -> control.Remote:
         "event_rate": negotiated.event_rate,
         "ptime": negotiated.ptime,
         "fmtp": negotiated.fmtp,
-        "rtcp_mux": negotiated.rtcp_mux,
         "accepts": list(accepts.items()),
         "sends_to": negotiated.direction.sends and negotiated.remote is not None,
+        "rtcp_mux": negotiated.rtcp_mux,
         "due": negotiated.direction.receives and not negotiated.remote_holds,
         "keys": _keys(negotiated.keys),
     }

@@ -38,6 +38,7 @@ class Ports:
         self._free.rotate(-random.randrange(len(pairs)))
         # Each that was given back, and when: the one that rests for longest first.
         self._resting: deque[tuple[float, int]] = deque()
+        self._anothers: set[int] = set()
 
     def open(self, host: str) -> tuple[int, socket.socket, socket.socket]:
         """A free pair bound on ``host``: RTP port, RTP socket, RTCP socket. Raises PortsExhausted, OSError."""
@@ -64,8 +65,31 @@ class Ports:
         raise PortsExhausted(f"no pair of ports is free{resting}")
 
     def give_back(self, port: int) -> None:
-        """The pair of ``port`` is free again, after its rest."""
-        self._resting.append((self._clock(), port))
+        """The pair of ``port`` is free again, after its rest; or another worker's from now on, see :meth:`keep`."""
+        if port in self._anothers:
+            self._anothers.discard(port)
+        else:
+            self._resting.append((self._clock(), port))
+
+    def keep(self, used: Sequence[int], spare: int) -> list[int]:
+        """Another worker takes over: keep what is ``used``, each until it is given back, some ``spare`` ones, and those
+        at rest: late packets of their calls do not reach the other worker's.
+
+        Returns all that are kept; the others are not ours any more.
+        """
+        while len(self._free) > spare:
+            self._free.popleft()
+        self._anothers = set(used)
+        return [*used, *self._free, *(port for _, port in self._resting)]
+
+    def change(self, lost: Sequence[int], gained: Sequence[int]) -> None:
+        """These are another worker's; and those are ours, in which there was sound a moment ago."""
+        if lost:
+            others = set(lost)
+            self._free = deque(port for port in self._free if port not in others)
+            self._resting = deque(each for each in self._resting if each[1] not in others)
+        for port in gained:
+            self.give_back(port)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from callcenter.media.embedded import control
+from callcenter.media.embedded.board import Board
 from callcenter.media.embedded.recorder.process import Recorder
 from callcenter.media.plane import MediaError, MediaGone, NoCapacity
 from callcenter.runtime.once import Once
@@ -27,6 +28,12 @@ _START_WITHIN = 20.0
 _SILENT_CHECKS = 5
 
 _END_WITHIN = 2.0
+
+# Share of a core that a leg takes (975 relayed calls on one): what was let in is counted so until it shows in the load.
+_LOAD_OF_A_LEG = 0.0005
+
+# A worker that is late for so many reports in a row, each of a second, is late; one alone may be a hiccup.
+_LATE_REPORTS = 3
 
 
 class WorkerProcess(asyncio.Protocol):
@@ -44,6 +51,17 @@ class WorkerProcess(asyncio.Protocol):
         """What writes the recordings of its legs; from its start on."""
         self.restarts = 0
         """How many have died in its place before it."""
+        self.draining = False
+        """Whether it takes no new call."""
+        self.told_empty = False
+        """Whether it was told, since it drains, that its last call has ended."""
+        self.retires_at: float | None = None
+        """When its last calls are ended, if another has its place (monotonic seconds); None: the place is its own."""
+        self.kept: set[int] = set()
+        """Ports that stay its own when another has its place: those in use then, and a few more."""
+        self.passed_on: set[int] = set()
+        """Ports of these that go to the other with the end of the leg that has them."""
+        self.began = time.monotonic()
         self.capacity = 0
         """Most legs."""
         self.reserved = 0
@@ -55,7 +73,16 @@ class WorkerProcess(asyncio.Protocol):
         self.load = 0.0
         """Share of a core that it uses, over the last seconds."""
         self.late = 0.0
-        """By how many seconds the worst frame of the last second was late."""
+        """By how many seconds nine of ten ticks of the last second were late at most."""
+        self.worst_late = 0.0
+        """By how many seconds the worst one was, or the worst frame of a prompt."""
+        self.memory = 0
+        """Octets in memory."""
+        self.board = Board(settings["pairs"])
+        """What its legs have counted."""
+        self._rows = deque(range(settings["pairs"]))
+        self._fresh = 0.0
+        self._lates: deque[float] = deque(maxlen=_LATE_REPORTS)
         self.imports = 0.0
         """Seconds that its imports took."""
         self.lost: Once[str] = Once()
@@ -74,10 +101,10 @@ class WorkerProcess(asyncio.Protocol):
         state = "lost" if self.lost.done else f"{self.load:.0%} of a core"
         return f"<media worker {self.index} pid {self.pid} {state}>"
 
-    def successor(self) -> WorkerProcess:
-        """Another one with the same share of the ports, not yet started."""
-        successor = WorkerProcess(self.index, self._settings, self._on_event, self._new_recorder)
-        successor.restarts = self.restarts + 1
+    def successor(self, *, died: bool = True) -> WorkerProcess:
+        """Another one with the same share of the ports, not yet started; ``died``: because this one did."""
+        successor = WorkerProcess(self.index, {**self._settings}, self._on_event, self._new_recorder)
+        successor.restarts = self.restarts + died
         return successor
 
     def give_back(self, leg: int) -> None:
@@ -93,6 +120,26 @@ class WorkerProcess(asyncio.Protocol):
             self._resting.popleft()
         return self.pairs - self.reserved - len(self._resting)
 
+    def take_row(self) -> int:
+        """A row of the board for another leg; -1: there is none."""
+        self._fresh += 1
+        return self._rows.popleft() if self._rows else -1
+
+    def give_row(self, row: int) -> None:
+        """The row is nobody's any more."""
+        if row >= 0:
+            self._rows.append(row)
+
+    @property
+    def expected_load(self) -> float:
+        """The share of a core that it uses, or will with the legs that were let in of late."""
+        return self.load + self._fresh * _LOAD_OF_A_LEG
+
+    @property
+    def lateness(self) -> float:
+        """The lateness (seconds) that it has had for some seconds now, at least."""
+        return min(self._lates) if len(self._lates) == _LATE_REPORTS else 0.0
+
     @property
     def pid(self) -> int:
         """The process id; 0 before it runs."""
@@ -106,8 +153,8 @@ class WorkerProcess(asyncio.Protocol):
     async def start(self) -> None:
         """Start the process and wait until it is ready. Raises MediaError; then nothing of it is left."""
         ours, theirs = socket.socketpair()
+        self._settings["control"], self._settings["board"] = theirs.fileno(), self.board.file
         self.recorder = self._new_recorder(self.index)
-        self._settings["control"] = theirs.fileno()
         self._settings["recorder"] = self.recorder.theirs.fileno()
         try:
             with theirs:
@@ -119,7 +166,7 @@ class WorkerProcess(asyncio.Protocol):
                     json.dumps(self._settings),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(), self.recorder.theirs.fileno()),
+                    pass_fds=(theirs.fileno(), self.board.file, self.recorder.theirs.fileno()),
                     start_new_session=True,  # the terminal's signals are for the switch
                     env={**os.environ, "PYTHONPATH": _python_path()},
                 )
@@ -127,6 +174,8 @@ class WorkerProcess(asyncio.Protocol):
             ours.close()
             self.recorder.hang_up()
             raise MediaError(f"media worker {self.index} cannot be started: {error}") from error
+        finally:
+            self.board.close_file()
         self.recorder.worker_started()
         try:
             await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
@@ -213,7 +262,9 @@ class WorkerProcess(asyncio.Protocol):
                     _settle(answer, op, rest)
             elif op == control.LOAD:
                 self.load += (number - self.load) / 2
-                self.late = rest[0]
+                self.late, self.worst_late, self.memory = rest
+                self._lates.append(self.late)
+                self._fresh /= 2
             elif op == control.READY:
                 self.capacity, self.imports = number, rest[0]
                 self._ready.resolve(None)

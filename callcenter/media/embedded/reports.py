@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from callcenter.rtp import rtcp
 from callcenter.rtp.packet import MAX_PACKET
+from callcenter.rtp.reporting import PeerReports, ReportTimer
+from callcenter.rtp.statistics import Reception
 
 if TYPE_CHECKING:
     from callcenter.media.embedded.leg import Leg
@@ -18,33 +20,39 @@ if TYPE_CHECKING:
 _EPOCH: Final = time.time() - time.monotonic()
 
 
+def is_rtcp(second: int) -> bool:
+    """Whether a packet with this second octet is RTCP, on a port where sound comes too (RFC 5761 4)."""
+    return 192 <= second <= 223
+
+
 class Reports:
     """Sends a report each ``interval`` seconds or so and reads the peer's. They are never answered."""
 
     __slots__ = (
         "_cname",
-        "_interval",
+        "_first",
+        "_former",
         "_last_report",
         "_last_report_at",
         "_leg",
-        "_next",
         "_reported",
         "_rtcp",
         "_sent_before",
+        "_timer",
         "destination",
         "heard_at",
-        "jitter",
-        "lost",
-        "round_trip",
+        "mux",
+        "peer",
     )
 
     def __init__(self, leg: Leg, rtcp: socket.socket, interval: float) -> None:
         self._leg = leg
         self._rtcp = rtcp
-        self._interval = interval
         self._cname = f"{random.getrandbits(64):016x}"
-        self._next = time.monotonic() + interval * random.uniform(0.5, 1.0)
+        self._timer = ReportTimer(interval, random.random, time.monotonic())
         self._reported = False
+        self._first = (leg.ear.outgoing.sequence + 1) & 0xFFFF
+        self._former: Reception | None = None
         self._sent_before = 0
         self._last_report = 0
         self._last_report_at = 0.0
@@ -52,16 +60,15 @@ class Reports:
         """Where reports go; None: nowhere."""
         self.heard_at = 0.0
         """When the latest report came."""
-        self.lost = 0
-        """Packets of ours that the peer has missed."""
-        self.jitter = 0.0
-        """Of our sound at the peer, in milliseconds."""
-        self.round_trip = 0.0
-        """Seconds; 0: not known."""
+        self.mux = False
+        """Whether reports go, as sound does, to the peer's port for sound, and from ours (RFC 5761)."""
+        self.peer: PeerReports | None = None
+        """What the peer says of our sound; None: it has said nothing yet."""
 
-    def restart(self) -> None:
-        """The peer begins a new stream."""
+    def restart(self, former: Reception | None) -> None:
+        """The peer begins a new stream; of the ``former`` one the next report tells for the last time."""
         self._last_report = 0
+        self._former = former
 
     def readable(self) -> None:
         """A datagram waits on the RTCP port."""
@@ -89,24 +96,22 @@ class Reports:
         now = time.monotonic()
         ntp = rtcp.ntp_time(now + _EPOCH)
         self.heard_at = now
+        outgoing = leg.ear.outgoing
+        peer = self.peer
+        if peer is None:
+            peer = self.peer = PeerReports(outgoing.ssrc, self._first)
         for packet in packets:
             if isinstance(packet, rtcp.SenderReport) and packet.ssrc == leg.ssrc:
                 self._last_report = rtcp.middle(packet.ntp)
                 self._last_report_at = now
                 if own_port:
                     self.destination = (host, int(str(addr[1])))
-            if isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport):
-                for block in packet.blocks:
-                    if block.ssrc == leg.ear.outgoing.ssrc:
-                        self.lost = max(0, block.cumulative_lost)
-                        self.jitter = block.jitter / 8.0
-                        self.round_trip = rtcp.round_trip(block, rtcp.middle(ntp)) or self.round_trip
+            peer.take(packet, outgoing.packets, ntp, now)
 
     def upkeep(self, now: float) -> None:
         """Send a report when one is due."""
         # Before anything was said either way there is nothing to report, and the address is but somebody's word.
-        if now >= self._next and (self._leg.ear.outgoing.packets or self._leg.ssrc >= 0):
-            self._next = now + self._interval * random.uniform(0.5, 1.5)
+        if (self._leg.ear.outgoing.packets or self._leg.ssrc >= 0) and self._timer.due(now):
             self._send(now)
 
     def goodbye(self) -> None:
@@ -115,11 +120,15 @@ class Reports:
             self._send(time.monotonic(), goodbye=True)
 
     def _send(self, now: float, *, goodbye: bool = False) -> None:
-        if self.destination is None:
-            return
         leg = self._leg
+        sock, destination = (leg.rtp, leg.ear.destination) if self.mux else (self._rtcp, self.destination)
+        if destination is None or not destination[1]:
+            return
         outgoing, sealer = leg.ear.outgoing, leg.ear.sealer
         blocks = (leg.reception.report(self._last_report, now - self._last_report_at),) if leg.ssrc >= 0 else ()
+        if self._former is not None:
+            blocks = (*blocks, self._former.report())
+            self._former = None
         report: rtcp.SenderReport | rtcp.ReceiverReport
         if outgoing.packets > self._sent_before:
             ntp = rtcp.ntp_time(now + _EPOCH)
@@ -137,4 +146,4 @@ class Reports:
             compound = sealer.seal_report(rtcp.build_compound(packets))
         if compound is not None:
             with contextlib.suppress(OSError):
-                self._rtcp.sendto(compound, self.destination)
+                sock.sendto(compound, destination)

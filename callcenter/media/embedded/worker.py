@@ -23,12 +23,14 @@ from typing import Any, cast  # noqa: E402
 import uvloop  # noqa: E402
 
 from callcenter.media.embedded import control  # noqa: E402
+from callcenter.media.embedded.board import FIELDS, Board  # noqa: E402
 from callcenter.media.embedded.clips import Clips, LoadedClip  # noqa: E402
 from callcenter.media.embedded.ear import Ear  # noqa: E402
 from callcenter.media.embedded.leg import Leg  # noqa: E402
 from callcenter.media.embedded.play import Play  # noqa: E402
 from callcenter.media.embedded.poll import Poll  # noqa: E402
 from callcenter.media.embedded.ports import Ports, PortsExhausted  # noqa: E402
+from callcenter.media.embedded.pulse import Pulse  # noqa: E402
 from callcenter.media.embedded.recorder.taps import Taps  # noqa: E402
 from callcenter.media.embedded.wheel import SLOTS, Wheel  # noqa: E402
 from callcenter.media.plane import MediaError  # noqa: E402
@@ -59,7 +61,10 @@ class Worker(asyncio.Protocol):
         self._capacity = capacity
         timeout = min(settings["silence_timeout"], settings["missing_after"])
         period = min(1.0, timeout / 4, settings["rtcp_interval"] / 2)
-        self._upkeep: Wheel[Leg] = Wheel(loop, period / SLOTS, lambda leg, at: leg.upkeep(period))
+        self._period = period
+        self._upkeep: Wheel[Leg] = Wheel(loop, period / SLOTS, self._keep_up)
+        self._board = Board(settings["pairs"], settings["board"])
+        self._pulse = Pulse(loop)
         first = settings["first_port"]
         self._ports = Ports(range(first, first + 2 * settings["pairs"], 2), SystemRandom(), settings["port_rest"])
         self._clips = Clips(tuple(settings["codecs"]))
@@ -118,7 +123,11 @@ class Worker(asyncio.Protocol):
             self._hear(number, *rest)
         elif op == control.STATS:
             leg = self._legs.get(rest[0])
-            self.report([control.OK, number, leg.counters() if leg is not None else [0] * 10])
+            self.report([control.OK, number, leg.counters() if leg is not None else [0] * len(FIELDS)])
+        elif op == control.KEEP:
+            self.report([control.OK, number, self._ports.keep([leg.port for leg in self._legs.values()], rest[0])])
+        elif op == control.PORTS:
+            self._ports.change(*rest)
         elif op == control.RECORD:
             self._record(number, *rest)
         elif op in _OF_RECORDINGS:
@@ -167,7 +176,13 @@ class Worker(asyncio.Protocol):
 
     # The commands
 
-    def _open(self, request: int, number: int, host: str) -> None:
+    def _keep_up(self, leg: Leg, _: float) -> None:
+        """A leg's turn, once a period."""
+        leg.upkeep(self._period)
+        if leg.row >= 0:
+            self._board.write(leg.row, leg.number, leg.counters())
+
+    def _open(self, request: int, number: int, host: str, row: int) -> None:
         try:
             port, rtp, rtcp = self._ports.open(host)
         except PortsExhausted as error:
@@ -177,6 +192,7 @@ class Worker(asyncio.Protocol):
             self.report([control.FAILED, request, control.CAPACITY, detail])
         else:
             leg = self._legs[number] = Leg(number, port, rtp, rtcp, self, self._settings)
+            leg.row = row
             self._upkeep.add(leg)
             self.report([control.OK, request, port])
 
@@ -255,17 +271,26 @@ class Worker(asyncio.Protocol):
         cpu, wall = time.process_time(), time.monotonic()
         load = (cpu - self._cpu) / (wall - self._wall)
         self._cpu, self._wall = cpu, wall
-        self.report([control.LOAD, round(load, 4), round(self.playout.worst, 5)])
+        late, worst = self._pulse.lateness()
+        worst = max(worst, self.playout.worst)
+        self.report([control.LOAD, round(load, 4), round(late, 5), round(worst, 5), _memory()])
         self.playout.worst = 0.0
         self._loop.call_later(_LOAD_PERIOD, self._report_load)
 
     def _end(self) -> None:
         for leg in tuple(self._legs.values()):
             self._release(leg)
+        self._pulse.close()
         if self._taps is not None:
             self._taps.close()
         if not self.ended.done():
             self.ended.set_result(None)
+
+
+def _memory() -> int:
+    """Octets of this process in memory."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def _allow_files(pairs: int) -> int:

@@ -22,7 +22,7 @@ def values_for(hint: Any) -> st.SearchStrategy[Any]:
         return st.tuples(*(values_for(each) for each in inner))
     if isinstance(hint, type) and issubclass(hint, Enum):
         return st.sampled_from(list(hint))
-    return {str: st.text(max_size=20), int: st.integers(), bool: st.booleans()}[hint]
+    return {str: st.text(max_size=20), int: st.integers(), float: st.floats(0, 1e6), bool: st.booleans()}[hint]
 
 
 def bodies() -> st.SearchStrategy[Any]:

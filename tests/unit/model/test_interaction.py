@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -27,8 +28,12 @@ from callcenter.model.facts import (
     Fact,
     IntentCaptured,
     LanguageChosen,
+    LegQuality,
+    MediaMissing,
     OfferEnded,
     OfferMade,
+    OneWayAudio,
+    OneWayAudioEnded,
     OutsideConnected,
     OutsideLegEnded,
     PhoneChanged,
@@ -42,6 +47,7 @@ from callcenter.model.states import (
     Direction,
     EndCause,
     OfferResult,
+    OneWay,
     Outcome,
     Side,
     TransferKind,
@@ -353,3 +359,55 @@ def test_each_visit_tells_which_one_it_is_and_whose_place_it_went_on_with() -> N
         (3, "", 0),
     ]
     assert told.plain()["visits"][0]["place_of"] == "cc1-before/2"
+
+
+def quality(side: Side, mos: float, remote_mos: float = 0.0, **more: Any) -> LegQuality:
+    values: dict[str, Any] = {
+        "codec": "PCMU", "received": 900, "lost": 100, "jitter_ms": 5.0, "worst_jitter_ms": 9.0, "sent": 1000,
+        "remote_lost": 20, "remote_jitter_ms": 3.0, "round_trip_ms": 40.0, "reports": 3, **more,
+    }  # fmt: skip
+    return LegQuality(side, mos=mos, remote_mos=remote_mos, **values)
+
+
+def test_each_leg_tells_how_it_sounded_how_soon_and_which_way_was_missing() -> None:
+    """Of an agent's two phones the worse one counts; a leg of which nothing was counted has no quality."""
+    told = Interaction.from_facts(
+        facts(
+            (0, ARRIVED),
+            (100, CallAnswered()),
+            (160, CallerMediaStarted("192.0.2.1:4000")),
+            (1000, QUEUED),
+            (2000, CallConnected("v1", "o1", "amy")),
+            (2300, AgentMediaStarted("o1", "amy", "192.0.2.2:4000")),
+            (3000, OneWayAudio(Side.AGENT, OneWay.UNHEARD, "", "o1", "amy")),
+            (3500, OneWayAudioEnded(Side.AGENT, OneWay.UNHEARD, 500, "o1", "amy")),
+            (4000, quality(Side.AGENT, 4.0, 3.1, offer="o1", agent="amy")),
+            (4000, PhoneChanged(Side.AGENT, "amy", "o1")),
+            (5000, quality(Side.AGENT, 4.3, 4.2, offer="o1", agent="amy")),
+            (5000, AgentLegEnded("o1", "amy", Side.AGENT, EndCause.TRANSFERRED)),
+            (5000, OutsideConnected("l1", "+14155550188", "carrier")),
+            (5500, MediaMissing(Side.CALLER, "")),
+            (8000, quality(Side.OUTSIDE, 0.0, received=0, lost=0, leg="l1", trunk="carrier")),
+            (8000, OutsideLegEnded("l1", Side.OUTSIDE, EndCause.HANGUP)),
+            (8000, quality(Side.CALLER, 3.3)),
+            (8000, CallEnded(Side.OUTSIDE, EndCause.HANGUP)),
+        )
+    )
+    caller, amy, outside = told.quality, told.legs[0].quality, told.outside[0].quality
+    assert caller is not None
+    assert amy is not None
+    assert outside is not None
+    assert (caller.mos, caller.worst, caller.loss, caller.remote_loss) == (3.3, 3.3, 0.1, 0.02)
+    assert (caller.first_ms, caller.one_way) == (60, ("missing",))
+    assert (amy.mos, amy.worst, amy.first_ms, amy.one_way) == (4.0, 3.1, 300, ("unheard",))
+    assert (outside.worst, outside.first_ms, outside.loss) == (0.0, None, 0.0)
+    assert told.plain()["legs"][0]["quality"]["remote_mos"] == 3.1
+    assert told.plain()["quality"]["one_way"] == ["missing"]
+
+
+def test_a_call_of_before_there_were_figures_has_none() -> None:
+    told = Interaction.from_facts(
+        facts((0, ARRIVED), (0, CallAnswered()), (1, CallEnded(Side.CALLER, EndCause.HANGUP)))
+    )
+    assert told.quality is None
+    assert told.plain()["quality"] is None

@@ -63,3 +63,11 @@ def test_a_report_tells_the_loss_since_the_last_one() -> None:
     block = reception.report()
     assert (block.fraction_lost, block.cumulative_lost, block.delay) == (0, 25, 0)
     assert reception.report().fraction_lost == 0
+
+
+def test_losses_in_a_row_are_one_burst_and_doubled_packets_make_up_for_none() -> None:
+    reception = Reception(1, 0)
+    receive(reception, [0, 1, 4, 4, 4, 5, 9, 10, 10])
+    assert (reception.lost, reception.bursts, reception.doubled) == (5, 2, 3)
+    # What RTCP tells is by the letter of RFC 3550 6.4.1: duplicates count as received.
+    assert reception.report().cumulative_lost == 2

@@ -43,6 +43,11 @@ _CHANNELS: Final = 2
 class SealError(Exception):
     """The file cannot be opened, or not further: one line that says why."""
 
+    def __init__(self, detail: str, *, at_end: bool = False) -> None:
+        super().__init__(detail)
+        self.at_end = at_end
+        """Whether only the end of the file is missing, or damaged."""
+
 
 class KeyMissing(SealError):
     """None of the master keys at hand is the file's."""
@@ -118,7 +123,9 @@ class Opened:
         self._cipher = AESGCM(data_key)
 
     def sound(self) -> Iterator[bytes]:
-        """The sound of each chunk. Raises SealError where it cannot go on; what came before is good."""
+        """The sound of each chunk. Raises SealError where it cannot go on; what came before is good. Goes once."""
+        self._file.seek(HEADER_SIZE)
+        self.chunks, self.complete = 0, False
         ahead = self._file.read(CHUNK + TAG)
         while ahead:
             chunk, ahead = ahead, self._file.read(CHUNK + TAG)
@@ -128,12 +135,13 @@ class Opened:
             except InvalidTag:
                 if not last:
                     raise SealError(f"was edited in its chunk {self.chunks}") from None
-                raise SealError(f"is cut within its chunk {self.chunks}, or was edited there") from None
+                raise SealError(f"is cut within its chunk {self.chunks}, or was edited there", at_end=True) from None
             self.chunks += 1
             self.complete = last
             yield sound
         if not self.complete:
-            raise SealError(f"is cut after its chunk {self.chunks - 1}" if self.chunks else "is cut before its sound")
+            where = f"after its chunk {self.chunks - 1}" if self.chunks else "before its sound"
+            raise SealError(f"is cut {where}", at_end=True)
 
     def whole_size(self) -> int:
         """Octets of header and whole chunks, as far as they have opened."""
