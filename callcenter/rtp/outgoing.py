@@ -40,6 +40,7 @@ class Outgoing:
         "_first",
         "_lead",
         "_more_octets",
+        "_rate",
         "_sent_at",
         "_sequence_shift",
         "_timestamp_shift",
@@ -56,6 +57,7 @@ class Outgoing:
         self.timestamp = timestamp
         """Of the latest packet of sound."""
         self.packets = 0
+        self._rate = SAMPLE_RATE
         self._sent_at: float | None = None
         self._event_at: int | None = None  # when the latest event began, in timestamp units
         self._feed: object = None
@@ -70,14 +72,28 @@ class Outgoing:
         """Octets of payload so far."""
         return self.packets * FRAME_SAMPLES + self._more_octets
 
-    def frame(self, feed: object, payload_type: int, payload: bytes, now: float) -> bytes:
-        """A packet with a frame of our own; ``feed`` is who it comes from, the marker is set on the first of a feed."""
+    def count_at(self, rate: int, ssrc: int) -> None:
+        """Count so many timestamp units a second; what was sent at another rate was another stream (RFC 7160 4.1)."""
+        if rate != self._rate:
+            self._rate = rate
+            self._feed = self._event_at = None
+            if self._sent_at is not None:
+                self.ssrc = ssrc
+
+    def rest(self) -> None:
+        """Nothing is sent for a while; then the marker is set."""
+        self._feed = None
+
+    def frame(self, feed: object, payload_type: int, payload: bytes, now: float, ticks: int = FRAME_SAMPLES) -> bytes:
+        """A packet with a frame of our own, ``ticks`` timestamp units long; ``feed`` is who it comes from, the marker
+        is set on the first of a feed.
+        """
         second = payload_type
         if self._feed is not feed:
             self._feed = feed
             second |= MARKER
         self.sequence = (self.sequence + 1) & 0xFFFF
-        self.timestamp = self.timestamp_at(now, FRAME_SAMPLES)
+        self.timestamp = self.timestamp_at(now, ticks)
         self._sent_at = now
         self.packets += 1
         self._more_octets += len(payload) - FRAME_SAMPLES
@@ -85,10 +101,11 @@ class Outgoing:
 
     def begin_event(self, now: float) -> int:
         """The timestamp of an event of our own that begins now; what follows has later ones."""
-        self.timestamp = self.timestamp_at(now, FRAME_SAMPLES)
+        least = self._rate // 50
+        self.timestamp = self.timestamp_at(now, least)
         # One that is being relayed may have begun later than this by the clock of its sender.
-        if self._event_at is not None and timestamp_step(self.timestamp, self._event_at) < FRAME_SAMPLES:
-            self.timestamp = (self._event_at + FRAME_SAMPLES) & 0xFFFFFFFF
+        if self._event_at is not None and timestamp_step(self.timestamp, self._event_at) < least:
+            self.timestamp = (self._event_at + least) & 0xFFFFFFFF
         self._event_at, self._sent_at = self.timestamp, now
         return self.timestamp
 
@@ -128,7 +145,7 @@ class Outgoing:
                 self._feed = feed
                 self._first = sequence = (self.sequence + 1) & 0xFFFF
                 self._sequence_shift = sequence - number
-                self._timestamp_shift = self.timestamp_at(now, FRAME_SAMPLES) - timestamp
+                self._timestamp_shift = self.timestamp_at(now, self._rate // 50) - timestamp
                 if self._sent_at is None:
                     self._sent_at = now  # also by an event: what follows it is later
                 marker, step = MARKER, 1
@@ -175,7 +192,7 @@ class Outgoing:
         """The timestamp that the moment ``now`` has in this stream, ``at_least`` so far after the latest packet."""
         if self._sent_at is None:
             return self.timestamp
-        elapsed = round((now - self._sent_at) * SAMPLE_RATE)
+        elapsed = round((now - self._sent_at) * self._rate)
         return (self.timestamp + max(at_least, elapsed)) & 0xFFFFFFFF
 
 

@@ -329,8 +329,9 @@ class Negotiated:
     ``payload_type`` (digits ``telephone_event``) and go to ``remote``; those that we receive carry the ``receive_``
     ones. ``remote`` and ``rtcp`` are None while the peer takes nothing (address 0.0.0.0). ``direction`` is our side.
     With ``keys`` all of it is SRTP, without it is plain RTP. ``ptime``: milliseconds of sound in a packet that we send.
-    ``event_rate``: timestamp units a second of telephone events. ``fmtp``: what the peer says of the codec. With
-    ``rtcp_mux`` reports come and go by the port of the sound, both ways.
+    ``maxptime``: the most that the peer takes; 0: it does not say. ``event_rate``: timestamp units a second of
+    telephone events. ``fmtp``: what the peer says of the codec. With ``rtcp_mux`` reports come and go by the port of
+    the sound, both ways.
     """
 
     description: SessionDescription
@@ -346,6 +347,7 @@ class Negotiated:
     ptime: int
     keys: Keys | None = None
     event_rate: int = 8000
+    maxptime: int = 0
     fmtp: str = ""
     rtcp_mux: bool = False
 
@@ -416,6 +418,7 @@ def negotiate(
         direction=peer.answered_by(direction),
         remote_holds=not peer.receives,
         ptime=ptime,
+        maxptime=theirs.maxptime or 0,
         keys=None if crypto is None else Keys(crypto.suite, own[0].key, crypto.key),
         event_rate=8000 if events is None else events.rate,
         fmtp=said,
@@ -536,6 +539,7 @@ def read_answer(
         direction=peer.answered_by(offer.direction_of(ours)),
         remote_holds=not peer.receives,
         ptime=_packet_time(theirs, codec),
+        maxptime=theirs.maxptime or 0,
         keys=keys,
         event_rate=8000 if events is None else events.rate,
         fmtp=said,

@@ -98,6 +98,8 @@ class Remote(TypedDict):
     """Timestamp units a second of their durations: 8000, or the codec's clock."""
     ptime: int
     """Milliseconds of sound that the peer wants in a packet: 10 to 60, in whole tens."""
+    maxptime: int
+    """The most that it takes; 0: it does not say."""
     fmtp: str
     """What the peer says of the codec, for whoever encodes."""
     rtcp_mux: bool

@@ -18,7 +18,9 @@ from callcenter.media.embedded.ear import NOWHERE, Address, Ear, House
 from callcenter.media.embedded.keys import Keys
 from callcenter.media.embedded.kinds import EVENT_KIND, KINDS, NO_KIND, NOISE_KIND, kinds, silence_of
 from callcenter.media.embedded.reports import Reports, is_rtcp
+from callcenter.media.embedded.voice import Voice
 from callcenter.media.plane import host_port
+from callcenter.rtp.codecs import CODECS
 from callcenter.rtp.g711 import FRAME_SAMPLES
 from callcenter.rtp.oneway import OneWayWatch
 from callcenter.rtp.outgoing import MAX_DROPOUT
@@ -63,6 +65,7 @@ class _Hot:
     __slots__ = (
         "_accepts",
         "_budget",
+        "_direct",
         "_source",
         "_usual",
         "ear",
@@ -111,6 +114,7 @@ class Leg(_Hot):
         "number",
         "port",
         "row",
+        "voice",
     )
 
     def __init__(
@@ -128,6 +132,9 @@ class Leg(_Hot):
         """Who hears the peer."""
         self.target: Ear | None = None
         """The only one who does, and hears nobody else; None: there are none, or more, or somebody takes notes."""
+        self._direct: tuple[Ear, ...] = ()  # who hears the packets themselves
+        self.voice: Voice | None = None
+        """Decodes the peer's sound, for those who hear it mixed with that of others; None: there are none."""
         self._tap: Tap | None = None
         self._house = house
         self._silence_timeout = settings["silence_timeout"]
@@ -197,7 +204,10 @@ class Leg(_Hot):
             self._heard_at, self._due_since, self._told_silent = now, now, False
         self._due = remote["due"]
         self._reports.mux = remote["rtcp_mux"]
+        self._keys.clocks = remote["event_rate"], CODECS[remote["codec"]].clock_rate
         self.ear.set_remote(remote, wants=remote["sends_to"] and self._signalled is not None)
+        for ear in self.heard_by:
+            ear.tune()
         if remote["keys"] is not None or self.ear.sealer is not None:
             self._set_keys(remote["keys"])
 
@@ -296,17 +306,20 @@ class Leg(_Hot):
             masked = self._keys.masks(now)
             plain = self._keys.tones is None and self.opener is None and not masked
             self._usual = second | VERSION_2 << 8 if plain and not second & MARKER else -1
-            if self._keys.tones is not None or self._tap is not None:
+            heard_by = self._direct
+            if self._keys.tones is not None or self._tap is not None or self.voice is not None:
                 start, end = payload_bounds(PACKET[:size])
                 payload = bytes(VIEW[start:end])
                 if self._keys.tones is not None:
                     self._keys.sound(payload, KINDS[kind], sequence, timestamp, now)
                 if self._tap is not None and not masked:
                     self._tap(KINDS[kind], timestamp, sequence, payload, now)
+                if self.voice is not None and not masked:
+                    self.voice.take(KINDS[kind], sequence, timestamp, payload, now)
             if masked:
                 size, header = self._hush(KINDS[kind], size, header)
         if len(heard_by) == 1:
-            heard_by[0].hear(self.reception, size, header, kind, now)
+            heard_by[0].hear(self, size, header, kind, now)
         elif heard_by:
             self._spread(heard_by, size, header, kind, now)
 
@@ -327,7 +340,7 @@ class Leg(_Hot):
         packet = bytes(VIEW[:size])
         for ear in heard_by:
             VIEW[:size] = packet
-            ear.hear(self.reception, size, header, kind, now)
+            ear.hear(self, size, header, kind, now)
 
     def _open(self, opener: Opener, size: int, addr: tuple[object, ...]) -> int:
         """Open the sealed datagram at hand where it is; returns its new size, 0 when it is not the peer's."""
@@ -417,8 +430,14 @@ class Leg(_Hot):
     def settle(self) -> None:
         """Who hears, or what has to be done with each packet, has changed."""
         self._usual = -1
-        alone = len(self.heard_by) == 1 and len(self.heard_by[0].sources) == 1
-        self.target = self.heard_by[0] if alone and self._tap is None else None
+        self._direct = tuple(ear for ear in self.heard_by if not ear.mixes)
+        alone = len(self.heard_by) == len(self._direct) == 1
+        self.target = self._direct[0] if alone and self._tap is None else None
+        rates = [ear.rate for ear in self.heard_by if ear.mixes]
+        if not rates:
+            self.voice = None
+        elif self.voice is None or self.voice.rate < max(rates):
+            self.voice = Voice(max(rates))
 
     def bridge(self, other: Leg) -> None:
         """Both hear each other, and nobody else."""

@@ -170,8 +170,6 @@ class EmbeddedSession:
     async def hear(self, sources: Sequence[MediaSession]) -> None:
         """Let the peer hear these. Raises MediaGone, MediaError when one is on another worker."""
         assert self not in sources, "nobody hears themselves"
-        if len(sources) > 1:
-            raise MediaError("sound of several is not mixed here")
         await self.worker.ask(control.HEAR, self.number, self._beside(sources))
 
     def _beside(self, others: Sequence[MediaSession]) -> list[int]:
@@ -737,6 +735,7 @@ def _remote(description: Description, peers: list[str]) -> control.Remote:
         "event_type": -1 if negotiated.telephone_event is None else negotiated.telephone_event,
         "event_rate": negotiated.event_rate,
         "ptime": negotiated.ptime,
+        "maxptime": negotiated.maxptime,
         "fmtp": negotiated.fmtp,
         "accepts": list(accepts.items()),
         "sends_to": negotiated.direction.sends and negotiated.remote is not None,

@@ -1,23 +1,23 @@
-"""Presses: the keys that we press towards a peer, 20 ms after 20 ms: as telephone events, or as tones in its codec."""
+"""Presses: the keys that we press towards a peer, packet by packet: as telephone events, or as tones in its codec."""
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from enum import Enum
 from typing import Final, TypeAlias
 
 from callcenter.media.plane import LONG_PAUSE, MOST_KEYS
-from callcenter.rtp.codecs import codec
+from callcenter.rtp.codecs import AudioCodec
 from callcenter.rtp.dtmf import ENDS, EventPacket, press
 from callcenter.rtp.tones import tone
 
-# Frames a second, and those of a long pause.
-_FRAMES: Final = 50
-_LONG: Final = 2 * _FRAMES
+LONG: Final = 2.0
+"""Seconds of a long pause."""
 
-# Between two presses there are at least 40 ms (ITU-T Q.24).
-_SHORTEST: Final = 2
+SHORTEST: Final = 0.04
+"""Seconds that a press, and the pause behind it, last at least (ITU-T Q.24)."""
 
 _OCTETS: Final = 2  # of a sample
 
@@ -34,17 +34,19 @@ Frame: TypeAlias = EventPacket | bytes | Rest
 
 
 class Presses:
-    """Keys to be pressed. ``event_rate``: timestamp units a second of the peer's events; 0: it takes none, and gets
-    tones by ``codec``.
+    """Keys to be pressed, in packets of ``ms`` milliseconds. ``event_rate``: units a second in which the peer counts
+    the durations of events; 0: it takes none, and gets tones by ``codec``.
     """
 
-    __slots__ = ("_codec", "_event_rate", "_frames", "_keys", "start")
+    __slots__ = ("_codec", "_fmtp", "_frames", "_keys", "event_rate", "ms", "start")
 
-    def __init__(self, codec: str, event_rate: int) -> None:
+    def __init__(self, codec: AudioCodec, fmtp: str, event_rate: int, ms: int) -> None:
+        self.event_rate = event_rate
+        self.ms = ms
         self.start = 0
         """Timestamp at which the present event began."""
         self._codec = codec
-        self._event_rate = event_rate
+        self._fmtp = fmtp
         self._keys: deque[tuple[str, float, float]] = deque(maxlen=2 * MOST_KEYS)
         self._frames = self._as_events() if event_rate else self._as_tones()
 
@@ -56,31 +58,34 @@ class Presses:
         self._keys.extend((key, duration, pause) for key in keys)
 
     def next_frame(self) -> Frame | None:
-        """What the next 20 ms bring; None when all is pressed."""
+        """What the next packet is; None when all is pressed."""
         return next(self._frames, None)
 
+    def _packets(self, seconds: float) -> int:
+        """In how many packets a press, or a pause, lasts so long, and not too short."""
+        return math.ceil(max(seconds, SHORTEST) * 1000 / self.ms - 0.01)
+
     def _as_events(self) -> Iterator[Frame]:
-        step = self._event_rate // _FRAMES
+        step = self.event_rate * self.ms // 1000
         while self._keys:
             key, duration, pause = self._keys.popleft()
             if key == LONG_PAUSE:
-                yield from [Rest.LONG] * _LONG
+                yield from [Rest.LONG] * self._packets(LONG)
                 continue
-            yield from press(key, step * max(_SHORTEST, round(duration * _FRAMES)), step)
+            yield from press(key, step * self._packets(duration), step)
             # The end goes out again within the pause.
-            yield from [Rest.SHORT] * max(1, round(pause * _FRAMES) - (ENDS - 1))
+            yield from [Rest.SHORT] * max(1, self._packets(pause) - (ENDS - 1))
 
     def _as_tones(self) -> Iterator[Frame]:
-        spoken = codec(self._codec)
-        encoder, samples = spoken.encoder(), spoken.sample_rate // _FRAMES
+        codec = self._codec
+        encoder, samples = codec.encoder(fmtp=self._fmtp), codec.sample_rate * self.ms // 1000
         while self._keys:
             key, duration, pause = self._keys.popleft()
             if key == LONG_PAUSE:
-                yield from [Rest.LONG] * _LONG
+                yield from [Rest.LONG] * self._packets(LONG)
                 continue
-            frames = max(_SHORTEST, round(duration * _FRAMES))
-            pcm = tone(key, samples * frames, spoken.sample_rate)
-            pcm += bytes(_OCTETS * samples * max(_SHORTEST, round(pause * _FRAMES)))
             size = _OCTETS * samples
+            pcm = tone(key, samples * self._packets(duration), codec.sample_rate)
+            pcm += bytes(size * self._packets(pause))
             for at in range(0, len(pcm), size):
                 yield encoder.encode(pcm[at : at + size])

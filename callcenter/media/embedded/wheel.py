@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
 SLOTS: Final = 20
+
+MILLISECOND: Final = 0.001
 
 # After a stall of this many turns what was missed is left out: sent late in a burst it would be of no use.
 _GIVE_UP: Final = 3
@@ -86,3 +88,34 @@ class Wheel(Generic[T]):
                     if item in slot:  # else an earlier one's turn has removed it
                         self._turn(item, at)
         self._arm()
+
+
+class Turning(Protocol):
+    """What has its turn every so many milliseconds."""
+
+    def turn(self, at: float) -> None:
+        """It is its turn; ``at`` is the deadline."""
+        ...
+
+
+class Wheels:
+    """A wheel for every pace: most peers want a packet each 20 ms, some each 10, 30, 40, 50 or 60."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._wheels: dict[int, Wheel[Turning]] = {}
+
+    def every(self, ms: int) -> Wheel[Turning]:
+        """The wheel that turns once in so many milliseconds."""
+        wheel = self._wheels.get(ms)
+        if wheel is None:
+            slot = ms * MILLISECOND / SLOTS
+            wheel = self._wheels[ms] = Wheel(self._loop, slot, lambda item, at: item.turn(at))
+        return wheel
+
+    def take_worst(self) -> float:
+        """The worst lateness of all since it was asked for last, in seconds."""
+        worst = max((wheel.worst for wheel in self._wheels.values()), default=0.0)
+        for wheel in self._wheels.values():
+            wheel.worst = 0.0
+        return worst

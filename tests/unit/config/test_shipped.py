@@ -100,7 +100,7 @@ def sounds(prompts: Prompts) -> list[Path]:
 def test_every_prompt_is_loud_enough_clear_of_clipping_and_begins_at_once(shipped: Settings) -> None:
     for path in sounds(shipped.calls.prompts):
         sound = wav.read(path)
-        assert wav.probe(path).telephone, path
+        assert wav.probe(path).for_the_line, path
         assert level.loudness(sound.samples) == pytest.approx(level.TARGET_DBFS, abs=1.5), path
         assert max(map(abs, sound.samples)) < 0.95 * 32768, path
         levels = level.frame_levels(sound.samples)

@@ -199,6 +199,8 @@ class RealPeer(asyncio.DatagramProtocol):
         self.timestamp = 4294967000
         self.negotiated: Negotiated | None = None
         self.speaking = True
+        self.ptime = 20
+        """Milliseconds of sound in a packet that it sends."""
         self._wish = Direction.SENDRECV
         self._ours: SessionDescription | None = None
         self._events = EventReceiver()
@@ -363,10 +365,11 @@ class RealPeer(asyncio.DatagramProtocol):
         (sock or self.rtp).sendto(self.seal(packet.to_bytes()), self.negotiated.remote)
 
     def _speak(self) -> None:
-        self._next += 0.02
+        self._next += self.ptime / 1000
         self._timer = asyncio.get_running_loop().call_later(max(0.0, self._next - time.monotonic()), self._speak)
         negotiated = self.negotiated
-        self.timestamp = (self.timestamp + 160) & 0xFFFFFFFF
+        ticks = negotiated.codec.rate * self.ptime // 1000 if negotiated is not None else 160
+        self.timestamp = (self.timestamp + ticks) & 0xFFFFFFFF
         if not self.speaking or negotiated is None or negotiated.remote is None:
             return
         if negotiated.direction is not Direction.SENDRECV:
@@ -395,6 +398,10 @@ class RealPeer(asyncio.DatagramProtocol):
             if self.negotiated is not None and packet.payload_type == self.negotiated.receive_telephone_event:
                 self.digits += self._events.receive(packet.payload, packet.timestamp, packet.marker) or ""
             self.received.append((time.monotonic(), packet))
+            self.listen_to(packet)
+
+    def listen_to(self, packet: Packet) -> None:
+        """A packet came."""
 
     def _read_control(self) -> None:
         while True:
@@ -471,6 +478,14 @@ class SimPeer:
     @property
     def tones(self) -> str:
         return self.media.tones
+
+    @property
+    def hears_all(self) -> set[str]:
+        """The names of all that are heard at once."""
+        sound = self.media.hears
+        parts = sound.parts if isinstance(sound, MixSound) else {sound} if sound is not None else set()
+        names = {peer.media.address: peer.name for peer in self._house.peers}
+        return {names[part.address] if isinstance(part, VoiceSound) else str(part) for part in parts}
 
     @property
     def digits(self) -> str:

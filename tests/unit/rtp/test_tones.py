@@ -9,7 +9,8 @@ import numpy
 import pytest
 from numpy.typing import NDArray
 
-from callcenter.rtp.g711 import encode_alaw, encode_ulaw
+from callcenter.rtp.codecs import CODECS
+from callcenter.rtp.g711 import encode_ulaw
 from callcenter.rtp.tones import HIGH, KEYS, LOW, ToneReceiver, tone
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,12 +46,13 @@ def press(
 def heard(sound: Samples, codec: str = "PCMU", ptime: int = 20, lost: frozenset[int] = frozenset()) -> str:
     """The keys that are told when this is sent; the numbers wrap on the way."""
     pcm = numpy.clip(numpy.rint(sound), -32768, 32767).astype("<i2").tobytes()
-    data = encode_ulaw(pcm) if codec == "PCMU" else encode_alaw(pcm)
-    receiver, size, keys = ToneReceiver(), ptime * 8, ""
-    for index in range(len(data) // size):
+    encoder, ticks = CODECS[codec].encoder(RATE), CODECS[codec].ticks(ptime)
+    receiver, size, keys = ToneReceiver(), 2 * ptime * RATE // 1000, ""
+    for index in range(len(pcm) // size):
+        payload = encoder.encode(pcm[index * size : (index + 1) * size])
         if index not in lost:
-            payload = data[index * size : (index + 1) * size]
-            keys += receiver.receive(payload, codec, (65530 + index) & 0xFFFF, (4294966000 + index * size) & 0xFFFFFFFF)
+            timestamp = (4294966000 + index * ticks) & 0xFFFFFFFF
+            keys += receiver.receive(payload, codec, (65530 + index) & 0xFFFF, timestamp)
     return keys
 
 
@@ -71,8 +73,11 @@ def never(**how: float) -> bool:
     return all(keys == "" for _, keys in told(**how))
 
 
-@pytest.mark.parametrize("codec", ["PCMU", "PCMA"])
-@pytest.mark.parametrize("ptime", [10, 20, 30, 40, 60])
+@pytest.mark.parametrize(
+    ("codec", "ptime"),
+    [(codec, ptime) for codec in ("PCMU", "PCMA") for ptime in (10, 20, 30, 40, 60)]
+    + [(codec, ptime) for codec in CODECS if codec not in ("PCMU", "PCMA") for ptime in (10, 60)],
+)
 def test_every_key_is_told_once_by_every_codec_and_packet_time(codec: str, ptime: int) -> None:
     sound = numpy.concatenate([part for key in ALL_KEYS for part in (silence(61), press(key, 80))] + [silence(100)])
     assert heard(sound, codec, ptime) == ALL_KEYS
