@@ -65,6 +65,8 @@ class Circle:
         self.seats = list(seats)
         self.guests: list[Guest] = []
         self.on_change: Callable[[Circle], None] | None = None
+        self.on_voices: Callable[[], None] | None = None
+        """Told with every change too: who records the talk follows who is heard in it."""
         self._work = Background(limit=2)
         self._arranging = False
         self._heard: dict[MediaSession, tuple[MediaSession, ...]] = {}
@@ -81,6 +83,10 @@ class Circle:
         """Whether more than two hear each other."""
         return len(self.together) > 2
 
+    def mixes_for(self, session: MediaSession) -> bool:
+        """Whether several are heard at once by whoever has this session."""
+        return len(self._heard.get(session, ())) > 1
+
     def seat_of(self, agent: str) -> Seat | None:
         """Where an agent sits."""
         return next((seat for seat in self.seats if seat.agent == agent), None)
@@ -90,6 +96,8 @@ class Circle:
         self._dirty = True
         if not self._arranging:
             self._arranging = self._work.start(self._arrange(), name=f"who hears whom in {self.call.id}")
+        if self.on_voices is not None:
+            self.on_voices()
         if self.on_change is not None:
             self.on_change(self)
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from callcenter.calls.circle import Circle
 from callcenter.calls.party import Party
 
 # A phone that tells a key twice, by INFO and in the sound, does so within this many seconds. What comes in the sound
@@ -19,9 +20,12 @@ BOTH_WAYS = 0.3
 
 
 @contextmanager
-def keys_cross(one: Party, other: Party) -> Iterator[None]:
-    """While the block lasts, what each presses reaches the other; not what is a secret."""
-    ways = (_Way(one, other), _Way(other, one))
+def keys_cross(one: Party, other: Party, circle: Circle) -> Iterator[None]:
+    """While the block lasts, what each presses reaches the other; not what is a secret.
+
+    ``circle``: whom either hears besides.
+    """
+    ways = (_Way(one, other, circle), _Way(other, one, circle))
     try:
         yield
     finally:
@@ -32,7 +36,8 @@ def keys_cross(one: Party, other: Party) -> Iterator[None]:
 class _Way:
     """From one side to the other."""
 
-    def __init__(self, source: Party, target: Party) -> None:
+    def __init__(self, source: Party, target: Party, circle: Circle) -> None:
+        self._circle = circle
         self._source = source
         self._target = target
         # INFOs that wait for the same key in the sound, the oldest first.
@@ -73,7 +78,9 @@ class _Way:
         """Whether what this side presses in the sound is heard by the other as it is."""
         if self._target.keys_by_info:
             return False
-        return self._source.sound.session.events == self._target.sound.session.events
+        source, target = self._source.sound.session, self._target.sound.session
+        # In a mix of several there are no events, but tones are heard.
+        return source.events == target.events and not (source.events and self._circle.mixes_for(target))
 
     def _came_alone(self, key: str) -> None:
         self._waiting.popleft()  # each waits as long as the others

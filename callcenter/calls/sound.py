@@ -83,6 +83,8 @@ class Sound:
         """Told of every key: which, whether by INFO, and whether it is the same press as one that came the other way;
         not of those that nobody is to have.
         """
+        self.on_masking: Callable[[bool], None] | None = None
+        """Told when keys begin, and cease, to be a secret, also to a recording."""
         self._session: MediaSession | None = None
         self._private = False
         self.masking = False
@@ -93,6 +95,7 @@ class Sound:
         self._swallowing: Swallowing | None = None
         self._listens = False
         self._playing: int | None = None
+        self._over: list[asyncio.Future[None]] = []
         self._waiter: asyncio.Future[None] | None = None
 
     async def open(
@@ -172,8 +175,9 @@ class Sound:
 
     def start(self, clips: Sequence[Clip], *, loop: bool = False, at: float = 0.0) -> int:
         """Play from now on, in place of what plays, from ``at`` seconds into it; returns the number of the play."""
-        self._playing = self.session.play(clips, loop=loop, start=at)
-        return self._playing
+        self._playing = play = self.session.play(clips, loop=loop, start=at)
+        self._play_over()
+        return play
 
     def is_playing(self, play: int) -> bool:
         """Whether this play is still on."""
@@ -182,8 +186,22 @@ class Sound:
     def stop(self) -> None:
         """Stop what plays. Does nothing when nothing does."""
         self._playing = None
+        self._play_over()
         if self._session is not None:
             self._session.stop()
+
+    async def over(self, play: int) -> None:
+        """Wait until a play is over, to its end or not. Others may wait on this sound meanwhile."""
+        while self._playing == play:
+            waiter = self._loop.create_future()
+            self._over.append(waiter)
+            await waiter
+
+    def _play_over(self) -> None:
+        waiters, self._over = self._over, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def comes(self) -> None:
         """Wait until some sound has come from this party."""
@@ -234,6 +252,8 @@ class Sound:
         changed, self.masking = on != self.masking, on
         if changed and self._session is not None:
             self._session.mask_digits(on)
+        if changed and self.on_masking is not None:
+            self.on_masking(on)
 
     def swallow(self, terminator: str | None, within: float, *, breath: float | None) -> None:
         """The entry is whole before its ``terminator`` came: that key, if it is the next one, is meant for nobody.
@@ -254,7 +274,7 @@ class Sound:
             if on_end is not None:
                 on_end()
             self._session.release()
-        self.on_first = self.on_missing = self.on_one_way = self.on_change = self.on_key = None
+        self.on_first = self.on_missing = self.on_one_way = self.on_change = self.on_key = self.on_masking = None
 
     def _take(self, event: MediaEvent) -> None:
         match event:
@@ -263,6 +283,7 @@ class Sound:
             case PlayEnded(play=play):
                 if self._playing == play:
                     self._playing = None
+                    self._play_over()
             case FirstPacket(source=source):
                 self.source = source
                 if self.on_first is not None:
