@@ -32,6 +32,8 @@ LOUD = frozenset(
     | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected", "AgentTookOver", "OutsideConnected"}
     | {"CallbackRequested", "CallbackAttempted", "CallbackFailed", "CallbackEnded"}
     | {"CallTransferred", "TransferFailed", "PhoneChanged"}
+    | {"RecordingStarted", "RecordingPaused", "RecordingResumed", "RecordingEnded", "RecordingFailed"}
+    | {"RecordingHeld", "RecordingReleased", "RecordingDeleted", "RecordingSpaceChanged"}
     | {"QueueLeft", "CallEnded", "AgentStateChanged", "FeatureCodeDialled", "BrokerStateChanged"}
     | {"MediaMissing", "OneWayAudio", "OneWayAudioEnded"}
     | {"TrunkStateChanged", "TrunkTried", "TrunkQualityChanged"}
@@ -39,9 +41,9 @@ LOUD = frozenset(
 )
 
 # Those that tell of something that is the matter stand at ``warning``.
-WORRYING = frozenset({"MediaMissing", "OneWayAudio", "TrunkQualityChanged"})
+WORRYING = frozenset({"MediaMissing", "OneWayAudio", "TrunkQualityChanged", "RecordingFailed", "RecordingSpaceChanged"})
 # Unless one of them tells that all is well again.
-_WELL_AGAIN = "good"
+_WELL_AGAIN = ("good", "enough")
 
 
 def set_up(style: str = "text", level: str = "info") -> None:
@@ -113,7 +115,7 @@ class FactLogger:
         }
         if fact.call_id is not None:
             values["call_id"] = fact.call_id
-        worrying = fact.kind in WORRYING and not values.get(_WELL_AGAIN)
+        worrying = fact.kind in WORRYING and not any(values.get(each) for each in _WELL_AGAIN)
         at = self._log.warning if worrying else self._log.info if loud else self._log.debug
         at(words(fact.kind), seq=fact.seq, **values)
 

@@ -13,12 +13,14 @@ from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.heard import watch_outside
 from callcenter.calls.party import Party
 from callcenter.calls.pulling import Pulls
+from callcenter.calls.record_notice import give_notice
+from callcenter.calls.recorded_talk import Talkers
 from callcenter.calls.transfer import Handover, OutsideTalk, Talk, consult_over, refuse_referral, take_referral
 from callcenter.media.plane import Clip
 from callcenter.model.facts import CallHeld, CallResumed, OutsideConnected, OutsideLegEnded
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
-from callcenter.runtime.scopes import Background
+from callcenter.runtime.scopes import Background, until
 from callcenter.signaling.leg import EndedBy
 from callcenter.signaling.referral import Referral
 from callcenter.sip.headers import NameAddr
@@ -88,12 +90,17 @@ async def talk(
 
     beside = Background(limit=1)
     beside.start(look_after_holder(), name=f"holds of {offer.agent_id}")
+
+    def hold_changed(party: Party) -> None:
+        waiting.hold_changed(offer, party.side, holds=party.holds)
+
+    names = (str(Side.CALLER), offer.agent_id)
+    who = Talkers(circle, caller, agent, (caller,), *names, offer.id, offer.agent_id, offer.queue)
     try:
         with (
             call.services.circles.open(circle),
-            holds(
-                circle, caller, agent, music, lambda party: waiting.hold_changed(offer, party.side, holds=party.holds)
-            ),
+            call.services.recordings.talk(call, who),
+            holds(circle, caller, agent, music, hold_changed),
         ):
             await asyncio.wait(
                 (agent.ended, agent.trouble, in_hand.withdrawn, missed, handed_over, now.given_away),
@@ -117,8 +124,15 @@ async def talk(
 
 
 async def talk_outside(call: Call, other: Party, number: str, trunk: str, music: Sequence[Clip]) -> Ending:
-    """Bridge the caller and somebody outside until that side ends. The caller's hang-up leaves from outside."""
+    """Bridge the caller and somebody outside until that side ends. The caller's hang-up leaves from outside.
+
+    Whoever is recorded and is none of ours hears so before.
+    """
     caller, leg_id = call.caller, call.services.ids.new()
+    strangers = (other,) if call.agent else (caller, other)
+    if call.services.recordings.wants(call, queue_behind(call), call.agent):
+        async with until(other.ended), until(other.trouble):
+            await give_notice(call, strangers)
     caller.sound.stop()
     await caller.sound.session.bridge(other.sound.session)
     call.add(OutsideConnected(leg_id, number, trunk, other.sound.secure))
@@ -128,6 +142,10 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
         caller.leg.on_refer = lambda referral: consult_over(call, referral)
     call.stage = f"talking to {number}"
     circle = Circle(call, Seat.of(caller, call.agent), Seat.of(other))
+    # Of an agent's own call whoever is outside is the customer; else it is whom the caller was put through to.
+    customer, mate = (other, caller) if call.agent else (caller, other)
+    names = (str(Side.OUTSIDE), call.agent) if call.agent else (str(Side.CALLER), str(Side.OUTSIDE))
+    who = Talkers(circle, customer, mate, strangers, *names, leg_id, call.agent, queue_behind(call))
     pulls = Pulls(call, other, now.given_away)
 
     def hold_changed(party: Party) -> None:
@@ -136,7 +154,11 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
 
     ending: Ending | None = None
     try:
-        with call.services.circles.open(circle), holds(circle, caller, other, music, hold_changed):
+        with (
+            call.services.circles.open(circle),
+            call.services.recordings.talk(call, who),
+            holds(circle, caller, other, music, hold_changed),
+        ):
             await asyncio.wait((other.ended, other.trouble, now.given_away), return_when=asyncio.FIRST_COMPLETED)
         ending = HANDED_OVER if now.given_away.done() else ended_outside(other)
         return ending
@@ -146,6 +168,11 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
         left = call.how_left()
         by, cause = (ending.by, ending.cause) if ending is not None else (left.by, left.cause)
         call.add(OutsideLegEnded(leg_id, by, cause))
+
+
+def queue_behind(call: Call) -> str:
+    """The queue whose callers are put through to somebody outside; of an agent's own call there is none."""
+    return call.waits_by.queue if call.waits_by is not None and not call.agent else ""
 
 
 def ended_outside(other: Party) -> Ending:

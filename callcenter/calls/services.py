@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from callcenter.calls.call import Call
     from callcenter.calls.callback import Callbacks
     from callcenter.calls.dispatcher import Dispatcher
+    from callcenter.calls.recordings import Recordings
     from callcenter.publish.publisher import Publisher
     from callcenter.signaling.leg import Leg
 
@@ -55,3 +56,5 @@ class Services:
     circles: Circles = field(default_factory=Circles)
     callbacks: Callbacks = field(init=False)
     """Set behind the making: it uses these itself."""
+    recordings: Recordings = field(init=False)
+    """As the callbacks."""

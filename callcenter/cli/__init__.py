@@ -16,6 +16,7 @@ VERBS = {
     "status": "show what the running switch does now",
     "report": "show what happened, by client, queue, agent, day and interval",
     "why": "show how a call was decided about, why an agent gets no call, or how a queue stands",
+    "recordings": "show what was recorded, hold, release or delete a recording",
     "agent": "show an agent, or command for one: a state, skills, clients, queues",
     "trace": "show the SIP messages of one call as a ladder",
     "recording": "check, decrypt or finish the files of recordings",

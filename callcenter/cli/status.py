@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from callcenter.calls.recordings import size
 from callcenter.cli.common import WIDTH, add_switch_arguments, columns, socket_or_tell
 from callcenter.config.problems import many
 from callcenter.control.client import ControlClient, ControlError, NoSwitch
@@ -108,7 +109,10 @@ def _without_numbers(stage: str) -> str:
 
 def lines(state: State) -> list[str]:
     """What an operator reads, in 80 columns where names are of a usual length."""
-    parts = (_head, _calls, _supervisions, _callbacks, _queues, _agents, _trunks, _media, _parts, _certificates)
+    parts = (
+        *(_head, _calls, _supervisions, _callbacks, _queues, _agents, _trunks, _media, _recordings, _parts),
+        _certificates,
+    )
     return [printable(line) for part in parts for line in part(state)]
 
 
@@ -212,6 +216,25 @@ def _media(state: State) -> Iterator[str]:
         sessions, restarts = str(worker["sessions"]), str(worker["restarts"])
         rows.append((str(worker["worker"]), str(worker["pid"] or "-"), load, sessions, restarts, late))
     yield from _table(rows, right=(1, 2, 3, 4, 5))
+
+
+def _recordings(state: State) -> Iterator[str]:
+    recordings = state.get("recordings")  # an older switch has none
+    if recordings is None or not recordings["on"]:
+        return
+    yield ""
+    paused = f", {recordings['paused']} paused" if recordings["paused"] else ""
+    sealed = f"encrypted under the key {recordings['key']}" if recordings["key"] else "not encrypted"
+    yield f"RECORDING {many(recordings['recording'], 'talk')}{paused}; {sealed}"
+    if recordings["free"] is not None:
+        room = f"{size(recordings['free'])} of {size(recordings['total'])} free, {size(recordings['wanted'])} must be"
+        yield from _more(f"{room}; {recordings['directory']}")
+    if not recordings["enough"]:
+        yield from _more(f"NO ROOM, nothing is recorded: {recordings['detail']}")
+    if (failure := recordings["last_failure"]) is not None:
+        when = failure["at"][:16].replace("T", " ")
+        told = f"{many(recordings['failures'], 'failure')}, the last at {when} UTC in call {failure['call'][-6:]}"
+        yield from _more(f"{told}: {_word(failure['reason'])}, {failure['detail']}")
 
 
 def _parts(state: State) -> Iterator[str]:

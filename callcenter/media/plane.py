@@ -40,7 +40,7 @@ class MediaGone(MediaError):
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A piece of sound on disk: a WAV file, 8 kHz, mono, 16 bit. ``seconds`` is its length."""
+    """A piece of sound on disk: a WAV file, 8 or 16 kHz, mono, 16 bit. ``seconds`` is its length."""
 
     path: str
     seconds: float

@@ -564,6 +564,119 @@ class MediaMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingStarted:
+    """What is said in a talk is recorded from now on, into ``path`` below the folder of recordings.
+
+    ``offer`` is that of the talk, or the ``leg`` of somebody outside; ``agent`` and ``queue`` are empty where there is
+    none. ``by`` says in words whose will it is: a rule of the configuration, or who commanded. ``left`` and ``right``
+    are who is heard on each channel; ``noticed``: those who hear a notice first have heard it to its end. ``key`` names
+    the key by which the file is encrypted; empty: it is plain.
+    """
+
+    recording: str
+    path: str
+    client: str
+    by: str
+    offer: str = ""
+    agent: str = ""
+    queue: str = ""
+    left: str = ""
+    right: str = ""
+    noticed: bool = False
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingPaused:
+    """Nothing of the talk is recorded from now on; ``by`` is who commanded, or the step that takes a secret in."""
+
+    recording: str
+    agent: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingResumed:
+    """The talk is recorded again; ``by`` as in RecordingPaused."""
+
+    recording: str
+    agent: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingEnded:
+    """The file of a recording is whole: ``length_ms`` of sound in ``octets`` bytes whose SHA-256 is ``sha256``.
+
+    ``reason`` is ``stopped`` when it ended with the talk or by a command (``by``, else empty); else the word of what
+    cut it short, and ``detail`` more of it. Without octets there is no file. May come behind the end of the call.
+    """
+
+    recording: str
+    agent: str
+    path: str
+    length_ms: int
+    octets: int
+    sha256: str
+    reason: str
+    by: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed:
+    """What should be recorded is not, and the call goes on: ``reason`` in a word (``no_space``, ``disk_full``,
+    ``slow_disk``, ``failed``, ``worker_lost``), ``detail`` in more. Of one that had begun RecordingEnded follows.
+    """
+
+    recording: str
+    agent: str
+    client: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingHeld:
+    """A recording is kept from now on, however old it gets, until it is released; ``why`` in words."""
+
+    recording: str
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingReleased:
+    """Nothing keeps a recording from being deleted any more but its age."""
+
+    recording: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingDeleted:
+    """The file of a recording is gone; what it was stays told. ``why``: ``retention``, or what somebody said."""
+
+    recording: str
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSpaceChanged:
+    """There is room for recordings, or too little, and none is begun; ``free`` of ``total`` bytes, ``wanted`` at least.
+
+    ``detail`` says more in words, where that cannot be told.
+    """
+
+    enough: bool
+    free: int
+    total: int
+    wanted: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OneWayAudio:
     """In the middle of a call one side is heard no more; ``detail`` says in words what is seen, and what may be wrong.
 
@@ -840,6 +953,15 @@ Body = (
     | CallerMediaStarted
     | AgentMediaStarted
     | MediaMissing
+    | RecordingStarted
+    | RecordingPaused
+    | RecordingResumed
+    | RecordingEnded
+    | RecordingFailed
+    | RecordingHeld
+    | RecordingReleased
+    | RecordingDeleted
+    | RecordingSpaceChanged
     | OneWayAudio
     | OneWayAudioEnded
     | LegQuality

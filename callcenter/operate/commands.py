@@ -11,6 +11,7 @@ from callcenter.config.schema import LONGEST
 from callcenter.control.protocol import Asked, CommandError
 from callcenter.control.server import Command
 from callcenter.operate.life import Life, Phase
+from callcenter.operate.recordings import recording_commands
 from callcenter.operate.reload import Reloader
 from callcenter.operate.status import health, sip_metrics, status
 from callcenter.operate.trace import trace
@@ -42,6 +43,7 @@ class Commands:
             "metrics": Command(self._metrics, changes=False),
             "reload": Command(self._reload),
             "drain": Command(self._drain),
+            **recording_commands(self._house),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent)),
         }
 

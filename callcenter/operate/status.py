@@ -69,6 +69,7 @@ async def status(house: House, life: Life) -> dict[str, Any]:
         "agents": await _rows(agents, MOST_AGENTS, lambda view: _agent(house, view, now, uptime)),
         "trunks": [_trunk(trunk) for trunk in house.trunks],
         "media": _media(house),
+        "recordings": _recordings(house),
         "broker": _broker(house),
         "database": _database(house),
         "sip": _sip(house),
@@ -256,6 +257,27 @@ def _media(house: House) -> dict[str, Any]:
             }
             for worker in plane.workers
         ],
+    }
+
+
+def _recordings(house: House) -> dict[str, Any]:
+    state, settings = house.recordings.status, house.services.settings.recording
+    space, failure = state.space, state.last_failure
+    return {
+        "on": state.on,
+        "recording": state.recording,
+        "paused": state.paused,
+        "directory": str(settings.directory),
+        "key": house.recordings.key_id or None,
+        "enough": state.enough,
+        "detail": state.detail,
+        "free": space.free if space is not None else None,
+        "total": space.total if space is not None else None,
+        "wanted": state.wanted,
+        "failures": state.failures,
+        "last_failure": None
+        if failure is None
+        else {"at": utc(failure.at), "call": failure.call, "reason": failure.reason, "detail": failure.detail},
     }
 
 

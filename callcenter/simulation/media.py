@@ -803,6 +803,8 @@ class SimMediaPlane:
         """Paths of recordings that cannot be made."""
         self.recordings: list[SimMediaRecording] = []
         """Those that run."""
+        self.made: list[SimMediaRecording] = []
+        """All that ever ran."""
         self.prepared: set[str] = set()
         self._random = random or Random(0)
         self._numbers = itertools.count(1)
@@ -895,6 +897,7 @@ class SimMediaPlane:
             raise MediaError(f"{order.path}: cannot be made: Permission denied")
         recording = SimMediaRecording(order, sessions[0], sessions[1:], on_end, self.recordings.remove)
         self.recordings.append(recording)
+        self.made.append(recording)
         return recording
 
     def status(self) -> PlaneStatus:

@@ -1,1 +1,1 @@
-"""Speech: what is said to callers, from text or from a recording, as 8 kHz sound on disk."""
+"""Speech: what is said to callers, from text or from a recording, as sound for the line on disk."""

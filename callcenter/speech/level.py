@@ -1,4 +1,4 @@
-"""Telephone sound from studio sound: resample, trim, bring to one loudness. Plain functions over samples."""
+"""Sound for the line from studio sound: resample, trim, bring to one loudness. Plain functions over samples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Sequence
 from operator import mul
 
-from callcenter.speech.wav import RATE, Sound
+from callcenter.speech.wav import RATE, WIDE_RATE, Sound
 
 TARGET_DBFS = -20.0
 """Loudness of speech while it speaks, as RMS: what handsets are made for, with room for its peaks."""
@@ -15,21 +15,25 @@ TARGET_DBFS = -20.0
 PEAK = 0.89
 """Highest sample after levelling, of full scale: G.711 distorts near its ends."""
 
-FRAME = RATE // 50
+FRAMES = 50  # a second
 SILENCE_DB = -42.0  # below the loudest frame; breath and room are under it
 LEAD, TAIL = 2, 4  # frames of 20 ms left before and after the speech
 PAUSE = 0.2  # seconds of silence behind it: one prompt follows another as one sentence does
 CROSSINGS = 16  # of the resampler's sinc on each side: 60 dB and more of stop band
 
 
-def telephone(sound: Sound) -> Sound:
-    """The same sound at 8 kHz."""
-    return sound if sound.rate == RATE else Sound(RATE, resample(sound.samples, sound.rate, RATE))
+def for_the_line(sound: Sound, most: int = WIDE_RATE) -> Sound:
+    """The same sound at 16 kHz if it has as much, and ``most`` allows it; else at 8 kHz."""
+    rate = WIDE_RATE if min(sound.rate, most) >= WIDE_RATE else RATE
+    return sound if sound.rate == rate else Sound(rate, resample(sound.samples, sound.rate, rate))
 
 
-def spoken(sound: Sound) -> Sound:
-    """Speech made ready for the line: 8 kHz, trimmed, one loudness, no click at the edges, a pause behind it."""
-    return Sound(RATE, fade(levelled(trimmed(telephone(sound).samples))) + array("h", bytes(2 * int(PAUSE * RATE))))
+def spoken(sound: Sound, most: int = WIDE_RATE) -> Sound:
+    """Speech made ready for the line: trimmed, one loudness, no click at the edges, a pause behind it."""
+    ready = for_the_line(sound, most)
+    rate = ready.rate
+    heard = fade(levelled(trimmed(ready.samples, rate), rate=rate), rate=rate)
+    return Sound(rate, heard + array("h", bytes(2 * int(PAUSE * rate))))
 
 
 def resample(samples: Sequence[int], rate: int, to: int) -> array[int]:
@@ -53,21 +57,21 @@ def resample(samples: Sequence[int], rate: int, to: int) -> array[int]:
     return result
 
 
-def trimmed(samples: array[int]) -> array[int]:
+def trimmed(samples: array[int], rate: int = RATE) -> array[int]:
     """Without the silence before and after the speech."""
-    levels = frame_levels(samples)
+    levels, frame = frame_levels(samples, rate), rate // FRAMES
     if not levels:
         return samples
     floor = max(levels) * 10 ** (SILENCE_DB / 20)
     loud = [index for index, level in enumerate(levels) if level > floor]
     if not loud:
         return samples
-    return samples[max(0, loud[0] - LEAD) * FRAME : (loud[-1] + 1 + TAIL) * FRAME]
+    return samples[max(0, loud[0] - LEAD) * frame : (loud[-1] + 1 + TAIL) * frame]
 
 
-def levelled(samples: array[int], target: float = TARGET_DBFS) -> array[int]:
+def levelled(samples: array[int], target: float = TARGET_DBFS, rate: int = RATE) -> array[int]:
     """At the loudness ``target`` (dBFS, RMS while it sounds), as far as the peaks allow."""
-    now = loudness(samples)
+    now = loudness(samples, rate)
     if now == -math.inf:
         return samples
     peak = max(map(abs, samples)) / 32768
@@ -75,9 +79,9 @@ def levelled(samples: array[int], target: float = TARGET_DBFS) -> array[int]:
     return array("h", (round(sample * gain) for sample in samples))
 
 
-def loudness(samples: Sequence[int]) -> float:
+def loudness(samples: Sequence[int], rate: int = RATE) -> float:
     """RMS in dBFS over the frames that are not silent; -inf for silence."""
-    levels = frame_levels(samples)
+    levels = frame_levels(samples, rate)
     top = max(levels, default=0.0)
     if not top:
         return -math.inf
@@ -85,17 +89,18 @@ def loudness(samples: Sequence[int]) -> float:
     return 20 * math.log10(math.sqrt(sum(level * level for level in heard) / len(heard)) / 32768)
 
 
-def frame_levels(samples: Sequence[int]) -> list[float]:
-    """RMS of each 20 ms of telephone sound."""
+def frame_levels(samples: Sequence[int], rate: int = RATE) -> list[float]:
+    """RMS of each 20 ms."""
+    frame = rate // FRAMES
     return [
-        math.sqrt(sum(sample * sample for sample in samples[at : at + FRAME]) / FRAME)
-        for at in range(0, len(samples), FRAME)
+        math.sqrt(sum(sample * sample for sample in samples[at : at + frame]) / frame)
+        for at in range(0, len(samples), frame)
     ]
 
 
-def fade(samples: array[int], seconds: float = 0.005) -> array[int]:
+def fade(samples: array[int], seconds: float = 0.005, rate: int = RATE) -> array[int]:
     """Softened at both ends, so that nothing clicks."""
-    count = min(int(seconds * RATE), len(samples) // 2)
+    count = min(int(seconds * rate), len(samples) // 2)
     for index in range(count):
         samples[index] = samples[index] * index // count
         samples[-1 - index] = samples[-1 - index] * index // count

@@ -22,6 +22,9 @@ from callcenter.speech.wav import UnreadableSound
 VERSION = "1"
 """Of the way sound is made; raise it when the same text is to sound otherwise."""
 
+CONVERSION = "2"
+"""Of the way recordings are converted; from 2 on, to wide-band where they have as much."""
+
 KEEP_UNUSED = 30 * 86400.0
 """Seconds that a cached file which no prompt uses any more stays: an admin who goes back to a text finds it."""
 
@@ -32,7 +35,7 @@ class PromptError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Sound that is there: a telephone WAV file and its length in seconds."""
+    """Sound that is there: a WAV file for the line and its length in seconds."""
 
     path: Path
     seconds: float
@@ -40,18 +43,19 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """Work to do: read ``text`` aloud into ``target``."""
+    """Work to do: read ``text`` aloud into ``target``, at no more than ``most_rate`` samples a second."""
 
     name: str
     text: str
     language: str
     voice: Voice
     target: Path
+    most_rate: int = wav.WIDE_RATE
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Work to do: make telephone sound of the recording ``source``."""
+    """Work to do: make sound for the line of the recording ``source``."""
 
     name: str
     source: Path
@@ -93,10 +97,10 @@ class Shelf:
     def recording(self, id: str, path: Path) -> Recorded | Conversion:
         """The sound of a recording as it is, or the work that converts it. Raises UnreadableSound."""
         shape = wav.probe(path)
-        if shape.telephone:
+        if shape.for_the_line:
             return Recorded(path, shape.seconds)
         about = path.stat()
-        digest = _digest(VERSION, str(path.resolve()), str(about.st_size), str(about.st_mtime_ns))
+        digest = _digest(CONVERSION, str(path.resolve()), str(about.st_size), str(about.st_mtime_ns))
         target = self.cache / "recordings" / f"{id}-{digest}.wav"
         return recorded(target) or Conversion(id, path, target)
 
@@ -107,12 +111,12 @@ def file_name(id: str, text: str, language: str, voice: Voice) -> str:
 
 
 def recorded(path: Path) -> Recorded | None:
-    """The file as ready sound; None when it is missing or no telephone WAV (then it is made again)."""
+    """The file as ready sound; None when it is missing or no WAV for the line (then it is made again)."""
     try:
         shape = wav.probe(path)
     except UnreadableSound:
         return None
-    return Recorded(path, shape.seconds) if shape.telephone else None
+    return Recorded(path, shape.seconds) if shape.for_the_line else None
 
 
 def perform(jobs: Sequence[Job], on_done: Callable[[Job], None] = lambda job: None) -> dict[Path, Recorded]:
@@ -140,9 +144,9 @@ def make(job: Job) -> Recorded | str:
     """Do one piece of work; a line what went wrong instead of raising, since it crosses between processes."""
     try:
         if isinstance(job, Rendering):
-            sound = level.spoken(voices.render(job.voice, job.text, job.language))
+            sound = level.spoken(voices.render(job.voice, job.text, job.language), job.most_rate)
         else:
-            sound = level.telephone(wav.read(job.source))
+            sound = level.for_the_line(wav.read(job.source))
         if not sound.samples:
             return f"prompt {job.name}: the voice said nothing"
         wav.write(job.target, sound)

@@ -1,4 +1,4 @@
-"""WAV files: read any usual kind, write telephone sound (8 kHz, mono, 16 bit)."""
+"""WAV files: read any usual kind, write sound for the line (8 or 16 kHz, mono, 16 bit)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from pathlib import Path
 RATE = 8000
 """Samples a second of telephone sound."""
 
+WIDE_RATE = 16_000
+"""Of wide-band sound: it is made 8 kHz where a peer has no wide-band codec."""
+
 MAX_BYTES = 64 << 20
 """A recording that is larger is no prompt: ten minutes of 48 kHz stereo are 115 MB, of 16 kHz mono 19 MB."""
 
 PCM, FLOAT, ALAW, MULAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 
-CONVERT = "convert it: ffmpeg -i FILE -ar 8000 -ac 1 -c:a pcm_s16le NAME.wav"
+CONVERT = "convert it: ffmpeg -i FILE -ar 16000 -ac 1 -c:a pcm_s16le NAME.wav"
 
 
 class UnreadableSound(Exception):
@@ -61,9 +64,9 @@ class Shape:
         return self.length / (self.rate * self.channels * (self.bits // 8))
 
     @property
-    def telephone(self) -> bool:
+    def for_the_line(self) -> bool:
         """Whether the media plane takes it as it is."""
-        return (self.kind, self.channels, self.rate, self.bits) == (PCM, 1, RATE, 16)
+        return (self.kind, self.channels, self.bits) == (PCM, 1, 16) and self.rate in (RATE, WIDE_RATE)
 
 
 def probe(path: Path) -> Shape:

@@ -14,10 +14,11 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
+from callcenter.media.embedded.clips import FRAME_MS
 from callcenter.media.embedded.control import ENDED, Message, Remote
 from callcenter.media.embedded.datagram import PACKET, VIEW
 from callcenter.media.embedded.kinds import EVENT_KIND, KINDS, NO_WAYS, Ways, ways_to
-from callcenter.media.embedded.play import FRAME_MS, Play
+from callcenter.media.embedded.play import Play
 from callcenter.media.embedded.poll import Poll
 from callcenter.media.embedded.voice import UNIT
 from callcenter.media.embedded.wheel import Turning, Wheel, Wheels
@@ -132,6 +133,11 @@ class Ear:
     def __repr__(self) -> str:
         heard = ", ".join(str(leg.number) for leg in self.sources) or "nobody"
         return f"<Ear {self._number} at {self.destination} hears {'a play' if self._play else heard}>"
+
+    @property
+    def codec(self) -> AudioCodec | None:
+        """What the peer is sent; None before its description is known."""
+        return self._codec
 
     @property
     def wide(self) -> bool:

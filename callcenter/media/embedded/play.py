@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from callcenter.media.embedded.clips import LoadedClip
+from callcenter.media.embedded.clips import FRAME_MS, LoadedClip
 from callcenter.rtp.codecs import AudioCodec
-
-FRAME_MS: Final = 20
-"""Clips last whole frames."""
 
 _STEP_MS: Final = 10
 

@@ -33,6 +33,7 @@ from callcenter.media.embedded.pulse import Pulse  # noqa: E402
 from callcenter.media.embedded.recorder.taps import Taps  # noqa: E402
 from callcenter.media.embedded.wheel import SLOTS, Wheel, Wheels  # noqa: E402
 from callcenter.media.plane import MediaError  # noqa: E402
+from callcenter.rtp.codecs import AudioCodec  # noqa: E402
 
 _IMPORTED = time.monotonic()
 
@@ -205,9 +206,12 @@ class Worker(asyncio.Protocol):
         self.report([control.OK, request, None])
 
     def _play(self, leg: Leg, number: int, paths: list[str], loop: bool, start: float) -> None:
-        clips = [self._clips.get(path) for path in paths]
-        if None not in clips:
-            leg.ear.play(Play(number, cast("list[LoadedClip]", clips), loop, start))
+        loaded = [self._clips.get(path) for path in paths]
+        clips = [clip for clip in loaded if clip is not None]
+        codec = leg.ear.codec
+        if len(clips) == len(paths) and (not clips or codec is None or clips[0].is_made(codec, round(start * 1000))):
+            self._begin(clips, codec)
+            leg.ear.play(Play(number, clips, loop, start))
             return
         leg.ear.stop()
         leg.ear.waiting_play = number
@@ -216,6 +220,10 @@ class Worker(asyncio.Protocol):
     async def _load_and_play(self, leg: Leg, number: int, paths: list[str], loop: bool, start: float) -> None:
         try:
             clips = [await self._clips.load(path) for path in paths]
+            codec = leg.ear.codec
+            self._begin(clips, codec)
+            if clips and codec is not None:
+                await self._clips.make(clips[0], codec, round(start * 1000))
         except MediaError as error:
             self.report([control.TROUBLE, leg.number, str(error)])
             if leg.ear.waiting_play == number:
@@ -224,6 +232,12 @@ class Worker(asyncio.Protocol):
         if leg.ear.waiting_play == number:
             leg.ear.waiting_play = 0
             leg.ear.play(Play(number, clips, loop, start))
+
+    def _begin(self, clips: list[LoadedClip], codec: AudioCodec | None) -> None:
+        """Make the clips in the order in which they will be heard."""
+        if codec is not None:
+            for clip in clips:
+                self._clips.begin(clip, codec)
 
     def _record(self, request: int, number: int, left: int, right: list[int]) -> None:
         one = self._legs.get(left)

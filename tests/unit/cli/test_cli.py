@@ -400,12 +400,12 @@ def test_a_recording_of_another_kind_is_converted_before_the_switch_runs(
     from callcenter.speech.wav import Sound, probe, write
 
     folder = write_floor(tmp_path / "config")
-    write(folder / "hello.wav", Sound(16_000, array("h", [0, 900, 0, -900] * 2000)))
+    write(folder / "hello.wav", Sound(24_000, array("h", [0, 900, 0, -900] * 3000)))
     assert load(folder, data=tmp_path / "data").calls.prompts.prompt("hello", "en") == ()
     assert main(["run", "--config", str(folder), "--data", str(tmp_path / "data")]) == 0
     ((settings, _),) = switch.seen
     (clip,) = settings.calls.prompts.prompt("hello", "en")
-    assert probe(Path(clip.path)).telephone
+    assert probe(Path(clip.path)).for_the_line
     assert clip.seconds == pytest.approx(0.5)
     assert "making 1 sound, once" in capsys.readouterr().err
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from callcenter.media.plane import MediaError
-from callcenter.media.wav import read_wav
+from callcenter.media.wav import Wav, read_wav
 
 
 def write(path: Path, *, channels: int = 1, width: int = 2, rate: int = 8000, data: bytes = b"\1\2\3\4") -> str:
@@ -22,7 +22,8 @@ def write(path: Path, *, channels: int = 1, width: int = 2, rate: int = 8000, da
 
 
 def test_the_samples_are_read(tmp_path: Path) -> None:
-    assert read_wav(write(tmp_path / "a.wav")) == b"\1\2\3\4"
+    assert read_wav(write(tmp_path / "a.wav")) == Wav(8000, b"\1\2\3\4")
+    assert read_wav(write(tmp_path / "a.wav", rate=16000)) == Wav(16000, b"\1\2\3\4")
 
 
 def test_other_chunks_are_passed_over_and_the_long_format_is_understood(tmp_path: Path) -> None:
@@ -32,7 +33,7 @@ def test_other_chunks_are_passed_over_and_the_long_format_is_understood(tmp_path
     body += b"data\xff\xff\xff\xff\1\2\3\4\5"
     path = tmp_path / "a.wav"
     path.write_bytes(b"RIFF" + struct.pack("<I", len(body) + 4) + b"WAVE" + body)
-    assert read_wav(str(path)) == b"\1\2\3\4"
+    assert read_wav(str(path)) == Wav(8000, b"\1\2\3\4")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_another_form_is_named_with_the_file(tmp_path: Path, form: dict[str, int
     path = write(tmp_path / "a.wav", **form)  # type: ignore[arg-type]
     with pytest.raises(MediaError) as error:
         read_wav(path)
-    assert str(error.value) == f"{path}: must be 8000 Hz, mono, 16 bit, PCM, but is {said}"
+    assert str(error.value) == f"{path}: must be 8000 or 16000 Hz, mono, 16 bit, PCM, but is {said}"
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_recording_is_used_as_it_is_or_converted_once(shelf: Shelf, tmp_path: 
     assert isinstance(work, Conversion)
     made = prompts.perform([work])
     assert made[work.target].seconds == pytest.approx(0.2)
-    assert probe(work.target).telephone
+    assert probe(work.target).for_the_line
     assert stat.S_IMODE(work.target.stat().st_mode) == 0o644
     assert shelf.recording("b", studio) == made[work.target]
     os.utime(studio, (1, 1))
@@ -109,7 +109,7 @@ def test_a_text_is_read_aloud_into_telephone_sound(tmp_path: Path) -> None:
     made = prompts.perform([work], lambda job: told.append(job.name))
     assert told == ["hola (es)"]
     assert made[target].seconds > 0.4
-    assert probe(target).telephone
+    assert probe(target).for_the_line
 
 
 @pytest.mark.skipif(not shutil.which("flite"), reason="flite is not installed")

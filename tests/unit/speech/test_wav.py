@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from callcenter.speech import level
-from callcenter.speech.wav import RATE, Sound, UnreadableSound, probe, read, write
+from callcenter.speech.wav import RATE, WIDE_RATE, Sound, UnreadableSound, probe, read, write
 
 
 def tone(rate: int, hertz: float = 440.0, seconds: float = 0.5, loud: float = 0.5) -> list[float]:
@@ -116,7 +116,7 @@ def test_what_is_written_is_read_again_whole_or_not_at_all(tmp_path: Path) -> No
     sound = Sound(RATE, array("h", [1, -2, 32767, -32768]))
     write(path, sound)
     assert read(path) == sound
-    assert probe(path).telephone
+    assert probe(path).for_the_line
     assert [each.name for each in path.parent.iterdir()] == ["a.wav"]
 
 
@@ -143,6 +143,21 @@ def test_speech_is_brought_to_one_loudness_trimmed_and_never_clipped() -> None:
         assert level.loudness(sound.samples) == pytest.approx(level.TARGET_DBFS, abs=0.3)
         assert max(map(abs, sound.samples)) <= level.PEAK * 32768
         assert sound.seconds == pytest.approx(1.0 + 0.12 + level.PAUSE, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("rate", "most", "line"), [(24000, WIDE_RATE, WIDE_RATE), (16000, WIDE_RATE, WIDE_RATE), (24000, RATE, RATE),
+                               (11025, WIDE_RATE, RATE), (8000, WIDE_RATE, RATE)]
+)  # fmt: skip
+def test_sound_is_wide_band_where_it_has_as_much(rate: int, most: int, line: int, tmp_path: Path) -> None:
+    samples = array("h", (round(value * 32767) for value in tone(rate, 300, 0.6, 0.2)))
+    sound = level.spoken(Sound(rate, samples), most)
+    assert sound.rate == line
+    assert level.loudness(sound.samples, line) == pytest.approx(level.TARGET_DBFS, abs=0.3)
+    assert sound.seconds == pytest.approx(0.6 + level.PAUSE, abs=0.05)
+    write(tmp_path / "a.wav", sound)
+    assert probe(tmp_path / "a.wav").for_the_line
+    assert level.for_the_line(Sound(rate, samples), most).rate == line
 
 
 def test_a_sound_of_sharp_peaks_is_left_quieter_rather_than_clipped() -> None:
