@@ -28,11 +28,11 @@ class Outgoing:
         "_first",
         "_lead",
         "_more_octets",
-        "_rate",
         "_sent_at",
         "_sequence_shift",
         "_timestamp_shift",
         "packets",
+        "rate",
         "sequence",
         "ssrc",
         "timestamp",
@@ -45,7 +45,8 @@ class Outgoing:
         self.timestamp = timestamp
         """Of the latest packet of sound."""
         self.packets = 0
-        self._rate = SAMPLE_RATE
+        self.rate = SAMPLE_RATE
+        """Timestamp units a second."""
         self._sent_at: float | None = None
         self._feed: object = None
         self._first = 0
@@ -61,8 +62,8 @@ class Outgoing:
 
     def count_at(self, rate: int, ssrc: int) -> None:
         """Count so many timestamp units a second; what was sent at another rate was another stream (RFC 7160 4.1)."""
-        if rate != self._rate:
-            self._rate = rate
+        if rate != self.rate:
+            self.rate = rate
             self._feed = None
             if self._sent_at is not None:
                 self.ssrc = ssrc
@@ -113,7 +114,7 @@ class Outgoing:
                 self._feed = feed
                 self._first = sequence = (self.sequence + 1) & 0xFFFF
                 self._sequence_shift = sequence - number
-                self._timestamp_shift = self.timestamp_at(now, self._rate // 50) - timestamp
+                self._timestamp_shift = self.timestamp_at(now, self.rate // 50) - timestamp
                 marker, step = MARKER, 1
         timestamp = (timestamp + self._timestamp_shift) & 0xFFFFFFFF
         if step > 0:
@@ -156,7 +157,7 @@ class Outgoing:
         """The timestamp that the moment ``now`` has in this stream, ``at_least`` so far after the latest packet."""
         if self._sent_at is None:
             return self.timestamp
-        elapsed = round((now - self._sent_at) * self._rate)
+        elapsed = round((now - self._sent_at) * self.rate)
         return (self.timestamp + max(at_least, elapsed)) & 0xFFFFFFFF
 
 

@@ -20,7 +20,8 @@ from callcenter.media.embedded.kinds import EVENT_KIND, KINDS, NO_KIND, NOISE_KI
 from callcenter.media.embedded.reports import Reports, is_rtcp
 from callcenter.media.embedded.voice import Voice
 from callcenter.media.plane import host_port
-from callcenter.rtp.g711 import FRAME_SAMPLES
+from callcenter.rtp.codecs import CODECS
+from callcenter.rtp.g711 import FRAME_SAMPLES, SAMPLE_RATE
 from callcenter.rtp.oneway import OneWayWatch
 from callcenter.rtp.outgoing import MAX_DROPOUT
 from callcenter.rtp.packet import (
@@ -82,6 +83,7 @@ class Leg(_Hot):
     __slots__ = (
         "_allowance",
         "_bursts_before",
+        "_clock_rate",
         "_due",
         "_due_since",
         "_former",
@@ -145,6 +147,7 @@ class Leg(_Hot):
         self.hosts: frozenset[str] = frozenset()
         """From where the peer's packets may come."""
         self._accepts = kinds(())
+        self._clock_rate = SAMPLE_RATE
         self._due = False
         self.opener: Opener | None = None
         """Opens what comes; None: it is plain RTP."""
@@ -189,6 +192,7 @@ class Leg(_Hot):
         former = self._remote
         self._remote = remote
         self._accepts = kinds(tuple((number, name) for number, name in remote["accepts"]))
+        self.reception.rate = self._clock_rate = CODECS[remote["codec"]].clock_rate
         self.hosts = frozenset(filter(None, (remote["host"], *remote["also_from"])))
         if former is None or (former["host"], former["port"]) != (remote["host"], remote["port"]):
             self._signalled = (remote["host"], remote["port"]) if remote["host"] else None
@@ -366,7 +370,7 @@ class Leg(_Hot):
                 self._lost_before += former.lost
                 self._bursts_before += former.bursts
             self.ssrc = ssrc
-            self.reception = Reception(ssrc, sequence)
+            self.reception = Reception(ssrc, sequence, self._clock_rate)
             self._keys.restart()
             self._reports.restart(former)
         return True
@@ -473,7 +477,7 @@ class Leg(_Hot):
             self._lost_before + (reception.lost if self.ssrc >= 0 else 0),
             round(reception.jitter_ms, 3),
             peer.lost if peer is not None else 0,
-            round(peer.jitter / 8.0, 3) if peer is not None else 0.0,
+            round(peer.jitter * 1000 / self.ear.outgoing.rate, 3) if peer is not None else 0.0,
             round(peer.round_trip * 1000, 3) if peer is not None else 0.0,
             self.unauthentic,
             self._bursts_before + reception.bursts,
