@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import AsyncIterator
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from callcenter.media.plane import MediaSession
 from callcenter.rtp.packet import Packet, sequence_step, timestamp_step
 from callcenter.sip.sdp import G722, L16, OPUS, PCMA, PCMU, Codec
 from tests.unit.media.peers import Call, RealHouse, RealPeer, free_ports, until
-from tests.unit.media.singers import Singer, singer
+from tests.unit.media.singers import LOUDNESS, PITCH, RATE, Singer, singer
 
 
 @pytest.fixture
@@ -167,3 +169,30 @@ async def test_every_codec_is_made_of_every_other_at_the_same_level(house: RealH
         return ear.hears_all == {voice.name} and abs(ear.level(voice.name)) < 1
 
     await until(lambda: all(heard(*duet) and heard(*reversed(duet)) for duet in duets), "each other")
+
+
+async def test_a_whisper_comes_and_goes_without_a_gap_or_a_click(house: RealHouse) -> None:
+    """The agent hears the caller all the time: by the times in the packets no more than 20 ms are missing anywhere, and
+    the caller's tone has no step in it.
+    """
+    amy, bob = duet(house)
+    carol = singer(house, "carol")
+    assert isinstance(carol, Singer)
+    carol.speaking = False
+    caller, agent, supervisor = await singing(house, amy, bob, carol)
+    await caller.bridge(agent)
+    await until(lambda: bob.hears_all == {"amy"}, "amy")
+    for _ in range(3):
+        await agent.hear([caller, supervisor])
+        size = len(bob.sound)
+        await until(lambda: len(bob.sound) > size + 2 * RATE // 5, "the mix")  # noqa: B023
+        await agent.hear([caller])
+        size = len(bob.sound)
+        await until(lambda: len(bob.sound) > size + 2 * RATE // 5, "the caller alone")  # noqa: B023
+    heard = [packet for _, packet in bob.received]
+    for earlier, later in pairwise(heard):
+        assert sequence_step(later.sequence, earlier.sequence) == 1
+        assert timestamp_step(later.timestamp, earlier.timestamp) <= 320 + 16
+    samples = np.frombuffer(bob.sound, "<i2").astype(int)
+    steepest = LOUDNESS * math.tau * PITCH["amy"] / RATE
+    assert max(abs(np.diff(samples))) < 1.2 * steepest
