@@ -66,6 +66,10 @@ class WorkerProcess(asyncio.Protocol):
         """Most legs."""
         self.reserved = 0
         """Legs that it carries, or keeps room for; counted by the plane."""
+        self.pairs = settings["pairs"]
+        """Pairs of ports that are its own."""
+        self._rest = settings["port_rest"]
+        self._resting: deque[float] = deque()
         self.load = 0.0
         """Share of a core that it uses, over the last seconds."""
         self.late = 0.0
@@ -87,6 +91,7 @@ class WorkerProcess(asyncio.Protocol):
         self._new_recorder = new_recorder
         self._process: asyncio.subprocess.Process | None = None
         self._transport: asyncio.Transport | None = None
+        self._sender: control.Sender | None = None
         self._frames = control.Frames()
         self._ready: Once[None] = Once()
         self._numbers = itertools.count(1)
@@ -102,6 +107,19 @@ class WorkerProcess(asyncio.Protocol):
         successor = WorkerProcess(self.index, {**self._settings}, self._on_event, self._new_recorder)
         successor.restarts = self.restarts + died
         return successor
+
+    def give_back(self, leg: int) -> None:
+        """Release a leg, whose ports rest from now on."""
+        self.send([control.RELEASE, leg])
+        self._resting.append(time.monotonic())
+
+    @property
+    def free_pairs(self) -> int:
+        """Pairs that are neither reserved nor at rest: who lets a call in must know that its second leg finds ports."""
+        rested = time.monotonic() - self._rest
+        while self._resting and self._resting[0] <= rested:
+            self._resting.popleft()
+        return self.pairs - self.reserved - len(self._resting)
 
     def take_row(self) -> int:
         """A row of the board for another leg; -1: there is none."""
@@ -174,8 +192,11 @@ class WorkerProcess(asyncio.Protocol):
 
     def send(self, message: control.Message) -> None:
         """Command it. Does nothing when it is gone."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(control.frame(message))
+        if self._sender is not None:
+            self._sender.send(message)
+            if message[0] == control.REMOTE:
+                # What SIP tells the peer in this turn may bring its sound before the turn is over.
+                self._sender.flush()
 
     async def ask(self, op: str, *arguments: object, undo: Callable[[Any], None] | None = None) -> Any:
         """Command it and wait for the answer. ``undo`` takes the result when the waiter is cancelled meanwhile.
@@ -233,6 +254,7 @@ class WorkerProcess(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket pair is ours."""
         self._transport = cast("asyncio.Transport", transport)
+        self._sender = control.Sender(self._transport, asyncio.get_running_loop())
 
     def data_received(self, data: bytes) -> None:
         """Answers and events."""

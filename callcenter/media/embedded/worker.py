@@ -66,20 +66,20 @@ class Worker(asyncio.Protocol):
         self._board = Board(settings["pairs"], settings["board"])
         self._pulse = Pulse(loop)
         first = settings["first_port"]
-        self._ports = Ports(range(first, first + 2 * settings["pairs"], 2), SystemRandom())
+        self._ports = Ports(range(first, first + 2 * settings["pairs"], 2), SystemRandom(), settings["port_rest"])
         self._clips = Clips(tuple(settings["codecs"]))
         self._legs: dict[int, Leg] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._taps: Taps | None = None
         self._frames = control.Frames()
-        self._transport: asyncio.Transport | None = None
+        self._sender: control.Sender | None = None
         self._cpu, self._wall = time.process_time(), time.monotonic()
 
     # The control connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The plane is there: tell it that all is ready."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._sender = control.Sender(cast("asyncio.Transport", transport), self._loop)
         self.report([control.READY, self._capacity, round(_IMPORTED - _BEGAN, 4)])
         self._loop.call_later(_LOAD_PERIOD, self._report_load)
         if self._settings["srtp"]:
@@ -102,10 +102,10 @@ class Worker(asyncio.Protocol):
 
     def report(self, message: control.Message) -> None:
         """Tell the plane."""
-        if self._transport is None or self._transport.is_closing():
+        if self._sender is None:
             return
-        self._transport.write(control.frame(message))
-        if self._transport.get_write_buffer_size() > _MAX_UNREAD:
+        self._sender.send(message)
+        if self._sender.unread > _MAX_UNREAD:
             self._end()  # the plane has not read for long; it takes us for dead by now
 
     def _obey(self, message: control.Message) -> None:
@@ -146,6 +146,10 @@ class Worker(asyncio.Protocol):
             leg.ear.stop()
         elif op == control.LISTEN:
             leg.listen(rest[0])
+        elif op == control.PRESS:
+            leg.ear.press(*rest)
+        elif op == control.MASK:
+            leg.mask(rest[0])
         elif op == control.RELEASE:
             self._release(leg)
 
@@ -291,6 +295,8 @@ class Worker(asyncio.Protocol):
         self._pulse.close()
         if self._taps is not None:
             self._taps.close()
+        if self._sender is not None:
+            self._sender.flush()
         if not self.ended.done():
             self.ended.set_result(None)
 
