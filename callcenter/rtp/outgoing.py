@@ -40,11 +40,11 @@ class Outgoing:
         "_first",
         "_lead",
         "_more_octets",
-        "_rate",
         "_sent_at",
         "_sequence_shift",
         "_timestamp_shift",
         "packets",
+        "rate",
         "sequence",
         "ssrc",
         "timestamp",
@@ -57,7 +57,8 @@ class Outgoing:
         self.timestamp = timestamp
         """Of the latest packet of sound."""
         self.packets = 0
-        self._rate = SAMPLE_RATE
+        self.rate = SAMPLE_RATE
+        """Timestamp units a second."""
         self._sent_at: float | None = None
         self._event_at: int | None = None  # when the latest event began, in timestamp units
         self._feed: object = None
@@ -74,8 +75,8 @@ class Outgoing:
 
     def count_at(self, rate: int, ssrc: int) -> None:
         """Count so many timestamp units a second; what was sent at another rate was another stream (RFC 7160 4.1)."""
-        if rate != self._rate:
-            self._rate = rate
+        if rate != self.rate:
+            self.rate = rate
             self._feed = self._event_at = None
             if self._sent_at is not None:
                 self.ssrc = ssrc
@@ -101,7 +102,7 @@ class Outgoing:
 
     def begin_event(self, now: float) -> int:
         """The timestamp of an event of our own that begins now; what follows has later ones."""
-        least = self._rate // 50
+        least = self.rate // 50
         self.timestamp = self.timestamp_at(now, least)
         # One that is being relayed may have begun later than this by the clock of its sender.
         if self._event_at is not None and timestamp_step(self.timestamp, self._event_at) < least:
@@ -145,7 +146,7 @@ class Outgoing:
                 self._feed = feed
                 self._first = sequence = (self.sequence + 1) & 0xFFFF
                 self._sequence_shift = sequence - number
-                self._timestamp_shift = self.timestamp_at(now, self._rate // 50) - timestamp
+                self._timestamp_shift = self.timestamp_at(now, self.rate // 50) - timestamp
                 if self._sent_at is None:
                     self._sent_at = now  # also by an event: what follows it is later
                 marker, step = MARKER, 1
@@ -192,7 +193,7 @@ class Outgoing:
         """The timestamp that the moment ``now`` has in this stream, ``at_least`` so far after the latest packet."""
         if self._sent_at is None:
             return self.timestamp
-        elapsed = round((now - self._sent_at) * self._rate)
+        elapsed = round((now - self._sent_at) * self.rate)
         return (self.timestamp + max(at_least, elapsed)) & 0xFFFFFFFF
 
 

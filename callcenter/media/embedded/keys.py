@@ -81,7 +81,7 @@ class Keys:
         for ear in heard_by:
             if ear not in self._pressed_for:
                 continue
-            if ear.event_clocks == self.clocks:
+            if ear.event_clocks == self.clocks and not ear.mixes:
                 relayed.append(ear)
             elif begun:
                 self._press_anew(ear)
@@ -117,7 +117,7 @@ class Keys:
 
     def _press_anew(self, ear: Ear) -> None:
         # Of several at once no events are made, nor for who takes none: that is for the owner to bring about.
-        if self._events.key and not ear.mixes and ear.event_clocks != (0, 0):
+        if self._events.key and len(ear.sources) == 1 and ear.event_clocks != (0, 0):
             ear.press(self._events.key, *PRESSED_ANEW)
 
     def _still_held(self, now: float) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from callcenter.media.embedded.control import FIRST, MISSING, ONE_WAY, SILENT, Remote, RemoteKeys, WorkerSettings
-from callcenter.media.embedded.datagram import PACKET, USUAL, USUAL_VIEW, VIEW
+from callcenter.media.embedded.datagram import PACKET, USUAL, USUAL_PAYLOAD, USUAL_VIEW, VIEW
 from callcenter.media.embedded.ear import NOWHERE, Address, Ear, House
 from callcenter.media.embedded.keys import Keys
 from callcenter.media.embedded.kinds import EVENT_KIND, KINDS, NO_KIND, NOISE_KIND, kinds, silence_of
@@ -21,7 +21,7 @@ from callcenter.media.embedded.reports import Reports, is_rtcp
 from callcenter.media.embedded.voice import Voice
 from callcenter.media.plane import host_port
 from callcenter.rtp.codecs import CODECS
-from callcenter.rtp.g711 import FRAME_SAMPLES
+from callcenter.rtp.g711 import FRAME_SAMPLES, SAMPLE_RATE
 from callcenter.rtp.oneway import OneWayWatch
 from callcenter.rtp.outgoing import MAX_DROPOUT
 from callcenter.rtp.packet import (
@@ -84,6 +84,7 @@ class Leg(_Hot):
     __slots__ = (
         "_allowance",
         "_bursts_before",
+        "_clock_rate",
         "_due",
         "_due_since",
         "_former",
@@ -147,6 +148,7 @@ class Leg(_Hot):
         self.hosts: frozenset[str] = frozenset()
         """From where the peer's packets may come."""
         self._accepts = kinds(())
+        self._clock_rate = SAMPLE_RATE
         self._due = False
         self.opener: Opener | None = None
         """Opens what comes; None: it is plain RTP."""
@@ -191,6 +193,7 @@ class Leg(_Hot):
         former = self._remote
         self._remote = remote
         self._accepts = kinds(tuple((number, name) for number, name in remote["accepts"]))
+        self.reception.rate = self._clock_rate = CODECS[remote["codec"]].clock_rate
         self.hosts = frozenset(filter(None, (remote["host"], *remote["also_from"])))
         if former is None or (former["host"], former["port"]) != (remote["host"], remote["port"]):
             self._signalled = (remote["host"], remote["port"]) if remote["host"] else None
@@ -258,6 +261,38 @@ class Leg(_Hot):
                 target.rtp.sendto(USUAL_VIEW, target.destination)
             except OSError:
                 pass  # the way is full, or there is none: a packet less
+
+    def readable_for_tap(self) -> None:
+        """The same, while somebody takes notes: written out once more, so that nobody else pays for it."""
+        try:
+            size, addr = self.rtp.recvfrom_into(PACKET)
+        except OSError:
+            return
+        lead, sequence, timestamp, ssrc = _unpack_lead(PACKET)
+        reception, target, tap = self.reception, self.target, self._tap
+        if (
+            lead != self._usual
+            or size != USUAL
+            or ssrc != self.ssrc
+            or sequence - reception.highest != 1
+            or target is None
+            or target.fed_by is not reception
+            or addr != self._source
+            or tap is None
+        ):
+            self._take(size, addr)
+            return
+        budget = self._budget
+        if budget:
+            self._budget = budget - 1
+            now = _monotonic()
+            reception.receive(sequence, timestamp, now)
+            target.outgoing.go_on(PACKET, sequence, timestamp, now)
+            try:
+                target.rtp.sendto(USUAL_VIEW, target.destination)
+            except OSError:
+                pass  # as above
+            tap(KINDS[self._accepts[lead & 0x7F]], timestamp, sequence, USUAL_PAYLOAD.tobytes(), now)
 
     def _take(self, size: int, addr: tuple[object, ...]) -> None:
         """Take the datagram at hand, whatever it is."""
@@ -388,7 +423,7 @@ class Leg(_Hot):
                 self._lost_before += former.lost
                 self._bursts_before += former.bursts
             self.ssrc = ssrc
-            self.reception = Reception(ssrc, sequence)
+            self.reception = Reception(ssrc, sequence, self._clock_rate)
             self._keys.restart()
             self._reports.restart(former)
         return True
@@ -415,6 +450,7 @@ class Leg(_Hot):
     @tap.setter
     def tap(self, tap: Tap | None) -> None:
         self._tap = tap
+        self._house.poll.change(self.rtp, self.readable_for_tap if tap is not None else self.readable)
         self.settle()
 
     def mask(self, on: bool) -> None:
@@ -432,7 +468,7 @@ class Leg(_Hot):
         self._usual = -1
         self._direct = tuple(ear for ear in self.heard_by if not ear.mixes)
         alone = len(self.heard_by) == len(self._direct) == 1
-        self.target = self._direct[0] if alone and self._tap is None else None
+        self.target = self._direct[0] if alone else None
         rates = [ear.rate for ear in self.heard_by if ear.mixes]
         if not rates:
             self.voice = None
@@ -500,7 +536,7 @@ class Leg(_Hot):
             self._lost_before + (reception.lost if self.ssrc >= 0 else 0),
             round(reception.jitter_ms, 3),
             peer.lost if peer is not None else 0,
-            round(peer.jitter / 8.0, 3) if peer is not None else 0.0,
+            round(peer.jitter * 1000 / self.ear.outgoing.rate, 3) if peer is not None else 0.0,
             round(peer.round_trip * 1000, 3) if peer is not None else 0.0,
             self.unauthentic,
             self._bursts_before + reception.bursts,
