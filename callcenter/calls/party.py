@@ -40,6 +40,8 @@ class Party:
         self.phone = phone
         self.phone_holds = False
         """Whether the phone has put us on hold."""
+        self.kept = False
+        """Whether somebody else than who closes it has use for it, and closes it later."""
         self.away = False
         """Whether this party talks to somebody else in the house meanwhile, see :meth:`turn_away`."""
         self.on_hold: Callable[[Party, bool], None] | None = None
@@ -88,7 +90,9 @@ class Party:
         sound_before.release()
 
     def close(self) -> None:
-        """Hang up and give the sound back. Never waits; may be called twice."""
+        """Hang up and give the sound back, unless it is ``kept``. Never waits; may be called twice."""
+        if self.kept:
+            return
         self._reoffers.cancel()
         self._ask_no_more()
         self.leg.hangup()

@@ -260,6 +260,13 @@ class Sound:
             if not self._swallows(key):
                 self._keys.append(key)
 
+    def end_watch(self) -> None:
+        """The call is over that it was watched for, and tells how it was; the sound goes on elsewhere."""
+        on_end, self.on_end = self.on_end, None
+        if on_end is not None:
+            on_end()
+        self.on_first = self.on_missing = self.on_one_way = None
+
     def release(self) -> None:
         """Give the session back. May be called twice, and when none was opened."""
         on_end, self.on_end = self.on_end, None

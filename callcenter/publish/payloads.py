@@ -71,6 +71,7 @@ from callcenter.model.facts import (
     utc,
 )
 from callcenter.model.states import Work
+from callcenter.runtime.encoding import json_bytes
 
 POP_SCHEMA = "pop.v1"
 AGENT_SCHEMA = "agent.v1"
@@ -415,7 +416,10 @@ def encode(payload: Mapping[str, Any]) -> bytes:
 
 
 def _json(payload: Mapping[str, Any]) -> bytes:
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    try:
+        return json_bytes(payload)
+    except UnicodeEncodeError:
+        return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _customer(customer: Customer) -> dict[str, Any]:
