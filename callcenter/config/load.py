@@ -421,6 +421,7 @@ class _Loader:
         try:
             return MediaSettings(
                 ports=media.ports,
+                port_rest=media.port_rest,
                 workers=media.workers,
                 advertised=media.advertised,
                 local_networks=tuple(map(str, sip.local_networks)),
