@@ -66,6 +66,11 @@ def spans(recording: SimMediaRecording) -> list[tuple[float, float]]:
     return [(round(span.start), round(span.end)) for span in recording.spans if span.end - span.start > 0.3]
 
 
+def on_the_right(recording: SimMediaRecording) -> int:
+    """How many are recorded on the right channel now."""
+    return len(recording.right)
+
+
 async def index(world: World) -> list[Recording]:
     """All that is in the index, the earliest first."""
     await world.settled()
@@ -516,16 +521,16 @@ async def test_in_a_conference_all_whom_the_caller_hears_are_recorded_and_a_ques
     await bob.rings()
     await bob.answers()
     await world.sleep(10)
-    assert [session.id for session in made.right] == []
+    assert on_the_right(made) == 0
     assert order(world, "consult_join") == {"ok": True}
     await world.sleep(10)
     await eve.press("6")
     await world.sleep(10)
-    assert len(made.right) == 3
+    assert on_the_right(made) == 3
     await eve.hangs_up()
     assert order(world, "consult_drop") == {"ok": True}
     await world.sleep(10)
-    assert len(made.right) == 1
+    assert on_the_right(made) == 1
     await caller.hangs_up()
     await world.settled()
     sides = [len(span.right) for span in made.spans if span.end - span.start > 5]
