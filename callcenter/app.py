@@ -323,6 +323,7 @@ class House:
         self.dispatcher.tell(Reconfigured(settings.plan))
         self.dispatcher.decide()
         self.callbacks.reconfigured()
+        self.supervisions.reconfigured()
         for agent in before:
             self._let_go(agent)
         self._publish_newcomers(agent for agent in settings.plan.agents if agent not in before)

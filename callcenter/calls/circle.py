@@ -189,6 +189,10 @@ class Circles:
         talks = [circle for circle, seat in found if not seat.holds()]
         return talks[-1] if talks else found[-1][0] if found else None
 
+    def in_call(self, call: Call) -> Circle | None:
+        """The talk in a call."""
+        return next((circle for circle in self._circles if circle.call is call), None)
+
     @contextmanager
     def watch(self, agent: str, changed: Callable[[], None]) -> Iterator[None]:
         """Be told of changes around an agent while the block lasts. What is told may not wait."""
