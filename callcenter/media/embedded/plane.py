@@ -509,7 +509,7 @@ class EmbeddedPlane:
         if port in worker.passed_on:
             worker.passed_on.discard(port)
             worker.kept.discard(port)
-            self._workers[worker.index].send([control.PORTS, 0, [], [port]])
+            self._workers[worker.index].gain([port])
         self._recordings.released(session)
         call = self._calls.get(session.call_id)
         if call is not None:
@@ -647,7 +647,7 @@ class EmbeddedPlane:
         """A worker whose place another one has is gone: its ports are the other's."""
         if worker in self._leaving:
             self._leaving.remove(worker)
-            self._workers[worker.index].send([control.PORTS, 0, [], sorted(worker.kept)])
+            self._workers[worker.index].gain(sorted(worker.kept))
             log.info("media worker has ended", worker=worker.index, pid=worker.pid, ended=worker.exit_status())
 
     async def _watch(self) -> None:

@@ -114,6 +114,11 @@ class WorkerProcess(asyncio.Protocol):
         self.send([control.RELEASE, leg])
         self._resting.append(time.monotonic())
 
+    def gain(self, ports: list[int]) -> None:
+        """These are its own from now on, after their rest: another worker has had them."""
+        self.send([control.PORTS, 0, [], ports])
+        self._resting.extend([time.monotonic()] * len(ports))
+
     @property
     def free_pairs(self) -> int:
         """Pairs that are neither reserved nor at rest: who lets a call in must know that its second leg finds ports."""
