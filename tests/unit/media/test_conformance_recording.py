@@ -250,8 +250,8 @@ def clicks(peer: RealPeer, moments: list[float]) -> None:
     """The phone is loud for 20 ms from each of these moments of the steady clock on, to the sample."""
 
     def frame(codec: Codec) -> bytes:
-        # A packet holds what was said in the 20 ms before it goes.
-        at = time.monotonic() - 0.02 + np.arange(160) / 8000
+        # A packet holds what was said in the 20 ms before it is due, however late it goes.
+        at = peer._next - 0.04 + np.arange(160) / 8000
         loud = np.logical_or.reduce([(at >= moment) & (at < moment + 0.02) for moment in moments])
         pcm = (LEVEL * loud).astype("<i2").tobytes()
         return encode_ulaw(pcm) if codec.name == "PCMU" else encode_alaw(pcm)
