@@ -26,9 +26,10 @@ def entries(things: Things, notes: Notes) -> None:
                 if word not in STEPS:
                     notes.add(
                         Code.FORM,
-                        ("flows", name, number),
+                        ("flows", name, number, word),
                         f"`{word}` cannot be in a flow that agents start in a talk (clients.{client}.in_talk)",
                         f"there may be {', '.join(STEPS)}: make a flow of its own of these",
+                        key=True,
                     )
             if not any(step.collect for step in flow.steps):
                 notes.add(Code.FORM, path, f"`{name}` asks for nothing", "add a `collect` step, or take it away here")

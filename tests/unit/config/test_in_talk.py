@@ -31,7 +31,7 @@ def test_a_flow_that_only_asks_may_be_started_in_a_talk(tmp_path: Path) -> None:
         ("[card]", "[card, «card»]", Code.FORM, "stands here twice", "take one away"),
         (
             "- say: hello\n    - col",
-            "- «queue: sales»\n    - col",
+            "- «queue»: sales\n    - col",
             Code.FORM,
             "`queue` cannot be in a flow",
             "say, collect",
