@@ -212,6 +212,9 @@ def _media(state: State) -> Iterator[str]:
         sessions, restarts = str(worker["sessions"]), str(worker["restarts"])
         rows.append((str(worker["worker"]), str(worker["pid"] or "-"), load, sessions, restarts, late))
     yield from _table(rows, right=(1, 2, 3, 4, 5))
+    yield f"CODECS    {', '.join(media['codecs'])}"
+    for name, remedy in media["codecs_left_out"].items():
+        yield from _more(f"{name} is left out, its library is not here: {remedy}")
 
 
 def _parts(state: State) -> Iterator[str]:

@@ -12,6 +12,7 @@ from callcenter import __version__
 from callcenter.model.facts import utc
 from callcenter.model.states import Work
 from callcenter.operate.life import Life, Phase
+from callcenter.rtp.codecs import CODECS
 
 if TYPE_CHECKING:
     from callcenter.acd.agents import AgentView
@@ -243,6 +244,8 @@ def _media(house: House) -> dict[str, Any]:
     return {
         "sessions": plane.sessions,
         "capacity": plane.capacity,
+        "codecs": [name for name in house.settings.media.codecs if not CODECS[name].missing],
+        "codecs_left_out": {name: CODECS[name].missing for name in house.settings.media.codecs if CODECS[name].missing},
         "workers": [
             {
                 "worker": worker.index,
