@@ -35,6 +35,7 @@ from callcenter.calls.line import LONGEST_KEPT, Places, came_to_nothing
 from callcenter.calls.live_ledger import LiveLedger, threshold_ms
 from callcenter.calls.own_call import OwnCalls
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
+from callcenter.calls.recordings import RecordingKey, Recordings
 from callcenter.calls.services import Services
 from callcenter.calls.supervision import Supervisions
 from callcenter.calls.supervisor import Supervisor
@@ -45,7 +46,9 @@ from callcenter.control import SOCKET
 from callcenter.control.server import ControlServer
 from callcenter.control.sockets import SocketError
 from callcenter.control.systemd import Notifier
+from callcenter.ledger.quality import QualityLedger
 from callcenter.media.embedded.plane import EmbeddedPlane
+from callcenter.media.embedded.recorder.keys import key_id
 from callcenter.media.plane import MediaError, MediaPlane
 from callcenter.model.facts import (
     AgentStateChanged,
@@ -100,6 +103,8 @@ from callcenter.sip.guard import Guard
 from callcenter.sip.message import Request
 from callcenter.sip.registrar import Binding, Registrar
 from callcenter.storage.database import StorageError
+from callcenter.storage.recording_files import DiskFiles, Mended, RecordingFiles
+from callcenter.storage.recordings import Recording
 from callcenter.storage.store import Storage
 
 # Facts of one call: a caller who presses keys all day makes no more than this before a restart closes the books.
@@ -132,6 +137,7 @@ class Edges:
     publisher: Publisher
     keyring: Keyring | None = None
     resolver: Resolver = field(default_factory=DnsResolver)
+    recording_files: RecordingFiles = field(default_factory=lambda: DiskFiles(mend))
 
 
 class House:
@@ -212,15 +218,24 @@ class House:
         )
         self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
         self.services.callbacks = self.callbacks
+        self.recordings = Recordings(
+            self.services, storage.recordings, edges.recording_files, recording_key(secrets), random
+        )
+        self.recordings.on_state = self._publish_recordings
+        self.services.recordings = self.recordings
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.breaks = BreakRules(lambda: self.services.settings, self.acd, storage.breaks, clock)
-        self.desk = CommandDesk(self.dispatcher, lambda: self.services.settings.reasons, self.breaks)
+        self.desk = CommandDesk(
+            self.dispatcher, lambda: self.services.settings.reasons, self.breaks, self.recordings.command
+        )
         self.watchdog = Watchdog(self.dispatcher, lambda: self.supervisor.calls, clock)
         self.busy_lines = BusyLines(self.services)
         self.supervisions = Supervisions(self.services, self.busy_lines)
         self.desk.supervise = self.supervisions.order
         self.feature_codes = FeatureCodes(self.services, self.desk, self.busy_lines, self.supervisions)
         self.own_calls = OwnCalls(self.services, self.supervisor)
+        self.desk.consult = self.services.consults.order
+        self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
         self.stream.subscribe(self.books.take)
@@ -233,8 +248,12 @@ class House:
         self.stream.subscribe(storage.intents.take)
         self.stream.subscribe(storage.breaks.take)
         self.stream.subscribe(storage.roster.take)
+        self.stream.subscribe(storage.recordings.take)
         self.live_ledger = LiveLedger(storage.metrics, lambda: self.acd.plan, self._zone_of, group)
         self.stream.subscribe(self.live_ledger.take)
+        self.quality = QualityLedger()
+        self.quality.alarm = settings.media.quality_alarm
+        self.stream.subscribe(self._hear_how_it_sounded)
         self.queue_board = QueueBoard(
             lambda: self.acd.plan,
             self._zone_of,
@@ -246,6 +265,7 @@ class House:
         self.live_ledger.on_ready = self.queue_board.recount
         self._group = group
         self._catching_up: asyncio.Task[None] | None = None
+        self._mending: asyncio.Task[None] | None = None
         self.stream.subscribe(self.queue_board.take)
         self.stream.subscribe(self.pace.take)
         edges.publisher.on_state = self._broker_changed
@@ -267,8 +287,10 @@ class House:
         self.edges.storage.retained.put(retained)
         self._publish_newcomers(agents)
         self.queue_board.refresh()
+        left = await self.recordings.open()
         self._publish_trunks()
         self._publish_config()
+        self._publish_recordings()
         self.stream.append(SwitchStarted(self.settings.switch.node, __version__, self.settings.revision))
         # Before any phone is back: it would sign its agent in.
         storage, now = self.edges.storage, self.edges.clock.now()
@@ -283,6 +305,9 @@ class House:
         await self.registrar.open()
         self.trunks.open()
         await self.callbacks.open()
+        if left:
+            # Beside the calls: files may be long, and disks slow.
+            self._mending = self._group.create_task(self._finish_recordings(left), name="mend recordings")
 
     def reconfigure(self, settings: Settings, secrets: Secrets, by: str, at_next_start: Sequence[str] = ()) -> None:
         """Put another configuration in force, whose sounds are ready to be played. Never waits.
@@ -305,12 +330,14 @@ class House:
                 self._phone_changed(agent, bindings)
         self.queue_board.refresh()
         self._reconfigure_trunks(trunks_before, settings, secrets)
+        self.quality.forget(set(settings.trunks))
         for gone in trunks_before:
             if gone not in settings.trunks:
                 self.edges.publisher.set_state(topics.trunk_state(gone), None)
         self._publish_trunks()
         self.edges.storage.retained.put(self._retained())
         self._publish_config()
+        self._publish_recordings()
         self.stream.append(ConfigReloaded(settings.revision, by))
 
     def take_calls(self, on: bool) -> None:
@@ -338,9 +365,11 @@ class House:
             async with asyncio.timeout(GO_DOWN_PATIENCE):
                 await self.supervisor.empty()
                 await self.busy_lines.empty()
+                await self.recordings.finished()
         self.dispatcher.close()
-        if self._catching_up is not None:
-            self._catching_up.cancel()
+        for task in (self._catching_up, self._mending):
+            if task is not None:
+                task.cancel()
         self.queue_board.close()
         self.stream.append(SwitchStopped(reason))
         self.registrar.close()
@@ -403,6 +432,12 @@ class House:
     def _is_for_ours(self, dialled: str) -> bool:
         """Whether only agents may dial this, and prove it."""
         return self.feature_codes.known(dialled) or guarded(self.services.settings, dialled)
+
+    def _hear_how_it_sounded(self, fact: Fact) -> None:
+        changed = self.quality.take(fact.body)
+        if changed is not None:
+            # After this fact, for every reader.
+            asyncio.get_running_loop().call_soon(self.stream.append, changed)
 
     def _own_call_over(self, fact: Fact) -> None:
         """No agent is held by a call that is gone, whatever became of its script."""
@@ -479,6 +514,7 @@ class House:
             *map(topics.client_state, {queue.client: None for queue in self.acd.plan.queues.values()}),
             *map(topics.trunk_state, self.settings.trunks),
             topics.CONFIG,
+            topics.RECORDINGS,
         )
 
     def _publish_newcomers(self, agents: Iterable[str]) -> None:
@@ -495,6 +531,30 @@ class House:
     def _publish_config(self) -> None:
         config = payloads.config_state(self.settings.revision, loaded_at=self.loaded_at, by=self.loaded_by)
         self.edges.publisher.set_state(topics.CONFIG, config)
+
+    def _publish_recordings(self) -> None:
+        state = self.recordings.status
+        failure, told_failure = state.last_failure, None
+        if failure is not None:
+            told_failure = payloads.failure_told(failure.at, failure.call, failure.reason, failure.detail)
+        told = payloads.recordings_state(
+            on=state.on,
+            enough=state.enough,
+            free=state.space.free if state.space is not None else None,
+            wanted=state.wanted,
+            detail=state.detail,
+            failures=state.failures,
+            last_failure=told_failure,
+            at=self.edges.clock.now(),
+        )
+        self.edges.publisher.set_state(topics.RECORDINGS, told)
+
+    async def _finish_recordings(self, left: Sequence[Recording]) -> None:
+        """What was cut is told in the calls' own records too."""
+        for call_id in dict.fromkeys(each.call for each in left):
+            if not self.books.knows(call_id):
+                self.books.take_up(await self.edges.storage.log.read(0, MAX_FACTS_OF_A_CALL, call_id))
+        await self.recordings.finish(left)
 
     def _publish_state(self, fact: Fact) -> None:
         if not (isinstance(fact.body, AgentStateChanged) and self._let_go(fact.body.agent)):
@@ -530,6 +590,7 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
         house = House(settings, secrets, edges, group)
         dispatching = group.create_task(house.dispatcher.run(), name="dispatcher")
         watching = group.create_task(house.watchdog.run(), name="watchdog")
+        recording = group.create_task(house.recordings.watch(), name="watch over recordings")
         try:
             await house.start()
             yield house
@@ -537,6 +598,7 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
             await house.go_down("stopped")
             dispatching.cancel()
             watching.cancel()
+            recording.cancel()
 
 
 def line_state(status: QueueStatus) -> payloads.LineState:
@@ -557,6 +619,17 @@ def line_state(status: QueueStatus) -> payloads.LineState:
         service_level=today.service_level,
         service_level_20s=today.service_level_20s,
     )
+
+
+def recording_key(secrets: Secrets) -> RecordingKey | None:
+    """The key that recordings are encrypted under; None: they are plain."""
+    key = secrets.recording_keys.current if secrets.recording_keys is not None else None
+    return RecordingKey(key_id(key).hex(), key) if key is not None else None
+
+
+def mend(path: Path) -> Mended | None:
+    """Finish a file that a crash has cut."""
+    return None
 
 
 def users_here(settings: Settings) -> frozenset[str]:

@@ -19,17 +19,22 @@ from callcenter.model.facts import (
     OutsideConnected,
     OutsideLegEnded,
     QueueLeft,
+    RecordingEnded,
+    RecordingFailed,
     WrapUpEnded,
 )
 from callcenter.model.interaction import Interaction
 from callcenter.model.states import EndCause, OfferResult, Side, VisitOutcome
 
-# Ended calls whose wrap-up is awaited. A queue without wrap-up never tells its end: the oldest are let go.
+# Ended calls whose wrap-up, or whose recording's end, is awaited. A queue without wrap-up never tells its end: the
+# oldest are let go.
 MAX_AWAITING_WRAP_UP = 2000
 
 
 class Books:
-    """A reader of facts. ``save`` is told the interaction when the call ends, and again when the wrap-up does."""
+    """A reader of facts. ``save`` is told the interaction when the call ends, and again when the wrap-up does, and when
+    the file of a recording is whole.
+    """
 
     def __init__(self, save: Callable[[Interaction], None]) -> None:
         self._save = save
@@ -40,6 +45,10 @@ class Books:
     def open_calls(self) -> int:
         """Calls that have not ended yet."""
         return len(self._open)
+
+    def knows(self, call_id: str) -> bool:
+        """Whether more is expected of a call: it is up, or its wrap-up or a recording is not over."""
+        return call_id in self._open or call_id in self._ended
 
     def take(self, fact: Fact) -> None:
         """Read one fact."""
@@ -57,12 +66,12 @@ class Books:
                 del self._open[fact.call_id]
                 interaction = Interaction.from_facts(facts)
                 self._save(interaction)
-                if interaction.legs:
-                    self._await_wrap_up(fact.call_id, facts)
-            case WrapUpEnded() if fact.call_id in self._ended:
+                if interaction.legs or interaction.records:
+                    self._await_the_rest(fact.call_id, facts)
+            case WrapUpEnded() | RecordingEnded() | RecordingFailed() if fact.call_id in self._ended:
                 interaction = Interaction.from_facts(facts)
                 self._save(interaction)
-                if all(leg.disposition for leg in interaction.legs):
+                if all(leg.disposition for leg in interaction.legs) and not interaction.records:
                     del self._ended[fact.call_id]
             case _:
                 pass
@@ -72,7 +81,7 @@ class Books:
         for fact in facts:
             self.take(fact)
 
-    def _await_wrap_up(self, call_id: str, facts: list[Fact]) -> None:
+    def _await_the_rest(self, call_id: str, facts: list[Fact]) -> None:
         self._ended[call_id] = facts
         if len(self._ended) > MAX_AWAITING_WRAP_UP:
             del self._ended[next(iter(self._ended))]

@@ -21,6 +21,7 @@ from callcenter.model.states import Direction, EndCause, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 
 if TYPE_CHECKING:
+    from callcenter.calls.recorded_talk import RecordedTalk
     from callcenter.calls.transfer import Handover, OutsideTalk, Talk
 
 # A script that is left without a word, and nothing else has ended.
@@ -109,6 +110,10 @@ class Call:
         self.outside: OutsideTalk | None = None
         self.handover: Handover | None = None
         self.parting: Handover | None = None
+        # What may be recorded of the talk, while there is one, and how many recordings were begun so far.
+        self.recorded: RecordedTalk | None = None
+        self.recordings = 0
+        self._draw: float | None = None
         self.since = services.clock.monotonic()
         self.stage = "arriving"
 
@@ -121,6 +126,13 @@ class Call:
     def stage(self, words: str) -> None:
         self._stage = words
         self.stage_since = self.services.clock.monotonic()
+
+    @property
+    def draw(self) -> float:
+        """A number from 0 to 1 by which the call is among a share of all, or not."""
+        if self._draw is None:
+            self._draw = self.services.recordings.draw()
+        return self._draw
 
     @property
     def from_number(self) -> str:

@@ -65,6 +65,8 @@ class Circle:
         self.seats = list(seats)
         self.guests: list[Guest] = []
         self.on_change: Callable[[Circle], None] | None = None
+        self.on_voices: Callable[[], None] | None = None
+        """Told with every change too: who records the talk follows who is heard in it."""
         self._work = Background(limit=2)
         self._arranging = False
         self._heard: dict[MediaSession, tuple[MediaSession, ...]] = {}
@@ -90,6 +92,8 @@ class Circle:
         self._dirty = True
         if not self._arranging:
             self._arranging = self._work.start(self._arrange(), name=f"who hears whom in {self.call.id}")
+        if self.on_voices is not None:
+            self.on_voices()
         if self.on_change is not None:
             self.on_change(self)
 

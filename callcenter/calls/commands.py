@@ -15,6 +15,7 @@ from callcenter.acd.requirements import requirements
 from callcenter.acd.settings import MAX_DISPOSITION, Dispositions, Plan
 from callcenter.calls.breaks import BreakRules
 from callcenter.calls.dispatcher import Dispatcher
+from callcenter.calls.recorded_talk import Obeyed, RecordAction
 from callcenter.calls.settings import ConsultDo, Supervisor
 from callcenter.model.facts import AgentCommanded, BreakRefused
 from callcenter.model.states import Intent, SupervisionMode, Work, WrapUpMode
@@ -38,6 +39,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     WRAP_UP_EXTEND: (),
     DISPOSITIONS: (),
     ROSTER: ("skills", "clients", "queues", "reset"),
+    **{str(action): () for action in RecordAction},
     SUPERVISE: ("mode",),
     ConsultDo.ASK: ("to",),
     **{do: () for do in ConsultDo if do is not ConsultDo.ASK},
@@ -103,6 +105,16 @@ class AskDispositions:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Have the present talk recorded, or not, or not for a while."""
+
+    action: RecordAction
+
+    def __str__(self) -> str:
+        return str(self.action)
+
+
+@dataclass(frozen=True, slots=True)
 class Supervise:
     """Let the supervisor hear the agent's talks, in this way, by a phone of her own; None: no more."""
 
@@ -123,7 +135,7 @@ class Consult:
         return f"{self.do} {self.to}".strip()
 
 
-Order: TypeAlias = Choose | FinishWrapUp | ExtendWrapUp | ChangeRoster | AskDispositions | Supervise | Consult
+Order: TypeAlias = Choose | FinishWrapUp | ExtendWrapUp | ChangeRoster | AskDispositions | Record | Supervise | Consult
 
 
 class Result(StrEnum):
@@ -140,6 +152,9 @@ class Result(StrEnum):
     ENDLESS = "has no end to extend"
     NOT_EXTENDABLE = "cannot be extended"
     EXTENDED_BEFORE = "was extended before"
+    NOT_RECORDED = "is not recorded"
+    NOT_RECORDABLE = "may not be recorded"
+    MUST_RECORD = "must be recorded"
     HERSELF = "nobody hears himself"
     NO_PHONE = "has no phone"
     NOT_SUPERVISING = "does not hear this agent"
@@ -167,6 +182,9 @@ SENTENCES: Mapping[Result, str] = {
     Result.ENDLESS: "this wrap-up has no end to extend: it ends when you send a disposition",
     Result.NOT_EXTENDABLE: "this queue's wrap-up cannot be extended: finish it with `wrap_up_done`",
     Result.EXTENDED_BEFORE: "the wrap-up was extended already, and once is all: finish it with `wrap_up_done`",
+    Result.NOT_RECORDED: "this talk is not recorded: `record_start` has it recorded, where that is permitted",
+    Result.NOT_RECORDABLE: "this talk may not be recorded: neither client, queue nor agent has `record: on_demand`",
+    Result.MUST_RECORD: "this talk must be recorded: it can be paused (`record_pause`), not stopped",
     Result.HERSELF: "that is your own phone: nobody hears himself",
     Result.NO_PHONE: "no phone of yours is registered: `agent` under your login says as which agent you have one",
     Result.NOT_SUPERVISING: "you do not hear this agent now",
@@ -176,6 +194,15 @@ SENTENCES: Mapping[Result, str] = {
     Result.NOT_ANSWERED: "nobody has answered yet: wait, or `consult_drop`",
     Result.NOT_REACHABLE: "whom you want to ask cannot be reached, or you may not dial them; the log says why",
     Result.TOO_MANY: "too many take part in talks now, or the switch is going down: ask again in a while",
+}
+# What came of a command about a recording.
+RECORDED: Mapping[Obeyed, Result] = {
+    Obeyed.DONE: Result.DONE,
+    Obeyed.LATER: Result.PENDING,
+    Obeyed.NO_TALK: Result.NOT_TALKING,
+    Obeyed.NOT_RECORDED: Result.NOT_RECORDED,
+    Obeyed.FORBIDDEN: Result.NOT_RECORDABLE,
+    Obeyed.MUST_GO_ON: Result.MUST_RECORD,
 }
 
 
@@ -187,14 +214,19 @@ class CommandDesk:
     """Takes commands and gives answers, at once. Whoever asks again with the same id gets the same answer."""
 
     def __init__(
-        self, dispatcher: Dispatcher, reasons: Callable[[], Mapping[str, str]], breaks: BreakRules | None = None
+        self,
+        dispatcher: Dispatcher,
+        reasons: Callable[[], Mapping[str, str]],
+        breaks: BreakRules | None = None,
+        record: Callable[[str, RecordAction, str], Obeyed] | None = None,
     ) -> None:
         """``reasons`` for being not ready that are configured now: the slug, and what it means in words. ``breaks``:
-        their limits.
+        their limits. ``record`` does what is commanded (by whom) with the recording of an agent's talk.
         """
         self._dispatcher = dispatcher
         self._reasons = reasons
         self._breaks = breaks
+        self._record = record
         self.supervise: Callable[[Supervisor, str, SupervisionMode | None], Result] | None = None
         """Who lets supervisors hear agents."""
         self.consult: Callable[[str, Consult], Result] | None = None
@@ -275,6 +307,8 @@ class CommandDesk:
                 result = self.consult(agent, order) if self.consult is not None else Result.NOT_TALKING
             case AskDispositions():
                 pass
+            case Record(action=action):
+                result = RECORDED[self._record(agent, action, by)] if self._record is not None else Result.NOT_TALKING
             case _:
                 assert_never(order)
         return result
@@ -378,6 +412,8 @@ def read_order(
             return read_roster(command, plan or Plan({}, {}))
         case "dispositions":
             return AskDispositions()
+        case "record_start" | "record_stop" | "record_pause" | "record_resume":
+            return Record(RecordAction(do))
         case "supervise":
             return read_supervision(command)
         case ConsultDo.ASK:

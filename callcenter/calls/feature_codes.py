@@ -11,10 +11,21 @@ import structlog
 
 from callcenter.acd.agents import AgentView
 from callcenter.calls.busy_lines import BusyLines
-from callcenter.calls.commands import Choose, CommandDesk, Consult, ExtendWrapUp, FinishWrapUp, Order, Result, Supervise
+from callcenter.calls.commands import (
+    Choose,
+    CommandDesk,
+    Consult,
+    ExtendWrapUp,
+    FinishWrapUp,
+    Order,
+    Record,
+    Result,
+    Supervise,
+)
 from callcenter.calls.inbound import RETRY_AFTER, take_up
 from callcenter.calls.party import Party
 from callcenter.calls.phrases import Phrase, reason_prompt
+from callcenter.calls.recorded_talk import RecordAction
 from callcenter.calls.services import Services
 from callcenter.calls.settings import CONSULTING, SUPERVISING, CodeAction, ConsultDo, FeatureCode, find_code
 from callcenter.calls.sound import Sound
@@ -63,6 +74,16 @@ REFUSED: Mapping[Result, Phrase] = {
     Result.ENDLESS: Phrase.NOT_EXTENDABLE,
     Result.NOT_EXTENDABLE: Phrase.NOT_EXTENDABLE,
     Result.EXTENDED_BEFORE: Phrase.EXTENDED_BEFORE,
+    Result.NOT_TALKING: Phrase.NOT_RECORDED,
+    Result.NOT_RECORDED: Phrase.NOT_RECORDED,
+    Result.NOT_RECORDABLE: Phrase.NOT_RECORDABLE,
+    Result.MUST_RECORD: Phrase.MUST_RECORD,
+}
+RECORDED: Mapping[RecordAction, Phrase] = {
+    RecordAction.START: Phrase.RECORDED,
+    RecordAction.STOP: Phrase.NOT_RECORDED,
+    RecordAction.PAUSE: Phrase.RECORD_PAUSED,
+    RecordAction.RESUME: Phrase.RECORDED,
 }
 
 
@@ -105,6 +126,14 @@ class FeatureCodes:
         elif self._closed or not self._calls.start(self._serve(leg, agent, code, target), name=f"code of {agent}"):
             leg.reject(503, headers=(("Retry-After", str(RETRY_AFTER)),))
         return True
+
+    def pressed(self, agent: str, keys: str) -> None:
+        """An agent has pressed a code in a talk: obey, as if it had been dialled. Never waits, and says nothing."""
+        found = find_code(self._services.settings.feature_codes, keys)
+        if found is None or found[0].action in SUPERVISING or self._closed:
+            return
+        result, _ = self._obey(agent, *found)
+        self._services.stream.append(FeatureCodeDialled(agent, keys, result))
 
     def close(self) -> None:
         """Hang up and take no more codes: the switch goes down. Never waits."""
@@ -165,6 +194,8 @@ class FeatureCodes:
                 words.insert(0, Phrase.WRAPPED_UP)
             case ExtendWrapUp():
                 words = [Phrase.EXTENDED]
+            case Record(action=action):
+                words = [RECORDED[action]]
             case Consult():
                 words = []  # what comes of it is heard in the talk
             case _:
@@ -185,6 +216,8 @@ def order_of(code: FeatureCode, target: str = "") -> Order | None:
             return FinishWrapUp(code.disposition)
         case CodeAction.WRAP_UP_EXTEND:
             return ExtendWrapUp()
+        case CodeAction.RECORD_START | CodeAction.RECORD_STOP | CodeAction.RECORD_PAUSE | CodeAction.RECORD_RESUME:
+            return Record(RecordAction(code.action.value))
         case CodeAction.STATE:
             return None
         case CodeAction.LISTEN | CodeAction.WHISPER | CodeAction.BARGE:

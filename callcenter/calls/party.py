@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from callcenter.calls.described import is_at
 from callcenter.calls.sound import Sound, Trouble
@@ -13,6 +14,9 @@ from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import Leg, LegEnded, Reinvite
 from callcenter.sip.keys import key_of
 from callcenter.sip.registrar import Binding
+
+if TYPE_CHECKING:
+    from callcenter.calls.record_notice import Notice
 
 # Who holds need not send sound, so that its silence tells nothing: the phone is asked so often whether it is there.
 ASK_EVERY = 15.0
@@ -36,10 +40,16 @@ class Party:
         self.phone = phone
         self.phone_holds = False
         """Whether the phone has put us on hold."""
+        self.kept = False
+        """Whether somebody else than who closes it has use for it, and closes it later."""
         self.away = False
         """Whether this party talks to somebody else in the house meanwhile, see :meth:`turn_away`."""
         self.on_hold: Callable[[Party, bool], None] | None = None
         self.on_moved: Callable[[Party], None] | None = None
+        self.on_sound: Callable[[Party], None] | None = None
+        """Told of who goes on by another phone, whose sound is another."""
+        self.notice: Notice | None = None
+        """How far they have heard that they are recorded; None: not at all."""
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[LegEnded] = loop.create_future()
         self.trouble: asyncio.Future[Trouble] = loop.create_future()
@@ -73,19 +83,23 @@ class Party:
         self._take_hold()
         if self.on_moved is not None:
             self.on_moved(self)
+        if self.on_sound is not None:
+            self.on_sound(self)
         self._tell_hold(sound.session.remote_holds)
         before.hangup(status=200, cause=ELSEWHERE)
         sound_before.release()
 
     def close(self) -> None:
-        """Hang up and give the sound back. Never waits; may be called twice."""
+        """Hang up and give the sound back, unless it is ``kept``. Never waits; may be called twice."""
+        if self.kept:
+            return
         self._reoffers.cancel()
         self._ask_no_more()
         self.leg.hangup()
         self.sound.release()
         # Whoever is called back holds on to us, and we to them: let go, so that all of it is gone at once.
         self._let_go()
-        self.on_hold = self.on_moved = None
+        self.on_hold = self.on_moved = self.on_sound = None
 
     def _take_hold(self) -> None:
         leg, sound = self.leg, self.sound

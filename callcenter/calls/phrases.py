@@ -27,6 +27,17 @@ class Phrase(StrEnum):
     NOT_EXTENDABLE = "agent-not-extendable"
     EXTENDED_BEFORE = "agent-extended-before"
     BREAK_FULL = "agent-break-full"
+    RECORDED = "agent-recorded"
+    RECORD_PAUSED = "agent-record-paused"
+    NOT_RECORDED = "agent-not-recorded"
+    NOT_RECORDABLE = "agent-not-recordable"
+    MUST_RECORD = "agent-must-record"
+
+
+OF_LIMITS = frozenset({Phrase.BREAK_FULL})
+OF_RECORDING = frozenset(
+    {Phrase.RECORDED, Phrase.RECORD_PAUSED, Phrase.NOT_RECORDED, Phrase.NOT_RECORDABLE, Phrase.MUST_RECORD}
+)
 
 
 def reason_prompt(reason: str) -> str:
@@ -34,10 +45,12 @@ def reason_prompt(reason: str) -> str:
     return f"reason-{reason}"
 
 
-def needed_prompts(reasons: Iterable[str], *, limited: bool) -> Iterator[str]:
+def needed_prompts(reasons: Iterable[str], *, limited: bool, recorded: bool = False) -> Iterator[str]:
     """The prompts that must be there when there are codes: whatever anybody may hear, whoever chose it, and how.
 
-    ``limited``: whether a break may be refused, because too many are out.
+    ``limited``: whether a break may be refused, because too many are out. ``recorded``: whether a code is about
+    recording.
     """
-    yield from (str(phrase) for phrase in Phrase if limited or phrase is not Phrase.BREAK_FULL)
+    unheard = (frozenset() if limited else OF_LIMITS) | (frozenset() if recorded else OF_RECORDING)
+    yield from (str(phrase) for phrase in Phrase if phrase not in unheard)
     yield from map(reason_prompt, reasons)

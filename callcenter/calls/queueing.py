@@ -17,6 +17,7 @@ from callcenter.calls.heard import watch_agent
 from callcenter.calls.hours import Door, closes, look
 from callcenter.calls.line import Line, visit_name
 from callcenter.calls.party import Party
+from callcenter.calls.record_notice import before_the_talk, notice_in_line
 from callcenter.calls.ringing import ring_agent, ring_all
 from callcenter.calls.screen_pop import SentPop
 from callcenter.calls.settings import AskCallback, OnClose, ToQueue
@@ -139,7 +140,7 @@ async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedO
 
     closing = None if one_alone else closing_time(call, step.queue)
     room = WaitingRoom(call, waiting.ticket.id, music, announce, keys, pressed)
-    room.enter()
+    room.enter(notice_in_line(call, step.queue))
     try:
         while True:
             try:
@@ -245,7 +246,9 @@ async def converse(
 ) -> Ending | AgentLost | Handover | None:
     """Let caller and agent talk, and part; None when it came to nothing."""
     try:
-        end = await talk(call, agent, waiting, in_hand, music)
+        await before_the_talk(call, agent, in_hand)
+        taken_back = in_hand.withdrawn.done()
+        end = TalkEnd.TOO_LATE if taken_back else await talk(call, agent, waiting, in_hand, music)
     finally:
         # Who hands the caller over stays, to hear how it goes; who was handed over has another call.
         if not waiting.handed_on and (call.handover is None or call.handover.party is not agent):

@@ -88,7 +88,15 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         position_was=acd.position(offer.ticket_id),
         callback=_callback(call),
         srtp=call.caller.sound.secure,
+        record=_record(call, offer),
     )
+
+
+def _record(call: Call, offer: Offer) -> str:
+    recordings = call.services.recordings
+    if recordings.wants(call, offer.queue, offer.agent_id):
+        return "yes"
+    return "on_demand" if recordings.rule(call, offer.queue, offer.agent_id).on_demand else ""
 
 
 def _diverted(call: Call) -> dict[str, str] | None:

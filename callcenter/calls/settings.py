@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from callcenter.acd.requirements import Needs
 from callcenter.calls.hours import Door, Hours
+from callcenter.calls.record_policy import NOBODY, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
@@ -575,6 +576,10 @@ class CodeAction(StrEnum):
     WRAP_UP_DONE = "wrap_up_done"
     WRAP_UP_EXTEND = "wrap_up_extend"
     STATE = "state"
+    RECORD_START = "record_start"
+    RECORD_STOP = "record_stop"
+    RECORD_PAUSE = "record_pause"
+    RECORD_RESUME = "record_resume"
     LISTEN = "listen"
     WHISPER = "whisper"
     BARGE = "barge"
@@ -677,6 +682,7 @@ class CallsSettings:
     home_clients: Mapping[str, str] = field(default_factory=dict)
     intents: Mapping[str, Mapping[str, Needs]] = field(default_factory=dict)
     callback_prompts: CallbackPrompts = CallbackPrompts()
+    recording: RecordingSettings = NOBODY
     pop_wait: float = 0.15
     max_calls: int = 400
     dial_rules: frozenset[DialRules] = field(init=False, repr=False, compare=False)

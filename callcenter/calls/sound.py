@@ -79,6 +79,8 @@ class Sound:
         """Told once, just before the session is given back: its counters can still be read."""
         self.on_change: Callable[[], None] | None = None
         """Told of every key and of every end of a play, where no script waits on this sound."""
+        self.on_masking: Callable[[bool], None] | None = None
+        """Told when keys begin, and cease, to be a secret, also to a recording."""
         self._session: MediaSession | None = None
         self._private = False
         self.masking = False
@@ -89,6 +91,7 @@ class Sound:
         self._swallowing: Swallowing | None = None
         self._listens = False
         self._playing: int | None = None
+        self._over: list[asyncio.Future[None]] = []
         self._waiter: asyncio.Future[None] | None = None
 
     async def open(
@@ -168,8 +171,9 @@ class Sound:
 
     def start(self, clips: Sequence[Clip], *, loop: bool = False, at: float = 0.0) -> int:
         """Play from now on, in place of what plays, from ``at`` seconds into it; returns the number of the play."""
-        self._playing = self.session.play(clips, loop=loop, start=at)
-        return self._playing
+        self._playing = play = self.session.play(clips, loop=loop, start=at)
+        self._play_over()
+        return play
 
     def is_playing(self, play: int) -> bool:
         """Whether this play is still on."""
@@ -178,8 +182,22 @@ class Sound:
     def stop(self) -> None:
         """Stop what plays. Does nothing when nothing does."""
         self._playing = None
+        self._play_over()
         if self._session is not None:
             self._session.stop()
+
+    async def over(self, play: int) -> None:
+        """Wait until a play is over, to its end or not. Others may wait on this sound meanwhile."""
+        while self._playing == play:
+            waiter = self._loop.create_future()
+            self._over.append(waiter)
+            await waiter
+
+    def _play_over(self) -> None:
+        waiters, self._over = self._over, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def comes(self) -> None:
         """Wait until some sound has come from this party."""
@@ -219,11 +237,16 @@ class Sound:
     @contextmanager
     def masked(self, on: bool) -> Iterator[None]:
         """Keys are a secret while the block lasts, when ``on``."""
-        self.masking = on
+        self._mask(on)
         try:
             yield
         finally:
-            self.masking = False
+            self._mask(False)
+
+    def _mask(self, on: bool) -> None:
+        changed, self.masking = on != self.masking, on
+        if changed and self.on_masking is not None:
+            self.on_masking(on)
 
     def swallow(self, terminator: str | None, within: float, *, breath: float | None) -> None:
         """The entry is whole before its ``terminator`` came: that key, if it is the next one, is meant for nobody.
@@ -237,6 +260,13 @@ class Sound:
             if not self._swallows(key):
                 self._keys.append(key)
 
+    def end_watch(self) -> None:
+        """The call is over that it was watched for, and tells how it was; the sound goes on elsewhere."""
+        on_end, self.on_end = self.on_end, None
+        if on_end is not None:
+            on_end()
+        self.on_first = self.on_missing = self.on_one_way = None
+
     def release(self) -> None:
         """Give the session back. May be called twice, and when none was opened."""
         on_end, self.on_end = self.on_end, None
@@ -244,7 +274,7 @@ class Sound:
             if on_end is not None:
                 on_end()
             self._session.release()
-        self.on_first = self.on_missing = self.on_one_way = self.on_change = None
+        self.on_first = self.on_missing = self.on_one_way = self.on_change = self.on_masking = None
 
     def _take(self, event: MediaEvent) -> None:
         match event:
@@ -253,6 +283,7 @@ class Sound:
             case PlayEnded(play=play):
                 if self._playing == play:
                     self._playing = None
+                    self._play_over()
             case FirstPacket(source=source):
                 self.source = source
                 if self.on_first is not None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from callcenter.acd.estimate import MINUTE, Range
 from callcenter.calls.call import Call
+from callcenter.calls.record_notice import notice_of
 from callcenter.calls.settings import Announce
 from callcenter.media.plane import Clip
 from callcenter.model.facts import PositionAnnounced, WaitAnnounced
@@ -49,13 +50,19 @@ class WaitingRoom:
         self._position_was_last = False
         self._comforts = 0
 
-    def enter(self) -> None:
-        """The music plays, and keys count from now on. After :meth:`leave` again, for a caller who was given back."""
+    def enter(self, notice: Sequence[Clip] = ()) -> None:
+        """The music plays, and keys count from now on. After :meth:`leave` again, for a caller who was given back.
+
+        The ``notice`` that the caller is recorded comes before the music.
+        """
         sound = self._call.caller.sound
         sound.forget_keys()
         sound.listen_for_digits(bool(self._keys))
         sound.on_change = self._look
-        self._play_music()
+        if notice:
+            self._speech = notice_of(self._call.caller).begin(sound, notice)
+        else:
+            self._play_music()
         self._arm()
 
     def leave(self) -> None:
@@ -66,6 +73,8 @@ class WaitingRoom:
         sound.forget_keys()
         self._pause_music()
         self._speech = None
+        if (notice := self._call.caller.notice) is not None:
+            notice.leave()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -167,6 +176,8 @@ class WaitingRoom:
                 return
         if self._speech is not None and not sound.is_playing(self._speech):
             self._speech = None
+            if (notice := self._call.caller.notice) is not None:
+                notice.leave()
             self._play_music()
 
     def _play_music(self) -> None:

@@ -19,6 +19,7 @@ from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
 from callcenter.config.paths import Paths, Reach, Stop
 from callcenter.config.problems import Code, Problems, did_you_mean
+from callcenter.config.recordings import recordings
 from callcenter.config.rounds import rounds, routing_steps
 from callcenter.config.things import Notes, Things
 from callcenter.config.times import times
@@ -64,6 +65,7 @@ class _Lint:
         self._whispers()
         self._queues()
         callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
+        recordings(self._things, Notes(self._root, self._problems))
         asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()
@@ -208,7 +210,8 @@ class _Lint:
     def _phrases(self, code: str) -> None:
         things, broken = self._things, self._things.broken["prompts"]
         limited = any(reason.at_once is not None for reason in things.reasons.values())
-        needed = list(needed_prompts(things.reasons, limited=limited))
+        recorded = any(each.action.value.startswith("record_") for each in things.feature_codes.values())
+        needed = list(needed_prompts(things.reasons, limited=limited, recorded=recorded))
         missing = [name for name in needed if name not in things.prompts and name not in broken]
         unsaid = {reason_prompt(reason): reason for reason in things.reasons}
         if missing and unsaid.keys() >= set(missing) and "" not in broken:

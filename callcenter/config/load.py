@@ -29,18 +29,21 @@ from callcenter.acd.settings import (
 )
 from callcenter.calls import settings as calls
 from callcenter.calls.hours import Door, Holiday, Hours, Interval
+from callcenter.calls.record_policy import NOBODY, KeyFrom, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.config import calendar, schema
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
 from callcenter.config.lint import language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
+from callcenter.config.recordings import recording_settings, where_recordings_are
 from callcenter.config.settings import OwnHashes, Settings, Sounds, SwitchSettings
 from callcenter.config.source import override, read_folder
 from callcenter.config.things import Things
 from callcenter.config.tree import Entry, Node
 from callcenter.config.whispers import Piece, pieces, whispers
 from callcenter.config.wording import Asked, numbers_asked, spelled_out
+from callcenter.ledger.quality import Alarm
 from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.model.customer import normalise_number
@@ -165,7 +168,9 @@ class _Loader:
         mqtt = self._section("mqtt", schema.Mqtt, names)
         acd = self._section("acd", schema.Acd, names)
         said = self._section("speech", schema.Speech, names)
+        recordings = self._section("recordings", schema.Recordings, names)
         things = self._things(names)
+        things.recordings = recordings or things.recordings
         customers = self._file(("customers",), "customers") if "customers" in sections else None
         if not unreadable:
             for name in ("clients", "numbers", "flows", "queues", "agents"):
@@ -188,6 +193,7 @@ class _Loader:
         mqtt_settings = self._mqtt(mqtt) if mqtt else None
         media_settings = self._media(media, sip) if media and sip else None
         tls = self._tls(sip.tls) if sip else TlsSettings()
+        recording = self._recordings(things, data) if recordings else NOBODY
         if self._problems.fatal:
             return None
         assert switch and sip and mqtt and acd  # noqa: PT018
@@ -197,7 +203,7 @@ class _Loader:
             sip=_sip(sip, tls),
             media=media_settings,
             plan=_plan(acd, things, self._revision()),
-            calls=_calls(things, sip, mqtt, sounds, acd),
+            calls=dataclasses.replace(_calls(things, sip, mqtt, sounds, acd), recording=recording),
             mqtt=mqtt_settings,
             storage=StorageSettings(data.absolute() / "callcenter.db"),
             hashes={
@@ -377,6 +383,23 @@ class _Loader:
             register_here=trunk.register_here,
         )
 
+    def _recordings(self, things: Things, data: Path) -> RecordingSettings:
+        """Who is recorded, and where to; a folder that cannot be written is a mistake, if anybody is."""
+        written, key = things.recordings, None
+        if written.encryption is not None:
+            here: KeyPath = ("recordings", "encryption")
+            self._look_at_environment((*here, "key_env"), written.encryption.key_env)
+            key = KeyFrom(self._file((*here, "key_file"), "it"), written.encryption.key_env)
+        settings = recording_settings(things, where_recordings_are(written, data), key)
+        if settings.on:
+            there = next(each for each in (settings.directory, *settings.directory.parents) if each.exists())
+            if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+                what = "is no folder" if not there.is_dir() else "cannot be written"
+                message = f"recordings cannot be kept in {settings.directory}: {there} {what}"
+                hint = "make it the folder of the user whom the switch runs as, or name another `directory`"
+                self._problem(Code.FILE, ("recordings", "directory"), message, hint)
+        return settings
+
     def _account(self, path: KeyPath, account: schema.Account) -> Account:
         hashes = (account.sip_md5, account.sip_sha256) if isinstance(account, schema.Accepted) else (None, None)
         self._look_at_environment((*path, "password_env"), account.password_env)
@@ -408,6 +431,9 @@ class _Loader:
                 srtp=Srtp(media.srtp),
                 srtp_without_tls=media.srtp_without_tls,
                 max_load=media.max_load,
+                max_late=media.max_late,
+                one_way_after=media.one_way_after,
+                quality_alarm=Alarm(alarm.below, alarm.of) if (alarm := media.quality_alarm) is not None else None,
             )
         except ValueError as error:
             key, _, rest = str(error).partition(": ")

@@ -31,11 +31,13 @@ from callcenter.acd.settings import Strategy
 from callcenter.calls.hours import Door
 from callcenter.calls.line import LONGEST_KEPT
 from callcenter.calls.overflow import CONTINUE, ToCallback, ToFlow, ToNumber, ToOtherQueue
+from callcenter.calls.record_policy import ALWAYS, NEVER, ON_DEMAND, LeastFree, RecordRule
 from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, PLACEHOLDERS, CallbackPrompts, CodeAction, OnClose
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.problems import Code, did_you_mean
 from callcenter.config.settings import ReloadWhen
+from callcenter.media.plane import RecordingEncoding
 from callcenter.media.settings import USUAL_CODECS
 from callcenter.model.customer import Match
 from callcenter.model.ids import SLUG, is_slug
@@ -354,6 +356,48 @@ def _share(value: Any) -> float:
 
 tell(_share, lambda _: {"type": ["string", "number"]})
 
+RECORD_WORDS = {"always": ALWAYS, "never": NEVER, "on_demand": ON_DEMAND}
+
+
+def _record(value: Any) -> RecordRule:
+    """Who is recorded: a word, or a share of all talks."""
+    if isinstance(value, str) and value in RECORD_WORDS:
+        return RECORD_WORDS[value]
+    if isinstance(value, str) and value.strip().endswith("%"):
+        return RecordRule(share=_share(value))
+    hint = did_you_mean(str(value), RECORD_WORDS, otherwise=f"write {', '.join(RECORD_WORDS)}, or a share, as in 20%")
+    raise mistake(Code.CHOICE, f"`{value}` does not say who is recorded", hint)
+
+
+def _kept_for(value: Any) -> float:
+    """Days as ``90d``; ``forever`` is without end."""
+    if value == "forever":
+        return math.inf
+    found = re.fullmatch(r"(\d{1,5})\s*d", str(value).strip())
+    if found is None or not int(found[1]):
+        raise mistake(Code.DURATION, f"`{value}` is no number of days", "write e.g. 90d, or forever")
+    return float(found[1])
+
+
+SIZES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def _least_free(value: Any) -> LeastFree:
+    """A share of a disk, ``5%``, or a size, ``2GB``."""
+    text = str(value).strip()
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MB|GB|TB)", text)
+    if found is not None:
+        return LeastFree(octets=round(float(found[1]) * SIZES[found[2]]))
+    if not text.endswith("%") or _share(text) >= 1:
+        raise mistake(Code.FORM, f"`{value}` is neither a share of a disk nor a size", "write e.g. 5%, 500MB or 20GB")
+    return LeastFree(share=_share(text))
+
+
+_PERCENTAGE = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}
+tell(_record, lambda _: {"anyOf": [{"enum": list(RECORD_WORDS)}, _PERCENTAGE]})
+tell(_kept_for, lambda _: {"anyOf": [{"type": "string", "pattern": r"^\d{1,5}\s*d$"}, {"const": "forever"}]})
+tell(_least_free, lambda _: {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(%|MB|GB|TB)$"})
+
 
 def _none_for(word: str) -> BeforeValidator:
     """A word that says in YAML what None says here."""
@@ -455,6 +499,8 @@ def _off_as(meant: dict[str, Any]) -> BeforeValidator:
     return BeforeValidator(tell(read, lambda inner: either(inner, {"const": "off"})))
 
 
+Record = Annotated[RecordRule, BeforeValidator(_record)]
+Retention = Annotated[float, BeforeValidator(_kept_for)]
 Duration = Annotated[float, BeforeValidator(seconds)]
 Positive = Annotated[float, BeforeValidator(seconds), AfterValidator(_positive)]
 Limit = Annotated[float, BeforeValidator(_limit)]
@@ -740,6 +786,13 @@ class Sip(Shape):
     trace: Annotated[Trace, _off_as({"messages": 0})] = Trace()
 
 
+class QualityAlarm(Shape):
+    """When a trunk is told to sound bad: when half of its latest ``of`` legs have a score ``below`` this."""
+
+    below: Annotated[float, Field(gt=1, lt=4.4)] = 3.6
+    of: Annotated[int, Field(ge=2, le=1000)] = 20
+
+
 class Media(Shape):
     """``media``: sound."""
 
@@ -752,6 +805,9 @@ class Media(Shape):
     srtp: Literal["off", "optional", "required"] = "optional"
     srtp_without_tls: bool = False
     max_load: Annotated[float, Field(gt=0, le=1)] = 0.7
+    max_late: Positive = 0.02
+    one_way_after: Positive = 10.0
+    quality_alarm: Annotated[QualityAlarm | None, _none_for("off")] = QualityAlarm()
 
 
 class Mqtt(Shape):
@@ -1044,6 +1100,45 @@ class Calls(Shape):
     words: Annotated[dict[str, Annotated[dict[Language, Name], _some(20)]], _at_most(2000)] = {}
 
 
+class Encryption(Shape):
+    """Where the key stands that recordings are encrypted under: never here."""
+
+    key_file: str | None = None
+    key_env: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_in_clear(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "key" in value:
+            hint = "write `key_file: FILE` or `key_env: VARIABLE`"
+            raise mistake(Code.FORM, "a key does not stand in the configuration", hint)
+        if not isinstance(value, dict) and value is not None:
+            raise mistake(Code.FORM, f"`{value}` is no key", "write off, {key_file: FILE} or {key_env: VARIABLE}")
+        return value
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Encryption:
+        if self.key_file is None and self.key_env is None:
+            hint = "add `key_file: FILE` or `key_env: VARIABLE`; make a key with: openssl rand -base64 32"
+            raise mistake(Code.MISSING, "there is no encryption without a key", hint)
+        if self.key_file is not None and self.key_env is not None:
+            raise mistake(Code.FORM, "the key comes from two places", "keep `key_file` or `key_env`")
+        return self
+
+
+class Recordings(Shape):
+    """``recordings``: where talks are recorded to, and how long they are kept; who is recorded say clients, queues and
+    agents.
+    """
+
+    directory: str | None = None
+    format: RecordingEncoding = RecordingEncoding.PCM
+    encryption: Annotated[Encryption | None, _none_for("off")] = None
+    retention: Retention = math.inf
+    least_free: Annotated[LeastFree, BeforeValidator(_least_free)] = LeastFree(share=0.05)
+    announcement: Annotated[str, _known("prompt", besides="off")] = "recording-announcement"
+
+
 class Speech(Shape):
     """``speech``: who reads the prompts."""
 
@@ -1151,6 +1246,9 @@ class Client(Shape):
     prefer_for: Positive | None = None
     last_agent_within: Positive | None = None
     keep_place_for: Kept | None = None
+    record: Record | None = None
+    record_announcement: Annotated[str, _known("prompt", besides="off")] | None = None
+    record_retention: Retention | None = None
 
     @model_validator(mode="after")
     def _has_what_it_requires(self) -> Client:
@@ -1270,6 +1368,7 @@ class Queue(Shape):
     announce: AnnounceOrOff | None = None
     whisper: WhisperOrOff | None = None
     extension: Extension | None = None
+    record: Record | None = None
 
     def follows(self, event: OverflowKey) -> tuple[str, Overflow]:
         """What follows ``on_max_wait`` and its like, and the key that says so."""
@@ -1301,6 +1400,7 @@ class Agent(Shape):
     may_dial: MayDial | None = None
     auto_answer: bool = False
     codecs: Codecs | None = None
+    record: Record | None = None
     sip_md5: HexMd5 | None = None
     sip_sha256: HexSha256 | None = None
     mqtt: MosquittoHash | None = None
@@ -1495,6 +1595,10 @@ class FeatureCode(Shape):
     wrap_up_done: Annotated[str, Field(max_length=64)] | None = None
     wrap_up_extend: Nothing | None = None
     state: Nothing | None = None
+    record_start: Nothing | None = None
+    record_stop: Nothing | None = None
+    record_pause: Nothing | None = None
+    record_resume: Nothing | None = None
     listen: Nothing | None = None
     whisper: Nothing | None = None
     barge: Nothing | None = None
@@ -1878,6 +1982,7 @@ SECTIONS: dict[str, type[Shape]] = {
     "acd": Acd,
     "calls": Calls,
     "speech": Speech,
+    "recordings": Recordings,
 }
 """Sections that are one thing each."""
 

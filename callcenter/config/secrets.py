@@ -16,9 +16,11 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from callcenter.calls.record_policy import KeyFrom
 from callcenter.config import plain
 from callcenter.config.problems import Source
 from callcenter.config.settings import Settings
+from callcenter.media.embedded.recorder.keys import BadKeys, MasterKeys, keys_of_environment, read_keys
 from callcenter.publish.settings import Broker, MqttLogin, Role
 from callcenter.runtime.private_file import NotPrivate, read_private
 from callcenter.signaling.trunks.settings import PasswordFrom, TrunkSecrets, TrunkSettings
@@ -72,6 +74,8 @@ class Secrets:
     new: frozenset[str] = frozenset()
     path: Path = Path(FILE)
     trunks: Mapping[str, TrunkSecrets] = field(default_factory=dict, repr=False)
+    recording_keys: MasterKeys | None = field(default=None, repr=False)
+    """What recordings are encrypted under, the first, and were before; None: they are plain."""
 
     @property
     def monitor(self) -> MqttLogin | None:
@@ -93,6 +97,7 @@ def open_secrets(settings: Settings) -> Secrets:
     """Read the credentials of the data folder; make and keep those that are missing. Raises SecretsError."""
     path = settings.switch.data / FILE
     trunks = {name: _of_trunk(name, trunk, settings.sip.realm) for name, trunk in settings.trunks.items()}
+    recording_keys = _recording_keys(settings.calls.recording.key)
     try:
         settings.switch.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -117,7 +122,9 @@ def open_secrets(settings: Settings) -> Secrets:
             new.add(supervisor)
     if new or without_key:
         _write(path, file)
-    return dataclasses.replace(_secrets(settings, file, frozenset(new), path), trunks=trunks)
+    return dataclasses.replace(
+        _secrets(settings, file, frozenset(new), path), trunks=trunks, recording_keys=recording_keys
+    )
 
 
 def new_password() -> str:
@@ -154,6 +161,22 @@ def _read_password(where: str, source: PasswordFrom) -> str:
     if not password:
         raise SecretsError(f"{where}: there is no password: {empty}")
     return password
+
+
+def _recording_keys(source: KeyFrom | None) -> MasterKeys | None:
+    """The keys of recordings. Raises SecretsError."""
+    if source is None:
+        return None
+    try:
+        keys = read_keys(source.file) if source.file is not None else keys_of_environment(source.env or "")
+    except (NotPrivate, BadKeys) as error:
+        raise SecretsError(f"recordings.encryption: {error}") from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise SecretsError(f"recordings.encryption: the key cannot be read from {source.file}: {why}") from error
+    if keys is None:
+        raise SecretsError(f"recordings.encryption: there is no key: the environment has no {source.env}")
+    return keys
 
 
 def _looks_made(password: str) -> bool:

@@ -16,6 +16,7 @@ class Things:
     """What of the configuration could be read; the names of what could not are in ``broken``."""
 
     calls: schema.Calls = field(default_factory=schema.Calls)
+    recordings: schema.Recordings = field(default_factory=schema.Recordings)
     clients: dict[str, schema.Client] = field(default_factory=dict)
     numbers: dict[str, schema.Number] = field(default_factory=dict)
     flows: dict[str, schema.Flow] = field(default_factory=dict)

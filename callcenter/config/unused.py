@@ -78,6 +78,7 @@ def _reached(things: Things) -> set[tuple[str, str]]:
     """Everything that a call can come to, from the numbers and what holds for all calls."""
     todo: list[Reference] = [
         *references(things.calls, ("calls",)),
+        *references(things.recordings, ("recordings",)),
         *(Reference("prompt", name, ()) for name in _said_by_us(things)),
         *(Reference("queue", name, ()) for name in _dialled(things)),
     ]
@@ -103,7 +104,7 @@ def _reached(things: Things) -> set[tuple[str, str]]:
 def _said_by_us(things: Things) -> Iterator[str]:
     """The prompts that are said without being named anywhere."""
     if things.feature_codes:
-        yield from needed_prompts(things.reasons, limited=True)
+        yield from needed_prompts(things.reasons, limited=True, recorded=True)
 
 
 def _dialled(things: Things) -> Iterator[str]:

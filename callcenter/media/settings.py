@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
 
+from callcenter.ledger.quality import Alarm
 from callcenter.rtp.reporting import REDUCED_MINIMUM
 
 CODECS = ("PCMU", "PCMA", "G722", "opus", "L16")
@@ -60,6 +61,9 @@ class MediaSettings:
     max_late: float = 0.02
     """Seconds by which a tenth of a worker's ticks may be late; above, it takes no new call. Jitter buffers of phones
     begin at two packets, of 20 ms each."""
+
+    quality_alarm: Alarm | None = field(default_factory=Alarm)
+    """When a trunk is told to sound bad; None: never."""
 
     rtcp_interval: float = REDUCED_MINIMUM
     """Mean seconds between two RTCP reports of a leg."""

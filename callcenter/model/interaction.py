@@ -41,6 +41,10 @@ from callcenter.model.facts import (
     OutsideLegEnded,
     PositionAnnounced,
     QueueLeft,
+    RecordingEnded,
+    RecordingPaused,
+    RecordingResumed,
+    RecordingStarted,
     ScreenPopSent,
     SupervisionChanged,
     SupervisionEnded,
@@ -179,6 +183,26 @@ class OutsideLeg:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingTold:
+    """One recording of a talk, of that which ``offer`` brought about (or the leg of somebody outside).
+
+    ``from_ms`` is when it began, since the call arrived; ``length_ms`` what its file holds, and ``paused_ms`` how much
+    of that is silence by somebody's will. ``state`` is ``recording`` while it lasts, then ``kept``, ``cut`` when it
+    ended before the talk did, or ``failed`` when there is no file. ``by`` says in words whose will it was.
+    """
+
+    id: str
+    offer: str
+    agent: str
+    by: str
+    from_ms: int
+    length_ms: int = 0
+    paused_ms: int = 0
+    state: str = "recording"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SupervisionTold:
     """A supervisor's part in the call: with whom, in which ways (each once, in their order), and for how long."""
 
@@ -210,6 +234,7 @@ class Interaction:
     ``ivr_ms`` is the answered time that was neither waiting nor talk nor hold. ``dialled_by`` is the agent who called,
     where the call is not inbound. ``callback`` is the id of the one that the caller was promised here, or that this
     call carried out; empty: none. ``srtp`` is the crypto-suite of the caller's sound, empty for plain RTP.
+    ``recordings`` are those of its talks, each of which has its own.
     ``quality`` is that of the caller's sound; the agents' and that outside stand with their legs.
     """
 
@@ -243,9 +268,15 @@ class Interaction:
     transfers: tuple[Transfer, ...] = ()
     callback: str = ""
     srtp: str = ""
+    recordings: tuple[RecordingTold, ...] = ()
     quality: Quality | None = None
     supervisions: tuple[SupervisionTold, ...] = ()
     conferences: tuple[Conference, ...] = ()
+
+    @property
+    def records(self) -> bool:
+        """Whether the file of a recording is not whole yet."""
+        return any(each.state == "recording" for each in self.recordings)
 
     @property
     def offers(self) -> tuple[tuple[str, OfferResult | None], ...]:
@@ -360,6 +391,8 @@ class _Fold:
     held_since: int = 0
     ending: Ending | None = None
     callback: str = ""
+    recordings: dict[str, RecordingTold] = field(default_factory=dict)
+    paused_since: dict[str, int] = field(default_factory=dict)
     supervisions: dict[str, SupervisionTold] = field(default_factory=dict)
     conferences: list[Conference] = field(default_factory=list)
     # Since when each part that goes on does: of a supervisor by its id, of a conference by the call consulted in.
@@ -458,6 +491,19 @@ class _Fold:
                 self.end_part(consulted, now)
             case QueueLeft(visit=visit, outcome=outcome, reason=reason):
                 self.leave(visit, outcome, reason, now)
+            case RecordingStarted(recording=recording, offer=offer, agent=agent, by=who):
+                from_ms = now - self.arrived_ms
+                self.recordings[recording] = RecordingTold(recording, offer, agent, who, from_ms)
+            case RecordingPaused(recording=recording) if recording in self.recordings:
+                self.paused_since[recording] = now
+            case RecordingResumed(recording=recording) if recording in self.recordings:
+                self.record_again(recording, now)
+            case RecordingEnded(recording=recording) as body if recording in self.recordings:
+                self.record_again(recording, min(now, self.ended_ms or now))
+                state = "kept" if body.reason == "stopped" else "cut" if body.octets else "failed"
+                self.recordings[recording] = dataclasses.replace(
+                    self.recordings[recording], length_ms=body.length_ms, state=state, reason=body.reason
+                )
             case WrapUpEnded(offer=offer, disposition=disposition) if offer in self.legs:
                 self.legs[offer] = dataclasses.replace(
                     self.legs[offer],
@@ -531,6 +577,12 @@ class _Fold:
             self.holders.discard(by)
             if not self.holders:
                 self.add_hold(now)
+
+    def record_again(self, recording: str, now: int) -> None:
+        since = self.paused_since.pop(recording, None)
+        if since is not None:
+            told = self.recordings[recording]
+            self.recordings[recording] = dataclasses.replace(told, paused_ms=told.paused_ms + max(0, now - since))
 
     def add_hold(self, now: int) -> None:
         held = now - self.held_since
@@ -637,6 +689,7 @@ class _Fold:
             srtp=self.srtp.get("", ""),
             quality=self.quality_of("", self.answered_ms),
             callback=self.callback,
+            recordings=tuple(self.recordings.values()),
             supervisions=tuple(self.supervisions.values()),
             conferences=tuple(self.conferences),
         )

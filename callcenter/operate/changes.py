@@ -32,7 +32,7 @@ MOST_CHANGES = 500
 HASHES = frozenset({"sip_md5", "sip_sha256", "mqtt"})
 
 # What is in force only from the next start on; the rest is from the next call on.
-AT_NEXT_START: tuple[str, ...] = ("switch", "sip", "media", "mqtt", "customers")
+AT_NEXT_START: tuple[str, ...] = ("switch", "sip", "media", "mqtt", "customers", "recordings")
 AT_ONCE: tuple[Path, ...] = (
     ("switch", "drain_limit"),
     ("switch", "reload"),
@@ -40,6 +40,9 @@ AT_ONCE: tuple[Path, ...] = (
     ("sip", "tls"),
     ("mqtt", "pop_wait"),
     ("mqtt", "monitor"),
+    ("recordings", "retention"),
+    ("recordings", "least_free"),
+    ("recordings", "announcement"),
 )
 
 
@@ -114,13 +117,22 @@ def in_force(old: Settings, new: Settings) -> Settings:
         media=old.media,
         mqtt=dataclasses.replace(old.mqtt, monitor=new.mqtt.monitor),
         storage=old.storage,
+        calls=dataclasses.replace(
+            new.calls,
+            recording=dataclasses.replace(
+                new.calls.recording,
+                directory=old.calls.recording.directory,
+                encoding=old.calls.recording.encoding,
+                key=old.calls.recording.key,
+            ),
+        ),
         customers=old.customers,
         written=written,
     )
 
 
 # Sections that are one thing each: what is missing in them has its default, and is not gone.
-_SINGLE = frozenset({"switch", "sip", "media", "mqtt", "acd", "calls", "speech", "customers"})
+_SINGLE = frozenset({"switch", "sip", "media", "mqtt", "acd", "calls", "speech", "customers", "recordings"})
 
 
 def _put(tree: dict[str, Any], path: Path, value: Any) -> None:

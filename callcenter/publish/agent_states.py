@@ -9,6 +9,10 @@ from typing import Any
 from callcenter.model.facts import (
     AgentStateChanged,
     Fact,
+    RecordingEnded,
+    RecordingPaused,
+    RecordingResumed,
+    RecordingStarted,
     SupervisionChanged,
     SupervisionEnded,
     SupervisionStarted,
@@ -26,6 +30,8 @@ class AgentStates:
         self._set_state = set_state
         # What `since` is about, and since when.
         self._since: dict[str, tuple[tuple[str, ...], datetime]] = {}
+        # What is recorded of their talks, by agent and the ids of the recordings.
+        self._recordings: dict[str, dict[str, dict[str, str]]] = {}
         # What was told last, and who hears the agent of whom the agent is to know, with how: by agent.
         self._told: dict[str, tuple[AgentStateChanged, datetime, str | None]] = {}
         self._heard_by: dict[str, dict[str, tuple[str, str]]] = {}
@@ -50,6 +56,15 @@ class AgentStates:
         match fact.body:
             case AgentStateChanged() as state:
                 self._tell(state, fact.at, fact.call_id)
+            case (
+                RecordingStarted(recording=recording, agent=agent, by=by)
+                | RecordingResumed(recording=recording, agent=agent, by=by)
+            ) if agent:
+                self._recorded(agent, recording, {"id": recording, "state": "on", "by": by})
+            case RecordingPaused(recording=recording, agent=agent, by=by) if agent:
+                self._recorded(agent, recording, {"id": recording, "state": "paused", "by": by})
+            case RecordingEnded(recording=recording, agent=agent) if agent:
+                self._recorded(agent, recording, None)
             case SupervisionStarted(supervision=part, supervisor=who, agent=agent, mode=mode, agent_sees=True):
                 self._heard_by.setdefault(agent, {})[part] = (who, mode.value)
                 self._tell_again(agent)
@@ -66,6 +81,7 @@ class AgentStates:
     def forget(self, agent: str) -> None:
         """An agent is gone from the configuration."""
         self._since.pop(agent, None)
+        self._recordings.pop(agent, None)
         self._told.pop(agent, None)
         self._heard_by.pop(agent, None)
         self._set_state(topics.agent_state(agent), None)
@@ -80,10 +96,23 @@ class AgentStates:
             self._since[state.agent] = (what, since)
         self._told[state.agent] = state, at, call
         heard_by = tuple(self._heard_by.get(state.agent, {}).values())
-        told = payloads.agent_state(state, at=at, since=since, call=call, heard_by=heard_by)
+        recordings = self._recordings.get(state.agent)
+        recording = next(reversed(recordings.values())) if recordings else None
+        told = payloads.agent_state(state, at=at, since=since, call=call, heard_by=heard_by, recording=recording)
         self._set_state(topics.agent_state(state.agent), told)
 
     def _tell_again(self, agent: str) -> None:
         # As of then: what is left of a pause or a break runs from there.
         if agent in self._told:
             self._tell(*self._told[agent])
+
+    def _recorded(self, agent: str, recording: str, state: dict[str, str] | None) -> None:
+        """What is recorded of an agent's talk is different; his own state is as it was."""
+        recordings = self._recordings.setdefault(agent, {})
+        if state is not None:
+            recordings[recording] = state
+        elif recordings.pop(recording, None) is None:
+            return
+        if not recordings:
+            del self._recordings[agent]
+        self._tell_again(agent)

@@ -51,6 +51,14 @@ from callcenter.model.facts import (
     PositionAnnounced,
     PreferenceEnded,
     QueueLeft,
+    RecordingDeleted,
+    RecordingEnded,
+    RecordingFailed,
+    RecordingHeld,
+    RecordingPaused,
+    RecordingReleased,
+    RecordingResumed,
+    RecordingStarted,
     RoutingRelaxed,
     ScreenPopSent,
     SupervisionChanged,
@@ -63,6 +71,7 @@ from callcenter.model.facts import (
     utc,
 )
 from callcenter.model.states import Work
+from callcenter.runtime.encoding import json_bytes
 
 POP_SCHEMA = "pop.v1"
 AGENT_SCHEMA = "agent.v1"
@@ -71,6 +80,7 @@ QUEUE_SCHEMA = "queue.v1"
 CLIENT_SCHEMA = "client.v1"
 CONFIG_SCHEMA = "config.v1"
 TRUNK_SCHEMA = "trunk.v1"
+RECORDINGS_SCHEMA = "recordings.v1"
 
 # Brokers drop the connection over a message that is too large for them; the smallest limit met is 128 kB.
 MAX_PAYLOAD = 64 * 1024
@@ -122,6 +132,14 @@ EVENTS: dict[type[Any], str] = {
     CallerMediaStarted: "media_started",
     AgentMediaStarted: "agent_media_started",
     MediaMissing: "media_missing",
+    RecordingStarted: "recording_started",
+    RecordingPaused: "recording_paused",
+    RecordingResumed: "recording_resumed",
+    RecordingEnded: "recording_ended",
+    RecordingFailed: "recording_failed",
+    RecordingHeld: "recording_held",
+    RecordingReleased: "recording_released",
+    RecordingDeleted: "recording_deleted",
     OneWayAudio: "one_way_audio",
     OneWayAudioEnded: "one_way_audio_ended",
     LegQuality: "leg_quality",
@@ -137,7 +155,8 @@ class Pop:
     ``interactions`` are records as the storage gives them, latest first. With ``match`` MAYBE, ``customers`` are
     candidates, shown side by side and never as sure. ``diverted``: who sent the call on to us last, and why.
     ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller. ``srtp``: the
-    crypto-suite by which the caller's sound is encrypted, empty for plain RTP.
+    crypto-suite by which the caller's sound is encrypted, empty for plain RTP. ``record``: ``yes`` where the talk
+    will be recorded, ``on_demand`` where the agent may have it recorded, else empty.
     """
 
     id: str
@@ -169,6 +188,7 @@ class Pop:
     position_was: int | None = None
     callback: Mapping[str, Any] | None = None
     srtp: str = ""
+    record: str = ""
 
     def payload(self) -> dict[str, Any]:
         """The pop as plain JSON values (schema pop.v1)."""
@@ -195,6 +215,7 @@ class Pop:
             "attributes": dict(self.attributes),
             "callback": self.callback,
             "srtp": self.srtp or None,
+            "record": self.record or None,
             "customer": self._customer(),
             "why": [{"text": text} for text in self.why],
         }
@@ -222,6 +243,7 @@ def agent_state(
     at: datetime,
     since: datetime | None = None,
     call: str | None = None,
+    recording: Mapping[str, Any] | None = None,
     heard_by: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """An agent's retained state at ``at`` (schema agent.v1). It names the call by its id and nothing of the caller.
@@ -232,7 +254,8 @@ def agent_state(
     its kind; who needs time in an optional one asks for it before that time (``wrap_up_extend``). ``by`` is who chose
     last, null when the system did. ``supervised``: who takes part in the agent's talk, and how, where the client wants
     the agent to know (``heard_by``, as supervisor and mode). A break has lasted as long as it may at ``break_until``;
-    ``break_over``: it has.
+    ``break_over``: it has. ``recording`` is that of the talk: its id, whether it is ``on`` or ``paused``, and by whom;
+    null when there is none.
     """
     pending = (state.next, state.next_reason) != (state.intent, state.reason)
     until = utc(at + timedelta(milliseconds=state.remaining_ms)) if state.remaining_ms else None
@@ -258,6 +281,7 @@ def agent_state(
         "since": utc(since or at),
         "at": utc(at),
         "call": call,
+        "recording": recording,
         "supervised": [{"supervisor": who, "mode": mode} for who, mode in heard_by],
     }
 
@@ -331,6 +355,37 @@ def trunk_state(trunk: str, *, up: bool | None, detail: str, at: datetime) -> di
     return {"schema": TRUNK_SCHEMA, "trunk": trunk, "up": up, "detail": _short(detail), "at": utc(at)}
 
 
+def recordings_state(
+    *,
+    on: bool,
+    enough: bool,
+    free: int | None,
+    wanted: int,
+    detail: str,
+    failures: int,
+    last_failure: Mapping[str, Any] | None,
+    at: datetime,
+) -> dict[str, Any]:
+    """Whether recordings can be made (schema recordings.v1): an alarm when ``state`` is ``no_space``, and with each
+    failure. ``state`` is ``off`` where the configuration has nobody recorded. ``free`` and ``wanted`` are bytes.
+    """
+    return {
+        "schema": RECORDINGS_SCHEMA,
+        "state": "off" if not on else "ok" if enough else "no_space",
+        "free": free,
+        "wanted": wanted,
+        "detail": detail,
+        "failures": failures,
+        "last_failure": last_failure,
+        "at": utc(at),
+    }
+
+
+def failure_told(at: datetime, call: str, reason: str, detail: str) -> dict[str, Any]:
+    """One thing that failed, within such a state."""
+    return {"at": utc(at), "call": call, "reason": reason, "detail": _short(detail)}
+
+
 def call_event(fact: Fact) -> dict[str, Any] | None:
     """What is published of a fact of a call (schema call.v1); None for facts that are no part of a call's story."""
     event = EVENTS.get(type(fact.body))
@@ -361,7 +416,10 @@ def encode(payload: Mapping[str, Any]) -> bytes:
 
 
 def _json(payload: Mapping[str, Any]) -> bytes:
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    try:
+        return json_bytes(payload)
+    except UnicodeEncodeError:
+        return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _customer(customer: Customer) -> dict[str, Any]:

@@ -9,6 +9,8 @@ STATUS = f"{PREFIX}/status"
 EVERYTHING = f"{PREFIX}/#"
 # Retained: which configuration is in force.
 CONFIG = f"{PREFIX}/system/config"
+# Retained: whether recordings can be made, and what failed last.
+RECORDINGS = f"{PREFIX}/system/recordings"
 COMMANDS = f"{PREFIX}/agents/+/cmd"
 SUPERVISORS_COMMANDS = f"{PREFIX}/supervisors/+/cmd"
 

@@ -44,7 +44,7 @@ TECH = Client(
 )
 
 # Prompts by id, with their length in seconds.
-PROMPTS = {"greeting": 3.0, "menu": 4.0, "invalid": 1.0, "no_input": 1.5, "nobody": 2.0, "goodbye": 1.0}
+PROMPTS = {"greeting": 3.0, "menu": 4.0, "invalid": 1.0, "no_input": 1.5, "nobody": 2.0, "goodbye": 1.0, "notice": 2.0}
 MUSIC = Clip("music", 30.0)
 
 REASONS = {"lunch": "Lunch", "break": "Short break"}
@@ -57,6 +57,10 @@ CODES = {
     "*31": FeatureCode(CodeAction.WRAP_UP_EXTEND),
     "*32": FeatureCode(CodeAction.STATE),
     "*33": FeatureCode(CodeAction.WRAP_UP_DONE, disposition="solved"),
+    "*40": FeatureCode(CodeAction.RECORD_START),
+    "*41": FeatureCode(CodeAction.RECORD_STOP),
+    "*42": FeatureCode(CodeAction.RECORD_PAUSE),
+    "*43": FeatureCode(CodeAction.RECORD_RESUME),
     "*71": FeatureCode(CodeAction.LISTEN),
     "*72": FeatureCode(CodeAction.WHISPER),
     "*73": FeatureCode(CodeAction.BARGE),
@@ -120,7 +124,7 @@ def settings(
     clips = {(name, language): (Clip(f"{name}.{language}", seconds),)
              for name, seconds in PROMPTS.items() for language in TECH.languages}  # fmt: skip
     # Short ones: an agent who dials a code is soon free again.
-    clips |= {(name, "en"): (Clip(f"{name}.en", 0.5),) for name in needed_prompts(REASONS, limited=True)}
+    clips |= {(name, "en"): (Clip(f"{name}.en", 0.5),) for name in needed_prompts(REASONS, limited=True, recorded=True)}
     calls = CallsSettings(
         clients={"tech": TECH},
         numbers={"+18005550100": Number("+18005550100", "tech", "main", ("1000",))},

@@ -697,7 +697,7 @@ class SimMediaSession:
         """Called by the world when the peer may have begun or ceased to speak, or to be spoken to."""
         if self._released:
             return
-        speaks = self.speaker is not None
+        speaks = self.comes_in is not None
         self._received.run(speaks)
         self._sent.run(self.sends_to is not None and self.sound is not None)
         if speaks and not self._told_first and self._first_timer is None:
@@ -727,11 +727,9 @@ class SimMediaSession:
 
     def _first(self) -> None:
         self._first_timer = None
-        speaker = self.speaker
-        if speaker is not None:
+        if self.comes_in is not None and self.remote is not None:
             self._told_first = True
-            host, port = speaker.address
-            self.tell(FirstPacket(self.id, host_port(host, port)))
+            self.tell(FirstPacket(self.id, host_port(*self.remote)))
 
     def _missing(self) -> None:
         if not self._told_first:
@@ -803,6 +801,8 @@ class SimMediaPlane:
         """Paths of recordings that cannot be made."""
         self.recordings: list[SimMediaRecording] = []
         """Those that run."""
+        self.made: list[SimMediaRecording] = []
+        """All that ever ran."""
         self.prepared: set[str] = set()
         self._random = random or Random(0)
         self._numbers = itertools.count(1)
@@ -895,6 +895,7 @@ class SimMediaPlane:
             raise MediaError(f"{order.path}: cannot be made: Permission denied")
         recording = SimMediaRecording(order, sessions[0], sessions[1:], on_end, self.recordings.remove)
         self.recordings.append(recording)
+        self.made.append(recording)
         return recording
 
     def status(self) -> PlaneStatus:

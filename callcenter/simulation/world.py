@@ -37,6 +37,7 @@ from callcenter.simulation.media import (
 )
 from callcenter.simulation.network import SimHost, SimNetwork, Weather
 from callcenter.simulation.phone import Phone, PhoneCall
+from callcenter.simulation.recording_files import SimRecordingFiles
 from callcenter.simulation.resolver import SimResolver
 from callcenter.simulation.trunk import SimTrunk
 from callcenter.sip.crypto import Security
@@ -151,6 +152,7 @@ class World:
         self.secrets = Secrets(self.credentials, (), b"simulated key of the nonces")
         media = MediaSettings(workers=media_workers, max_sessions=max_sessions, silence_timeout=silence_timeout)
         self.plane = SimMediaPlane(self.sound, media, random)
+        self.recording_files = SimRecordingFiles(self.plane.made)
         self.facts: list[Fact] = []
         self.published: list[tuple[str, str]] = []
         """Clients and their days whose figures were published by the end."""
@@ -236,7 +238,16 @@ class World:
             await self.publisher.start()
             network = self.hosts[SWITCH] = self.network.host(SWITCH, PORT)
             plane, publisher = self.as_plane(), self.publisher
-            edges = Edges(self.clock, self.random, network, plane, self.storage, publisher, resolver=self.resolver)
+            edges = Edges(
+                self.clock,
+                self.random,
+                network,
+                plane,
+                self.storage,
+                publisher,
+                resolver=self.resolver,
+                recording_files=self.recording_files,
+            )
             settings = replace(self.settings, plan=self.plan)
             self.house = await process.enter_async_context(open_house(settings, self.secrets, edges))
             self.house.stream.subscribe(self.facts.append)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 from callcenter.model.callback import Callback
 from callcenter.model.facts import utc
+from callcenter.runtime.encoding import from_json, json_text
 from callcenter.storage.database import Database, StorageError, storable
 from callcenter.storage.log import FactLog
 
@@ -29,7 +29,7 @@ class Callbacks:
             utc(callback.first_joined_at),
             utc(callback.due_at),
             callback.attempts,
-            _encode(callback.plain()),
+            json_text(callback.plain()),
         )
         self._lost = self._log.lost
         self._log.put((_UPSERT, values))
@@ -57,13 +57,12 @@ class Callbacks:
         found = []
         for (text,) in await self._database.fetch_all("SELECT record FROM callbacks ORDER BY first_joined_at, id"):
             try:
-                found.append(Callback.from_plain(json.loads(text)))
+                found.append(Callback.from_plain(from_json(text)))
             except (KeyError, TypeError, ValueError):
                 continue
         return found
 
 
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _COLUMNS = ("id", "client", "queue", "number", "first_joined_at", "due_at", "attempts", "record")
 _UPSERT = (
     f"INSERT INTO callbacks ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"

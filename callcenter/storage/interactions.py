@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
 from callcenter.model.facts import utc
 from callcenter.model.interaction import Interaction
+from callcenter.runtime.encoding import from_json, json_text
 from callcenter.storage.database import Database, Value, storable
 from callcenter.storage.log import FactLog
 
@@ -47,7 +47,7 @@ class Interactions:
             record["wrap_up_ms"],
             ending.get("by"),
             ending.get("cause"),
-            _encode(record),
+            json_text(record),
             record["direction"],
         )
         if record["ended_at"] is None:
@@ -58,7 +58,7 @@ class Interactions:
     async def by_call(self, call_id: str) -> dict[str, Any] | None:
         """The record of one call, or None. Raises StorageError."""
         rows = await self._database.fetch_all("SELECT record FROM interactions WHERE call_id = ?", (call_id,))
-        return json.loads(rows[0][0]) if rows else None
+        return from_json(rows[0][0]) if rows else None
 
     async def recent_of_customer(self, client: str, customer_id: str, limit: int = 5) -> list[dict[str, Any]]:
         """The last ended calls of a customer of this client, latest first. Raises StorageError."""
@@ -69,7 +69,7 @@ class Interactions:
             " AND ended_at IS NOT NULL ORDER BY arrived_at DESC, call_id DESC LIMIT ?",
             (client, storable(customer_id), min(limit, MAX_ROWS)),
         )
-        return [json.loads(row[0]) for row in rows]
+        return [from_json(row[0]) for row in rows]
 
     async def last_agent(self, client: str, since: datetime, *, customer: str = "", number: str = "") -> str:
         """Who talked last in the last handled call of a customer of this client, or from a number, that arrived since.
@@ -100,7 +100,6 @@ _LAST_AGENT = (
     )
     + ") ORDER BY arrived_at DESC LIMIT 1"
 )
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _COLUMNS = (
     "call_id, client, customer_id, from_number, to_number, arrived_at, ended_at, outcome, intent, queue, agent, "
     "wait_ms, talk_ms, hold_ms, wrap_up_ms, ended_by, cause, record, direction"

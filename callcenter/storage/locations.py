@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from callcenter.model.facts import utc
 from callcenter.runtime.clock import Clock
+from callcenter.runtime.encoding import from_json, json_text
 from callcenter.sip.errors import SipError
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.sip.registrar import Binding
@@ -37,7 +37,7 @@ class Locations:
             statements.append(("DELETE FROM locations WHERE aor = ?", (aor,)))
         for row, binding in zip(rows, bindings, strict=True):
             expires_at = utc(now + timedelta(seconds=binding.expires_at - elapsed))
-            statements.append((_INSERT, (aor, *row, expires_at, _encode(_plain(binding)))))
+            statements.append((_INSERT, (aor, *row, expires_at, json_text(_plain(binding)))))
         if rows:
             self._rows[aor] = set(rows)
         else:
@@ -58,14 +58,13 @@ class Locations:
         for aor, expires_at, text in rows:
             left = (datetime.fromisoformat(expires_at) - now).total_seconds()
             try:
-                binding = _binding(json.loads(text), elapsed + left)
+                binding = _binding(from_json(text), elapsed + left)
             except (SipError, ValueError, KeyError, TypeError):
                 continue
             found.setdefault(aor, []).append(binding)
         return found
 
 
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _INSERT = (
     "INSERT INTO locations (aor, contact, instance, expires_at, binding) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT (aor, contact, instance) DO UPDATE SET expires_at = excluded.expires_at, binding = excluded.binding"

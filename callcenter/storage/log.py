@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-import json
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from callcenter.model.facts import BODIES, CallArrived, Fact, body_from_dict, body_to_dict, utc
+from callcenter.model.facts import BODIES, CallArrived, Fact, body_from_dict, utc
+from callcenter.runtime.encoding import from_json, json_text
 from callcenter.storage.database import (
     Database,
     RejectedStatement,
@@ -294,7 +294,8 @@ class FactLog:
                     if writer == [(epoch, head)]:
                         return  # This batch was committed by an attempt that was reported as failed.
                     raise StaleWriter("another switch has taken this database over; this one writes nothing more")
-                writing.execute_many(_INSERT, rows)
+                for sql, values in _inserts(rows):
+                    writing.execute(sql, values)
             if arrived:
                 writing.execute_many(_ARRIVED, arrived)
             for sql, params in statements:
@@ -403,7 +404,10 @@ class FactLog:
 
 
 _SELECT = "SELECT seq, at, boot, ms, call_id, kind, body FROM facts"
-_INSERT = "INSERT INTO facts (seq, at, boot, ms, call_id, kind, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO facts (seq, at, boot, ms, call_id, kind, body) VALUES "
+_ROW = "(?, ?, ?, ?, ?, ?, ?)"
+# Most rows of one statement.
+_ROWS = 32
 _ARRIVED = "INSERT INTO open_calls (call_id, seq) VALUES (?, ?) ON CONFLICT (call_id) DO NOTHING"
 _CURSOR = "INSERT INTO cursors (name, seq) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq"
 # Compare and set: our epoch, the head we left, and nothing in the table beyond it.
@@ -413,13 +417,22 @@ _ADVANCE = (
 )
 
 
-# json.dumps() would make an encoder for each fact.
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+def _inserts(rows: Sequence[Sequence[Value]]) -> Iterator[Statement]:
+    """Statements of so many rows as there are powers of two in them.
+
+    With each the thread gives up the interpreter's lock, and waits until the loop has a moment for it: a statement for
+    each row made six facts take 2.7 ms beside a busy loop (nine in ten), one for all of them 0.13.
+    """
+    at = 0
+    while at < len(rows):
+        count = min(_ROWS, 1 << (len(rows) - at).bit_length() - 1)
+        yield _INSERT + ", ".join([_ROW] * count), list(itertools.chain.from_iterable(rows[at : at + count]))
+        at += count
 
 
 def _row(fact: Fact) -> tuple[int, str, str, int, str | None, str, str]:
     # JSON in ASCII carries whatever a peer sent, broken UTF-8 too, and gives it back unchanged.
-    body = _encode(body_to_dict(fact.body))
+    body = json_text(fact.body)
     call_id = None if fact.call_id is None else storable(fact.call_id)
     return fact.seq, utc(fact.at), fact.boot, fact.ms, call_id, fact.kind, body
 
@@ -427,7 +440,7 @@ def _row(fact: Fact) -> tuple[int, str, str, int, str | None, str, str]:
 def fact_of(row: Row) -> Fact:
     """A fact as the table holds it. Raises KeyError for a kind that this program does not know."""
     seq, at, boot, ms, call_id, kind, body = row
-    return Fact(seq, datetime.fromisoformat(at), boot, ms, call_id, body_from_dict(kind, json.loads(body)))
+    return Fact(seq, datetime.fromisoformat(at), boot, ms, call_id, body_from_dict(kind, from_json(body)))
 
 
 def _resolve(waiter: asyncio.Future[None]) -> None:

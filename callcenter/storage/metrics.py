@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
@@ -15,6 +14,7 @@ from callcenter.ledger.days import Day, Parts, figures_of, forget
 from callcenter.ledger.days import Row as DayRow
 from callcenter.ledger.definitions import ANSWERED_WITHIN_MS
 from callcenter.ledger.ledger import CELLS, FOLD, Ledger, kinds
+from callcenter.runtime.encoding import from_json, json_text
 from callcenter.storage.database import Database, Row, Statement, StorageError
 from callcenter.storage.log import FactLog, fact_of
 
@@ -69,18 +69,18 @@ class Metrics:
         statements: list[Statement] = []
         for each in days:
             name = (each.client, each.day.isoformat(), each.seq)
-            statements.append((_DAY, (*name, each.zone, _encode(dict(each.versions)))))
+            statements.append((_DAY, (*name, each.zone, json_text(dict(each.versions)))))
             for (quarter, queue), parts in each.parts.items():
                 threshold = each.thresholds.get(queue, ANSWERED_WITHIN_MS)
-                statements.append((_ROW, (*name, quarter, queue, threshold, _encode(_plain(parts)))))
+                statements.append((_ROW, (*name, quarter, queue, threshold, json_text(_plain(parts)))))
                 await asyncio.sleep(0)
         cells: dict[str, list[str]] = {name: [] for name in CELLS}
         for number, (kind, cell) in enumerate(ledger.plain_cells()):
-            cells[kind].append(_encode(cell))
+            cells[kind].append(json_text(cell))
             if not number % SLICE:
                 await asyncio.sleep(0)
         lists = (f'"{kind}":[{",".join(told)}]' for kind, told in cells.items())
-        state = ",".join((_encode(ledger.plain_rest())[:-1], *lists)) + "}"
+        state = ",".join((json_text(ledger.plain_rest())[:-1], *lists)) + "}"
         self._log.put(*statements, (_KEEP, (seq, FOLD, state)))
 
 
@@ -128,14 +128,14 @@ class MetricsFile:
         """The published rows of these quarters, each with its day (without the others)."""
         heads: dict[tuple[str, str, int], Day] = {}
         for client, day, seq, zone, versions in self._rows("SELECT client, day, seq, zone, versions FROM metric_days"):
-            heads[client, day, seq] = Day(client, date.fromisoformat(day), zone, seq, json.loads(versions))
+            heads[client, day, seq] = Day(client, date.fromisoformat(day), zone, seq, from_json(versions))
         found = self._rows(
             "SELECT client, day, seq, quarter, queue, threshold_ms, figures FROM metric_rows"
             " WHERE quarter >= ? AND quarter < ?",
             (first, behind),
         )
         for client, day, seq, quarter, queue, threshold, figures in found:
-            for kind, by_agent in json.loads(figures).items():
+            for kind, by_agent in from_json(figures).items():
                 for agent, values in by_agent.items():
                     row = DayRow(kind, quarter, queue, agent, threshold, figures_of(kind, values))
                     yield heads[client, day, seq], row
@@ -177,10 +177,9 @@ def _state(rows: Sequence[Row]) -> tuple[int, Ledger | None]:
     if not rows:
         return 0, Ledger()
     seq, version, state = rows[0]
-    return seq, Ledger.of(json.loads(state)) if version == FOLD else None
+    return seq, Ledger.of(from_json(state)) if version == FOLD else None
 
 
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _COUNTED = ", ".join(f"'{kind}'" for kind in sorted(kinds()))
 # What nothing is counted of is not even read: only that its boot lived.
 _FACTS = (

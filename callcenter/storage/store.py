@@ -17,6 +17,7 @@ from callcenter.storage.locations import Locations
 from callcenter.storage.log import FactLog, OnState
 from callcenter.storage.metrics import Metrics
 from callcenter.storage.migrate import migrate
+from callcenter.storage.recordings import Recordings
 from callcenter.storage.retained import Retained
 from callcenter.storage.roster import Roster
 
@@ -36,6 +37,7 @@ class Storage:
         self.retained = Retained(database, log)
         self.metrics = Metrics(database, log)
         self.callbacks = Callbacks(database, log)
+        self.recordings = Recordings(database, log)
         self._lock = lock
 
     @classmethod

@@ -6,8 +6,10 @@ A message is ``[op, number, ...]``. Down to the worker, ``number`` is a session,
 
 from __future__ import annotations
 
-import json
+import asyncio
 from typing import Any, Final, TypedDict
+
+from callcenter.runtime.encoding import from_json, json_bytes, json_text
 
 Message = list[Any]
 
@@ -67,7 +69,6 @@ COMFORT_NOISE: Final = "CN"
 
 # Far above any message (a play of 200 long paths): a length beyond it means that the framing is lost.
 _MAX_FRAME: Final = 8 << 20
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class RemoteKeys(TypedDict):
@@ -134,8 +135,40 @@ class WorkerSettings(TypedDict):
 
 def frame(message: Message) -> bytes:
     """The octets of a message."""
-    data = _encode(message).encode()
+    try:
+        data = json_bytes(message)
+    except UnicodeEncodeError:  # a file whose name is no UTF-8
+        data = json_text(message).encode()
     return len(data).to_bytes(4, "big") + data
+
+
+class Sender:
+    """Writes what is said in one turn of the loop together: one system call, and one wake-up of the other process.
+
+    On one core each wake-up takes the processor from us and back; a call costs a dozen messages either way.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._waiting: list[bytes] = []
+
+    @property
+    def unread(self) -> int:
+        """Octets that were written and not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def send(self, message: Message) -> None:
+        """Say it, in this turn. Does nothing when the connection is closed."""
+        if not self._waiting:
+            self._loop.call_soon(self.flush)
+        self._waiting.append(frame(message))
+
+    def flush(self) -> None:
+        """Write now what waits."""
+        waiting, self._waiting = self._waiting, []
+        if waiting and not self._transport.is_closing():
+            self._transport.write(b"".join(waiting))
 
 
 class Frames:
@@ -155,7 +188,7 @@ class Frames:
                 raise ValueError("the framing is lost")
             if len(self._buffer) - at - 4 < size:
                 break
-            messages.append(json.loads(self._buffer[at + 4 : at + 4 + size]))
+            messages.append(from_json(self._buffer[at + 4 : at + 4 + size]))
             at += 4 + size
         del self._buffer[:at]
         return messages

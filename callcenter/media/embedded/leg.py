@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from callcenter.media.embedded.control import FIRST, MISSING, ONE_WAY, SILENT, Remote, RemoteKeys, WorkerSettings
-from callcenter.media.embedded.datagram import PACKET, USUAL, USUAL_VIEW, VIEW
+from callcenter.media.embedded.datagram import PACKET, USUAL, USUAL_PAYLOAD, USUAL_VIEW, VIEW
 from callcenter.media.embedded.ear import NOWHERE, Address, Ear, House
 from callcenter.media.embedded.keys import Keys
 from callcenter.media.embedded.kinds import EVENT_KIND, KINDS, NO_KIND, NOISE_KIND, kinds
@@ -256,6 +256,38 @@ class Leg(_Hot):
             except OSError:
                 pass  # the way is full, or there is none: a packet less
 
+    def readable_for_tap(self) -> None:
+        """The same, while somebody takes notes: written out once more, so that nobody else pays for it."""
+        try:
+            size, addr = self.rtp.recvfrom_into(PACKET)
+        except OSError:
+            return
+        lead, sequence, timestamp, ssrc = _unpack_lead(PACKET)
+        reception, target, tap = self.reception, self.target, self._tap
+        if (
+            lead != self._usual
+            or size != USUAL
+            or ssrc != self.ssrc
+            or sequence - reception.highest != 1
+            or target is None
+            or target.fed_by is not reception
+            or addr != self._source
+            or tap is None
+        ):
+            self._take(size, addr)
+            return
+        budget = self._budget
+        if budget:
+            self._budget = budget - 1
+            now = _monotonic()
+            reception.receive(sequence, timestamp, now)
+            target.outgoing.go_on(PACKET, sequence, timestamp, now)
+            try:
+                target.rtp.sendto(USUAL_VIEW, target.destination)
+            except OSError:
+                pass  # as above
+            tap(KINDS[self._accepts[lead & 0x7F]], timestamp, sequence, USUAL_PAYLOAD.tobytes(), now)
+
     def _take(self, size: int, addr: tuple[object, ...]) -> None:
         """Take the datagram at hand, whatever it is."""
         if not HEADER_SIZE <= size <= MAX_PACKET:
@@ -393,6 +425,7 @@ class Leg(_Hot):
     @tap.setter
     def tap(self, tap: Tap | None) -> None:
         self._tap = tap
+        self._house.poll.change(self.rtp, self.readable_for_tap if tap is not None else self.readable)
         self.settle()
 
     def listen(self, on: bool) -> None:
@@ -405,7 +438,7 @@ class Leg(_Hot):
         self._usual = -1
         self._direct = tuple(ear for ear in self.heard_by if not ear.mixes)
         alone = len(self.heard_by) == len(self._direct) == 1
-        self.target = self._direct[0] if alone and self._tap is None else None
+        self.target = self._direct[0] if alone else None
         rates = [ear.rate for ear in self.heard_by if ear.mixes]
         if not rates:
             self.voice = None

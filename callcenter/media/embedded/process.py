@@ -87,6 +87,7 @@ class WorkerProcess(asyncio.Protocol):
         self._new_recorder = new_recorder
         self._process: asyncio.subprocess.Process | None = None
         self._transport: asyncio.Transport | None = None
+        self._sender: control.Sender | None = None
         self._frames = control.Frames()
         self._ready: Once[None] = Once()
         self._numbers = itertools.count(1)
@@ -174,8 +175,11 @@ class WorkerProcess(asyncio.Protocol):
 
     def send(self, message: control.Message) -> None:
         """Command it. Does nothing when it is gone."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(control.frame(message))
+        if self._sender is not None:
+            self._sender.send(message)
+            if message[0] == control.REMOTE:
+                # What SIP tells the peer in this turn may bring its sound before the turn is over.
+                self._sender.flush()
 
     async def ask(self, op: str, *arguments: object, undo: Callable[[Any], None] | None = None) -> Any:
         """Command it and wait for the answer. ``undo`` takes the result when the waiter is cancelled meanwhile.
@@ -233,6 +237,7 @@ class WorkerProcess(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket pair is ours."""
         self._transport = cast("asyncio.Transport", transport)
+        self._sender = control.Sender(self._transport, asyncio.get_running_loop())
 
     def data_received(self, data: bytes) -> None:
         """Answers and events."""

@@ -72,14 +72,14 @@ class Worker(asyncio.Protocol):
         self._tasks: set[asyncio.Task[None]] = set()
         self._taps: Taps | None = None
         self._frames = control.Frames()
-        self._transport: asyncio.Transport | None = None
+        self._sender: control.Sender | None = None
         self._cpu, self._wall = time.process_time(), time.monotonic()
 
     # The control connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The plane is there: tell it that all is ready."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._sender = control.Sender(cast("asyncio.Transport", transport), self._loop)
         self.report([control.READY, self._capacity, round(_IMPORTED - _BEGAN, 4)])
         self._loop.call_later(_LOAD_PERIOD, self._report_load)
         if self._settings["srtp"]:
@@ -102,10 +102,10 @@ class Worker(asyncio.Protocol):
 
     def report(self, message: control.Message) -> None:
         """Tell the plane."""
-        if self._transport is None or self._transport.is_closing():
+        if self._sender is None:
             return
-        self._transport.write(control.frame(message))
-        if self._transport.get_write_buffer_size() > _MAX_UNREAD:
+        self._sender.send(message)
+        if self._sender.unread > _MAX_UNREAD:
             self._end()  # the plane has not read for long; it takes us for dead by now
 
     def _obey(self, message: control.Message) -> None:
@@ -291,6 +291,8 @@ class Worker(asyncio.Protocol):
         self._pulse.close()
         if self._taps is not None:
             self._taps.close()
+        if self._sender is not None:
+            self._sender.flush()
         if not self.ended.done():
             self.ended.set_result(None)
 

@@ -128,7 +128,7 @@ def test_each_sound_that_ships_is_used_and_its_licence_is_named(shipped: Setting
             assert f"`{language.name}/*.wav`" in licences
     for music in (DEFAULT_FOLDER / "music").iterdir():
         assert f"`../music/{music.name}`" in licences
-    assert sum(path.stat().st_size for path in DEFAULT_FOLDER.rglob("*.wav")) < 12_000_000
+    assert sum(path.stat().st_size for path in DEFAULT_FOLDER.rglob("*.wav")) < 13_000_000
 
 
 def test_the_schema_of_prompts_reads_parts_in_other_languages() -> None:

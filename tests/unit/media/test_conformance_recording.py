@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
+import signal
 import stat
+import time
 import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,11 +16,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from callcenter.media.embedded.recorder.files import PART
+from callcenter.media.embedded.recorder.keys import MasterKeys
+from callcenter.media.embedded.recorder.mending import BadRecording, decrypt, mend, verify
 from callcenter.media.plane import (
     MediaError,
     MediaGone,
     MediaRecording,
     MediaSession,
+    RecordingEncoding,
     RecordingEnded,
     RecordingOrder,
     RecordingReason,
@@ -225,3 +232,171 @@ async def test_two_agents_are_mixed_on_the_right_and_one_who_joins_later_is_hear
         for level, start in zip(levels, (0.1, 0.5, 0.9), strict=True):
             assert sound.level(sound.right, hertz, start, start + 0.2) == pytest.approx(level * LEVEL, abs=LEVEL * 0.05)
     assert sound.level(sound.left, AMY, 0.1, 1.1) == pytest.approx(LEVEL, rel=0.05)
+
+
+def clicks(peer: RealPeer, moments: list[float]) -> None:
+    """The phone is loud for 20 ms from each of these moments of the steady clock on, to the sample."""
+
+    def frame(codec: Codec) -> bytes:
+        # A packet holds what was said in the 20 ms before it goes.
+        at = time.monotonic() - 0.02 + np.arange(160) / 8000
+        loud = np.logical_or.reduce([(at >= moment) & (at < moment + 0.02) for moment in moments])
+        pcm = (LEVEL * loud).astype("<i2").tobytes()
+        return encode_ulaw(pcm) if codec.name == "PCMU" else encode_alaw(pcm)
+
+    peer.frame = frame  # type: ignore[method-assign]
+
+
+async def test_what_both_say_at_once_stands_at_one_place_on_both_channels(real: RealHouse, recorded: Recorded) -> None:
+    """The agent's phone comes later, loses packets, has others overtaken, and begins its numbers anew in between."""
+    amy, bob = real.peer("amy"), real.peer("bob", codecs=[PCMA])
+    first, second = await talk(real, amy, bob)
+    await until(lambda: len(amy.received) > 2 and len(bob.received) > 2, "each other")
+    recording = await recorded.start(real, first, second)
+    began = time.monotonic()
+    moments = [began + after for after in (0.3, 0.6, 0.9)]
+    clicks(amy, moments)
+    clicks(bob, moments)
+    send = bob.send
+    held: list[tuple[bytes, int, int, int]] = []
+    count = 0
+
+    def badly(payload: bytes, payload_type: int, **options: Any) -> None:
+        nonlocal count
+        count += 1
+        loud = encode_alaw(bytes(320)) != payload
+        if count % 10 == 3 and not loud:
+            bob.sequence += 1  # lost
+        elif count % 10 == 6:
+            held.append((payload, payload_type, bob.sequence, bob.timestamp))
+            bob.sequence += 1
+        else:
+            send(payload, payload_type, **options)
+            for late, number, sequence, timestamp in held:
+                now = bob.sequence, bob.timestamp
+                bob.sequence, bob.timestamp = sequence, timestamp
+                send(late, number)
+                bob.sequence, bob.timestamp = now
+            held.clear()
+
+    bob.send = badly  # type: ignore[method-assign]
+    await asyncio.sleep(0.5)
+    bob.ssrc, bob.sequence, bob.timestamp = 99, 30_000, 3_000_000_000
+    await asyncio.sleep(0.6)
+    recording.stop()
+    sound = Sound((await recorded.end()).path)
+    left, right = (onsets(channel, sound.rate) for channel in (sound.left, sound.right))
+    assert len(left) == len(right) == len(moments)
+    for one, other, moment in zip(left, right, moments, strict=True):
+        assert abs(one - other) < 0.02
+        assert abs(one - (moment - began)) < 0.03
+
+
+def onsets(channel: np.ndarray[Any, Any], rate: int) -> list[float]:
+    """When it becomes loud after 100 ms of silence or more."""
+    loud = np.flatnonzero(np.abs(channel) > LEVEL / 2)
+    return [
+        float(at) / rate for at, before in zip(loud, [-(10**6), *loud[:-1]], strict=True) if at - before > rate / 10
+    ]
+
+
+def recorder_of(house: RealHouse) -> int:
+    recorder = house.plane.workers[0].recorder
+    assert recorder is not None
+    return recorder.pid
+
+
+async def test_a_recorder_that_dies_ends_its_recordings_not_the_talk_and_another_one_takes_the_next(
+    real: RealHouse, recorded: Recorded
+) -> None:
+    amy, bob = real.peer("amy"), real.peer("bob")
+    sings(amy, AMY)
+    first, second = await talk(real, amy, bob)
+    await until(lambda: len(amy.received) > 2 and len(bob.received) > 2, "each other")
+    recording = await recorded.start(real, first, second)
+    before = recorder_of(real)
+    part = Path(recording.path + PART)
+    await until(lambda: part.stat().st_size > 20_000, "sound on disk")
+    os.kill(before, signal.SIGKILL)
+    ended = await recorded.end()
+    assert (ended.reason, ended.path, ended.octets, ended.sha256) == (RecordingReason.FAILED, str(part), 0, "")
+    assert "died" in ended.detail
+    heard = len(bob.received)
+    # Anybody's reader takes the file as it was left, and we finish it.
+    assert Sound(str(part)).level(Sound(str(part)).left, AMY, 0.1, 0.6) == pytest.approx(LEVEL, rel=0.05)
+    mended = mend(part)
+    assert mended is not None
+    assert mended.path == recording.path
+    again = Recorded(recorded.folder)
+    other = await again.start(real, first, second, name="two")
+    assert recorder_of(real) not in {before, 0}
+    await until(lambda: len(bob.received) > heard + 10, "the talk goes on")
+    other.stop()
+    assert (await again.end()).reason is RecordingReason.STOPPED
+
+
+async def test_a_worker_that_dies_leaves_whole_files_up_to_its_end(real: RealHouse, recorded: Recorded) -> None:
+    amy, bob = real.peer("amy"), real.peer("bob")
+    sings(amy, AMY)
+    sings(bob, BOB)
+    first, second = await talk(real, amy, bob)
+    await until(lambda: len(amy.received) > 2 and len(bob.received) > 2, "each other")
+    key = os.urandom(32)
+    await recorded.start(real, first, second, key=key)
+    began = time.monotonic()
+    await asyncio.sleep(0.7)
+    real.kill_worker_of(first)
+    lasted = time.monotonic() - began
+    ended = await recorded.end()
+    assert ended.reason is RecordingReason.WORKER_LOST
+    assert lasted - 0.3 < ended.seconds < lasted + 0.1
+    keys = MasterKeys([key])
+    assert verify(ended.path, keys).sha256 == ended.sha256
+    with open(recorded.folder / "open.wav", "wb") as out:
+        decrypt(ended.path, keys, out)
+    sound = Sound(str(recorded.folder / "open.wav"))
+    assert sound.level(sound.left, AMY, 0.1, 0.3) == pytest.approx(LEVEL, rel=0.05)
+    assert sound.level(sound.right, BOB, 0.1, 0.3) == pytest.approx(LEVEL, rel=0.05)
+
+
+async def test_a_full_disk_ends_the_recording_not_the_talk_and_not_other_recordings(
+    real: RealHouse, recorded: Recorded
+) -> None:
+    amy, bob = real.peer("amy"), real.peer("bob")
+    sings(amy, AMY)
+    first, second = await talk(real, amy, bob)
+    await until(lambda: len(amy.received) > 2 and len(bob.received) > 2, "each other")
+    recording = await recorded.start(real, first, second)
+    # Here no file may be larger than that: as with a quota.
+    resource.prlimit(recorder_of(real), resource.RLIMIT_FSIZE, (20_044, 20_044))
+    other = Recorded(recorded.folder)
+    await asyncio.sleep(0.7)
+    smaller = await other.start(real, first, second, name="two", encoding=RecordingEncoding.ULAW)
+    ended = await recorded.end()
+    assert ended.reason is RecordingReason.DISK_FULL
+    assert "File too large" in ended.detail
+    assert (ended.path, ended.octets, ended.seconds) == (recording.path, 20_044, 0.625)
+    assert verify(ended.path).sha256 == ended.sha256
+    smaller.stop()
+    assert (await other.end()).reason is RecordingReason.STOPPED
+    assert verify(other.ends[0].path).seconds == pytest.approx(other.ends[0].seconds, abs=0.001)
+    heard = len(bob.received)
+    await until(lambda: len(bob.received) > heard + 5, "the talk goes on")
+
+
+async def test_a_key_is_on_no_command_line_and_in_no_environment(
+    real: RealHouse, recorded: Recorded, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, second = await talk(real, real.peer("amy"), real.peer("bob"))
+    key = os.urandom(32)
+    recording = await recorded.start(real, first, second, key=key)
+    for pid in (recorder_of(real), real.plane.workers[0].pid):
+        for name in ("cmdline", "environ"):
+            seen = Path(f"/proc/{pid}/{name}").read_bytes()
+            assert key.hex().encode() not in seen
+            assert key not in seen
+    recording.stop()
+    assert key.hex() not in repr(await recorded.end()) + repr(recording)
+    assert key.hex() not in "".join(capfd.readouterr())
+    with pytest.raises(BadRecording, match="not among those given"):
+        verify(recording.path)

@@ -28,9 +28,11 @@ from callcenter.model.facts import (
     DrainEnded,
     Fact,
     FeatureCodeDialled,
+    RecordingSpaceChanged,
     StateRepaired,
     SwitchStarted,
     SwitchStopped,
+    TrunkQualityChanged,
     TrunkStateChanged,
     TrunkTried,
 )
@@ -114,6 +116,7 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
         "callback": None,
         "ivr": {"language": "cs", "menu": ["billing", "refund"], "entered": {"order": "1881"}},
         "attributes": {"order": "1881", "pin": "****"},
+        "record": None,
         "srtp": "AES_CM_128_HMAC_SHA1_80",
         "customer": {
             "id": "c-4711",
@@ -204,6 +207,7 @@ def test_an_agents_state_names_the_call_and_nothing_of_the_caller() -> None:
         "since": "2026-11-21T11:58:30.104Z",
         "at": "2026-11-21T12:00:00.104Z",
         "call": "cc1-01jd",
+        "recording": None,
         "supervised": [],
     }
 
@@ -260,7 +264,8 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
 def test_every_kind_of_fact_is_a_word_of_the_calls_story_or_left_out_on_purpose() -> None:
     of_the_switch = {SwitchStarted, SwitchStopped, ConfigReloaded, DrainBegan, DrainEnded, BrokerStateChanged}
     of_agents = {AgentStateChanged, FeatureCodeDialled, AgentCommanded, AgentSkillsChanged, BreakOverran, BreakRefused}
-    left_out = of_the_switch | of_agents | {TrunkStateChanged, TrunkTried, StateRepaired}
+    of_trunks = {TrunkStateChanged, TrunkTried, TrunkQualityChanged}
+    left_out = of_the_switch | of_agents | of_trunks | {StateRepaired, RecordingSpaceChanged}
     assert set(payloads.EVENTS) == set(typing.get_args(Body)) - left_out
     assert len(set(payloads.EVENTS.values())) == len(payloads.EVENTS)
     assert payloads.call_event(fact(DigitsEntered("m", "1", True), call_id=None)) is None

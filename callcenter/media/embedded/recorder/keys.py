@@ -70,10 +70,10 @@ def read_keys(path: Path) -> MasterKeys:
     return MasterKeys(keys)
 
 
-def keys_of_environment() -> MasterKeys | None:
+def keys_of_environment(variable: str = ENVIRONMENT) -> MasterKeys | None:
     """The keys in the environment; None: there are none. Raises BadKeys."""
-    words = os.environ.get(ENVIRONMENT, "").replace(",", " ").split()
-    return MasterKeys([_key(word, ENVIRONMENT) for word in words]) if words else None
+    words = os.environ.get(variable, "").replace(",", " ").split()
+    return MasterKeys([_key(word, variable) for word in words]) if words else None
 
 
 def _key(text: str, where: str) -> bytes:

@@ -74,6 +74,10 @@ class _Process(asyncio.Protocol):
         finally:
             self._asked.pop(number, None)
 
+    async def wait(self) -> int:
+        """Wait until it has ended; the status is of no use to anybody."""
+        return await self.process.wait() if self.process is not None else 0
+
     def kill(self) -> None:
         if self.process is not None and self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -134,6 +138,7 @@ class Recorder:
         self._process: _Process | None = None
         self._recordings: set[int] = set()
         self._closed = False
+        self._waits: set[asyncio.Task[int]] = set()
 
     def __repr__(self) -> str:
         return f"<recorder {self.index} pid {self.pid}, {len(self._recordings)} recordings>"
@@ -149,7 +154,7 @@ class Recorder:
     @property
     def gone(self) -> bool:
         """Whether nothing is left of it."""
-        return self._closed and self._process is None
+        return self._closed and self._process is None and not self._waits
 
     async def start(self) -> None:
         """Have the process run. Raises MediaError."""
@@ -212,14 +217,17 @@ class Recorder:
         self.hang_up()
         async with self._starting:
             process = self._process
-        if process is None or process.process is None:
-            return
+        if process is not None:
+            await self._end(process)
+        await asyncio.gather(*self._waits)
+
+    async def _end(self, process: _Process) -> None:
         try:
             async with asyncio.timeout(_END_WITHIN):
-                await process.process.wait()
+                await process.wait()
         except TimeoutError:
             process.kill()
-            await process.process.wait()
+            await process.wait()
         await process.lost.wait()
 
     async def _start(self) -> _Process:
@@ -270,6 +278,9 @@ class Recorder:
         if process is not self._process:
             return
         self._process = None
+        wait = asyncio.get_running_loop().create_task(process.wait(), name=f"end recorder {self.index}")
+        self._waits.add(wait)
+        wait.add_done_callback(self._waits.discard)
         recordings, self._recordings = sorted(self._recordings), set()
         if not process.leaves:
             log.error("recorder lost", recorder=self.index, pid=process.pid, recordings=len(recordings))

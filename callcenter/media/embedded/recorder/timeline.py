@@ -16,6 +16,7 @@ from typing import Final
 from callcenter.media.embedded.recorder.handover import Run
 from callcenter.rtp.codecs import Decoder, codec
 from callcenter.rtp.packet import sequence_step, timestamp_step
+from callcenter.rtp.statistics import MAX_DROPOUT, MAX_MISORDER
 
 # Seconds between where timestamps and arrivals put a packet: beyond that the stream has set its clock anew (another
 # SSRC, the far end of a transfer), and arrivals decide.
@@ -52,6 +53,7 @@ class Stream:
         """The sample of the recording that ``_pcm`` begins with."""
         # A packet of the stream, and the sample of the recording that it belongs to; None: arrivals decide.
         self._timestamp: int | None = None
+        self._sequence = 0
         self._at = 0.0
         # How late runs were to where they were put, as far as none later was earlier: (when, seconds).
         self._late: deque[tuple[float, float]] = deque()
@@ -70,8 +72,8 @@ class Stream:
         pcm = self._decoder.decode(run.payload)
         if not self._steady:
             at -= len(pcm) / _OCTETS / self._rate
-        where = self._where(run.timestamp, at)
-        self._timestamp, self._at = run.timestamp, where
+        where = self._where(run, at)
+        self._sequence, self._timestamp, self._at = run.sequence, run.timestamp, where
         self._heard_until = at + len(pcm) / _OCTETS / self._rate
         self._put(round(where), pcm)
 
@@ -92,13 +94,16 @@ class Stream:
             self._clock_rate = known.clock_rate
             self._timestamp = None
 
-    def _where(self, timestamp: int, at: float) -> float:
+    def _where(self, run: Run, at: float) -> float:
         """The sample of the recording at which a run begins."""
         late = math.inf
-        expected = at
+        expected = self._at / self._rate
         if self._timestamp is not None:
-            expected = self._at / self._rate + timestamp_step(timestamp, self._timestamp) / self._clock_rate
-            late = at - expected
+            packets = sequence_step(run.sequence, self._sequence)
+            ticks = timestamp_step(run.timestamp, self._timestamp)
+            if -MAX_MISORDER < packets < MAX_DROPOUT and (packets > 0) == (ticks > 0):
+                expected += ticks / self._clock_rate
+                late = at - expected
         if abs(late) > (_RESTART_AFTER_PAUSE if at - self._heard_until > _PAUSE else RESTART):
             self._late.clear()
             self._since = at

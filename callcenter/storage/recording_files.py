@@ -1,0 +1,83 @@
+"""RecordingFiles: the files of recordings beside whoever writes them: the room there is, deleting, mending."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The bytes that are free on a disk, and all that it has."""
+
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What is in a file that nobody finished, now that it is whole."""
+
+    path: Path
+    seconds: float
+    octets: int
+    sha256: str
+
+
+Mend = Callable[[Path], Mended | None]
+
+
+class RecordingFiles(Protocol):
+    """The files, beside whoever writes them."""
+
+    async def space(self, directory: Path) -> Space:
+        """The room where recordings are. Raises OSError."""
+        ...
+
+    async def delete(self, path: Path) -> None:
+        """Delete a file, if it is there. Raises OSError."""
+        ...
+
+    async def mend(self, path: Path) -> Mended | None:
+        """Finish the file that was to become ``path``; None when nothing of it can be heard. Raises OSError."""
+        ...
+
+
+class DiskFiles:
+    """Files on a disk, asked for in threads: a disk may be slow, and calls do not wait for it."""
+
+    def __init__(self, mend: Mend) -> None:
+        """``mend`` knows what is in a file; it may take as long as it reads."""
+        self._mend = mend
+
+    async def space(self, directory: Path) -> Space:
+        """The room where recordings are, or will be. Raises OSError."""
+        return await asyncio.to_thread(_space, directory)
+
+    async def delete(self, path: Path) -> None:
+        """Delete a file, if it is there, and the folder of its day with the last one. Raises OSError."""
+        await asyncio.to_thread(_delete, path)
+
+    async def mend(self, path: Path) -> Mended | None:
+        """Finish the file that was to become ``path``; None when nothing of it can be heard. Raises OSError."""
+        return await asyncio.to_thread(self._mend, path)
+
+
+def _space(directory: Path) -> Space:
+    # The folder is made with the first recording.
+    there = next(each for each in (directory, *directory.parents) if each.exists())
+    found = os.statvfs(there)
+    # What root alone may still use is no room for us.
+    return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+
+
+def _delete(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    try:
+        path.parent.rmdir()
+    except OSError:
+        pass  # there are others of that day
