@@ -46,9 +46,9 @@ _ALIKE = (PCMU.name, PCMA.name)
 class Description:
     """The description of one leg at ``host`` and, once it is known, ``port``; ``codecs`` in the order we like them.
 
-    An answer takes what is in use, then ``prefer``, if it is offered, else the first of ``codecs`` that is; of PCMU and
-    PCMA side by side the one that the peer puts first. A description that cannot be taken leaves everything as it was.
-    With ``security`` it speaks of SRTP.
+    An answer takes what is in use, then the codec of the leg ``beside``, if it is offered, else the first of ``codecs``
+    that is; of PCMU and PCMA side by side the one that the peer puts first. A description that cannot be taken leaves
+    everything as it was. With ``security`` it speaks of SRTP.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Description:
         codecs: Sequence[str],
         session_id: int,
         *,
-        prefer: str | None = None,
+        beside: Description | None = None,
         security: Security | None = None,
         rtcp_mux: bool = False,
     ) -> None:
@@ -68,7 +68,9 @@ class Description:
         """What the latest offer and answer agree on."""
         self._session_id = session_id
         self._security = security
-        self._prefer = _CODECS[prefer] if prefer in self.codecs else None
+        self._beside = beside
+        self.likes: str | None = None
+        """The codec of a leg that was described beside this one."""
         self._ranks = _ranks(self.codecs)
         self._numbers = PayloadTypes()
         self._rtcp_mux = rtcp_mux
@@ -120,14 +122,15 @@ class Description:
         else:
             self.negotiated = self._negotiate(offer)
         self._ours = self.negotiated.description
+        self._tell_beside()
         self._numbers.learn(self._ours)
         self._numbers.learn(SessionDescription.parse(offer))
         return self.sdp
 
     def offer(self) -> bytes:
         """Offer all that we can, what is agreed on or preferred first."""
-        now = self.codec or (self._prefer.name if self._prefer is not None else None)
-        names = (*((now,) if now is not None else ()), *(name for name in self.codecs if name != now))
+        first = self._liked
+        names = sorted(self.codecs, key=lambda name: first is None or name != first.name)
         self._ours = make_offer(
             [_CODECS[name] for name in names],
             host=self.host,
@@ -153,6 +156,7 @@ class Description:
             said = SessionDescription.parse(answer)
             self.negotiated = self._reachable(read_answer(self._ours, said, self._security, self._liked))
             self._ours = self.negotiated.description
+            self._tell_beside()
         except SdpNotAcceptable as error:
             raise NotAcceptable(str(error)) from error
         except SdpError as error:
@@ -178,7 +182,16 @@ class Description:
 
     @property
     def _liked(self) -> Codec | None:
-        return self.negotiated.codec if self.negotiated is not None else self._prefer
+        """What needs no transcoding, and changes nothing."""
+        if self.negotiated is not None:
+            return self.negotiated.codec
+        name = self.likes or (self._beside.codec if self._beside is not None else None)
+        return _CODECS[name] if name in self.codecs else None
+
+    def _tell_beside(self) -> None:
+        """Whoever waits to be answered until we have spoken with this peer is best answered with the same codec."""
+        if self._beside is not None and self._beside.negotiated is None:
+            self._beside.likes = self.codec
 
     def _negotiate(self, offer: bytes) -> Negotiated:
         try:

@@ -854,7 +854,7 @@ class SimMediaPlane:
             advertised.host(local, peer or ""),
             chosen_codecs(self.settings, codecs),
             self._random.getrandbits(48),
-            prefer=beside.description.codec if beside is not None else None,
+            beside=beside.description if beside is not None else None,
             security=security_of(self.settings, self._random, private=private, insists=insists),
         )
         if offer is not None:
