@@ -43,6 +43,10 @@ _CODECS = {codec.name: codec for codec in (PCMU, PCMA, G722, OPUS, L16)}
 _ALIKE = (PCMU.name, PCMA.name)
 
 
+# Descriptions of one session that are kept unread.
+_MOST_SAID = 6
+
+
 class Description:
     """The description of one leg at ``host`` and, once it is known, ``port``; ``codecs`` in the order we like them.
 
@@ -72,7 +76,9 @@ class Description:
         self.likes: str | None = None
         """The codec of a leg that was described beside this one."""
         self._ranks = _ranks(self.codecs)
-        self._numbers = PayloadTypes()
+        # What was described before, as long as nobody needs to know which number meant what.
+        self._numbers: PayloadTypes | None = None
+        self._said: list[bytes | SessionDescription] = []
         self._rtcp_mux = rtcp_mux
         self._ours: SessionDescription | None = None
         self._checked: tuple[bytes, Negotiated] | None = None
@@ -121,14 +127,19 @@ class Description:
             self.negotiated = _at_port(checked[1], self.port)  # read and negotiated once, not twice
         else:
             self.negotiated = self._negotiate(offer)
+        if self._ours is not None:
+            self._note(self._ours)
         self._ours = self.negotiated.description
+        self._note(offer)
         self._tell_beside()
-        self._numbers.learn(self._ours)
-        self._numbers.learn(SessionDescription.parse(offer))
         return self.sdp
 
     def offer(self) -> bytes:
         """Offer all that we can, what is agreed on or preferred first."""
+        if self._ours is not None:
+            self._note(self._ours)
+            self._numbers = self._numbers or PayloadTypes()
+            self._learn(self._numbers)
         first = self._liked
         names = sorted(self.codecs, key=lambda name: first is None or name != first.name)
         self._ours = make_offer(
@@ -141,7 +152,6 @@ class Description:
             numbers=self._numbers,
             rtcp_mux=self.negotiated is not None and self.negotiated.rtcp_mux,
         )
-        self._numbers.learn(self._ours)
         return self.sdp
 
     def take_answer(self, answer: bytes, *, private: bool = True) -> None:
@@ -187,6 +197,18 @@ class Description:
             return self.negotiated.codec
         name = self.likes or (self._beside.codec if self._beside is not None else None)
         return _CODECS[name] if name in self.codecs else None
+
+    def _note(self, described: bytes | SessionDescription) -> None:
+        """Keep what was described, until the numbers in it are asked for: nearly never, and reading them takes time."""
+        self._said.append(described)
+        if len(self._said) > _MOST_SAID:
+            self._numbers = self._numbers or PayloadTypes()
+            self._learn(self._numbers)
+
+    def _learn(self, numbers: PayloadTypes) -> None:
+        for described in self._said:
+            numbers.learn(SessionDescription.parse(described) if isinstance(described, bytes) else described)
+        self._said.clear()
 
     def _tell_beside(self) -> None:
         """Whoever waits to be answered until we have spoken with this peer is best answered with the same codec."""
