@@ -1024,8 +1024,8 @@ def _without_events(offer: SessionDescription) -> SessionDescription:
     """The offer as a phone reads it that knows no telephone events."""
     media = []
     for each in offer.media:
-        event = each.telephone_event(8000)
-        media.append(replace(each, formats=tuple(name for name in each.formats if name != str(event))))
+        events = {str(event.payload_type) for event in each.events()}
+        media.append(replace(each, formats=tuple(name for name in each.formats if name not in events)))
     return replace(offer, media=tuple(media))
 
 
