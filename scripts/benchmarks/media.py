@@ -170,7 +170,7 @@ def highest(run: Run, attempt: Try, what: str, *, start: int, most: int) -> Atte
         start = most = 4
 
     def tried(count: int) -> Attempt | None:
-        for _ in range(1 if run.quick else 2):
+        for _ in range(1 if run.quick and not run.tiny else 2):
             found = attempt(count)
             run.say(f"{count} {what}: {told(found.details)}")
             if found.clean:
