@@ -15,12 +15,12 @@ T = TypeVar("T")
 class Once(Generic[T]):
     """A value that comes once. A waiter who is cancelled spoils it for nobody else."""
 
-    __slots__ = ("_done", "_inner", "_value")
+    __slots__ = ("_done", "_futures", "_value")
 
     def __init__(self) -> None:
         self._done = False
         self._value: T | None = None
-        self._inner: asyncio.Future[T] | None = None
+        self._futures: list[asyncio.Future[T]] | None = None
 
     @property
     def future(self) -> asyncio.Future[T]:
@@ -28,11 +28,14 @@ class Once(Generic[T]):
 
         Each is kept until the value comes: to look again and again there are ``done`` and ``value``.
         """
-        if self._inner is None:
-            self._inner = asyncio.get_running_loop().create_future()
-            if self._done:
-                self._inner.set_result(self._value)  # type: ignore[arg-type]  # it was resolved with a T
-        return self._inner if self._done else asyncio.shield(self._inner)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if self._done:
+            future.set_result(self._value)  # type: ignore[arg-type]  # it was resolved with a T
+        elif self._futures is None:
+            self._futures = [future]
+        else:
+            self._futures.append(future)
+        return future
 
     @property
     def done(self) -> bool:
@@ -48,8 +51,10 @@ class Once(Generic[T]):
         """Set the value; the first word counts."""
         if not self._done:
             self._done, self._value = True, value
-            if self._inner is not None:
-                self._inner.set_result(value)
+            futures, self._futures = self._futures, None
+            for future in futures or ():
+                if not future.done():
+                    future.set_result(value)
 
 
 class Flag:
