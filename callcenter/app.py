@@ -46,6 +46,7 @@ from callcenter.control import SOCKET
 from callcenter.control.server import ControlServer
 from callcenter.control.sockets import SocketError
 from callcenter.control.systemd import Notifier
+from callcenter.ledger.quality import QualityLedger
 from callcenter.media.embedded.plane import EmbeddedPlane
 from callcenter.media.embedded.recorder.keys import key_id
 from callcenter.media.plane import MediaError, MediaPlane
@@ -233,6 +234,8 @@ class House:
         self.desk.supervise = self.supervisions.order
         self.feature_codes = FeatureCodes(self.services, self.desk, self.busy_lines, self.supervisions)
         self.own_calls = OwnCalls(self.services, self.supervisor)
+        self.desk.consult = self.services.consults.order
+        self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
         self.stream.subscribe(self.books.take)
@@ -248,6 +251,9 @@ class House:
         self.stream.subscribe(storage.recordings.take)
         self.live_ledger = LiveLedger(storage.metrics, lambda: self.acd.plan, self._zone_of, group)
         self.stream.subscribe(self.live_ledger.take)
+        self.quality = QualityLedger()
+        self.quality.alarm = settings.media.quality_alarm
+        self.stream.subscribe(self._hear_how_it_sounded)
         self.queue_board = QueueBoard(
             lambda: self.acd.plan,
             self._zone_of,
@@ -324,6 +330,7 @@ class House:
                 self._phone_changed(agent, bindings)
         self.queue_board.refresh()
         self._reconfigure_trunks(trunks_before, settings, secrets)
+        self.quality.forget(set(settings.trunks))
         for gone in trunks_before:
             if gone not in settings.trunks:
                 self.edges.publisher.set_state(topics.trunk_state(gone), None)
@@ -425,6 +432,12 @@ class House:
     def _is_for_ours(self, dialled: str) -> bool:
         """Whether only agents may dial this, and prove it."""
         return self.feature_codes.known(dialled) or guarded(self.services.settings, dialled)
+
+    def _hear_how_it_sounded(self, fact: Fact) -> None:
+        changed = self.quality.take(fact.body)
+        if changed is not None:
+            # After this fact, for every reader.
+            asyncio.get_running_loop().call_soon(self.stream.append, changed)
 
     def _own_call_over(self, fact: Fact) -> None:
         """No agent is held by a call that is gone, whatever became of its script."""

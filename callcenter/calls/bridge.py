@@ -9,18 +9,30 @@ from enum import Enum
 
 from callcenter.calls.call import Call
 from callcenter.calls.circle import Circle, Seat
+from callcenter.calls.consult import Asking
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.heard import watch_outside
+from callcenter.calls.keys import keys_cross
 from callcenter.calls.party import Party
 from callcenter.calls.pulling import Pulls
 from callcenter.calls.record_notice import give_notice
 from callcenter.calls.recorded_talk import Talkers
-from callcenter.calls.transfer import Handover, OutsideTalk, Talk, consult_over, refuse_referral, take_referral
+from callcenter.calls.star_keys import StarKeys
+from callcenter.calls.transfer import (
+    Handover,
+    OutsideTalk,
+    Talk,
+    consult_over,
+    hand_over,
+    refuse_referral,
+    take_referral,
+)
 from callcenter.media.plane import Clip
 from callcenter.model.facts import CallHeld, CallResumed, OutsideConnected, OutsideLegEnded
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
 from callcenter.runtime.scopes import Background, until
+from callcenter.signaling.inner_leg import InnerLeg
 from callcenter.signaling.leg import EndedBy
 from callcenter.signaling.referral import Referral
 from callcenter.sip.headers import NameAddr
@@ -61,7 +73,7 @@ async def talk(
     if call.handover is not None:
         call.handover.done()
     call.stage = f"talking to {offer.agent_id}"
-    circle = Circle(call, Seat.of(caller, call.agent), Seat.of(agent, offer.agent_id))
+    circle = Circle(call, Seat.of(caller, dialler(call)), Seat.of(agent, offer.agent_id))
 
     handed_over: asyncio.Future[Handover] = asyncio.get_running_loop().create_future()
 
@@ -73,6 +85,13 @@ async def talk(
         if handover is not None:
             call.handover = handover
             handed_over.set_result(handover)
+
+    def hand_over_to(consulted: Call) -> bool:
+        handover = None if pulls.under_way or handed_over.done() else hand_over(call, offer, agent, consulted)
+        if handover is not None:
+            call.handover = handover
+            handed_over.set_result(handover)
+        return handover is not None
 
     now = call.talk = Talk(in_hand, agent, waiting, referred)
     if not call.agent:
@@ -88,6 +107,13 @@ async def talk(
         await lost_while_holding(call, agent, offer.agent_id)
         missed.set_result(None)
 
+    # Colleagues ask nobody about one of us who has dialled them.
+    asking = Asking(call, offer, agent, circle, music, hand_over_to) if not call.agent else None
+    services = call.services
+    keys = StarKeys(
+        agent, lambda: services.settings.feature_codes, lambda keys: services.obey_code(offer.agent_id, keys)
+    )
+    parted = False
     beside = Background(limit=1)
     beside.start(look_after_holder(), name=f"holds of {offer.agent_id}")
 
@@ -99,14 +125,27 @@ async def talk(
     try:
         with (
             call.services.circles.open(circle),
+            keys_cross(caller, agent, circle),
             call.services.recordings.talk(call, who),
-            holds(circle, caller, agent, music, hold_changed),
+            holds(circle, caller, agent, music, hold_changed, keys.attach),
         ):
+            if asking is not None:
+                services.consults.begin(offer.agent_id, asking)
             await asyncio.wait(
                 (agent.ended, agent.trouble, in_hand.withdrawn, missed, handed_over, now.given_away),
                 return_when=asyncio.FIRST_COMPLETED,
             )
+            parted = True
+            if asking is not None and agent.ended.done() and agent.ended.result().by is EndedBy.PEER:
+                consulted = asking.hands_over
+                if consulted is not None and not handed_over.done():
+                    hand_over_to(consulted)
     finally:
+        if asking is not None:
+            services.consults.end(offer.agent_id, asking)
+            handed_to = handed_over.result().consulted if handed_over.done() else None
+            asking.close(handed_to, agent_stays=not parted and call.how_left().by is Side.CALLER)
+        keys.close()
         beside.cancel()
         pulls.close()
         agent.leg.on_refer = caller.leg.on_refer = None
@@ -141,7 +180,7 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     if call.agent:
         caller.leg.on_refer = lambda referral: consult_over(call, referral)
     call.stage = f"talking to {number}"
-    circle = Circle(call, Seat.of(caller, call.agent), Seat.of(other))
+    circle = Circle(call, Seat.of(caller, dialler(call)), Seat.of(other))
     # Of an agent's own call whoever is outside is the customer; else it is whom the caller was put through to.
     customer, mate = (other, caller) if call.agent else (caller, other)
     names = (str(Side.OUTSIDE), call.agent) if call.agent else (str(Side.CALLER), str(Side.OUTSIDE))
@@ -156,6 +195,7 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     try:
         with (
             call.services.circles.open(circle),
+            keys_cross(caller, other, circle),
             call.services.recordings.talk(call, who),
             holds(circle, caller, other, music, hold_changed),
         ):
@@ -168,6 +208,11 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
         left = call.how_left()
         by, cause = (ending.by, ending.cause) if ending is not None else (left.by, left.cause)
         call.add(OutsideLegEnded(leg_id, by, cause))
+
+
+def dialler(call: Call) -> str:
+    """The agent who sits in this talk as the one who dialled; empty: a caller does, or the agent in another talk."""
+    return "" if isinstance(call.caller.leg, InnerLeg) else call.agent
 
 
 def queue_behind(call: Call) -> str:
@@ -187,11 +232,17 @@ def ended_outside(other: Party) -> Ending:
 
 @contextmanager
 def holds(
-    circle: Circle, one: Party, other: Party, music: Sequence[Clip], tell: Callable[[Party], None]
+    circle: Circle,
+    one: Party,
+    other: Party,
+    music: Sequence[Clip],
+    tell: Callable[[Party], None],
+    tell_moved: Callable[[], None] | None = None,
 ) -> Iterator[None]:
     """While the block lasts, whoever is put on hold hears music, and ``tell`` hears of each who begins or ends to.
 
-    So does whoever goes on by another phone, being on hold. Of three, two talk on when one holds.
+    So does whoever goes on by another phone, being on hold; ``tell_moved`` hears of them. Of three, two talk on when
+    one holds.
     """
 
     def changed(party: Party, before: bool) -> None:
@@ -203,12 +254,16 @@ def holds(
         if party.holds != before:
             tell(party)
         circle.changed()
+        if isinstance(one.leg, InnerLeg) and one.leg.on_hold is not None:
+            one.leg.on_hold()
 
     def moved(party: Party) -> None:
         if (other if party is one else one).holds:
             party.sound.start(music, loop=True)
         circle.anew()
         circle.changed()
+        if tell_moved is not None:
+            tell_moved()
 
     one.on_hold = other.on_hold = changed
     one.on_moved = other.on_moved = moved

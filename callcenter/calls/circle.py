@@ -83,6 +83,10 @@ class Circle:
         """Whether more than two hear each other."""
         return len(self.together) > 2
 
+    def mixes_for(self, session: MediaSession) -> bool:
+        """Whether several are heard at once by whoever has this session."""
+        return len(self._heard.get(session, ())) > 1
+
     def seat_of(self, agent: str) -> Seat | None:
         """Where an agent sits."""
         return next((seat for seat in self.seats if seat.agent == agent), None)

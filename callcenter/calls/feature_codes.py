@@ -127,6 +127,14 @@ class FeatureCodes:
             leg.reject(503, headers=(("Retry-After", str(RETRY_AFTER)),))
         return True
 
+    def pressed(self, agent: str, keys: str) -> None:
+        """An agent has pressed a code in a talk: obey, as if it had been dialled. Never waits, and says nothing."""
+        found = find_code(self._services.settings.feature_codes, keys)
+        if found is None or found[0].action in SUPERVISING or self._closed:
+            return
+        result, _ = self._obey(agent, *found)
+        self._services.stream.append(FeatureCodeDialled(agent, keys, result))
+
     def close(self) -> None:
         """Hang up and take no more codes: the switch goes down. Never waits."""
         self._closed = True

@@ -28,7 +28,9 @@ def watch_caller(call: Call, sound: Sound | None = None) -> None:
     """
     sound = sound or call.caller.sound
     sound.on_first = lambda source: call.add(CallerMediaStarted(source, sound.secure))
-    sound.on_missing = lambda missing: call.add(MediaMissing(Side.CALLER, nothing_heard("caller", sound, missing)))
+    sound.on_missing = lambda missing: call.add(
+        MediaMissing(Side.CALLER, nothing_heard("caller", sound, missing), trunk=call.caller.leg.trunk)
+    )
     _watch_quality(call, sound, Side.CALLER, agent=call.agent, trunk=call.caller.leg.trunk)
 
 
@@ -39,7 +41,8 @@ def watch_agent(call: Call, offer: Offer, sound: Sound) -> None:
     """
 
     def missed(side: Side, detail: str) -> None:
-        call.add(MediaMissing(side, detail, offer.id, offer.agent_id))
+        trunk = call.caller.leg.trunk if side is Side.CALLER else ""
+        call.add(MediaMissing(side, detail, offer.id, offer.agent_id, trunk))
 
     def first(source: str) -> None:
         call.add(AgentMediaStarted(offer.id, offer.agent_id, source, sound.secure))

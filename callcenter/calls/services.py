@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from callcenter.acd.estimate import Pace
 from callcenter.calls.circle import Circles
+from callcenter.calls.consult import Consults
 from callcenter.calls.facts import FactStream
 from callcenter.calls.line import Places
 from callcenter.calls.settings import CallsSettings
@@ -54,6 +55,11 @@ class Services:
     call_of: Callable[[Leg], Call | None]
     places: Places
     circles: Circles = field(default_factory=Circles)
+    consults: Consults = field(default_factory=Consults)
+    dial_own: Callable[[Leg], bool] = field(init=False)
+    """Has an agent's call dialled that begins within the switch; False when it is none."""
+    obey_code: Callable[[str, str], None] = field(init=False)
+    """Obeys a code that an agent, the first, has pressed in a talk."""
     callbacks: Callbacks = field(init=False)
     """Set behind the making: it uses these itself."""
     recordings: Recordings = field(init=False)

@@ -78,6 +78,10 @@ class Sound:
         """Told once, just before the session is given back: its counters can still be read."""
         self.on_change: Callable[[], None] | None = None
         """Told of every key and of every end of a play, where no script waits on this sound."""
+        self.on_key: Callable[[str, bool, bool], None] | None = None
+        """Told of every key: which, whether by INFO, and whether it is the same press as one that came the other way;
+        not of those that nobody is to have.
+        """
         self.on_masking: Callable[[bool], None] | None = None
         """Told when keys begin, and cease, to be a secret, also to a recording."""
         self._session: MediaSession | None = None
@@ -236,15 +240,18 @@ class Sound:
 
     @contextmanager
     def masked(self, on: bool) -> Iterator[None]:
-        """Keys are a secret while the block lasts, when ``on``."""
-        self._mask(on)
+        """Keys are a secret while the block lasts, when ``on``, or by a block around it."""
+        before = self.masking
+        self._mask(on or before)
         try:
             yield
         finally:
-            self._mask(False)
+            self._mask(before)
 
     def _mask(self, on: bool) -> None:
         changed, self.masking = on != self.masking, on
+        if changed and self._session is not None:
+            self._session.mask_digits(on)
         if changed and self.on_masking is not None:
             self.on_masking(on)
 
@@ -260,6 +267,13 @@ class Sound:
             if not self._swallows(key):
                 self._keys.append(key)
 
+    def end_watch(self) -> None:
+        """The call is over that it was watched for, and tells how it was; the sound goes on elsewhere."""
+        on_end, self.on_end = self.on_end, None
+        if on_end is not None:
+            on_end()
+        self.on_first = self.on_missing = self.on_one_way = None
+
     def release(self) -> None:
         """Give the session back. May be called twice, and when none was opened."""
         on_end, self.on_end = self.on_end, None
@@ -267,7 +281,7 @@ class Sound:
             if on_end is not None:
                 on_end()
             self._session.release()
-        self.on_first = self.on_missing = self.on_one_way = self.on_change = self.on_masking = None
+        self.on_first = self.on_missing = self.on_one_way = self.on_change = self.on_key = self.on_masking = None
 
     def _take(self, event: MediaEvent) -> None:
         match event:
@@ -305,11 +319,17 @@ class Sound:
         for press in self._unpaired:
             if press.key == key and press.by_info != by_info:
                 self._unpaired.remove(press)
+                if self.on_key is not None:
+                    self.on_key(key, by_info, True)
                 return
         self._unpaired.append(Press(key, by_info, now))
         del self._unpaired[:-MAX_KEYS_AHEAD]
-        if not self._swallows(key) and len(self._keys) < MAX_KEYS_AHEAD:
+        if self._swallows(key):
+            return
+        if len(self._keys) < MAX_KEYS_AHEAD:
             self._keys.append(key)
+        if self.on_key is not None:
+            self.on_key(key, by_info, False)
 
     def _swallows(self, key: str) -> bool:
         swallowing, now = self._swallowing, self._loop.time()

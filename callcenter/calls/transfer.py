@@ -105,7 +105,8 @@ class Handover:
 
     The agent's part of the call is over; the phone may stay, to hear how it goes, and be given the caller back. As long
     as it does nobody else is offered to the agent. ``consulted`` is the call in which the agent has spoken to them
-    before, if any. Only :meth:`stays` waits; :meth:`close` may be called twice.
+    before, if any. Without a ``referral`` the agent has ordered it otherwise, or hung up, and hears nothing of how it
+    goes. Only :meth:`stays` waits; :meth:`close` may be called twice.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class Handover:
         call: Call,
         offer: Offer,
         party: Party,
-        referral: Referral,
+        referral: Referral | None,
         destination: Destination,
         consulted: Call | None = None,
     ) -> None:
@@ -129,7 +130,8 @@ class Handover:
         # Before the talk ends: in between the next caller would be offered to a phone that is not free.
         call.services.dispatcher.tell(OwnCallBegan(self.agent_id, call.id))
         party.leg.ended.add_done_callback(self._phone_gone)
-        referral.accept()
+        if referral is not None:
+            referral.accept()
         to, target = told_of(destination)
         kind = TransferKind.ATTENDED if consulted is not None else TransferKind.BLIND
         call.add(CallTransferred(offer.id, self.agent_id, kind, to, target))
@@ -148,15 +150,18 @@ class Handover:
 
     def rings(self) -> None:
         """Somebody's phone rings for the caller."""
-        self._referral.progress(180)
+        self._progress(180)
 
     def done(self) -> None:
         """The caller is where the agent wanted them. The phone hangs up when it hears so, or is hung up a little later.
 
         At once would be too soon: a BYE may overtake the NOTIFY, and the agent would not know whether it went well.
         """
-        self._referral.progress(200)
+        self._progress(200)
         call, self._call.handover = self._call, None
+        if self._referral is None:
+            self.close()
+            return
         if call.parting is not None:
             call.parting.close()
         call.parting = self
@@ -164,7 +169,7 @@ class Handover:
 
     def failed(self, status: int, detail: str) -> None:
         """Nobody took the caller."""
-        self._referral.progress(status)
+        self._progress(status)
         _, target = told_of(self.destination)
         self._call.add(TransferFailed(self._offer.id, self.agent_id, target, status, detail))
 
@@ -176,11 +181,15 @@ class Handover:
 
     def close(self) -> None:
         """The agent's phone has no more to do with it. A word on how it went that is still owed: not done (487)."""
-        self._referral.progress(487)
+        self._progress(487)
         if self._hanging_up is not None:
             self._hanging_up.cancel()
         self._let_agent_go()
         self.party.close()
+
+    def _progress(self, status: int) -> None:
+        if self._referral is not None:
+            self._referral.progress(status)
 
     def _phone_gone(self, _: object) -> None:
         self._let_agent_go()
@@ -222,6 +231,23 @@ def take_referral(
         consulted.give_up(QUESTION_OVER)
         return handover
     return Handover(call, offer, party, referral, found, consulted)
+
+
+def hand_over(call: Call, offer: Offer, party: Party, consulted: Call) -> Handover | None:
+    """The agent leaves the caller to whom he has asked in a call of his own, by an order or by hanging up: a hand-over,
+    or None, and it was refused. As with :func:`take_referral` whoever has not answered yet is rung for the caller.
+    """
+    found = _consulted_in(call, offer.agent_id, consulted, consulted.caller.leg)
+    if call.handover is not None:
+        found = Forbidden(491, "another transfer is under way")
+    if isinstance(found, Forbidden):
+        log.info("a transfer was refused", agent=offer.agent_id, status=found.status, why=found.why)
+        return None
+    if has_answered(consulted):
+        return Handover(call, offer, party, None, found, consulted)
+    handover = Handover(call, offer, party, None, found)
+    consulted.give_up(QUESTION_OVER)
+    return handover
 
 
 def has_answered(consulted: Call) -> bool:

@@ -23,6 +23,7 @@ VERBS = {
     "metrics": "show what the running switch counts of SIP, as Prometheus reads it",
     "reload": "have the running switch read its configuration again",
     "drain": "have the running switch take no new calls",
+    "media": "drain or replace the workers that carry sound",
     "demo": "show three calls with real phones, from the dialling to the saved record",
     "password": "make the lines for a password of one's own choice",
     "customers": "import customers from a CSV file",

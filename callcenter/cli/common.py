@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from pydantic_core import PydanticCustomError
+
 from callcenter.config import ConfigError, Problem, Settings, data_folder, load
 from callcenter.config.problems import count
+from callcenter.config.schema import seconds
 from callcenter.config.secrets import MONITOR
 from callcenter.control import SOCKET
 
@@ -81,6 +84,15 @@ def _to_the_journal(out: TextIO) -> bool:
         return "JOURNAL_STREAM" in os.environ and stat.S_ISSOCK(os.fstat(out.fileno()).st_mode)
     except (OSError, ValueError):  # no file behind it
         return False
+
+
+def duration(text: str) -> float:
+    """An option's duration in seconds, as the configuration writes it: ``10m``."""
+    try:
+        return seconds(text)
+    except PydanticCustomError as error:
+        hint = (error.context or {}).get("hint", "")
+        raise argparse.ArgumentTypeError(f"{error}: {hint}") from None
 
 
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:

@@ -8,12 +8,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_core import PydanticCustomError
-
-from callcenter.cli.common import add_switch_arguments, socket_or_tell
+from callcenter.cli.common import add_switch_arguments, duration, socket_or_tell
 from callcenter.cli.status import clock
 from callcenter.config.problems import many
-from callcenter.config.schema import seconds
 from callcenter.control.client import ControlClient, ControlError, NoSwitch
 
 EVERY = 1.0
@@ -26,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--cancel", action="store_true", help="take calls again")
     what.add_argument("--wait", action="store_true", help="return when no call is up any more")
     parser.add_argument(
-        "--limit", type=_duration, metavar="TIME", help="then calls are ended, e.g. 10m (default: as configured)"
+        "--limit", type=duration, metavar="TIME", help="then calls are ended, e.g. 10m (default: as configured)"
     )
 
 
@@ -77,11 +74,3 @@ def words(state: Mapping[str, Any]) -> str:
     if drain["empty"] or not state["calls"]:
         return "no new calls are taken; no call is up"
     return f"no new calls are taken; {many(state['calls'], 'call')} up, {clock(drain['left_s'])} left for them to end"
-
-
-def _duration(text: str) -> float:
-    try:
-        return seconds(text)
-    except PydanticCustomError as error:
-        hint = (error.context or {}).get("hint", "")
-        raise argparse.ArgumentTypeError(f"{error}: {hint}") from None

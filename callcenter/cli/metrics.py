@@ -1,4 +1,4 @@
-"""``callcenter metrics``: what the running switch counts of SIP, as Prometheus reads it."""
+"""``callcenter metrics``: what the running switch counts of SIP and of sound, as Prometheus reads it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,24 @@ _BY_CLASS = (
 _TIMES = (
     ("callcenter_sip_response_seconds", "From a request of ours to its final answer.", "response_times"),
     ("callcenter_sip_answer_seconds", "From a peer's request to our final answer.", "answer_times"),
+)
+# The same of sound; `way` is what came from peers (received), or what they report to have got of ours (sent).
+_SPREADS = (
+    ("callcenter_media_mos", "Mean opinion score of legs, estimated by the E-model (ITU-T G.107).", "mos"),
+    ("callcenter_media_loss_ratio", "Share of a leg's packets that were lost.", "loss"),
+    ("callcenter_media_jitter_seconds", "Interarrival jitter of legs (RFC 3550).", "jitter"),
+    ("callcenter_media_round_trip_seconds", "Round trip to the peers of legs, by RTCP.", "round_trip"),
+)
+# Of each worker: name, what it says, where it stands, and in which unit of the one that is told.
+_OF_WORKERS = (
+    ("up", "Whether it is there.", "alive", 1),
+    ("load_ratio", "Share of a core that it uses.", "load", 1),
+    ("late_seconds", "By how much nine of ten ticks of the last second were late at most.", "late_ms", 0.001),
+    ("worst_late_seconds", "By how much the worst one was.", "worst_late_ms", 0.001),
+    ("sessions", "Legs on it.", "sessions", 1),
+    ("restarts", "How often it has died and was replaced.", "restarts", 1),
+    ("draining", "Whether it takes no new calls.", "draining", 1),
+    ("memory_bytes", "What it has in memory.", "memory", 1),
 )
 _DROPPED = (("over_rate", "over_rate"), ("banned", "banned"))
 _NOW = ("transactions", "dialogs", "sessions", "connections", "registrations", "traced_messages")
@@ -87,8 +105,48 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
             yield _sample(f"{name}_bucket", (*label, ("le", "+Inf")), times["count"])
             yield _sample(f"{name}_sum", label, times["seconds"])
             yield _sample(f"{name}_count", label, times["count"])
+    yield from _media(told.get("media", {}))  # an older switch tells none
     for key in _NOW:
         yield from _family(f"callcenter_sip_{key}", "gauge", f"{_words(key)} now.", [((), told["now"][key])])
+
+
+def _media(media: Mapping[str, Any]) -> Iterator[str]:
+    """How legs have sounded, by trunk (empty: phones of our own, and callers without a trunk), and the workers."""
+    quality = media.get("quality", {})
+    if not media:
+        return
+    for name, about, key in _SPREADS:
+        yield f"# HELP {name} {about}"
+        yield f"# TYPE {name} histogram"
+        for trunk, figures in quality.items():
+            for way, spread in figures[key].items() if key != "round_trip" else (("", figures[key]),):
+                label = (("trunk", trunk), *((("way", way),) if way else ()))
+                yield from _histogram(name, label, spread)
+    legs = [((("trunk", trunk),), figures["legs"]) for trunk, figures in quality.items()]
+    yield from _family("callcenter_media_legs_total", "counter", "Legs that have ended.", legs)
+    one_way = [
+        ((("trunk", trunk), ("kind", kind)), number)
+        for trunk, figures in quality.items()
+        for kind, number in figures["one_way"].items()
+    ]
+    about = "How often sound went one way only: missing from the beginning, or stopped, unheard, unreported later."
+    yield from _family("callcenter_media_one_way_total", "counter", about, one_way)
+    bad = [((("trunk", trunk),), int(trunk in media["sounds_bad"])) for trunk in media["trunks"]]
+    yield from _family("callcenter_media_trunk_sounds_bad", "gauge", "Whether many calls by it sound bad.", bad)
+    for name, about, key, unit in _OF_WORKERS:
+        rows = []
+        for each in media["workers"]:
+            label = (("worker", str(each["worker"])), ("pid", str(each["pid"])))
+            rows.append((label, round(each[key] * unit, 6)))
+        yield from _family(f"callcenter_media_worker_{name}", "gauge", about, rows)
+
+
+def _histogram(name: str, label: Labels, spread: Mapping[str, Any]) -> Iterator[str]:
+    for bound, number in spread["up_to"]:
+        yield _sample(f"{name}_bucket", (*label, ("le", f"{bound:g}")), number)
+    yield _sample(f"{name}_bucket", (*label, ("le", "+Inf")), spread["count"])
+    yield _sample(f"{name}_sum", label, spread["sum"])
+    yield _sample(f"{name}_count", label, spread["count"])
 
 
 def _family(name: str, kind: str, about: str, rows: Iterable[tuple[Labels, float]]) -> Iterator[str]:

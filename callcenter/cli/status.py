@@ -22,6 +22,12 @@ EVERY = 1.0
 LONGEST_NAME = 24
 LONGEST_STAGE = 29
 
+_ONE_WAY = {
+    "stopped": "sound came from there, and comes no more",
+    "unheard": "the phone reports that nothing of ours comes to it",
+    "unreported": "the phone does not report any more what comes to it",
+}
+
 Row: TypeAlias = tuple[str, ...]
 State: TypeAlias = Mapping[str, Any]
 
@@ -110,8 +116,8 @@ def _without_numbers(stage: str) -> str:
 def lines(state: State) -> list[str]:
     """What an operator reads, in 80 columns where names are of a usual length."""
     parts = (
-        *(_head, _calls, _supervisions, _callbacks, _queues, _agents, _trunks, _media, _recordings, _parts),
-        _certificates,
+        *(_head, _calls, _sound, _supervisions, _callbacks, _queues, _agents, _trunks),
+        *(_media, _recordings, _parts, _certificates),
     )
     return [printable(line) for part in parts for line in part(state)]
 
@@ -134,9 +140,9 @@ def _calls(state: State) -> Iterator[str]:
     calls = state["calls"]
     yield from _title("CALLS", state["calls_up"])
     if calls:
-        rows: list[Row] = [("CALL", "FROM", "CLIENT", "STAGE", "SINCE", "W")]
+        rows: list[Row] = [("CALL", "FROM", "CLIENT", "STAGE", "SINCE", "W", "MOS")]
         rows += map(_call, calls)
-        yield from _table(rows, right=(4,))
+        yield from _table(rows, right=(4, 6))
     if state["calls_up"] > len(calls):
         yield f"  ... and {state['calls_up'] - len(calls)} more"
 
@@ -152,6 +158,45 @@ def _supervisions(state: State) -> Iterator[str]:
         names = (_short(each[name], LONGEST_NAME) for name in ("supervisor", "agent"))
         rows.append((*names, each["mode"], call, clock(each["since_s"])))
     yield from _table(rows, right=(4,))
+
+
+def _sound(state: State) -> Iterator[str]:
+    """The sides of calls that sound bad, or are heard one way only."""
+    legs = state.get("sound", [])  # an older switch has none
+    if not legs:
+        return
+    yield from _title("BAD SOUND", len(legs), ", the worst first: as it comes from there, and as it arrives there")
+    rows: list[Row] = [("CALL", "SIDE", "CODEC", "MOS", "LOST", "JITTER", "MOS", "LOST", "ROUND TRIP")]
+    rows += map(_leg, legs)
+    yield from _table(rows, right=(3, 4, 5, 6, 7, 8))
+    for leg in legs:
+        for words in _one_way(leg):
+            yield from _more(f"{leg['call'][-6:]}, {leg['who']}: {words}")
+
+
+def _leg(leg: State) -> Row:
+    return (
+        leg["call"][-6:],
+        _short(leg["agent"] or leg["trunk"] or leg["who"], 16),
+        leg["codec"] or "-",
+        _mos(leg["mos"]),
+        f"{leg['loss']:.1%}",
+        f"{leg['jitter_ms']:.0f} ms",
+        _mos(leg["remote_mos"]),
+        "-" if leg["remote_loss"] is None else f"{leg['remote_loss']:.1%}",
+        "-" if leg["round_trip_ms"] is None else f"{leg['round_trip_ms']:.0f} ms",
+    )
+
+
+def _one_way(leg: State) -> Iterator[str]:
+    if leg["missing"]:
+        yield "nothing has come from there at all"
+    for kind in leg["one_way"]:
+        yield _ONE_WAY.get(kind, kind)
+
+
+def _mos(mos: float | None) -> str:
+    return "-" if mos is None else f"{mos:.1f}"
 
 
 def _callbacks(state: State) -> Iterator[str]:
@@ -202,20 +247,38 @@ def _trunks(state: State) -> Iterator[str]:
     for trunk in trunks:
         if trunk["up"] is False:
             yield from _more(f"{trunk['trunk']}: {trunk['detail']}")
+        if trunk.get("sounds_bad"):  # an older switch does not judge
+            yield from _more(f"{trunk['trunk']} SOUNDS BAD: {trunk['sounds_bad']}")
 
 
 def _media(state: State) -> Iterator[str]:
     media = state["media"]
     yield from _title("MEDIA WORKERS", len(media["workers"]), f", {media['sessions']} of {media['capacity']} sessions")
-    rows: list[Row] = [("WORKER", "PROCESS", "LOAD", "SESSIONS", "RESTARTS", "LATE")]
+    yield from _table(worker_rows(media), right=(1, 2, 3, 4, 5, 6))
+
+
+def worker_rows(media: State) -> list[Row]:
+    """The workers that carry sound, under the names of the columns."""
+    rows: list[Row] = [("WORKER", "PROCESS", "LOAD", "SESSIONS", "RESTARTS", "LATE", "MEMORY", "")]
     for worker in media["workers"]:
         if worker["alive"]:
             load, late = f"{worker['load']:.0%}", f"{worker['late_ms']:.1f} ms"
         else:
             load, late = "is being replaced", "-"
-        sessions, restarts = str(worker["sessions"]), str(worker["restarts"])
-        rows.append((str(worker["worker"]), str(worker["pid"] or "-"), load, sessions, restarts, late))
-    yield from _table(rows, right=(1, 2, 3, 4, 5))
+        memory = worker.get("memory")  # an older switch does not tell
+        rows.append(
+            (
+                str(worker["worker"]),
+                str(worker["pid"] or "-"),
+                load,
+                str(worker["sessions"]),
+                str(worker["restarts"]),
+                late,
+                f"{memory >> 20} MB" if memory else "-",
+                "leaves" if worker.get("retiring") else "drained" if worker.get("draining") else "",
+            )
+        )
+    return rows
 
 
 def _recordings(state: State) -> Iterator[str]:
@@ -292,6 +355,7 @@ def _call(call: State) -> Row:
         _short(stage, LONGEST_STAGE),
         clock(call["since_s"]),
         "-" if call["worker"] is None else str(call["worker"]),
+        _mos(call.get("mos")),  # an older switch tells none
     )
 
 

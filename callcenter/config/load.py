@@ -43,6 +43,7 @@ from callcenter.config.things import Things
 from callcenter.config.tree import Entry, Node
 from callcenter.config.whispers import Piece, pieces, whispers
 from callcenter.config.wording import Asked, numbers_asked, spelled_out
+from callcenter.ledger.quality import Alarm
 from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.model.customer import normalise_number
@@ -420,6 +421,7 @@ class _Loader:
         try:
             return MediaSettings(
                 ports=media.ports,
+                port_rest=media.port_rest,
                 workers=media.workers,
                 advertised=media.advertised,
                 local_networks=tuple(map(str, sip.local_networks)),
@@ -429,6 +431,9 @@ class _Loader:
                 srtp=Srtp(media.srtp),
                 srtp_without_tls=media.srtp_without_tls,
                 max_load=media.max_load,
+                max_late=media.max_late,
+                one_way_after=media.one_way_after,
+                quality_alarm=Alarm(alarm.below, alarm.of) if (alarm := media.quality_alarm) is not None else None,
             )
         except ValueError as error:
             key, _, rest = str(error).partition(": ")

@@ -756,10 +756,18 @@ class Sip(Shape):
     trace: Annotated[Trace, _off_as({"messages": 0})] = Trace()
 
 
+class QualityAlarm(Shape):
+    """When a trunk is told to sound bad: when half of its latest ``of`` legs have a score ``below`` this."""
+
+    below: Annotated[float, Field(gt=1, lt=4.4)] = 3.6
+    of: Annotated[int, Field(ge=2, le=1000)] = 20
+
+
 class Media(Shape):
     """``media``: sound."""
 
     ports: Annotated[tuple[int, int], BeforeValidator(_ports)] = (16384, 32767)
+    port_rest: Duration = 5.0
     workers: Annotated[Annotated[int, Field(ge=1, le=256)] | None, _none_for("auto")] = None
     advertised: Hosts = ()
     silence_timeout: Positive = 60.0
@@ -768,6 +776,9 @@ class Media(Shape):
     srtp: Literal["off", "optional", "required"] = "optional"
     srtp_without_tls: bool = False
     max_load: Annotated[float, Field(gt=0, le=1)] = 0.7
+    max_late: Positive = 0.02
+    one_way_after: Positive = 10.0
+    quality_alarm: Annotated[QualityAlarm | None, _none_for("off")] = QualityAlarm()
 
 
 class Mqtt(Shape):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
 
+from callcenter.ledger.quality import Alarm
 from callcenter.rtp.reporting import REDUCED_MINIMUM
 
 CODECS = ("PCMU", "PCMA")
 """What the embedded plane speaks."""
+
+
+LONGEST_PORT_REST = 300.0
+"""Far beyond what any phone goes on sending for; more would but use the ports up."""
 
 
 class Srtp(StrEnum):
@@ -26,6 +31,9 @@ class MediaSettings:
 
     ports: tuple[int, int] = (16384, 32767)
     """First and last UDP port for sound; each leg takes an even one and the odd one after it."""
+
+    port_rest: float = 5.0
+    """Seconds for which the ports of a leg that has ended are not used again: what still comes reaches nobody."""
 
     workers: int | None = None
     """Worker processes; None: one a core."""
@@ -56,6 +64,9 @@ class MediaSettings:
     """Seconds by which a tenth of a worker's ticks may be late; above, it takes no new call. Jitter buffers of phones
     begin at two packets, of 20 ms each."""
 
+    quality_alarm: Alarm | None = field(default_factory=Alarm)
+    """When a trunk is told to sound bad; None: never."""
+
     rtcp_interval: float = REDUCED_MINIMUM
     """Mean seconds between two RTCP reports of a leg."""
 
@@ -80,6 +91,8 @@ class MediaSettings:
         for address in self.advertised:
             if not _is_address(address):
                 raise ValueError(f"advertised: {address} is no IP address")
+        if not 0 <= self.port_rest <= LONGEST_PORT_REST:
+            raise ValueError(f"port_rest: write a duration from 0s to {LONGEST_PORT_REST:.0f}s")
         if not self.silence_timeout > 0:
             raise ValueError("silence_timeout: write a duration longer than nothing")
         if not self.missing_after > 0:

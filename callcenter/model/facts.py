@@ -557,12 +557,14 @@ class MediaMissing:
     """A side that should send has sent nothing at all; ``detail`` says in words what came, and what may be wrong.
 
     ``offer`` and ``agent`` are those of the talk; empty when the caller is not heard and there is no talk yet.
+    ``trunk`` is that of the side's leg, if any.
     """
 
     side: Side
     detail: str
     offer: str = ""
     agent: str = ""
+    trunk: str = ""
 
 
 @dataclass(frozen=True, slots=True)

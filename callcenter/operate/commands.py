@@ -10,10 +10,11 @@ from callcenter.calls.settings import Supervisor
 from callcenter.config.schema import LONGEST
 from callcenter.control.protocol import Asked, CommandError
 from callcenter.control.server import Command
+from callcenter.media.plane import MediaError
 from callcenter.operate.life import Life, Phase
 from callcenter.operate.recordings import recording_commands
 from callcenter.operate.reload import Reloader
-from callcenter.operate.status import health, sip_metrics, status
+from callcenter.operate.status import health, media, media_metrics, sip_metrics, status
 from callcenter.operate.trace import trace
 from callcenter.operate.why import why
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from callcenter.app import House
 
 DEFAULT_LIMIT = 600.0
+# What may be done with the workers that carry sound, and how long one may take that ends with its last call.
+MEDIA_ACTIONS = ("drain", "resume", "replace", "upgrade")
+WORKER_LIMIT = 4 * 3600.0
 # What agents do themselves, done for them, and what only others may do: it goes to the same desk.
 FOR_AGENTS = tuple(FIELDS)
 
@@ -43,6 +47,7 @@ class Commands:
             "metrics": Command(self._metrics, changes=False),
             "reload": Command(self._reload),
             "drain": Command(self._drain),
+            "media": Command(self._media),
             **recording_commands(self._house),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent)),
         }
@@ -63,7 +68,7 @@ class Commands:
 
     async def _metrics(self, asked: Asked) -> dict[str, Any]:
         asked.only()
-        return sip_metrics(self._house)
+        return {**sip_metrics(self._house), "media": media_metrics(self._house)}
 
     async def _reload(self, asked: Asked) -> dict[str, Any]:
         asked.only("dry", "revision")
@@ -100,6 +105,33 @@ class Commands:
                 "the switch was told to end: start it again" if ending else "there is no drain to cancel"
             )
         return health(self._house, self._life)
+
+    async def _media(self, asked: Asked) -> dict[str, Any]:
+        asked.only("action", "worker", "seconds")
+        action, worker, seconds = (asked.fields.get(name) for name in ("action", "worker", "seconds"))
+        if action not in MEDIA_ACTIONS:
+            raise CommandError(f"`action` is one of {', '.join(MEDIA_ACTIONS)}")
+        if seconds is None:
+            seconds = WORKER_LIMIT
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= LONGEST:
+            raise CommandError(f"`seconds` is a number from 0 to {LONGEST:.0f}")
+        named = isinstance(worker, int) and not isinstance(worker, bool)
+        if not named if action != "upgrade" else worker is not None:
+            raise CommandError("`worker` is a number, as `callcenter status` shows it; to upgrade is to replace all")
+        if self._life.phase is Phase.ENDING:
+            raise CommandError("the switch goes down")
+        plane = self._house.edges.plane
+        every = sorted({each.index for each in plane.status().workers})
+        workers = [worker] if isinstance(worker, int) else every
+        try:
+            for index in workers:
+                if action in ("drain", "resume"):
+                    plane.drain_worker(index, cancel=action == "resume")
+                else:
+                    await plane.replace_worker(index, seconds)
+        except MediaError as error:
+            raise CommandError(str(error)) from error
+        return media(self._house)
 
     async def _for_agent(self, asked: Asked) -> dict[str, Any]:
         # Whoever may write to the socket may command for everybody: it is private to the switch's own user.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from callcenter import __version__
+from callcenter.calls.quality import live
 from callcenter.model.facts import utc
 from callcenter.model.states import Work
 from callcenter.operate.life import Life, Phase
@@ -26,6 +27,9 @@ MOST_CALLS = 1_000
 MOST_AGENTS = 5_000
 MOST_QUEUES = 2_000
 MOST_BANS = 100
+MOST_LEGS = 20
+# From this score on most are satisfied (ITU-T G.107 Annex B, R = 80).
+SATISFYING = 4.0
 # So many rows take a millisecond or two.
 SLICE = 100
 
@@ -67,8 +71,9 @@ async def status(house: House, life: Life) -> dict[str, Any]:
         "callbacks": await _rows(house.callbacks, MOST_CALLS, lambda each: _callback(each, clock.now())),
         "queues": await _rows(house.acd.plan.queues, MOST_QUEUES, lambda name: _queue(house, name, now)),
         "agents": await _rows(agents, MOST_AGENTS, lambda view: _agent(house, view, now, uptime)),
-        "trunks": [_trunk(trunk) for trunk in house.trunks],
-        "media": _media(house),
+        "trunks": [_trunk(house, trunk) for trunk in house.trunks],
+        "media": media(house),
+        "sound": _worst(calls),
         "recordings": _recordings(house),
         "broker": _broker(house),
         "database": _database(house),
@@ -128,7 +133,31 @@ def _call(house: House, call: Call, agent: AgentView | None, now: float) -> dict
         "agent": agent.id if agent is not None else None,
         "worker": house.edges.plane.worker_of(call.id),
         "srtp": call.caller.sound.secure or None,
+        "mos": min((leg[name] for leg in sounds(call) for name in ("mos", "remote_mos") if leg[name]), default=None),
     }
+
+
+def sounds(call: Call) -> list[dict[str, Any]]:
+    """How each leg of a call has sounded so far."""
+    legs = [live(call.caller.sound, "caller", call.agent, call.caller.leg.trunk)]
+    if call.talk is not None:
+        legs.append(live(call.talk.party.sound, "agent", call.talk.agent_id))
+    if call.outside is not None:
+        legs.append(live(call.outside.party.sound, "outside", trunk=call.outside.trunk))
+    return [leg for leg in legs if leg is not None]
+
+
+def _worst(calls: Sequence[Call]) -> list[dict[str, Any]]:
+    """The legs of which something is the matter, the worst first: what goes one way, then the lowest scores."""
+    found = []
+    for call in calls[:MOST_CALLS]:
+        for leg in sounds(call):
+            mos = min((leg[name] for name in ("mos", "remote_mos") if leg[name]), default=5.0)
+            one_way = bool(leg["one_way"] or leg["missing"])
+            if one_way or mos < SATISFYING:
+                found.append(((not one_way, mos), {"call": call.id, **leg}))
+    found.sort(key=lambda each: each[0])
+    return [leg for _, leg in found[:MOST_LEGS]]
 
 
 def _supervision(each: Supervision, now: float) -> dict[str, Any]:
@@ -217,7 +246,7 @@ def _queues_of(house: House, agent: str) -> list[str] | None:
     return sorted(queues) if queues is not None else None
 
 
-def _trunk(trunk: Trunk) -> dict[str, Any]:
+def _trunk(house: House, trunk: Trunk) -> dict[str, Any]:
     counts = trunk.counts
     return {
         "trunk": trunk.id,
@@ -233,13 +262,15 @@ def _trunk(trunk: Trunk) -> dict[str, Any]:
         "tried": counts.tried,
         "answered": counts.answered,
         "failed": counts.failed,
+        "sounds_bad": bad.detail if (bad := house.quality.bad.get(trunk.id)) is not None else None,
         "addresses": [
             {"address": str(hop), "alive": state.alive, "detail": state.detail} for hop, state in trunk.hops.items()
         ],
     }
 
 
-def _media(house: House) -> dict[str, Any]:
+def media(house: House) -> dict[str, Any]:
+    """The workers that carry sound."""
     plane = house.edges.plane.status()
     return {
         "sessions": plane.sessions,
@@ -254,6 +285,11 @@ def _media(house: House) -> dict[str, Any]:
                 "capacity": worker.capacity,
                 "restarts": worker.restarts,
                 "late_ms": worker.late_ms,
+                "worst_late_ms": worker.worst_late_ms,
+                "draining": worker.draining,
+                "retiring": worker.retiring,
+                "memory": worker.memory,
+                "age_s": worker.age,
             }
             for worker in plane.workers
         ],
@@ -341,6 +377,16 @@ def _certificates(house: House) -> list[dict[str, Any]]:
         }
         for shown in (keyring.current.shown if keyring is not None else ())
     ]
+
+
+def media_metrics(house: House) -> dict[str, Any]:
+    """What is counted of sound since the start, by trunk, and how the workers are."""
+    return {
+        "quality": house.quality.plain(),
+        "sounds_bad": sorted(house.quality.bad),
+        "trunks": [trunk.id for trunk in house.trunks],
+        **media(house),
+    }
 
 
 def sip_metrics(house: House) -> dict[str, Any]:

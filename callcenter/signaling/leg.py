@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from callcenter.runtime.driver import Driver
 from callcenter.runtime.once import Flag, Once
+from callcenter.signaling.info_keys import InfoKeys
 from callcenter.signaling.outcome import (
     Answered,
     Busy,
@@ -102,6 +103,7 @@ class Leg:
     same user, which calls in the place of this one (RFC 3891); without it none can (480). ``asserted_number`` is a
     caller's number as a trusted network vouches for it, when ``withheld`` for nobody to see. ``diverted``: who sent the
     call on, the last one first.
+    ``info_keys``: keys that the peer is told by INFO.
     ``trusted``: whoever calls is a peer that is configured; ``stranger``: neither that nor a phone that is registered.
     """
 
@@ -125,6 +127,7 @@ class Leg:
         "early_sdp",
         "flow",
         "id",
+        "info_keys",
         "offer",
         "on_info",
         "on_notified",
@@ -189,6 +192,7 @@ class Leg:
         self.asserted_number = ""
         self.withheld = False
         self.diverted: tuple[Diverted, ...] = ()
+        self.info_keys = InfoKeys(self.inform)
         self._endpoint = endpoint
         self._driver = driver
         self._local_sdp = local_sdp
@@ -393,6 +397,8 @@ class Leg:
                 self._changed(ReinviteOutcome(200, sdp))
             case events.ReinviteRejected(status=status):
                 self._changed(ReinviteOutcome(status))
+            case events.InfoAnswered(status=status):
+                self.info_keys.answered(status)
             case events.InfoReceived(content_type=content_type, body=body):
                 if self.on_info is not None:
                     self.on_info(content_type or "", body)

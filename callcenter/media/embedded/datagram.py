@@ -16,3 +16,4 @@ VIEW: Final = memoryview(PACKET)
 USUAL: Final = HEADER_SIZE + FRAME_SAMPLES
 """Octets of a packet of 20 ms of G.711."""
 USUAL_VIEW: Final = VIEW[:USUAL]
+USUAL_PAYLOAD: Final = VIEW[HEADER_SIZE:USUAL]

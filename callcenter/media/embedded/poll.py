@@ -33,6 +33,12 @@ class Poll:
         self._reads[number] = read
         self._epoll.register(number, select.EPOLLIN)
 
+    def change(self, sock: socket.socket, read: Callable[[], None]) -> None:
+        """Read it another way from now on. Does nothing when it is not read."""
+        number = sock.fileno()
+        if number >= 0 and self._reads[number] is not None:
+            self._reads[number] = read
+
     def remove(self, sock: socket.socket) -> None:
         """No more; before the socket is closed. Does nothing when it is not read."""
         number = sock.fileno()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from callcenter.cli import main
+from callcenter.cli import main, media
 from callcenter.cli.common import WIDTH
 from callcenter.cli.status import clock, frame, lines, masked
 from callcenter.control.sockets import Listening
@@ -162,6 +162,76 @@ def test_status_tells_of_a_certificate_that_has_expired_and_of_one_that_is_made_
     assert re.search(r"self-made, until 2026-12-01, 2 days left", text)
     assert "the next start makes another" in " ".join(text.split())
     assert "TLS" not in "\n".join(lines({key: value for key, value in STATE.items() if key != "certificates"}))
+
+
+def test_status_tells_of_sides_that_sound_bad_and_of_workers_that_leave() -> None:
+    leg = {"call": "cc1-01kjpwd6m1v6wec6j43g9e1j5j", "who": "caller", "agent": None, "trunk": "carrier-a",
+           "codec": "PCMA", "mos": 3.1, "loss": 0.082, "jitter_ms": 31.0, "remote_mos": None, "remote_loss": None,
+           "remote_jitter_ms": None, "round_trip_ms": 212.0, "received": 900, "sent": 1000, "one_way": ["stopped"],
+           "missing": False}  # fmt: skip
+    silent = {**leg, "who": "agent", "agent": "ana", "mos": None, "codec": None, "one_way": [], "missing": True}
+    more = {"worst_late_ms": 3.0, "memory": 31 << 20, "age_s": 9.0}
+    first, second = STATE["media"]["workers"]
+    workers = [
+        {**first, "draining": False, "retiring": False, **more},
+        {**first, "pid": 4711, "draining": True, "retiring": True, **more},
+        {**second, "alive": True, "pid": 4722, "draining": True, "retiring": False, **more},
+    ]
+    trunk = {**STATE["trunks"][0], "sounds_bad": "of the latest 20 calls' sound by carrier-a 11 had a score below 3.6"}
+    calls = [{**call, "mos": 3.14} for call in STATE["calls"]]
+    told = lines(
+        {
+            **STATE,
+            "calls": calls,
+            "sound": [leg, silent],
+            "trunks": [trunk],
+            "media": {**STATE["media"], "workers": workers},
+        }
+    )
+    text = "\n".join(told)
+    assert max(map(len, told)) <= WIDTH, [line for line in told if len(line) > WIDTH]
+    for words in (
+        r"\n  CALL\s+FROM\s+CLIENT\s+STAGE\s+SINCE\s+W\s+MOS\n",
+        r"talking to ana\s+0:41\s+0\s+3\.1",
+        r"BAD SOUND 2, the worst first",
+        r"9e1j5j\s+carrier-a\s+PCMA\s+3\.1\s+8\.2%\s+31 ms\s+-\s+-\s+212 ms",
+        r"\n {10}9e1j5j, caller: sound came from there, and comes no more",
+        r"\n {10}9e1j5j, agent: nothing has come from there at all",
+        r"\n {10}carrier-a SOUNDS BAD: of the latest 20 calls' sound",
+        r"0\s+4720\s+3%\s+3\s+1\s+0\.4 ms\s+31 MB\n",
+        r"0\s+4711\s+3%\s+3\s+1\s+0\.4 ms\s+31 MB\s+leaves\n",
+        r"1\s+4722\s+0%\s+0\s+2\s+0\.0 ms\s+31 MB\s+drained\n",
+    ):
+        assert re.search(words, text), f"{words}\n{text}"
+
+
+def test_a_worker_is_replaced_and_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Until its last call has ended; what cannot be done is told in one line."""
+    media.EVERY, every = 0.01, media.EVERY
+    asked: list[Mapping[str, Any]] = []
+    worker = {**STATE["media"]["workers"][0], "draining": False, "retiring": False, "memory": 1 << 20}
+    left = [2, 2, 1, 0]
+
+    def answer(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        asked.append(request)
+        if request.get("worker") == 7:
+            return {"ok": False, "error": "there is no media worker 7: they are 0 to 1"}
+        sessions = left.pop(0)
+        old = {**worker, "pid": 4711, "draining": True, "retiring": True, "sessions": sessions}
+        told = {**STATE["media"], "workers": [worker, *([old] if sessions else [])]}
+        return {"result": told if request["do"] == "media" else {"media": told}}
+
+    try:
+        with switch(tmp_path, answer) as path:
+            at = ["--socket", str(path)]
+            assert main(["media", *at, "replace", "0", "--limit", "10m", "--wait"]) == 0
+            out = capsys.readouterr().out
+            assert re.search(r"leaves\n2 sides of calls left\n1 side of calls left\nno call is left there\n", out)
+            assert {"do": "media", "action": "replace", "worker": 0, "seconds": 600.0}.items() <= asked[0].items()
+            assert main(["media", *at, "drain", "7"]) == 1
+            assert "there is no media worker 7: they are 0 to 1" in capsys.readouterr().err
+    finally:
+        media.EVERY = every
 
 
 def test_what_a_caller_sends_cannot_command_the_operators_terminal() -> None:

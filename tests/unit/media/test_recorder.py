@@ -305,7 +305,8 @@ class Recorded:
         self.sock = sock
         sock.setblocking(False)
 
-    def items(self) -> list[Item]:
+    async def items(self) -> list[Item]:
+        await asyncio.sleep(0)  # it is sent at the end of the turn
         found: list[Item] = []
         while True:
             try:
@@ -316,10 +317,10 @@ class Recorded:
                 return found
             found += handover.items(message)
 
-    def sound(self) -> dict[tuple[int, int], bytes]:
+    async def sound(self) -> dict[tuple[int, int], bytes]:
         """By recording and source."""
         found: dict[tuple[int, int], bytes] = {}
-        for item in self.items():
+        for item in await self.items():
             if isinstance(item, Run):
                 found[item.recording, item.source] = found.get((item.recording, item.source), b"") + item.payload
         return found
@@ -357,7 +358,7 @@ async def test_a_leg_is_tapped_by_two_recordings_at_once_and_by_none_in_the_end(
     agent.says(3)
     desk.taps.stop(2)
     agent.says(4)
-    assert {key: len(sound) for key, sound in desk.recorder.sound().items()} == {(1, 1): 480, (2, 0): 640}
+    assert {key: len(sound) for key, sound in (await desk.recorder.sound()).items()} == {(1, 1): 480, (2, 0): 640}
     assert caller.tap is agent.tap is other.tap is None
     assert len(desk.taps) == 0
 
@@ -376,7 +377,7 @@ async def test_nothing_that_is_said_in_a_pause_is_handed_over(desk: Desk) -> Non
     desk.taps.hears(1, [])
     other.says(3, 40)
     desk.taps.stop(1)
-    assert desk.recorder.sound() == {(1, 0): b"\x0a" * 160, (1, 2): b"\x1e" * 160}
+    assert await desk.recorder.sound() == {(1, 0): b"\x0a" * 160, (1, 2): b"\x1e" * 160}
 
 
 async def test_a_leg_that_is_released_leaves_what_it_said(desk: Desk) -> None:
@@ -387,7 +388,7 @@ async def test_a_leg_that_is_released_leaves_what_it_said(desk: Desk) -> None:
     assert agent.tap is None
     desk.taps.hears(1, [agent])
     desk.taps.stop(1)
-    assert desk.recorder.sound() == {(1, 1): b"\1" * 160}
+    assert await desk.recorder.sound() == {(1, 1): b"\1" * 160}
 
 
 async def test_sound_is_handed_over_by_itself_with_a_tick_at_the_start_and_ever_after(desk: Desk) -> None:
@@ -396,7 +397,7 @@ async def test_sound_is_handed_over_by_itself_with_a_tick_at_the_start_and_ever_
     caller.says(0)
     items: list[Item] = []
     while sum(isinstance(item, Tick) for item in items) < 3:
-        items += desk.recorder.items()
+        items += await desk.recorder.items()
         await asyncio.sleep(0.01)
     assert isinstance(items[0], Tick)
     assert isinstance(items[1], Run)
@@ -419,16 +420,17 @@ async def test_a_recorder_that_takes_nothing_ends_recordings_and_stops_no_relay(
             number += 1
         desk.taps.hears(1, [agent] if number % 400 else [])
         desk.taps._hand_over(desk.taps._recordings[1])
+        await asyncio.sleep(0)
         assert number * 160 < 16 << 20
     assert desk.lost[0][0] == 1
     assert "untaken" in desk.lost[0][1]
     assert caller.tap is None
     assert len(desk.taps) == 0
-    desk.recorder.items()
+    await desk.recorder.items()
     desk.taps.start(2, caller, [])
     caller.says(0, 9)
     desk.taps.stop(2)
-    assert desk.recorder.sound() == {(2, 0): b"\x09" * 160}
+    assert await desk.recorder.sound() == {(2, 0): b"\x09" * 160}
 
 
 async def test_what_did_not_fit_is_sent_as_soon_as_it_does(desk: Desk) -> None:
@@ -440,10 +442,11 @@ async def test_what_did_not_fit_is_sent_as_soon_as_it_does(desk: Desk) -> None:
             caller.says(number)
             number += 1
         desk.taps._hand_over(desk.taps._recordings[1])
+        await asyncio.sleep(0)
     desk.taps.stop(1)
     octets, stopped = 0, False
     while not stopped:
-        for item in desk.recorder.items():
+        for item in await desk.recorder.items():
             octets += len(item.payload) if isinstance(item, Run) else 0
             stopped = stopped or isinstance(item, Stop)
         await asyncio.sleep(0)

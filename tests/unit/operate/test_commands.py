@@ -26,6 +26,13 @@ from callcenter.operate.life import Life
         ("drain", {"seconds": 10**9}, "`seconds` is a number"),
         ("drain", {"cancel": 1}, "`cancel` is true or false"),
         ("drain", {"cancel": True}, "there is no drain to cancel"),
+        ("media", {}, "`action` is one of drain, resume, replace, upgrade"),
+        ("media", {"action": "kill", "worker": 0}, "`action` is one of"),
+        ("media", {"action": "drain"}, "`worker` is a number, as `callcenter status` shows it"),
+        ("media", {"action": "drain", "worker": True}, "`worker` is a number"),
+        ("media", {"action": "upgrade", "worker": 0}, "to upgrade is to replace all"),
+        ("media", {"action": "replace", "worker": 0, "seconds": -1}, "`seconds` is a number from 0 to"),
+        ("media", {"action": "drain", "worker": 0, "limit": 1}, "media knows no field `limit`"),
     ],
 )
 async def test_what_is_asked_wrongly_is_refused(do: str, fields: dict[str, Any], error: str) -> None:
@@ -40,9 +47,9 @@ async def test_a_switch_that_goes_down_is_neither_reloaded_nor_drained() -> None
     nobody, life = cast("Any", None), Life()
     life.end("SIGTERM")
     commands = Commands(nobody, life, nobody).all()
-    for do in ("reload", "drain"):
+    for do, fields in (("reload", {}), ("drain", {}), ("media", {"action": "upgrade"})):
         with pytest.raises(CommandError, match="the switch goes down"):
-            await commands[do].run(Asked(do, "olga"))
+            await commands[do].run(Asked(do, "olga", fields=fields))
 
 
 async def test_a_drain_is_not_lost_on_a_switch_that_is_not_ready_yet() -> None:

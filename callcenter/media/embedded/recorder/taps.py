@@ -159,6 +159,8 @@ class Taps:
         self._recordings: dict[int, _Recording] = {}
         self._of: dict[Tapped, list[Take]] = {}
         self._wheel: Wheel[_Recording] = Wheel(loop, PERIOD / SLOTS, lambda recording, _: self._hand_over(recording))
+        self._gathered: list[bytes] = []
+        self._sends = False
         self._waiting: deque[tuple[float, bytes]] = deque()
         self._waiting_octets = 0
 
@@ -169,7 +171,7 @@ class Taps:
         """Record these legs."""
         recording = self._recordings[number] = _Recording(number, (left, Tap(number, LEFT, 0)))
         self._attach(*recording.left)
-        self._send(handover.tick(number, time.monotonic()))
+        self._gather(handover.tick(number, time.monotonic()))
         self.hears(number, right)
         self._wheel.add(recording)
 
@@ -184,7 +186,7 @@ class Taps:
         for leg, tap in gone.items():
             if not recording.paused:
                 self._detach(leg, tap)
-            self._send_all(tap.runs())
+            self._gather(*tap.runs())
         for leg in right:
             if leg not in recording.right:
                 tap = recording.right[leg] = Tap(number, RIGHT, recording.sources)
@@ -213,7 +215,7 @@ class Taps:
         recording = self._forget(number)
         if recording is not None:
             self._hand_over(recording)
-            self._send(handover.stop(number, time.monotonic()))
+            self._gather(handover.stop(number, time.monotonic()))
 
     def drop(self, number: int) -> None:
         """It has ended without us."""
@@ -224,7 +226,7 @@ class Taps:
         for recording in self._recordings.values():
             tap = recording.right.pop(leg, None)
             if tap is not None:
-                self._send_all(tap.runs())
+                self._gather(*tap.runs())
         if self._of.pop(leg, None):
             leg.tap = None
 
@@ -235,6 +237,7 @@ class Taps:
             if recording is not None:
                 self._hand_over(recording)
         if self._sock.fileno() >= 0:
+            self._send_gathered()
             self._loop.remove_writer(self._sock)
             self._sock.close()
 
@@ -264,24 +267,30 @@ class Taps:
     # To the recorder
 
     def _hand_over(self, recording: _Recording) -> None:
-        items = [run for _, tap in recording.taps() for run in tap.runs()]
-        items.append(handover.tick(recording.number, time.monotonic()))
-        self._send_all(items)
+        for _, tap in recording.taps():
+            self._gathered += tap.runs()
+        self._gather(handover.tick(recording.number, time.monotonic()))
 
-    def _send_all(self, items: list[bytes]) -> None:
-        message = b"".join(items)
-        if len(message) <= MAX_MESSAGE:  # nearly always
-            if message:
-                self._send(message)
-            return
-        message = b""
+    def _gather(self, *items: bytes) -> None:
+        """Send it at the end of this turn of the loop, with what others hand over in it."""
+        self._gathered += items
+        if not self._sends:
+            self._sends = True
+            self._loop.call_soon(self._send_gathered)
+
+    def _send_gathered(self) -> None:
+        self._sends = False
+        items, self._gathered = self._gathered, []
+        message: list[bytes] = []
+        size = 0
         for item in items:
-            message += item
-            if len(message) > MAX_MESSAGE:
-                self._send(message)
-                message = b""
+            message.append(item)
+            size += len(item)
+            if size > MAX_MESSAGE:
+                self._send(b"".join(message))
+                message, size = [], 0
         if message:
-            self._send(message)
+            self._send(b"".join(message))
 
     def _send(self, message: bytes) -> None:
         if not self._waiting:
