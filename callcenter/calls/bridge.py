@@ -12,6 +12,7 @@ from callcenter.calls.circle import Circle, Seat
 from callcenter.calls.consult import Asking
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.heard import watch_outside
+from callcenter.calls.keys import keys_cross
 from callcenter.calls.party import Party
 from callcenter.calls.pulling import Pulls
 from callcenter.calls.record_notice import give_notice
@@ -124,6 +125,7 @@ async def talk(
     try:
         with (
             call.services.circles.open(circle),
+            keys_cross(caller, agent, circle),
             call.services.recordings.talk(call, who),
             holds(circle, caller, agent, music, hold_changed, keys.attach),
         ):
@@ -193,6 +195,7 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     try:
         with (
             call.services.circles.open(circle),
+            keys_cross(caller, other, circle),
             call.services.recordings.talk(call, who),
             holds(circle, caller, other, music, hold_changed),
         ):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from callcenter.calls.described import is_at
 from callcenter.calls.sound import Sound, Trouble
-from callcenter.media.plane import BadDescription, MediaError, NotAcceptable
+from callcenter.media.plane import BadDescription, MediaError, NotAcceptable, checked_keys
 from callcenter.model.states import Side
 from callcenter.runtime.scopes import Background
 from callcenter.signaling.leg import Leg, LegEnded, Reinvite
@@ -46,6 +46,8 @@ class Party:
         """Whether this party talks to somebody else in the house meanwhile, see :meth:`turn_away`."""
         self.on_hold: Callable[[Party, bool], None] | None = None
         self.on_moved: Callable[[Party], None] | None = None
+        self.on_key: Callable[[str, bool, bool], None] | None = None
+        """Told of every key that this party presses, as ``Sound.on_key``."""
         self.on_sound: Callable[[Party], None] | None = None
         """Told of who goes on by another phone, whose sound is another."""
         self.notice: Notice | None = None
@@ -99,16 +101,32 @@ class Party:
         self.sound.release()
         # Whoever is called back holds on to us, and we to them: let go, so that all of it is gone at once.
         self._let_go()
-        self.on_hold = self.on_moved = self.on_sound = None
+        self.on_hold = self.on_moved = self.on_sound = self.on_key = None
+
+    @property
+    def keys_by_info(self) -> bool:
+        """Whether this party is told keys by SIP INFO: as it tells its own, where the sound has no events for them."""
+        info = self.leg.info_keys
+        return info.asked and not info.refused and not self.sound.session.events
+
+    def send_digits(self, keys: str) -> None:
+        """Press keys towards this party, in the way that it understands. Never waits; Raises ValueError for no keys."""
+        if self.keys_by_info:
+            self.leg.info_keys.press(checked_keys(keys))
+        else:
+            self.sound.session.send_digits(keys)
 
     def _take_hold(self) -> None:
         leg, sound = self.leg, self.sound
         leg.on_reinvite, leg.on_info = self._reoffered, self._informed
+        sound.on_key = self._pressed
+        if self.on_key is not None:
+            sound.listen_for_digits(True)
         leg.ended.add_done_callback(self._leg_ended)
         sound.trouble.add_done_callback(self._sound_gone)
 
     def _let_go(self) -> None:
-        self.leg.on_reinvite = self.leg.on_info = None
+        self.leg.on_reinvite = self.leg.on_info = self.sound.on_key = None
         self.sound.trouble.remove_done_callback(self._sound_gone)
 
     def _leg_ended(self, _: asyncio.Future[LegEnded]) -> None:
@@ -126,7 +144,12 @@ class Party:
     def _informed(self, content_type: str, body: bytes) -> None:
         key = key_of(content_type, body)
         if key is not None:
+            self.leg.info_keys.told(content_type)
             self.sound.press(key)
+
+    def _pressed(self, key: str, by_info: bool, again: bool) -> None:
+        if self.on_key is not None:
+            self.on_key(key, by_info, again)
 
     def _reoffered(self, reinvite: Reinvite) -> None:
         if not self._reoffers.start(self._answer(reinvite), name=f"re-INVITE of {self.leg.id}"):

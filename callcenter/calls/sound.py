@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -79,6 +78,10 @@ class Sound:
         """Told once, just before the session is given back: its counters can still be read."""
         self.on_change: Callable[[], None] | None = None
         """Told of every key and of every end of a play, where no script waits on this sound."""
+        self.on_key: Callable[[str, bool, bool], None] | None = None
+        """Told of every key: which, whether by INFO, and whether it is the same press as one that came the other way;
+        not of those that nobody is to have.
+        """
         self.on_masking: Callable[[bool], None] | None = None
         """Told when keys begin, and cease, to be a secret, also to a recording."""
         self._session: MediaSession | None = None
@@ -86,8 +89,9 @@ class Sound:
         self.masking = False
         """Whether what is pressed now is a secret: told nowhere, and not to be recorded."""
         self._loop = loop
-        self._keys: deque[str] = deque()
-        self._unpaired: deque[Press] = deque(maxlen=MAX_KEYS_AHEAD)
+        # Lists, for there are few: an empty deque is 0.7 kB.
+        self._keys: list[str] = []
+        self._unpaired: list[Press] = []
         self._swallowing: Swallowing | None = None
         self._listens = False
         self._playing: int | None = None
@@ -213,11 +217,11 @@ class Sound:
                     await self._change()
         except TimeoutError:
             return None
-        return self._keys.popleft()
+        return self._keys.pop(0)
 
     def take_key(self) -> str | None:
         """The next key that was pressed, if there is one: for who looks when ``on_change`` is told."""
-        return self._keys.popleft() if self._keys else None
+        return self._keys.pop(0) if self._keys else None
 
     def forget_keys(self) -> None:
         """Keys pressed so far were meant for nobody."""
@@ -236,15 +240,18 @@ class Sound:
 
     @contextmanager
     def masked(self, on: bool) -> Iterator[None]:
-        """Keys are a secret while the block lasts, when ``on``."""
-        self._mask(on)
+        """Keys are a secret while the block lasts, when ``on``, or by a block around it."""
+        before = self.masking
+        self._mask(on or before)
         try:
             yield
         finally:
-            self._mask(False)
+            self._mask(before)
 
     def _mask(self, on: bool) -> None:
         changed, self.masking = on != self.masking, on
+        if changed and self._session is not None:
+            self._session.mask_digits(on)
         if changed and self.on_masking is not None:
             self.on_masking(on)
 
@@ -255,7 +262,7 @@ class Sound:
         the same breath, each within so many seconds of the one before.
         """
         self._swallowing = Swallowing(terminator, within, breath, self._loop.time())
-        ahead, self._keys = self._keys, deque()
+        ahead, self._keys = self._keys, []
         for key in ahead:
             if not self._swallows(key):
                 self._keys.append(key)
@@ -274,7 +281,7 @@ class Sound:
             if on_end is not None:
                 on_end()
             self._session.release()
-        self.on_first = self.on_missing = self.on_one_way = self.on_change = self.on_masking = None
+        self.on_first = self.on_missing = self.on_one_way = self.on_change = self.on_key = self.on_masking = None
 
     def _take(self, event: MediaEvent) -> None:
         match event:
@@ -308,14 +315,21 @@ class Sound:
     def _pressed(self, key: str, *, by_info: bool) -> None:
         now = self._loop.time()
         while self._unpaired and now - self._unpaired[0].at > SAME_PRESS:
-            self._unpaired.popleft()
+            self._unpaired.pop(0)
         for press in self._unpaired:
             if press.key == key and press.by_info != by_info:
                 self._unpaired.remove(press)
+                if self.on_key is not None:
+                    self.on_key(key, by_info, True)
                 return
         self._unpaired.append(Press(key, by_info, now))
-        if not self._swallows(key) and len(self._keys) < MAX_KEYS_AHEAD:
+        del self._unpaired[:-MAX_KEYS_AHEAD]
+        if self._swallows(key):
+            return
+        if len(self._keys) < MAX_KEYS_AHEAD:
             self._keys.append(key)
+        if self.on_key is not None:
+            self.on_key(key, by_info, False)
 
     def _swallows(self, key: str) -> bool:
         swallowing, now = self._swallowing, self._loop.time()

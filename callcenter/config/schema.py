@@ -797,6 +797,7 @@ class Media(Shape):
     """``media``: sound."""
 
     ports: Annotated[tuple[int, int], BeforeValidator(_ports)] = (16384, 32767)
+    port_rest: Duration = 5.0
     workers: Annotated[Annotated[int, Field(ge=1, le=256)] | None, _none_for("auto")] = None
     advertised: Hosts = ()
     silence_timeout: Positive = 60.0

@@ -112,6 +112,11 @@ class Description:
         return host_port(*remote) if remote is not None else "", host_port(self.host, self.port)
 
     @property
+    def takes_events(self) -> bool:
+        """Whether keys come and go as telephone events: that was agreed on."""
+        return self.negotiated is not None and self.negotiated.telephone_event is not None
+
+    @property
     def tones_are_keys(self) -> bool:
         """Whether keys can come as tones in the sound alone: the peer has no telephone events."""
         return self.negotiated is not None and self.negotiated.telephone_event is None

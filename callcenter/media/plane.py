@@ -46,6 +46,23 @@ class Clip:
     seconds: float
 
 
+LONG_PAUSE = ","
+"""Among keys that are sent: wait for two seconds, as the phones have it."""
+MOST_KEYS = 64
+"""That are sent at once: a number, a PIN and an extension, and far too few to keep a line busy."""
+
+
+def checked_keys(keys: str) -> str:
+    """Keys as they may be sent, letters made large. Raises ValueError, one clear line."""
+    keys = keys.upper()
+    if len(keys) > MOST_KEYS:
+        raise ValueError(f"{len(keys)} keys are too many: {MOST_KEYS} are sent at once")
+    for key in keys:
+        if key not in "0123456789*#ABCD,":
+            raise ValueError(f"{key!r} is no key: write 0-9, *, #, A-D, and a comma for a pause of two seconds")
+    return keys
+
+
 @dataclass(frozen=True, slots=True)
 class Digit:
     """The peer pressed a key, ``0``-``9``, ``*``, ``#``, ``A``-``D``: told once per press, as soon as it is known."""
@@ -253,6 +270,11 @@ class MediaSession(Protocol):
         """Whether the peer's last description put us on hold (sendonly, inactive, or address 0.0.0.0)."""
         ...
 
+    @property
+    def events(self) -> bool:
+        """Whether keys come and go as telephone events (RFC 4733); if not, as tones in the sound."""
+        ...
+
     async def set_answer(self, sdp: bytes, *, private: bool = True) -> None:
         """Take the peer's answer to our offer. Raises BadDescription, NotAcceptable, MediaGone.
 
@@ -308,6 +330,24 @@ class MediaSession(Protocol):
     def listen_for_digits(self, on: bool) -> None:
         """Whether keys are wanted now: only then tones in the sound itself are looked for, and only on a leg whose peer
         has no telephone events. Never waits; off at first. Keys that come as telephone events are told always.
+        """
+        ...
+
+    def send_digits(self, keys: str, *, duration: float = 0.1, pause: float = 0.1) -> None:
+        """Press keys towards the peer, behind those that are still being sent: as telephone events, or as tones to a
+        peer that has none; meanwhile it hears nothing else.
+
+        ``duration`` of each and ``pause`` behind it in seconds; ``,`` is a pause of two seconds, in which it hears what
+        there is. Never waits. Raises ValueError for what is no key, and for more than MOST_KEYS.
+        """
+        ...
+
+    def mask_digits(self, on: bool) -> None:
+        """Whether what the peer presses is a secret: told to the owner, and to nobody else. Never waits.
+
+        Nobody who hears the peer gets an event, nor any sound: keys may be heard in it, or come both ways. They hear
+        silence instead, packet for packet, so that no line seems dead; nor is anything recorded. It goes on for half a
+        second after the end, and while a key is still held then. What the peer hears is as ever.
         """
         ...
 

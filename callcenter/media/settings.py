@@ -18,6 +18,10 @@ G.711 with the world outside sounds no better for it.
 """
 
 
+LONGEST_PORT_REST = 300.0
+"""Far beyond what any phone goes on sending for; more would but use the ports up."""
+
+
 class Srtp(StrEnum):
     """Whether sound is encrypted: never, for whoever can, or always."""
 
@@ -32,6 +36,9 @@ class MediaSettings:
 
     ports: tuple[int, int] = (16384, 32767)
     """First and last UDP port for sound; each leg takes an even one and the odd one after it."""
+
+    port_rest: float = 5.0
+    """Seconds for which the ports of a leg that has ended are not used again: what still comes reaches nobody."""
 
     workers: int | None = None
     """Worker processes; None: one a core."""
@@ -77,6 +84,9 @@ class MediaSettings:
     srtp_without_tls: bool = False
     """Whether such keys are taken and given by UDP and TCP too, where everybody on the way reads them."""
 
+    records: bool = False
+    """Whether talks are recorded: then what writes them runs from the start on."""
+
     def __post_init__(self) -> None:
         low, high = self.ports
         if not 1024 <= low < high <= 65535:
@@ -89,6 +99,8 @@ class MediaSettings:
         for address in self.advertised:
             if not _is_address(address):
                 raise ValueError(f"advertised: {address} is no IP address")
+        if not 0 <= self.port_rest <= LONGEST_PORT_REST:
+            raise ValueError(f"port_rest: write a duration from 0s to {LONGEST_PORT_REST:.0f}s")
         if not self.silence_timeout > 0:
             raise ValueError("silence_timeout: write a duration longer than nothing")
         if not self.missing_after > 0:

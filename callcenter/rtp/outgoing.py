@@ -8,8 +8,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from callcenter.rtp.dtmf import EventPacket
 from callcenter.rtp.g711 import FRAME_SAMPLES, SAMPLE_RATE
-from callcenter.rtp.packet import HEADER, HEADER_SIZE, LEAD, MARKER, VERSION_2, Header, payload_bounds, sequence_step
+from callcenter.rtp.packet import (
+    HEADER,
+    HEADER_SIZE,
+    LEAD,
+    MARKER,
+    VERSION_2,
+    Header,
+    payload_bounds,
+    sequence_step,
+    timestamp_step,
+)
 
 # A feed whose sequence number jumps further than this numbers anew (RFC 3550 A.1).
 MAX_DROPOUT: Final = 3000
@@ -24,15 +35,16 @@ class Outgoing:
     """Numbers what is sent. ``now`` is seconds of a steady clock."""
 
     __slots__ = (
+        "_event_at",
         "_feed",
         "_first",
         "_lead",
         "_more_octets",
-        "_rate",
         "_sent_at",
         "_sequence_shift",
         "_timestamp_shift",
         "packets",
+        "rate",
         "sequence",
         "ssrc",
         "timestamp",
@@ -45,8 +57,10 @@ class Outgoing:
         self.timestamp = timestamp
         """Of the latest packet of sound."""
         self.packets = 0
-        self._rate = SAMPLE_RATE
+        self.rate = SAMPLE_RATE
+        """Timestamp units a second."""
         self._sent_at: float | None = None
+        self._event_at: int | None = None  # when the latest event began, in timestamp units
         self._feed: object = None
         self._first = 0
         self._lead = VERSION_2 << 8
@@ -61,9 +75,9 @@ class Outgoing:
 
     def count_at(self, rate: int, ssrc: int) -> None:
         """Count so many timestamp units a second; what was sent at another rate was another stream (RFC 7160 4.1)."""
-        if rate != self._rate:
-            self._rate = rate
-            self._feed = None
+        if rate != self.rate:
+            self.rate = rate
+            self._feed = self._event_at = None
             if self._sent_at is not None:
                 self.ssrc = ssrc
 
@@ -85,6 +99,25 @@ class Outgoing:
         self.packets += 1
         self._more_octets += len(payload) - FRAME_SAMPLES
         return HEADER.pack(VERSION_2, second, self.sequence, self.timestamp, self.ssrc) + payload
+
+    def begin_event(self, now: float) -> int:
+        """The timestamp of an event of our own that begins now; what follows has later ones."""
+        least = self.rate // 50
+        self.timestamp = self.timestamp_at(now, least)
+        # One that is being relayed may have begun later than this by the clock of its sender.
+        if self._event_at is not None and timestamp_step(self.timestamp, self._event_at) < least:
+            self.timestamp = (self._event_at + least) & 0xFFFFFFFF
+        self._event_at, self._sent_at = self.timestamp, now
+        return self.timestamp
+
+    def event(self, feed: object, payload_type: int, packet: EventPacket, timestamp: int) -> bytes:
+        """A packet of a telephone event of our own, all of whose packets have the timestamp of its beginning."""
+        self._feed = feed
+        self.sequence = (self.sequence + 1) & 0xFFFF
+        self.packets += 1
+        self._more_octets += len(packet.payload) - FRAME_SAMPLES
+        second = payload_type | (MARKER if packet.marker else 0)
+        return HEADER.pack(VERSION_2, second, self.sequence, timestamp & 0xFFFFFFFF, self.ssrc) + packet.payload
 
     def relay(
         self,
@@ -113,7 +146,9 @@ class Outgoing:
                 self._feed = feed
                 self._first = sequence = (self.sequence + 1) & 0xFFFF
                 self._sequence_shift = sequence - number
-                self._timestamp_shift = self.timestamp_at(now, self._rate // 50) - timestamp
+                self._timestamp_shift = self.timestamp_at(now, self.rate // 50) - timestamp
+                if self._sent_at is None:
+                    self._sent_at = now  # also by an event: what follows it is later
                 marker, step = MARKER, 1
         timestamp = (timestamp + self._timestamp_shift) & 0xFFFFFFFF
         if step > 0:
@@ -124,6 +159,8 @@ class Outgoing:
             if not event:
                 self.timestamp = timestamp
                 self._sent_at = now
+            else:
+                self._event_at = timestamp
         elif (sequence - self._first) & 0x8000:
             return False
         if not event:
@@ -156,7 +193,7 @@ class Outgoing:
         """The timestamp that the moment ``now`` has in this stream, ``at_least`` so far after the latest packet."""
         if self._sent_at is None:
             return self.timestamp
-        elapsed = round((now - self._sent_at) * self._rate)
+        elapsed = round((now - self._sent_at) * self.rate)
         return (self.timestamp + max(at_least, elapsed)) & 0xFFFFFFFF
 
 

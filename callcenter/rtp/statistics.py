@@ -11,9 +11,6 @@ from callcenter.rtp.rtcp import ReportBlock
 MAX_DROPOUT: Final = 3000
 MAX_MISORDER: Final = 100
 
-# A distance longer than this (timestamp units, 1 s) is a sender that sets its clock anew, no jitter.
-_MAX_JUMP: Final = SAMPLE_RATE
-
 
 class Reception:
     """The packets of one SSRC, in arrival order."""
@@ -33,11 +30,14 @@ class Reception:
         "doubled",
         "highest",
         "jitter",
+        "rate",
         "ssrc",
     )
 
-    def __init__(self, ssrc: int, sequence: int) -> None:
+    def __init__(self, ssrc: int, sequence: int, rate: int = SAMPLE_RATE) -> None:
         self.ssrc = ssrc
+        self.rate = rate
+        """Timestamp units a second."""
         self.jitter = 0.0
         """Interarrival jitter in timestamp units."""
         self.bursts = 0
@@ -89,8 +89,11 @@ class Reception:
         else:
             self.count(sequence)
         if self._transits:
-            late = abs((arrival - self._arrival) * SAMPLE_RATE - (timestamp - self._timestamp))
-            if late < _MAX_JUMP:  # and not the moment, once in six days, in which the timestamp wraps
+            rate = self.rate
+            late = abs((arrival - self._arrival) * rate - (timestamp - self._timestamp))
+            # More than a second is a sender that sets its clock anew, or the moment, once in six days, in which the
+            # timestamp wraps.
+            if late < rate:
                 self.jitter += (late - self.jitter) / 16.0
         self._transits = True
         self._arrival = arrival
@@ -114,7 +117,7 @@ class Reception:
     @property
     def jitter_ms(self) -> float:
         """Interarrival jitter in milliseconds."""
-        return self.jitter * 1000.0 / SAMPLE_RATE
+        return self.jitter * 1000.0 / self.rate
 
     @property
     def _expected(self) -> int:

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import audioop
 import cmath
+import functools
 import math
 from array import array
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from callcenter.rtp.codecs import CODECS, Decoder
 from callcenter.rtp.g711 import SAMPLE_RATE
 from callcenter.rtp.packet import sequence_step, timestamp_step
 
@@ -59,6 +61,14 @@ _MAX_LOSS: Final = SAMPLE_RATE // 10
 # What comes at once at most: 100 ms. Who sends longer packets is cut.
 _MAX_SAMPLES: Final = SAMPLE_RATE // 10
 
+# What we press: each tone well above -25 dBm0, the high one 2 dB louder, as lines weaken it more (Q.24, annex A). Both
+# together stay clear of full scale, which is +3.17 dBm0.
+_SENT: Final = (32124 * 10 ** ((-9 - 3.17) / 20), 32124 * 10 ** ((-7 - 3.17) / 20))
+
+# A tone that begins or ends at full height clicks, and a click sounds beside the pair: seconds of its slope.
+_SLOPE: Final = 0.002
+
+# Other codecs remember: each stream has a decoder of its own.
 _DECODERS: Final[dict[str, Callable[[bytes, int], bytes]]] = {"PCMU": audioop.ulaw2lin, "PCMA": audioop.alaw2lin}
 
 
@@ -114,9 +124,9 @@ class _Pair(NamedTuple):
 
 
 class ToneReceiver:
-    """Reads the keys of one stream of G.711 packets."""
+    """Reads the keys of one stream of packets, of any codec and any that follow each other."""
 
-    __slots__ = ("_before", "_misses", "_pending", "_pressed", "_sequence", "_timestamp")
+    __slots__ = ("_before", "_decoders", "_misses", "_pending", "_pressed", "_sequence", "_timestamp")
 
     def __init__(self) -> None:
         self._pending = b""
@@ -125,18 +135,25 @@ class ToneReceiver:
         self._misses = 0
         self._sequence = -1
         self._timestamp = 0
+        self._decoders: dict[str, Decoder] | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether a key is held now."""
+        return bool(self._pressed)
 
     def receive(self, payload: bytes, codec: str, sequence: int, timestamp: int) -> str:
         """The keys whose presses this packet makes certain: mostly none, hardly ever more than one."""
-        payload = payload[:_MAX_SAMPLES]
+        units = CODECS[codec].clock_rate // SAMPLE_RATE  # of the timestamp in a sample
         if self._sequence >= 0:
             step = sequence_step(sequence, self._sequence)
             if step <= 0 and step > -100:
                 return ""  # late, or twice
-            self._bridge(timestamp_step(timestamp, self._timestamp), lost=step != 1)
+            self._bridge(timestamp_step(timestamp, self._timestamp) // units, lost=step != 1)
         self._sequence = sequence
-        self._timestamp = (timestamp + len(payload)) & 0xFFFFFFFF
-        samples = self._pending + _DECODERS[codec](payload, _OCTETS)
+        sound = self._decode(payload, codec)[: _MAX_SAMPLES * _OCTETS]
+        self._timestamp = (timestamp + len(sound) // _OCTETS * units) & 0xFFFFFFFF
+        samples = self._pending + sound
         keys = ""
         start, end = 0, len(samples)
         while end - start >= _WINDOW * _OCTETS:
@@ -144,6 +161,16 @@ class ToneReceiver:
             start += _HOP * _OCTETS
         self._pending = samples[start:]
         return keys
+
+    def _decode(self, payload: bytes, codec: str) -> bytes:
+        plain = _DECODERS.get(codec)
+        if plain is not None:
+            return plain(payload, _OCTETS)
+        if self._decoders is None:
+            self._decoders = {}
+        if codec not in self._decoders:
+            self._decoders[codec] = CODECS[codec].decoder(SAMPLE_RATE)
+        return self._decoders[codec].decode(payload)
 
     def _bridge(self, gap: int, *, lost: bool) -> None:
         """Between the packets ``gap`` samples are missing."""
@@ -219,3 +246,23 @@ def _goes_on(before: _Pair, now: _Pair) -> bool:
         if not _TWIST[0] <= high / low <= _TWIST[1] or (low * low + high * high) / 2 < _PURE * window.energy:
             return False
     return True
+
+
+@functools.lru_cache(maxsize=64)
+def tone(key: str, samples: int, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """The pair of tones of a key, 16 bit, mono. Raises ValueError when there is no such key."""
+    row = next((row for row, keys in enumerate(KEYS) if key in keys), None)
+    if row is None or len(key) != 1:
+        raise ValueError(f"{key!r} is no key of a telephone")
+    low, high = (2 * math.pi * hertz / sample_rate for hertz in (LOW[row], HIGH[KEYS[row].index(key)]))
+    slope = _SLOPE * sample_rate
+    return array(
+        "h",
+        (
+            round(
+                min(1.0, at / slope, (samples - at) / slope)
+                * (_SENT[0] * math.sin(low * at) + _SENT[1] * math.sin(high * at))
+            )
+            for at in range(samples)
+        ),
+    ).tobytes()

@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from callcenter.runtime.driver import Driver
-from callcenter.runtime.once import Once
+from callcenter.runtime.once import Flag, Once
+from callcenter.signaling.info_keys import InfoKeys
 from callcenter.signaling.outcome import (
     Answered,
     Busy,
@@ -102,8 +103,51 @@ class Leg:
     same user, which calls in the place of this one (RFC 3891); without it none can (480). ``asserted_number`` is a
     caller's number as a trusted network vouches for it, when ``withheld`` for nobody to see. ``diverted``: who sent the
     call on, the last one first.
+    ``info_keys``: keys that the peer is told by INFO.
     ``trusted``: whoever calls is a peer that is configured; ``stranger``: neither that nor a phone that is registered.
     """
+
+    # With so many attributes a dictionary is no longer shared, and five times as large.
+    __slots__ = (
+        "_acknowledged",
+        "_changing",
+        "_driver",
+        "_early",
+        "_ended",
+        "_endpoint",
+        "_local_sdp",
+        "_offered",
+        "_outcome",
+        "_peer_offer",
+        "_remote_sdp",
+        "answered",
+        "asserted_number",
+        "dialled",
+        "diverted",
+        "early_sdp",
+        "flow",
+        "id",
+        "info_keys",
+        "offer",
+        "on_info",
+        "on_notified",
+        "on_refer",
+        "on_reinvite",
+        "on_replaced",
+        "reached",
+        "refusal",
+        "remote_name",
+        "remote_number",
+        "request",
+        "ringing",
+        "sip_call_id",
+        "state",
+        "stranger",
+        "trunk",
+        "trusted",
+        "user",
+        "withheld",
+    )
 
     def __init__(
         self,
@@ -138,8 +182,8 @@ class Leg:
         self.state = LegState.NEW
         self.answered = False
         self.early_sdp: bytes | None = None
-        self.reached = asyncio.Event()
-        self.ringing = asyncio.Event()
+        self.reached = Flag()
+        self.ringing = Flag()
         self.on_reinvite: Callable[[Reinvite], None] | None = None
         self.on_info: Callable[[str, bytes], None] | None = None
         self.on_refer: Callable[[Referral], None] | None = None
@@ -148,6 +192,7 @@ class Leg:
         self.asserted_number = ""
         self.withheld = False
         self.diverted: tuple[Diverted, ...] = ()
+        self.info_keys = InfoKeys(self.inform)
         self._endpoint = endpoint
         self._driver = driver
         self._local_sdp = local_sdp
@@ -352,6 +397,8 @@ class Leg:
                 self._changed(ReinviteOutcome(200, sdp))
             case events.ReinviteRejected(status=status):
                 self._changed(ReinviteOutcome(status))
+            case events.InfoAnswered(status=status):
+                self.info_keys.answered(status)
             case events.InfoReceived(content_type=content_type, body=body):
                 if self.on_info is not None:
                     self.on_info(content_type or "", body)

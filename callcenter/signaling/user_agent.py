@@ -20,6 +20,7 @@ from callcenter.sip.events import (
     Answered,
     Effect,
     EndedBy,
+    InfoAnswered,
     InfoReceived,
     InviteReceived,
     Notified,
@@ -320,6 +321,7 @@ class UserAgent:
                 | ReinviteReceived(session=session)
                 | ReinviteAnswered(session=session)
                 | ReinviteRejected(session=session)
+                | InfoAnswered(session=session)
                 | InfoReceived(session=session)
                 | ReferAnswered(session=session)
                 | Notified(session=session)

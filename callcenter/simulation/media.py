@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from callcenter.media.description import Description, chosen_codecs, numeric_host, security_of
 from callcenter.media.plane import (
+    LONG_PAUSE,
     Clip,
     Digit,
     FirstPacket,
@@ -39,6 +40,7 @@ from callcenter.media.plane import (
     RecordingOrder,
     RecordingReason,
     WorkerStatus,
+    checked_keys,
     host_port,
 )
 from callcenter.media.settings import MediaSettings
@@ -197,9 +199,10 @@ class SimMediaWorld:
             return
         session = self.sessions.get(speaks_to)
         if endpoint.digits_type is None:
-            # A tone in the voice.
-            if session is not None and session.understands(endpoint) and session.listens_for_tones:
-                session.tell(Digit(session.id, key))
+            if session is None:
+                self._hear_tone(speaks_to, key)
+            elif session.understands(endpoint):
+                self._took_tone(session, key)
             return
         if session is not None and session.understands(endpoint):
             self._took(session, key)
@@ -209,13 +212,49 @@ class SimMediaWorld:
     def _took(self, session: SimMediaSession, key: str) -> None:
         """A key came to a session. It goes on to who hears this one alone: of several at once no events are made."""
         session.tell(Digit(session.id, key))
-        for listener in session.listeners:
+        for listener in session.listeners if not session.masked else ():
             if listener.sources != (session,) or listener.plays or (to := listener.sends_to) is None:
                 continue
             if (far := self.sessions.get(to)) is not None:
                 self._took(far, key)
             else:
                 self._deliver(to, key)
+
+    def _took_tone(self, session: SimMediaSession, key: str) -> None:
+        """A tone in the voice came to a session: whoever hears the voice hears it, and it may be a key to us."""
+        if session.listens_for_tones:
+            session.tell(Digit(session.id, key))
+        for listener in session.listeners if not session.masked else ():
+            if not listener.plays and (to := listener.sends_to) is not None:
+                self._hear_tone(to, key)
+
+    def press_from(self, session: SimMediaSession, keys: str) -> None:
+        """A session presses keys: as events where the peer takes any, else as tones."""
+        loop, at = asyncio.get_running_loop(), self.delay
+        for key in keys:
+            if key == LONG_PAUSE:
+                at += 2.0
+            else:
+                loop.call_later(at, self._press_from, session, key)
+                at += KEY_EVERY
+
+    def _press_from(self, session: SimMediaSession, key: str) -> None:
+        to = session.sends_to
+        if to is None:
+            return
+        if session.description.tones_are_keys:
+            self._hear_tone(to, key)
+        elif (far := self.sessions.get(to)) is not None:
+            self._took(far, key)
+        else:
+            self._deliver(to, key)
+
+    def _hear_tone(self, address: Address, key: str) -> None:
+        endpoint = self.endpoints.get(address)
+        if (far := self.sessions.get(address)) is not None:
+            self._took_tone(far, key)
+        elif endpoint is not None and endpoint.listens:
+            endpoint.tones += key
 
     def _deliver(self, address: Address, key: str) -> None:
         endpoint = self.endpoints.get(address)
@@ -244,7 +283,9 @@ class SimEndpointMedia:
         """Whether no sound leaves this phone, although all else works."""
         self.address: Address = (numeric_host(host), world.port(host))
         self.digits = ""
-        """Keys that reached this phone from the other side."""
+        """Keys that reached this phone from the other side as telephone events."""
+        self.tones = ""
+        """Keys whose tones were heard from the other side."""
         self.heard: deque[Heard] = deque(maxlen=_MOST_HEARD)
         """What was heard from when on, the silence between included."""
         self.former_remote: Address | None = None
@@ -435,6 +476,8 @@ class SimMediaSession:
         self.listeners: list[SimMediaSession] = []
         """Whose peers hear this one's."""
         self.wants_digits = False
+        self.masked = False
+        """Whether what the peer presses and says reaches nobody else."""
         self.lost = False
         self.suffered: dict[str, Any] = {}
         """Counters that are to be other than those of a network without fault, by their names in MediaStats."""
@@ -506,7 +549,9 @@ class SimMediaSession:
 
     @property
     def comes_in(self) -> Sound:
-        """What the peer lets us hear now: a phone its voice, another session what it sends."""
+        """What the peer lets others hear now: a phone its voice, another session what it sends; masked: nothing."""
+        if self.masked:
+            return None
         if (speaker := self.speaker) is not None:
             return VoiceSound(speaker.address)
         far = self._world.sessions.get(self.remote) if self.remote is not None else None
@@ -543,6 +588,11 @@ class SimMediaSession:
     def remote_holds(self) -> bool:
         """Whether the peer's last description put us on hold."""
         return self.description.remote_holds
+
+    @property
+    def events(self) -> bool:
+        """Whether keys come and go as telephone events."""
+        return self.description.takes_events
 
     async def set_answer(self, sdp: bytes, *, private: bool = True) -> None:
         """Take the peer's answer. Raises BadDescription, NotAcceptable, MediaGone."""
@@ -635,6 +685,18 @@ class SimMediaSession:
     def listen_for_digits(self, on: bool) -> None:
         """Whether tones in the voice are keys, on a leg without telephone events."""
         self.wants_digits = on
+
+    def send_digits(self, keys: str, *, duration: float = 0.1, pause: float = 0.1) -> None:
+        """Press keys towards the peer."""
+        keys = checked_keys(keys)
+        if not self._released:
+            self._world.press_from(self, keys)
+
+    def mask_digits(self, on: bool) -> None:
+        """Whether what the peer presses, and all its sound, reaches nobody else."""
+        if on != self.masked and not self._released:
+            self.masked = on
+            self._world.changed(self)
 
     @property
     def codec(self) -> str | None:

@@ -140,6 +140,14 @@ class ReinviteRejected:
 
 
 @dataclass(frozen=True, slots=True)
+class InfoAnswered:
+    """Our INFO has its final answer; 408 or 503 when there came none."""
+
+    session: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class InfoReceived:
     """An INFO within the session, answered 200 already."""
 
@@ -224,6 +232,7 @@ Effect = (
     | ReinviteReceived
     | ReinviteAnswered
     | ReinviteRejected
+    | InfoAnswered
     | InfoReceived
     | ReferReceived
     | ReferAnswered

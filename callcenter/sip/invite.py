@@ -14,6 +14,7 @@ from callcenter.sip.events import (
     Acknowledged,
     Answered,
     EndedBy,
+    InfoAnswered,
     InfoReceived,
     Rejected,
     SessionEnded,
@@ -371,6 +372,8 @@ class Session:
             self.forget(now)
         elif method == "OPTIONS" and response.status >= 200:
             self._on_answer_to_ask(response, now)
+        elif method == "INFO" and response.status >= 200 and not self.over:
+            self._core.emit(InfoAnswered(self.id, response.status))
         # The answer to a CANCEL says nothing: the INVITE's own answer does (9.1).
 
     def on_failure(self, transaction: ClientInvite | ClientRequest, cause: EndedBy, now: float) -> None:
@@ -391,6 +394,8 @@ class Session:
             case _, "PRACK":
                 # The INVITE's own answer will tell.
                 self._on_prack_answer(now)
+            case SessionState.ESTABLISHED, "INFO":
+                self._core.emit(InfoAnswered(self.id, status))
             case SessionState.ESTABLISHED, "OPTIONS":
                 assert self.dialog is not None
                 asking, self._asking = self._asking, None
@@ -406,7 +411,7 @@ class Session:
             case SessionState.CLOSING, "BYE":
                 self.forget(now)
             case _:
-                # A CANCEL: the INVITE gives up by itself. What was under way when we hung up. An INFO.
+                # A CANCEL: the INVITE gives up by itself. What was under way when we hung up.
                 pass
 
     def on_server_failure(self, transaction: ServerInvite, now: float) -> None:

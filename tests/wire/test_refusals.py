@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 
 from tests.wire import process
 from tests.wire.floor import TECH
 from tests.wire.stub import Message, Stub
 from tests.wire.switch import Switch
-from tests.wire.wait import until
+from tests.wire.wait import LOOK_EVERY, PATIENCE, until
 
 
 async def test_unknown_number_is_not_found(switch: Switch) -> None:
@@ -36,8 +38,10 @@ async def test_one_call_too_many_is_told_when_to_come_back(tmp_path: Path) -> No
 
 
 async def test_no_free_port_is_told_when_to_come_back(tmp_path: Path) -> None:
+    """So is whoever comes while the ports of calls that have ended rest."""
     low, high = process.free_range(8)
-    options = ("--set", f"media.ports={low}-{high}", "--set", "media.workers=1")
+    ports = f"media.ports={low}-{high}"
+    options = ("--set", ports, "--set", "media.workers=1", "--set", "media.port_rest=2s")
     async with (
         Switch(tmp_path / "switch", options=options) as switch,
         Stub(switch.where) as phone,
@@ -55,10 +59,18 @@ async def test_no_free_port_is_told_when_to_come_back(tmp_path: Path) -> None:
         for invite, accepted in taken:
             assert (await phone.final(phone.in_dialog("BYE", invite, accepted))).status == 200
         await switch.interactions(len(taken))
-        invite = phone.invite(TECH.alias)
-        answer = await phone.final(invite)
-        assert answer.status == 200, "the ports are free again"
-        await phone.final(phone.in_dialog("BYE", invite, answer))
+        # Each call that ends leaves ports at rest, until there are none for two legs.
+        began, refused, again = time.monotonic(), False, False
+        while not (refused and again):
+            assert time.monotonic() - began < PATIENCE, "first too many ports rest, then enough have rested"
+            answer = await phone.final(invite := phone.invite(TECH.alias))
+            if answer.status != 200:
+                _assert_comes_back_later(answer)
+                refused = True
+                await asyncio.sleep(LOOK_EVERY)
+                continue
+            again = refused
+            assert (await phone.final(phone.in_dialog("BYE", invite, answer))).status == 200
 
 
 async def test_an_offer_that_we_cannot_speak_is_not_acceptable_here(switch: Switch) -> None:

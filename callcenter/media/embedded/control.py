@@ -28,6 +28,8 @@ UNBRIDGE: Final = "unbridge"  # session
 PLAY: Final = "play"  # session, play, paths, loop, seconds into them to begin at
 STOP: Final = "stop"  # session
 LISTEN: Final = "listen"  # session, whether tones in the sound are keys
+PRESS: Final = "press"  # session, keys, seconds of each, seconds behind each
+MASK: Final = "mask"  # session, whether what its peer presses is a secret
 RELEASE: Final = "release"  # session
 PORTS: Final = "ports"  # 0, ports that are another worker's, ports that are its own from now on
 RECORD_HEARS: Final = "record hears"  # recording, sessions on the right from now on
@@ -120,6 +122,8 @@ class WorkerSettings(TypedDict):
     """Descriptor of the control socket."""
     first_port: int
     pairs: int
+    port_rest: float
+    """Seconds for which a pair that was given back is not used again."""
     codecs: list[str]
     silence_timeout: float
     missing_after: float

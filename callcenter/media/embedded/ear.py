@@ -20,9 +20,11 @@ from callcenter.media.embedded.datagram import PACKET, VIEW
 from callcenter.media.embedded.kinds import EVENT_KIND, KINDS, NO_WAYS, Ways, ways_to
 from callcenter.media.embedded.play import Play
 from callcenter.media.embedded.poll import Poll
+from callcenter.media.embedded.presses import Presses, Rest
 from callcenter.media.embedded.voice import UNIT
 from callcenter.media.embedded.wheel import Turning, Wheel, Wheels
 from callcenter.rtp.codecs import CODECS, AudioCodec, Decoder, Encoder
+from callcenter.rtp.dtmf import EventPacket
 from callcenter.rtp.mixer import mix
 from callcenter.rtp.outgoing import Outgoing
 from callcenter.rtp.packet import HEADER_SIZE, MAX_PACKET, VERSION_2, Header, payload_bounds, timestamp_step
@@ -70,12 +72,16 @@ class Ear:
         "_codec",
         "_decoders",
         "_encoder",
+        "_event_rate",
+        "_event_type",
         "_fmtp",
         "_house",
         "_most",
         "_number",
         "_payload_type",
         "_play",
+        "_presses",
+        "_pressing",
         "_ptime",
         "_repacks",
         "_sends_to",
@@ -108,10 +114,15 @@ class Ear:
         self.waiting_play = 0
         """Number of the play whose clips are still being loaded; 0: none."""
         self._play: Play | None = None
+        self._presses: Presses | None = None
+        # Whether keys are heard now in place of all else.
+        self._pressing = False
         self._sends_to = False
         self._codec: AudioCodec | None = None
         self._fmtp = ""
         self._payload_type = 0
+        self._event_type = -1
+        self._event_rate = 0
         self._ptime = FRAME_MS
         self._most = _MOST_OCTETS  # octets of payload that the peer takes in one packet
         self._ways: Ways = NO_WAYS
@@ -152,6 +163,7 @@ class Ear:
             self._codec, self._fmtp, self._encoder = codec, remote["fmtp"], None
             self.outgoing.count_at(codec.clock_rate, random.getrandbits(32))
         self._payload_type = remote["payload_type"]
+        self._event_type, self._event_rate = remote["event_type"], remote["event_rate"]
         self._ptime, self._most = remote["ptime"], _MOST_OCTETS
         if codec.octets is not None:
             self._ptime = min(self._ptime, _MOST_OCTETS // codec.octets // _UNIT_MS * _UNIT_MS)
@@ -160,6 +172,12 @@ class Ear:
         self._ways = ways_to(remote["codec"], remote["payload_type"], remote["event_type"])
         self._repacks = False
         self.tune()
+
+    @property
+    def event_clocks(self) -> tuple[int, int]:
+        """Units a second in which the peer counts durations of events, and their timestamps; nothing: it takes none."""
+        taken = self._event_type >= 0 and self._codec is not None
+        return (self._event_rate, self._codec.clock_rate) if taken and self._codec is not None else (0, 0)
 
     # Other legs
 
@@ -194,7 +212,7 @@ class Ear:
 
     def hear(self, leg: Leg, size: int, header: Header, kind: int, now: float) -> None:
         """Send the peer the packet at hand, which another leg received; not while something is played to it."""
-        if self._play is not None or not self._sends_to:
+        if self._play is not None or self._pressing or not self._sends_to:
             return
         way, feed = self._ways[kind], leg.reception
         if way is None or self.mixes:
@@ -284,9 +302,11 @@ class Ear:
 
     def turn(self, at: float) -> None:
         """The next packet's turn, its deadline ``at``. A peer that does not want to hear misses it."""
+        if self._presses is not None and self._press_on(self._presses, at):
+            return
         if self._play is not None:
             self._play_on(self._play, at)
-        elif self.mixes and self._sends_to:
+        elif self.mixes and self._sends_to and self._pace == self._ptime:
             self._mix(at)
 
     def _play_on(self, play: Play, at: float) -> None:
@@ -322,12 +342,14 @@ class Ear:
     @property
     def _pace(self) -> int:
         """Milliseconds from packet to packet: of a clip, whose packets may be whole, a frame."""
+        if self._presses is not None:
+            return self._presses.ms
         whole = self._play is not None and self._codec is not None and self._codec.octets is None
         return FRAME_MS if whole else self._ptime
 
     def _go_round(self) -> None:
         """Be on the wheel of the right pace, or on none."""
-        needed = self._play is not None or self.mixes
+        needed = self._play is not None or self._presses is not None or self.mixes
         wheel = self._house.wheels.every(self._pace) if needed else None
         if wheel is not self._wheel:
             if self._wheel is not None:
@@ -336,9 +358,47 @@ class Ear:
             if wheel is not None:
                 wheel.add(self)
 
+    # Keys
+
+    def press(self, keys: str, duration: float, pause: float) -> None:
+        """Press keys, behind those that are being pressed; the peer hears nothing else meanwhile, a play waits."""
+        if self._codec is None:
+            return
+        if self._presses is None:
+            # Of a codec whose packets are whole, a frame; else the peer's own length.
+            ms = FRAME_MS if self._codec.octets is None else self._ptime
+            rate = self._event_rate if self._event_type >= 0 else 0
+            self._presses = Presses(self._codec, self._fmtp, rate, ms)
+            self._pressing, self.fed_by = True, None
+            self._go_round()
+        self._presses.add(keys, duration, pause)
+
+    def _press_on(self, presses: Presses, at: float) -> bool:
+        """The next packet of the keys; False when they let the peer hear something else."""
+        frame = presses.next_frame()
+        self._pressing = frame is not None and frame is not Rest.LONG
+        if frame is None:
+            self._presses = None
+            self._go_round()
+            return False
+        if not self._pressing:
+            return False
+        self.fed_by = None
+        if not self._sends_to or self._codec is None:
+            return True
+        if isinstance(frame, EventPacket):
+            if frame.marker:
+                presses.start = self.outgoing.begin_event(at)
+            # Durations may be counted more slowly than the time of the sound.
+            timestamp = presses.start + frame.offset * self._codec.clock_rate // presses.event_rate
+            self._send(self.outgoing.event(presses, self._event_type, frame, timestamp))
+        elif isinstance(frame, bytes):
+            self._send(self.outgoing.frame(presses, self._payload_type, frame, at, self._codec.ticks(presses.ms)))
+        return True
+
     def close(self) -> None:
         """Hear nothing any more; nothing is told."""
-        self._play, self.waiting_play = None, 0
+        self._play, self._presses, self.waiting_play = None, None, 0
         self.listen_to(())
         self._go_round()
 

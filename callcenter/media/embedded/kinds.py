@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Final
 
+from callcenter.media.embedded.clips import FRAME_MS
 from callcenter.media.embedded.control import COMFORT_NOISE, EVENT
 from callcenter.rtp.codecs import CODECS
 from callcenter.rtp.g711 import ALAW_TO_ULAW, ULAW_TO_ALAW
@@ -40,3 +41,11 @@ def ways_to(codec: str, payload_type: int, event_type: int) -> Ways:
     tables = [(name, _TABLES.get((name, codec))) for name in SPOKEN]
     spoken = [(payload_type, table, table is None and name != codec) for name, table in tables]
     return (*spoken, (event_type, None, False) if event_type >= 0 else None, None)
+
+
+@functools.lru_cache(maxsize=64)
+def silence_of(name: str, octets: int) -> bytes:
+    """The payload of a packet of silence, as long as one of so many ``octets``; 20 ms where these tell no length."""
+    codec = CODECS[name]
+    ms = octets / codec.octets if codec.octets is not None else FRAME_MS
+    return codec.silence(round(ms * codec.sample_rate / 1000))

@@ -16,11 +16,12 @@ from callcenter.media.embedded.control import FIRST, MISSING, ONE_WAY, SILENT, R
 from callcenter.media.embedded.datagram import PACKET, USUAL, USUAL_PAYLOAD, USUAL_VIEW, VIEW
 from callcenter.media.embedded.ear import NOWHERE, Address, Ear, House
 from callcenter.media.embedded.keys import Keys
-from callcenter.media.embedded.kinds import EVENT_KIND, KINDS, NO_KIND, NOISE_KIND, kinds
+from callcenter.media.embedded.kinds import EVENT_KIND, KINDS, NO_KIND, NOISE_KIND, kinds, silence_of
 from callcenter.media.embedded.reports import Reports, is_rtcp
 from callcenter.media.embedded.voice import Voice
 from callcenter.media.plane import host_port
-from callcenter.rtp.g711 import FRAME_SAMPLES
+from callcenter.rtp.codecs import CODECS
+from callcenter.rtp.g711 import FRAME_SAMPLES, SAMPLE_RATE
 from callcenter.rtp.oneway import OneWayWatch
 from callcenter.rtp.outgoing import MAX_DROPOUT
 from callcenter.rtp.packet import (
@@ -30,6 +31,7 @@ from callcenter.rtp.packet import (
     MARKER,
     MAX_PACKET,
     VERSION_2,
+    Header,
     RtpError,
     payload_bounds,
     sequence_step,
@@ -82,6 +84,7 @@ class Leg(_Hot):
     __slots__ = (
         "_allowance",
         "_bursts_before",
+        "_clock_rate",
         "_due",
         "_due_since",
         "_former",
@@ -145,6 +148,7 @@ class Leg(_Hot):
         self.hosts: frozenset[str] = frozenset()
         """From where the peer's packets may come."""
         self._accepts = kinds(())
+        self._clock_rate = SAMPLE_RATE
         self._due = False
         self.opener: Opener | None = None
         """Opens what comes; None: it is plain RTP."""
@@ -189,6 +193,7 @@ class Leg(_Hot):
         former = self._remote
         self._remote = remote
         self._accepts = kinds(tuple((number, name) for number, name in remote["accepts"]))
+        self.reception.rate = self._clock_rate = CODECS[remote["codec"]].clock_rate
         self.hosts = frozenset(filter(None, (remote["host"], *remote["also_from"])))
         if former is None or (former["host"], former["port"]) != (remote["host"], remote["port"]):
             self._signalled = (remote["host"], remote["port"]) if remote["host"] else None
@@ -202,6 +207,7 @@ class Leg(_Hot):
             self._heard_at, self._due_since, self._told_silent = now, now, False
         self._due = remote["due"]
         self._reports.mux = remote["rtcp_mux"]
+        self._keys.clocks = remote["event_rate"], CODECS[remote["codec"]].clock_rate
         self.ear.set_remote(remote, wants=remote["sends_to"] and self._signalled is not None)
         for ear in self.heard_by:
             ear.tune()
@@ -303,7 +309,9 @@ class Leg(_Hot):
         if kind == NO_KIND:
             self._stray(bytes(VIEW[:size]), addr)
             return
-        if (addr != self._source or ssrc != self.ssrc) and not self._admit(addr, ssrc, sequence):
+        # Some gateways send events as a stream apart, beside the sound.
+        apart = kind == EVENT_KIND and ssrc != self.ssrc >= 0 and addr == self._source
+        if not apart and (addr != self._source or ssrc != self.ssrc) and not self._admit(addr, ssrc, sequence):
             return
         budget = self._budget - 1
         if budget < 0:
@@ -315,9 +323,13 @@ class Leg(_Hot):
         heard_by = self.heard_by
         if kind == EVENT_KIND:
             self._heard_at = now
-            self.reception.count(sequence)
             start, end = payload_bounds(PACKET[:size])
-            heard_by = self._keys.event(bytes(VIEW[start:end]), timestamp, bool(second & MARKER), heard_by)
+            payload, marker = bytes(VIEW[start:end]), bool(second & MARKER)
+            if apart:
+                self._keys.apart(ssrc, payload, timestamp, marker, heard_by, now)
+                return
+            self.reception.count(sequence)
+            heard_by = self._keys.event(ssrc, payload, timestamp, marker, heard_by, now)
             for ear in self.heard_by:
                 if ear not in heard_by:
                     ear.omit(self.reception)
@@ -326,22 +338,35 @@ class Leg(_Hot):
             self.reception.count(sequence)
         else:
             self.reception.receive(sequence, timestamp, now)
-            plain = self._keys.tones is None and self.opener is None
+            masked = self._keys.masks(now)
+            plain = self._keys.tones is None and self.opener is None and not masked
             self._usual = second | VERSION_2 << 8 if plain and not second & MARKER else -1
             heard_by = self._direct
             if self._keys.tones is not None or self._tap is not None or self.voice is not None:
                 start, end = payload_bounds(PACKET[:size])
                 payload = bytes(VIEW[start:end])
                 if self._keys.tones is not None:
-                    self._keys.sound(payload, KINDS[kind], sequence, timestamp)
-                if self._tap is not None:
+                    self._keys.sound(payload, KINDS[kind], sequence, timestamp, now)
+                if self._tap is not None and not masked:
                     self._tap(KINDS[kind], timestamp, sequence, payload, now)
-                if self.voice is not None:
+                if self.voice is not None and not masked:
                     self.voice.take(KINDS[kind], sequence, timestamp, payload, now)
+            if masked:
+                size, header = self._hush(KINDS[kind], size, header)
         if len(heard_by) == 1:
             heard_by[0].hear(self, size, header, kind, now)
         elif heard_by:
             self._spread(heard_by, size, header, kind, now)
+
+    def _hush(self, codec: str, size: int, header: Header) -> tuple[int, Header]:
+        """Put silence in the place of the sound at hand: as long, and with nothing of it in the header either, where
+        an extension may tell its level (RFC 6464). Returns the new size and header.
+        """
+        start, end = payload_bounds(PACKET[:size])
+        quiet = silence_of(codec, end - start)
+        size = HEADER_SIZE + len(quiet)
+        VIEW[HEADER_SIZE:size] = quiet
+        return size, (VERSION_2, *header[1:])
 
     def _spread(
         self, heard_by: tuple[Ear, ...], size: int, header: tuple[int, int, int, int, int], kind: int, now: float
@@ -398,7 +423,7 @@ class Leg(_Hot):
                 self._lost_before += former.lost
                 self._bursts_before += former.bursts
             self.ssrc = ssrc
-            self.reception = Reception(ssrc, sequence)
+            self.reception = Reception(ssrc, sequence, self._clock_rate)
             self._keys.restart()
             self._reports.restart(former)
         return True
@@ -427,6 +452,11 @@ class Leg(_Hot):
         self._tap = tap
         self._house.poll.change(self.rtp, self.readable_for_tap if tap is not None else self.readable)
         self.settle()
+
+    def mask(self, on: bool) -> None:
+        """Whether what the peer presses, and with it all its sound, is a secret."""
+        self._keys.mask(on, time.monotonic())
+        self._usual = -1
 
     def listen(self, on: bool) -> None:
         """Whether tones in the peer's sound are keys."""
@@ -506,7 +536,7 @@ class Leg(_Hot):
             self._lost_before + (reception.lost if self.ssrc >= 0 else 0),
             round(reception.jitter_ms, 3),
             peer.lost if peer is not None else 0,
-            round(peer.jitter / 8.0, 3) if peer is not None else 0.0,
+            round(peer.jitter * 1000 / self.ear.outgoing.rate, 3) if peer is not None else 0.0,
             round(peer.round_trip * 1000, 3) if peer is not None else 0.0,
             self.unauthentic,
             self._bursts_before + reception.bursts,

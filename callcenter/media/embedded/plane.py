@@ -39,6 +39,7 @@ from callcenter.media.plane import (
     PlayEnded,
     RecordingOrder,
     WorkerStatus,
+    checked_keys,
 )
 from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.model.states import OneWay
@@ -86,6 +87,8 @@ class EmbeddedSession:
         self.worker = worker
         self.number = number
         self.call_id = call_id
+        self.has_ports = False
+        """Whether the worker has opened ports for it."""
         self.given = False
         """Whether its owner has it: before, it is told nothing."""
         self.description = description
@@ -98,6 +101,7 @@ class EmbeddedSession:
         self._plays = itertools.count(1)
         self._wants_digits = False
         self._listens = False
+        self._masked = False
         self._released = False
 
     def __repr__(self) -> str:
@@ -203,6 +207,23 @@ class EmbeddedSession:
         self._wants_digits = on
         self._tell_listen()
 
+    @property
+    def events(self) -> bool:
+        """Whether keys come and go as telephone events."""
+        return self.description.takes_events
+
+    def send_digits(self, keys: str, *, duration: float = 0.1, pause: float = 0.1) -> None:
+        """Press keys towards the peer. Raises ValueError for what is none."""
+        keys = checked_keys(keys)
+        if not self._released:
+            self.worker.send([control.PRESS, self.number, keys, duration, pause])
+
+    def mask_digits(self, on: bool) -> None:
+        """Whether what the peer presses is a secret."""
+        if on != self._masked and not self._released:
+            self._masked = on
+            self.worker.send([control.MASK, self.number, on])
+
     async def stats(self) -> MediaStats:
         """The counters now. Raises MediaGone."""
         self.check()
@@ -215,7 +236,8 @@ class EmbeddedSession:
             self._released = True
             self._on_event = _nobody  # its owner holds us
             self.worker.give_row(self._row)
-            self.worker.send([control.RELEASE, self.number])
+            if self.has_ports:
+                self.worker.give_back(self.number)
             self._plane.forget(self)
 
     def tell_remote(self) -> None:
@@ -292,7 +314,7 @@ class EmbeddedPlane:
         self._calls: dict[str, _Call] = {}
         self._prepared: dict[str, None] = {}
         self._numbers = itertools.count(1)
-        self._recordings = Recordings()
+        self._recordings = Recordings(at_once=settings.records)
 
     def __repr__(self) -> str:
         status = self.status()
@@ -375,8 +397,9 @@ class EmbeddedPlane:
         worker = call.worker
         try:
             description.port = await worker.ask(
-                control.OPEN, number, local, session.take_row(), undo=lambda _: worker.send([control.RELEASE, number])
+                control.OPEN, number, local, session.take_row(), undo=lambda _: worker.give_back(number)
             )
+            session.has_ports = True
             if offer is not None:
                 description.answer(offer)
             else:
@@ -525,7 +548,8 @@ class EmbeddedPlane:
         """Legs that a worker can still take."""
         if worker.retires_at is not None:
             return len(worker.kept) - self._sessions_of(worker)
-        room = worker.capacity - len(self._kept_by_leaving(worker.index)) - worker.reserved
+        kept = len(self._kept_by_leaving(worker.index))
+        room = min(worker.capacity - worker.reserved, worker.free_pairs) - kept
         most = self._settings.max_sessions
         if most is None:
             return room
@@ -545,6 +569,7 @@ class EmbeddedPlane:
                 "control": -1,
                 "first_port": first_port,
                 "pairs": pairs,
+                "port_rest": self._settings.port_rest,
                 "codecs": list(self._settings.codecs),
                 "silence_timeout": self._settings.silence_timeout,
                 "missing_after": self._settings.missing_after,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
@@ -21,20 +22,29 @@ class PortsExhausted(Exception):
 
 
 class Ports:
-    """The pairs of one worker; the one that was given back longest ago is used first, so that late packets of an
-    ended call hit nobody.
+    """The pairs of one worker; the one that was given back longest ago is used first, and none for ``rest`` seconds
+    after, so that late packets of an ended call, and who goes on sending to its port, reach nobody.
 
     The first is drawn by ``random``: two switches on one machine, or a worker and the one that follows it when it has
     died, do not begin with the same.
     """
 
-    def __init__(self, pairs: Sequence[int], random: Random) -> None:
+    def __init__(
+        self, pairs: Sequence[int], random: Random, rest: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rest = rest
+        self._clock = clock
         self._free = deque(pairs)
         self._free.rotate(-random.randrange(len(pairs)))
+        # Each that was given back, and when: the one that rests for longest first.
+        self._resting: deque[tuple[float, int]] = deque()
         self._anothers: set[int] = set()
 
     def open(self, host: str) -> tuple[int, socket.socket, socket.socket]:
         """A free pair bound on ``host``: RTP port, RTP socket, RTCP socket. Raises PortsExhausted, OSError."""
+        rested = self._clock() - self._rest
+        while self._resting and self._resting[0][0] <= rested:
+            self._free.append(self._resting.popleft()[1])
         for _ in range(min(len(self._free), _MOST_TRIES)):
             port = self._free.popleft()
             try:
@@ -51,31 +61,33 @@ class Ports:
                 self._free.append(port)
                 if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                     raise
-        raise PortsExhausted("no pair of ports is free")
+        resting = f": {len(self._resting)} rest after a call" if self._resting else ""
+        raise PortsExhausted(f"no pair of ports is free{resting}")
 
     def give_back(self, port: int) -> None:
-        """The pair of ``port`` is free again; or another worker's from now on, see :meth:`keep`."""
+        """The pair of ``port`` is free again, after its rest; or another worker's from now on, see :meth:`keep`."""
         if port in self._anothers:
             self._anothers.discard(port)
         else:
-            self._free.append(port)
+            self._resting.append((self._clock(), port))
 
     def keep(self, used: Sequence[int], spare: int) -> list[int]:
-        """Another worker takes over: keep what is ``used``, each until it is given back, and some ``spare`` ones.
+        """Another worker takes over: keep what is ``used``, each until it is given back, some ``spare`` ones, and those
+        at rest: late packets of their calls do not reach the other worker's.
 
         Returns all that are kept; the others are not ours any more.
         """
-        # The latest ones that were given back: so late packets of their calls do not reach the other worker's.
         while len(self._free) > spare:
             self._free.popleft()
         self._anothers = set(used)
-        return [*used, *self._free]
+        return [*used, *self._free, *(port for _, port in self._resting)]
 
     def change(self, lost: Sequence[int], gained: Sequence[int]) -> None:
         """These are another worker's; and those are ours, in which there was sound a moment ago."""
         if lost:
             others = set(lost)
             self._free = deque(port for port in self._free if port not in others)
+            self._resting = deque(each for each in self._resting if each[1] not in others)
         for port in gained:
             self.give_back(port)
 

@@ -66,6 +66,10 @@ class WorkerProcess(asyncio.Protocol):
         """Most legs."""
         self.reserved = 0
         """Legs that it carries, or keeps room for; counted by the plane."""
+        self.pairs = settings["pairs"]
+        """Pairs of ports that are its own."""
+        self._rest = settings["port_rest"]
+        self._resting: deque[float] = deque()
         self.load = 0.0
         """Share of a core that it uses, over the last seconds."""
         self.late = 0.0
@@ -103,6 +107,19 @@ class WorkerProcess(asyncio.Protocol):
         successor = WorkerProcess(self.index, {**self._settings}, self._on_event, self._new_recorder)
         successor.restarts = self.restarts + died
         return successor
+
+    def give_back(self, leg: int) -> None:
+        """Release a leg, whose ports rest from now on."""
+        self.send([control.RELEASE, leg])
+        self._resting.append(time.monotonic())
+
+    @property
+    def free_pairs(self) -> int:
+        """Pairs that are neither reserved nor at rest: who lets a call in must know that its second leg finds ports."""
+        rested = time.monotonic() - self._rest
+        while self._resting and self._resting[0] <= rested:
+            self._resting.popleft()
+        return self.pairs - self.reserved - len(self._resting)
 
     def take_row(self) -> int:
         """A row of the board for another leg; -1: there is none."""

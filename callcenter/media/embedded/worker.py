@@ -66,7 +66,7 @@ class Worker(asyncio.Protocol):
         self._board = Board(settings["pairs"], settings["board"])
         self._pulse = Pulse(loop)
         first = settings["first_port"]
-        self._ports = Ports(range(first, first + 2 * settings["pairs"], 2), SystemRandom())
+        self._ports = Ports(range(first, first + 2 * settings["pairs"], 2), SystemRandom(), settings["port_rest"])
         self._clips = Clips(tuple(settings["codecs"]))
         self._legs: dict[int, Leg] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -146,6 +146,10 @@ class Worker(asyncio.Protocol):
             leg.ear.stop()
         elif op == control.LISTEN:
             leg.listen(rest[0])
+        elif op == control.PRESS:
+            leg.ear.press(*rest)
+        elif op == control.MASK:
+            leg.mask(rest[0])
         elif op == control.RELEASE:
             self._release(leg)
 

@@ -25,6 +25,7 @@ from callcenter.media.settings import MediaSettings
 from callcenter.rtp.dtmf import EventReceiver, event_payload
 from callcenter.rtp.g711 import ALAW_SAMPLES, ULAW_SAMPLES, encode_alaw, encode_ulaw
 from callcenter.rtp.packet import Packet, RtpError
+from callcenter.rtp.tones import ToneReceiver
 from callcenter.simulation.media import (
     ClipSound,
     MixSound,
@@ -127,6 +128,11 @@ class Peer(Protocol):
         """The clip or the phone that is heard now."""
         ...
 
+    @property
+    def tones(self) -> str:
+        """The keys whose tones were heard so far."""
+        ...
+
     digits: str
     security: Security | None
 
@@ -224,6 +230,19 @@ class RealPeer(asyncio.DatagramProtocol):
         since = time.monotonic() - 0.07
         sound = [packet for at, packet in self.received if at > since and packet.payload_type in (0, 8)]
         return self.name_of(sound[-1]) if sound else None
+
+    @property
+    def saying(self) -> bool:
+        """Whether tones are still to be said."""
+        return bool(self._saying)
+
+    @property
+    def tones(self) -> str:
+        receiver, sound = ToneReceiver(), [packet for _, packet in self.received if packet.payload_type in (0, 8)]
+        return "".join(
+            receiver.receive(each.payload, "PCMU" if each.payload_type == 0 else "PCMA", each.sequence, each.timestamp)
+            for each in sound
+        )
 
     @staticmethod
     def name_of(packet: Packet) -> str:
@@ -459,6 +478,10 @@ class SimPeer:
                 return next(peer.name for peer in self._house.peers if peer.media.address == address)
             case None:
                 return None
+
+    @property
+    def tones(self) -> str:
+        return self.media.tones
 
     @property
     def hears_all(self) -> set[str]:

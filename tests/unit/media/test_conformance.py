@@ -581,6 +581,7 @@ async def test_a_full_plane_refuses_calls_but_not_the_second_leg_of_one(house: H
         await third.incoming(house.peer("dave"))
 
 
+@with_settings(port_rest=0.0)
 async def test_ports_come_back(house: House) -> None:
     amy = house.peer("amy")
     for _ in range(60):  # more than there are pairs of ports

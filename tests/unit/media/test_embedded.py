@@ -785,7 +785,7 @@ async def test_a_local_address_that_is_not_ours_is_listened_for_on_all(house: Re
 
 
 async def test_who_leaves_while_a_leg_is_opened_gives_its_ports_back(tmp_path: Path) -> None:
-    house = RealHouse(tmp_path, ports=free_ports(2), workers=1)
+    house = RealHouse(tmp_path, ports=free_ports(2), workers=1, port_rest=0.0)
     await house.plane.start()
     try:
         for steps in (1, 2, 3) * 3:

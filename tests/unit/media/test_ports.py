@@ -27,6 +27,15 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
+class Clock:
+    """A clock that a test sets."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def take(ports: Ports) -> int:
     port, rtp, rtcp = ports.open(HOST)
     assert (rtp.getsockname(), rtcp.getsockname()) == ((HOST, port), (HOST, port + 1))
@@ -78,3 +87,22 @@ def test_what_others_have_let_go_is_used_again(pairs: range, stack: ExitStack) -
         with pytest.raises(PortsExhausted):
             ports.open(HOST)
     assert take(ports) == pairs[0]
+
+
+def test_a_pair_that_was_given_back_rests(pairs: range) -> None:
+    """What still comes for the call that has left it reaches nobody, also when no other pair is left."""
+    clock = Clock()
+    ports = Ports(pairs[:3], Random(2), rest=5.0, clock=clock)
+    taken = [take(ports) for _ in range(3)]
+    ports.give_back(taken[1])
+    clock.now += 2.0
+    ports.give_back(taken[0])
+    clock.now += 2.9
+    with pytest.raises(PortsExhausted, match="2 rest"):
+        ports.open(HOST)
+    clock.now += 0.2
+    assert take(ports) == taken[1]
+    with pytest.raises(PortsExhausted):
+        ports.open(HOST)
+    clock.now += 2.0
+    assert take(ports) == taken[0]

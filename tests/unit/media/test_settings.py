@@ -23,6 +23,8 @@ def test_the_defaults_are_good() -> None:
         ({"ports": (20000, 20003), "workers": 3}, "too few"),
         ({"advertised": ("pbx.example.com",)}, "advertised"),
         ({"workers": 0}, "workers"),
+        ({"port_rest": -1.0}, "port_rest"),
+        ({"port_rest": 301.0}, "port_rest"),
         ({"silence_timeout": 0.0}, "silence_timeout"),
         ({"max_sessions": 0}, "max_sessions"),
         ({"max_load": 1.5}, "max_load"),

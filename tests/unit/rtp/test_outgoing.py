@@ -7,6 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callcenter.rtp.dtmf import press
 from callcenter.rtp.g711 import ULAW_TO_ALAW
 from callcenter.rtp.outgoing import Outgoing
 from callcenter.rtp.packet import HEADER, Packet, sequence_step, timestamp_step
@@ -170,3 +171,21 @@ def test_the_short_way_does_what_the_long_one_does(first: int, sequence: int, tu
             usual = True
     assert (short.packets, short.octets, short.sequence) == (long.packets, long.octets, long.sequence)
     assert short.timestamp_at(now + 1) == long.timestamp_at(now + 1)
+
+
+def test_keys_of_our_own_have_the_time_at_which_they_are_pressed() -> None:
+    """Also where nothing was sent before but the events of another: a receiver takes what is earlier for late."""
+    outgoing = Outgoing(1, 65530, 4294960000)
+    first = relay(outgoing, "bob", source(5, 1000, payload=b"\x01\x0a\x00\xa0", payload_type=101), 100.0, event=True)
+    started = outgoing.begin_event(102.0)
+    assert timestamp_step(started, first.timestamp) == 16_000
+    pressed = [
+        Packet.parse(outgoing.event("us", 96, packet, started + packet.offset)) for packet in press("5", 480, 160)
+    ]
+    assert [packet.marker for packet in pressed] == [True, False, False, False, False]
+    assert {packet.timestamp for packet in pressed} == {started}
+    assert {packet.payload_type for packet in pressed} == {96}
+    after = relay(outgoing, "bob", source(9, 17_800), 102.2)
+    assert [sequence_step(b.sequence, a.sequence) for a, b in pairwise([first, *pressed, after])] == [1] * 6
+    assert timestamp_step(after.timestamp, started) == 1600
+    assert outgoing.packets == 7

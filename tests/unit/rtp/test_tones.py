@@ -9,8 +9,9 @@ import numpy
 import pytest
 from numpy.typing import NDArray
 
-from callcenter.rtp.g711 import encode_alaw, encode_ulaw
-from callcenter.rtp.tones import HIGH, KEYS, LOW, ToneReceiver
+from callcenter.rtp.codecs import CODECS
+from callcenter.rtp.g711 import encode_ulaw
+from callcenter.rtp.tones import HIGH, KEYS, LOW, ToneReceiver, tone
 
 ROOT = Path(__file__).resolve().parents[3]
 RATE = 8000
@@ -45,12 +46,13 @@ def press(
 def heard(sound: Samples, codec: str = "PCMU", ptime: int = 20, lost: frozenset[int] = frozenset()) -> str:
     """The keys that are told when this is sent; the numbers wrap on the way."""
     pcm = numpy.clip(numpy.rint(sound), -32768, 32767).astype("<i2").tobytes()
-    data = encode_ulaw(pcm) if codec == "PCMU" else encode_alaw(pcm)
-    receiver, size, keys = ToneReceiver(), ptime * 8, ""
-    for index in range(len(data) // size):
+    encoder, ticks = CODECS[codec].encoder(RATE), CODECS[codec].ticks(ptime)
+    receiver, size, keys = ToneReceiver(), 2 * ptime * RATE // 1000, ""
+    for index in range(len(pcm) // size):
+        payload = encoder.encode(pcm[index * size : (index + 1) * size])
         if index not in lost:
-            payload = data[index * size : (index + 1) * size]
-            keys += receiver.receive(payload, codec, (65530 + index) & 0xFFFF, (4294966000 + index * size) & 0xFFFFFFFF)
+            timestamp = (4294966000 + index * ticks) & 0xFFFFFFFF
+            keys += receiver.receive(payload, codec, (65530 + index) & 0xFFFF, timestamp)
     return keys
 
 
@@ -71,8 +73,11 @@ def never(**how: float) -> bool:
     return all(keys == "" for _, keys in told(**how))
 
 
-@pytest.mark.parametrize("codec", ["PCMU", "PCMA"])
-@pytest.mark.parametrize("ptime", [10, 20, 30, 40, 60])
+@pytest.mark.parametrize(
+    ("codec", "ptime"),
+    [(codec, ptime) for codec in ("PCMU", "PCMA") for ptime in (10, 20, 30, 40, 60)]
+    + [(codec, ptime) for codec in CODECS if codec not in ("PCMU", "PCMA") for ptime in (10, 60)],
+)
 def test_every_key_is_told_once_by_every_codec_and_packet_time(codec: str, ptime: int) -> None:
     sound = numpy.concatenate([part for key in ALL_KEYS for part in (silence(61), press(key, 80))] + [silence(100)])
     assert heard(sound, codec, ptime) == ALL_KEYS
@@ -228,3 +233,26 @@ def test_packets_of_any_length_are_borne() -> None:
     receiver = ToneReceiver()
     for index, size in enumerate((0, 1, 7, 159, 800, 1400, 3)):
         assert receiver.receive(bytes(size), "PCMA", index, index * 160) == ""
+
+
+@pytest.mark.parametrize("key", ALL_KEYS)
+def test_what_we_press_is_the_pair_of_the_key_and_nothing_else(key: str) -> None:
+    """At the level that lines ask for, without a click, and our own receiver tells it once."""
+    for rate in (8000, 16000):
+        pcm = numpy.frombuffer(tone(key, rate // 10, rate), "<i2").astype(float)
+        spectrum = numpy.abs(numpy.fft.rfft(pcm * numpy.hanning(len(pcm)))) * 4 / len(pcm)
+        row = next(row for row, keys in enumerate(KEYS) if key in keys)
+        hertz = LOW[row], HIGH[KEYS[row].index(key)]
+        for wanted, dbm0 in zip(hertz, (-9, -7), strict=True):
+            found = float(spectrum[round(wanted / 10) - 1 : round(wanted / 10) + 2].max())
+            assert 0.8 * level(dbm0) < found < 1.05 * level(dbm0)
+        rest = [height for at, height in enumerate(spectrum) if all(abs(10 * at - each) > 60 for each in hertz)]
+        assert max(rest) < 0.01 * level(-7)
+    pcm = numpy.frombuffer(tone(key, 800), "<i2").astype(float)
+    assert heard(numpy.concatenate([silence(33), pcm, silence(60), pcm, silence(50)])) == 2 * key
+
+
+def test_there_is_no_tone_for_what_is_no_key() -> None:
+    for wrong in ("", "E", "12", "a"):
+        with pytest.raises(ValueError):
+            tone(wrong, 800)
