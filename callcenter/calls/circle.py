@@ -25,13 +25,14 @@ log = structlog.get_logger()
 @dataclass(eq=False, slots=True)
 class Seat:
     """One who takes part in a talk, ``agent`` if it is one of ours. Who is ``apart`` hears none of the others, and is
-    heard by none.
+    heard by none. ``colleague`` is the agent who was asked, whose own talk is another.
     """
 
     sound: Callable[[], Sound]
     holds: Callable[[], bool]
     agent: str = ""
     apart: bool = False
+    colleague: Callable[[], str] = str
 
     @classmethod
     def of(cls, party: Party, agent: str = "") -> Seat:

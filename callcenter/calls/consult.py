@@ -292,7 +292,9 @@ class Asking:
         question = self._question
         if question is not None and question.near is not None and self._seat is None:
             near = question.near
-            self._seat = Seat(lambda: near, lambda: self._asked_holds(question))
+            self._seat = Seat(
+                lambda: near, lambda: self._asked_holds(question), colleague=lambda: colleague_of(question)
+            )
             if question.leg is not None:
                 question.leg.on_hold = self._circle.changed
             self._circle.seats.append(self._seat)
@@ -376,3 +378,9 @@ class Consults:
             question.leave()
             agent.kept = False
             agent.close()
+
+
+def colleague_of(question: Question) -> str:
+    """The agent whom the question came to; empty as long as there is none, or for somebody outside."""
+    talk = question.call.talk if question.call is not None else None
+    return talk.agent_id if talk is not None else ""

@@ -13,6 +13,7 @@ from callcenter.calls.quality import live
 from callcenter.model.facts import utc
 from callcenter.model.states import Work
 from callcenter.operate.life import Life, Phase
+from callcenter.rtp.codecs import CODECS
 
 if TYPE_CHECKING:
     from callcenter.acd.agents import AgentView
@@ -92,7 +93,7 @@ def health(house: House, life: Life) -> dict[str, Any]:
         why.append(f"the database fails, no agent is rung: {log.detail}")
     plane = house.edges.plane.status()
     if not plane.alive:
-        why.append("no media worker is alive")
+        why.append("no media worker takes calls")
     if not house.user_agent.network.listeners:
         why.append("SIP listens nowhere")
     return {
@@ -275,6 +276,8 @@ def media(house: House) -> dict[str, Any]:
     return {
         "sessions": plane.sessions,
         "capacity": plane.capacity,
+        "codecs": [name for name in house.settings.media.codecs if not CODECS[name].missing],
+        "codecs_left_out": {name: CODECS[name].missing for name in house.settings.media.codecs if CODECS[name].missing},
         "workers": [
             {
                 "worker": worker.index,

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import re
+import signal
 import time
 from asyncio.subprocess import Process
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from tests.wire.wait import PATIENCE, until
 
 REGISTERED = re.compile(r"\} 200 .*\[\d+ bindings?\]")
 SPEAKS_FOR = 180.0  # s of tone: baresip hangs up when its file ends, so longer than any test
+CODECS = {"PCMU": "PCMU/8000/1", "PCMA": "PCMA/8000/1", "G722": "G722/16000/1", "opus": "opus/48000/2"}
+"""As baresip names them."""
 MODULES = next((str(path) for path in Path("/usr/lib").glob("**/baresip/modules") if path.is_dir()), "")
 
 
@@ -43,12 +46,13 @@ class Baresip:
     transport: str = "udp"
     hz: float = 440.0
     answers: str = "manual"  # or "auto"
-    codec: str = "PCMU"
+    codec: str = "PCMU"  # or several, with commas, in the phone's order
     srtp: str = ""  # or how it speaks SRTP: srtp (RTP/AVP with keys), srtp-mand (RTP/SAVP), srtp-mandf (RTP/SAVPF)
     listen: int = 0  # its SIP port
     own_address: str = ""  # that of its sound, where it would not guess right
     ca_file: str = ""  # whom it trusts by TLS; empty: everybody
     outbound: bool = False  # it keeps its flow open, and registers that (RFC 5626)
+    mux: bool = False  # RTCP by the port of sound, where the other side can (RFC 5761)
     events: list[Event] = field(default_factory=list)
     _process: Process | None = None
     _reader: asyncio.Task[None] | None = None
@@ -87,6 +91,7 @@ class Baresip:
             "audio_player aubridge,nowhere",  # the one of aufile brings baresip 1.1 down when a call is held
             "audio_srate 8000",
             "audio_channels 1",
+            *(["rtcp_mux yes"] if self.mux else []),
             "ausrc_srate 8000",
             "auplay_srate 8000",
             "ausrc_channels 1",
@@ -95,6 +100,8 @@ class Baresip:
             "call_max_calls 4",
             f"module_path {MODULES}",
             "module g711.so",
+            *(["module g722.so"] if "G722" in self.codec else []),
+            *(["module opus.so"] if "opus" in self.codec else []),
             *(["module uuid.so"] if self.outbound else []),
             "module aufile.so",
             "module aubridge.so",
@@ -109,7 +116,8 @@ class Baresip:
         return "\n".join(lines) + "\n"
 
     def _account(self) -> str:
-        params = [f"audio_codecs={self.codec}/8000/1", f"answermode={self.answers}", "dtmfmode=rtpevent"]
+        codecs = ",".join(CODECS[codec] for codec in self.codec.split(","))
+        params = [f"audio_codecs={codecs}", f"answermode={self.answers}", "dtmfmode=rtpevent"]
         if self.srtp:
             params.append(f"mediaenc={self.srtp}")
         if self.password is None:
@@ -253,6 +261,11 @@ class Baresip:
             with contextlib.suppress(AssertionError, ConnectionError):
                 await self.command("quit")
         await self.vanish(gently=True)
+
+    def freeze(self, on: bool) -> None:
+        """Nothing comes from it, neither sound nor reports, until it goes on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP if on else signal.SIGCONT)
 
     async def vanish(self, *, gently: bool = False) -> None:
         """Is gone without a word, as a phone whose plug is pulled."""
