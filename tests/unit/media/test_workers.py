@@ -95,7 +95,7 @@ async def test_no_packet_of_a_call_is_lost_while_its_worker_is_replaced_and_the_
     assert [each.restarts for each in status(house)] == [0, 0]
 
 
-@pytest.mark.parametrize("house", [{"workers": 1, "pairs": 10}], indirect=True)
+@pytest.mark.parametrize("house", [{"workers": 1, "pairs": 10, "port_rest": 0.0}], indirect=True)
 async def test_ports_never_clash_and_are_all_the_new_ones_in_the_end(house: RealHouse) -> None:
     """Of 10 pairs 2 are in use and 2 kept beside: 3 calls of two legs fit, and 5 when the old worker is gone."""
     _, _, _, first, second = await talking(house)
