@@ -23,7 +23,7 @@ AIM = 50.0  # kB
 CALLS = 200
 RATE, QUICKLY = 5.0, 40.0
 # The short calls, and how many calls are up when the counting begins: they take what the short ones have left.
-BEFORE, UP = 150, 25
+BEFORE, TALK, UP = 150, 0.2, 25
 SETTLE = 15.0
 
 
@@ -55,7 +55,7 @@ async def _measure(run: Run, switch: Switch, people: Floor, calls: int) -> list[
 
     def up(talk: AgentCall) -> None:
         if short:
-            agents.hang_up(talk)
+            loop.call_later(TALK, agents.hang_up, talk)
         else:
             talking.add(talk.caller)
 
