@@ -98,7 +98,7 @@ async def test_what_is_pressed_while_it_is_a_secret_reaches_the_owner_alone(hous
     assert (bob.digits, bob.tones) == ("", "")
     amy.press("2")
     await until(lambda: "2" in (bob.digits if events else bob.tones), "a key that is no secret")
-    assert told(call) == "47112"
+    await until(lambda: told(call) == "47112", "the same, told to the owner")
 
 
 async def test_a_secret_of_one_is_none_of_the_other(house: House) -> None:
