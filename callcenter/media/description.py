@@ -10,6 +10,7 @@ from random import Random
 
 from callcenter.media.plane import BadDescription, NotAcceptable, host_port
 from callcenter.media.settings import MediaSettings, Srtp
+from callcenter.rtp.codecs import CODECS
 from callcenter.sip.crypto import Security
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
 from callcenter.sip.payload_types import PayloadTypes
@@ -234,15 +235,14 @@ def _ranks(codecs: tuple[str, ...]) -> dict[str, int]:
 
 
 def chosen_codecs(settings: MediaSettings, wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """Those ``wanted`` for one leg that the plane speaks, in their order; all of them when nobody wants any.
+    """Those ``wanted`` for one leg that the plane speaks, in their order; without, those of the settings.
 
     Raises NotAcceptable when none is left.
     """
-    if wanted is None:
-        return settings.codecs
-    chosen = tuple(dict.fromkeys(name for name in wanted if name in settings.codecs))
+    names = settings.codecs if wanted is None else wanted
+    chosen = tuple(dict.fromkeys(name for name in names if name in CODECS and not CODECS[name].missing))
     if not chosen:
-        raise NotAcceptable(f"none of the codecs {', '.join(wanted)} is spoken here")
+        raise NotAcceptable(f"none of the codecs {', '.join(names)} is spoken here")
     return chosen
 
 
