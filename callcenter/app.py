@@ -48,7 +48,8 @@ from callcenter.control.sockets import SocketError
 from callcenter.control.systemd import Notifier
 from callcenter.ledger.quality import QualityLedger
 from callcenter.media.embedded.plane import EmbeddedPlane
-from callcenter.media.embedded.recorder.keys import key_id
+from callcenter.media.embedded.recorder import mending
+from callcenter.media.embedded.recorder.keys import MasterKeys, key_id
 from callcenter.media.plane import MediaError, MediaPlane
 from callcenter.model.facts import (
     AgentStateChanged,
@@ -103,7 +104,7 @@ from callcenter.sip.guard import Guard
 from callcenter.sip.message import Request
 from callcenter.sip.registrar import Binding, Registrar
 from callcenter.storage.database import StorageError
-from callcenter.storage.recording_files import DiskFiles, Mended, RecordingFiles
+from callcenter.storage.recording_files import DiskFiles, Mend, Mended, RecordingFiles
 from callcenter.storage.recordings import Recording
 from callcenter.storage.store import Storage
 
@@ -135,9 +136,9 @@ class Edges:
     plane: MediaPlane
     storage: Storage
     publisher: Publisher
+    recording_files: RecordingFiles
     keyring: Keyring | None = None
     resolver: Resolver = field(default_factory=DnsResolver)
-    recording_files: RecordingFiles = field(default_factory=lambda: DiskFiles(mend))
 
 
 class House:
@@ -322,6 +323,7 @@ class House:
         self.dispatcher.tell(Reconfigured(settings.plan))
         self.dispatcher.decide()
         self.callbacks.reconfigured()
+        self.supervisions.reconfigured()
         for agent in before:
             self._let_go(agent)
         self._publish_newcomers(agent for agent in settings.plan.agents if agent not in before)
@@ -627,9 +629,19 @@ def recording_key(secrets: Secrets) -> RecordingKey | None:
     return RecordingKey(key_id(key).hex(), key) if key is not None else None
 
 
-def mend(path: Path) -> Mended | None:
-    """Finish a file that a crash has cut."""
-    return None
+def mender(keys: MasterKeys | None) -> Mend:
+    """How a file of the embedded plane is finished that a crash has cut."""
+
+    def mend(path: Path) -> Mended | None:
+        try:
+            whole = mending.mend(path, keys)
+        except FileNotFoundError:
+            return None
+        except mending.BadRecording as error:
+            raise OSError(str(error)) from error
+        return None if whole is None else Mended(Path(whole.path), whole.seconds, whole.octets, whole.sha256)
+
+    return mend
 
 
 def users_here(settings: Settings) -> frozenset[str]:
@@ -768,7 +780,8 @@ async def open_edges(
     stack.push_async_callback(publisher.close)
     await publisher.start()
     network = SipNetwork(settings.sip.listen, clock, keyring)
-    return Edges(clock, random, network, plane, storage, publisher, keyring), broker
+    files = DiskFiles(mender(secrets.recording_keys))
+    return Edges(clock, random, network, plane, storage, publisher, files, keyring), broker
 
 
 def keyring_for(settings: Settings, clock: Clock) -> Keyring | None:

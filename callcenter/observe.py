@@ -19,6 +19,9 @@ from callcenter.runtime.encoding import json_text
 
 # Keys whose values are a caller's number, or may be one that was entered: the last four digits are masked.
 NUMBER_KEYS = frozenset({"from_number", "number", "ani", "diverted_number", "target", "digits"})
+# Keys whose values may hold a number among words or behind a code: whom an agent wants to ask.
+WORDS_KEYS = frozenset({"code", "order"})
+_LONG_NUMBER = re.compile(r"\+?[0-9]{7,}")
 # Keys whose values never leave the process.
 SECRET_KEYS = frozenset({"password", "token", "authorization", "proxy_authorization", "ha1", "secret"})
 # What is kept for `callcenter why`, and would only make lines long.
@@ -79,6 +82,8 @@ def mask(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
         outside = key == "to_number" and event.get("direction") == Direction.OUTBOUND
         if (key in NUMBER_KEYS or outside) and isinstance(value, str):
             event[key] = mask_number(value)
+        elif key in WORDS_KEYS and isinstance(value, str):
+            event[key] = _LONG_NUMBER.sub(lambda found: mask_number(found[0]), value)
         elif (key in SECRET_KEYS or key in PERSONAL_KEYS) and value:
             event[key] = "***"
     return event

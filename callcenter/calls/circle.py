@@ -25,13 +25,14 @@ log = structlog.get_logger()
 @dataclass(eq=False, slots=True)
 class Seat:
     """One who takes part in a talk, ``agent`` if it is one of ours. Who is ``apart`` hears none of the others, and is
-    heard by none.
+    heard by none. ``colleague`` is the agent who was asked, whose own talk is another.
     """
 
     sound: Callable[[], Sound]
     holds: Callable[[], bool]
     agent: str = ""
     apart: bool = False
+    colleague: Callable[[], str] = str
 
     @classmethod
     def of(cls, party: Party, agent: str = "") -> Seat:
@@ -187,6 +188,10 @@ class Circles:
         found = [(circle, seat) for circle in self._circles if (seat := circle.seat_of(agent)) is not None]
         talks = [circle for circle, seat in found if not seat.holds()]
         return talks[-1] if talks else found[-1][0] if found else None
+
+    def in_call(self, call: Call) -> Circle | None:
+        """The talk in a call."""
+        return next((circle for circle in self._circles if circle.call is call), None)
 
     @contextmanager
     def watch(self, agent: str, changed: Callable[[], None]) -> Iterator[None]:

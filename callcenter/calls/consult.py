@@ -113,6 +113,14 @@ class Question:
         if (call := self.call) is not None:
             call.caller.turn_away(on)
 
+    def sit_down(self) -> None:
+        """The agent talks in that call alone from now on: who follows the agent goes along."""
+        call = self.call
+        circle = self._call.services.circles.in_call(call) if call is not None else None
+        if circle is not None:
+            circle.seats[0].agent = self._offer.agent_id
+            circle.changed()
+
     async def _dial(self) -> None:
         services, agent_id = self._call.services, self._offer.agent_id
         ours = services.dispatcher.acd.plan.agents.get(agent_id)
@@ -284,7 +292,9 @@ class Asking:
         question = self._question
         if question is not None and question.near is not None and self._seat is None:
             near = question.near
-            self._seat = Seat(lambda: near, lambda: self._asked_holds(question))
+            self._seat = Seat(
+                lambda: near, lambda: self._asked_holds(question), colleague=lambda: colleague_of(question)
+            )
             if question.leg is not None:
                 question.leg.on_hold = self._circle.changed
             self._circle.seats.append(self._seat)
@@ -360,6 +370,7 @@ class Consults:
             async with until(leg.ended), until(agent.ended), until(agent.trouble):
                 question.wait(False, ())
                 await near.session.bridge(agent.sound.session)
+                question.sit_down()
                 await leg.ended
         except MediaError as error:
             log.info("a talk did not go on", leg=leg.id, why=str(error))
@@ -367,3 +378,9 @@ class Consults:
             question.leave()
             agent.kept = False
             agent.close()
+
+
+def colleague_of(question: Question) -> str:
+    """The agent whom the question came to; empty as long as there is none, or for somebody outside."""
+    talk = question.call.talk if question.call is not None else None
+    return talk.agent_id if talk is not None else ""

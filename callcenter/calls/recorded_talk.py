@@ -206,7 +206,7 @@ class RecordedTalk:
     def _voices_changed(self) -> None:
         """Others are heard now. In a conference with a colleague who is never recorded nobody is."""
         self._tell_right()
-        agents = [seat.agent for seat in self.who.circle.together if seat.agent]
+        agents = [name for seat in self.who.circle.together if (name := seat.agent or seat.colleague())]
         if any(self._recordings.rule(self.call, self.who.queue, agent).never for agent in agents):
             self._pause("never", NEVER_RECORDED)
         elif "never" in self._paused_by:

@@ -48,6 +48,8 @@ FIRST_SWEEP = 60.0
 MOST_SWEPT = 500
 # Room that is back for a moment only would have recordings begin and fail by turns.
 BACK_WITH = 1.05
+# Who writes outlives a crash of ours, to finish the files: it is asked again after so many seconds.
+MEND_AFTER = (1.0, 3.0, 8.0, 12.0, 0.0)
 # More than a plane carries; what is beyond is not recorded, and told.
 MOST_AT_ONCE = 20_000
 PART = ".part"
@@ -288,10 +290,14 @@ class Recordings:
     async def _mended(self, ended: RecordingEnded) -> RecordingEnded:
         path = self._services.settings.recording.directory / ended.path.removesuffix(PART)
         words, found = ended.detail, None
-        try:
-            found = await self._files.mend(path)
-        except OSError as error:
-            words = "; ".join(filter(None, [words, f"it cannot be mended: {error.strerror or error}"]))
+        for patience in MEND_AFTER:
+            try:
+                found = await self._files.mend(path)
+                words = ended.detail
+                break
+            except OSError as error:
+                words = "; ".join(filter(None, [ended.detail, f"it cannot be mended: {error.strerror or error}"]))
+                await asyncio.sleep(patience)
         length_ms, octets, sha256, there = 0, 0, "", ended.path
         if found is not None:
             length_ms, octets, sha256 = round(found.seconds * 1000), found.octets, found.sha256

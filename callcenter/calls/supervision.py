@@ -66,6 +66,7 @@ class Supervision:
         self.agent = agent
         self.mode = mode
         self.since = services.clock.monotonic()
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._services = services
         self._party: Party | None = None
         self._news = asyncio.Event()
@@ -92,9 +93,9 @@ class Supervision:
         self._news.set()
 
     def leave(self) -> None:
-        """Hang up on her. Never waits."""
-        if self._party is not None:
-            self._party.leg.hangup()
+        """Hang up on her, also while her phone rings. Never waits; may be called twice."""
+        if not self.over.done():
+            self.over.set_result(None)
 
     def beside(self) -> Sound | None:
         """Beside whom her sound is opened: whom she will hear, if there is a talk now."""
@@ -307,6 +308,16 @@ class Supervisions:
         lets = (clients[name].supervision.allowed for name in hers if name in clients)
         return Result.DONE if any(mode in allowed for allowed in lets) else Result.NOT_PERMITTED
 
+    def reconfigured(self) -> None:
+        """Other settings are in force: who may not hear any more what she hears is hung up on. Never waits."""
+        for each in self:
+            supervisor = self._services.settings.supervisors.get(each.supervisor.id)
+            if supervisor is None or not self.refusal(supervisor, each.agent, each.mode).good:
+                each.leave()
+            else:
+                each.supervisor = supervisor
+                each.change(each.agent, each.mode)
+
     def _begin(self, supervision: Supervision, leg: Leg | None) -> bool:
         name = supervision.supervisor.id
         self._by[name] = supervision
@@ -320,7 +331,8 @@ class Supervisions:
         phone = leg.user if leg is not None else supervisor.agent
         try:
             with self._busy.taken(phone, "supervises", "has supervised"):
-                await (self._by_leg(supervision, leg) if leg is not None else self._by_ringing(supervision))
+                async with until(supervision.over):
+                    await (self._by_leg(supervision, leg) if leg is not None else self._by_ringing(supervision))
         except MediaError as error:
             log.warning("a supervisor hears nothing", supervisor=supervisor.id, detail=str(error))
         finally:

@@ -201,7 +201,7 @@ class _Loader:
         return Settings(
             switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit, switch.reload),
             sip=_sip(sip, tls),
-            media=media_settings,
+            media=dataclasses.replace(media_settings, records=recording.on),
             plan=_plan(acd, things, self._revision()),
             calls=dataclasses.replace(_calls(things, sip, mqtt, sounds, acd), recording=recording),
             mqtt=mqtt_settings,

@@ -84,6 +84,9 @@ class MediaSettings:
     srtp_without_tls: bool = False
     """Whether such keys are taken and given by UDP and TCP too, where everybody on the way reads them."""
 
+    records: bool = False
+    """Whether talks are recorded: then what writes them runs from the start on."""
+
     def __post_init__(self) -> None:
         low, high = self.ports
         if not 1024 <= low < high <= 65535:

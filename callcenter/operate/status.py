@@ -93,7 +93,7 @@ def health(house: House, life: Life) -> dict[str, Any]:
         why.append(f"the database fails, no agent is rung: {log.detail}")
     plane = house.edges.plane.status()
     if not plane.alive:
-        why.append("no media worker is alive")
+        why.append("no media worker takes calls")
     if not house.user_agent.network.listeners:
         why.append("SIP listens nowhere")
     return {

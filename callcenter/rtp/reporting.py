@@ -58,7 +58,10 @@ class ReportTimer:
 
 
 class PeerReports:
-    """What a peer's reports say of our stream ``ssrc``, whose packets are numbered from ``first`` on (16 bits)."""
+    """What a peer's reports say of our stream ``ssrc``, whose packets are numbered from ``first`` on (16 bits).
+
+    Where that is not known (None), what it should have received is counted from its first report on.
+    """
 
     __slots__ = (
         "_first",
@@ -76,7 +79,7 @@ class PeerReports:
         "unheard_since",
     )
 
-    def __init__(self, ssrc: int, first: int) -> None:
+    def __init__(self, ssrc: int, first: int | None) -> None:
         self.ssrc = ssrc
         self.reports = 0
         """How many have come."""
@@ -120,6 +123,8 @@ class PeerReports:
 
     def _take_block(self, block: ReportBlock, ntp: int) -> None:
         self.blocks += 1
+        if self._first is None:
+            self._first = block.highest_sequence + 1
         self.lost = max(0, block.cumulative_lost)
         self.expected = max(0, (block.highest_sequence - self._first + 1) & 0xFFFFFFFF)
         self.jitter = block.jitter

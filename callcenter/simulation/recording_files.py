@@ -18,6 +18,8 @@ class SimRecordingFiles:
     def __init__(self, made: Iterable[SimMediaRecording]) -> None:
         self.free = TOTAL // 2
         self.broken: OSError | None = None
+        self.busy: OSError | None = None
+        """What it says to who wants to mend."""
         self.deleted: list[Path] = []
         self._made = made
 
@@ -34,6 +36,8 @@ class SimRecordingFiles:
     async def mend(self, path: Path) -> Mended | None:
         """What a recording has had in it; None when there was none. Raises OSError."""
         await self._turn()
+        if self.busy is not None:
+            raise self.busy
         for each in self._made:
             if each.path == str(path):
                 seconds = sum(span.end - span.start for span in each.spans)

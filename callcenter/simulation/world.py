@@ -245,8 +245,8 @@ class World:
                 plane,
                 self.storage,
                 publisher,
+                self.recording_files,
                 resolver=self.resolver,
-                recording_files=self.recording_files,
             )
             settings = replace(self.settings, plan=self.plan)
             self.house = await process.enter_async_context(open_house(settings, self.secrets, edges))

@@ -407,3 +407,17 @@ async def test_an_attended_transfer_on_two_lines_finds_both_talks_on_one_core(wo
     assert len({session.worker for session in world.plane.sessions}) == 2, "the story is about two"
     for phone in (caller, *others):
         await phone.hangs_up()
+
+
+@story()
+async def test_a_supervisor_stays_with_the_agent_who_talks_on_without_the_caller(world: World) -> None:
+    eve = await has_supervisor(world)
+    caller, amy, bob = await asking(world)
+    await eve.dial("*72amy")
+    await world.settled()
+    await caller.hangs_up()
+    await world.settled()
+    assert heard(eve, amy, bob) == [("amy", "bob"), ("bob", "eve"), ("amy",)]
+    await bob.hangs_up()
+    await world.sleep(1)
+    await eve.hangs_up()

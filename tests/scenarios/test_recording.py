@@ -37,8 +37,10 @@ from tests.scenarios.callbacks import is_to_be_called_back
 from tests.scenarios.carrier import permit, somebody_outside
 from tests.scenarios.test_agents_and_supervisors import bodies, control, has_calls_settings, supervise
 from tests.scenarios.test_agents_choose import shown
+from tests.scenarios.test_conference import order
 from tests.scenarios.test_hang_up_at_every_moment import Leaves, agent_hangs_up, caller_hangs_up, gone_at_fact
 from tests.scenarios.test_pulling import talking as talking_at_two
+from tests.scenarios.test_supervision import has_supervisor, talking
 
 DIRECTORY = Path("/var/recordings")
 EVERYBODY = RecordingSettings(DIRECTORY, clients={"tech": ALWAYS})
@@ -62,6 +64,11 @@ def asks(world: World, do: str, agent: str = "amy") -> Mapping[str, Any]:
 def spans(recording: SimMediaRecording) -> list[tuple[float, float]]:
     """From when to when something was recorded, in whole seconds."""
     return [(round(span.start), round(span.end)) for span in recording.spans if span.end - span.start > 0.3]
+
+
+def on_the_right(recording: SimMediaRecording) -> int:
+    """How many are recorded on the right channel now."""
+    return len(recording.right)
 
 
 async def index(world: World) -> list[Recording]:
@@ -499,6 +506,87 @@ async def test_each_agent_of_a_call_has_a_recording_of_the_own_and_who_is_never_
 
 
 @story()
+async def test_in_a_conference_all_whom_the_caller_hears_are_recorded_and_a_question_before_it_is_not(
+    world: World,
+) -> None:
+    """What the agent asks a colleague meanwhile is nobody's, nor what a supervisor whispers; who barges in is heard."""
+    records(world)
+    eve = await has_supervisor(world)
+    caller, amy = await talking(world)
+    await eve.dial("*72amy")
+    await world.sleep(10)
+    (made,) = world.plane.recordings
+    bob = await world.agent("bob", spanish=5)
+    assert order(world, "consult", to="bob") == {"ok": True}
+    await bob.rings()
+    await bob.answers()
+    await world.sleep(10)
+    assert on_the_right(made) == 0
+    assert order(world, "consult_join") == {"ok": True}
+    await world.sleep(10)
+    await eve.press("6")
+    await world.sleep(10)
+    assert on_the_right(made) == 3
+    await eve.hangs_up()
+    assert order(world, "consult_drop") == {"ok": True}
+    await world.sleep(10)
+    assert on_the_right(made) == 1
+    await caller.hangs_up()
+    await world.settled()
+    sides = [len(span.right) for span in made.spans if span.end - span.start > 5]
+    assert sides == [1, 0, 2, 3, 1]
+    assert len(world.plane.made) == 1
+    assert amy.is_free
+
+
+@story()
+async def test_a_colleague_who_is_never_recorded_is_not_in_a_conference_either(world: World) -> None:
+    records(world, replace(EVERYBODY, agents={"bob": NEVER}))
+    caller, amy = await talking(world)
+    bob = await world.agent("bob", spanish=5)
+    await world.sleep(5)
+    order(world, "consult", to="bob")
+    await bob.rings()
+    await bob.answers()
+    await world.sleep(5)
+    order(world, "consult_join")
+    await world.sleep(10)
+    assert shown(world, "amy")["recording"]["by"] == "a colleague who is never recorded"
+    assert asks(world, "record_resume")["pending"], "not as long as he takes part"
+    order(world, "consult_drop")
+    await world.sleep(5)
+    await caller.hangs_up()
+    await world.settled()
+    (made,) = world.plane.made
+    assert spans(made)[-1] == (20, 25)
+    assert not any(span.start > 11 and span.end < 19 for span in made.spans if span.end - span.start > 0.5)
+    assert amy.is_free
+
+
+@story()
+async def test_who_is_put_through_outside_is_told_and_both_stay_recorded(world: World) -> None:
+    """By the rules of the company and the queue: there is no agent in it any more."""
+    records(world, NOTICED)
+    outside = await somebody_outside(world, "+14155550199")
+    permit(world, amy=DialRules(outside=("+1",)))
+    caller, amy = await talking(world)
+    call, before = caller.this_call(), clips(caller).count("notice")
+    amy.transfers("+14155550199")
+    await outside.rings()
+    await outside.answers()
+    await outside.hears("notice.en")
+    await outside.hears(caller)
+    await world.sleep(5)
+    assert clips(caller).count("notice") == before, "the caller has heard it already"
+    await caller.hangs_up()
+    saved = await world.interaction(call)
+    assert [(told.agent, told.offer) for told in saved.recordings] == [
+        ("amy", saved.legs[0].offer),
+        ("", saved.outside[0].leg),
+    ]
+
+
+@story()
 async def test_who_is_called_back_is_recorded_like_who_called(world: World) -> None:
     has_calls_settings(world, recording=NOTICED)
     ann = await is_to_be_called_back(world)
@@ -635,6 +723,40 @@ async def test_what_a_power_failure_has_cut_is_mended_and_says_so(world: World) 
     assert round(row.length_ms / 1000) == 30
     (told,) = (await world.interaction(call)).recordings
     assert (told.state, round(told.length_ms / 1000)) == ("cut", 30)
+    await caller.hangs_up()
+    await amy.hangs_up()
+
+
+@story()
+async def test_what_somebody_still_writes_is_waited_for_after_a_crash(world: World) -> None:
+    """Who writes outlives the switch, to finish the file; until then it is nobody else's."""
+    records(world)
+    amy, caller = await good_call(world)
+    await world.sleep(30)
+    world.recording_files.busy = OSError("is being recorded to")
+    await world.restart(crash=True)
+    await world.sleep(8)
+    assert [row.state for row in await index(world)] == ["recording"]
+    world.recording_files.busy = None
+    await world.sleep(6)
+    assert [row.state for row in await index(world)] == ["cut"]
+    await caller.hangs_up()
+    await amy.hangs_up()
+
+
+@story()
+async def test_what_cannot_be_mended_is_told_as_what_failed(world: World) -> None:
+    records(world)
+    amy, caller = await good_call(world)
+    await world.sleep(30)
+    world.recording_files.busy = OSError(5, "Input/output error")
+    await world.restart(crash=True)
+    await world.sleep(60)
+    (row,) = await index(world)
+    assert (row.state, row.detail) == (
+        "failed",
+        "the switch was restarted; it cannot be mended: Input/output error",
+    )
     await caller.hangs_up()
     await amy.hangs_up()
 

@@ -472,3 +472,29 @@ async def test_a_crash_leaves_a_record_that_says_who_heard_the_call(world: World
     assert told["supervisor"] == "eva"
     for phone in (caller, amy, eve):
         phone.drops()
+
+
+@story()
+async def test_a_reload_that_takes_her_away_hangs_up_on_her_and_the_talk_goes_on(world: World) -> None:
+    eve = await has_supervisor(world)
+    caller, amy = await talking(world)
+    await eve.dial("*71amy")
+    await world.settled()
+    has_calls_settings(world, supervisors={"eva": Supervisor("eva", "Eva Lang", frozenset({"other"}), "eve")})
+    world.house.supervisions.reconfigured()
+    await eve.is_hung_up()
+    await world.settled()
+    assert world.hear_each_other(caller, amy)
+    await caller.hangs_up()
+
+
+@story()
+async def test_she_leaves_by_a_command_while_her_phone_rings(world: World) -> None:
+    eve = await has_supervisor(world)
+    caller, _ = await talking(world)
+    supervise(world, "1", agent="amy", do="supervise", mode="listen")
+    await eve.rings()
+    await world.settled()
+    assert supervise(world, "2", agent="amy", do="supervise", mode="leave")["ok"]
+    await eve.stops_ringing()
+    await caller.hangs_up()

@@ -99,3 +99,8 @@ def test_a_traceback_keeps_its_lines(capsys: pytest.CaptureFixture[str]) -> None
     text = capsys.readouterr().err
     assert text.count("\n") > 3
     assert "\x1b" not in text
+
+
+def test_a_number_that_an_agent_wants_to_ask_is_masked_behind_its_code_and_in_an_order() -> None:
+    event = observe.mask(None, "", {"code": "*80+14155550300#", "order": "consult +14155550300", "target": "bob"})
+    assert event == {"code": "*80+1415555****#", "order": "consult +1415555****", "target": "bob"}

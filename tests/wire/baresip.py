@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import re
+import signal
 import time
 from asyncio.subprocess import Process
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ class Baresip:
     own_address: str = ""  # that of its sound, where it would not guess right
     ca_file: str = ""  # whom it trusts by TLS; empty: everybody
     outbound: bool = False  # it keeps its flow open, and registers that (RFC 5626)
+    mux: bool = False  # RTCP by the port of sound, where the other side can (RFC 5761)
     events: list[Event] = field(default_factory=list)
     _process: Process | None = None
     _reader: asyncio.Task[None] | None = None
@@ -87,6 +89,7 @@ class Baresip:
             "audio_player aubridge,nowhere",  # the one of aufile brings baresip 1.1 down when a call is held
             "audio_srate 8000",
             "audio_channels 1",
+            *(["rtcp_mux yes"] if self.mux else []),
             "ausrc_srate 8000",
             "auplay_srate 8000",
             "ausrc_channels 1",
@@ -253,6 +256,11 @@ class Baresip:
             with contextlib.suppress(AssertionError, ConnectionError):
                 await self.command("quit")
         await self.vanish(gently=True)
+
+    def freeze(self, on: bool) -> None:
+        """Nothing comes from it, neither sound nor reports, until it goes on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP if on else signal.SIGCONT)
 
     async def vanish(self, *, gently: bool = False) -> None:
         """Is gone without a word, as a phone whose plug is pulled."""

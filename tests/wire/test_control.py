@@ -65,7 +65,8 @@ async def test_status_tells_of_the_call_that_is_up(switch: Switch, tmp_path: Pat
         assert (status, err) == (0, "")
         assert max(map(len, out.splitlines())) <= 80, out
         masked = re.escape(f"{CALLER[:-4]}****")
-        assert re.search(rf"CALLS 1\n.*\n +\w{{6}}  {masked} +the-tech-giant +talking to ana +0:\d\d  [01]\n", out), out
+        call = rf"\w{{6}}  {masked} +the-tech-giant +talking to ana +0:\d\d  [01] +(?:-|\d\.\d)"
+        assert re.search(rf"CALLS 1\n.*\n +{call}\n", out), out
         assert re.search(r"\n  ana +ready +talking +registered +0:\d\d  \w{6}\n", out), out
         assert re.search(r"BROKER    connected; \d+ facts? waiting, 1 pop sent", out), out
         assert "SIP       1 phone registered" in out
@@ -103,9 +104,7 @@ async def test_what_agents_do_can_be_done_for_them(switch: Switch) -> None:
         )
         with pytest.raises(ControlError, match="no agent is named `anna`"):
             await ask(switch, "state", agent="anna", chosen="ready")
-        with pytest.raises(
-            ControlError, match="`dance` is no command; there are: dispositions, drain, events, health, media, metrics"
-        ):
+        with pytest.raises(ControlError, match=r"`dance` is no command; there are: .*drain, events, health, media"):
             await ask(switch, "dance")
 
 

@@ -130,3 +130,10 @@ def pcap_of_keys(keys: str) -> bytes:
         frame = b"\0" * 12 + b"\x08\0" + ip + udp
         out += struct.pack("<IIII", 1, number * 20_000, len(frame), len(frame)) + frame
     return out
+
+
+def tones_in(samples: Samples, candidates: tuple[float, ...]) -> set[float]:
+    """Which of these tones are in a sound that may hold several: each with a tenth of its energy at least."""
+    if samples.size < RATE // 20 or loudness(samples) < SILENT_BELOW:
+        return set()
+    return {hz for hz in candidates if purity(samples, hz) > 0.1}

@@ -314,7 +314,7 @@ class EmbeddedPlane:
         self._calls: dict[str, _Call] = {}
         self._prepared: dict[str, None] = {}
         self._numbers = itertools.count(1)
-        self._recordings = Recordings()
+        self._recordings = Recordings(at_once=settings.records)
 
     def __repr__(self) -> str:
         status = self.status()

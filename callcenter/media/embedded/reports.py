@@ -35,6 +35,7 @@ class Reports:
         "_last_report",
         "_last_report_at",
         "_leg",
+        "_ours",
         "_reported",
         "_rtcp",
         "_sent_before",
@@ -51,6 +52,7 @@ class Reports:
         self._cname = f"{random.getrandbits(64):016x}"
         self._timer = ReportTimer(interval, random.random, time.monotonic())
         self._reported = False
+        self._ours = leg.ear.outgoing.ssrc
         self._first = (leg.ear.outgoing.sequence + 1) & 0xFFFF
         self._former: Reception | None = None
         self._sent_before = 0
@@ -98,8 +100,8 @@ class Reports:
         self.heard_at = now
         outgoing = leg.ear.outgoing
         peer = self.peer
-        if peer is None:
-            peer = self.peer = PeerReports(outgoing.ssrc, self._first)
+        if peer is None or peer.ssrc != outgoing.ssrc:
+            peer = self.peer = PeerReports(outgoing.ssrc, self._first if outgoing.ssrc == self._ours else None)
         for packet in packets:
             if isinstance(packet, rtcp.SenderReport) and packet.ssrc == leg.ssrc:
                 self._last_report = rtcp.middle(packet.ntp)

@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from callcenter.media.embedded import process
 from callcenter.media.embedded.plane import EmbeddedSession
 from callcenter.media.plane import MediaError, MediaLost, NoCapacity, WorkerStatus
 from tests.unit.media.peers import Call, RealHouse, RealPeer, free_ports, until
 
 
 @pytest.fixture
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RealHouse]:
+async def house(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[RealHouse]:
+    monkeypatch.setattr(process, "_LATE_REPORTS", 1)  # else a second each
     settings = {"workers": 2, **getattr(request, "param", {})}
     if pairs := settings.pop("pairs", None):
         settings["ports"] = free_ports(pairs)

@@ -53,6 +53,14 @@ def test_what_the_peer_says_is_kept() -> None:
     assert peer.reports == 1
 
 
+def test_a_stream_whose_first_number_is_not_known_is_counted_from_the_first_report_on() -> None:
+    peer = PeerReports(7, None)
+    peer.take(report(block(5000)), 100, NTP, 5.0)
+    assert peer.expected == 0
+    peer.take(report(block(5100, 10)), 200, NTP, 10.0)
+    assert (peer.expected, peer.lost) == (100, 10)
+
+
 def test_the_round_trip_is_kept_when_a_later_report_does_not_tell_it() -> None:
     peer, sent = PeerReports(7, 0), ntp_time(1_700_000_000 - 0.12)
     peer.take(report(block(9, last_report=sent >> 16 & 0xFFFFFFFF, delay=round(0.02 * 65536))), 10, NTP, 5.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
@@ -144,7 +145,10 @@ class EmbeddedRecording:
 class Recordings:
     """All recordings of a plane, and the recorders of its workers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_once: bool = False) -> None:
+        """``at_once``: recorders run from the start on, so that nobody's first words are lost to that."""
+        self._at_once = at_once
+        self._starting: set[asyncio.Task[None]] = set()
         self._recordings: dict[int, EmbeddedRecording] = {}
         self._recorders: list[Recorder] = []
         self._numbers = itertools.count(1)
@@ -156,6 +160,10 @@ class Recordings:
         """The recorder for a new worker."""
         recorder = Recorder(index, self._recorded, self._lost)
         self._recorders.append(recorder)
+        if self._at_once:
+            task = asyncio.get_running_loop().create_task(_start(recorder), name=f"start recorder {index}")
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
         return recorder
 
     async def start(
@@ -228,6 +236,12 @@ class Recordings:
             recording = self._recordings.get(number)
             if recording is not None:
                 recording.give_up(RecordingReason.FAILED, detail)
+
+
+async def _start(recorder: Recorder) -> None:
+    """Have a recorder run. One that cannot is told of by the first recording that needs it."""
+    with contextlib.suppress(MediaError):
+        await recorder.start()
 
 
 def _ours(session: MediaSession) -> Session:
