@@ -43,6 +43,8 @@ class Singer(RealPeer):
         self._encoder: Encoder | None = None
         self._decoder: Decoder | None = None
         self._sung = 0
+        self.sang_at: list[float] = []
+        """When each packet was sent."""
 
     @property
     def codec(self) -> str:
@@ -62,6 +64,7 @@ class Singer(RealPeer):
         return self.says(b"\r\n".join([*lines, b""]))
 
     def frame(self, codec: Codec) -> bytes:
+        self.sang_at.append(time.monotonic())
         if self._encoder is None:
             self._encoder = CODECS[codec.name].encoder(RATE)
         samples = RATE * self.ptime // 1000

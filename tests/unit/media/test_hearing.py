@@ -201,8 +201,8 @@ async def test_every_codec_is_made_of_every_other_at_the_same_level(house: RealH
 
 
 async def test_a_whisper_comes_and_goes_without_a_gap_or_a_click(house: RealHouse) -> None:
-    """The agent hears the caller all the time: by the times in the packets no more than 20 ms are missing anywhere, and
-    the caller's tone has no step in it.
+    """The agent hears the caller all the time: by the times in the packets no more than 20 ms are missing anywhere, but
+    for what the caller's phone itself was late; and the caller's tone has no step in it.
     """
     amy, bob = duet(house)
     carol = singer(house, "carol")
@@ -219,9 +219,10 @@ async def test_a_whisper_comes_and_goes_without_a_gap_or_a_click(house: RealHous
         size = len(bob.sound)
         await until(lambda: len(bob.sound) > size + 2 * RATE // 5, "the caller alone")  # noqa: B023
     heard = [packet for _, packet in bob.received]
+    most = 20 + 1000 * max(later - earlier for earlier, later in pairwise(amy.sang_at))
     for earlier, later in pairwise(heard):
         assert sequence_step(later.sequence, earlier.sequence) == 1
-        assert timestamp_step(later.timestamp, earlier.timestamp) <= 320 + 16
+        assert timestamp_step(later.timestamp, earlier.timestamp) <= 8 * most + 16
     samples = np.frombuffer(bob.sound, "<i2").astype(int)
     assert max(abs(np.diff(samples))) < LOUDNESS / 2, "a step"
 
