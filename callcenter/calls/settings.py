@@ -112,7 +112,8 @@ class Client:
 
     ``zone`` is where its opening hours are meant, where they name no zone themselves. Without ``outbound`` no call
     leaves the house in its name, and without ``callbacks`` it calls nobody back. ``music`` is the piece that whoever
-    is on hold hears where no queue has brought them; empty: the first that there is.
+    is on hold hears where no queue has brought them; empty: the first that there is. ``in_talk`` are the flows that
+    agents may have a customer go through while they talk, to enter something.
     """
 
     id: str
@@ -125,6 +126,7 @@ class Client:
     routing: Routing = Routing()
     music: str = ""
     supervision: SupervisionRules = ALL_ALLOWED
+    in_talk: tuple[str, ...] = ()
 
     @property
     def language(self) -> str:

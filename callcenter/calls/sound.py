@@ -144,6 +144,11 @@ class Sound:
         return self._session.secure if self._session is not None else ""
 
     @property
+    def waited_on(self) -> bool:
+        """Whether a script waits on it now."""
+        return self._waiter is not None
+
+    @property
     def is_open(self) -> bool:
         """Whether there is a session."""
         return self._session is not None

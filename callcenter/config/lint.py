@@ -17,6 +17,7 @@ from callcenter.config.callbacks import callbacks
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
+from callcenter.config.in_talk import entries
 from callcenter.config.paths import Paths, Reach, Stop
 from callcenter.config.problems import Code, Problems, did_you_mean
 from callcenter.config.recordings import recordings
@@ -65,6 +66,7 @@ class _Lint:
         self._whispers()
         self._queues()
         callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
+        entries(self._things, Notes(self._root, self._problems))
         recordings(self._things, Notes(self._root, self._problems))
         asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
@@ -84,6 +86,7 @@ class _Lint:
     def _clients_of_flows(self) -> dict[str, set[str]]:
         clients: dict[str, set[str]] = defaultdict(set)
         todo = [(number.flow, number.client) for number in self._things.numbers.values()]
+        todo += [(flow, name) for name, client in self._things.clients.items() for flow in client.in_talk]
         while todo:
             flow, client = todo.pop()
             if client not in clients[flow]:

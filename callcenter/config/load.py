@@ -667,6 +667,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 routing=_routing(client, common),
                 music=client.music or music,
                 supervision=_supervision(client.supervision),
+                in_talk=client.in_talk,
             )
             for name, client in things.clients.items()
         },

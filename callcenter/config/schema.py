@@ -1240,6 +1240,7 @@ class Client(Shape):
     dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
     dispositions_required: bool = False
     supervision: Annotated[Supervision, _off_as({"allowed": []})] | None = None
+    in_talk: Annotated[tuple[FlowName, ...], BeforeValidator(_as_list)] = ()
     language_skills: Annotated[dict[Language, Asked], _some(20)] | None = None
     intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
     tiers: Annotated[dict[Name, Points], _some(100)] | None = None
