@@ -422,6 +422,7 @@ class Leg:
             changing.resolve(outcome)
 
     def _take_end(self, ended: LegEnded) -> None:
+        self.info_keys.close()
         self.state = LegState.ENDED
         self.reached.set()
         self._ended.resolve(ended)

@@ -59,7 +59,7 @@ class DiskFiles:
         return await asyncio.to_thread(_space, directory)
 
     async def delete(self, path: Path) -> None:
-        """Delete a file, if it is there, and the folder of its day with the last one. Raises OSError."""
+        """Delete a file, or what there is of it, and the folder of its day with the last one. Raises OSError."""
         await asyncio.to_thread(_delete, path)
 
     async def mend(self, path: Path) -> Mended | None:
@@ -77,6 +77,7 @@ def _space(directory: Path) -> Space:
 
 def _delete(path: Path) -> None:
     path.unlink(missing_ok=True)
+    path.with_name(f"{path.name}.part").unlink(missing_ok=True)
     try:
         path.parent.rmdir()
     except OSError:
