@@ -28,6 +28,7 @@ from callcenter.calls.calling_back import call_back
 from callcenter.calls.commands import CommandDesk
 from callcenter.calls.dialled import guarded
 from callcenter.calls.dispatcher import Dispatcher
+from callcenter.calls.entry import Entries
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
 from callcenter.calls.inbound import FrontDoor
@@ -236,6 +237,8 @@ class House:
         self.feature_codes = FeatureCodes(self.services, self.desk, self.busy_lines, self.supervisions)
         self.own_calls = OwnCalls(self.services, self.supervisor)
         self.desk.consult = self.services.consults.order
+        self.entries = Entries(self.supervisor.calls.values, edges.publisher, topics.agent_entry)
+        self.desk.in_talk = self.entries.order
         self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
@@ -518,9 +521,14 @@ class House:
             *map(topics.trunk_state, self.settings.trunks),
             topics.CONFIG,
             topics.RECORDINGS,
+            *map(topics.agent_entry, self.acd.plan.agents),
         )
 
     def _publish_newcomers(self, agents: Iterable[str]) -> None:
+        agents = tuple(agents)
+        for agent in agents:
+            # What a crash has left there is asked no more.
+            self.edges.publisher.set_state(topics.agent_entry(agent), None)
         self.agent_states.begin(agents, self.edges.clock.now())
 
     def _publish_trunks(self) -> None:

@@ -150,6 +150,7 @@ async def talk(
         pulls.close()
         agent.leg.on_refer = caller.leg.on_refer = None
         call.talk = None
+        end_entry(call)
     if now.given_away.done():
         return TalkEnd.GIVEN_AWAY
     if handed_over.done():
@@ -203,6 +204,7 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
         ending = HANDED_OVER if now.given_away.done() else ended_outside(other)
         return ending
     finally:
+        end_entry(call)
         pulls.close()
         caller.leg.on_refer = None
         left = call.how_left()
@@ -218,6 +220,12 @@ def dialler(call: Call) -> str:
 def queue_behind(call: Call) -> str:
     """The queue whose callers are put through to somebody outside; of an agent's own call there is none."""
     return call.waits_by.queue if call.waits_by is not None and not call.agent else ""
+
+
+def end_entry(call: Call) -> None:
+    """What the customer was asked for in the talk is asked no more."""
+    if call.entry is not None:
+        call.entry.close()
 
 
 def ended_outside(other: Party) -> Ending:

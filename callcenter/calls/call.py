@@ -21,6 +21,7 @@ from callcenter.model.states import Direction, EndCause, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 
 if TYPE_CHECKING:
+    from callcenter.calls.entry import Entry
     from callcenter.calls.recorded_talk import RecordedTalk
     from callcenter.calls.transfer import Handover, OutsideTalk, Talk
 
@@ -108,6 +109,8 @@ class Call:
         # phone has hung up.
         self.talk: Talk | None = None
         self.outside: OutsideTalk | None = None
+        # What the customer is asked to enter while they talk.
+        self.entry: Entry | None = None
         self.handover: Handover | None = None
         self.parting: Handover | None = None
         # What may be recorded of the talk, while there is one, and how many recordings were begun so far.

@@ -17,6 +17,7 @@ from callcenter.calls.breaks import BreakRules
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.recorded_talk import Obeyed, RecordAction
 from callcenter.calls.settings import ConsultDo, Supervisor
+from callcenter.media.plane import MOST_KEYS, checked_keys
 from callcenter.model.facts import AgentCommanded, BreakRefused
 from callcenter.model.states import Intent, SupervisionMode, Work, WrapUpMode
 
@@ -28,6 +29,7 @@ REMEMBERED = 5_000
 STATE, WRAP_UP_DONE, WRAP_UP_EXTEND = "state", "wrap_up_done", "wrap_up_extend"
 DISPOSITIONS, ROSTER, SUPERVISE = "dispositions", "roster", "supervise"
 LEAVE = "leave"
+SEND_DIGITS, ENTRY_START, ENTRY_CANCEL = "send_digits", "entry_start", "entry_cancel"
 # Skills have levels up to this; 0 says that an agent has one no more.
 HIGHEST_LEVEL = 5
 MOST_SKILLS = 200
@@ -41,6 +43,9 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     ROSTER: ("skills", "clients", "queues", "reset"),
     **{str(action): () for action in RecordAction},
     SUPERVISE: ("mode",),
+    SEND_DIGITS: ("digits",),
+    ENTRY_START: ("entry",),
+    ENTRY_CANCEL: (),
     ConsultDo.ASK: ("to",),
     **{do: () for do in ConsultDo if do is not ConsultDo.ASK},
 }
@@ -135,7 +140,40 @@ class Consult:
         return f"{self.do} {self.to}".strip()
 
 
-Order: TypeAlias = Choose | FinishWrapUp | ExtendWrapUp | ChangeRoster | AskDispositions | Record | Supervise | Consult
+@dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Press keys towards whom the agent talks to."""
+
+    digits: str
+
+    def __str__(self) -> str:
+        return f"{SEND_DIGITS}, {len(self.digits)} keys"  # they may be a secret
+
+
+@dataclass(frozen=True, slots=True)
+class StartEntry:
+    """Have the customer enter something while they talk: go through this flow."""
+
+    flow: str
+
+    def __str__(self) -> str:
+        return f"{ENTRY_START} {self.flow}"
+
+
+@dataclass(frozen=True, slots=True)
+class CancelEntry:
+    """Ask for it no more."""
+
+    def __str__(self) -> str:
+        return ENTRY_CANCEL
+
+
+InTalk: TypeAlias = SendDigits | StartEntry | CancelEntry
+"""What is ordered in a talk, and done by it."""
+
+Order: TypeAlias = (
+    Choose | FinishWrapUp | ExtendWrapUp | ChangeRoster | AskDispositions | Record | Supervise | Consult | InTalk
+)
 
 
 class Result(StrEnum):
@@ -165,6 +203,9 @@ class Result(StrEnum):
     ASKS_ALREADY = "asks somebody already"
     NOT_ANSWERED = "nobody has answered yet"
     NOT_REACHABLE = "cannot be asked"
+    NO_SUCH_ENTRY = "no such entry"
+    ENTERS_ALREADY = "enters something already"
+    NOTHING_ENTERED = "enters nothing"
 
     @property
     def good(self) -> bool:
@@ -195,6 +236,9 @@ SENTENCES: Mapping[Result, str] = {
     Result.ASKS_ALREADY: "somebody is asked already: `consult_drop` lets them go",
     Result.NOT_ANSWERED: "nobody has answered yet: wait, or `consult_drop`",
     Result.NOT_REACHABLE: "whom you want to ask cannot be reached, or you may not dial them; the log says why",
+    Result.NO_SUCH_ENTRY: "no such entry is permitted in this company's talks: `in_talk` of the client names them",
+    Result.ENTERS_ALREADY: "the customer is asked for something already: wait, or `entry_cancel`",
+    Result.NOTHING_ENTERED: "the customer is asked for nothing now",
     Result.TOO_MANY: "too many take part in talks now, or the switch is going down: ask again in a while",
 }
 # What came of a command about a recording.
@@ -234,6 +278,8 @@ class CommandDesk:
         """Who lets supervisors hear agents."""
         self.consult: Callable[[str, Consult], Result] | None = None
         """Who lets agents ask others while a caller waits."""
+        self.in_talk: Callable[[str, InTalk, str], Result] | None = None
+        """Who does what agents order in their talks."""
         self._answered: OrderedDict[tuple[str, str, str], dict[str, Any]] = OrderedDict()
 
     def take(
@@ -308,6 +354,8 @@ class CommandDesk:
                 self._dispatcher.tell(self._changed(agent, order, by))
             case Consult():
                 result = self.consult(agent, order) if self.consult is not None else Result.NOT_TALKING
+            case SendDigits() | StartEntry() | CancelEntry():
+                result = self.in_talk(agent, order, by) if self.in_talk is not None else Result.NOT_TALKING
             case AskDispositions():
                 pass
             case Record(action=action):
@@ -419,6 +467,12 @@ def read_order(
             return Record(RecordAction(do))
         case "supervise":
             return read_supervision(command)
+        case "send_digits":
+            return read_digits(command)
+        case "entry_start":
+            return StartEntry(_text(command, "entry", MAX_ID, wanted="the name of a flow"))
+        case "entry_cancel":
+            return CancelEntry()
         case ConsultDo.ASK:
             return Consult(ConsultDo.ASK, _text(command, "to", MAX_ID, wanted="whom to ask: a name or a number"))
         case ConsultDo.SWAP | ConsultDo.JOIN | ConsultDo.DROP | ConsultDo.TRANSFER:
@@ -443,6 +497,15 @@ def read_choice(command: Mapping[str, Any], reasons: Mapping[str, str]) -> Choos
         what = f"no reason is named `{reason}`{near(reason, reasons)}" if reason else "`reason` is missing"
         raise BadCommand(f"{what}; {there}")
     return Choose(intent, reason)
+
+
+def read_digits(command: Mapping[str, Any]) -> SendDigits:
+    """Keys that are to be pressed. Raises BadCommand."""
+    digits = _text(command, "digits", MOST_KEYS, wanted="the keys to press")
+    try:
+        return SendDigits(checked_keys(digits))
+    except ValueError as error:
+        raise BadCommand(f"`digits`: {error}") from error
 
 
 def read_supervision(command: Mapping[str, Any]) -> Supervise:

@@ -17,7 +17,7 @@ from callcenter.calls.commands import Consult, Result
 from callcenter.calls.dialled import Forbidden, destination
 from callcenter.calls.settings import ConsultDo
 from callcenter.calls.sound import Sound
-from callcenter.calls.tie import open_end
+from callcenter.calls.tie import found_here, open_end
 from callcenter.calls.transfer import has_answered
 from callcenter.media.plane import Clip, MediaError
 from callcenter.model.facts import ConferenceJoined, ConferenceLeft
@@ -134,7 +134,7 @@ class Question:
             services.ids.new(),
             way,
             services.user_agent,
-            offer=self.near.session.sdp,
+            offer=found_here(self.near.session.sdp),
             user=agent_id,
             dialled=self.asked,
             remote_name=ours.name if ours is not None else "",
@@ -161,7 +161,7 @@ class Question:
     async def _take_answer(self, description: bytes) -> None:
         assert self.near is not None, "dialled"
         try:
-            await self.near.session.set_answer(description)
+            await self.near.session.set_answer(found_here(description))
         except MediaError as error:
             log.warning("whoever was asked is not heard", call=self._call.id, why=str(error))
 

@@ -35,6 +35,7 @@ from callcenter.calls.facts import FactStream
 from callcenter.model.facts import Body, Decision, Draft
 from callcenter.model.states import EndCause, OfferResult, Side, VisitOutcome
 from callcenter.runtime.clock import Clock
+from callcenter.runtime.once import Letters
 from callcenter.storage.database import StaleWriter, StorageError
 
 # An offer that takes longer to be logged is taken back, and no other is made until the database is there again.
@@ -77,7 +78,7 @@ class Waiting:
     def __init__(self, ticket: Ticket, tell: Callable[[AcdEvent], None]) -> None:
         self.ticket = ticket
         self._tell = tell
-        self._news: asyncio.Queue[OfferInHand | TicketExpired | TicketRefused | LeftByKey] = asyncio.Queue()
+        self._news: Letters[OfferInHand | TicketExpired | TicketRefused | LeftByKey] = Letters()
         # Whether another call goes on with the agent who took the offer.
         self.handed_on = False
         self._in_hand: dict[str, OfferInHand] = {}
@@ -89,10 +90,10 @@ class Waiting:
 
     def rung_with(self, in_hand: OfferInHand) -> list[OfferInHand]:
         """This offer, and those made at once with it, which are here by now; without any that was taken back."""
-        others = [self._news.get_nowait() for _ in range(self._news.qsize() if in_hand.offer.together > 1 else 0)]
+        others = [self._news.take() for _ in range(len(self._news) if in_hand.offer.together > 1 else 0)]
         for each in others:
             if not isinstance(each, OfferInHand):
-                self._news.put_nowait(each)
+                self._news.put(each)
         rung = [in_hand, *(each for each in others if isinstance(each, OfferInHand))]
         return [each for each in rung if not each.withdrawn.done()]
 
@@ -137,7 +138,7 @@ class Waiting:
     def leave_by_key(self, key: str, reason: str = "key") -> None:
         """The caller would rather have what a key stands for. An agent's phone that rings for them stops."""
         self.leave(VisitOutcome.FLOWED_OUT, reason)
-        self._news.put_nowait(LeftByKey(key))
+        self._news.put(LeftByKey(key))
 
     def leave(self, outcome: VisitOutcome, reason: str = "") -> None:
         """Give the place up. Never waits; may be called twice.
@@ -153,12 +154,12 @@ class Waiting:
                 if offer.together == 1:
                     self._in_hand.clear()
                 in_hand = self._in_hand[offer.id] = OfferInHand(offer)
-                self._news.put_nowait(in_hand)
+                self._news.put(in_hand)
             case WithdrawOffer(offer_id=offer_id, result=result):
                 if (over := self._in_hand.pop(offer_id, None)) is not None:
                     over.withdraw(result)
             case TicketExpired() | TicketRefused():
-                self._news.put_nowait(effect)
+                self._news.put(effect)
 
 
 class Dispatcher:

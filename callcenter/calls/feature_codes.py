@@ -169,7 +169,7 @@ class FeatureCodes:
             heard.extend(words)
             self._services.stream.append(FeatureCodeDialled(agent, party.leg.dialled, result))
 
-        refused = await take_up(party, self._services.plane, self._services.ids.new(), obey)
+        refused = await take_up(party, self._services, self._services.ids.new(), obey)
         if refused is None:
             # A phone that has not acknowledged may not play yet, and the first word says it all.
             with contextlib.suppress(TimeoutError):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from callcenter.calls.call import Call
+from callcenter.calls.codecs import codecs_of
 from callcenter.calls.described import is_at
 from callcenter.calls.flow import run_flow
 from callcenter.calls.heard import watch_caller
@@ -16,7 +17,7 @@ from callcenter.calls.refusal import refused
 from callcenter.calls.services import Services
 from callcenter.calls.sound import Sound
 from callcenter.calls.supervisor import Supervisor
-from callcenter.media.plane import BadDescription, MediaError, MediaPlane, NotAcceptable
+from callcenter.media.plane import BadDescription, MediaError, NotAcceptable
 from callcenter.model.facts import CallAnswered, CallArrived
 from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
@@ -96,11 +97,11 @@ async def inbound(call: Call) -> Ending:
 async def answer(call: Call) -> Ending | None:
     """Open the caller's sound and answer; the ending when that cannot be done."""
     watch_caller(call)
-    return await take_up(call.caller, call.services.plane, call.id, lambda: call.add(CallAnswered()))
+    return await take_up(call.caller, call.services, call.id, lambda: call.add(CallAnswered()))
 
 
 async def take_up(
-    party: Party, plane: MediaPlane, call_id: str, answered: Callable[[], None], *, beside: Sound | None = None
+    party: Party, services: Services, call_id: str, answered: Callable[[], None], *, beside: Sound | None = None
 ) -> Ending | None:
     """Open the sound of whoever calls us and answer; the ending when that cannot be done.
 
@@ -108,7 +109,9 @@ async def take_up(
     """
     leg, sound = party.leg, party.sound
     try:
-        description = await sound.open(plane, call_id, leg.flow, offer=leg.offer, beside=beside)
+        description = await sound.open(
+            services.plane, call_id, leg.flow, offer=leg.offer, beside=beside, codecs=codecs_of(services, leg)
+        )
     except MediaError as error:
         return refused(leg, error)
     return await pick_up(party, description, answered)

@@ -11,6 +11,7 @@ import structlog
 from callcenter.acd.events import Ticket, TicketExpired, TicketRefused
 from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk, talk_outside
 from callcenter.calls.call import Call
+from callcenter.calls.codecs import codecs_of
 from callcenter.calls.dialled import Colleague, Destination, Forbidden, Line, Outside, destination, home_of
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
 from callcenter.calls.flow import run_steps
@@ -129,7 +130,8 @@ async def open_line(call: Call, beside: Sound | None) -> Ending | None:
     """
     leg = call.caller.leg
     try:
-        await call.caller.sound.open(call.services.plane, call.id, leg.flow, offer=None, beside=beside)
+        codecs = codecs_of(call.services, leg)
+        await call.caller.sound.open(call.services.plane, call.id, leg.flow, offer=None, beside=beside, codecs=codecs)
     except MediaError as error:
         return refused(leg, error)
     return None
@@ -151,7 +153,7 @@ async def answer_line(call: Call, told: bytes | None = None) -> Ending | None:
 async def call_queue(call: Call, queue: str, beside: Sound | None) -> Ending:
     """Wait in a queue as callers do, and go where it sends them."""
     answered = functools.partial(call.add, CallAnswered())
-    ending = await take_up(call.caller, call.services.plane, call.id, answered, beside=beside)
+    ending = await take_up(call.caller, call.services, call.id, answered, beside=beside)
     return ending or await run_steps(call, (ToQueue(queue),))
 
 

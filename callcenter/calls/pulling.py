@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from callcenter.calls.codecs import codecs_of
 from callcenter.calls.heard import watch_agent, watch_caller
 from callcenter.calls.party import Party
 from callcenter.calls.refusal import refused
@@ -74,7 +75,10 @@ async def answer_beside(call: Call, leg: Leg, other: Sound, watch: Callable[[Sou
         undo.callback(leg.hangup)
         watch(sound)
         try:
-            description = await sound.open(call.services.plane, call.id, leg.flow, offer=leg.offer, beside=other)
+            codecs = codecs_of(call.services, leg)
+            description = await sound.open(
+                call.services.plane, call.id, leg.flow, offer=leg.offer, beside=other, codecs=codecs
+            )
         except MediaError as error:
             log.info("a call was not taken over", agent=leg.user, why=refused(leg, error).detail)
             return None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from callcenter.acd.events import Offer
 from callcenter.calls.call import Call
+from callcenter.calls.codecs import codecs_of_agent
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.fork import ELSEWHERE, Failed, first_answer, hang_up
 from callcenter.calls.heard import watch_agent
@@ -125,7 +126,8 @@ async def _ring(
         flow = next((phone.flow for phone in phones if phone.flow.transport.private), phones[0].flow)
         # Whoever is called back has none yet.
         beside = call.caller.sound if call.caller.sound.is_open else None
-        await sound.open(services.plane, call.id, flow, offer=None, beside=beside)
+        codecs = codecs_of_agent(services, offer.agent_id)
+        await sound.open(services.plane, call.id, flow, offer=None, beside=beside, codecs=codecs)
         await pop.confirmed()
         if in_hand.withdrawn.done():
             return None

@@ -112,7 +112,8 @@ class Client:
 
     ``zone`` is where its opening hours are meant, where they name no zone themselves. Without ``outbound`` no call
     leaves the house in its name, and without ``callbacks`` it calls nobody back. ``music`` is the piece that whoever
-    is on hold hears where no queue has brought them; empty: the first that there is.
+    is on hold hears where no queue has brought them; empty: the first that there is. ``in_talk`` are the flows that
+    agents may have a customer go through while they talk, to enter something.
     """
 
     id: str
@@ -125,6 +126,7 @@ class Client:
     routing: Routing = Routing()
     music: str = ""
     supervision: SupervisionRules = ALL_ALLOWED
+    in_talk: tuple[str, ...] = ()
 
     @property
     def language(self) -> str:
@@ -656,7 +658,8 @@ class CallsSettings:
     ``reasons`` for being not ready, with what each means in words; ``break_limits`` of those that have some.
     ``supervisors`` by their logins. ``auto_answer``: agents whose phones are asked to take what is offered by
     themselves. ``feature_codes`` by what an agent dials;
-    ``agent_languages`` is what each agent hears then.
+    ``agent_languages`` is what each agent hears then. ``agent_codecs``: the only ones that an agent's phones are to
+    have, in this order, where that is set.
     ``pop_wait``: seconds that an agent's INVITE waits for the broker's acknowledgement of the screen pop.
     ``max_calls``: calls at once; one more is answered 503.
     """
@@ -673,6 +676,7 @@ class CallsSettings:
     auto_answer: frozenset[str] = frozenset()
     feature_codes: Mapping[str, FeatureCode] = field(default_factory=dict)
     agent_languages: Mapping[str, str] = field(default_factory=dict)
+    agent_codecs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     may_dial: Mapping[str, DialRules] = field(default_factory=dict)
     agent_extensions: Mapping[str, str] = field(default_factory=dict)
     queue_extensions: Mapping[str, str] = field(default_factory=dict)

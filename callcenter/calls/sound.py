@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -90,8 +89,9 @@ class Sound:
         self.masking = False
         """Whether what is pressed now is a secret: told nowhere, and not to be recorded."""
         self._loop = loop
-        self._keys: deque[str] = deque()
-        self._unpaired: deque[Press] = deque(maxlen=MAX_KEYS_AHEAD)
+        # Lists, for there are few: an empty deque is 0.7 kB.
+        self._keys: list[str] = []
+        self._unpaired: list[Press] = []
         self._swallowing: Swallowing | None = None
         self._listens = False
         self._playing: int | None = None
@@ -142,6 +142,11 @@ class Sound:
     def secure(self) -> str:
         """The crypto-suite by which this party's sound is encrypted; empty for plain RTP, or none yet."""
         return self._session.secure if self._session is not None else ""
+
+    @property
+    def waited_on(self) -> bool:
+        """Whether a script waits on it now."""
+        return self._waiter is not None
 
     @property
     def is_open(self) -> bool:
@@ -217,11 +222,11 @@ class Sound:
                     await self._change()
         except TimeoutError:
             return None
-        return self._keys.popleft()
+        return self._keys.pop(0)
 
     def take_key(self) -> str | None:
         """The next key that was pressed, if there is one: for who looks when ``on_change`` is told."""
-        return self._keys.popleft() if self._keys else None
+        return self._keys.pop(0) if self._keys else None
 
     def forget_keys(self) -> None:
         """Keys pressed so far were meant for nobody."""
@@ -262,7 +267,7 @@ class Sound:
         the same breath, each within so many seconds of the one before.
         """
         self._swallowing = Swallowing(terminator, within, breath, self._loop.time())
-        ahead, self._keys = self._keys, deque()
+        ahead, self._keys = self._keys, []
         for key in ahead:
             if not self._swallows(key):
                 self._keys.append(key)
@@ -315,7 +320,7 @@ class Sound:
     def _pressed(self, key: str, *, by_info: bool) -> None:
         now = self._loop.time()
         while self._unpaired and now - self._unpaired[0].at > SAME_PRESS:
-            self._unpaired.popleft()
+            self._unpaired.pop(0)
         for press in self._unpaired:
             if press.key == key and press.by_info != by_info:
                 self._unpaired.remove(press)
@@ -323,6 +328,7 @@ class Sound:
                     self.on_key(key, by_info, True)
                 return
         self._unpaired.append(Press(key, by_info, now))
+        del self._unpaired[:-MAX_KEYS_AHEAD]
         if self._swallows(key):
             return
         if len(self._keys) < MAX_KEYS_AHEAD:

@@ -11,6 +11,7 @@ import structlog
 
 from callcenter.calls.busy_lines import BusyLines
 from callcenter.calls.circle import Circle, Guest
+from callcenter.calls.codecs import codecs_of_agent
 from callcenter.calls.commands import Result
 from callcenter.calls.fork import first_answer, hang_up
 from callcenter.calls.inbound import RETRY_AFTER, take_up
@@ -344,7 +345,7 @@ class Supervisions:
         try:
             async with until(party.ended), until(party.trouble):
                 name, beside = services.ids.new(), supervision.beside()
-                if await take_up(party, services.plane, name, lambda: None, beside=beside) is None:
+                if await take_up(party, services, name, lambda: None, beside=beside) is None:
                     await supervision.attend(party)
         finally:
             party.close()
@@ -357,7 +358,14 @@ class Supervisions:
             sound = Sound()
             undo.callback(sound.release)
             flow = next((each.flow for each in phones if each.flow.transport.private), phones[0].flow)
-            await sound.open(services.plane, services.ids.new(), flow, offer=None, beside=supervision.beside())
+            await sound.open(
+                services.plane,
+                services.ids.new(),
+                flow,
+                offer=None,
+                beside=supervision.beside(),
+                codecs=codecs_of_agent(services, phone),
+            )
             legs = []
             for binding in phones:
                 here = NameAddr.parse(services.user_agent.contact(binding.flow, None)).uri

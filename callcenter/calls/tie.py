@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 from callcenter.calls.sound import Sound
 from callcenter.media.plane import MediaPlane, NotAcceptable
@@ -13,6 +14,12 @@ _HERE = Address("127.0.0.1", 0)
 LOOPBACK = Flow(Transport.UDP, _HERE, _HERE)
 # Where the configuration lets no sound go unsealed, this does not either.
 SEALED = Flow(Transport.TLS, _HERE, _HERE)
+_WHERE = re.compile(rb"^c=IN IP[46] [^\r\n]+", re.MULTILINE)
+
+
+def found_here(description: bytes) -> bytes:
+    """The description of one end as the other reads it: it is on this machine, whatever address is advertised."""
+    return _WHERE.sub(b"c=IN IP4 127.0.0.1", description)
 
 
 async def open_end(plane: MediaPlane, name: str, beside: Sound) -> tuple[Sound, Flow]:
@@ -43,8 +50,8 @@ class Tie:
             undo.callback(one.release)
             other = Sound()
             undo.callback(other.release)
-            answer = await other.open(plane, name, flow, offer=one.session.sdp, beside=far)
-            await one.session.set_answer(answer)
+            answer = await other.open(plane, name, flow, offer=found_here(one.session.sdp), beside=far)
+            await one.session.set_answer(found_here(answer))
             undo.pop_all()
         return cls(one, other)
 

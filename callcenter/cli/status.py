@@ -255,6 +255,9 @@ def _media(state: State) -> Iterator[str]:
     media = state["media"]
     yield from _title("MEDIA WORKERS", len(media["workers"]), f", {media['sessions']} of {media['capacity']} sessions")
     yield from _table(worker_rows(media), right=(1, 2, 3, 4, 5, 6))
+    yield f"CODECS    {', '.join(media['codecs'])}"
+    for name, remedy in media["codecs_left_out"].items():
+        yield from _more(f"{name} is left out, its library is not here: {remedy}")
 
 
 def worker_rows(media: State) -> list[Row]:

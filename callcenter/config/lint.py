@@ -17,6 +17,7 @@ from callcenter.config.callbacks import callbacks
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
+from callcenter.config.in_talk import entries
 from callcenter.config.paths import Paths, Reach, Stop
 from callcenter.config.problems import Code, Problems, did_you_mean
 from callcenter.config.recordings import recordings
@@ -27,6 +28,7 @@ from callcenter.config.tree import Node
 from callcenter.config.unused import skills, unused
 from callcenter.config.whispers import whisper_of
 from callcenter.config.wording import HIGH, LOW, names, names_position, names_wait, numbers_asked
+from callcenter.rtp.codecs import CODECS
 
 
 def lint(things: Things, root: Node, problems: Problems, today: date) -> None:
@@ -64,10 +66,12 @@ class _Lint:
         self._whispers()
         self._queues()
         callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
+        entries(self._things, Notes(self._root, self._problems))
         recordings(self._things, Notes(self._root, self._problems))
         asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()
+        self._codecs()
         self._endless()
         if not self._problems.fatal:  # else what is unused may be so by a mistake that is told already
             self._untold_places()
@@ -82,6 +86,7 @@ class _Lint:
     def _clients_of_flows(self) -> dict[str, set[str]]:
         clients: dict[str, set[str]] = defaultdict(set)
         todo = [(number.flow, number.client) for number in self._things.numbers.values()]
+        todo += [(flow, name) for name, client in self._things.clients.items() for flow in client.in_talk]
         while todo:
             flow, client = todo.pop()
             if client not in clients[flow]:
@@ -628,6 +633,20 @@ class _Lint:
                             f"add `time_zone: ...` to it or to clients.{client}, e.g. Europe/Madrid",
                             key=True,
                         )
+
+    def _codecs(self) -> None:
+        """A codec whose library is not here is left out, and whoever has no other gets no call."""
+        lists: list[tuple[KeyPath, tuple[str, ...]]] = [(("media", "codecs"), self._things.codecs)]
+        lists += [(("trunks", name, "codecs"), trunk.codecs or ()) for name, trunk in self._things.trunks.items()]
+        lists += [(("agents", name, "codecs"), agent.codecs or ()) for name, agent in self._things.agents.items()]
+        for path, listed in lists:
+            missing = [name for name in listed if CODECS[name].missing]
+            for name in missing:
+                hint = f"{CODECS[name].missing}; or take it out of the list"
+                if missing == list(listed):
+                    self._add(Code.CODEC, path, f"there is nothing but `{name}`, whose library is not here", hint)
+                else:
+                    self._add(Code.CODEC, path, f"`{name}` is left out: its library is not here", hint, warning=True)
 
     def _trunks(self) -> None:
         """Whoever calls must be one trunk's, or nobody's."""

@@ -185,6 +185,7 @@ class _Loader:
                     )
             things.reasons = acd.reasons if acd is not None else {}
             things.asks_for_certificates = sip is None or sip.tls.client_ca is not None
+            things.codecs = media.codecs if media is not None else ()
             lint(things, self._root, self._problems, self._today)
         data = self._data or (Path(switch.data).expanduser() if switch and switch.data else default_data())
         sounds = self._sounds(things, said or schema.Speech(), data)
@@ -666,6 +667,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 routing=_routing(client, common),
                 music=client.music or music,
                 supervision=_supervision(client.supervision),
+                in_talk=client.in_talk,
             )
             for name, client in things.clients.items()
         },
@@ -704,6 +706,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
             code: calls.FeatureCode(each.action, each.not_ready or "", each.wrap_up_done or "")
             for code, each in things.feature_codes.items()
         },
+        agent_codecs={name: agent.codecs for name, agent in things.agents.items() if agent.codecs},
         agent_languages={name: language_of(agent, things) for name, agent in things.agents.items()},
         may_dial={name: _dial_rules(agent.may_dial or acd.may_dial) for name, agent in things.agents.items()},
         agent_extensions={agent.extension: name for name, agent in things.agents.items() if agent.extension},

@@ -34,6 +34,7 @@ class Code(StrEnum):
     HOURS = "REF110"
     SAME_SOURCE = "REF111"
     SKILL = "REF112"
+    CODEC = "REF113"
     NO_RECORDING = "PRM201"
     UNREADABLE = "PRM202"
     NO_VOICE = "PRM203"

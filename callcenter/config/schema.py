@@ -38,7 +38,7 @@ from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.problems import Code, did_you_mean
 from callcenter.config.settings import ReloadWhen
 from callcenter.media.plane import RecordingEncoding
-from callcenter.media.settings import CODECS
+from callcenter.media.settings import USUAL_CODECS
 from callcenter.model.customer import Match
 from callcenter.model.ids import SLUG, is_slug
 from callcenter.model.states import Intent, WrapUpMode
@@ -447,8 +447,38 @@ def _list_told(inner: dict[str, Any]) -> dict[str, Any]:
     return either(inner, inner["items"]) if "items" in inner else inner
 
 
+def _codec(value: Any) -> Any:
+    """A codec however it is spelled: ``Opus``, ``G.722``, ``pcmu``."""
+    if not isinstance(value, str):
+        return value
+    found = _CODEC_SPELLINGS.get(value.lower().replace(".", ""))
+    if found is None:
+        raise mistake(Code.CHOICE, f"`{value}` is not known here", f"known here: {', '.join(get_args(CodecName))}")
+    return found
+
+
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    for at, name in enumerate(value):
+        if name in value[:at]:
+            raise mistake(Code.FORM, f"`{name}` stands here twice", "take one away")
+    return value
+
+
+CodecName = Literal["PCMU", "PCMA", "G722", "opus", "L16"]
+_CODEC_SPELLINGS = {name.lower(): name for name in get_args(CodecName)} | {"ulaw": "PCMU", "alaw": "PCMA"}
+
+tell(_codec, lambda inner: inner)
+tell(_each_once, lambda inner: {**inner, "uniqueItems": True})
 tell(_text_of, lambda inner: {**inner, "type": ["string", "number", "boolean"]})
 tell(_as_list, _list_told)
+
+
+Codecs = Annotated[
+    tuple[Annotated[CodecName, BeforeValidator(_codec)], ...],
+    AfterValidator(_each_once),
+    _some(8),
+    BeforeValidator(_as_list),
+]
 
 
 def _word_as(key: str) -> BeforeValidator:
@@ -772,7 +802,7 @@ class Media(Shape):
     advertised: Hosts = ()
     silence_timeout: Positive = 60.0
     missing_after: Positive = 5.0
-    codecs: Annotated[tuple[Literal["PCMU", "PCMA"], ...], _some(8)] = CODECS  # type: ignore[assignment]
+    codecs: Codecs = USUAL_CODECS  # type: ignore[assignment]
     srtp: Literal["off", "optional", "required"] = "optional"
     srtp_without_tls: bool = False
     max_load: Annotated[float, Field(gt=0, le=1)] = 0.7
@@ -1018,13 +1048,6 @@ def _preferred(value: str, info: ValidationInfo) -> str:
     raise mistake(Code.NAMES_NOTHING, f"no agent is named `{value}`", hint)
 
 
-def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
-    for at, word in enumerate(value):
-        if word in value[:at]:
-            raise mistake(Code.FORM, f"`{word}` stands here twice", "take one away")
-    return value
-
-
 def _kept(value: Any) -> float:
     kept = 0.0 if value == "off" else seconds(value)
     if kept > LONGEST_KEPT:
@@ -1217,6 +1240,7 @@ class Client(Shape):
     dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
     dispositions_required: bool = False
     supervision: Annotated[Supervision, _off_as({"allowed": []})] | None = None
+    in_talk: Annotated[tuple[FlowName, ...], BeforeValidator(_as_list)] = ()
     language_skills: Annotated[dict[Language, Asked], _some(20)] | None = None
     intents: Annotated[dict[Slug, Asked], _some(500)] | None = None
     tiers: Annotated[dict[Name, Points], _some(100)] | None = None
@@ -1377,6 +1401,7 @@ class Agent(Shape):
     extension: Extension | None = None
     may_dial: MayDial | None = None
     auto_answer: bool = False
+    codecs: Codecs | None = None
     record: Record | None = None
     sip_md5: HexMd5 | None = None
     sip_sha256: HexSha256 | None = None
@@ -1509,7 +1534,7 @@ class Trunk(Shape):
     register_: RegisterAt | None = Field(default=None, alias="register")
     qualify: Annotated[Limit, AfterValidator(_seldom_enough)] = 30.0
     max_calls: Annotated[int, Field(ge=1, le=10_000)] = 30
-    codecs: Annotated[tuple[Literal["PCMU", "PCMA"], ...], _some(8), BeforeValidator(_as_list)] | None = None
+    codecs: Codecs | None = None
     outbound_proxy: PeerOrHost | None = None
     tls: TrunkTls = TrunkTls()
     from_domain: Annotated[str, AfterValidator(_host)] | None = None

@@ -30,6 +30,7 @@ class Things:
     music: dict[str, schema.Music] = field(default_factory=dict)
     trunks: dict[str, schema.Trunk] = field(default_factory=dict)
     asks_for_certificates: bool = True
+    codecs: tuple[str, ...] = ()
     broken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 

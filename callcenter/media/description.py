@@ -10,6 +10,7 @@ from random import Random
 
 from callcenter.media.plane import BadDescription, NotAcceptable, host_port
 from callcenter.media.settings import MediaSettings, Srtp
+from callcenter.rtp.codecs import CODECS
 from callcenter.sip.crypto import Security
 from callcenter.sip.errors import SdpError, SdpNotAcceptable
 from callcenter.sip.payload_types import PayloadTypes
@@ -42,12 +43,16 @@ _CODECS = {codec.name: codec for codec in (PCMU, PCMA, G722, OPUS, L16)}
 _ALIKE = (PCMU.name, PCMA.name)
 
 
+# Descriptions of one session that are kept unread.
+_MOST_SAID = 6
+
+
 class Description:
     """The description of one leg at ``host`` and, once it is known, ``port``; ``codecs`` in the order we like them.
 
-    An answer takes what is in use, then ``prefer``, if it is offered, else the first of ``codecs`` that is; of PCMU and
-    PCMA side by side the one that the peer puts first. A description that cannot be taken leaves everything as it was.
-    With ``security`` it speaks of SRTP.
+    An answer takes what is in use, then the codec of the leg ``beside``, if it is offered, else the first of ``codecs``
+    that is; of PCMU and PCMA side by side the one that the peer puts first. A description that cannot be taken leaves
+    everything as it was. With ``security`` it speaks of SRTP.
     """
 
     def __init__(
@@ -56,7 +61,7 @@ class Description:
         codecs: Sequence[str],
         session_id: int,
         *,
-        prefer: str | None = None,
+        beside: Description | None = None,
         security: Security | None = None,
         rtcp_mux: bool = False,
     ) -> None:
@@ -67,9 +72,13 @@ class Description:
         """What the latest offer and answer agree on."""
         self._session_id = session_id
         self._security = security
-        self._prefer = _CODECS[prefer] if prefer in self.codecs else None
+        self._beside = beside
+        self.likes: str | None = None
+        """The codec of a leg that was described beside this one."""
         self._ranks = _ranks(self.codecs)
-        self._numbers = PayloadTypes()
+        # What was described before, as long as nobody needs to know which number meant what.
+        self._numbers: PayloadTypes | None = None
+        self._said: list[bytes | SessionDescription] = []
         self._rtcp_mux = rtcp_mux
         self._ours: SessionDescription | None = None
         self._checked: tuple[bytes, Negotiated] | None = None
@@ -123,15 +132,21 @@ class Description:
             self.negotiated = _at_port(checked[1], self.port)  # read and negotiated once, not twice
         else:
             self.negotiated = self._negotiate(offer)
+        if self._ours is not None:
+            self._note(self._ours)
         self._ours = self.negotiated.description
-        self._numbers.learn(self._ours)
-        self._numbers.learn(SessionDescription.parse(offer))
+        self._note(offer)
+        self._tell_beside()
         return self.sdp
 
     def offer(self) -> bytes:
         """Offer all that we can, what is agreed on or preferred first."""
-        now = self.codec or (self._prefer.name if self._prefer is not None else None)
-        names = (*((now,) if now is not None else ()), *(name for name in self.codecs if name != now))
+        if self._ours is not None:
+            self._note(self._ours)
+            self._numbers = self._numbers or PayloadTypes()
+            self._learn(self._numbers)
+        first = self._liked
+        names = sorted(self.codecs, key=lambda name: first is None or name != first.name)
         self._ours = make_offer(
             [_CODECS[name] for name in names],
             host=self.host,
@@ -142,7 +157,6 @@ class Description:
             numbers=self._numbers,
             rtcp_mux=self.negotiated is not None and self.negotiated.rtcp_mux,
         )
-        self._numbers.learn(self._ours)
         return self.sdp
 
     def take_answer(self, answer: bytes, *, private: bool = True) -> None:
@@ -157,6 +171,7 @@ class Description:
             said = SessionDescription.parse(answer)
             self.negotiated = self._reachable(read_answer(self._ours, said, self._security, self._liked))
             self._ours = self.negotiated.description
+            self._tell_beside()
         except SdpNotAcceptable as error:
             raise NotAcceptable(str(error)) from error
         except SdpError as error:
@@ -182,7 +197,28 @@ class Description:
 
     @property
     def _liked(self) -> Codec | None:
-        return self.negotiated.codec if self.negotiated is not None else self._prefer
+        """What needs no transcoding, and changes nothing."""
+        if self.negotiated is not None:
+            return self.negotiated.codec
+        name = self.likes or (self._beside.codec if self._beside is not None else None)
+        return _CODECS[name] if name in self.codecs else None
+
+    def _note(self, described: bytes | SessionDescription) -> None:
+        """Keep what was described, until the numbers in it are asked for: nearly never, and reading them takes time."""
+        self._said.append(described)
+        if len(self._said) > _MOST_SAID:
+            self._numbers = self._numbers or PayloadTypes()
+            self._learn(self._numbers)
+
+    def _learn(self, numbers: PayloadTypes) -> None:
+        for described in self._said:
+            numbers.learn(SessionDescription.parse(described) if isinstance(described, bytes) else described)
+        self._said.clear()
+
+    def _tell_beside(self) -> None:
+        """Whoever waits to be answered until we have spoken with this peer is best answered with the same codec."""
+        if self._beside is not None and self._beside.negotiated is None:
+            self._beside.likes = self.codec
 
     def _negotiate(self, offer: bytes) -> Negotiated:
         try:
@@ -234,15 +270,14 @@ def _ranks(codecs: tuple[str, ...]) -> dict[str, int]:
 
 
 def chosen_codecs(settings: MediaSettings, wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """Those ``wanted`` for one leg that the plane speaks, in their order; all of them when nobody wants any.
+    """Those ``wanted`` for one leg that the plane speaks, in their order; without, those of the settings.
 
     Raises NotAcceptable when none is left.
     """
-    if wanted is None:
-        return settings.codecs
-    chosen = tuple(dict.fromkeys(name for name in wanted if name in settings.codecs))
+    names = settings.codecs if wanted is None else wanted
+    chosen = tuple(dict.fromkeys(name for name in names if name in CODECS and not CODECS[name].missing))
     if not chosen:
-        raise NotAcceptable(f"none of the codecs {', '.join(wanted)} is spoken here")
+        raise NotAcceptable(f"none of the codecs {', '.join(names)} is spoken here")
     return chosen
 
 

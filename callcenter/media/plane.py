@@ -462,7 +462,8 @@ class MediaPlane(Protocol):
         advertises another. With ``offer`` the session's ``sdp`` is the answer, without it our offer. ``beside`` is the
         session it may be bridged to: it shares its worker, and its codec comes first in our offer. ``peer`` is the
         host that the signalling comes from: sound is taken from there too, since a phone behind a NAT describes an
-        address of its own network. ``codecs`` are the only ones for this leg, in this order; None: all that are set.
+        address of its own network. ``codecs`` are the only ones for this leg, in this order; None: those of the
+        settings.
         ``private``: nobody but the peer reads the descriptions, so that keys for SRTP may stand in them. Our own offer
         can then be taken with SRTP or without, unless it ``insists`` on SRTP.
 

@@ -9,8 +9,13 @@ from ipaddress import ip_address
 from callcenter.ledger.quality import Alarm
 from callcenter.rtp.reporting import REDUCED_MINIMUM
 
-CODECS = ("PCMU", "PCMA")
-"""What the embedded plane speaks."""
+CODECS = ("PCMU", "PCMA", "G722", "opus", "L16")
+"""What the embedded plane speaks; opus where libopus is found."""
+
+USUAL_CODECS = ("PCMU", "PCMA", "G722", "opus")
+"""In this order what a phone and we have in common is taken: wide-band costs processor time, and a call that is in
+G.711 with the world outside sounds no better for it.
+"""
 
 
 LONGEST_PORT_REST = 300.0
@@ -70,8 +75,8 @@ class MediaSettings:
     rtcp_interval: float = REDUCED_MINIMUM
     """Mean seconds between two RTCP reports of a leg."""
 
-    codecs: tuple[str, ...] = CODECS
-    """Codecs in the order of our preference."""
+    codecs: tuple[str, ...] = USUAL_CODECS
+    """Codecs in the order of our preference, for legs that have none of their own."""
 
     srtp: Srtp = Srtp.OPTIONAL
     """Whether sound is encrypted by keys in the descriptions (RFC 4568)."""

@@ -24,6 +24,7 @@ from callcenter.model.states import (
     Direction,
     DrainOutcome,
     EndCause,
+    EntryResult,
     Intent,
     OfferResult,
     OneWay,
@@ -163,6 +164,25 @@ class BranchTaken:
     step: str
     case: int
     why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EntryBegan:
+    """An agent has the customer enter something while they talk: ``entry`` is the flow. ``by``: who ordered it."""
+
+    agent: str
+    entry: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryEnded:
+    """The customer is not asked any more. ``by``: who ended it, where it was cancelled."""
+
+    agent: str
+    entry: str
+    result: EntryResult
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -923,6 +943,8 @@ Body = (
     | AttributeSet
     | HoursChecked
     | BranchTaken
+    | EntryBegan
+    | EntryEnded
     | FlowEntered
     | IntentCaptured
     | CallQueued

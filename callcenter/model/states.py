@@ -153,6 +153,14 @@ class TransferTo(StrEnum):
     OUTSIDE = "outside"
 
 
+class EntryResult(StrEnum):
+    """What came of an entry in a talk. ``FAILED``: it was not entered, or not rightly, however often it was asked."""
+
+    ENTERED = "entered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 class OneWay(StrEnum):
     """What shows, in the middle of a call, that only one side of it is heard."""
 

@@ -13,6 +13,7 @@ from callcenter.calls.quality import live
 from callcenter.model.facts import utc
 from callcenter.model.states import Work
 from callcenter.operate.life import Life, Phase
+from callcenter.rtp.codecs import CODECS
 
 if TYPE_CHECKING:
     from callcenter.acd.agents import AgentView
@@ -275,6 +276,8 @@ def media(house: House) -> dict[str, Any]:
     return {
         "sessions": plane.sessions,
         "capacity": plane.capacity,
+        "codecs": [name for name in house.settings.media.codecs if not CODECS[name].missing],
+        "codecs_left_out": {name: CODECS[name].missing for name in house.settings.media.codecs if CODECS[name].missing},
         "workers": [
             {
                 "worker": worker.index,

@@ -25,6 +25,11 @@ def agent_pop(agent: str) -> str:
     return f"{PREFIX}/agents/{_slug(agent)}/pop"
 
 
+def agent_entry(agent: str) -> str:
+    """Retained while it lasts: how far the customer is with what they enter while the agent talks to them, in stars."""
+    return f"{PREFIX}/agents/{_slug(agent)}/entry"
+
+
 def agent_command(agent: str) -> str:
     """Where the agent's own program asks for something; a retained command is not obeyed."""
     return f"{PREFIX}/agents/{_slug(agent)}/cmd"

@@ -33,8 +33,8 @@ _NARROW_BAND: Final = 1101
 _MEDIUM_BAND: Final = 1102
 _WIDE_BAND: Final = 1103
 
-# Of 0 to 10. Speech of one voice hardly gains from more, and 10 takes twice as long.
-_COMPLEXITY: Final = 5
+# Of 0 to 10. Speech of one voice hardly gains from more, and 10 takes more than twice as long.
+_COMPLEXITY: Final = 3
 
 # Bits a second (RFC 7587 3.1.1: 16 to 20 kbit/s for wide-band speech, 8 to 12 for narrow-band; a little above), and the
 # least that a peer may ask for.

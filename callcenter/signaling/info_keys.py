@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 from callcenter.sip.keys import DTMF, DTMF_RELAY, body_of
@@ -33,7 +32,7 @@ class InfoKeys:
         self._send = send
         self._kind = DTMF_RELAY
         self._tried = 1
-        self._waiting: deque[str] = deque()
+        self._waiting: list[str] = []  # hardly ever any, and an empty deque is 0.7 kB
         self._under_way = ""
 
     def __repr__(self) -> str:
@@ -56,7 +55,7 @@ class InfoKeys:
         if key and status in NOT_UNDERSTOOD and not self.asked:
             if self._tried == 1:
                 self._kind, self._tried = DTMF, 2
-                self._waiting.appendleft(key)
+                self._waiting.insert(0, key)
             else:
                 self.refused = True
                 self._waiting.clear()
@@ -70,7 +69,7 @@ class InfoKeys:
     def _go_on(self) -> None:
         if self._under_way or not self._waiting:
             return
-        key = self._under_way = self._waiting.popleft()
+        key = self._under_way = self._waiting.pop(0)
         if key == PAUSE:
             asyncio.get_running_loop().call_later(PAUSE_LASTS, self._paused)
         else:

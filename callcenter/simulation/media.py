@@ -916,7 +916,7 @@ class SimMediaPlane:
             advertised.host(local, peer or ""),
             chosen_codecs(self.settings, codecs),
             self._random.getrandbits(48),
-            prefer=beside.description.codec if beside is not None else None,
+            beside=beside.description if beside is not None else None,
             security=security_of(self.settings, self._random, private=private, insists=insists),
         )
         if offer is not None:
@@ -1086,8 +1086,8 @@ def _without_events(offer: SessionDescription) -> SessionDescription:
     """The offer as a phone reads it that knows no telephone events."""
     media = []
     for each in offer.media:
-        event = each.telephone_event(8000)
-        media.append(replace(each, formats=tuple(name for name in each.formats if name != str(event))))
+        events = {str(event.payload_type) for event in each.events()}
+        media.append(replace(each, formats=tuple(name for name in each.formats if name not in events)))
     return replace(offer, media=tuple(media))
 
 

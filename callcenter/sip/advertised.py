@@ -34,9 +34,9 @@ class Advertised:
         networks = tuple(ip_network(each) for each in local_networks)
 
         def inside(remote: str) -> bool:
-            """Whether a peer is on our side: on this machine, if nowhere else."""
+            """Whether a peer is on our side."""
             address = _literal(remote)
-            return address is not None and (address.is_loopback or any(address in network for network in networks))
+            return address is not None and any(address in network for network in networks)
 
         self._inside = lru_cache(REMEMBERED)(inside)
         self.listening: Mapping[Transport, tuple[int, ...]] = {}

@@ -196,28 +196,15 @@ class MediaDescription:
 
     def codec(self, format: str) -> Codec | None:
         """The codec of a format of this line, by rtpmap or, without one, by its static payload type."""
-        number = _payload_type(format)
-        if number is None:
-            return None
-        for name, value in self.attributes:
-            if name == "rtpmap" and value is not None:
-                key, _, encoding = value.partition(" ")
-                if key == format:
-                    return _read_codec(number, encoding.strip(" "), self.fmtp(format))
-        return STATIC.get(number)
+        return _codec(format, self.attributes)
 
     def fmtp(self, format: str) -> str:
         """The parameters of a format; empty when there are none."""
-        for name, value in self.attributes:
-            if name == "fmtp" and value is not None:
-                key, _, parameters = value.partition(" ")
-                if key == format:
-                    return parameters.strip(" ")
-        return ""
+        return _about(format, "fmtp", self.attributes) or ""
 
     def codecs(self) -> list[Codec]:
         """The codecs in order of preference; formats that mean nothing to us are left out."""
-        return [codec for codec in map(self.codec, self.formats) if codec is not None]
+        return list(_codecs(self.formats, tuple([pair for pair in self.attributes if pair[0] in _OF_CODECS])))
 
     def telephone_event(self, rate: int) -> int | None:
         """The payload type of telephone events at this clock rate (RFC 4733)."""
@@ -849,6 +836,35 @@ def _read_media(lines: Sequence[str]) -> MediaDescription:
         int(count) if slash else 1,
         others,
     )
+
+
+# The same phones say the same of their codecs in every call.
+@lru_cache(256)
+def _codecs(formats: tuple[str, ...], attributes: Attributes) -> tuple[Codec, ...]:
+    return tuple(codec for each in formats if (codec := _codec(each, attributes)) is not None)
+
+
+_OF_CODECS = frozenset(("rtpmap", "fmtp"))
+
+
+def _codec(format: str, attributes: Attributes) -> Codec | None:
+    number = _payload_type(format)
+    if number is None:
+        return None
+    encoding = _about(format, "rtpmap", attributes)
+    if encoding is None:
+        return STATIC.get(number)
+    return _read_codec(number, encoding, _about(format, "fmtp", attributes) or "")
+
+
+def _about(format: str, attribute: str, attributes: Attributes) -> str | None:
+    """What an attribute says of a format; None when there is none."""
+    for name, value in attributes:
+        if name == attribute and value is not None:
+            key, _, said = value.partition(" ")
+            if key == format:
+                return said.strip(" ")
+    return None
 
 
 def _read_codec(number: int, encoding: str, fmtp: str) -> Codec | None:

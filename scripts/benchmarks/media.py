@@ -7,6 +7,7 @@ relay rtpengine in userspace, when Debian's ``rtpengine-daemon`` is installed: t
 
 from __future__ import annotations
 
+import shutil
 import wave
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from scripts.benchmarks.generator import PACKET, Generator, Heard, Leg, Times, g
 from scripts.benchmarks.part import Aim, BenchError, Detail, Figure, Run, at_least, at_most
 from scripts.benchmarks.relays import Plane, Relay, description, plane, rtpengine, rtpengine_is_here
 
-BRIDGED, PROMPTS = 900, 600
+BRIDGED, RECORDED, PROMPTS = 900, 400, 600
 LOSS = 0.001
 DELAY, LATENESS = 5.0, 3.0  # ms, of 99 packets in a hundred
 # A minute of so many calls, in which not one frame is lost.
@@ -43,7 +44,7 @@ def measure(run: Run) -> list[Figure]:
         with plane(run) as ours:
             stage = Stage(run, sounds, ours)
             figures = [*stage.steady(), stage.bridged()]
-            rest = [stage.prompts()]
+            rest = [stage.recorded(), stage.prompts(), stage.conferences()]
         return [*figures, *_beside(run, sounds, figures), *rest]
 
 
@@ -76,6 +77,28 @@ class Stage:
         """The highest number of bridged calls."""
         return _bridged(self._run, self._sounds, self._plane, "bridged calls of one worker core", at_least(BRIDGED))
 
+    def recorded(self) -> Figure:
+        """The highest number of bridged calls of which each is recorded, whole, in two channels."""
+        folder = self._run.folder / "recordings"
+
+        def attempt(calls: int) -> Attempt:
+            legs = range(2 * calls)
+            offers = _pairs([description(self._sounds.port_of(leg)) for leg in legs])
+            ports = self._plane.recorded(offers, folder)
+            before = self._plane.spent
+            heard = self._sounds.run([Leg(port) for port in ports], self._seconds)
+            spent = self._plane.spent - before
+            shortest, broken = self._plane.end()
+            shutil.rmtree(folder)
+            found = _relayed(heard) | _cost(spent, heard, len(legs)) | {"shortest_s": shortest, "broken": broken}
+            whole = not broken and shortest >= heard.lasted
+            return Attempt(calls, whole and clean(self._run, found, DELAY), found)
+
+        best = highest(self._run, attempt, "calls recorded", start=RECORDED, most=1000)
+        return Figure(
+            "bridged calls, all recorded in two channels", "calls", best.count, at_least(RECORDED), best.details
+        )
+
     def prompts(self) -> Figure:
         """How many hear a prompt at once while they send."""
         clip = self._run.folder / "prompt.wav"
@@ -92,6 +115,20 @@ class Stage:
 
         best = highest(self._run, attempt, "prompts", start=PROMPTS, most=1500)
         return Figure("prompts played while receiving", "prompts", best.count, at_least(PROMPTS), best.details)
+
+    def conferences(self) -> Figure:
+        """The highest number of conferences of three."""
+        tone = self._sounds.sound(tones.pcmu(440))
+
+        def attempt(conferences: int) -> Attempt:
+            offers = [description(self._sounds.port_of(leg)) for leg in range(3 * conferences)]
+            ports = self._plane.conferences([offers[at : at + 3] for at in range(0, len(offers), 3)])
+            found = self._streams([Leg(port, sound=tone) for port in ports])
+            self._plane.close()
+            return Attempt(conferences, self._clean(found, DELAY), found)
+
+        best = highest(self._run, attempt, "conferences of three", start=100, most=800)
+        return Figure("conferences of three", "conferences", best.count, None, best.details)
 
     def _streams(self, legs: Sequence[Leg]) -> dict[str, Detail]:
         """Send, and take the streams that the plane makes."""
@@ -117,9 +154,7 @@ def relayed(
     heard = sounds.run([Leg(port) for port in ports], seconds)
     spent, asked = relay.spent - before, at_end()
     relay.close()
-    found = _details(heard, heard.delays, heard.loss, heard.received)
-    found |= {"lost": heard.sent - heard.received, "doubled": heard.doubled, "calls_that_lost": heard.legs_that_lost}
-    return found | _cost(spent, heard, len(legs)), asked
+    return _relayed(heard) | _cost(spent, heard, len(legs)), asked
 
 
 def clean(run: Run, found: dict[str, Detail], late: float) -> bool:
@@ -128,12 +163,14 @@ def clean(run: Run, found: dict[str, Detail], late: float) -> bool:
 
 
 def highest(run: Run, attempt: Try, what: str, *, start: int, most: int) -> Attempt:
-    """Up by a fifth until it is not clean, then halves; what was not clean is tried once more before it counts."""
+    """Up by a fifth until it is not clean, then halves; what was not clean is tried once more before it counts, but in
+    a quick run.
+    """
     if run.tiny:
         start = most = 4
 
     def tried(count: int) -> Attempt | None:
-        for _ in range(2):
+        for _ in range(1 if run.quick and not run.tiny else 2):
             found = attempt(count)
             run.say(f"{count} {what}: {told(found.details)}")
             if found.clean:
@@ -198,6 +235,15 @@ def _beside(run: Run, sounds: Generator, ours: Sequence[Figure]) -> list[Figure]
             {"rtpengine_us_per_packet": their_cost, "calls": cost.details["calls"]},
         ),
     ]
+
+
+def _relayed(heard: Heard) -> dict[str, Detail]:
+    found = _details(heard, heard.delays, heard.loss, heard.received)
+    return found | {
+        "lost": heard.sent - heard.received,
+        "doubled": heard.doubled,
+        "legs_that_lost": heard.legs_that_lost,
+    }
 
 
 def _details(heard: Heard, times: Times, loss: float, packets: int) -> dict[str, Detail]:

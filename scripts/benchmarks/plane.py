@@ -4,10 +4,12 @@ With ``acd.py`` the one file here that imports ``callcenter``: it is the side un
 reads orders, a line of JSON each, and answers with one. Each opens legs by the offers it is given, and answers with
 their ports in the same order:
 
-    {"calls": [[offer, offer], ...]}          opened and bridged
+    {"calls": [[offer, offer], ...]}          opened and bridged; "record": path, and recorded there
+    {"conferences": [[offer, ...], ...]}      each hears the others
     {"prompts": [offer, ...], "clip": path}   a clip is played round and round
 
-``{"taken": true}`` answers with the packets that all legs have received, ``{"close": true}`` releases them.
+``{"taken": true}`` answers with the packets that all legs have received. ``{"close": true}`` releases them, and answers
+with how long the shortest recording is, and how many did not come to a good end.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Sequence
+from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from callcenter.media.embedded.plane import EmbeddedPlane
-from callcenter.media.plane import Clip, MediaSession
+from callcenter.media.plane import Clip, MediaSession, RecordingEnded, RecordingOrder, RecordingReason
 from callcenter.media.settings import CODECS, MediaSettings
 
 HOST = "127.0.0.1"
@@ -35,12 +38,18 @@ class Orders:
     def __init__(self, plane: EmbeddedPlane) -> None:
         self._plane = plane
         self._sessions: list[MediaSession] = []
+        self._recordings: list[asyncio.Future[RecordingEnded]] = []
         self._calls = 0
 
     async def take(self, order: dict[str, Any]) -> dict[str, Any]:
         """Do it; the answer."""
         if "calls" in order:
-            return _ports(await self._all(map(self._call, order["calls"])))
+            calls = await self._all(map(self._call, order["calls"]))
+            if "record" in order:
+                await self._all(self._record(Path(order["record"]), *legs) for legs in calls)
+            return _ports(calls)
+        if "conferences" in order:
+            return _ports(await self._all(map(self._conference, order["conferences"])))
         if "prompts" in order:
             clip = Clip(order["clip"], order["seconds"])
             await self._plane.prepare([clip])
@@ -50,11 +59,28 @@ class Orders:
             return {"taken": sum(each.packets_received for each in stats)}
         while self._sessions:
             self._sessions.pop().release()
-        return {}
+        ended = await asyncio.gather(*self._recordings)
+        self._recordings.clear()
+        return {
+            "shortest": min((each.seconds for each in ended), default=0.0),
+            "broken": sum(each.reason is not RecordingReason.STOPPED for each in ended),
+        }
 
     async def _call(self, offers: Sequence[str]) -> list[MediaSession]:
         legs = await self._open(offers)
         await legs[0].bridge(legs[1])
+        return legs
+
+    async def _record(self, folder: Path, left: MediaSession, right: MediaSession) -> None:
+        ended = asyncio.get_running_loop().create_future()
+        self._recordings.append(ended)
+        order = RecordingOrder(left.id, str(folder / left.id))
+        await self._plane.record(order, left, [right], ended.set_result)
+
+    async def _conference(self, offers: Sequence[str]) -> list[MediaSession]:
+        legs = await self._open(offers)
+        for leg in legs:
+            await leg.hear([other for other in legs if other is not leg])
         return legs
 
     async def _prompt(self, offer: str, clip: Clip) -> list[MediaSession]:
@@ -95,7 +121,7 @@ def _ports(groups: Sequence[Sequence[MediaSession]]) -> dict[str, Any]:
 
 async def _main() -> None:
     ports = (int(sys.argv[1]), int(sys.argv[2]))
-    plane = EmbeddedPlane(MediaSettings(ports=ports, workers=1, max_load=1.0, codecs=CODECS))
+    plane = EmbeddedPlane(MediaSettings(ports=ports, workers=1, max_load=1.0, max_late=60.0, codecs=CODECS))
     await plane.start()
     orders = Orders(plane)
     reader = asyncio.StreamReader(limit=1 << 24)

@@ -88,6 +88,14 @@ class Plane:
         """Bridge calls of two legs; the ports of all legs in order."""
         return self._ports({"calls": offers})
 
+    def recorded(self, offers: Sequence[Sequence[str]], folder: Path) -> list[int]:
+        """Bridge calls of two legs, and record each."""
+        return self._ports({"calls": offers, "record": str(folder)})
+
+    def conferences(self, offers: Sequence[Sequence[str]]) -> list[int]:
+        """Conferences in which each leg hears the others; their ports."""
+        return self._ports({"conferences": offers})
+
     def prompts(self, offers: Sequence[str], clip: Path, seconds: float) -> list[int]:
         """Play the clip to each, round and round; their ports."""
         return self._ports({"prompts": offers, "clip": str(clip), "seconds": seconds})
@@ -98,7 +106,12 @@ class Plane:
 
     def close(self) -> None:
         """End all calls."""
-        self._order({"close": True})
+        self.end()
+
+    def end(self) -> tuple[float, int]:
+        """End all calls: seconds of the shortest recording, and how many did not come to a good end."""
+        told = self._order({"close": True})
+        return float(told["shortest"]), int(told["broken"])
 
     def _ports(self, order: dict[str, Any]) -> list[int]:
         ports: list[int] = self._order(order)["ports"]

@@ -19,6 +19,8 @@ from tests.wire.wait import PATIENCE, until
 
 REGISTERED = re.compile(r"\} 200 .*\[\d+ bindings?\]")
 SPEAKS_FOR = 180.0  # s of tone: baresip hangs up when its file ends, so longer than any test
+CODECS = {"PCMU": "PCMU/8000/1", "PCMA": "PCMA/8000/1", "G722": "G722/16000/1", "opus": "opus/48000/2"}
+"""As baresip names them."""
 MODULES = next((str(path) for path in Path("/usr/lib").glob("**/baresip/modules") if path.is_dir()), "")
 
 
@@ -44,7 +46,7 @@ class Baresip:
     transport: str = "udp"
     hz: float = 440.0
     answers: str = "manual"  # or "auto"
-    codec: str = "PCMU"
+    codec: str = "PCMU"  # or several, with commas, in the phone's order
     srtp: str = ""  # or how it speaks SRTP: srtp (RTP/AVP with keys), srtp-mand (RTP/SAVP), srtp-mandf (RTP/SAVPF)
     listen: int = 0  # its SIP port
     own_address: str = ""  # that of its sound, where it would not guess right
@@ -98,6 +100,8 @@ class Baresip:
             "call_max_calls 4",
             f"module_path {MODULES}",
             "module g711.so",
+            *(["module g722.so"] if "G722" in self.codec else []),
+            *(["module opus.so"] if "opus" in self.codec else []),
             *(["module uuid.so"] if self.outbound else []),
             "module aufile.so",
             "module aubridge.so",
@@ -112,7 +116,8 @@ class Baresip:
         return "\n".join(lines) + "\n"
 
     def _account(self) -> str:
-        params = [f"audio_codecs={self.codec}/8000/1", f"answermode={self.answers}", "dtmfmode=rtpevent"]
+        codecs = ",".join(CODECS[codec] for codec in self.codec.split(","))
+        params = [f"audio_codecs={codecs}", f"answermode={self.answers}", "dtmfmode=rtpevent"]
         if self.srtp:
             params.append(f"mediaenc={self.srtp}")
         if self.password is None:

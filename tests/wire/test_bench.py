@@ -69,6 +69,7 @@ def test_the_aims_are_those_that_were_set(measured: tuple[str, str, dict[str, An
     assert aims["whole calls"] == ("at least", 80)
     assert aims["registrations"] == ("at least", 2500)
     assert aims["bridged calls of one worker core"] == ("at least", 900)
+    assert aims["bridged calls, all recorded in two channels"] == ("at least", 400)
     assert aims["prompts played while receiving"] == ("at least", 600)
     assert aims["frames lost or doubled, 4 calls for 0.3 s"] == ("at most", 0)
     assert aims["answer to the prompt (p99)"] == ("at most", 60)

@@ -75,7 +75,7 @@ async def test_no_free_port_is_told_when_to_come_back(tmp_path: Path) -> None:
 
 async def test_an_offer_that_we_cannot_speak_is_not_acceptable_here(switch: Switch) -> None:
     async with Stub(switch.where) as phone:
-        sdp = phone.sdp(codecs="9")
+        sdp = phone.sdp(codecs="18")
         refused = await phone.final(phone.invite(TECH.alias, body=sdp))
         assert refused.status == 488
         assert refused.header("Warning").startswith('399 callcenter "'), "it says why"

@@ -63,16 +63,27 @@ def from_mu_law(coded: bytes) -> Samples:
 
 
 def tail_of_wav(path: Path, seconds: float) -> Samples:
-    """The last part of a WAV that may still be growing: its header's length is not looked at."""
-    data = path.read_bytes()[WAV_HEADER:]
-    data = data[: len(data) // 2 * 2]
-    wanted = int(seconds * RATE) * 2
-    return numpy.frombuffer(data[-wanted:], dtype="<i2").astype(numpy.int16)
+    """The last part of a WAV that may still be growing: its header's length is not looked at.
+
+    Of several channels the first; of a higher rate every second sample, or sixth: enough to know a tone below 4 kHz.
+    """
+    data = path.read_bytes()
+    step = _values_of_wav(data[:WAV_HEADER]) // RATE
+    samples = numpy.frombuffer(data[WAV_HEADER : WAV_HEADER + (len(data) - WAV_HEADER) // 2 * 2], dtype="<i2")
+    samples = samples[: samples.size // step * step : step]
+    return samples[-int(seconds * RATE) :].astype(numpy.int16)
 
 
 def seconds_of_wav(path: Path) -> float:
     """How much sound a WAV that may still be growing holds."""
-    return max(0, path.stat().st_size - WAV_HEADER) / 2 / RATE
+    data = path.read_bytes()
+    return max(0, len(data) - WAV_HEADER) / 2 / _values_of_wav(data[:WAV_HEADER])
+
+
+def _values_of_wav(header: bytes) -> int:
+    """How many 16-bit values are a second of sound; as those of G.711 as long as the header is not written."""
+    channels, rate = struct.unpack_from("<HI", header, 22) if len(header) == WAV_HEADER else (1, RATE)
+    return channels * rate or RATE
 
 
 def loudness(samples: Samples) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -36,16 +37,23 @@ class Entry:
     too_long: bool = False
 
 
-async def collect(call: Call, step: Collect) -> Collected:
-    """Ask until something right is entered; its digits are the call's attribute then."""
-    sound, again, result = call.caller.sound, None, Collected.NOTHING
-    call.stage = f"entering {step.id}"
+async def collect(
+    call: Call, step: Collect, *, sound: Sound | None = None, on_digit: Callable[[str], None] | None = None
+) -> Collected:
+    """Ask until something right is entered; its digits are the call's attribute then.
+
+    ``sound``: whose, where it is not the caller who is asked, in a talk; ``on_digit`` hears of every digit so far.
+    """
+    again, result = None, Collected.NOTHING
+    if sound is None:
+        sound = call.caller.sound
+        call.stage = f"entering {step.id}"
     for _ in range(step.retries + 1):
         with sound.masked(step.mask):
             if again is not None:
                 await sound.say(call.prompt(again), barge_in=step.barge_in)
             await sound.say(call.prompt(step.prompt), barge_in=step.barge_in)
-            entry = await take_digits(sound, step)
+            entry = await take_digits(sound, step, on_digit)
         whole = len(entry.digits) >= step.shortest and not entry.too_long
         known = not (whole and step.look_up and entry.digits) or await look_up_account(call, entry.digits)
         if entry.pressed:
@@ -61,7 +69,7 @@ async def collect(call: Call, step: Collect) -> Collected:
     return result
 
 
-async def take_digits(sound: Sound, step: Collect) -> Entry:
+async def take_digits(sound: Sound, step: Collect, on_digit: Callable[[str], None] | None = None) -> Entry:
     """Take keys until the entry is over: by the terminator, a pause, or the last digit that there can be.
 
     ``*`` begins anew. A lone terminator, and nothing at all, are entries without digits.
@@ -78,11 +86,15 @@ async def take_digits(sound: Sound, step: Collect) -> Entry:
             break
         if key == "*":
             digits, patience = "", step.first_digit
+            if on_digit is not None:
+                on_digit(digits)
         elif key in DIGITS and len(digits) == step.longest:
             await let_finish(sound, step)
             return Entry(digits, pressed, too_long=True)
         elif key in DIGITS:
             digits += key
+            if on_digit is not None:
+                on_digit(digits)
             if fixed and len(digits) == step.longest:
                 breath = min(step.between, max(BREATH, 2 * longest_pause))
                 sound.swallow(step.terminator, step.between, breath=breath if step.mask else None)

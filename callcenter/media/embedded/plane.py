@@ -376,12 +376,11 @@ class EmbeddedPlane:
     ) -> EmbeddedSession:
         """A session for one leg of ``call_id``. Raises NoCapacity, NotAcceptable, BadDescription."""
         assert beside is None or isinstance(beside, EmbeddedSession), "sessions of one plane stand beside each other"
-        codec = beside.description.codec if beside is not None else None
         description = Description(
             self._advertised.host(local, peer or ""),
             chosen_codecs(self._settings, codecs),
             self._random.getrandbits(48),
-            prefer=codec,
+            beside=beside.description if beside is not None else None,
             security=security_of(self._settings, self._random, private=private, insists=insists),
             rtcp_mux=True,
         )

@@ -5,10 +5,16 @@ from __future__ import annotations
 import pytest
 
 from callcenter.calls.sound import Sound
-from callcenter.calls.tie import LOOPBACK, SEALED, Tie
+from callcenter.calls.tie import LOOPBACK, SEALED, Tie, found_here
 from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.simulation.clock import run
 from callcenter.simulation.media import SimMediaPlane, SimMediaWorld
+
+
+def test_the_other_end_is_on_this_machine_whatever_is_advertised() -> None:
+    lines = (b"v=0", b"o=- 1 1 IN IP4 203.0.113.8", b"s=-", b"c=IN IP4 203.0.113.8", b"t=0 0", b"m=audio 9 RTP/AVP 0")
+    assert found_here(b"\r\n".join(lines)).count(b"203.0.113.8") == 1
+    assert b"\r\nc=IN IP4 127.0.0.1\r\n" in found_here(b"\r\n".join(lines))
 
 
 @pytest.mark.parametrize("srtp", [Srtp.OPTIONAL, Srtp.REQUIRED])

@@ -55,7 +55,8 @@ STATE: dict[str, Any] = {
         {"trunk": "carrier-b", "up": False, "detail": "no answer from udp 198.51.100.7:5060", "calls": 0,
          "max_calls": 10, "received": 0, "tried": 1, "answered": 0, "failed": 1},
     ],
-    "media": {"sessions": 3, "capacity": 8192, "workers": [
+    "media": {"sessions": 3, "capacity": 8192, "codecs": ["PCMU", "PCMA", "G722"],
+        "codecs_left_out": {"opus": "apt-get install libopus0, or pip install 'callcenter[opus]'"}, "workers": [
         {"worker": 0, "pid": 4720, "alive": True, "load": 0.034, "sessions": 3, "capacity": 4096, "restarts": 1,
          "late_ms": 0.4},
         {"worker": 1, "pid": 0, "alive": False, "load": 0.0, "sessions": 0, "capacity": 4096, "restarts": 2,
@@ -150,6 +151,11 @@ def test_a_customer_who_is_being_called_back_is_not_said_to_be_called_later() ->
     assert "again in 0:29" in "\n".join(
         lines({**STATE, "callbacks_pending": 1, "callbacks": [{**callback, "call": None}]})
     )
+
+
+def test_status_tells_which_codecs_are_spoken_and_how_to_get_the_others() -> None:
+    told = " ".join("\n".join(lines(STATE)).split())
+    assert "CODECS PCMU, PCMA, G722 opus is left out, its library is not here: apt-get install libopus0" in told
 
 
 def test_status_tells_of_a_certificate_that_has_expired_and_of_one_that_is_made_anew() -> None:

@@ -107,7 +107,7 @@ def test_a_mistake_is_named_with_its_place_and_what_to_write(
 
 def test_every_kind_of_mistake_has_its_test() -> None:
     elsewhere = {Code.SYNTAX, Code.OVERRIDE, Code.UNUSED, Code.UNREACHED, Code.HOURS, Code.UNSET, Code.SAME_SOURCE}
-    elsewhere |= {Code.SKILL}
+    elsewhere |= {Code.SKILL, Code.CODEC}
     assert {mistake[0] for mistake in MISTAKES} | elsewhere == set(Code)
 
 

@@ -266,7 +266,11 @@ class RealPeer(asyncio.DatagramProtocol):
     def answer(self, offer: bytes) -> bytes:
         described = SessionDescription.parse(offer)
         if not self.events:
-            media = tuple(replace(each, formats=each.formats[:-1]) for each in described.media)
+            events = {str(event.payload_type) for each in described.media for event in each.events()}
+            media = tuple(
+                replace(each, formats=tuple(name for name in each.formats if name not in events))
+                for each in described.media
+            )
             described = replace(described, media=media)
         self.negotiated = negotiate(
             described,

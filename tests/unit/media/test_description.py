@@ -17,8 +17,15 @@ OPUS = "a=rtpmap:{0} opus/48000/2"
 EVENTS = "a=rtpmap:{0} telephone-event/{1}"
 
 
-def description(codecs: Sequence[str] = ALL, prefer: str | None = None, *, rtcp_mux: bool = False) -> Description:
-    found = Description("198.51.100.7", codecs, 9, prefer=prefer, rtcp_mux=rtcp_mux)
+def description(
+    codecs: Sequence[str] = ALL, beside: str | Description | None = None, *, rtcp_mux: bool = False
+) -> Description:
+    """One leg, perhaps beside another one, which may have a codec already."""
+    if isinstance(beside, str):
+        other = description((beside,))
+        other.answer(sdp("0 8 9 111", OPUS.format(111)))
+        beside = other
+    found = Description("198.51.100.7", codecs, 9, beside=beside, rtcp_mux=rtcp_mux)
     found.port = 40000
     return found
 
@@ -77,6 +84,16 @@ def test_a_phone_that_puts_another_first_is_sent_the_codec_of_the_other_leg_all_
     leg.take_answer(sdp("9 8 0"))
     assert leg.codec == "PCMA"
     assert {number: codec.name for number, codec in leg.accepts.items()}[9] == "G722"
+
+
+def test_who_waits_until_the_other_has_answered_is_answered_with_the_others_codec() -> None:
+    caller = description()
+    caller.offer()
+    callee = description(ALL, caller)
+    callee.offer()
+    callee.take_answer(sdp("9 101", EVENTS.format(101, 8000)))
+    caller.answer(sdp("0 8 9"))
+    assert (caller.codec, callee.codec) == ("G722", "G722")
 
 
 def test_a_further_offer_of_the_peer_does_not_change_the_codec() -> None:

@@ -99,6 +99,23 @@ def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     opus._library.cache_clear()
 
 
+@pytest.fixture
+def without_debian(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(opus, "_SYSTEM", "libopus-that-is-nowhere.so.0")
+    opus._library.cache_clear()
+    yield
+    opus._library.cache_clear()
+
+
+@pytest.mark.usefixtures("without_debian")
+def test_the_extra_brings_a_library_where_the_system_has_none() -> None:
+    assert opus.version().startswith("libopus")
+    encoder, decoder = OpusEncoder(WIDE), OpusDecoder(WIDE)
+    sound = tone(440, WIDE, 400)
+    heard = b"".join(decoder.decode(encoder.encode(pcm)) for pcm in packets(sound, WIDE, 20))
+    assert decibels(heard[len(heard) // 2 :], sound) == pytest.approx(0, abs=0.5)
+
+
 @pytest.mark.usefixtures("without_library")
 def test_without_the_library_opus_is_missing_and_says_how_to_get_it() -> None:
     assert opus.version() == ""

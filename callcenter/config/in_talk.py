@@ -1,0 +1,35 @@
+"""Entries in a talk: whether the flows that a company lets its agents start there only ask for something."""
+
+from __future__ import annotations
+
+from callcenter.config.problems import Code
+from callcenter.config.things import Notes, Things
+
+# What may stand in such a flow: all else leads somewhere, and the caller is with an agent already.
+STEPS = ("say", "collect", "set")
+
+
+def entries(things: Things, notes: Notes) -> None:
+    """Note flows that lead away from the talk, and those that ask for nothing."""
+    told: set[str] = set()
+    for client, about in things.clients.items():
+        for at, name in enumerate(about.in_talk):
+            path = ("clients", client, "in_talk", at)
+            if name in about.in_talk[:at]:
+                notes.add(Code.FORM, path, f"`{name}` stands here twice", "take one away")
+            flow = things.flows.get(name)
+            if flow is None or name in told:
+                continue
+            told.add(name)
+            for number, step in enumerate(flow.steps):
+                word = next((each for each in type(step).model_fields if getattr(step, each) is not None), "")
+                if word not in STEPS:
+                    notes.add(
+                        Code.FORM,
+                        ("flows", name, number, word),
+                        f"`{word}` cannot be in a flow that agents start in a talk (clients.{client}.in_talk)",
+                        f"there may be {', '.join(STEPS)}: make a flow of its own of these",
+                        key=True,
+                    )
+            if not any(step.collect for step in flow.steps):
+                notes.add(Code.FORM, path, f"`{name}` asks for nothing", "add a `collect` step, or take it away here")
