@@ -109,6 +109,7 @@ class Leg:
 
     # With so many attributes a dictionary is no longer shared, and five times as large.
     __slots__ = (
+        "__weakref__",
         "_acknowledged",
         "_changing",
         "_driver",
