@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from callcenter.cli.common import add_config_arguments, load_or_tell
+from callcenter.config.secrets import SecretsError, open_recording_keys
+from callcenter.media.embedded.recorder.files import PART, SEALED, WAV
 from callcenter.media.embedded.recorder.keys import ENVIRONMENT, BadKeys, MasterKeys, keys_of_environment, read_keys
 from callcenter.media.embedded.recorder.mending import BadRecording, Checked, decrypt, mend, verify
 from callcenter.runtime.private_file import NotPrivate
 
 STDOUT = "-"
-SEALED = ".sealed"
 
 
 class _Refused(Exception):
@@ -30,8 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keys",
         type=Path,
         metavar="FILE",
-        help=f"private file of the master keys, one a line (default: those in {ENVIRONMENT})",
+        help=f"private file of the master keys, one a line (default: those in {ENVIRONMENT}, else the configured ones)",
     )
+    add_config_arguments(keys)
     about = "read whole files: is all of each there, and as it was written?"
     checked = actions.add_parser("verify", parents=[keys], help=about, description=f"{about[0].upper()}{about[1:]}")
     checked.add_argument("files", nargs="+", metavar="FILE")
@@ -40,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     opened = actions.add_parser("decrypt", parents=[keys], help=about, description=f"{about[0].upper()}{about[1:]}.")
     opened.add_argument("file", metavar="FILE")
     opened.add_argument(
-        "-o", "--output", metavar="FILE", help=f"where to ({STDOUT}: standard output; default: FILE without {SEALED})"
+        "-o", "--output", metavar="FILE", help=f"where to ({STDOUT}: standard output; default: FILE as {WAV})"
     )
     about = "finish files that a crash has left (FILE.part), as far as they go"
     mended = actions.add_parser("mend", parents=[keys], help=about, description=f"{about[0].upper()}{about[1:]}.")
@@ -50,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it; returns the exit status: 0 when nothing was wrong with any file."""
     try:
-        keys = _keys(options.keys)
+        keys = _keys(options, [options.file] if options.action == "decrypt" else options.files)
         if options.action == "decrypt":
             return _decrypt(options.file, options.output, keys)
         if options.action == "mend":
@@ -63,14 +66,24 @@ def run(options: argparse.Namespace) -> int:
         return 1
 
 
-def _keys(path: Path | None) -> MasterKeys:
+def _keys(options: argparse.Namespace, files: list[str]) -> MasterKeys:
+    """The keys as they are given; the configured ones only if a file needs any."""
     try:
-        keys = read_keys(path) if path is not None else keys_of_environment()
-    except (BadKeys, NotPrivate) as error:
+        keys = read_keys(options.keys) if options.keys is not None else keys_of_environment()
+        if keys is None and any(map(_is_sealed, files)):
+            settings = load_or_tell(options)
+            if settings is None:
+                raise _Refused("the configuration tells no keys: name their file by --keys")
+            keys = open_recording_keys(settings.calls.recording.key)
+    except (BadKeys, NotPrivate, SecretsError) as error:
         raise _Refused(str(error)) from error
     except OSError as error:
-        raise _Refused(f"{path}: cannot be read: {error.strerror}") from error
+        raise _Refused(f"{options.keys}: cannot be read: {error.strerror}") from error
     return keys if keys is not None else MasterKeys(())
+
+
+def _is_sealed(file: str) -> bool:
+    return file.removesuffix(PART).endswith(SEALED)
 
 
 def _each(files: list[str], work: Callable[[str], None]) -> int:
@@ -118,7 +131,8 @@ def _in_words(checked: Checked) -> str:
 
 def _decrypt(file: str, output: str | None, keys: MasterKeys) -> int:
     if output is None:
-        output = file.removesuffix(".part").removesuffix(SEALED)
+        output = file.removesuffix(PART)
+        output = output.removesuffix(SEALED) + WAV if output.endswith(SEALED) else file
         if output == file:
             raise _Refused(f"{file}: say where to: --output FILE")
     with _told(file), _opened(output) as out:

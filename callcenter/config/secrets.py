@@ -97,7 +97,7 @@ def open_secrets(settings: Settings) -> Secrets:
     """Read the credentials of the data folder; make and keep those that are missing. Raises SecretsError."""
     path = settings.switch.data / FILE
     trunks = {name: _of_trunk(name, trunk, settings.sip.realm) for name, trunk in settings.trunks.items()}
-    recording_keys = _recording_keys(settings.calls.recording.key)
+    recording_keys = open_recording_keys(settings.calls.recording.key)
     try:
         settings.switch.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -163,8 +163,8 @@ def _read_password(where: str, source: PasswordFrom) -> str:
     return password
 
 
-def _recording_keys(source: KeyFrom | None) -> MasterKeys | None:
-    """The keys of recordings. Raises SecretsError."""
+def open_recording_keys(source: KeyFrom | None) -> MasterKeys | None:
+    """The keys that stand there; None: recordings are plain. Raises SecretsError."""
     if source is None:
         return None
     try:

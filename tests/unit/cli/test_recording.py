@@ -97,6 +97,18 @@ def test_a_sealed_file_is_decrypted_to_standard_output(
     assert capfdbinary.readouterr().out[44:] == SOUND
 
 
+def test_a_sealed_file_is_opened_by_the_configured_key_and_nobody_is_asked_for_it(
+    tmp_path: Path, keys: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sealed, plain = recording(tmp_path, "one", KEY), recording(tmp_path, "plain")
+    configured = ["--set", f"recordings.encryption.key_file={keys}", "--data", str(tmp_path / "data")]
+    assert main(["recording", "verify", sealed, *configured]) == 0
+    assert f"{sealed}: whole, sealed" in capsys.readouterr().out
+    assert main(["recording", "verify", plain, "--config", str(tmp_path / "none")]) == 0
+    assert main(["recording", "verify", sealed, "--config", str(tmp_path / "none")]) == 1
+    assert "name their file by --keys" in capsys.readouterr().err
+
+
 def test_what_cannot_be_decrypted_leaves_no_file_and_what_was_cut_leaves_what_is_whole(
     tmp_path: Path, keys: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,6 +199,31 @@ def test_every_packet_stands_at_its_time_whatever_the_network_does(
             assert not found.any(), (number, found)
 
 
+@pytest.mark.parametrize("rate", [8000, 16000])
+@pytest.mark.parametrize("name", list(CODECS))
+def test_every_codec_is_heard_at_its_time_and_as_loud_as_it_was(name: str, rate: int) -> None:
+    """A second of a tone, from 0.5 s on, some of whose packets overtake each other."""
+    codec = CODECS[name]
+    at = np.arange(2 * codec.sample_rate)
+    loud = (at >= codec.sample_rate // 2) & (at < codec.sample_rate * 3 // 2)
+    pcm = (loud * 8000 * np.sin(2 * np.pi * 440 * at / codec.sample_rate)).astype("<i2")
+    encoder, packets = codec.encoder(), []
+    for number, part in enumerate(np.split(pcm, 100)):
+        arrival = 0.02 + number * 0.02 + (0.025 if number % 7 == 3 else 0.0)
+        packets.append(
+            (name, 5 + number * codec.ticks(20), 65500 + number & 0xFFFF, encoder.encode(part.tobytes()), arrival)
+        )
+    sound = laid(packets, rate, 2.0).astype(float)
+    middle = sound[rate * 6 // 10 : rate * 14 // 10]
+    level = 2 * abs(np.dot(middle, np.exp(-2j * np.pi * 440 * np.arange(len(middle)) / rate))) / len(middle)
+    assert level == pytest.approx(8000, rel=0.12)  # 1 dB
+    assert abs(sound[: rate * 47 // 100]).max() < 200
+    assert abs(sound[rate * 153 // 100 :]).max() < 200
+    heard_at = np.flatnonzero(np.abs(sound) > 4000)
+    assert heard_at[0] / rate == pytest.approx(0.5, abs=0.015)
+    assert heard_at[-1] / rate == pytest.approx(1.5, abs=0.015)
+
+
 @pytest.mark.parametrize("off", [-100e-6, 100e-6])
 def test_both_channels_stay_together_for_an_hour_although_a_phones_clock_is_off(off: float) -> None:
     """A crystal that is off by 100 millionths is off by 0.36 s after an hour: not in the recording."""
