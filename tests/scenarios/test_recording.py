@@ -39,6 +39,7 @@ from tests.scenarios.carrier import permit, somebody_outside
 from tests.scenarios.test_agents_and_supervisors import bodies, control, has_calls_settings, supervise
 from tests.scenarios.test_agents_choose import shown
 from tests.scenarios.test_conference import order
+from tests.scenarios.test_entry_in_a_talk import CARD, allow
 from tests.scenarios.test_gone_at_once import nothing_left_in_rings
 from tests.scenarios.test_hang_up_at_every_moment import Leaves, agent_hangs_up, caller_hangs_up, gone_at_fact
 from tests.scenarios.test_pulling import talking as talking_at_two
@@ -407,6 +408,36 @@ async def test_a_secret_that_is_keyed_in_pauses_by_itself_and_no_command_resumes
     (made,) = world.plane.made
     assert spans(made) == [(0, 5), (15, 20), (30, 35)]
     assert [body.by for body in bodies(world, RecordingPaused)] == ["a step that takes a secret in", "agent over MQTT"]
+
+
+@story()
+async def test_a_card_that_is_keyed_in_while_they_talk_is_in_no_recording(world: World) -> None:
+    """Whether the agent thinks of it or not: while the step takes the secret in, nothing is recorded."""
+    records(world)
+    amy = await world.agent("amy", english=5)
+    allow(world)
+    caller = await world.phone("+14155550100")
+    call = await world.connect(caller, amy)
+    await world.sleep(10)
+    assert world.publisher.command("amy", {"id": "card", "do": "entry_start", "entry": "take-card"})["ok"]
+    await caller.hears("card.en", after=1)
+    pressed_from = world.clock.monotonic()
+    await caller.press(CARD + "#")
+    await caller.hears("cvc.en", after=4)
+    await caller.press("123")
+    pressed_until = world.clock.monotonic()
+    await world.sleep(10)
+    await caller.hangs_up()
+    await world.settled()
+    (made,) = world.plane.made
+    began = world.clock.monotonic() - made.spans[-1].end
+    for span in made.spans:
+        if span.end - span.start > 0.05:
+            assert began + span.end < pressed_from or began + span.start > pressed_until
+    by = {body.by for body in (*bodies(world, RecordingPaused), *bodies(world, RecordingResumed))}
+    assert by == {"a step that takes a secret in"}
+    (told,) = (await world.interaction(call)).recordings
+    assert told.paused_ms > 3000
 
 
 # On demand
