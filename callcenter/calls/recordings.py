@@ -110,7 +110,6 @@ class Recordings:
         self._talks: dict[str, list[RecordedTalk]] = {}
         self._under_way: dict[str, _UnderWay] = {}
         self._work = Background(limit=MOST_AT_ONCE)
-        self._mending = Background(limit=1)
         self._empty = asyncio.Event()
         self._empty.set()
         self._enough = True
