@@ -111,6 +111,7 @@ def table(measured: Sequence[Measured], facts: dict[str, Any], *, quick: bool) -
 
 NOTES = {
     "cpu_ms_each": "ms CPU each",
+    "p50": "p50",
     "p99": "p99",
     "max": "max",
     "rss_kb_each": "kB resident",

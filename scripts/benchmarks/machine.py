@@ -62,7 +62,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes of the switch and its media workers: resident, and what nobody else shares."""
+    """Bytes of the switch and its media workers: resident, and what they have written and nobody else shares."""
 
     rss: int
     uss: int
@@ -88,7 +88,8 @@ def alone(pid: int) -> Memory:
     """The memory of one process."""
     sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", _text(PROC / str(pid) / "smaps_rollup"), re.MULTILINE))
     rss = int(sizes.get("Rss", 0)) * 1024
-    return Memory(rss, (int(sizes.get("Private_Clean", 0)) + int(sizes.get("Private_Dirty", 0))) * 1024)
+    # Not what it has only read of files: that is its own or shared as others come and go who read the same.
+    return Memory(rss, int(sizes.get("Private_Dirty", 0)) * 1024)
 
 
 def family(pid: int) -> list[int]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.benchmarks import tones
-from scripts.benchmarks.generator import PACKET, Generator, Heard, Leg, Times, generator
+from scripts.benchmarks.generator import G722, PACKET, PCMU, Generator, Heard, Leg, Times, generator
 from scripts.benchmarks.part import Aim, BenchError, Detail, Figure, Run, at_least, at_most
 from scripts.benchmarks.relays import Plane, Relay, description, plane, rtpengine, rtpengine_is_here
 
@@ -44,7 +44,7 @@ def measure(run: Run) -> list[Figure]:
         with plane(run) as ours:
             stage = Stage(run, sounds, ours)
             figures = [*stage.steady(), stage.bridged()]
-            rest = [stage.recorded(), stage.prompts(), stage.conferences()]
+            rest = [stage.recorded(), stage.prompts(), stage.transcoded(), stage.conferences()]
         return [*figures, *_beside(run, sounds, figures), *rest]
 
 
@@ -55,6 +55,7 @@ class Stage:
         self._run = run
         self._sounds = sounds
         self._plane = ours
+        self._tone = {PCMU: sounds.sound(tones.pcmu(440)), G722: sounds.sound(tones.g722(440))}
         self._seconds = run.pick(5.0, 2.0, 0.3)
 
     def steady(self) -> list[Figure]:
@@ -116,14 +117,28 @@ class Stage:
         best = highest(self._run, attempt, "prompts", start=PROMPTS, most=1500)
         return Figure("prompts played while receiving", "prompts", best.count, at_least(PROMPTS), best.details)
 
+    def transcoded(self) -> Figure:
+        """The highest number of calls between G.722 and PCMU."""
+
+        def attempt(calls: int) -> Attempt:
+            types = (G722, PCMU) * calls
+            offers = _pairs([description(self._sounds.port_of(leg), own) for leg, own in enumerate(types)])
+            ports = self._plane.calls(offers)
+            legs = [Leg(port, own, self._tone[own], own) for port, own in zip(ports, types, strict=True)]
+            found = self._streams(legs)
+            self._plane.close()
+            return Attempt(calls, self._clean(found, DELAY), found)
+
+        best = highest(self._run, attempt, "calls between G.722 and PCMU", start=100, most=800)
+        return Figure("calls transcoded from G.722 to PCMU and back", "calls", best.count, None, best.details)
+
     def conferences(self) -> Figure:
         """The highest number of conferences of three."""
-        tone = self._sounds.sound(tones.pcmu(440))
 
         def attempt(conferences: int) -> Attempt:
             offers = [description(self._sounds.port_of(leg)) for leg in range(3 * conferences)]
             ports = self._plane.conferences([offers[at : at + 3] for at in range(0, len(offers), 3)])
-            found = self._streams([Leg(port, sound=tone) for port in ports])
+            found = self._streams([Leg(port, sound=self._tone[PCMU]) for port in ports])
             self._plane.close()
             return Attempt(conferences, self._clean(found, DELAY), found)
 

@@ -1,7 +1,8 @@
 """Memory of a call: what the switch and its workers grow by with calls that are up, divided by their number.
 
-What a switch keeps for all, the last messages and facts in rings, is filled by short calls before; and the calls that
-are counted come so slowly that of most of them no transaction is left, which are kept for 32 s (RFC 6026).
+Short calls come before them, for longer and as fast. So the rings of the last messages and facts are full, and of as
+many calls there are transactions, which are kept for 32 s (RFC 6026), before the counting and at its end. A quick run
+has no time for that: there the transactions of the counted calls are counted, too.
 """
 
 from __future__ import annotations
@@ -22,8 +23,7 @@ AIM = 50.0  # kB
 # So many talk; then as many wait.
 CALLS = 200
 RATE, QUICKLY = 5.0, 40.0
-# The short calls, and how many calls are up when the counting begins: they take what the short ones have left.
-BEFORE, UP = 150, 25
+BEFORE, TALK = 200, 0.2
 SETTLE = 15.0
 
 
@@ -55,7 +55,7 @@ async def _measure(run: Run, switch: Switch, people: Floor, calls: int) -> list[
 
     def up(talk: AgentCall) -> None:
         if short:
-            agents.hang_up(talk)
+            loop.call_later(TALK, agents.hang_up, talk)
         else:
             talking.add(talk.caller)
 
@@ -64,7 +64,7 @@ async def _measure(run: Run, switch: Switch, people: Floor, calls: int) -> list[
         before, pressed_before = machine.memory(switch.pid), len(pressed)
         await pace(rate, count / rate, callers.dial)
         held = await settled(lambda: len(pressed) == pressed_before + count and len(talking) == talk, SETTLE)
-        await asyncio.sleep(run.pick(5.0, 1.0, 0.1))
+        await asyncio.sleep(run.pick(1.0, 1.0, 0.1))
         after = machine.memory(switch.pid)
         gc.collect()
         if not held or tally.failed:
@@ -82,15 +82,12 @@ async def _measure(run: Run, switch: Switch, people: Floor, calls: int) -> list[
     callers.on_answer, agents.on_up = answered, up
     try:
         await agents.sign_in(people.agents, floor.PASSWORD)
-        await pace(QUICKLY, run.pick(BEFORE, BEFORE, 2) / QUICKLY, callers.dial)
+        await pace(rate, run.pick(BEFORE, BEFORE, 2) / rate, callers.dial)
         if not await settled(lambda: not callers.calls, SETTLE):
             raise BenchError(f"the short calls do not end: {tally}")
-        short, started = False, round(run.pick(UP, UP, 1))
+        short = False
         pressed.clear()
-        await pace(QUICKLY, started / QUICKLY, callers.dial)
-        await settled(lambda: len(talking) == started, SETTLE)
-        await asyncio.sleep(run.pick(3.0, 1.0, 0.1))
-        bridged = await more(calls - started, "memory of a bridged call", at_most(AIM), talk=calls)
+        bridged = await more(calls, "memory of a bridged call", at_most(AIM), talk=calls)
         return [bridged, await more(calls, "memory of a waiting call", None, talk=calls)]
     finally:
         callers.close()

@@ -25,7 +25,7 @@ import uvloop
 
 from callcenter.media.embedded.plane import EmbeddedPlane
 from callcenter.media.plane import Clip, MediaSession, RecordingEnded, RecordingOrder, RecordingReason
-from callcenter.media.settings import CODECS, MediaSettings
+from callcenter.media.settings import MediaSettings
 
 HOST = "127.0.0.1"
 # Opened at once: each waits for the worker.
@@ -121,7 +121,7 @@ def _ports(groups: Sequence[Sequence[MediaSession]]) -> dict[str, Any]:
 
 async def _main() -> None:
     ports = (int(sys.argv[1]), int(sys.argv[2]))
-    plane = EmbeddedPlane(MediaSettings(ports=ports, workers=1, max_load=1.0, max_late=60.0, codecs=CODECS))
+    plane = EmbeddedPlane(MediaSettings(ports=ports, workers=1, max_load=1.0, max_late=60.0))
     await plane.start()
     orders = Orders(plane)
     reader = asyncio.StreamReader(limit=1 << 24)

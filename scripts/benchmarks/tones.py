@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from array import array
 
+from G722 import G722
+
 FRAME = 0.02
 _AMPLITUDE = 8000
 # Of mu-law: the bias, and the largest magnitude that is not clipped (G.711).
@@ -14,6 +16,11 @@ _BIAS, _CLIP = 0x84, 32635
 def pcmu(hertz: int, seconds: float = 1.0) -> list[bytes]:
     """A tone in G.711 mu-law."""
     return _frames(bytes(map(_ulaw, samples(hertz, seconds, 8000))))
+
+
+def g722(hertz: int, seconds: float = 1.0) -> list[bytes]:
+    """A tone in G.722 at 64 kbit/s."""
+    return _frames(bytes(G722(16000, 64000).encode(samples(hertz, seconds, 16000))))
 
 
 def level(payload: bytes, hertz: int) -> float:

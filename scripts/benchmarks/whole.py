@@ -13,7 +13,7 @@ from scripts.benchmarks.part import Figure, Run, at_least
 from scripts.benchmarks.phones import AGENT_VOICE, CALLER_VOICE, AgentCall, Agents, Caller, Callers, Sound, Tally
 from scripts.benchmarks.switch import Switch, running
 
-AIM = 80
+AIM = 150
 AGENTS = 200
 # A caller listens so long before the key, an agent lets it ring so long, and so long they talk. A digit at the very
 # moment of the answer is nobody's habit, and costs some switches dearly.

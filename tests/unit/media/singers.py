@@ -10,6 +10,7 @@ import numpy as np
 
 from callcenter.rtp.codecs import CODECS, Decoder, Encoder
 from callcenter.rtp.packet import Packet
+from callcenter.sip.crypto import Security
 from callcenter.sip.sdp import PCMA, PCMU, Codec
 from tests.unit.media.peers import House, Peer, RealHouse, RealPeer, SimPeer
 
@@ -24,8 +25,16 @@ WINDOW_MS = 100
 class Singer(RealPeer):
     """A phone whose voice is one tone."""
 
-    def __init__(self, name: str, codecs: Sequence[Codec], ptime: int, asks: int | None, most: int | None) -> None:
-        super().__init__(name, "127.0.0.1", codecs)
+    def __init__(
+        self,
+        name: str,
+        codecs: Sequence[Codec],
+        ptime: int,
+        asks: int | None,
+        most: int | None,
+        security: Security | None,
+    ) -> None:
+        super().__init__(name, "127.0.0.1", codecs, security=security)
         self.ptime = ptime
         self.sound = b""
         """All that was heard, 16 kHz."""
@@ -34,6 +43,8 @@ class Singer(RealPeer):
         self._encoder: Encoder | None = None
         self._decoder: Decoder | None = None
         self._sung = 0
+        self.sang_at: list[float] = []
+        """When each packet was sent."""
 
     @property
     def codec(self) -> str:
@@ -53,6 +64,7 @@ class Singer(RealPeer):
         return self.says(b"\r\n".join([*lines, b""]))
 
     def frame(self, codec: Codec) -> bytes:
+        self.sang_at.append(time.monotonic())
         if self._encoder is None:
             self._encoder = CODECS[codec.name].encoder(RATE)
         samples = RATE * self.ptime // 1000
@@ -97,13 +109,14 @@ def singer(
     ptime: int = 20,
     asks: int | None = None,
     most: int | None = None,
+    security: Security | None = None,
 ) -> Peer:
     """A phone in this house that sends packets of ``ptime`` ms, ``asks`` for others and takes none above ``most``."""
     if isinstance(house, RealHouse):
-        peer = Singer(name, codecs, ptime, asks, most)
+        peer = Singer(name, codecs, ptime, asks, most, security)
         house.peers.append(peer)
         return peer
-    return house.peer(name, codecs=codecs)
+    return house.peer(name, codecs=codecs, security=security)
 
 
 def heard_by(peer: Peer) -> set[str]:
