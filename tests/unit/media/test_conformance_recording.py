@@ -263,6 +263,8 @@ def clicks(peer: RealPeer, moments: list[float]) -> None:
 async def test_what_both_say_at_once_stands_at_one_place_on_both_channels(real: RealHouse, recorded: Recorded) -> None:
     """The agent's phone comes later, loses packets, has others overtaken, and begins its numbers anew in between."""
     amy, bob = real.peer("amy"), real.peer("bob", codecs=[PCMA])
+    for peer in (amy, bob):
+        sings(peer, AMY, 0)  # says nothing
     first, second = await talk(real, amy, bob)
     await until(lambda: len(amy.received) > 2 and len(bob.received) > 2, "each other")
     recording = await recorded.start(real, first, second)
