@@ -80,6 +80,7 @@ REFUSED: Mapping[Result, Phrase] = {
     Result.NOT_RECORDED: Phrase.NOT_RECORDED,
     Result.NOT_RECORDABLE: Phrase.NOT_RECORDABLE,
     Result.MUST_RECORD: Phrase.MUST_RECORD,
+    Result.NO_ROOM: Phrase.NOT_RECORDED,
 }
 RECORDED: Mapping[RecordAction, Phrase] = {
     RecordAction.START: Phrase.RECORDED,
