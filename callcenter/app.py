@@ -372,6 +372,7 @@ class House:
                 await self.busy_lines.empty()
                 await self.recordings.finished()
         self.dispatcher.close()
+        self.recordings.close()
         for task in (self._catching_up, self._mending):
             if task is not None:
                 task.cancel()

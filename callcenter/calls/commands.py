@@ -193,6 +193,7 @@ class Result(StrEnum):
     NOT_RECORDED = "is not recorded"
     NOT_RECORDABLE = "may not be recorded"
     MUST_RECORD = "must be recorded"
+    NO_ROOM = "no room for recordings"
     HERSELF = "nobody hears himself"
     NO_PHONE = "has no phone"
     NOT_SUPERVISING = "does not hear this agent"
@@ -225,6 +226,7 @@ SENTENCES: Mapping[Result, str] = {
     Result.EXTENDED_BEFORE: "the wrap-up was extended already, and once is all: finish it with `wrap_up_done`",
     Result.NOT_RECORDED: "this talk is not recorded: `record_start` has it recorded, where that is permitted",
     Result.NOT_RECORDABLE: "this talk may not be recorded: neither client, queue nor agent has `record: on_demand`",
+    Result.NO_ROOM: "there is too little room where recordings are: whoever runs the switch knows of it",
     Result.MUST_RECORD: "this talk must be recorded: it can be paused (`record_pause`), not stopped",
     Result.HERSELF: "that is your own phone: nobody hears himself",
     Result.NO_PHONE: "no phone of yours is registered: `agent` under your login says as which agent you have one",
@@ -247,6 +249,7 @@ RECORDED: Mapping[Obeyed, Result] = {
     Obeyed.NOT_RECORDED: Result.NOT_RECORDED,
     Obeyed.FORBIDDEN: Result.NOT_RECORDABLE,
     Obeyed.MUST_GO_ON: Result.MUST_RECORD,
+    Obeyed.NO_ROOM: Result.NO_ROOM,
 }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from callcenter.acd.settings import Plan
 from callcenter.calls.settings import NO_RULES, CallsSettings, DialRules
 from callcenter.model.customer import normalise_number
 from callcenter.model.dial_plan import DialPlan
+from callcenter.model.post_dial import split_post_dial
 
 # What stands on the keys of a telephone; all else is a name.
 _KEYS = re.compile(r"\+?[0-9*#]+")
@@ -33,10 +34,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """A number outside, in E.164, to be dialled in the name of ``client``."""
+    """A number outside, in E.164, to be dialled in the name of ``client``; ``keys`` are pressed when it is answered."""
 
     client: str
     number: str
+    keys: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ def destination(
 
     ``serves``: the clients in whose name he may call outside; None: as the plan has it.
 
-    What is written out in full comes before what a prefix makes of it.
+    What is written out in full comes before what a prefix makes of it. Behind a number outside there may be keys that
+    are pressed when it is answered: ``+493012345,,4711#``.
     """
     rules = settings.may_dial.get(agent, NO_RULES)
     colleague = dialled if dialled in plan.agents else settings.agent_extensions.get(dialled, "")
@@ -128,9 +131,10 @@ def home_of(settings: CallsSettings, serves: Set[str], agent: str) -> str:
 
 def _outside(settings: CallsSettings, serves: Set[str], rules: DialRules, agent: str, dialled: str) -> Destination:
     home = home_of(settings, serves, agent)
+    dialled, keys = split_post_dial(dialled)
     for chosen, number in readings(settings, dialled, home):
         client = chosen or home
         if client not in serves or client not in settings.clients:
             return Forbidden(403, f"does not dial for {client}" if client else "serves no client to dial for")
-        return Outside(client, number) if rules.permits(number) else Forbidden(403, "may not dial this number")
+        return Outside(client, number, keys) if rules.permits(number) else Forbidden(403, "may not dial this number")
     return Forbidden(404, "nobody has it")

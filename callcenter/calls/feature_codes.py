@@ -12,6 +12,7 @@ import structlog
 from callcenter.acd.agents import AgentView
 from callcenter.calls.busy_lines import BusyLines
 from callcenter.calls.commands import (
+    CancelEntry,
     Choose,
     CommandDesk,
     Consult,
@@ -20,6 +21,7 @@ from callcenter.calls.commands import (
     Order,
     Record,
     Result,
+    StartEntry,
     Supervise,
 )
 from callcenter.calls.inbound import RETRY_AFTER, take_up
@@ -78,6 +80,7 @@ REFUSED: Mapping[Result, Phrase] = {
     Result.NOT_RECORDED: Phrase.NOT_RECORDED,
     Result.NOT_RECORDABLE: Phrase.NOT_RECORDABLE,
     Result.MUST_RECORD: Phrase.MUST_RECORD,
+    Result.NO_ROOM: Phrase.NOT_RECORDED,
 }
 RECORDED: Mapping[RecordAction, Phrase] = {
     RecordAction.START: Phrase.RECORDED,
@@ -187,7 +190,8 @@ class FeatureCodes:
         if view is None or result is Result.NO_SUCH_AGENT:
             return str(Result.NO_SUCH_AGENT), []
         if not result.good:
-            return str(result), [REFUSED[result]] if result in REFUSED else []
+            silent = isinstance(order, StartEntry | CancelEntry)  # there are no words for it: the screen tells
+            return str(result), [REFUSED[result]] if result in REFUSED and not silent else []
         words = list(state_phrases(view, told_why=order is None))
         match order:
             case FinishWrapUp():
@@ -196,7 +200,7 @@ class FeatureCodes:
                 words = [Phrase.EXTENDED]
             case Record(action=action):
                 words = [RECORDED[action]]
-            case Consult():
+            case Consult() | StartEntry() | CancelEntry():
                 words = []  # what comes of it is heard in the talk
             case _:
                 pass
@@ -218,6 +222,10 @@ def order_of(code: FeatureCode, target: str = "") -> Order | None:
             return ExtendWrapUp()
         case CodeAction.RECORD_START | CodeAction.RECORD_STOP | CodeAction.RECORD_PAUSE | CodeAction.RECORD_RESUME:
             return Record(RecordAction(code.action.value))
+        case CodeAction.ENTRY_START:
+            return StartEntry(code.entry)
+        case CodeAction.ENTRY_CANCEL:
+            return CancelEntry()
         case CodeAction.STATE:
             return None
         case CodeAction.LISTEN | CodeAction.WHISPER | CodeAction.BARGE:

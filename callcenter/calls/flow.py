@@ -164,8 +164,8 @@ async def follow(call: Call, step: ToQueue) -> Outcome:
                 end = await wait_in_queue(call, replace(step, keep_place=True), agent)
             case Outside() if (there := consulted_outside(handover)) is not None:
                 end = await take_over_outside(call, handover, there, step.queue)
-            case Outside(number=outside):
-                end = await put_through(call, handover, outside, step.queue)
+            case Outside(number=outside, keys=keys):
+                end = await put_through(call, handover, outside, keys, step.queue)
             case _:
                 assert_never(handover.destination)
         if isinstance(end, FlowedOut) and call.handover is not None:

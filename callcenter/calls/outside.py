@@ -64,6 +64,7 @@ async def dial_outside(
     hidden: bool | None = None,
     meanwhile: Sequence[Clip] = (),
     max_forwards: int = MAX_FORWARDS,
+    keys: str = "",
 ) -> Reached | NotReached:
     """Dial ``number``, as somebody wrote it, in the name of ``client``; ``beside`` whose sound theirs is opened.
 
@@ -74,8 +75,8 @@ async def dial_outside(
     the tone of a phone that rings, once the phone in the hand has been told to listen to a carrier that failed since
     and gives no such tone of its own any more. ``hidden``:
     whether the number that we show is kept from them; None: as the client has it. ``max_forwards``: how far the call
-    may still go. Whoever is cancelled while it rings leaves nothing behind; a party that was reached is the caller's to
-    close.
+    may still go. ``keys`` are pressed when somebody has answered. Whoever is cancelled while it rings leaves nothing
+    behind; a party that was reached is the caller's to close.
     """
     outbound = client.outbound
     if outbound is None:
@@ -86,7 +87,18 @@ async def dial_outside(
         return NotReached(Rejected(484, "Address Incomplete"), detail)
     hide = outbound.hidden if hidden is None else hidden
     dialling = _Dialling(
-        services, client.name, outbound, wanted, call_id, beside, on_ringing, on_early, hide, meanwhile, max_forwards
+        services,
+        client.name,
+        outbound,
+        wanted,
+        call_id,
+        beside,
+        on_ringing,
+        on_early,
+        hide,
+        meanwhile,
+        max_forwards,
+        keys,
     )
     try:
         return await dialling.by_any(outbound.trunks)
@@ -119,7 +131,9 @@ class _Dialling:
         hidden: bool,
         meanwhile: Sequence[Clip],
         max_forwards: int,
+        keys: str,
     ) -> None:
+        self._keys = keys
         self._services = services
         self._name = name
         self._outbound = outbound
@@ -317,6 +331,8 @@ class _Dialling:
             raise BadDescription("there is none")
         await sound.take_answer(answer, leg.flow)
         party.opened()
+        if self._keys:
+            party.send_digits(self._keys)
         return party
 
     def _judge(self, trunk: Trunk, hop: Hop, leg: Leg, ending: LegEnded, outcome: DialOutcome) -> _Failed:

@@ -29,6 +29,7 @@ from callcenter.calls.transfer import Handover
 from callcenter.media.plane import Clip, MediaError
 from callcenter.model.facts import CallAnswered, CallArrived
 from callcenter.model.interaction import Ending
+from callcenter.model.post_dial import split_post_dial, with_post_dial
 from callcenter.model.states import Direction, EndCause, OfferResult, Side, Work
 from callcenter.signaling.leg import Busy, Cancelled, Declined, Leg, NoAnswer, Rejected, Unreachable
 from callcenter.signaling.outcome import Answered, DialOutcome
@@ -54,7 +55,8 @@ class OwnCalls:
         if agent not in acd.plan.agents:
             return False
         view = acd.agent(agent)
-        meant = destination(settings, acd.plan, agent, leg.dialled, acd.who(agent).clients)
+        dialled = with_post_dial(leg.request.uri.user or "", leg.dialled) if leg.request is not None else leg.dialled
+        meant = destination(settings, acd.plan, agent, dialled, acd.who(agent).clients)
         if not services.phones_of(agent):
             meant = Forbidden(403, "has no registered phone")
         elif view is not None and len(view.own_calls) >= MOST_LINES:
@@ -68,7 +70,8 @@ class OwnCalls:
             return True
         direction = Direction.OUTBOUND if isinstance(meant, Outside) else Direction.INTERNAL
         client = client_of(services, agent, meant)
-        number = Number(leg.dialled, client.id, "")
+        # What is pressed behind a number may be a PIN, and is told nowhere.
+        number = Number(split_post_dial(leg.dialled)[0], client.id, "")
         call = Call(services.ids.call(), client, number, leg, services, direction=direction, agent=agent)
         call.add(
             CallArrived(
@@ -115,8 +118,8 @@ def script_of(meant: Destination, beside: Sound | None) -> Script:
                     return await open_line(call, beside) or await call_colleague(call, agent)
                 case Line(queue=queue):
                     return await call_queue(call, queue, beside)
-                case Outside(number=number):
-                    return await open_line(call, beside) or await call_outside(call, number)
+                case Outside(number=number, keys=keys):
+                    return await open_line(call, beside) or await call_outside(call, number, keys)
                 case Forbidden(status=status, why=why):
                     return Ending(Side.SYSTEM, EndCause.REJECTED, status, why)
 
@@ -207,8 +210,8 @@ async def take_colleague(call: Call, waiting: Waiting, in_hand: OfferInHand) -> 
             raise AssertionError("nobody hands over a colleague who dialled")
 
 
-async def call_outside(call: Call, number: str) -> Ending:
-    """Dial a number outside, answer the agent when it is answered there, and let both talk."""
+async def call_outside(call: Call, number: str, keys: str = "") -> Ending:
+    """Dial a number outside, answer the agent when it is answered there, press ``keys`` there, and let both talk."""
     call.stage = f"dialling {number}"
     leg, told = call.caller.leg, None
 
@@ -229,6 +232,7 @@ async def call_outside(call: Call, number: str) -> Ending:
         on_ringing=leg.ring,
         on_early=let_hear,
         max_forwards=leg.max_forwards,
+        keys=keys,
     )
     if isinstance(reached, NotReached):
         return Ending(*not_reached(reached.outcome), reached.detail)

@@ -18,9 +18,9 @@ from callcenter.signaling.outcome import Busy, Declined, NoAnswer
 RING_FOR = 60.0
 
 
-async def put_through(call: Call, handover: Handover, number: str, queue: str) -> Ending | FlowedOut:
-    """Dial a number for the caller, who hears the music of ``queue`` meanwhile, and let both talk."""
-    reached = await reach(call, number, queue, handover.rings)
+async def put_through(call: Call, handover: Handover, number: str, keys: str, queue: str) -> Ending | FlowedOut:
+    """Dial a number for the caller, who hears the music of ``queue`` meanwhile, press ``keys`` there, let both talk."""
+    reached = await reach(call, number, queue, handover.rings, keys)
     return reached if isinstance(reached, FlowedOut) else await talk_there(call, handover, reached, queue)
 
 
@@ -36,7 +36,9 @@ async def overflow_outside(call: Call, number: str, queue: str) -> Ending | Flow
         reached.party.close()
 
 
-async def reach(call: Call, number: str, queue: str, on_ringing: Callable[[], None] | None) -> Reached | FlowedOut:
+async def reach(
+    call: Call, number: str, queue: str, on_ringing: Callable[[], None] | None, keys: str = ""
+) -> Reached | FlowedOut:
     """Dial a number for the caller, who hears the music of ``queue`` meanwhile; FlowedOut when nobody was reached."""
     try:
         async with asyncio.timeout(RING_FOR):
@@ -49,6 +51,7 @@ async def reach(call: Call, number: str, queue: str, on_ringing: Callable[[], No
                 on_ringing=on_ringing,
                 meanwhile=music_of(call, queue),
                 max_forwards=call.caller.leg.max_forwards,
+                keys=keys,
             )
     except TimeoutError:
         return FlowedOut(reason="no_answer")

@@ -73,9 +73,8 @@ def words_for(call: Call) -> tuple[Clip, ...]:
 
 def notice_in_line(call: Call, queue: str) -> tuple[Clip, ...]:
     """What a caller hears who joins a queue whose talks are recorded, whoever will take them; else nothing."""
-    if notice_of(call.caller).heard or not call.services.recordings.wants(call, queue):
-        return ()
-    return words_for(call)
+    wanted = call.services.recordings.wants(call, queue)
+    return words_for(call) if wanted and not notice_of(call.caller).heard else ()
 
 
 async def before_the_talk(call: Call, agent: Party, in_hand: OfferInHand) -> None:

@@ -41,6 +41,7 @@ class Obeyed(Enum):
     NOT_RECORDED = "not recorded"
     FORBIDDEN = "forbidden"
     MUST_GO_ON = "must go on"
+    NO_ROOM = "no room"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,8 @@ class RecordedTalk:
             return Obeyed.DONE
         if not self._rule.on_demand and not (self._rule.may and self.call.draw < self._rule.share):
             return Obeyed.FORBIDDEN
+        if not self._recordings.enough:
+            return Obeyed.NO_ROOM
         # What the rules want anyway, and could not be done before, is no wish of anybody's.
         self.demanded = self._rule.on_demand and self.call.draw >= self._rule.share
         self._start(by)
@@ -240,9 +243,6 @@ class RecordedTalk:
 
     def began(self, recording: MediaRecording) -> None:
         """It is recorded from now on."""
-        if recording.id != self.wanted:
-            recording.stop()
-            return
         self.recording, self._state = recording, _State.ON
         self._tell_right()
         if self._paused_by:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import structlog
@@ -30,7 +30,7 @@ from callcenter.model.states import Direction
 from callcenter.runtime.scopes import Background
 from callcenter.storage.database import StorageError
 from callcenter.storage.recording_files import RecordingFiles, Space
-from callcenter.storage.recordings import CUT, KEPT, RECORDING, Recording
+from callcenter.storage.recordings import DELETED, RECORDING, Recording
 from callcenter.storage.recordings import Recordings as Index
 
 if TYPE_CHECKING:
@@ -110,7 +110,6 @@ class Recordings:
         self._talks: dict[str, list[RecordedTalk]] = {}
         self._under_way: dict[str, _UnderWay] = {}
         self._work = Background(limit=MOST_AT_ONCE)
-        self._mending = Background(limit=1)
         self._empty = asyncio.Event()
         self._empty.set()
         self._enough = True
@@ -142,6 +141,11 @@ class Recordings:
         )
 
     # The talks.
+
+    @property
+    def enough(self) -> bool:
+        """Whether there is room for another recording."""
+        return self._enough
 
     def draw(self) -> float:
         """A number by which a call is among the share that is recorded, or not: once for all its talks."""
@@ -219,6 +223,10 @@ class Recordings:
         except BaseException:
             self._over(order.id)
             raise
+        if talk.wanted != order.id:
+            self._under_way[order.id].void = True
+            recording.stop()
+            return
         call.add(
             RecordingStarted(
                 recording=order.id,
@@ -251,6 +259,9 @@ class Recordings:
     def _told(self, event: FileEnded) -> None:
         """The plane says that nothing more is written to a file, whoever ended it."""
         under_way = self._under_way[event.recording]
+        if under_way.void:
+            self._work.start(self._discard(event), name=f"discard recording {event.recording}")
+            return
         talk = under_way.talk
         talk.ended(event.recording)
         if event.reason is not RecordingReason.STOPPED:
@@ -273,6 +284,12 @@ class Recordings:
             self._work.start(self._mend(ended, under_way.call_id), name=f"mend recording {event.recording}")
         else:
             self._tell_end(ended, under_way.call_id)
+
+    async def _discard(self, event: FileEnded) -> None:
+        """Away with the file of what was over before it had begun: nothing was told of it."""
+        with contextlib.suppress(OSError):
+            await self._files.delete(Path(event.path))
+        self._over(event.recording)
 
     def _tell_end(self, ended: RecordingEnded, call_id: str) -> None:
         self._services.stream.append(ended, call_id)
@@ -431,11 +448,15 @@ class Recordings:
             raise NotDone(f"{found.recording} is held{who}; release it first")
         if found.state == RECORDING:
             raise NotDone(f"{found.recording} is still being made")
-        if found.state not in (KEPT, CUT):
-            raise NotDone(f"{found.recording} has no file: it is {found.state}")
+        if found.state == DELETED:
+            raise NotDone(f"{found.recording} was deleted at {found.deleted_at} ({found.deleted_why})")
         if failed := await self._delete(found, by, why):
             raise NotDone(failed)
         return found
+
+    def close(self) -> None:
+        """The switch goes down: whatever is not finished by now, the next start finishes. Never waits."""
+        self._work.cancel()
 
     async def finished(self) -> None:
         """Wait until no recording is under way any more."""
@@ -444,11 +465,15 @@ class Recordings:
 
 @dataclass(slots=True)
 class _UnderWay:
-    """A recording from the order on until its file is told to be finished; the call may be over by then."""
+    """A recording from the order on until its file is told to be finished; the call may be over by then.
+
+    ``void``: it was taken back, or the talk was over, before it had begun.
+    """
 
     talk: RecordedTalk
     call_id: str
     client: str
+    void: bool = False
 
 
 def file_of(client: str, recording: str, at: datetime) -> str:

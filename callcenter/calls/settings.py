@@ -590,6 +590,8 @@ class CodeAction(StrEnum):
     CONSULT_JOIN = "consult_join"
     CONSULT_DROP = "consult_drop"
     CONSULT_TRANSFER = "consult_transfer"
+    ENTRY_START = "entry_start"
+    ENTRY_CANCEL = "entry_cancel"
 
 
 SUPERVISING = {
@@ -609,11 +611,14 @@ WITH_TARGET = frozenset({*SUPERVISING, CodeAction.CONSULT})
 
 @dataclass(frozen=True, slots=True)
 class FeatureCode:
-    """What a dialled code means; ``reason`` of being not ready, ``disposition`` of the call that is wrapped up."""
+    """What a dialled code means; ``reason`` of being not ready, ``disposition`` of the call that is wrapped up, and the
+    flow of an ``entry``.
+    """
 
     action: CodeAction
     reason: str = ""
     disposition: str = ""
+    entry: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from callcenter.calls.party import Party
 from callcenter.calls.settings import Number
 from callcenter.model.facts import CallTransferred, TransferFailed
 from callcenter.model.interaction import Ending
+from callcenter.model.post_dial import split_post_dial, with_post_dial
 from callcenter.model.states import Device, EndCause, Intent, Side, TransferKind, TransferTo, Work
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def take_referral(
     Where nobody has answered there yet, the caller is put through to whom it was for, as if there had been no question,
     and the question is over (a transfer that is attended half, as many phones do it).
     """
-    asked = referral.target.number_or_user
+    asked = with_post_dial(referral.target.user or "", referral.target.number_or_user)
     if consulted is None and referral.replaces is not None:
         consulted = call.services.call_of(referral.replaces)
         found = _consulted_in(call, offer.agent_id, consulted, referral.replaces)
@@ -223,7 +224,13 @@ def take_referral(
     if call.handover is not None:
         found = Forbidden(491, "another transfer is under way")
     if isinstance(found, Forbidden):
-        log.info("a transfer was refused", agent=offer.agent_id, target=asked, status=found.status, why=found.why)
+        log.info(
+            "a transfer was refused",
+            agent=offer.agent_id,
+            target=split_post_dial(asked)[0],
+            status=found.status,
+            why=found.why,
+        )
         referral.reject(found.status)
         return None
     if consulted is not None and not has_answered(consulted):

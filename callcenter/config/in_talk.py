@@ -10,8 +10,17 @@ STEPS = ("say", "collect", "set")
 
 
 def entries(things: Things, notes: Notes) -> None:
-    """Note flows that lead away from the talk, and those that ask for nothing."""
+    """Note flows that lead away from the talk, those that ask for nothing, and codes for what nobody permits."""
     told: set[str] = set()
+    permitted = {name for client in things.clients.values() for name in client.in_talk}
+    for code, ordered in things.feature_codes.items():
+        if ordered.entry_start in things.flows and ordered.entry_start not in permitted:
+            notes.add(
+                Code.FORM,
+                ("feature_codes", code, "entry_start"),
+                f"no client permits `{ordered.entry_start}` in its talks",
+                f"add in_talk: [{ordered.entry_start}] to a client, or take the code away",
+            )
     for client, about in things.clients.items():
         for at, name in enumerate(about.in_talk):
             path = ("clients", client, "in_talk", at)

@@ -703,7 +703,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
         },
         auto_answer=frozenset(name for name, agent in things.agents.items() if agent.auto_answer),
         feature_codes={
-            code: calls.FeatureCode(each.action, each.not_ready or "", each.wrap_up_done or "")
+            code: calls.FeatureCode(each.action, each.not_ready or "", each.wrap_up_done or "", each.entry_start or "")
             for code, each in things.feature_codes.items()
         },
         agent_codecs={name: agent.codecs for name, agent in things.agents.items() if agent.codecs},

@@ -1589,7 +1589,7 @@ CODE_WORDS = tuple(action.value for action in CodeAction)
 
 
 class FeatureCode(Shape):
-    """What an agent orders who dials a code: one word, or one word with the reason, or the disposition."""
+    """What an agent orders who dials a code: one word, or one with the reason, the disposition or the flow."""
 
     ready: Nothing | None = None
     not_ready: Annotated[str, _known("reason", prefix="acd.reasons")] | None = None
@@ -1609,6 +1609,8 @@ class FeatureCode(Shape):
     consult_join: Nothing | None = None
     consult_drop: Nothing | None = None
     consult_transfer: Nothing | None = None
+    entry_start: FlowName | None = None
+    entry_cancel: Nothing | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -1619,7 +1621,7 @@ class FeatureCode(Shape):
             if value not in CODE_WORDS:
                 hint = did_you_mean(value, CODE_WORDS)
                 raise mistake(Code.CHOICE, f"`{value}` is nothing that a code can order", hint)
-            with_more = value in (CodeAction.NOT_READY, CodeAction.WRAP_UP_DONE)
+            with_more = value in (CodeAction.NOT_READY, CodeAction.WRAP_UP_DONE, CodeAction.ENTRY_START)
             return {value: "" if with_more else {}}
         if not isinstance(value, dict) or len(value) != 1:
             raise mistake(Code.FORM, "a code orders one thing", "write e.g. ready, or {not_ready: lunch}")

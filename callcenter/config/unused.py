@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from callcenter.calls.phrases import needed_prompts
+from callcenter.calls.settings import SUPERVISING
 from callcenter.config.problems import Code, did_you_mean, many
 from callcenter.config.references import Reference, references
 from callcenter.config.things import Notes, Things
@@ -42,6 +43,11 @@ def unused(things: Things, notes: Notes) -> None:
     for name in things.clients:
         if name not in called:
             notes.warn(Code.UNUSED, ("clients", name), "no number belongs to this client", "use it, or take it away")
+    if not any(supervisor.agent for supervisor in things.supervisors.values()):
+        for code, about in things.feature_codes.items():
+            if about.action in SUPERVISING:
+                hint = "say under a supervisor whose phone is hers: {name: Sofia, agent: felipe}"
+                notes.warn(Code.UNUSED, ("feature_codes", code), "no supervisor has a phone to dial it by", hint)
     for name, trunk in things.trunks.items():
         accepts = trunk.accept.networks or trunk.accept.certificates or trunk.accept.account
         if ("trunks", name) not in reached and not accepts and trunk.register_ is None:

@@ -61,6 +61,11 @@ class InfoKeys:
                 self._waiting.clear()
         self._go_on()
 
+    def close(self) -> None:
+        """The call is over: nothing is sent any more, and nobody is held. May be called twice."""
+        self._waiting.clear()
+        self._send = _nothing
+
     def _go_on(self) -> None:
         if self._under_way or not self._waiting:
             return
@@ -73,3 +78,7 @@ class InfoKeys:
     def _paused(self) -> None:
         self._under_way = ""
         self._go_on()
+
+
+def _nothing(_: str, __: bytes) -> None:
+    """Nobody is there to be told."""

@@ -109,6 +109,7 @@ class Leg:
 
     # With so many attributes a dictionary is no longer shared, and five times as large.
     __slots__ = (
+        "__weakref__",
         "_acknowledged",
         "_changing",
         "_driver",
@@ -464,6 +465,7 @@ class Leg:
             changing.resolve(outcome)
 
     def _take_end(self, ended: LegEnded) -> None:
+        self.info_keys.close()
         self.state = LegState.ENDED
         self.reached.set()
         self._ended.resolve(ended)

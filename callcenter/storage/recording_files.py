@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+# Seconds; a disk of the network may be away.
+ANSWERS_WITHIN = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +57,35 @@ class DiskFiles:
     def __init__(self, mend: Mend) -> None:
         """``mend`` knows what is in a file; it may take as long as it reads."""
         self._mend = mend
+        self._looking: asyncio.Task[Space] | None = None
 
     async def space(self, directory: Path) -> Space:
-        """The room where recordings are, or will be. Raises OSError."""
-        return await asyncio.to_thread(_space, directory)
+        """The room where recordings are, or will be. Raises OSError, also of a disk that does not answer in time."""
+        # One that hangs is not asked again meanwhile: each question would hold a thread.
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(
+                asyncio.to_thread(_space, directory), name="look at the disk of recordings"
+            )
+            self._looking.add_done_callback(_heard)
+        try:
+            async with asyncio.timeout(ANSWERS_WITHIN):
+                return await asyncio.shield(self._looking)
+        except TimeoutError:
+            raise OSError(errno.ETIMEDOUT, f"the disk has not answered for {ANSWERS_WITHIN:.0f} s") from None
 
     async def delete(self, path: Path) -> None:
-        """Delete a file, if it is there, and the folder of its day with the last one. Raises OSError."""
+        """Delete a file, or what there is of it, and the folder of its day with the last one. Raises OSError."""
         await asyncio.to_thread(_delete, path)
 
     async def mend(self, path: Path) -> Mended | None:
         """Finish the file that was to become ``path``; None when nothing of it can be heard. Raises OSError."""
         return await asyncio.to_thread(self._mend, path)
+
+
+def _heard(looking: asyncio.Task[Space]) -> None:
+    """Whoever asked may have gone: then nobody else takes what came of it."""
+    if not looking.cancelled():
+        looking.exception()
 
 
 def _space(directory: Path) -> Space:
@@ -77,6 +98,7 @@ def _space(directory: Path) -> Space:
 
 def _delete(path: Path) -> None:
     path.unlink(missing_ok=True)
+    path.with_name(f"{path.name}.part").unlink(missing_ok=True)
     try:
         path.parent.rmdir()
     except OSError:

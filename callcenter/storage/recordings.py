@@ -146,8 +146,12 @@ class Recordings:
         return await self._rows("state = ?", (RECORDING,), MAX_ROWS)
 
     async def due(self, client: str, before: datetime, limit: int) -> list[Recording]:
-        """A client's recordings that ended before, are there and not held; the oldest first. Raises StorageError."""
-        where = "client = ? AND ended_at < ? AND state IN ('kept', 'cut') AND held_at IS NULL"
+        """A client's recordings that ended before, and are neither held nor deleted; the oldest first. Raises
+        StorageError.
+
+        Of one that failed, too, a piece may be there that could not be mended.
+        """
+        where = "client = ? AND ended_at < ? AND state IN ('kept', 'cut', 'failed') AND held_at IS NULL"
         return await self._rows(where, (storable(client), utc(before)), limit, order="ended_at")
 
     async def clients(self) -> list[str]:

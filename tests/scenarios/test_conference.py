@@ -13,12 +13,15 @@ from callcenter.model.facts import (
     CallTransferred,
     ConferenceLeft,
     FeatureCodeDialled,
+    MediaMissing,
+    OneWayAudio,
 )
 from callcenter.model.states import Outcome, Side, TransferKind, TransferTo, Work
 from callcenter.simulation.phone import Manner, Phone
 from callcenter.simulation.world import AgentPhone, World, story
 from tests.scenarios.carrier import permit, somebody_outside
 from tests.scenarios.test_agents_and_supervisors import bodies
+from tests.scenarios.test_pulling import desk_phone
 from tests.scenarios.test_supervision import has_supervisor, heard, talking
 
 CALLER = "+14155550100"
@@ -421,3 +424,38 @@ async def test_a_supervisor_stays_with_the_agent_who_talks_on_without_the_caller
     await bob.hangs_up()
     await world.sleep(1)
     await eve.hangs_up()
+
+
+@story()
+async def test_the_agent_goes_on_by_another_phone_while_asking_and_hears_whom_he_heard(world: World) -> None:
+    caller, amy, bob = await asking(world)
+    desk = await desk_phone(world, "amy")
+    await desk.pulls(amy)
+    await world.settled()
+    assert heard(caller, desk, bob) == [("music",), ("bob",), ("amy-desk",)]
+    await desk.press("*82")
+    await world.settled()
+    assert heard(caller, desk, bob) == [("amy-desk", "bob"), (CALLER, "bob"), (CALLER, "amy-desk")]
+    await caller.hangs_up()
+    await desk.hangs_up()
+
+
+@story()
+async def test_nobody_is_told_to_be_missed_who_only_waits_or_listens(world: World) -> None:
+    """No sound is due from who is asked before they answer, and none from a caller who is on hold, however long."""
+    caller, amy = await talking(world)
+    bob = await world.agent("bob", spanish=5)
+    order(world, "consult", to="bob")
+    await bob.rings()
+    await world.sleep(15)
+    await bob.answers()
+    await world.sleep(90)
+    order(world, "consult_swap")
+    await world.sleep(90)
+    order(world, "consult_join")
+    await world.sleep(90)
+    assert heard(caller, amy, bob) == [("amy", "bob"), (CALLER, "bob"), (CALLER, "amy")]
+    await caller.hangs_up()
+    await amy.hangs_up()
+    await world.settled()
+    assert bodies(world, MediaMissing) == bodies(world, OneWayAudio) == []

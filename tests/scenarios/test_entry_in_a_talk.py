@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from callcenter.calls.settings import Collect, DialRules, Flow, Prompts, Say
+from callcenter.calls.settings import CodeAction, Collect, DialRules, FeatureCode, Flow, Prompts, Say
 from callcenter.media.plane import Clip
 from callcenter.model.facts import AttributeSet, DigitsEntered, EntryBegan, EntryEnded
 from callcenter.model.states import EntryResult, Outcome
@@ -204,3 +204,23 @@ async def test_an_agent_who_dialled_a_customer_has_them_enter_a_card_too(world: 
     assert "keys" not in str(order("send_digits", digits="12#"))
     assert "no key" in order("send_digits", digits="12x")["error"]
     await outside.hangs_up()
+
+
+@story()
+async def test_a_code_on_the_second_line_starts_an_entry(world: World) -> None:
+    """The phone holds the caller while it dials; who comes back hears the caller when all is entered."""
+    amy, caller, _, _ = await talking(world)
+    services = world.house.services
+    codes = {**services.settings.feature_codes, "*85": FeatureCode(CodeAction.ENTRY_START, entry="take-card")}
+    services.settings = dataclasses.replace(services.settings, feature_codes=codes)
+    await amy.hold()
+    await caller.hears("music")
+    await amy.dial_beside("*85")
+    await caller.hears("card.en", after=3)
+    await amy.resume()
+    await caller.press(CARD + "#123")
+    await world.sleep(8)
+    assert [each.result for each in facts(world, EntryEnded)] == [EntryResult.ENTERED]
+    assert facts(world, EntryBegan)[0].by == "agent's phone"
+    assert world.hear_each_other(caller, amy)
+    await caller.hangs_up()

@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from callcenter.calls.settings import DialRules
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import Voice, World, story
 from callcenter.sip.keys import key_of
+from tests.scenarios.carrier import permit, somebody_outside
 
 # How a phone tells and takes keys.
 EVENTS, TONES, INFO = "events", "tones", "info"
@@ -122,3 +124,44 @@ async def test_keys_of_a_talk_are_not_kept_for_what_follows(world: World) -> Non
     await amy.phone.hangs_up()
     await world.sleep(0.1)
     assert sound.take_key() is None
+
+
+@pytest.mark.parametrize("dialled", ["+442071234567,47#", "+442071234567;postd=47#"])
+def test_keys_behind_a_number_are_pressed_when_it_is_answered(dialled: str) -> None:
+    """Once, after a pause, and told nowhere: they may be a PIN."""
+
+    @story()
+    async def tell(world: World) -> None:
+        amy = await world.agent("amy", english=5)
+        outside = await somebody_outside(world, "+442071234567")
+        permit(world, amy=DialRules(outside=("+44",)))
+        call = amy.starts_dialling(dialled)
+        await outside.rings()
+        await outside.answers()
+        await amy.hears(outside)
+        ear = Ear(outside, EVENTS)
+        await world.sleep(1.5)
+        assert ear.heard == only(EVENTS, "")
+        await world.sleep(1.5)
+        assert ear.heard == only(EVENTS, "47#")
+        assert world.hear_each_other(amy, outside)
+        await amy.hangs_up()
+        saved = await world.interaction(call)
+        assert "47#" not in repr([saved, *world.facts])
+
+    tell()
+
+
+@story()
+async def test_a_caller_is_put_through_to_an_extension_behind_a_number(world: World) -> None:
+    outside = await somebody_outside(world, "+442071234567")
+    permit(world, amy=DialRules(outside=("+44",)))
+    caller, amy = await talking(world, EVENTS, EVENTS)
+    amy.phone.transfers("+442071234567,,12")
+    await outside.rings()
+    await outside.answers()
+    await caller.phone.hears(outside)
+    ear = Ear(outside, EVENTS)
+    await world.sleep(5)
+    assert ear.heard == only(EVENTS, "12")
+    await caller.phone.hangs_up()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ from tests.scenarios.carrier import permit, somebody_outside
 from tests.scenarios.test_agents_and_supervisors import bodies, control, has_calls_settings, supervise
 from tests.scenarios.test_agents_choose import shown
 from tests.scenarios.test_conference import order
+from tests.scenarios.test_entry_in_a_talk import CARD, allow
+from tests.scenarios.test_gone_at_once import nothing_left_in_rings
 from tests.scenarios.test_hang_up_at_every_moment import Leaves, agent_hangs_up, caller_hangs_up, gone_at_fact
 from tests.scenarios.test_pulling import talking as talking_at_two
 from tests.scenarios.test_supervision import has_supervisor, talking
@@ -407,6 +410,36 @@ async def test_a_secret_that_is_keyed_in_pauses_by_itself_and_no_command_resumes
     assert [body.by for body in bodies(world, RecordingPaused)] == ["a step that takes a secret in", "agent over MQTT"]
 
 
+@story()
+async def test_a_card_that_is_keyed_in_while_they_talk_is_in_no_recording(world: World) -> None:
+    """Whether the agent thinks of it or not: while the step takes the secret in, nothing is recorded."""
+    records(world)
+    amy = await world.agent("amy", english=5)
+    allow(world)
+    caller = await world.phone("+14155550100")
+    call = await world.connect(caller, amy)
+    await world.sleep(10)
+    assert world.publisher.command("amy", {"id": "card", "do": "entry_start", "entry": "take-card"})["ok"]
+    await caller.hears("card.en", after=1)
+    pressed_from = world.clock.monotonic()
+    await caller.press(CARD + "#")
+    await caller.hears("cvc.en", after=4)
+    await caller.press("123")
+    pressed_until = world.clock.monotonic()
+    await world.sleep(10)
+    await caller.hangs_up()
+    await world.settled()
+    (made,) = world.plane.made
+    began = world.clock.monotonic() - made.spans[-1].end
+    for span in made.spans:
+        if span.end - span.start > 0.05:
+            assert began + span.end < pressed_from or began + span.start > pressed_until
+    by = {body.by for body in (*bodies(world, RecordingPaused), *bodies(world, RecordingResumed))}
+    assert by == {"a step that takes a secret in"}
+    (told,) = (await world.interaction(call)).recordings
+    assert told.paused_ms > 3000
+
+
 # On demand
 
 
@@ -684,6 +717,7 @@ async def test_without_room_no_recording_begins_and_it_is_told_until_there_is_so
     await world.settled()
     assert len(world.plane.made) == 1
     assert [body.reason for body in bodies(world, RecordingFailed)] == ["no_space"]
+    assert "too little room" in asks(world, "record_start")["error"]
     assert world.hear_each_other(second, amy)
     world.recording_files.free = round(TOTAL * 0.101)
     await world.sleep(11)
@@ -857,6 +891,26 @@ async def test_what_a_customer_wants_deleted_is_and_who_did_it_is_told(world: Wo
 
 
 # Nothing is left
+
+
+@story()
+async def test_a_recorded_call_that_is_over_leaves_no_rings(world: World) -> None:
+    """Two talks, a pause, a notice: nothing of it waits for the collector."""
+    records(world, NOTICED)
+    amy, bob = await world.agent("amy", english=5), await world.agent("bob", english=3)
+    caller = await world.phone("+14155550100")
+    for keep in (nullcontext(), nothing_left_in_rings()):
+        with keep:
+            await world.connect(caller, amy)
+            asks(world, "record_pause")
+            amy.transfers("bob")
+            await bob.rings()
+            await bob.answers()
+            await caller.hears(bob)
+            await caller.hangs_up()
+            await bob.is_hung_up()
+            await world.sleep(60)
+            world.plane.made.clear()
 
 
 @pytest.mark.parametrize(

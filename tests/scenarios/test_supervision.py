@@ -8,6 +8,7 @@ from typing import Any
 from callcenter.acd.events import Reconfigured
 from callcenter.calls.settings import Supervisor
 from callcenter.calls.supervision_rules import SupervisionRules
+from callcenter.cli.status import lines
 from callcenter.model.facts import (
     AgentCommanded,
     FeatureCodeDialled,
@@ -16,6 +17,8 @@ from callcenter.model.facts import (
     SupervisionStarted,
 )
 from callcenter.model.states import SupervisionMode, Work
+from callcenter.operate.life import Life
+from callcenter.operate.status import status
 from callcenter.simulation.phone import Manner, Phone
 from callcenter.simulation.world import AgentPhone, World, story
 from tests.scenarios.test_agents_and_supervisors import bodies, has_calls_settings, supervise
@@ -228,6 +231,26 @@ async def test_the_agent_goes_on_by_another_phone_and_the_supervisor_still_hears
     await eve.hangs_up()
 
 
+@story()
+async def test_status_shows_who_listens_to_whom_and_in_which_call(world: World) -> None:
+    eve = await has_supervisor(world)
+    caller, _ = await talking(world)
+    await eve.dial("*72amy")
+    await world.sleep(30)
+    state = await status(world.house, Life())
+    (told,) = state["supervisions"]
+    assert (told["supervisor"], told["agent"], told["mode"], told["client"]) == ("eva", "amy", "whisper", "tech")
+    assert told["call"] == world.call_id(caller.this_call())
+    shown_lines = lines(state)
+    row = shown_lines[shown_lines.index("SUPERVISION 1") + 2].split()
+    assert row == ["eva", "amy", "whisper", told["call"][-6:], "0:30"]
+    await caller.hangs_up()
+    await eve.hears("music")
+    (told,) = (await status(world.house, Life()))["supervisions"]
+    assert (told["call"], told["client"]) == (None, None)
+    await eve.hangs_up()
+
+
 # By command
 
 
@@ -305,14 +328,14 @@ async def test_nobody_hears_agents_who_is_no_supervisor_and_the_attempt_is_kept(
     eve = await has_supervisor(world)
     caller, _amy = await talking(world)
     bob = await world.agent("bob", spanish=5)
-    for phone, code, status in (
+    for phone, code, refusal in (
         (bob, "*71amy", 403),
         (eve, "*71eve", 403),
         (eve, "*71nobody", 404),
         (eve, "*71", 404),
     ):
         phone.starts_dialling(code)
-        await phone.is_refused(status)
+        await phone.is_refused(refusal)
     refused = world.publisher.command("bob", {"id": "1", "do": "supervise", "mode": "listen"})
     assert "`do` is `supervise`: write one of" in refused["error"]
     herself = supervise(world, "2", agent="eve", do="supervise", mode="listen")

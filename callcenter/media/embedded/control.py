@@ -118,6 +118,8 @@ class Remote(TypedDict):
 class WorkerSettings(TypedDict):
     """The argument of a worker process, as JSON."""
 
+    version: int
+    """Of what the switch says and understands, see ``version.py``."""
     control: int
     """Descriptor of the control socket."""
     first_port: int

@@ -77,6 +77,7 @@ class Ear:
         "_fmtp",
         "_house",
         "_most",
+        "_most_ms",
         "_number",
         "_payload_type",
         "_play",
@@ -124,7 +125,9 @@ class Ear:
         self._event_type = -1
         self._event_rate = 0
         self._ptime = FRAME_MS
-        self._most = _MOST_OCTETS  # octets of payload that the peer takes in one packet
+        # Of sound that the peer takes in one packet: milliseconds, and octets where they tell how long it is.
+        self._most_ms = _LENGTHS[-1]
+        self._most = _MOST_OCTETS
         self._ways: Ways = NO_WAYS
         # What is decoded and encoded, and at which rate.
         self.rate = NARROW
@@ -165,10 +168,12 @@ class Ear:
         self._payload_type = remote["payload_type"]
         self._event_type, self._event_rate = remote["event_type"], remote["event_rate"]
         self._ptime, self._most = remote["ptime"], _MOST_OCTETS
+        self._most_ms = remote["maxptime"] or _LENGTHS[-1]
         if codec.octets is not None:
-            self._ptime = min(self._ptime, _MOST_OCTETS // codec.octets // _UNIT_MS * _UNIT_MS)
+            self._most_ms = min(self._most_ms, _MOST_OCTETS // codec.octets)
+            self._ptime = min(self._ptime, self._most_ms // _UNIT_MS * _UNIT_MS or _UNIT_MS)
             if remote["maxptime"]:
-                self._most = min(_MOST_OCTETS, remote["maxptime"] * codec.octets)
+                self._most = self._most_ms * codec.octets
         self._ways = ways_to(remote["codec"], remote["payload_type"], remote["event_type"])
         self._repacks = False
         self.tune()
@@ -240,7 +245,8 @@ class Ear:
             decoder = self._decoders[codec] = CODECS[codec].decoder(self.rate)
         start, end = payload_bounds(PACKET[:size])
         sound = decoder.decode(bytes(VIEW[start:end]))
-        if not _is_packet(self._codec, len(sound) / _OCTETS * 1000 / self.rate, self._most):
+        ms = len(sound) / _OCTETS * 1000 / self.rate
+        if ms > self._most_ms or ms not in (_LENGTHS if self._codec.octets is not None else _WHOLE_LENGTHS):
             self._repack()
             return
         payload = self._encode(sound)
@@ -417,10 +423,3 @@ class _Clock:
         """The time of this packet, one that overtook or was overtaken included."""
         self._time += timestamp_step(timestamp, self._time & 0xFFFFFFFF)
         return self._time * self.to // self.rate & 0xFFFFFFFF
-
-
-def _is_packet(codec: AudioCodec, ms: float, most: int) -> bool:
-    """Whether so many milliseconds of sound may be one packet, of ``most`` octets."""
-    if codec.octets is None:
-        return ms in _WHOLE_LENGTHS
-    return ms in _LENGTHS and ms * codec.octets <= most

@@ -39,7 +39,7 @@ from callcenter.rtp.packet import (
 from callcenter.rtp.statistics import Reception
 
 if TYPE_CHECKING:
-    from callcenter.media.embedded.srtp import Opener
+    from callcenter.media.embedded.srtp import Opener, Sealer
 
 # Sound comes at 50 packets a second, 100 from some phones. What is more is not taken: legs whose peers' addresses
 # make a ring would otherwise send to each other without end.
@@ -50,6 +50,9 @@ _REPORTS_WITHIN: Final = 15.0
 
 # Seconds after a new description in which what was on its way from the old address does not catch the leg again.
 _FORMER_FOR: Final = 1.0
+
+# Contexts of SRTP that a leg keeps: a peer that changes its key with every description is left with the latest.
+MOST_CONTEXTS: Final = 16
 
 _unpack: Final = HEADER.unpack_from
 _unpack_lead: Final = LEAD.unpack_from
@@ -85,6 +88,7 @@ class Leg(_Hot):
         "_allowance",
         "_bursts_before",
         "_clock_rate",
+        "_contexts",
         "_due",
         "_due_since",
         "_former",
@@ -152,6 +156,7 @@ class Leg(_Hot):
         self._due = False
         self.opener: Opener | None = None
         """Opens what comes; None: it is plain RTP."""
+        self._contexts: tuple[Opener | Sealer, ...] = ()
         self._unauthentic_before = 0
         # The peer, as it is.
         self._source: tuple[object, ...] | None = None
@@ -225,10 +230,22 @@ class Leg(_Hot):
 
         suite, ours, theirs = keys["suite"], keys["ours"], keys["theirs"]
         if ear.sealer is None or ear.sealer.key != (suite, ours):
-            ear.sealer = Sealer(suite, ours)
+            former = (each for each in self._contexts if isinstance(each, Sealer) and each.key == (suite, ours))
+            ear.sealer = next(former, None) or Sealer(suite, ours)
+            self._keep(ear.sealer)
         if self.opener is None or self.opener.key != (suite, theirs):
             self._unauthentic_before = self.unauthentic
-            self.opener = Opener(suite, theirs)
+            again = (each for each in self._contexts if isinstance(each, Opener) and each.key == (suite, theirs))
+            self.opener = next(again, None) or Opener(suite, theirs)
+            self._unauthentic_before -= self.opener.unauthentic
+            self._keep(self.opener)
+
+    def _keep(self, context: Opener | Sealer) -> None:
+        """A key may come back in a later description: then what was sealed with it before must not be taken, nor may we
+        seal two packets by one number.
+        """
+        if context not in self._contexts:
+            self._contexts = (*self._contexts[1 - MOST_CONTEXTS :], context)
 
     def readable(self) -> None:
         """A datagram waits on the RTP port."""

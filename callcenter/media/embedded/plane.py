@@ -17,6 +17,7 @@ from callcenter.media.description import Description, chosen_codecs, numeric_hos
 from callcenter.media.embedded import control
 from callcenter.media.embedded.process import WorkerProcess
 from callcenter.media.embedded.recorder.recordings import Recordings
+from callcenter.media.embedded.version import VERSION
 from callcenter.media.plane import (
     Clip,
     Digit,
@@ -465,7 +466,7 @@ class EmbeddedPlane:
         if index in self._replacing or not former.alive:
             raise MediaError(f"media worker {index} is being replaced already")
         self._replacing.add(index)
-        worker = former.successor(died=False)
+        worker, takes_place = former.successor(died=False), False
         try:
             await worker.start()
             try:
@@ -473,12 +474,14 @@ class EmbeddedPlane:
                 # It may get further legs of the calls that it has.
                 former.kept = set(await former.ask(control.KEEP, 2 + former.reserved // _CONSULTS))
             except MediaGone as error:
-                await worker.end()
                 raise MediaError(f"media worker {index} died in this moment, and was replaced") from error
             except MediaError as error:
                 log.warning("clip not prepared", worker=index, error=str(error))
+            takes_place = True
         finally:
             self._replacing.discard(index)
+            if not takes_place:
+                worker.kill()
         ports = {session.description.port for session in self._sessions.values() if session.worker is former}
         former.passed_on = former.kept & ports
         former.draining, former.retires_at = True, time.monotonic() + limit
@@ -505,7 +508,7 @@ class EmbeddedPlane:
         if port in worker.passed_on:
             worker.passed_on.discard(port)
             worker.kept.discard(port)
-            self._workers[worker.index].send([control.PORTS, 0, [], [port]])
+            self._workers[worker.index].gain([port])
         self._recordings.released(session)
         call = self._calls.get(session.call_id)
         if call is not None:
@@ -566,6 +569,7 @@ class EmbeddedPlane:
         return WorkerProcess(
             index,
             {
+                "version": VERSION,
                 "control": -1,
                 "first_port": first_port,
                 "pairs": pairs,
@@ -642,7 +646,7 @@ class EmbeddedPlane:
         """A worker whose place another one has is gone: its ports are the other's."""
         if worker in self._leaving:
             self._leaving.remove(worker)
-            self._workers[worker.index].send([control.PORTS, 0, [], sorted(worker.kept)])
+            self._workers[worker.index].gain(sorted(worker.kept))
             log.info("media worker has ended", worker=worker.index, pid=worker.pid, ended=worker.exit_status())
 
     async def _watch(self) -> None:

@@ -18,6 +18,7 @@ from typing import Any, cast
 from callcenter.media.embedded import control
 from callcenter.media.embedded.board import Board
 from callcenter.media.embedded.recorder.process import Recorder
+from callcenter.media.embedded.version import OTHER_VERSION
 from callcenter.media.plane import MediaError, MediaGone, NoCapacity
 from callcenter.runtime.once import Once
 
@@ -113,6 +114,11 @@ class WorkerProcess(asyncio.Protocol):
         self.send([control.RELEASE, leg])
         self._resting.append(time.monotonic())
 
+    def gain(self, ports: list[int]) -> None:
+        """These are its own from now on, after their rest: another worker has had them."""
+        self.send([control.PORTS, 0, [], ports])
+        self._resting.extend([time.monotonic()] * len(ports))
+
     @property
     def free_pairs(self) -> int:
         """Pairs that are neither reserved nor at rest: who lets a call in must know that its second leg finds ports."""
@@ -188,6 +194,8 @@ class WorkerProcess(asyncio.Protocol):
             if not self.alive:
                 await self.end()
         if self.lost.done:
+            if self._process.returncode == OTHER_VERSION:
+                raise MediaError(f"media worker {self.index} is of another version than the switch: restart the switch")
             raise MediaError(f"media worker {self.index} ended while it started, {self.exit_status()}")
 
     def send(self, message: control.Message) -> None:

@@ -95,6 +95,8 @@ class Reports:
             packets = rtcp.parse_compound(data)
         except rtcp.RtcpError:
             return
+        if not self._is_the_peers(packets, addr):
+            return
         now = time.monotonic()
         ntp = rtcp.ntp_time(now + _EPOCH)
         self.heard_at = now
@@ -110,6 +112,16 @@ class Reports:
                     self.destination = (host, int(str(addr[1])))
             peer.take(packet, outgoing.packets, ntp, now)
 
+    def _is_the_peers(self, packets: list[rtcp.RtcpPacket], addr: tuple[object, ...]) -> bool:
+        """Whether a report is of whom we hear: by its key, its source, or its address. Others on the same host must not
+        keep a call alive that is dead, nor tell how it sounds.
+        """
+        leg = self._leg
+        if leg.opener is not None or leg.ssrc < 0 or addr[:2] == self.destination:
+            return True
+        reports = (each for each in packets if isinstance(each, rtcp.SenderReport | rtcp.ReceiverReport))
+        return any(each.ssrc == leg.ssrc for each in reports)
+
     def upkeep(self, now: float) -> None:
         """Send a report when one is due."""
         # Before anything was said either way there is nothing to report, and the address is but somebody's word.
@@ -124,7 +136,8 @@ class Reports:
     def _send(self, now: float, *, goodbye: bool = False) -> None:
         leg = self._leg
         sock, destination = (leg.rtp, leg.ear.destination) if self.mux else (self._rtcp, self.destination)
-        if destination is None or not destination[1]:
+        # Another host than that of the sound has asked for nothing: whoever describes it would have us send to it.
+        if destination is None or not destination[1] or destination[0] != leg.ear.destination[0]:
             return
         outgoing, sealer = leg.ear.outgoing, leg.ear.sealer
         blocks = (leg.reception.report(self._last_report, now - self._last_report_at),) if leg.ssrc >= 0 else ()

@@ -86,7 +86,12 @@ class Wheel(Generic[T]):
                 self.worst = max(self.worst, time.monotonic() - at)
                 for item in tuple(slot):
                     if item in slot:  # else an earlier one's turn has removed it
-                        self._turn(item, at)
+                        try:
+                            self._turn(item, at)
+                        except Exception as error:  # noqa: BLE001 - a mistake about one is not everybody's
+                            self._loop.call_exception_handler(
+                                {"message": f"{item!r} missed its turn", "exception": error}
+                            )
         self._arm()
 
 

@@ -31,6 +31,7 @@ from callcenter.media.embedded.poll import Poll  # noqa: E402
 from callcenter.media.embedded.ports import Ports, PortsExhausted  # noqa: E402
 from callcenter.media.embedded.pulse import Pulse  # noqa: E402
 from callcenter.media.embedded.recorder.taps import Taps  # noqa: E402
+from callcenter.media.embedded.version import OTHER_VERSION, VERSION  # noqa: E402
 from callcenter.media.embedded.wheel import SLOTS, Wheel, Wheels  # noqa: E402
 from callcenter.media.plane import MediaError  # noqa: E402
 from callcenter.rtp.codecs import AudioCodec  # noqa: E402
@@ -336,6 +337,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     settings: control.WorkerSettings = json.loads(sys.argv[1])
+    if settings["version"] != VERSION:
+        sys.exit(OTHER_VERSION)
     gc.freeze()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings))

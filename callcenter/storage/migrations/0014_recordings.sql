@@ -28,4 +28,4 @@ CREATE TABLE recordings (
 CREATE INDEX recordings_of_client ON recordings (client, started_at);
 CREATE INDEX recordings_of_call ON recordings (call_id);
 CREATE INDEX recordings_under_way ON recordings (started_at) WHERE state = 'recording';
-CREATE INDEX recordings_there ON recordings (client, ended_at) WHERE state IN ('kept', 'cut') AND held_at IS NULL;
+CREATE INDEX recordings_there ON recordings (client, ended_at) WHERE state IN ('kept', 'cut', 'failed') AND held_at IS NULL;

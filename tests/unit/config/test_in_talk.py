@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from callcenter.calls.phrases import needed_prompts
+from callcenter.calls.settings import CodeAction, FeatureCode
 from callcenter.config import Code
 from tests.unit.config.floor import GOOD, load_text, marked, problems_of, span
 
@@ -21,6 +23,11 @@ def test_a_flow_that_only_asks_may_be_started_in_a_talk(tmp_path: Path) -> None:
     settings = load_text(tmp_path, ALLOWS)
     assert settings.calls.clients["acme"].in_talk == ("card",)
     assert settings.warnings == ()
+    codes = 'feature_codes:\n  "*85": {entry_start: card}\n  "*86": entry_cancel\n'
+    said = "".join(f"  {name}: {{en: {{file: hello.wav}}}}\n" for name in needed_prompts([], limited=True))
+    by_code = load_text(tmp_path / "codes", codes + ALLOWS + said).calls.feature_codes
+    assert by_code["*85"] == FeatureCode(CodeAction.ENTRY_START, entry="card")
+    assert by_code["*86"] == FeatureCode(CodeAction.ENTRY_CANCEL)
     assert load_text(tmp_path / "none").calls.clients["acme"].in_talk == ()
 
 
@@ -28,6 +35,13 @@ def test_a_flow_that_only_asks_may_be_started_in_a_talk(tmp_path: Path) -> None:
     ("before", "after", "code", "message", "hint"),
     [
         ("[card]", "[«cart»]", Code.NAMES_NOTHING, "no flow is named `cart`", "did you mean `card`?"),
+        (
+            "clients:",
+            'feature_codes: {"*85": {entry_start: «welcome»}}\nclients:',
+            Code.FORM,
+            "no client permits `welcome`",
+            "in_talk: [welcome]",
+        ),
         ("[card]", "[card, «card»]", Code.FORM, "stands here twice", "take one away"),
         (
             "- say: hello\n    - col",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from callcenter.calls.phrases import needed_prompts
 from callcenter.calls.settings import CodeAction, FeatureCode, Supervisor, find_code
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.config import schema
@@ -82,3 +83,12 @@ def test_whom_a_code_is_about_stands_behind_it() -> None:
     assert find_code(codes, "*71") == (codes["*71"], "")
     assert find_code(codes, "*20") == (codes["*20"], "")
     assert find_code(codes, "*201") is None
+
+
+def test_a_code_that_nobody_has_the_phone_for_is_a_warning(tmp_path: Path) -> None:
+    said = "".join(f"  {name}: {{en: {{file: hello.wav}}}}\n" for name in needed_prompts((), limited=True))
+    text = 'feature_codes: {"*71": listen}\n' + GOOD.replace("prompts:\n", f"prompts:\n{said}")
+    for supervisor, wanted in (("{name: Eva}", 1), ("{name: Eva, agent: ana}", 0)):
+        settings = load_text(tmp_path / str(wanted), f"supervisors: {{eva: {supervisor}}}\n{text}")
+        found = [warning for warning in settings.warnings if "no supervisor has a phone" in warning.message]
+        assert len(found) == wanted

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from callcenter.media.embedded.srtp import MAX_SOURCES, WINDOW, Opener, Sealer
 from callcenter.rtp.packet import HEADER, Packet
+from callcenter.rtp.rtcp import ReceiverReport
 from callcenter.sip.crypto import Suite
 
 MASTER = bytes.fromhex("E1F97A0D3E018BE0D64FA32C06DE4139")
@@ -139,6 +140,36 @@ def test_a_packet_is_taken_once_and_a_very_old_one_never() -> None:
     assert opener.open(packets[890]) is None
     assert opener.open(packets[900 - WINDOW - 1]) is None
     assert opener.unauthentic == 3
+
+
+def test_replays_are_refused_across_the_wrap_and_reports_beside_the_sound_have_a_count_of_their_own() -> None:
+    """Each once, late ones within the window included, whatever the roll-over counter is; also when sound and reports
+    come by one port (RFC 5761), mixed as they like.
+    """
+    suite, key = Suite.AES_CM_128_HMAC_SHA1_80, os.urandom(30)
+    sealer, opener = Sealer(suite, key.hex()), Opener(suite, key.hex())
+    sealed, reports = [], []
+    for number in range(65_536 - 300, 65_536 + 300):
+        packet = sealer.seal(numbered(number & 0xFFFF))
+        assert packet is not None
+        sealed.append(packet)
+        if number % 50 == 0:
+            report = sealer.seal_report(ReceiverReport(5).to_bytes())
+            assert report is not None
+            reports.append(report)
+    late = sealed[280:320]
+    for at, packet in enumerate(sealed):
+        if packet not in late:
+            assert opener.open(packet) is not None
+        if at % 50 == 0:
+            assert opener.open_report(reports[at // 50]) is not None
+            assert opener.open_report(reports[at // 50]) is None
+        if at == 400:
+            assert all(opener.open(each) is not None for each in late), "late, across the wrap"
+    counted = opener.unauthentic
+    assert all(opener.open(each) is None for each in sealed)
+    assert all(opener.open_report(each) is None for each in reports)
+    assert opener.unauthentic == counted + len(sealed) + len(reports)
 
 
 def test_we_never_seal_two_packets_by_one_number() -> None:

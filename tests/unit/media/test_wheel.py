@@ -63,3 +63,27 @@ async def test_who_is_removed_in_anothers_turn_has_none() -> None:
         wheel.add(name)
     await asyncio.sleep(0.05)
     assert len(turned) == 1
+
+
+async def test_a_mistake_in_ones_turn_is_not_the_others() -> None:
+    loop = asyncio.get_running_loop()
+    turned: list[str] = []
+    told: list[str] = []
+    twice = asyncio.Event()
+    loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+
+    def turn(item: str, at: float) -> None:
+        turned.append(item)
+        if item == "bad":
+            raise ValueError("no sound at all")
+        if turned.count("good") == 2:
+            twice.set()
+
+    wheel: Wheel[str] = Wheel(loop, 0.001, turn)
+    for name in ("bad", "good"):
+        wheel.add(name)
+    async with asyncio.timeout(5):
+        await twice.wait()
+    assert set(told) == {"'bad' missed its turn"}
+    for name in ("bad", "good"):
+        wheel.remove(name)

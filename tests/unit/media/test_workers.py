@@ -95,7 +95,7 @@ async def test_no_packet_of_a_call_is_lost_while_its_worker_is_replaced_and_the_
     assert [each.restarts for each in status(house)] == [0, 0]
 
 
-@pytest.mark.parametrize("house", [{"workers": 1, "pairs": 10}], indirect=True)
+@pytest.mark.parametrize("house", [{"workers": 1, "pairs": 10, "port_rest": 0.0}], indirect=True)
 async def test_ports_never_clash_and_are_all_the_new_ones_in_the_end(house: RealHouse) -> None:
     """Of 10 pairs 2 are in use and 2 kept beside: 3 calls of two legs fit, and 5 when the old worker is gone."""
     _, _, _, first, second = await talking(house)
@@ -108,6 +108,24 @@ async def test_ports_never_clash_and_are_all_the_new_ones_in_the_end(house: Real
     await until(lambda: len(status(house)) == 1, "the end of the old worker")
     some += [await Call(house).incoming(house.peer("carol")) for _ in range(2)]
     assert len({each.description.port for each in some if isinstance(each, EmbeddedSession)}) == 5
+
+
+async def test_a_worker_of_another_version_takes_nobodys_place(
+    house: RealHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is installed was exchanged under the switch that runs: the calls stay where they are, and new ones come."""
+    _, amy, _, first, _ = await talking(house)
+    ear, before = Ear(amy), [worker.pid for worker in house.plane.workers]
+    for worker in house.plane.workers:
+        monkeypatch.setitem(worker._settings, "version", 1)
+    with pytest.raises(MediaError, match="media worker 0 is of another version than the switch: restart the switch"):
+        await house.plane.replace_worker(0, 60.0)
+    assert [worker.pid for worker in house.plane.workers] == before
+    assert not house.plane.leaving
+    await until(lambda: len(ear.numbers) > 10, "sound")
+    ear.lost_none(10)
+    await Call(house).incoming(house.peer("carol"))
+    assert first.worker.alive
 
 
 async def test_calls_that_last_beyond_the_limit_are_told_that_their_sound_is_lost(house: RealHouse) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callcenter.rtp.dtmf import ENDS, KEYS, EventPacket, EventReceiver, event_payload
@@ -93,6 +93,7 @@ def sent(
     ]
 
 
+@settings(max_examples=50)
 @pytest.mark.parametrize("rate", [8000, 48000])
 @given(st.data())
 def test_what_we_press_is_told_once_whatever_is_lost_late_or_doubled(rate: int, data: st.DataObject) -> None:
@@ -108,6 +109,7 @@ def test_what_we_press_is_told_once_whatever_is_lost_late_or_doubled(rate: int, 
     assert told == pressed
 
 
+@settings(max_examples=40)
 @pytest.mark.parametrize("rate", [8000, 48000])
 @given(lost=st.sets(st.integers(0, 999), max_size=990), seconds=st.floats(1.0, 18.0))
 def test_a_press_of_many_segments_is_one_press(rate: int, lost: set[int], seconds: float) -> None:

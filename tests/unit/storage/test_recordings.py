@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from callcenter.model.facts import (
     RecordingReleased,
     RecordingStarted,
 )
-from callcenter.storage.recording_files import DiskFiles, Mended
+from callcenter.storage import recording_files
+from callcenter.storage.recording_files import DiskFiles, Mended, Space
 from callcenter.storage.store import Storage
 from tests.unit.storage.support import StillClock
 
@@ -110,3 +112,26 @@ async def test_what_cannot_be_deleted_is_told(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(OSError, match=r"one\.wav"):
         await DiskFiles(lambda _: None).delete(folder)
+
+
+async def test_a_disk_that_does_not_answer_is_one_that_fails_and_is_not_asked_again_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk of the network is away: neither the start nor the calls wait for it, nor do threads gather."""
+    asked, goes_on = [], threading.Event()
+
+    def hangs(directory: Path) -> Space:
+        asked.append(directory)
+        goes_on.wait()
+        return Space(1, 2)
+
+    monkeypatch.setattr(recording_files, "_space", hangs)
+    monkeypatch.setattr(recording_files, "ANSWERS_WITHIN", 0.05)
+    files = DiskFiles(lambda _: None)
+    for _ in range(2):
+        with pytest.raises(OSError, match="the disk has not answered"):
+            await files.space(tmp_path)
+    assert len(asked) == 1
+    goes_on.set()
+    monkeypatch.setattr(recording_files, "ANSWERS_WITHIN", 5.0)
+    assert await files.space(tmp_path) == Space(1, 2)
