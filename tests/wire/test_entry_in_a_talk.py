@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy
 
-from tests.wire import tone
+from tests.wire import process, tone
 from tests.wire.control import ask
 from tests.wire.floor import TECH, agent_phone, caller_phone, talk
 from tests.wire.switch import Switch
@@ -33,9 +33,11 @@ def facts(switch: Switch, kind: str) -> list[dict[str, Any]]:
 async def test_the_agents_phone_gets_neither_event_nor_tone_of_a_card_and_the_recording_is_silent(
     tmp_path: Path,
 ) -> None:
-    data = tmp_path / "data"
+    data, port = tmp_path / "data", process.free_port()
+    listen = f"sip.listen=[{{transport: udp, host: 127.0.0.1, port: {port}}}]"
+    options = (*OPTIONS, "--set", listen, "--set", "mqtt.broker=off")
     async with (
-        Switch(tmp_path / "switch", options=OPTIONS, data=data) as switch,
+        Switch(tmp_path / "switch", options=options, data=data) as switch,
         agent_phone(switch, tmp_path, TECH) as agent,
         caller_phone(switch, tmp_path) as caller,
     ):

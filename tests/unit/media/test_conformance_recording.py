@@ -33,8 +33,9 @@ from callcenter.media.plane import (
 )
 from callcenter.rtp.g711 import encode_alaw, encode_ulaw
 from callcenter.simulation.media import SimMediaPlane
-from callcenter.sip.sdp import PCMA, PCMU, Codec
+from callcenter.sip.sdp import G722, OPUS, PCMA, PCMU, Codec
 from tests.unit.media.peers import Call, House, RealHouse, RealPeer, until
+from tests.unit.media.singers import PITCH, Singer, singer
 
 AMY, BOB, CAROL = 450.0, 1000.0, 1700.0
 """Hertz: whole waves in 20 ms."""
@@ -262,6 +263,8 @@ def clicks(peer: RealPeer, moments: list[float]) -> None:
 async def test_what_both_say_at_once_stands_at_one_place_on_both_channels(real: RealHouse, recorded: Recorded) -> None:
     """The agent's phone comes later, loses packets, has others overtaken, and begins its numbers anew in between."""
     amy, bob = real.peer("amy"), real.peer("bob", codecs=[PCMA])
+    for peer in (amy, bob):
+        sings(peer, AMY, 0)  # says nothing
     first, second = await talk(real, amy, bob)
     await until(lambda: len(amy.received) > 2 and len(bob.received) > 2, "each other")
     recording = await recorded.start(real, first, second)
@@ -441,3 +444,30 @@ async def test_what_is_recorded_is_relayed_bit_by_bit_before_and_after_too(real:
     assert heard == said[start : start + len(heard)]
     numbers = [packet.sequence for _, packet in bob.received]
     assert all((after - before) % 65536 == 1 for before, after in itertools.pairwise(numbers))
+
+
+async def test_a_wide_band_leg_makes_a_wide_band_recording_and_a_codec_may_change(
+    real: RealHouse, recorded: Recorded
+) -> None:
+    """The agent speaks G.722; the caller changes from mu-law to Opus by a re-INVITE."""
+    amy, bob = singer(real, "amy", codecs=[PCMU]), singer(real, "bob", codecs=[G722])
+    assert isinstance(amy, Singer)
+    assert isinstance(bob, Singer)
+    first, second = await talk(real, amy, bob)
+    await until(lambda: len(amy.received) > 2 and len(bob.received) > 2, "each other")
+    recording = await recorded.start(real, first, second)
+    began = time.monotonic()
+    await asyncio.sleep(0.4)
+    amy.codecs, amy._encoder, amy._decoder = (OPUS,), None, None
+    amy.take_answer(await first.reoffer(amy.offer()))
+    changed = time.monotonic() - began
+    await asyncio.sleep(0.5)
+    recording.stop()
+    stopped = time.monotonic() - began
+    sound = Sound((await recorded.end()).path)
+    assert sound.rate == 16000
+    for start, end in ((0.1, changed - 0.1), (changed + 0.15, stopped - 0.1)):
+        assert sound.level(sound.left, PITCH["amy"], start, end) == pytest.approx(LEVEL, rel=0.12)
+        assert sound.level(sound.right, PITCH["bob"], start, end) == pytest.approx(LEVEL, rel=0.12)
+        assert sound.level(sound.left, PITCH["bob"], start, end) < LEVEL / 50
+        assert sound.level(sound.right, PITCH["amy"], start, end) < LEVEL / 50

@@ -13,7 +13,7 @@ import pytest
 
 from callcenter.media.embedded import control
 from callcenter.media.embedded.recorder import handover, recorder
-from callcenter.media.embedded.recorder.files import WavFile
+from callcenter.media.embedded.recorder.files import WavFile, create
 from callcenter.media.embedded.recorder.mending import verify
 from tests.unit.media.peers import until
 
@@ -196,6 +196,47 @@ async def test_a_recording_of_which_nothing_came_leaves_no_file(desk: Desk, tmp_
     desk.transport.write(control.frame([control.RECORD_END, 1, "failed", "nobody"]))
     assert (await desk.ended(1))[2:5] == [0, "", "failed"]
     assert not list(desk.folder.iterdir())
+
+
+async def test_a_file_that_is_made_too_late_for_whoever_asked_is_not_left(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes = threading.Event()
+
+    def late(*order: Any) -> Any:
+        assert goes.wait(20)
+        return create(*order)
+
+    monkeypatch.setattr(recorder, "create", late)
+    desk.transport.write(
+        control.frame([control.RECORD_OPEN, 1, 1, str(desk.folder / "1"), "pcm", 8000, ""])
+        + control.frame([control.RECORD_END, 1, "failed", "it was not waited for"])
+    )
+    await until(lambda: 1 in desk.recorder._opening, "the order")
+    goes.set()
+    assert (await desk.ended(1))[4] == "failed"
+    assert not list(desk.folder.iterdir())
+
+
+async def test_a_mistake_about_one_recording_ends_that_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is: in decoding, or in writing."""
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+    paths = [await desk.open(number) for number in (1, 2, 3)]
+
+    def broken(*_: Any) -> bytes:
+        raise ZeroDivisionError
+
+    desk.recorder._recordings[1].channels[0].add = broken  # type: ignore[method-assign, assignment]
+    desk.recorder._recordings[2].file.write = broken  # type: ignore[method-assign, assignment]
+    desk.says(2.0, 1, 2, 3)
+    for number in (1, 2):
+        ended = await desk.ended(number)
+        assert ended[4] == "failed"
+        assert "ZeroDivisionError" in ended[5]
+    desk.stop(3)
+    assert (await desk.ended(3))[:2] == [paths[2], 2.0]
+    assert len(told) == 1
 
 
 async def test_sound_of_recordings_that_are_over_or_never_were_is_of_nobody(desk: Desk) -> None:

@@ -130,6 +130,26 @@ def test_what_waits_for_the_next_start_stays_as_it_is_and_is_told_at_every_reloa
     assert [each.path for each in found if each.waits] == ["sip.realm"]
 
 
+def test_who_is_recorded_and_how_long_it_is_kept_holds_at_once_and_where_it_is_from_the_next_start(
+    tmp_path: Path,
+) -> None:
+    """A folder or a key that changed under way would leave half of them where nobody looks."""
+    told = GOOD.replace("hello: {en", "recording-announcement: {en: {file: hello.wav}}\n  hello: {en")
+    before = load_text(tmp_path / "before", told)
+    more = "recordings: {directory: /tmp/calls, format: ulaw, retention: 30d, least_free: 20GB}\n"
+    after = load_text(tmp_path / "after", told.replace("languages: [en]}", "languages: [en], record: always}") + more)
+    running = in_force(before, after).calls.recording
+    assert running.on
+    assert (running.keep_for, running.least_free) == (30, after.calls.recording.least_free)
+    assert (running.directory, running.encoding) == (
+        before.calls.recording.directory,
+        before.calls.recording.encoding,
+    )
+    found = changes(before, after, Acd(before.plan), [], 0.0)
+    waiting = {each.path for each in found if each.waits}
+    assert waiting == {"recordings.directory", "recordings.format"}
+
+
 def test_a_list_of_another_length_waits_as_a_whole(tmp_path: Path) -> None:
     def listens(*ports: int) -> str:
         hosts = [f"{{transport: udp, host: 127.0.0.1, port: {port}}}" for port in ports]

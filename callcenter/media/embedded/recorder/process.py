@@ -25,8 +25,8 @@ _START_WITHIN: Final = 20.0
 _ANSWER_WITHIN: Final = 5.0
 # It says once a second that it lives.
 _SILENT_AFTER: Final = 8.0
-# Files are finished within 10 seconds, or left as they are.
-_END_WITHIN: Final = 12.0
+# Files are finished within 20 seconds, or left as they are.
+_END_WITHIN: Final = 25.0
 
 Message = control.Message
 

@@ -31,7 +31,7 @@ _BLOCK: Final = 1.0
 # Seconds that a disk may take to write what it was given; beyond that the recording ends.
 _SLOW: Final = 4.0
 # Seconds within which a file is finished; then it is left as it is.
-_FINISH_WITHIN: Final = 10.0
+_FINISH_WITHIN: Final = 20.0
 # Files that are finished at once: it waits for the disk, not for the processor.
 _FINISHERS: Final = 4
 # Messages that are read in one turn of the loop.
@@ -61,6 +61,8 @@ class _Recording:
         self.lock = threading.Lock()
         self.told = False
         """Whether its end was told: nothing may become of the file any more. Under the lock."""
+        self.named = False
+        """Whether the file has its name: its end is told at once. Under the lock."""
         self.broken = False
         """Whether a block could not be written: what comes after it must not stand in its place."""
         self.mute: dict[str, str] = {}
@@ -102,7 +104,7 @@ class _Writer(threading.Thread):
             try:
                 if not recording.told and not recording.broken:
                     recording.file.write(block)
-            except (OSError, FileFull) as error:
+            except Exception as error:  # noqa: BLE001 - one file's trouble must not end the thread, and with it all others
                 recording.broken = True
                 self._recorder.tell_failure(recording, error)
             finally:
@@ -121,7 +123,8 @@ class Recorder(asyncio.Protocol):
         self._sound = sound
         self._buffer = bytearray(handover.MAX_RECEIVED)
         self._recordings: dict[int, _Recording] = {}
-        self._opening = 0
+        self._opening: dict[int, bool] = {}
+        """Files that are being made; whether they are still wanted."""
         self._orphaned = False
         self._frames = control.Frames()
         self._transport: asyncio.Transport | None = None
@@ -146,7 +149,10 @@ class Recorder(asyncio.Protocol):
         """Commands."""
         for op, number, *rest in self._frames.feed(data):
             if op == control.RECORD_OPEN:
+                self._opening[rest[0]] = True
                 self._loop.create_task(self._open(number, *rest)).add_done_callback(_raise)
+            elif op == control.RECORD_END and number in self._opening:
+                self._opening[number] = False
             elif op == control.RECORD_END and (recording := self._recordings.get(number)) is not None:
                 self._end(recording, RecordingReason(rest[0]), rest[1], recording.clock)
 
@@ -161,18 +167,20 @@ class Recorder(asyncio.Protocol):
 
     async def _open(self, request: int, number: int, path: str, encoding: str, rate: int, key: str) -> None:
         form = Format(RecordingEncoding(encoding), rate)
-        self._opening += 1
         try:
             master = bytes.fromhex(key) or None
             file = await self._loop.run_in_executor(self.finishers, create, path, form, master)
         except OSError as error:
             detail = f"{error.filename or path}: cannot be made: {error.strerror}"
             self._report([control.FAILED, request, control.MEDIA, detail])
+        except Exception as error:  # noqa: BLE001 - whoever asked must not wait, and the others' sound comes on
+            self._report([control.FAILED, request, control.MEDIA, f"{path}: cannot be made: {error!r}"])
         else:
             self._recordings[number] = _Recording(number, form, file)
             self._report([control.OK, request, file.path])
-        finally:
-            self._opening -= 1
+        wanted = self._opening.pop(number)
+        if not wanted and number in self._recordings:
+            self._end(self._recordings[number], RecordingReason.FAILED, "it was not waited for", 0.0)
         if self._orphaned:
             self._lose_worker()
 
@@ -194,7 +202,12 @@ class Recorder(asyncio.Protocol):
             for item in handover.items(memoryview(self._buffer)[:size]):
                 recording = self._recordings.get(item.recording)
                 if recording is not None and recording.ending is None:
-                    self._take(recording, item)
+                    try:
+                        self._take(recording, item)
+                    except Exception as error:  # noqa: BLE001 - a mistake about one recording is not every one's
+                        self._loop.call_exception_handler({"message": f"{item!r:.80} not taken", "exception": error})
+                        recording.runs.clear()
+                        self._end(recording, RecordingReason.FAILED, repr(error), recording.clock)
 
     def _take(self, recording: _Recording, item: handover.Item) -> None:
         if isinstance(item, handover.Run):
@@ -242,11 +255,11 @@ class Recorder(asyncio.Protocol):
         self._writer.jobs.put((recording, None))
         self._loop.call_later(_FINISH_WITHIN, self._abandon, recording)
 
-    def tell_failure(self, recording: _Recording, error: OSError | FileFull) -> None:
+    def tell_failure(self, recording: _Recording, error: Exception) -> None:
         """Called by the writer: a block could not be written."""
         self._loop.call_soon_threadsafe(self._fail, recording, error)
 
-    def _fail(self, recording: _Recording, error: OSError | FileFull) -> None:
+    def _fail(self, recording: _Recording, error: Exception) -> None:
         reason, detail = _reason(error), f"{recording.file.path}: {_text(error)}"
         if recording.ending is None:
             self._end(recording, reason, detail, recording.clock)
@@ -267,7 +280,8 @@ class Recorder(asyncio.Protocol):
                         recording.file.abandon()
                     else:
                         recording.file.name()
-        except OSError as failure:
+                        recording.named = True
+        except Exception as failure:  # noqa: BLE001 - as above
             octets, sha256, error = 0, "", f"{recording.file.path}: cannot be finished: {_text(failure)}"
             recording.file.abandon()
         self._loop.call_soon_threadsafe(self._finished, recording, octets, sha256, error)
@@ -289,14 +303,9 @@ class Recorder(asyncio.Protocol):
             self._loop.call_later(_FINISH_WITHIN, self._abandon, recording)
             return
         try:
-            self._tell(
-                recording,
-                recording.file.path + PART,
-                0,
-                "",
-                RecordingReason.SLOW_DISK,
-                f"{recording.file.path}: the disk has not taken all of it within {_FINISH_WITHIN:.0f} s",
-            )
+            detail = f"{recording.file.path}: the disk has not taken all of it within {_FINISH_WITHIN:.0f} s"
+            if not recording.named:
+                self._tell(recording, recording.file.path + PART, 0, "", RecordingReason.SLOW_DISK, detail)
         finally:
             recording.lock.release()
 
@@ -317,13 +326,15 @@ class Recorder(asyncio.Protocol):
             self.ended.set_result(None)
 
 
-def _reason(error: OSError | FileFull) -> RecordingReason:
+def _reason(error: Exception) -> RecordingReason:
     full = isinstance(error, OSError) and error.errno in _FULL
     return RecordingReason.DISK_FULL if full else RecordingReason.FAILED
 
 
-def _text(error: OSError | FileFull) -> str:
-    return error.strerror or repr(error) if isinstance(error, OSError) else str(error)
+def _text(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or repr(error)
+    return str(error) if isinstance(error, FileFull) else repr(error)
 
 
 def _raise(task: asyncio.Task[Any]) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from callcenter.media.embedded.process import WorkerProcess
 
 # Seconds in which a recorder tells what has become of a recording; it is given up after that.
-_TOLD_WITHIN: Final = 25.0
+_TOLD_WITHIN: Final = 30.0
 
 # Sessions on the right channel: more than take part in any talk.
 _MOST_ON_THE_RIGHT: Final = 16
