@@ -7,7 +7,6 @@ to events or tones, events to tones or INFO, tones to events or INFO.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,7 +40,7 @@ class _Way:
         self._source = source
         self._target = target
         # INFOs that wait for the same key in the sound, the oldest first.
-        self._waiting: deque[tuple[str, asyncio.TimerHandle]] = deque()
+        self._waiting: list[tuple[str, asyncio.TimerHandle]] = []
         # Whether this side's INFOs have turned out to be the only way.
         self._info_alone = False
         source.on_key = self._pressed
@@ -83,7 +82,7 @@ class _Way:
         return source.events == target.events and not (source.events and self._circle.mixes_for(target))
 
     def _came_alone(self, key: str) -> None:
-        self._waiting.popleft()  # each waits as long as the others
+        self._waiting.pop(0)  # each waits as long as the others
         self._info_alone = True
         self._target.send_digits(key)
 

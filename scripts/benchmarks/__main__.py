@@ -163,7 +163,7 @@ def _options() -> argparse.Namespace:
         epilog="parts: " + "; ".join(f"{part.name} ({part.title})" for part in PARTS),
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to measure (default: all): {', '.join(names)}")
-    parser.add_argument("--quick", action="store_true", help="one short round of each: all parts in three minutes")
+    parser.add_argument("--quick", action="store_true", help="one short round of each: all parts in five minutes")
     parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds of each part (default: 3, quick: 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there")
     parser.add_argument("--tiny", action="store_true", help=argparse.SUPPRESS)

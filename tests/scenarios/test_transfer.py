@@ -117,7 +117,8 @@ async def test_caller_goes_back_to_the_agent_when_the_colleague_declines(world: 
     await cid.rings()
     await cid.answers()
     await caller.hears(cid)
-    assert (sorted(told[:2]), told[2:]) == ([100, 202], [200]), "the first word may overtake the answer"
+    # Words may overtake each other on the way: an older one is refused then (RFC 3261 12.2.2), and tells nothing.
+    assert {202, 200} <= set(told) <= {202, 100, 200}
     await caller.hangs_up()
 
 
@@ -188,7 +189,8 @@ async def test_caller_is_put_through_to_a_number_that_callers_dial(world: World)
     told = amy.transfers("tel:1000")
     await caller.hears("greeting")
     await amy.is_hung_up()
-    assert (sorted(told[:2]), told[2:]) == ([100, 202], [200]), "the first word may overtake the answer"
+    # Words may overtake each other on the way: an older one is refused then (RFC 3261 12.2.2), and tells nothing.
+    assert {202, 200} <= set(told) <= {202, 100, 200}
     await caller.hangs_up()
 
 
