@@ -17,6 +17,7 @@ from callcenter.calls.party import Party
 from callcenter.calls.pulling import Pulls
 from callcenter.calls.record_notice import give_notice
 from callcenter.calls.recorded_talk import Talkers
+from callcenter.calls.sound import Sound
 from callcenter.calls.star_keys import StarKeys
 from callcenter.calls.transfer import (
     Handover,
@@ -250,15 +251,28 @@ def holds(
     """While the block lasts, whoever is put on hold hears music, and ``tell`` hears of each who begins or ends to.
 
     So does whoever goes on by another phone, being on hold; ``tell_moved`` hears of them. Of three, two talk on when
-    one holds.
+    one holds; and an agent who asks somebody else hears them, whatever the one does who waits meanwhile.
     """
+    plays: dict[Party, tuple[Sound, int]] = {}
+
+    def has_music(party: Party) -> bool:
+        sound, play = plays.get(party, (None, 0))
+        return sound is party.sound and sound.is_playing(play)
+
+    def waits(party: Party) -> bool:
+        asks = party is other and circle.seats[0].apart
+        return (other if party is one else one).holds and not circle.is_conference and not asks
+
+    def play_or_stop(party: Party) -> None:
+        if not waits(party):
+            if has_music(party):
+                party.sound.stop()
+        elif not has_music(party):
+            plays[party] = party.sound, party.sound.start(music, loop=True)
 
     def changed(party: Party, before: bool) -> None:
-        sound = other.sound if party is one else one.sound
-        if party.holds and not circle.is_conference:
-            sound.start(music, loop=True)
-        else:
-            sound.stop()
+        play_or_stop(one)
+        play_or_stop(other)
         if party.holds != before:
             tell(party)
         circle.changed()
@@ -266,8 +280,7 @@ def holds(
             one.leg.on_hold()
 
     def moved(party: Party) -> None:
-        if (other if party is one else one).holds:
-            party.sound.start(music, loop=True)
+        play_or_stop(party)
         circle.anew()
         circle.changed()
         if tell_moved is not None:
@@ -275,6 +288,7 @@ def holds(
 
     one.on_hold = other.on_hold = changed
     one.on_moved = other.on_moved = moved
+    one.on_quiet = other.on_quiet = play_or_stop
     try:
         for party in (one, other):
             if party.holds:
@@ -282,10 +296,11 @@ def holds(
         yield
     finally:
         one.on_hold = other.on_hold = one.on_moved = other.on_moved = None
+        one.on_quiet = other.on_quiet = None
         # Whoever was on hold may go on talking to somebody else.
         for party in (one, other):
-            if party.holds:
-                (other if party is one else one).sound.stop()
+            if has_music(party) or waits(party):
+                party.sound.stop()
 
 
 async def lost_while_holding(call: Call, agent: Party, agent_id: str) -> None:

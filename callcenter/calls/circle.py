@@ -169,6 +169,9 @@ class Circles:
         self._circles: list[Circle] = []
         self._watchers: dict[str, list[Callable[[], None]]] = {}
 
+    def __iter__(self) -> Iterator[Circle]:
+        return iter(tuple(self._circles))
+
     @contextmanager
     def open(self, circle: Circle) -> Iterator[Circle]:
         """A talk, while the block lasts."""

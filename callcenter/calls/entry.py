@@ -194,5 +194,5 @@ class Entry:
         if sound.is_open and talking.other.leg.ending is None:
             sound.stop()
             # Whoever was on hold hears music again.
-            if talking.other.on_moved is not None:
-                talking.other.on_moved(talking.other)
+            if talking.other.on_quiet is not None:
+                talking.other.on_quiet(talking.other)

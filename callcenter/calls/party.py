@@ -46,6 +46,8 @@ class Party:
         """Whether this party talks to somebody else in the house meanwhile, see :meth:`turn_away`."""
         self.on_hold: Callable[[Party, bool], None] | None = None
         self.on_moved: Callable[[Party], None] | None = None
+        self.on_quiet: Callable[[Party], None] | None = None
+        """Told when what was played to this party instead of the talk is over: who is on hold hears music again."""
         self.on_key: Callable[[str, bool, bool], None] | None = None
         """Told of every key that this party presses, as ``Sound.on_key``."""
         self.on_sound: Callable[[Party], None] | None = None
@@ -101,7 +103,7 @@ class Party:
         self.sound.release()
         # Whoever is called back holds on to us, and we to them: let go, so that all of it is gone at once.
         self._let_go()
-        self.on_hold = self.on_moved = self.on_sound = self.on_key = None
+        self.on_hold = self.on_moved = self.on_quiet = self.on_sound = self.on_key = None
 
     @property
     def keys_by_info(self) -> bool:

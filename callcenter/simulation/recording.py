@@ -55,6 +55,11 @@ class SimMediaRecording:
         return self.order.id
 
     @property
+    def paused(self) -> bool:
+        """Whether nothing is recorded now."""
+        return self._paused
+
+    @property
     def path(self) -> str:
         """The file's name."""
         return self.order.path + (".wav" if self.order.key is None else ".wav.sealed")

@@ -21,6 +21,7 @@ from callcenter.simulation.phone import Manner, Phone
 from callcenter.simulation.world import AgentPhone, World, story
 from tests.scenarios.carrier import permit, somebody_outside
 from tests.scenarios.test_agents_and_supervisors import bodies
+from tests.scenarios.test_entry_in_a_talk import allow
 from tests.scenarios.test_pulling import desk_phone
 from tests.scenarios.test_supervision import has_supervisor, heard, talking
 
@@ -459,3 +460,52 @@ async def test_nobody_is_told_to_be_missed_who_only_waits_or_listens(world: Worl
     await amy.hangs_up()
     await world.settled()
     assert bodies(world, MediaMissing) == bodies(world, OneWayAudio) == []
+
+
+@story()
+async def test_an_agent_who_asks_hears_whom_she_asks_whatever_the_caller_does_meanwhile(world: World) -> None:
+    """A caller who waited and put us on hold had her hear music instead of her colleague."""
+    caller, amy = await talking(world)
+    bob = await world.agent("bob", spanish=5)
+    order(world, "consult", to="bob")
+    await bob.rings()
+    await bob.answers()
+    await caller.hold()
+    await world.settled()
+    assert heard(amy, bob) == [("bob",), ("amy",)]
+    order(world, "consult_swap")
+    await world.settled()
+    assert heard(amy, bob) == [("music",), ("music",)]
+    order(world, "consult_join")
+    await world.settled()
+    assert heard(amy, bob) == [("bob",), ("amy",)]
+    order(world, "consult_drop")
+    await world.settled()
+    assert heard(amy) == [("music",)], "she is alone with the caller, who holds"
+    await caller.resume()
+    await world.settled()
+    assert world.hear_each_other(caller, amy)
+    await caller.hangs_up()
+
+
+@story()
+async def test_an_entry_and_a_question_that_end_at_once_leave_agent_and_caller_together(world: World) -> None:
+    """In one moment: neither heard the other any more."""
+    bob = await world.agent("bob", spanish=5)
+    allow(world)
+    caller, amy = await talking(world)
+    assert order(world, "entry_start", entry="take-card")["ok"]
+    await world.sleep(1.5)
+    order(world, "consult", to="bob")
+    await bob.rings()
+    await bob.answers()
+    await world.settled()
+    assert heard(bob, amy) == [("amy",), ("bob",)]
+    (call,) = (each for each in world.house.supervisor.calls.values() if each.entry is not None)
+    assert call.entry is not None
+    order(world, "consult_drop")
+    # As when the caller is through in the same moment.
+    call.entry.close()
+    await world.settled()
+    assert heard(caller, amy) == [("amy",), (CALLER,)]
+    await caller.hangs_up()
