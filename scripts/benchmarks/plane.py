@@ -121,7 +121,8 @@ def _ports(groups: Sequence[Sequence[MediaSession]]) -> dict[str, Any]:
 
 async def _main() -> None:
     ports = (int(sys.argv[1]), int(sys.argv[2]))
-    plane = EmbeddedPlane(MediaSettings(ports=ports, workers=1, max_load=1.0, max_late=60.0))
+    # The generator says nothing after a call: its ports need no rest.
+    plane = EmbeddedPlane(MediaSettings(ports=ports, workers=1, max_load=1.0, max_late=60.0, port_rest=0.0))
     await plane.start()
     orders = Orders(plane)
     reader = asyncio.StreamReader(limit=1 << 24)
