@@ -874,8 +874,8 @@ async def test_the_flow_after_the_longest_wait_is_told(world: World) -> None:
 
 
 @story()
-async def test_tones_are_listened_for_while_keys_are_wanted_and_not_while_people_talk(world: World) -> None:
-    """A voice is not to be taken for a key, and listening costs."""
+async def test_tones_are_listened_for_while_keys_are_wanted_and_not_while_nobody_takes_them(world: World) -> None:
+    """A voice is not to be taken for a key, and listening costs. In a talk they are for the other side."""
     amy = await world.agent("amy", english=5)
     flow(world, Say("greeting"), ACCOUNT, TO_SALES)
     caller = await world.phone(NOBODY)
@@ -888,7 +888,7 @@ async def test_tones_are_listened_for_while_keys_are_wanted_and_not_while_people
     await amy.rings()
     await amy.answers()
     await caller.hears(amy)
-    assert [each.wants_digits for each in world.plane.sessions] == [False, False]
+    assert [each.wants_digits for each in world.plane.sessions] == [True, True]
     await caller.hangs_up()
 
 
