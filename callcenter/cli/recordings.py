@@ -11,6 +11,8 @@ from typing import Any
 
 from callcenter.calls.recordings import size
 from callcenter.cli.common import add_switch_arguments, columns, socket_or_tell
+from callcenter.cli.recording_files import ACTIONS, add_actions
+from callcenter.cli.recording_files import run as run_on_files
 from callcenter.cli.status import clock
 from callcenter.config.problems import many
 from callcenter.control.client import ControlClient, ControlError
@@ -44,10 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "show":
             one.add_argument("--json", action="store_true", help="as JSON")
         add_switch_arguments(one)
+    add_actions(what)
 
 
 def run(options: argparse.Namespace) -> int:
     """Ask or command; exit status 1 when it was not done."""
+    if options.what in ACTIONS:
+        return run_on_files(options)
     path = socket_or_tell(options)
     if path is None:
         return 1

@@ -165,7 +165,7 @@ class RecordingEnded:
     """A recording has ended, whoever ended it: told once, when nothing more is written to its file.
 
     ``path`` is where the file stands: under its name when it is whole, else under its name with ``.part`` (``octets``
-    0, ``sha256`` empty), which ``callcenter recording mend`` finishes. ``seconds`` is the length of the sound, from
+    0, ``sha256`` empty), which ``callcenter recordings mend`` finishes. ``seconds`` is the length of the sound, from
     the start on, pauses among it; ``octets`` and ``sha256`` (hexadecimal digits) are those of the file as it is stored.
     """
 

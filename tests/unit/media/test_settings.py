@@ -10,7 +10,7 @@ from callcenter.media.settings import MediaSettings, Srtp
 
 
 def test_the_defaults_are_good() -> None:
-    assert MediaSettings().codecs == ("PCMU", "PCMA")
+    assert MediaSettings().codecs == ("PCMU", "PCMA", "G722", "opus")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``callcenter recording``: look at files of recordings, decrypt sealed ones, finish unfinished ones."""
+"""What ``callcenter recordings`` does with files, without the switch: check, decrypt, finish."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from callcenter.runtime.private_file import NotPrivate
 STDOUT = "-"
 
 
+ACTIONS = ("verify", "decrypt", "mend")
+
+
 class _Refused(Exception):
     """It cannot be done: one line."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``recording``."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The actions on files, each with its options."""
     keys = argparse.ArgumentParser(add_help=False)
     keys.add_argument(
         "--keys",
@@ -53,10 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it; returns the exit status: 0 when nothing was wrong with any file."""
     try:
-        keys = _keys(options, [options.file] if options.action == "decrypt" else options.files)
-        if options.action == "decrypt":
+        keys = _keys(options, [options.file] if options.what == "decrypt" else options.files)
+        if options.what == "decrypt":
             return _decrypt(options.file, options.output, keys)
-        if options.action == "mend":
+        if options.what == "mend":
             return _each(options.files, lambda file: _mend(file, keys))
         if options.sha256 is not None and len(options.files) > 1:
             raise _Refused("--sha256 is of one file: name no other")
