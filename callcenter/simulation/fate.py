@@ -41,6 +41,7 @@ class Restart:
 class AgentFate:
     """An agent: what he can, how he is by weight when it rings, and how likely in each round of some seconds he
     holds, hangs up, leaves his desk, vanishes, dials somebody, hands his caller over, and asks somebody before he does.
+    ``orders``: how likely his program orders something of his talk, every few seconds.
     ``second``: he has two phones; ``private``: they speak SRTP, by TLS.
     """
 
@@ -57,6 +58,7 @@ class AgentFate:
     consults: float = 0.0
     second: bool = False
     private: bool = False
+    orders: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,10 @@ class CarrierFate:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """One seed's day. Two draws of the same seed are equal."""
+    """One seed's day. Two draws of the same seed are equal.
+
+    ``supervised``: there is somebody who listens to agents; ``recorded``: the share of talks that is.
+    """
 
     seed: int
     weather: Weather
@@ -108,12 +113,15 @@ class Fate:
     max_calls: int
     max_sessions: int | None
     barge_in: bool
+    supervised: bool
+    recorded: float
 
     @classmethod
     def of(cls, seed: int) -> Fate:
         """Draw."""
         # What people do beyond being called and calling is drawn apart: so a day that is known stays as it is.
         chance, more = Random(f"fate {seed}"), Random(f"more of fate {seed}")
+        talks = Random(f"talks of fate {seed}")
         transport = chance.choice((Transport.UDP, Transport.UDP, Transport.TCP, None))
         return cls(
             seed=seed,
@@ -124,7 +132,8 @@ class Fate:
             database=_spans(chance, (0, 0, 0, 1, 2), 20.0),
             workers=tuple(chance.uniform(0, SECONDS) for _ in range(chance.choice((0, 0, 0, 1)))),
             agents=tuple(
-                _enterprising(more, _agent(chance, number, transport)) for number in range(chance.randint(1, 6))
+                replace(_enterprising(more, _agent(chance, number, transport)), orders=talks.choice((0, 0.3, 0.8)))
+                for number in range(chance.randint(1, 6))
             ),
             callers=tuple(
                 _discreet(more, _caller(chance, number, transport)) for number in range(chance.randint(3, 12))
@@ -133,6 +142,8 @@ class Fate:
             max_calls=chance.choice((400, 400, 400, 3)),
             max_sessions=chance.choice((None, None, None, 6)),
             barge_in=chance.random() < 0.7,
+            supervised=talks.random() < 0.5,
+            recorded=talks.choice((0.0, 0.0, 0.5, 1.0)),
             restarts=tuple(
                 Restart(chance.uniform(5, SECONDS), chance.uniform(0.5, 40), chance.random() < 0.5)
                 for _ in range(chance.choice((0, 0, 1)))

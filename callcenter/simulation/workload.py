@@ -7,11 +7,14 @@ import contextlib
 import functools
 import itertools
 from collections.abc import Coroutine, Iterator, Sequence
+from dataclasses import replace
 from ipaddress import ip_network
+from pathlib import Path
 from random import Random
 from typing import Any
 
-from callcenter.calls.settings import DialRules
+from callcenter.calls.record_policy import RecordingSettings, RecordRule
+from callcenter.calls.settings import Collect, DialRules, Flow, Supervisor
 from callcenter.signaling.trunks.settings import Accept, Peer, TrunkSettings
 from callcenter.simulation.fate import SECONDS, AgentFate, CallerFate, CarrierFate, Fate, Restart, Span
 from callcenter.simulation.network import Weather
@@ -36,6 +39,21 @@ COMMANDS: tuple[dict[str, str], ...] = (
 # How often an agent has what is at one phone at the other.
 PULLS = 0.3
 SOMEBODY_OUTSIDE = "+14155550188"
+SUPERVISOR, ENTRY = "supervisor-phone", "entry"
+# What agents' programs order in talks.
+ORDERS = {
+    "consult": 5,
+    "consult_join": 3,
+    "consult_swap": 2,
+    "consult_drop": 1,
+    "consult_transfer": 1,
+    "entry_start": 3,
+    "entry_cancel": 1,
+    "record_start": 2,
+    "record_stop": 1,
+    "record_pause": 1,
+    "record_resume": 1,
+}
 # Phones register often, so that a switch that was restarted soon knows them again.
 REGISTERED_FOR = 90.0
 # Whoever vanished is missed by now, and nobody is left to say goodbye to the switch.
@@ -69,6 +87,7 @@ async def day(world: World, fate: Fate) -> None:
     """Callers come and go, agents take, miss, hold, hang up and vanish, things break and are mended."""
     chance = world.random
     world.publisher.delay, world.publisher.transit = fate.broker_delay, fate.broker_delay / 2
+    furnish(world, fate)
     async with asyncio.TaskGroup() as people:
         glance = people.create_task(look_after(world))
         troubles = [people.create_task(trouble) for trouble in troubles_of(world, fate)]
@@ -78,11 +97,18 @@ async def day(world: World, fate: Fate) -> None:
             if each.private:
                 world.private_phones[phone.name] = Security(chance.randbytes)
             others = [other.name for other in fate.agents if other is not each]
+            if each.orders:
+                talks_chance = Random(f"orders of {each.name} {fate.seed}")
+                workers.append(people.create_task(have_done(world, phone, each, others, talks_chance)))
             workers.append(people.create_task(work(world, phone, each, others, chance)))
             if each.second:
                 second = await world.phone(f"{each.name}-second", transport=each.transport)
                 second.number = each.name
                 workers.append(people.create_task(lie_beside(world, second, phone, each, chance)))
+        if fate.supervised:
+            eve = await world.hire(SUPERVISOR, {})
+            followed = Random(f"supervision {fate.seed}")
+            workers.append(people.create_task(supervise(world, eve, [agent.name for agent in fate.agents], followed)))
         for caller in fate.callers:
             calling = await world.phone(caller.number, transport=caller.transport)
             if caller.private:
@@ -172,6 +198,55 @@ async def look_after(world: World) -> None:
             for ticket in acd.waiting(queue):
                 free = [agent for agent, hindrances in acd.explain(ticket.id).items() if not hindrances]
                 assert ticket.agent or not free, f"{ticket} waits in {queue} beside {free}"
+
+
+def furnish(world: World, fate: Fate) -> None:
+    """What holds for the talks of the day: who is recorded, who listens, what callers may be asked for in a talk."""
+    calls = world.settings.calls
+    steps = (Collect("card", "card", "greeting", shortest=4, longest=8, mask=True, first_digit=3.0, between=2.0),)
+    world.furnish(
+        recording=RecordingSettings(
+            Path("/var/recordings"),
+            clients={name: RecordRule(share=fate.recorded, on_demand=True) for name in calls.clients},
+        ),
+        clients={name: replace(each, in_talk=(ENTRY,)) for name, each in calls.clients.items()},
+        flows={**calls.flows, ENTRY: Flow(ENTRY, steps)},
+        supervisors={"supervisor": Supervisor("supervisor", "Eva", None, SUPERVISOR)},
+    )
+
+
+async def have_done(world: World, phone: AgentPhone, fate: AgentFate, others: Sequence[str], chance: Random) -> None:
+    """What an agent's program orders in the talks of the day."""
+    ends = world.clock.monotonic() + SECONDS
+    numbers, do = itertools.count(), ""
+    while world.clock.monotonic() < ends:
+        await world.sleep(chance.uniform(0.05, 6))
+        if world.up and talks(phone) and chance.random() < fate.orders:
+            # Who asks somebody wants them to talk to the caller, mostly.
+            asks = do == "consult" and chance.random() < 0.7
+            do = "consult_join" if asks else chance.choices(list(ORDERS), list(ORDERS.values()))[0]
+            more = {"to": chance.choice((*others, "sales-english", SOMEBODY_OUTSIDE))} if do == "consult" else {}
+            more |= {"entry": ENTRY} if do == "entry_start" else {}
+            world.publisher.command(phone.name, {"id": f"talk-{next(numbers)}", "do": do, **more})
+
+
+async def supervise(world: World, phone: AgentPhone, agents: Sequence[str], chance: Random) -> None:
+    """The day of a supervisor: to hear one agent after the other, in one way or another."""
+    ends = world.clock.monotonic() + SECONDS
+    while world.clock.monotonic() < ends:
+        if phone.registered_until is None:
+            with contextlib.suppress(PhoneFailure):
+                await phone.register(SUPERVISOR, f"secret of {SUPERVISOR}", expires=REGISTERED_FOR)
+        await world.sleep(chance.uniform(0.1, 10))
+        if phone.is_free:
+            phone.starts_dialling(chance.choice(("*71", "*72", "*73")) + chance.choice(agents))
+        elif talks(phone) and chance.random() < 0.7:
+            with contextlib.suppress(PhoneFailure):
+                await phone.press(chance.choice("456"))
+        else:
+            phone.drops()
+    phone.manner = Manner.DECLINES
+    phone.drops()
 
 
 async def carriers_of(world: World, fate: Fate, people: asyncio.TaskGroup, chance: Random) -> list[asyncio.Task[None]]:

@@ -318,6 +318,11 @@ class World:
         self.secrets = replace(self.secrets, trunks=secrets or {})
         self.settings = replace(self.settings, calls=replace(self.settings.calls, clients=clients), trunks=by_name)
 
+    def furnish(self, **settings: Any) -> None:
+        """Let these settings of calls hold from now on, after a restart too."""
+        self.house.services.settings = replace(self.house.services.settings, **settings)
+        self.settings = replace(self.settings, calls=replace(self.settings.calls, **settings))
+
     def permit(self, **rules: DialRules) -> None:
         """These agents may dial by these rules from now on."""
         services = self.house.services

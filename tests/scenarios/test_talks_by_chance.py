@@ -78,6 +78,7 @@ class Floor:
         self.chance = chance
         self.done: list[str] = []
         self._doing: set[asyncio.Task[None]] = set()
+        self._offering: set[Phone] = set()
 
     async def open(self) -> None:
         world, rules = self.world, self.chance.choice((AT_WILL, AT_WILL, EVERYBODY))
@@ -107,10 +108,11 @@ class Floor:
                 self._do(self.eve, self.eve.press(self.chance.choice("456")))
             case ["supervises", *_]:
                 self.eve.drops()
-            case [who, "holds"]:
-                self._do(self._phone(who), self._phone(who).hold())
-            case [who, "resumes"]:
-                self._do(self._phone(who), self._phone(who).resume())
+            case [who, "holds" | "resumes" as does]:
+                phone = self._phone(who)
+                # A phone waits for the answer to one before it makes the next.
+                if phone not in self._offering:
+                    self._do(phone, self._offers(phone, does))
             case ["pulls"]:
                 if talks(self.amy) and self.desk.is_free:
                     self.desk.starts_pulling(self.amy)
@@ -148,6 +150,13 @@ class Floor:
             self._doing.add(self.world.loop.create_task(if_it_can_be(what)))
         else:
             what.close()
+
+    async def _offers(self, phone: Phone, does: str) -> None:
+        self._offering.add(phone)
+        try:
+            await (phone.hold() if does == "holds" else phone.resume())
+        finally:
+            self._offering.discard(phone)
 
     def _bob_answers(self) -> None:
         call = self.bob.call

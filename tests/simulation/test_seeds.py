@@ -59,12 +59,14 @@ def test_the_same_seed_is_the_same_day() -> None:
 def test_days_are_worth_living() -> None:
     """A hundred days hold all that can break, and people who talk all the same."""
     fates = [Fate.of(seed) for seed in range(1, 101)]
-    for what in ("storms", "broker", "database", "workers", "restarts", "max_sessions", "carriers"):
+    breaks = ("storms", "broker", "database", "workers", "restarts", "max_sessions")
+    for what in (*breaks, "carriers", "supervised", "recorded"):
         assert sum(bool(getattr(fate, what)) for fate in fates) >= 10, what
     assert any(restart.crash for fate in fates for restart in fate.restarts)
-    for what in ("second", "private", "dials", "transfers"):
+    for what in ("second", "private", "dials", "transfers", "orders"):
         assert sum(any(getattr(agent, what) for agent in fate.agents) for fate in fates) >= 10, what
     wanted = {"CallConnected", "OutsideConnected", "CallTransferred", "TransferFailed", "TrunkTried", "PhoneChanged"}
+    wanted |= {"RecordingPaused", "RecordingEnded", "SupervisionChanged", "ConferenceLeft", "EntryEnded"}
     for seed in range(1, 101):
         wanted -= {fact.kind for fact in live(seed).facts}
         if not wanted:
