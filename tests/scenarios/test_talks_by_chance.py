@@ -259,7 +259,7 @@ def test_a_few_talks() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seeds", [range(start, start + 50) for start in range(100, 500, 50)])
+@pytest.mark.parametrize("seeds", [range(start, start + 25) for start in range(100, 200, 25)])
 def test_many_talks(seeds: range) -> None:
     for seed in seeds:
         told(seed)
