@@ -224,6 +224,7 @@ class House:
             self.services, storage.recordings, edges.recording_files, recording_key(secrets), random
         )
         self.recordings.on_state = self._publish_recordings
+        self._recordings_told: dict[str, object] = {}
         self.services.recordings = self.recordings
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.breaks = BreakRules(lambda: self.services.settings, self.acd, storage.breaks, clock)
@@ -558,7 +559,10 @@ class House:
             last_failure=told_failure,
             at=self.edges.clock.now(),
         )
-        self.edges.publisher.set_state(topics.RECORDINGS, told)
+        # Since when it is so: a reload that changes nothing of it is no news.
+        if told | {"at": ""} != self._recordings_told:
+            self._recordings_told = told | {"at": ""}
+            self.edges.publisher.set_state(topics.RECORDINGS, told)
 
     async def _finish_recordings(self, left: Sequence[Recording]) -> None:
         """What was cut is told in the calls' own records too."""
