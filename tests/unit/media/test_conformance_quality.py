@@ -88,7 +88,7 @@ async def test_loss_comes_out_as_inflicted(house: RealHouse, loss: float, burst:
     for _ in range(10):
         more = network.stream(40, loss=loss, burst=burst, double=double)
         lost, runs, through = lost + more[0], runs + more[1], through + more[2]
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)  # no faster than a leg takes
     await counted(session, through)
     told = session.counted
     assert told == await session.stats()
