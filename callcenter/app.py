@@ -292,11 +292,12 @@ class House:
         self.edges.storage.retained.put(retained)
         self._publish_newcomers(agents)
         self.queue_board.refresh()
-        left = await self.recordings.open()
         self._publish_trunks()
         self._publish_config()
-        self._publish_recordings()
+        # Of all facts the first: nothing is waited for before.
         self.stream.append(SwitchStarted(self.settings.switch.node, __version__, self.settings.revision))
+        left = await self.recordings.open()
+        self._publish_recordings()
         # Before any phone is back: it would sign its agent in.
         storage, now = self.edges.storage, self.edges.clock.now()
         await storage.breaks.load_all(agents, now)
