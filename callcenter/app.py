@@ -269,6 +269,9 @@ class House:
         )
         self.live_ledger.on_ready = self.queue_board.recount
         self._group = group
+        # The start is the first fact of all; a broker may be there earlier.
+        self._started = False
+        self._broker_before: BrokerStateChanged | None = None
         self._catching_up: asyncio.Task[None] | None = None
         self._mending: asyncio.Task[None] | None = None
         self.stream.subscribe(self.queue_board.take)
@@ -294,8 +297,10 @@ class House:
         self.queue_board.refresh()
         self._publish_trunks()
         self._publish_config()
-        # Of all facts the first: nothing is waited for before.
         self.stream.append(SwitchStarted(self.settings.switch.node, __version__, self.settings.revision))
+        self._started = True
+        if self._broker_before is not None:
+            self.stream.append(self._broker_before)
         left = await self.recordings.open()
         self._publish_recordings()
         # Before any phone is back: it would sign its agent in.
@@ -474,7 +479,11 @@ class House:
         return self.desk.take(command, by=f"supervisor {supervisor.id} over MQTT", supervisor=supervisor)
 
     def _broker_changed(self, connected: bool, detail: str) -> None:
-        self.stream.append(BrokerStateChanged(connected, detail))
+        state = BrokerStateChanged(connected, detail)
+        if self._started:
+            self.stream.append(state)
+        else:
+            self._broker_before = state
 
     def _reconfigure_trunks(self, before: Iterable[str], settings: Settings, secrets: Secrets) -> None:
         """Put the trunks in force; who is named there as one is no stranger to the guard."""
