@@ -84,4 +84,5 @@ async def test_a_killed_switch_gives_everybody_the_place_of_before(tmp_path: Pat
         apart = [int(str(late["first_joined_ms"])) - int(str(early["first_joined_ms"]))
                  for early, late in ((old_first, old_second), (new_first, new_second))]  # fmt: skip
         assert apart[0] > 0
-        assert abs(apart[0] - apart[1]) <= 2, "who stood before stands before, and by as much"
+        # Two clocks are read one after the other, for each of them, on a machine that does other things between.
+        assert abs(apart[0] - apart[1]) <= 20, "who stood before stands before, and by as much"
