@@ -24,12 +24,22 @@ from typing import Any
 import uvloop
 
 from callcenter.media.embedded.plane import EmbeddedPlane
-from callcenter.media.plane import Clip, MediaSession, RecordingEnded, RecordingOrder, RecordingReason
+from callcenter.media.plane import (
+    Clip,
+    MediaError,
+    MediaSession,
+    NoCapacity,
+    RecordingEnded,
+    RecordingOrder,
+    RecordingReason,
+)
 from callcenter.media.settings import MediaSettings
 
 HOST = "127.0.0.1"
 # Opened at once: each waits for the worker.
 TOGETHER = 50
+# Half a second each.
+MOST_TRIES = 20
 
 
 class Orders:
@@ -91,19 +101,24 @@ class Orders:
     async def _open(self, offers: Sequence[str]) -> list[MediaSession]:
         """The legs of one call."""
         self._calls += 1
+        call = str(self._calls)
         legs: list[MediaSession] = []
         for offer in offers:
-            leg = await self._plane.open(
-                str(self._calls),
-                local=HOST,
-                on_event=lambda _: None,
-                offer=offer.encode(),
-                beside=legs[0] if legs else None,
-                peer=HOST,
-            )
+            leg = await self._admitted(call, offer, legs[0] if legs else None)
             legs.append(leg)
             self._sessions.append(leg)
         return legs
+
+    async def _admitted(self, call: str, offer: str, beside: MediaSession | None) -> MediaSession:
+        """A leg, as soon as the worker lets it in: what came moments ago counts for more than it needs."""
+        for patience in (0.5,) * MOST_TRIES:
+            try:
+                return await self._plane.open(
+                    call, local=HOST, on_event=lambda _: None, offer=offer.encode(), beside=beside, peer=HOST
+                )
+            except NoCapacity:
+                await asyncio.sleep(patience)
+        raise MediaError("the worker lets nobody in any more")
 
     async def _all(self, work: Any) -> list[Any]:
         """In order, so many together."""
