@@ -4,6 +4,10 @@
 ``{"id": "7f3a", "ok": false, "error": "one clear sentence"}``. A command that changes something is done once for each
 id: the same again, also over another connection, gives the same answer. After ``{"do": "events", "after": 88231}`` each
 fact follows as ``{"fact": {...}}``, in order, without a gap and never twice; without ``after`` those from now on.
+
+A program that asks for somebody else (the desk for an agent who signed in) says for whom in ``as``, as
+:meth:`Actor.plain` writes it. Whoever may open the socket is believed: it is private to the switch's own user.
+A refusal has a ``reason`` in a word (one of :class:`Reason`), and may name the ``field`` that is wrong.
 """
 
 from __future__ import annotations
@@ -11,8 +15,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
+from callcenter.model.access import Actor, BadActor, operator
 from callcenter.model.facts import Fact, body_to_dict, utc
 
 EVENTS = "events"
@@ -23,22 +29,45 @@ MAX_LINE = 64 * 1024
 MAX_ID = 64
 
 
-class CommandError(Exception):
-    """A command that was not done: one clear sentence, and what else the asker should know."""
+class Reason(StrEnum):
+    """Why a command was not done, for programs."""
 
-    def __init__(self, sentence: str, **details: Any) -> None:
+    INVALID = "invalid"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    TOO_MANY = "too_many"
+    UNAVAILABLE = "unavailable"
+
+
+class CommandError(Exception):
+    """A command that was not done: a clear sentence, why in a word, which field, and what else there is to know."""
+
+    def __init__(
+        self, sentence: str, reason: Reason = Reason.INVALID, *, field: str | None = None, **details: Any
+    ) -> None:
         super().__init__(sentence)
+        self.reason = reason
+        self.field = field
         self.details = details
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A command as it was asked. ``by`` is the user behind the connection, as the system knows it."""
+    """A command as it was asked. ``by`` says in words who asks: the user behind the connection, as the system knows it,
+    or for whom a program asks. ``actor`` is the same as what they may; without, whoever works on this machine.
+    """
 
     do: str
     by: str
     id: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
+    behalf: Actor | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks, as what."""
+        return self.behalf if self.behalf is not None else operator(self.by)
 
     def __str__(self) -> str:
         return f"{self.do} by {self.by}"
@@ -48,7 +77,7 @@ class Asked:
         for name in self.fields:
             if name not in known:
                 fields = ", ".join(f"`{each}`" for each in known) or "none"
-                raise CommandError(f"{self.do} knows no field `{name}`; there are: {fields}")
+                raise CommandError(f"{self.do} knows no field `{name}`; there are: {fields}", field=name)
 
 
 def read(line: bytes, by: str) -> Asked:
@@ -59,12 +88,16 @@ def read(line: bytes, by: str) -> Asked:
         raise CommandError('this is not JSON: write e.g. {"id": "1", "do": "status"}') from None
     if not isinstance(values, dict):
         raise CommandError('a command is a JSON object: write e.g. {"id": "1", "do": "status"}')
-    name, do = values.pop("id", None), values.pop("do", None)
+    name, do, behalf = values.pop("id", None), values.pop("do", None), values.pop("as", None)
     if name is not None and not (isinstance(name, str) and 0 < len(name) <= MAX_ID):
         raise CommandError(f"`id` is a text of 1 to {MAX_ID} characters, of one's own choice")
     if not isinstance(do, str):
         raise CommandError("`do` names the command, as a text")
-    return Asked(do, by, name, values)
+    try:
+        actor = None if behalf is None else Actor.from_plain(behalf)
+    except BadActor as error:
+        raise CommandError(f"`as`: {error}", field="as") from None
+    return Asked(do, by if actor is None else f"{actor.role} {actor.user}", name, values, actor)
 
 
 def done(id: str | None, result: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +107,8 @@ def done(id: str | None, result: Mapping[str, Any]) -> dict[str, Any]:
 
 def refused(id: str | None, error: CommandError) -> dict[str, Any]:
     """The answer to a command that was not done."""
-    return {**error.details, "id": id, "ok": False, "error": str(error)}
+    where = {} if error.field is None else {"field": error.field}
+    return {**error.details, **where, "id": id, "ok": False, "error": str(error), "reason": error.reason.value}
 
 
 def told(fact: Fact) -> dict[str, Any]:

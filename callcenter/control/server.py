@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 import structlog
 
-from callcenter.control.protocol import EVENTS, MAX_LINE, Asked, CommandError, done, line, read, refused, told
+from callcenter.control.protocol import EVENTS, MAX_LINE, Asked, CommandError, Reason, done, line, read, refused, told
 from callcenter.control.sockets import Listening, peer
+from callcenter.model.access import Scope
 from callcenter.model.facts import Fact
 from callcenter.runtime.scopes import Background
 
@@ -61,10 +62,23 @@ class Log(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a command does. ``changes``: it is done once for each id; else asking again looks again."""
+    """What a command does. ``changes``: it is done once for each id; else asking again looks again.
+
+    ``scope`` is what somebody must hold for whom a program asks; None: only who works on this machine asks for it.
+    """
 
     run: Callable[[Asked], Awaitable[Mapping[str, Any]]]
     changes: bool = True
+    scope: Scope | None = None
+
+    def check(self, asked: Asked) -> None:
+        """Raises CommandError when this is not for whoever asks."""
+        if asked.behalf is None:
+            return
+        if self.scope is None:
+            raise CommandError(f"{asked.do} is for who works on the switch's own machine", Reason.FORBIDDEN)
+        if not asked.behalf.may(self.scope):
+            raise CommandError(f"{asked.do} takes the scope {self.scope}, which you do not hold", Reason.FORBIDDEN)
 
 
 class _Cut(Exception):
@@ -191,11 +205,16 @@ class ControlServer:
         if command is None:
             known = ", ".join(sorted([*self._commands, EVENTS]))
             raise CommandError(f"`{asked.do}` is no command; there are: {known}")
+        command.check(asked)
         if not command.changes or asked.id is None:
             return await asyncio.shield(self._begin(asked, command))
         before = self._answers.get((asked.by, asked.id))
         if before is not None and before[0] != asked:
-            raise CommandError(f"the id `{asked.id}` was used for another command: take a new one for each")
+            raise CommandError(
+                f"the id `{asked.id}` was used for another command: take a new one for each",
+                Reason.CONFLICT,
+                field="id",
+            )
         if before is None:
             before = self._answers[asked.by, asked.id] = asked, self._begin(asked, command)
             self._forget_old()
@@ -205,7 +224,7 @@ class ControlServer:
         """Run a command beside its connection: what was begun is done, also when the client goes away meanwhile."""
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         if not self._work.start(_run(asked, command, answer), name=str(asked)):
-            raise CommandError("too many commands are at work: ask again in a moment")
+            raise CommandError("too many commands are at work: ask again in a moment", Reason.TOO_MANY)
         return answer
 
     def _forget_old(self) -> None:
@@ -284,11 +303,14 @@ async def _run(asked: Asked, command: Command, answer: asyncio.Future[dict[str, 
     except CommandError as error:
         result = refused(asked.id, error)
     except asyncio.CancelledError:
-        answer.set_result(refused(asked.id, CommandError("the switch goes down")))
+        answer.set_result(refused(asked.id, CommandError("the switch goes down", Reason.UNAVAILABLE)))
         raise
     except Exception as error:
         log.exception("command failed", command=str(asked))
         result = refused(
-            asked.id, CommandError(f"{asked.do} failed by a mistake of ours: {type(error).__name__}: {error}")
+            asked.id,
+            CommandError(
+                f"{asked.do} failed by a mistake of ours: {type(error).__name__}: {error}", Reason.UNAVAILABLE
+            ),
         )
     answer.set_result(result)

@@ -12,6 +12,7 @@ from typing import Any
 from callcenter.calls.facts import FactStream
 from callcenter.control.protocol import Asked
 from callcenter.control.server import Command, ControlServer, Limits
+from callcenter.model.access import Scope
 from callcenter.model.facts import DigitsEntered
 from callcenter.runtime.clock import SystemClock
 from callcenter.storage.database import InlineDatabase
@@ -29,7 +30,8 @@ class Desk:
         self.stream = FactStream(SystemClock(), boot="boot", last_seq=self.log.last_seq, write=self.log.write)
         self.asked: list[Asked] = []
         self.gate = asyncio.Event()
-        commands = {"do": Command(self._do), "look": Command(self._look, changes=False), "wait": Command(self._wait)}
+        commands = {"do": Command(self._do), "wait": Command(self._wait)}
+        commands["look"] = Command(self._look, changes=False, scope=Scope.CUSTOMERS_READ)
         self.server = ControlServer(path, {**commands, "break": Command(self._break)}, self.log, limits)
 
     def add(self, count: int = 1) -> None:

@@ -70,7 +70,32 @@ async def test_an_id_that_was_used_for_another_command_is_refused(tmp_path: Path
         await one.ask({"id": "a", "do": "do", "agent": "ana"})
         answer = await one.ask({"id": "a", "do": "do", "agent": "bruno"})
         assert "the id `a` was used for another command" in answer["error"]
+        assert (answer["reason"], answer["field"]) == ("conflict", "id")
         assert len(desk.asked) == 1
+
+
+async def test_a_program_asks_for_somebody_else_who_may_do_no_more_than_they_hold(tmp_path: Path) -> None:
+    ana = {"user": "ana", "role": "agent", "clients": ["acme"], "agent": "ana"}
+    async with open_desk(tmp_path) as desk, caller(desk) as one:
+        assert (await one.ask({"id": "a", "do": "look", "as": ana}))["ok"]
+        [asked] = desk.asked
+        assert (asked.by, asked.actor.agent, asked.actor.clients) == ("agent ana", "ana", frozenset({"acme"}))
+        client = await one.ask({"id": "b", "do": "look", "as": {**ana, "role": "client"}})
+        assert (client["ok"], client["reason"]) == (False, "forbidden")
+        assert "customers:read" in client["error"]
+        # What has no scope is for the switch's own machine.
+        own = await one.ask({"id": "c", "do": "do", "as": {"user": "root", "role": "admin"}})
+        assert (own["ok"], own["reason"]) == (False, "forbidden")
+        nobody = await one.ask({"id": "d", "do": "look", "as": {"role": "admin"}})
+        assert (nobody["reason"], nobody["field"]) == ("invalid", "as")
+        assert len(desk.asked) == 1
+
+
+async def test_two_people_may_use_the_same_id(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk, caller(desk) as one:
+        mine = await one.ask({"id": "a", "do": "do"})
+        assert (await one.ask({"id": "a", "do": "look", "as": {"user": "ana", "role": "agent"}}))["ok"]
+        assert await one.ask({"id": "a", "do": "do"}) == mine
 
 
 async def test_who_looks_again_sees_what_is_now(tmp_path: Path) -> None:
