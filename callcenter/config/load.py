@@ -550,7 +550,8 @@ def _dial_plan(plan: schema.DialPlan) -> DialPlan:
 
 
 def _outbound(outbound: schema.Outbound) -> calls.Outbound:
-    return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id)
+    return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id,
+                          outbound.do_not_call)  # fmt: skip
 
 
 def _callbacks(name: str, client: schema.Client, things: Things) -> calls.CallbackRules | None:
@@ -794,6 +795,8 @@ def _step(step: schema.Step, common: schema.Calls) -> calls.Step:
             return _collect(collect, common)
         case schema.Step(set=dict() as values):
             return calls.SetAttributes(values)
+        case schema.Step(do_not_call=schema.DoNotCallStep() as refusal):
+            return calls.AddDoNotCall(refusal.prompt, refusal.reason)
         case schema.Step(branch=schema.BranchStep() as branch):
             cases = [case for case in branch.cases if case.when is not None]
             return calls.Branch(
