@@ -31,7 +31,7 @@ from callcenter.calls import settings as calls
 from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.calls.record_policy import NOBODY, KeyFrom, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
-from callcenter.config import calendar, schema
+from callcenter.config import calendar, schema, shape
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
 from callcenter.config.lint import language_of, lint
@@ -73,7 +73,7 @@ SHIPPED_MUSIC = DEFAULT_FOLDER / "music" / "quiet-hours.wav"
 RINGBACK = DEFAULT_FOLDER / "music" / "ringback.wav"
 """What an agent hears while a customer's phone rings."""
 
-Section = TypeVar("Section", bound=schema.Shape)
+Section = TypeVar("Section", bound=shape.Shape)
 Thing = TypeVar("Thing", bound=BaseModel)
 
 

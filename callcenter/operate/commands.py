@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from callcenter.calls.commands import FIELDS
 from callcenter.calls.settings import Supervisor
-from callcenter.config.schema import LONGEST
+from callcenter.config.shape import LONGEST
 from callcenter.control.protocol import Asked, CommandError
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
