@@ -646,6 +646,10 @@ class Shape(BaseModel):
         return value
 
 
+# What the sections that have a file of their own are made of too.
+address, as_list, at_most, some = _address, _as_list, _at_most, _some
+
+
 # ------------------------------------------------------------------------------------------------------- sections
 
 
