@@ -83,15 +83,16 @@ class Floor:
     ) -> str:
         """A token of that role; of an agent's, ana's unless another is named, of a client's, acme's."""
         self._tokens += 1
+        if clients is None and role is Role.CLIENT:
+            clients = {"acme"}
         token, _ = await self.desk.tokens.create(
             operator("test"),
             f"{role}-{self._tokens}",
             role,
-            clients=frozenset({"acme"} if clients is None and role is Role.CLIENT else clients) if clients or role
-            is Role.CLIENT else None,
+            clients=None if clients is None else frozenset(clients),
             scopes=None if scopes is None else frozenset(scopes),
             agent=agent or ("ana" if role is Role.AGENT else ""),
-        )  # fmt: skip
+        )
         return token
 
     async def written(self) -> None:

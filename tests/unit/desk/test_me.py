@@ -29,7 +29,7 @@ async def test_who_asks_is_told_who_they_are_and_what_they_may(tmp_path: Path) -
 async def test_nobody_is_answered_as_nobody(tmp_path: Path, header: str) -> None:
     async with open_floor(tmp_path) as floor:
         nobody = await floor.client(None)
-        answer = await nobody.get("/api/v1/me", headers={"Authorization": header.encode("latin-1")})
+        answer = await nobody.get("/api/v1/me", headers={b"Authorization": header.encode("latin-1")})
         assert answer.status_code == 401
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.headers["www-authenticate"].startswith("Bearer")
