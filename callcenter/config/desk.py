@@ -10,9 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from callcenter.config import schema
 from callcenter.config.problems import Code
-from callcenter.config.schema import mistake, tell
 from callcenter.config.settings import DeskSettings, DeskUser
 from callcenter.config.settings import Rate as RateSettings
+from callcenter.config.shape import Name, Shape, as_list, either, mistake, some, tell
 from callcenter.model.access import Role
 
 if TYPE_CHECKING:
@@ -63,29 +63,29 @@ def _listen(value: Any) -> Any:
 
 tell(_public_url, lambda inner: {**inner, "pattern": "^https?://"})
 tell(_origin, lambda inner: {**inner, "pattern": "^https?://[^/]+/?$"})
-tell(_listen, lambda inner: schema.either(inner, {"type": ["string", "integer"]}))
+tell(_listen, lambda inner: either(inner, {"type": ["string", "integer"]}))
 
 
-class ListenOn(schema.Shape):
+class ListenOn(Shape):
     """An address and a TCP port; 0 takes a free one."""
 
     host: Annotated[str, AfterValidator(schema.address)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
 
 
-class Rate(schema.Shape):
+class Rate(Shape):
     """How much one token, user or address may ask."""
 
     requests_per_second: Annotated[float, Field(gt=0, le=100_000)] = RateSettings().requests_per_second
     burst: Annotated[int, Field(ge=1, le=1_000_000)] = RateSettings().burst
 
 
-class User(schema.Shape):
+class User(Shape):
     """Who signs in at the desk and is neither agent nor supervisor."""
 
-    name: schema.Name
+    name: Name
     role: Literal["admin", "client"]
-    clients: Annotated[tuple[schema.ClientName, ...], schema.some(1000)] | None = None
+    clients: Annotated[tuple[schema.ClientName, ...], some(1000)] | None = None
 
     @model_validator(mode="after")
     def _of_a_company(self) -> User:
@@ -97,7 +97,7 @@ class User(schema.Shape):
         return self
 
 
-class Desk(schema.Shape):
+class Desk(Shape):
     """``desk``: the process that serves people and programs over HTTP."""
 
     enabled: bool = True
@@ -106,7 +106,7 @@ class Desk(schema.Shape):
     cors: Annotated[
         tuple[Annotated[str, AfterValidator(_origin)], ...],
         schema.at_most(MOST_ORIGINS),
-        BeforeValidator(schema.as_list),
+        BeforeValidator(as_list),
     ] = ()
     rate: Rate = Rate()
     users: Annotated[dict[schema.AgentSlug, User], schema.at_most(MOST_USERS)] = Field(default={})

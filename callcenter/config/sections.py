@@ -6,5 +6,6 @@ from collections.abc import Mapping
 
 from callcenter.config import schema
 from callcenter.config.desk import Desk
+from callcenter.config.shape import Shape
 
-SECTIONS: Mapping[str, type[schema.Shape]] = {**schema.SECTIONS, "desk": Desk}
+SECTIONS: Mapping[str, type[Shape]] = {**schema.SECTIONS, "desk": Desk}
