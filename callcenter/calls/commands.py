@@ -400,7 +400,7 @@ SENTENCES: Mapping[Result, str] = {
     Result.ASKS_NOW: "the agent talks to somebody who was asked: `consult_swap` or `consult_drop` comes first",
     Result.PHONE_HOLDS: "the phone itself holds: take the caller back there",
     Result.NO_LINE: "the agent has as many calls of their own already as there may be: hang one of them up first",
-    Result.DO_NOT_CALL: "this number has asked the company not to call it",
+    Result.DO_NOT_CALL: "the number is on the company's do-not-call list; where that only warns, dial it again",
     Result.NOT_RINGING: "no phone of the agent rings for a caller",
     Result.PHONE_CANNOT: "that phone cannot be told to answer: pick it up, or have it under `auto_answer`",
     Result.NO_SUCH_CALL: "there is no such call now",

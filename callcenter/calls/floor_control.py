@@ -11,6 +11,7 @@ from callcenter.calls.call_control import refused
 from callcenter.calls.commands import Dial, HangUp, Result, Steer
 from callcenter.calls.dialled import Forbidden
 from callcenter.calls.dispatcher import Waiting
+from callcenter.calls.do_not_call import ON_THE_LIST
 from callcenter.calls.own_call import OwnCalls
 from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
@@ -47,7 +48,7 @@ class CallsControl:
         if isinstance(call, Result):
             return call
         if isinstance(call, Forbidden):
-            return refused(call)
+            return Result.DO_NOT_CALL if call.phrase == ON_THE_LIST else refused(call)
         self._dialled[agent] = call.id
         return Result.DONE
 

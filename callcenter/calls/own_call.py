@@ -81,7 +81,7 @@ class OwnCalls:
         meant = self._meant(agent, dialled)
         if isinstance(meant, Forbidden):
             log.warning("an agent's call was refused", agent=agent, number=leg.dialled, why=meant.why)
-            leg.reject(meant.status)
+            leg.reject(meant.status, meant.phrase or None)
             return True
         if self._full:
             leg.reject(503, headers=(("Retry-After", str(RETRY_AFTER)),))
@@ -125,7 +125,8 @@ class OwnCalls:
             return Forbidden(403, "has no registered phone")
         if view is not None and len(view.own_calls) >= MOST_LINES:
             return Forbidden(486, "has no line left")
-        return destination(services.settings, acd.plan, agent, dialled, acd.who(agent).clients)
+        meant = destination(services.settings, acd.plan, agent, dialled, acd.who(agent).clients)
+        return (services.do_not_call.dialled(agent, meant) or meant) if isinstance(meant, Outside) else meant
 
     def _call(self, agent: str, leg: Leg, meant: Destination) -> Call:
         """The call that the agent's leg is, told to have come."""

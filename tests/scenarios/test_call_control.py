@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from callcenter.calls.settings import DialRules, Supervisor
+from callcenter.model.do_not_call import Source
 from callcenter.model.facts import (
     CallArrived,
     CallCommanded,
@@ -538,3 +539,14 @@ async def test_a_phone_that_takes_calls_by_itself_is_asked_to_when_its_agent_cli
     assert request is not None
     assert request.headers.get("Answer-Mode") == "Auto"
     await amy.declines()
+
+
+@story()
+async def test_a_number_that_is_not_to_be_called_is_not_clicked_either(world: World) -> None:
+    await world.agent("amy", english=5)
+    jana = await somebody_outside(world, "+14155550111")
+    permit(world, amy=DialRules(outside=("+",)))
+    do_not_call = world.house.services.do_not_call
+    do_not_call.add("tech", "+14155550111", reason="", source=Source.AGENT, by="amy")
+    assert refused(order(world, "dial", to="+14155550111"), "forbidden", "do-not-call list")
+    await jana.rings_not(during=1)
