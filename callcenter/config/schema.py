@@ -40,6 +40,7 @@ from callcenter.config.settings import ReloadWhen
 from callcenter.media.plane import RecordingEncoding
 from callcenter.media.settings import USUAL_CODECS
 from callcenter.model.customer import Match
+from callcenter.model.customer_fields import MAX_TEXT, FieldKind
 from callcenter.model.ids import SLUG, is_slug
 from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Role
@@ -1224,6 +1225,72 @@ class Supervision(Shape):
     announce: PromptName | None = None
 
 
+# What every customer has, by the names of the columns that say so: no field of a company's own is called so.
+CUSTOMER_COLUMNS = (
+    *("client", "id", "name", "number", "numbers", "account", "accounts", "tier", "language", "since", "notes"),
+    *("agent", "fields", "revision"),
+)
+
+
+def _field_name(value: str) -> str:
+    if value in CUSTOMER_COLUMNS:
+        raise mistake(Code.TWICE, f"every customer has a `{value}` already", "take another name")
+    return value
+
+
+tell(_field_name, lambda inner: {**inner, "not": {"enum": list(CUSTOMER_COLUMNS)}})
+
+
+def _choices(value: Any) -> Any:
+    """A list of words stands for choices that are their own labels."""
+    if not isinstance(value, list):
+        return value
+    words = [str(each) for each in value]
+    if len(set(words)) < len(words):
+        raise mistake(Code.TWICE, "a choice stands there twice", "take one away")
+    return {word: word for word in words}
+
+
+tell(_choices, lambda inner: either(inner, {"type": "array", "items": {"type": "string"}, "minItems": 1}))
+
+
+class CustomerField(Shape):
+    """What a company notes of its customers beyond what all do; a lone word stands for ``type``."""
+
+    type: FieldKind = FieldKind.TEXT
+    label: Name | None = None
+    required: bool = False
+    max_length: Annotated[int, Field(ge=1, le=MAX_TEXT)] | None = None
+    choices: Annotated[dict[Name, Name], _some(200), BeforeValidator(_choices)] | None = None
+    show: bool = False
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> CustomerField:
+        if self.type is FieldKind.CHOICE and not self.choices:
+            raise mistake(Code.MISSING, "there is nothing to choose from", "add choices: [basic, plus]")
+        if self.choices and self.type is not FieldKind.CHOICE:
+            raise mistake(Code.FORM, f"a {self.type} has no choices", "write type: choice, or take `choices` away")
+        if self.max_length is not None and self.type is not FieldKind.TEXT:
+            raise mistake(Code.FORM, f"a {self.type} has no length", "write type: text, or take `max_length` away")
+        return self
+
+
+class ClientCustomers(Shape):
+    """A company's customers: what is noted of them, how sure a number makes one, and how long they are kept."""
+
+    fields: Annotated[
+        dict[Annotated[Slug, AfterValidator(_field_name)], Annotated[CustomerField, _word_as("type")]], _some(50)
+    ] = {}
+    unattested: Literal["sure", "maybe"] = "sure"
+    retention: Retention = math.inf
+
+
+class ClientCalls(Shape):
+    """How long it can be seen who called a company, and what they entered."""
+
+    retention: Retention = math.inf
+
+
 class Client(Shape):
     """A company."""
 
@@ -1251,6 +1318,8 @@ class Client(Shape):
     record: Record | None = None
     record_announcement: Annotated[str, _known("prompt", besides="off")] | None = None
     record_retention: Retention | None = None
+    customers: ClientCustomers = ClientCustomers()
+    calls: ClientCalls = ClientCalls()
 
     @model_validator(mode="after")
     def _has_what_it_requires(self) -> Client:
