@@ -28,6 +28,7 @@ from callcenter.calls.calling_back import call_back
 from callcenter.calls.commands import CommandDesk
 from callcenter.calls.dialled import guarded
 from callcenter.calls.dispatcher import Dispatcher
+from callcenter.calls.do_not_call import DoNotCall
 from callcenter.calls.entry import Entries
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
@@ -221,6 +222,9 @@ class House:
         )
         self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
         self.services.callbacks = self.callbacks
+        self.do_not_call = DoNotCall(self.services, storage.do_not_call)
+        self.do_not_call.on_added = self.callbacks.forbid
+        self.services.do_not_call = self.do_not_call
         self.recordings = Recordings(
             self.services, storage.recordings, edges.recording_files, recording_key(secrets), random
         )
@@ -316,6 +320,7 @@ class House:
         self.advertised.listening = ports_by_transport(self.edges.network.listeners)
         await self.registrar.open()
         self.trunks.open()
+        await storage.do_not_call.load_all()
         await self.callbacks.open()
         if left:
             # Beside the calls: files may be long, and disks slow.

@@ -25,6 +25,8 @@ VERBS = {
     "media": "drain or replace the workers that carry sound",
     "demo": "show three calls with real phones, from the dialling to the saved record",
     "password": "make the lines for a password of one's own choice",
+    "backup": "copy everything that cannot be made anew, while the switch runs; or look whether a copy is whole",
+    "restore": "put a backup back",
     "customers": "import customers from a CSV file",
 }
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from callcenter import __version__
 from callcenter.calls.settings import (
+    AddDoNotCall,
     AskCallback,
     AskHours,
     Branch,
@@ -260,7 +261,7 @@ def _choice(digit: str, choice: Choice) -> dict[str, Any]:
                 return told
             case GoTo() | Branch() | AskHours() | SubFlow():
                 return told  # where it goes shows in the call
-            case Say() | Collect() | SetAttributes() | ChooseLanguage():
+            case Say() | Collect() | SetAttributes() | ChooseLanguage() | AddDoNotCall():
                 continue
             case _:
                 assert_never(step)

@@ -271,6 +271,8 @@ class _Lint:
                 match step:
                     case schema.Step(say=schema.SayStep() as say):
                         used.append((say.prompt, (*path, "say")))
+                    case schema.Step(do_not_call=schema.DoNotCallStep(prompt=str() as prompt)):
+                        used.append((prompt, (*path, "do_not_call")))
                     case schema.Step(hangup=schema.HangupStep(prompt=str() as prompt)):
                         used.append((prompt, (*path, "hangup")))
                     case schema.Step(menu=schema.MenuStep() as menu):

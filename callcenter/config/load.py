@@ -31,7 +31,7 @@ from callcenter.calls import settings as calls
 from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.calls.record_policy import NOBODY, KeyFrom, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
-from callcenter.config import calendar, schema
+from callcenter.config import calendar, schema, shape
 from callcenter.config.customers import customer_rules
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
@@ -74,7 +74,7 @@ SHIPPED_MUSIC = DEFAULT_FOLDER / "music" / "quiet-hours.wav"
 RINGBACK = DEFAULT_FOLDER / "music" / "ringback.wav"
 """What an agent hears while a customer's phone rings."""
 
-Section = TypeVar("Section", bound=schema.Shape)
+Section = TypeVar("Section", bound=shape.Shape)
 Thing = TypeVar("Thing", bound=BaseModel)
 
 
@@ -551,7 +551,8 @@ def _dial_plan(plan: schema.DialPlan) -> DialPlan:
 
 
 def _outbound(outbound: schema.Outbound) -> calls.Outbound:
-    return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id)
+    return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id,
+                          outbound.do_not_call)  # fmt: skip
 
 
 def _callbacks(name: str, client: schema.Client, things: Things) -> calls.CallbackRules | None:
@@ -796,6 +797,8 @@ def _step(step: schema.Step, common: schema.Calls) -> calls.Step:
             return _collect(collect, common)
         case schema.Step(set=dict() as values):
             return calls.SetAttributes(values)
+        case schema.Step(do_not_call=schema.DoNotCallStep() as refusal):
+            return calls.AddDoNotCall(refusal.prompt, refusal.reason)
         case schema.Step(branch=schema.BranchStep() as branch):
             cases = [case for case in branch.cases if case.when is not None]
             return calls.Branch(

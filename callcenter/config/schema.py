@@ -7,7 +7,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -22,7 +22,6 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
 from callcenter.acd.presence import Absence
@@ -32,16 +31,46 @@ from callcenter.calls.hours import Door
 from callcenter.calls.line import LONGEST_KEPT
 from callcenter.calls.overflow import CONTINUE, ToCallback, ToFlow, ToNumber, ToOtherQueue
 from callcenter.calls.record_policy import ALWAYS, NEVER, ON_DEMAND, LeastFree, RecordRule
-from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, PLACEHOLDERS, CallbackPrompts, CodeAction, OnClose
+from callcenter.calls.settings import (
+    CUSTOMERS_AGENT,
+    LAST_AGENT,
+    PLACEHOLDERS,
+    CallbackPrompts,
+    CodeAction,
+    DoNotCallRule,
+    OnClose,
+)
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
+from callcenter.config.customers import ClientCalls, ClientCustomers
 from callcenter.config.problems import Code, did_you_mean
 from callcenter.config.settings import ReloadWhen
+from callcenter.config.shape import (
+    ALSO,
+    DURATION,
+    KINDS,
+    Duration,
+    Name,
+    Positive,
+    Retention,
+    Shape,
+    Slug,
+    Text,
+    besides,
+    either,
+    mistake,
+    seconds,
+    tell,
+)
+from callcenter.config.shape import as_list as _as_list
+from callcenter.config.shape import form as _form
+from callcenter.config.shape import none_for as _none_for
+from callcenter.config.shape import positive as _positive
+from callcenter.config.shape import some as _some
+from callcenter.config.shape import word_as as _word_as
 from callcenter.media.plane import RecordingEncoding
 from callcenter.media.settings import USUAL_CODECS
 from callcenter.model.customer import Match
-from callcenter.model.customer_fields import MAX_TEXT, FieldKind
-from callcenter.model.ids import SLUG, is_slug
 from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Role
 from callcenter.signaling.trunks.settings import SIGN_OF_LIFE
@@ -50,75 +79,10 @@ from callcenter.sip.flow import Address
 from callcenter.sip.guard import LOOPBACK
 from callcenter.speech.voices import Voice, parse
 
-
-def mistake(code: Code, message: str, hint: str = "") -> PydanticCustomError:
-    """An error that carries our code and hint through pydantic; braces in the texts stand for themselves."""
-    return PydanticCustomError(code.value, "{message}", {"message": message, "hint": hint})
-
-
-Told: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
-
-TOLD: dict[Any, Told] = {}
-"""What an editor is told of a value that one of our validators reads, made of what it would be told without."""
-
-ALSO: dict[type[BaseModel], Told] = {}
-"""The same of a whole model, whose validators read short forms of it."""
-
-KINDS: dict[Any, str] = {}
-"""Of the validators of names: what kind of thing is named there. ``config.references`` finds the names by it."""
-
-ValidatorT = TypeVar("ValidatorT", bound=Callable[..., Any])
-
-
-def tell(check: ValidatorT, told: Told) -> ValidatorT:
-    """Have editors told of what a validator reads: see ``config.editors``."""
-    TOLD[check] = told
-    return check
-
-
-def either(inner: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
-    """What an editor is told: this, or one of the others."""
-    return {"anyOf": [inner, *others]}
-
-
-def besides(inner: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """What an editor is told: this, and more about it. Beside a ``$ref`` older drafts see nothing else."""
-    return {"allOf": [inner], **more} if "$ref" in inner else {**inner, **more}
-
-
 # ---------------------------------------------------------------------------------------------------------- words
 
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-LONGEST = 7 * 86400.0
 # Logins that the embedded broker has beside those of the agents.
 RESERVED_USERS = frozenset({Role.SWITCH.value, Role.MONITOR.value})
-
-
-def seconds(value: Any) -> float:
-    """The seconds of ``150ms``, ``20s``, ``2m``, ``1h`` or ``1m30s``. Raises a mistake."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise mistake(Code.DURATION, f"`{value}` has no unit", f"write {value}s for seconds, or {value}ms, {value}m")
-    text = str(value).replace(" ", "")
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise mistake(Code.DURATION, f"`{value}` is not a duration", "write a duration as 20s, 2m, 1m30s, 150ms or 1h")
-    result = sum(float(number) * UNITS[unit] for number, unit in parts)
-    if result > LONGEST:
-        raise mistake(Code.DURATION, f"`{value}` is longer than a week", "write a shorter duration")
-    return result
-
-
-_DURATION = {"type": "string", "pattern": r"^\s*(\d+(\.\d+)?\s*(ms|s|m|h)\s*)+$"}
-tell(seconds, lambda _: {**_DURATION, "description": "a duration: 150ms, 20s, 2m, 1m30s, 1h"})
-
-
-def _positive(value: float) -> float:
-    if value <= 0:
-        raise mistake(Code.DURATION, "it must be longer than nothing", "write a duration as 20s or 2m")
-    return value
-
-
-tell(_positive, lambda inner: {**inner, "allOf": [{"pattern": "[1-9]"}]})
 
 
 def _limit(value: Any) -> float:
@@ -127,29 +91,7 @@ def _limit(value: Any) -> float:
     return math.inf if value == "never" else _positive(seconds(value))
 
 
-tell(_limit, lambda _: {"anyOf": [_DURATION, {"const": "never"}]})
-
-
-def _form(pattern: str, what: str, hint: str | Callable[[str], str]) -> AfterValidator:
-    shape = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if not shape.fullmatch(value):
-            raise mistake(Code.FORM, f"`{value}` is not {what}", hint if isinstance(hint, str) else hint(value))
-        return value
-
-    return AfterValidator(tell(check, lambda inner: besides(inner, pattern=f"^(?:{pattern})$")))
-
-
-def _check_slug(value: str) -> str:
-    if not is_slug(value):
-        better = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:64].strip("-")
-        hint = f"write it as `{better}`" if better else "write lower-case letters, digits and single dashes"
-        raise mistake(Code.FORM, f"`{value}` cannot be a name here: it holds more than a-z, 0-9 and dashes", hint)
-    return value
-
-
-tell(_check_slug, lambda inner: besides(inner, pattern="^" + SLUG.pattern.replace(r"\Z", "$"), maxLength=64))
+tell(_limit, lambda _: {"anyOf": [DURATION, {"const": "never"}]})
 
 
 def _check_agent(value: str) -> str:
@@ -318,20 +260,6 @@ tell(_url, lambda inner: {**inner, "pattern": "^mqtts?://"})
 tell(_voice, lambda _: {"type": "string"})
 
 
-def _some(most: int) -> BeforeValidator:
-    """A list or mapping that holds something, and not too much. pydantic's own bounds count what is well written."""
-
-    def check(value: Any) -> Any:
-        if isinstance(value, list | dict) and not value:
-            raise mistake(Code.FORM, "it is empty", "write at least one")
-        if isinstance(value, list | dict) and len(value) > most:
-            raise mistake(Code.FORM, f"it holds {len(value)}, too many", f"write at most {most}")
-        return value
-
-    bounds = {"minItems": 1, "maxItems": most, "minProperties": 1, "maxProperties": most}
-    return BeforeValidator(tell(check, lambda inner: besides(inner, **bounds)))
-
-
 def _at_most(most: int) -> BeforeValidator:
     """A list that may be empty, and does not hold too much."""
 
@@ -370,16 +298,6 @@ def _record(value: Any) -> RecordRule:
     raise mistake(Code.CHOICE, f"`{value}` does not say who is recorded", hint)
 
 
-def _kept_for(value: Any) -> float:
-    """Days as ``90d``; ``forever`` is without end."""
-    if value == "forever":
-        return math.inf
-    found = re.fullmatch(r"(\d{1,5})\s*d", str(value).strip())
-    if found is None or not int(found[1]):
-        raise mistake(Code.DURATION, f"`{value}` is no number of days", "write e.g. 90d, or forever")
-    return float(found[1])
-
-
 SIZES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -396,17 +314,7 @@ def _least_free(value: Any) -> LeastFree:
 
 _PERCENTAGE = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}
 tell(_record, lambda _: {"anyOf": [{"enum": list(RECORD_WORDS)}, _PERCENTAGE]})
-tell(_kept_for, lambda _: {"anyOf": [{"type": "string", "pattern": r"^\d{1,5}\s*d$"}, {"const": "forever"}]})
 tell(_least_free, lambda _: {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(%|MB|GB|TB)$"})
-
-
-def _none_for(word: str) -> BeforeValidator:
-    """A word that says in YAML what None says here."""
-
-    def read(value: Any) -> Any:
-        return None if value == word else value
-
-    return BeforeValidator(tell(read, lambda inner: either(inner, {"const": word})))
 
 
 def _written_so(parse: Callable[[str], object]) -> AfterValidator:
@@ -440,14 +348,6 @@ def _text_of(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
-def _list_told(inner: dict[str, Any]) -> dict[str, Any]:
-    return either(inner, inner["items"]) if "items" in inner else inner
-
-
 def _codec(value: Any) -> Any:
     """A codec however it is spelled: ``Opus``, ``G.722``, ``pcmu``."""
     if not isinstance(value, str):
@@ -471,7 +371,6 @@ _CODEC_SPELLINGS = {name.lower(): name for name in get_args(CodecName)} | {"ulaw
 tell(_codec, lambda inner: inner)
 tell(_each_once, lambda inner: {**inner, "uniqueItems": True})
 tell(_text_of, lambda inner: {**inner, "type": ["string", "number", "boolean"]})
-tell(_as_list, _list_told)
 
 
 Codecs = Annotated[
@@ -480,15 +379,6 @@ Codecs = Annotated[
     _some(8),
     BeforeValidator(_as_list),
 ]
-
-
-def _word_as(key: str) -> BeforeValidator:
-    """The short form: a lone word or text stands for ``{key: word}``."""
-
-    def read(value: Any) -> Any:
-        return {key: value} if isinstance(value, str | int) else value
-
-    return BeforeValidator(tell(read, lambda inner: either(inner, {"type": ["string", "integer"]})))
 
 
 def _off_as(meant: dict[str, Any]) -> BeforeValidator:
@@ -501,11 +391,7 @@ def _off_as(meant: dict[str, Any]) -> BeforeValidator:
 
 
 Record = Annotated[RecordRule, BeforeValidator(_record)]
-Retention = Annotated[float, BeforeValidator(_kept_for)]
-Duration = Annotated[float, BeforeValidator(seconds)]
-Positive = Annotated[float, BeforeValidator(seconds), AfterValidator(_positive)]
 Limit = Annotated[float, BeforeValidator(_limit)]
-Slug = Annotated[str, AfterValidator(_check_slug)]
 AgentSlug = Annotated[Slug, AfterValidator(_check_agent)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(lambda value: _network(str(value)))]
 Level = Annotated[int, Field(ge=1, le=5)]
@@ -605,8 +491,6 @@ Beginning = Annotated[
 Key = Annotated[str, _form(r"[0-9*#]", "a key of a telephone", 'write one of 0 to 9, "*" or "#"')]
 Prefix = Annotated[str, _form(r"\d{0,5}", "what is dialled before a number", 'write digits, as in "011", or ""')]
 Country = Annotated[str, _form(r"[1-9]\d{0,2}", "the code of a country", 'write it without plus, as in "1" or "44"')]
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
-Name = Annotated[str, Field(min_length=1, max_length=80)]
 Digits = Annotated[str, _form(r"\+?\d{1,15}", "the beginning of a number", 'write digits, as in "+1" or "0800"')]
 Value = Annotated[str, Field(max_length=200), BeforeValidator(_text_of)]
 Days = Annotated[str, _written_so(calendar.days)]
@@ -630,21 +514,6 @@ MosquittoHash = Annotated[
         r"\$7\$\d+\$[A-Za-z0-9+/]+=*\$[A-Za-z0-9+/]+=*", "a Mosquitto hash", "make it with: callcenter password USER"
     ),
 ]
-
-
-class Shape(BaseModel):
-    """What all have in common: unknown keys are mistakes, and a key without a value is as if it were not there."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, use_enum_values=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_is_default(cls, value: Any) -> Any:
-        if value is None:
-            return {}
-        if isinstance(value, dict):
-            return {key: inner for key, inner in value.items() if inner is not None}
-        return value
 
 
 # ------------------------------------------------------------------------------------------------------- sections
@@ -1056,7 +925,7 @@ def _kept(value: Any) -> float:
     return kept
 
 
-tell(_kept, lambda _: {"anyOf": [_DURATION, {"const": "off"}]})
+tell(_kept, lambda _: {"anyOf": [DURATION, {"const": "off"}]})
 
 # Who is asked first: the agent who answered the caller last, the customer's own, or an agent by name.
 Preferred = Annotated[
@@ -1164,6 +1033,7 @@ class Outbound(DialPlan):
     caller_id: E164
     trunks: Annotated[tuple[TrunkName, ...], _some(20), BeforeValidator(_as_list)]
     hide_caller_id: bool = False
+    do_not_call: DoNotCallRule = DoNotCallRule.REFUSE
 
 
 class Disposition(Shape):
@@ -1223,72 +1093,6 @@ class Supervision(Shape):
     agent_sees: bool = True
     allowed: tuple[Literal["listen", "whisper", "barge"], ...] = ("listen", "whisper", "barge")
     announce: PromptName | None = None
-
-
-# What every customer has, by the names of the columns that say so: no field of a company's own is called so.
-CUSTOMER_COLUMNS = (
-    *("client", "id", "name", "number", "numbers", "account", "accounts", "tier", "language", "since", "notes"),
-    *("agent", "fields", "revision"),
-)
-
-
-def _field_name(value: str) -> str:
-    if value in CUSTOMER_COLUMNS:
-        raise mistake(Code.TWICE, f"every customer has a `{value}` already", "take another name")
-    return value
-
-
-tell(_field_name, lambda inner: {**inner, "not": {"enum": list(CUSTOMER_COLUMNS)}})
-
-
-def _choices(value: Any) -> Any:
-    """A list of words stands for choices that are their own labels."""
-    if not isinstance(value, list):
-        return value
-    words = [str(each) for each in value]
-    if len(set(words)) < len(words):
-        raise mistake(Code.TWICE, "a choice stands there twice", "take one away")
-    return {word: word for word in words}
-
-
-tell(_choices, lambda inner: either(inner, {"type": "array", "items": {"type": "string"}, "minItems": 1}))
-
-
-class CustomerField(Shape):
-    """What a company notes of its customers beyond what all do; a lone word stands for ``type``."""
-
-    type: FieldKind = FieldKind.TEXT
-    label: Name | None = None
-    required: bool = False
-    max_length: Annotated[int, Field(ge=1, le=MAX_TEXT)] | None = None
-    choices: Annotated[dict[Name, Name], _some(200), BeforeValidator(_choices)] | None = None
-    show: bool = False
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> CustomerField:
-        if self.type is FieldKind.CHOICE and not self.choices:
-            raise mistake(Code.MISSING, "there is nothing to choose from", "add choices: [basic, plus]")
-        if self.choices and self.type is not FieldKind.CHOICE:
-            raise mistake(Code.FORM, f"a {self.type} has no choices", "write type: choice, or take `choices` away")
-        if self.max_length is not None and self.type is not FieldKind.TEXT:
-            raise mistake(Code.FORM, f"a {self.type} has no length", "write type: text, or take `max_length` away")
-        return self
-
-
-class ClientCustomers(Shape):
-    """A company's customers: what is noted of them, how sure a number makes one, and how long they are kept."""
-
-    fields: Annotated[
-        dict[Annotated[Slug, AfterValidator(_field_name)], Annotated[CustomerField, _word_as("type")]], _some(50)
-    ] = {}
-    unattested: Literal["sure", "maybe"] = "sure"
-    retention: Retention = math.inf
-
-
-class ClientCalls(Shape):
-    """How long it can be seen who called a company, and what they entered."""
-
-    retention: Retention = math.inf
 
 
 class Client(Shape):
@@ -1739,6 +1543,13 @@ class SayStep(Shape):
     barge_in: bool = True
 
 
+class DoNotCallStep(Shape):
+    """``do_not_call``: the caller is not to be called any more."""
+
+    prompt: PromptName | None = None
+    reason: Annotated[str, Field(max_length=200)] = ""
+
+
 class QueueStep(Shape):
     """``queue`` and ``transfer``."""
 
@@ -1968,7 +1779,7 @@ class CallbackStep(Shape):
 
 STEPS = (
     "say", "menu", "collect", "set", "branch", "hours", "language", "flow", "goto", "queue", "transfer", "callback",
-    "hangup",
+    "do_not_call", "hangup",
 )  # fmt: skip
 
 
@@ -1989,13 +1800,14 @@ class Step(BaseModel):
     queue: Annotated[QueueStep, _word_as("to")] | None = None
     transfer: Annotated[QueueStep, _word_as("to")] | None = None
     callback: Annotated[CallbackStep, _word_as("queue")] | None = None
+    do_not_call: Annotated[DoNotCallStep, _word_as("prompt")] | None = None
     hangup: Annotated[HangupStep, _word_as("prompt")] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
-        if value == "hangup":
-            return {"hangup": {}}
+        if value in ("hangup", "do_not_call"):
+            return {value: {}}
         if isinstance(value, str):
             hint = f"write `{value}: NAME`" if value in STEPS else did_you_mean(value, STEPS)
             raise mistake(Code.CHOICE, f"`{value}` is not a whole step", hint)
@@ -2038,7 +1850,7 @@ ALSO.update(
         AttributeTest: lambda inner: either(inner, _ANY_VALUE, {"type": "array", "items": _ANY_VALUE}),
         CallerTest: lambda inner: either(inner, {"const": "anonymous"}),
         BranchStep: lambda inner: either(inner, inner["properties"]["cases"]),
-        Step: lambda inner: either({**inner, **_ONE_WORD}, {"const": "hangup"}),
+        Step: lambda inner: either({**inner, **_ONE_WORD}, {"enum": ["hangup", "do_not_call"]}),
     }
 )
 
