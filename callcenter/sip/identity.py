@@ -7,7 +7,7 @@ which we are not: it is read from nobody.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from callcenter.sip.errors import SipParseError
@@ -104,7 +104,7 @@ def asserted_by(headers: Headers) -> NameAddr | None:
     number = next((each for each in named if each.uri.scheme == "tel"), named[0] if named else None)
     if number is None or number.display:
         return number
-    return NameAddr(number.uri, next((each.display for each in named if each.display), ""))
+    return replace(number, display=next((each.display for each in named if each.display), ""))
 
 
 def remote_party(headers: Headers) -> tuple[NameAddr | None, bool]:

@@ -82,10 +82,9 @@ class ImportReport:
     clients: dict[str, int] = field(default_factory=dict)
     on_rejected: Callable[[RejectedRow], None] | None = None
 
-    def reject(self, file: str, line: int, why: str) -> None:
+    def reject(self, row: RejectedRow) -> None:
         """Note a line that is no customer."""
         self.refused += 1
-        row = RejectedRow(file, line, why)
         if len(self.rejected) < MAX_REJECTED_TOLD:
             self.rejected.append(row)
         if self.on_rejected is not None:
@@ -157,7 +156,7 @@ class CustomerFiles:
             await self._database.execute("DELETE FROM imports")
         seen: set[int] = set()
         with _opened(source) as lines:
-            rows = read_rows(lines, file, report, self._clients)
+            rows = read_rows(lines, file, self._clients)
             while chunk := list(itertools.islice(rows, CHUNK)):
                 news = await self._news(chunk, file, report, mode, seen if dry else None)
                 if news and not dry:
@@ -214,15 +213,23 @@ class CustomerFiles:
         return (self._clients or {}).get(client, NO_RULES)
 
     async def _news(
-        self, chunk: Sequence[ImportRow], file: str, report: ImportReport, mode: Mode, seen: set[int] | None
+        self,
+        chunk: Sequence[ImportRow | RejectedRow],
+        file: str,
+        report: ImportReport,
+        mode: Mode,
+        seen: set[int] | None,
     ) -> list[ImportRow]:
         """The rows that say something new, counted; what is there already needs no transaction."""
         there = {}
-        for client, ids in _by_client(chunk).items():
+        for client, ids in _by_client([row for row in chunk if isinstance(row, ImportRow)]).items():
             answers = [await self._database.fetch_all(*question) for question in _questions(client, ids)]
             there[client] = _There.of(answers)
         news = []
         for row in chunk:
+            if isinstance(row, RejectedRow):
+                report.reject(row)
+                continue
             known, key = there[row.client], hash((row.client, row.id))
             before = known.customer(row.id)
             try:
@@ -230,7 +237,7 @@ class CustomerFiles:
                     raise BadField("id", f"{row.id} was erased on request; take the row out of the file")
                 after = self._changed(row, known, mode)
             except BadField as error:
-                report.reject(file, row.line, str(error))
+                report.reject(RejectedRow(file, row.line, str(error)))
                 continue
             if before is not None and after == before:
                 report.unchanged += 1
@@ -273,11 +280,11 @@ class CustomerFiles:
             return before
         if mode is Mode.FILL or before.id != row.id:
             written = filled(before, written, rules)
-        after = read_customer(row.client, before.id, written, rules, before)
         gained = known.gained.get(before.id)
         if gained is None:
-            return after
+            return read_customer(row.client, before.id, written, rules, before)
         # What others who became one with them had is theirs, and the file that does not know does not take it away.
+        after = read_customer(row.client, before.id, _said(written), rules, before)
         numbers = (*after.numbers, *(each for each in before.numbers if each in gained))
         accounts = (*after.accounts, *(each for each in before.accounts if each in gained))
         first, *further = dict.fromkeys(accounts) or ("",)
@@ -312,6 +319,15 @@ class _There:
 
     def customer(self, id: str) -> Customer | None:
         return self.customers.get(self.into.get(id, id))
+
+
+def _said(written: Mapping[str, object]) -> dict[str, object]:
+    """What is not empty of what is written."""
+    said = {name: value for name, value in written.items() if value}
+    fields = said.get("fields")
+    if isinstance(fields, Mapping):
+        said["fields"] = {name: value for name, value in fields.items() if value}
+    return said
 
 
 def _questions(client: str, ids: Sequence[str]) -> list[Statement]:
@@ -378,14 +394,13 @@ def _opened(source: Path | str) -> Iterator[Iterator[str]]:
 
 
 def read_rows(
-    lines: Iterator[str], file: str, report: ImportReport, clients: Mapping[str, Rules] | None
-) -> Iterator[ImportRow]:
-    """The rows of a CSV that may be customers, as they are read; the others are told in the report."""
+    lines: Iterator[str], file: str, clients: Mapping[str, Rules] | None
+) -> Iterator[ImportRow | RejectedRow]:
+    """The rows of a CSV, as they are read: those that may be customers, and why the others are none."""
     head = next((line for line in lines if line.strip("\r\n")), None)
     if head is None:
-        report.reject(file, 1, "the file is empty")
+        yield RejectedRow(file, 1, "the file is empty")
         return
-    # Lines before the head are empty, and counted when it is not the first.
     separator = max(",;\t", key=head.count)
     reader = csv.reader(itertools.chain([head], lines), delimiter=separator, strict=True)
     columns: list[str] = []
@@ -395,7 +410,7 @@ def read_rows(
         except StopIteration:
             break
         except csv.Error as error:
-            report.reject(file, reader.line_num, f"not CSV: {error}")
+            yield RejectedRow(file, reader.line_num, f"not CSV: {error}")
             continue
         if not any(value.strip() for value in values):
             continue
@@ -405,19 +420,14 @@ def read_rows(
             twice = sorted({name for name in columns if name and columns.count(name) > 1})
             if missing or twice:
                 what = f"has no column {', '.join(missing)}" if missing else f"names the column {twice[0]} twice"
-                report.reject(file, reader.line_num, f"the first line {what}")
-                break
+                yield RejectedRow(file, reader.line_num, f"the first line {what}")
+                return
         elif len(values) > len(columns):
-            report.reject(file, reader.line_num, f"{len(values)} values for {len(columns)} columns")
+            yield RejectedRow(file, reader.line_num, f"{len(values)} values for {len(columns)} columns")
         else:
             cells = {name: storable(value.strip()) for name, value in zip(columns, values, strict=False)}
             row = _row(cells, reader.line_num, clients)
-            if isinstance(row, str):
-                report.reject(file, reader.line_num, row)
-            else:
-                yield row
-    if not columns and not report.refused:
-        report.reject(file, 1, "the file is empty")
+            yield RejectedRow(file, reader.line_num, row) if isinstance(row, str) else row
 
 
 def _column(title: str) -> str:
