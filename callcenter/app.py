@@ -32,6 +32,7 @@ from callcenter.calls.do_not_call import DoNotCall
 from callcenter.calls.entry import Entries
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
+from callcenter.calls.floor_control import CallsControl
 from callcenter.calls.inbound import FrontDoor
 from callcenter.calls.line import LONGEST_KEPT, Places, came_to_nothing
 from callcenter.calls.live_ledger import LiveLedger, threshold_ms
@@ -69,6 +70,7 @@ from callcenter.model.interaction import Ending
 from callcenter.model.states import Device, EndCause, Intent, Side
 from callcenter.observe import FactLogger
 from callcenter.operate.commands import Commands
+from callcenter.operate.desk_process import DeskProcess
 from callcenter.operate.life import Life
 from callcenter.operate.reload import Reloader
 from callcenter.operate.signals import Signals
@@ -154,6 +156,7 @@ class House:
         clock, random, storage = edges.clock, edges.random, edges.storage
         self.started_at = self.loaded_at = clock.now()
         self.loaded_by = "start"
+        self.desk_process: DeskProcess | None = None
         # Paths of what was written differently since, and is not in force before the next start.
         self.at_next_start: tuple[str, ...] = ()
         self.ids = Ids(settings.switch.node, clock.now, random)
@@ -243,6 +246,7 @@ class House:
         self.feature_codes = FeatureCodes(self.services, self.desk, self.busy_lines, self.supervisions)
         self.own_calls = OwnCalls(self.services, self.supervisor)
         self.desk.consult = self.services.consults.order
+        self.desk.floor = CallsControl(self.services, self.supervisor, self.own_calls)
         self.entries = Entries(self.supervisor.calls.values, edges.publisher, topics.agent_entry)
         self.desk.in_talk = self.entries.order
         self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed
@@ -699,13 +703,15 @@ def ports_by_transport(listeners: Iterable[Listen]) -> dict[Transport, tuple[int
 class Ready:
     """The switch takes calls: where it listens (with the true ports), its broker, if it runs one, and its socket.
 
-    ``certificate``: the one that it shows by TLS to who names no server, where it listens for TLS.
+    ``certificate``: the one that it shows by TLS to who names no server, where it listens for TLS. ``desk``: where the
+    desk is asked on this machine; empty: there is none.
     """
 
     listeners: tuple[Listen, ...]
     broker: tuple[str, int] | None
     control: Path
     certificate: Shown | None = None
+    desk: str = ""
 
 
 def run(
@@ -715,13 +721,14 @@ def run(
     on_ready: Callable[[Ready], None],
     load: Callable[[], Settings],
     hangup_reloads: bool = False,
+    desk: Sequence[str] = (),
 ) -> None:
     """Run a switch until it is told to end. Raises StartError when it cannot start.
 
     ``load`` reads the configuration again, for a reload. SIGINT and SIGTERM drain, and the second one ends. SIGHUP ends
-    (the terminal was closed), or with ``hangup_reloads`` reloads.
+    (the terminal was closed), or with ``hangup_reloads`` reloads. ``desk`` is how the desk is started beside it.
     """
-    uvloop.run(serve(settings, secrets, on_ready, load, hangup_reloads=hangup_reloads))
+    uvloop.run(serve(settings, secrets, on_ready, load, hangup_reloads=hangup_reloads, desk=desk))
 
 
 async def serve(
@@ -731,6 +738,7 @@ async def serve(
     load: Callable[[], Settings],
     *,
     hangup_reloads: bool = False,
+    desk: Sequence[str] = (),
 ) -> None:
     """Open the real edges, the house within them, the control socket, and live until the end is asked for."""
     life = Life(Notifier.from_environment())
@@ -748,6 +756,10 @@ async def serve(
             control = ControlServer(settings.switch.data / SOCKET, commands.all(), edges.storage.log)
             await control.open()
             stack.push_async_callback(control.close)
+            if desk and settings.desk.enabled:
+                house.desk_process = DeskProcess(desk, settings.desk.host, settings.desk.port)
+                stack.push_async_callback(house.desk_process.close)
+                house.desk_process.start()
             if broker is not None and broker.running:
                 # So that the first caller has a screen pop; a broker that is slow keeps nobody from calling.
                 await edges.publisher.ready(FIRST_LINK_PATIENCE)
@@ -758,7 +770,8 @@ async def serve(
             address = (broker.host, broker.port) if broker is not None and broker.running else None
             memory.settle()
             shown = edges.keyring.current.shown[0] if edges.keyring is not None else None
-            on_ready(Ready(house.user_agent.network.listeners, address, control.path, shown))
+            url = house.desk_process.url if house.desk_process is not None else ""
+            on_ready(Ready(house.user_agent.network.listeners, address, control.path, shown, url))
             reason = await life.over()
             log.info("going down", reason=reason, calls=len(house.supervisor.calls))
             await house.go_down(reason)

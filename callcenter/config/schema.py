@@ -516,6 +516,10 @@ MosquittoHash = Annotated[
 ]
 
 
+# What the sections that have a file of their own are made of too.
+address, at_most = _address, _at_most
+
+
 # ------------------------------------------------------------------------------------------------------- sections
 
 
