@@ -21,16 +21,19 @@ RECENT_INTERACTIONS = 5
 async def look_up_number(call: Call) -> None:
     """Ask who has the caller's number; without an answer in time the caller is unknown.
 
-    Who withholds the number is not looked for by it either: the name on the agent's screen would tell as much.
+    Who withholds the number is not looked for by it either: the name on the agent's screen would tell as much. A number
+    that no network vouches for may be anybody's: the client says whether it makes a customer sure.
     """
     if call.caller.leg.withheld:
         return
-    services, client = call.services, call.client.id
+    services, client, leg = call.services, call.client.id, call.caller.leg
     recent: list[dict[str, Any]] = []
     until = asyncio.get_running_loop().time() + LOOK_UP_LIMIT
     try:
         async with asyncio.timeout_at(until):
-            match, found = await services.customers.find(client, call.from_number)
+            match, found = await services.customers.find(
+                client, call.from_number, call.client.customers, attested=leg.attested
+            )
             customer = found[0] if match is Match.SURE else None
             if customer is not None:
                 recent = await services.interactions.recent_of_customer(client, customer.id, RECENT_INTERACTIONS)
@@ -40,7 +43,7 @@ async def look_up_number(call: Call) -> None:
     open_followups, followups = await look_up_followups(call, customer, until)
     call.known = CallerKnown(match, tuple(found), tuple(recent), last_agent, open_followups, tuple(followups))
     if match is not Match.NONE:
-        call.add(CustomerFound(customer.id if customer is not None else "", match))
+        call.add(CustomerFound(customer.id if customer is not None else "", match, attested=leg.attested))
 
 
 async def look_up_account(call: Call, digits: str) -> bool:
@@ -73,9 +76,12 @@ async def look_up_followups(call: Call, customer: Customer | None, until: float)
     services = call.services
     try:
         async with asyncio.timeout_at(until):
-            number = services.do_not_call.number_of(call) or ""
+            leg, rules = call.caller.leg, call.client.customers
+            # What is noted of a number is shown to an agent for whom the network, or the client, takes it to be theirs.
+            known = leg.attested or rules.unattested is Match.SURE
+            number = services.do_not_call.number_of(call) if known else None
             return await services.followups.of_caller(
-                call.client.id, customer.id if customer is not None else "", number
+                call.client.id, customer.id if customer is not None else "", number or ""
             )
     except (TimeoutError, StorageError):
         return 0, []

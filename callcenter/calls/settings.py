@@ -13,6 +13,7 @@ from callcenter.calls.record_policy import NOBODY, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
+from callcenter.model.customer import Rules as CustomerRules
 from callcenter.model.dial_plan import DialPlan, country_code
 from callcenter.model.followup import USUAL_RULES, FollowupRules
 from callcenter.model.states import SupervisionMode
@@ -126,7 +127,7 @@ class Client:
     ``zone`` is where its opening hours are meant, where they name no zone themselves. Without ``outbound`` no call
     leaves the house in its name, and without ``callbacks`` it calls nobody back. ``music`` is the piece that whoever
     is on hold hears where no queue has brought them; empty: the first that there is. ``in_talk`` are the flows that
-    agents may have a customer go through while they talk, to enter something.
+    agents may have a customer go through while they talk, to enter something. ``customers``: how it keeps them.
     """
 
     id: str
@@ -141,6 +142,7 @@ class Client:
     supervision: SupervisionRules = ALL_ALLOWED
     in_talk: tuple[str, ...] = ()
     followups: FollowupRules = USUAL_RULES
+    customers: CustomerRules = field(default_factory=CustomerRules)
 
     @property
     def language(self) -> str:

@@ -138,12 +138,12 @@ class Followups:
         """How many are open for a customer of this client, or a number, and the next of them. Raises StorageError."""
         if not customer and not number:
             return 0, []
-        halves = ("customer = ? AND customer <> ''", "number = ? AND number <> ''")
+        halves = (f"customer <> '' AND {_OF_CUSTOMER}", "number <> '' AND number = ?")
         of_whom = (f"SELECT id FROM followups WHERE client = ? AND {each} AND state = 'open'" for each in halves)
         counted = await self._database.fetch_all(
             f"SELECT id, COUNT(*) OVER () FROM followups WHERE id IN ({' UNION '.join(of_whom)})"
             f" ORDER BY due_at, id LIMIT {MOST_OF_CALLER}",
-            (client, storable(customer), client, storable(number)),
+            (client, storable(customer), client, storable(customer), client, storable(number)),
         )
         if not counted:
             return 0, []
@@ -176,7 +176,13 @@ class Followups:
 
 def _where(asked: Asked) -> tuple[list[str], list[Value]]:
     where, params = [], list[Value]()
-    for name in ("state", "agent", "queue", "customer", "kind"):
+    if asked.customer and asked.clients is not None and len(asked.clients) == 1:
+        where.append(_OF_CUSTOMER)
+        params += [storable(asked.customer), *asked.clients, storable(asked.customer)]
+    elif asked.customer:
+        where.append("customer = ?")
+        params.append(storable(asked.customer))
+    for name in ("state", "agent", "queue", "kind"):
         if value := getattr(asked, name):
             where.append(f"{name} = ?")
             params.append(storable(value))
@@ -225,6 +231,8 @@ def _followup(row: Row) -> Followup:
     )
 
 
+# The customer's own, and those of records that became one with it.
+_OF_CUSTOMER = "customer IN (SELECT ? UNION ALL SELECT id FROM customer_merges WHERE client = ? AND into_id = ?)"
 _COLUMNS = (
     "id, client, kind, state, title, text, due_at, due_local, zone, customer, number, call_id, queue, agent, made_by,"
     " callback, attempts, created_by, created_at, done_by, done_at, revision, told"
