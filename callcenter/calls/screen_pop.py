@@ -84,6 +84,7 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         match=known.match,
         customers=known.customers,
         interactions=known.recent,
+        note=known.note,
         why=offer.why,
         position_was=acd.position(offer.ticket_id),
         callback=_callback(call),

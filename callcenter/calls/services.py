@@ -20,6 +20,7 @@ from callcenter.signaling.user_agent import UserAgent
 from callcenter.sip.registrar import Binding
 from callcenter.storage.customers import Customers
 from callcenter.storage.interactions import Interactions
+from callcenter.storage.notes import Notes
 
 if TYPE_CHECKING:
     from callcenter.calls.call import Call
@@ -54,6 +55,7 @@ class Services:
     trunks: TrunkBoard
     call_of: Callable[[Leg], Call | None]
     places: Places
+    notes: Notes
     circles: Circles = field(default_factory=Circles)
     consults: Consults = field(default_factory=Consults)
     dial_own: Callable[[Leg], bool] = field(init=False)

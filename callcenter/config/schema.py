@@ -28,6 +28,7 @@ from typing_extensions import TypeAliasType
 from callcenter.acd.presence import Absence
 from callcenter.acd.requirements import AllOf, AnyOf, Need, Needs, Requirement, merged
 from callcenter.acd.settings import Strategy
+from callcenter.calls import wrap_up_fields
 from callcenter.calls.hours import Door
 from callcenter.calls.line import LONGEST_KEPT
 from callcenter.calls.overflow import CONTINUE, ToCallback, ToFlow, ToNumber, ToOtherQueue
@@ -1165,12 +1166,53 @@ class Outbound(DialPlan):
     hide_caller_id: bool = False
 
 
+def _required(value: Any) -> Any:
+    """The short forms: ``required``, or when it is due."""
+    if value == "required":
+        return {"required": True}
+    return {"due": value} if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+tell(_required, lambda inner: either(inner, {"type": ["string", "integer"]}))
+
+
+class FollowUp(Shape):
+    """That a disposition is to be followed up, and when, where nobody says another time."""
+
+    required: bool = True
+    due: Positive | None = None
+
+
 class Disposition(Shape):
     """What a call may come to, or with ``codes`` a family of such."""
 
     label: Name
+    follow_up: Annotated[FollowUp, BeforeValidator(_required)] | None = None
     codes: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
 
+
+class WrapUpField(Shape):
+    """What an agent is asked to fill in after a talk; a lone word stands for ``label``."""
+
+    label: Name
+    type: wrap_up_fields.FieldKind = wrap_up_fields.FieldKind.TEXT
+    required: bool = False
+    mask: bool = False
+    choices: Annotated[dict[Slug, Name], _some(200)] | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> WrapUpField:
+        chosen = self.type is wrap_up_fields.FieldKind.CHOICE
+        if chosen and not self.choices:
+            raise mistake(Code.MISSING, "there is nothing to choose from", "add choices: {basic: Basic, gold: Gold}")
+        if self.choices and not chosen:
+            raise mistake(Code.FORM, f"a {self.type} has no choices", "write type: choice, or take `choices` away")
+        if self.mask and self.type is not wrap_up_fields.FieldKind.TEXT:
+            raise mistake(Code.FORM, f"of a {self.type} nothing is masked", "write type: text, or take `mask` away")
+        return self
+
+
+WrapUpFields = Annotated[dict[Slug, Annotated[WrapUpField, _word_as("label")]], _some(50)]
 
 # A customer who was not there a moment ago is not there yet; and whoever is dialled all the time feels hunted.
 SHORTEST_SPACING = 30.0
@@ -1239,6 +1281,7 @@ class Client(Shape):
     callbacks: Annotated[ClientCallbacks, _off_as({"enabled": False})] | None = None
     dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
     dispositions_required: bool = False
+    wrap_up_fields: WrapUpFields | None = None
     supervision: Annotated[Supervision, _off_as({"allowed": []})] | None = None
     in_talk: Annotated[tuple[FlowName, ...], BeforeValidator(_as_list)] = ()
     language_skills: Annotated[dict[Language, Asked], _some(20)] | None = None
@@ -1371,6 +1414,8 @@ class Queue(Shape):
     whisper: WhisperOrOff | None = None
     extension: Extension | None = None
     record: Record | None = None
+    dispositions_required: bool | None = None
+    wrap_up_fields: WrapUpFields | None = None
 
     def follows(self, event: OverflowKey) -> tuple[str, Overflow]:
         """What follows ``on_max_wait`` and its like, and the key that says so."""

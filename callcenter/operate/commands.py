@@ -12,6 +12,7 @@ from callcenter.control.protocol import Asked, CommandError
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
 from callcenter.operate.life import Life, Phase
+from callcenter.operate.paperwork import paperwork_commands
 from callcenter.operate.recordings import recording_commands
 from callcenter.operate.reload import Reloader
 from callcenter.operate.status import health, media, media_metrics, sip_metrics, status
@@ -49,6 +50,7 @@ class Commands:
             "drain": Command(self._drain),
             "media": Command(self._media),
             **recording_commands(self._house),
+            **paperwork_commands(self._house, self.all),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent)),
         }
 
