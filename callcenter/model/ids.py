@@ -23,8 +23,8 @@ def is_slug(text: str) -> bool:
 
 
 def derived_id(user: str, command_id: str) -> str:
-    """The id of what a user's command makes: the same command again, after a restart too, finds the same object."""
-    return "x-" + hashlib.sha256("\0".join((user, command_id)).encode("utf-8", "replace")).hexdigest()[:20]
+    """The id of what a command creates: the same one again, after a restart too, names the same object."""
+    return "x-" + hashlib.sha256(f"{user}\0{command_id}".encode()).hexdigest()[:20]
 
 
 class Ids:
