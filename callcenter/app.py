@@ -393,6 +393,7 @@ class House:
                 await self.recordings.finished()
         self.dispatcher.close()
         self.recordings.close()
+        self.paperwork.close()
         for task in (self._catching_up, self._mending):
             if task is not None:
                 task.cancel()

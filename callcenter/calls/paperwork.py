@@ -7,6 +7,7 @@ where one person's can be erased. What was said once is not lost when it is corr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from callcenter.model.facts import (
 from callcenter.model.ids import derived_id
 from callcenter.model.note import MAX_NOTE, Note
 from callcenter.model.states import Work
+from callcenter.runtime.scopes import Background
 from callcenter.storage.database import StorageError
 from callcenter.storage.wrap_up_fields import FieldValue, in_force
 
@@ -47,6 +49,8 @@ WRITTEN_WITHIN = 5.0
 NOTES_AT_HAND = 2_000
 # Facts of one call that are read to correct what was said of it, as many as a restart reads.
 MOST_FACTS = 10_000
+# Agents who are through with their calls at the same moment.
+AGENTS_AT_ONCE = 1_000
 # What one person may write of one call.
 MOST_NOTES = 50
 
@@ -81,6 +85,7 @@ class Paperwork:
         # One thing is written at a time: what it stands on is read first.
         self._writing = asyncio.Lock()
         self._notes: OrderedDict[str, Note] = OrderedDict()
+        self._settling = Background(limit=AGENTS_AT_ONCE)
         # Notes that are being typed, by their agents.
         self._drafts: dict[str, dict[str, None]] = {}
         # By agent, of the talk that goes on or is wrapped up: the fields that have values.
@@ -94,8 +99,7 @@ class Paperwork:
             case AgentStateChanged(agent=agent, offer=""):
                 self._filled.pop(agent, None)
                 if drafts := self._drafts.pop(agent, None):
-                    # Behind this fact, for every reader.
-                    asyncio.get_running_loop().call_soon(self._settle_all, tuple(drafts))
+                    self._settling.start(self._settle_all(tuple(drafts)), name=f"keep what {agent} was typing")
             case FieldsWritten(agent=agent, offer=offer, fields=fields, cleared=cleared):
                 view = self._services.dispatcher.acd.agent(agent)
                 if view is not None and view.offer == offer and offer:
@@ -112,7 +116,11 @@ class Paperwork:
     async def open(self) -> None:
         """Keep what a crash has left half typed: nobody is at it any more. Raises StorageError."""
         for note in await self._storage.notes.drafts():
-            self._settle(note)
+            await self._settle(note)
+
+    def close(self) -> None:
+        """Keep nothing more. What is half typed is kept at the next start."""
+        self._settling.cancel()
 
     def missing(self, agent: str) -> tuple[WrapUpField, ...]:
         """The fields that the agent's present talk still has to have before its wrap-up ends by the agent's word."""
@@ -172,6 +180,9 @@ class Paperwork:
                 writer = before.agent
                 if before.author != actor.user and (actor.role is Role.AGENT or not why):
                     raise self._not_theirs(actor, "that note is somebody else's: write one of your own")
+            elif call and not more and (at_hand := self._at_hand(actor, call)) is not None:
+                # An autosave, many times a minute for each agent: the call was looked at with the first of them.
+                client, customer, writer = at_hand.client, at_hand.customer, at_hand.agent
             elif call:
                 record = await self._record(actor, call)
                 client, customer = record["client"], record["customer"]
@@ -190,8 +201,6 @@ class Paperwork:
                     raise CommandError(f"you have written {MOST_NOTES} notes here: add to one of them", Reason.TOO_MANY)
             else:
                 identity = before.id
-            # Meanwhile its agent may be through with the call, and what was being typed was kept.
-            before = self._notes.get(identity, before)
             there = before.revision if before is not None else 0
             at_work = bool(call and writer) and self._at_work(writer, call)
             draft = draft and at_work
@@ -211,6 +220,8 @@ class Paperwork:
                 self._drafts.setdefault(writer, {})[written.id] = None
                 self._storage.notes.keep(written)
             else:
+                if call and not at_work:
+                    await self._reopen(call)
                 self._tell(written, why, corrects=before is not None and not before.draft)
         await self._written(draft=draft)
         return written
@@ -416,6 +427,12 @@ class Paperwork:
     async def _stored(self, note: str) -> Note | None:
         return self._notes.get(note) or await self._read(self._storage.notes.by_id(note))
 
+    def _at_hand(self, actor: Actor, call: str) -> Note | None:
+        """The note that an agent is writing of the own talk, while it is at hand."""
+        note = self._notes.get(derived_id(actor.user, f"note of {call}"))
+        own = note is not None and note.agent == actor.agent != "" and actor.sees(note.client)
+        return note if own else None
+
     def _keep_at_hand(self, note: Note) -> None:
         self._notes[note.id] = note
         self._notes.move_to_end(note.id)
@@ -435,13 +452,17 @@ class Paperwork:
         told = NoteWritten(note.client, note.id, note.changed_by, note.revision, note.agent, customer, corrects)
         self._append(told, note.call or None)
 
-    def _settle_all(self, notes: Sequence[str]) -> None:
+    async def _settle_all(self, notes: Sequence[str]) -> None:
         for each in notes:
-            if (note := self._notes.get(each)) is not None and note.draft:
-                self._settle(note)
+            async with self._writing:
+                if (note := self._notes.get(each)) is not None and note.draft:
+                    await self._settle(note)
 
-    def _settle(self, note: Note) -> None:
-        self._tell(replace(note, draft=False, revision=note.revision + 1), "", corrects=False)
+    async def _settle(self, note: Note) -> None:
+        """What was being typed is the note. A database that fails meanwhile leaves that to the next start."""
+        with contextlib.suppress(CommandError):
+            await self._reopen(note.call)
+            self._tell(replace(note, draft=False, revision=note.revision + 1), "", corrects=False)
 
     async def _reopen(self, call: str) -> None:
         """Have the books of a call that has ended take in what is said of it now."""

@@ -13,8 +13,9 @@ from typing import Any
 MAX_VALUE = 500
 MAX_NUMBER = 30
 
-# Digits as they stand on a card (ISO/IEC 7812-1), with the spaces or dashes that people write between them.
-_CARD = re.compile(r"(?<![\d])\d(?:[ -]?\d){11,18}(?![\d])")
+# Digits as they stand on a card (13 to 19 of them: ISO/IEC 7812-1), with the spaces or dashes that people write between
+# them. Behind a plus it is a telephone's number.
+_CARD = re.compile(r"(?<![\d+])\d(?:[ -]?\d){12,18}(?!\d)")
 
 
 class FieldKind(StrEnum):

@@ -50,12 +50,12 @@ class Notes:
         values: tuple[Value, ...] = (client, storable(customer))
         if before:
             where, values = f"{where} AND created_at < ?", (*values, before)
-        return await self._rows(where, values, limit, order="created_at DESC, id DESC")
+        return await self._rows(where, values, limit, order="created_at DESC, rowid DESC")
 
     async def last_of_customer(self, client: str, customer: str) -> Note | None:
         """The last note of a customer that says something, drafts left out. Raises StorageError."""
         where = "client = ? AND customer_id = ? AND customer_id <> '' AND draft = 0 AND text <> ''"
-        found = await self._rows(where, (client, storable(customer)), 1, order="created_at DESC, id DESC")
+        found = await self._rows(where, (client, storable(customer)), 1, order="created_at DESC, rowid DESC")
         return found[0] if found else None
 
     async def may_be_of(self, client: str, customer: str) -> bool:
@@ -80,7 +80,7 @@ class Notes:
         return [NoteRevision(*row) for row in rows]
 
     async def _rows(
-        self, where: str, params: Sequence[Value], limit: int, *, order: str = "created_at, id"
+        self, where: str, params: Sequence[Value], limit: int, *, order: str = "created_at, rowid"
     ) -> list[Note]:
         sql = f"SELECT {', '.join(_COLUMNS)} FROM notes WHERE {where} ORDER BY {order} LIMIT ?"
         return [_note(row) for row in await self._database.fetch_all(sql, (*params, min(limit, MAX_ROWS)))]
