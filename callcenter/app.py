@@ -32,6 +32,7 @@ from callcenter.calls.do_not_call import DoNotCall
 from callcenter.calls.entry import Entries
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
+from callcenter.calls.floor_control import CallsControl
 from callcenter.calls.inbound import FrontDoor
 from callcenter.calls.line import LONGEST_KEPT, Places, came_to_nothing
 from callcenter.calls.live_ledger import LiveLedger, threshold_ms
@@ -107,6 +108,7 @@ from callcenter.sip.flow import Flow, Transport
 from callcenter.sip.guard import Guard
 from callcenter.sip.message import Request
 from callcenter.sip.registrar import Binding, Registrar
+from callcenter.storage.customer_csv import CustomerFiles
 from callcenter.storage.database import StorageError
 from callcenter.storage.recording_files import DiskFiles, Mend, Mended, RecordingFiles
 from callcenter.storage.recordings import Recording
@@ -246,6 +248,7 @@ class House:
         self.feature_codes = FeatureCodes(self.services, self.desk, self.busy_lines, self.supervisions)
         self.own_calls = OwnCalls(self.services, self.supervisor)
         self.desk.consult = self.services.consults.order
+        self.desk.floor = CallsControl(self.services, self.supervisor, self.own_calls)
         self.entries = Entries(self.supervisor.calls.values, edges.publisher, topics.agent_entry)
         self.desk.in_talk = self.entries.order
         self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed
@@ -798,7 +801,8 @@ async def open_edges(
     storage = await Storage.open(settings.storage.path, clock=clock, on_state=storage_changed)
     stack.push_async_callback(close_storage, storage)
     if settings.customers is not None:
-        report = await storage.customers.import_changed(settings.customers, clock.now(), settings.calls.clients)
+        rules = {name: each.customers for name, each in settings.calls.clients.items()}
+        report = await CustomerFiles(storage.database, rules).import_changed(settings.customers, clock.now())
         for row in report.rejected if report is not None else ():
             log.warning("customer left out", row=str(row))
     plane = EmbeddedPlane(settings.media)

@@ -191,7 +191,7 @@ class Paperwork:
                 elif not agent:
                     writer = ""
             else:
-                await self._customer(actor, client, customer)
+                customer = (await self._customer(actor, client, customer))[0]
                 writer = actor.agent
             at = call or f"{client}/{customer}"
             if before is None:
@@ -231,8 +231,8 @@ class Paperwork:
         if call:
             await self._record(actor, call)
             return await self._storage.notes.of_call(call)
-        await self._customer(actor, client, customer)
-        return await self._storage.notes.of_customer(client, customer)
+        ids = await self._customer(actor, client, customer)
+        return await self._storage.notes.of_customer(client, ids)
 
     # Dispositions.
 
@@ -311,7 +311,7 @@ class Paperwork:
                     there = f"there are {', '.join(asked)}" if asked else "none is asked for after this talk"
                     raise CommandError(f"no field is named `{name}`{near(name, asked)}; {there}", field=name)
                 try:
-                    kept[name] = None if value is None else asked[name].kept(value)
+                    kept[name] = asked[name].kept(value)
                 except BadValue as error:
                     raise CommandError(str(error), field=name) from None
             before = in_force(await self._read(self._storage.wrap_up_fields.of_call(talk.call)))
@@ -402,10 +402,14 @@ class Paperwork:
             raise CommandError("there is no such call", Reason.NOT_FOUND, field="call")
         return record
 
-    async def _customer(self, actor: Actor, client: str, customer: str) -> None:
-        there = actor.sees(client) and await self._read(self._storage.notes.may_be_of(client, customer))
-        if not there:
+    async def _customer(self, actor: Actor, client: str, customer: str) -> tuple[str, ...]:
+        """All ids that mean this customer, the one of today first. Raises CommandError."""
+        customers = self._storage.customers
+        found = await self._read(customers.get(client, customer)) if actor.sees(client) else None
+        if found is None:
             raise CommandError("there is no such customer", Reason.NOT_FOUND, field="customer")
+        ids = await self._read(customers.ids_of(client, found.id))
+        return tuple(dict.fromkeys((found.id, *ids)))
 
     def _wants_reason(self, actor: Actor, talk: Talk, why: str) -> None:
         own = actor.agent == talk.agent and actor.agent != ""
@@ -421,7 +425,7 @@ class Paperwork:
 
     async def _of(self, call: str, client: str, customer: str, author: str) -> list[Note]:
         notes = self._storage.notes
-        found = await self._read(notes.of_call(call) if call else notes.of_customer(client, customer))
+        found = await self._read(notes.of_call(call) if call else notes.of_customer(client, (customer,)))
         return [each for each in found if each.author == author]
 
     async def _stored(self, note: str) -> Note | None:

@@ -14,6 +14,7 @@ from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.calls.wrap_up_fields import WrapUpField
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
+from callcenter.model.customer import Rules as CustomerRules
 from callcenter.model.dial_plan import DialPlan, country_code
 from callcenter.model.states import SupervisionMode
 
@@ -134,7 +135,7 @@ class Client:
     leaves the house in its name, and without ``callbacks`` it calls nobody back. ``music`` is the piece that whoever
     is on hold hears where no queue has brought them; empty: the first that there is. ``in_talk`` are the flows that
     agents may have a customer go through while they talk, to enter something. ``wrap_up_fields`` are asked for after
-    its talks, ``follow_ups`` by the dispositions that have to have one.
+    its talks, ``follow_ups`` by the dispositions that have to have one. ``customers``: how it keeps them.
     """
 
     id: str
@@ -150,6 +151,7 @@ class Client:
     in_talk: tuple[str, ...] = ()
     wrap_up_fields: Mapping[str, WrapUpField] = field(default_factory=dict)
     follow_ups: Mapping[str, FollowUpDemand] = field(default_factory=dict)
+    customers: CustomerRules = field(default_factory=CustomerRules)
 
     @property
     def language(self) -> str:

@@ -1,31 +1,20 @@
-"""Wrap-up fields: what agents are asked to fill in after a talk, and how a value has to look."""
+"""Wrap-up fields: what agents are asked to fill in after a talk, and what is kept of a value."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from typing import Any
 
+from callcenter.model.customer_fields import BadField, FieldKind, FieldRule, text_of
+
 MAX_VALUE = 500
-MAX_NUMBER = 30
+"""Characters of one value."""
 
 # Digits as they stand on a card (13 to 19 of them: ISO/IEC 7812-1), with the spaces or dashes that people write between
 # them. Behind a plus it is a telephone's number.
 _CARD = re.compile(r"(?<![\d+])\d(?:[ -]?\d){12,18}(?!\d)")
-
-
-class FieldKind(StrEnum):
-    """What a field holds."""
-
-    TEXT = "text"
-    NUMBER = "number"
-    DATE = "date"
-    CHOICE = "choice"
-    YES_NO = "yes_no"
 
 
 class BadValue(ValueError):
@@ -56,57 +45,21 @@ class WrapUpField:
             "choices": dict(self.choices),
         }
 
-    def kept(self, value: object) -> str:
-        """A value as it is kept, as text: a number in plain digits, a date in ISO 8601, yes or no. Raises BadValue.
+    def kept(self, written: object) -> str | None:
+        """A value as it is kept, as text, in the form of its kind; None for none. Raises BadValue.
 
         The digits of a payment card are starred wherever they stand, but for the last four.
         """
-        match self.kind:
-            case FieldKind.TEXT:
-                text = self._text(value)
-                return "*" * len(text) if self.mask else without_cards(text)
-            case FieldKind.NUMBER:
-                return self._number(value)
-            case FieldKind.DATE:
-                return self._date(value)
-            case FieldKind.CHOICE:
-                return self._choice(value)
-            case FieldKind.YES_NO:
-                return self._yes_no(value)
-
-    def _text(self, value: object) -> str:
-        text = value.strip() if isinstance(value, str) else str(value) if isinstance(value, int) else ""
-        if not text or len(text) > MAX_VALUE or not text.isprintable():
-            raise BadValue(f"`{self.name}` is a text of 1 to {MAX_VALUE} characters on one line")
-        return text
-
-    def _number(self, value: object) -> str:
-        if isinstance(value, int | float | str) and not isinstance(value, bool) and len(str(value)) <= MAX_NUMBER:
-            try:
-                number = Decimal(str(value).strip())
-            except InvalidOperation:
-                number = Decimal("NaN")
-            if number.is_finite() and abs(number.adjusted()) < MAX_NUMBER:
-                return without_cards(format(number, "f"))
-        raise BadValue(f"`{self.name}` is a number, such as 12 or 12.50")
-
-    def _date(self, value: object) -> str:
+        rule = FieldRule(self.name, self.kind, self.label, most=MAX_VALUE, choices=self.choices)
         try:
-            return date.fromisoformat(value if isinstance(value, str) else "").isoformat()
-        except ValueError:
-            raise BadValue(f"`{self.name}` is a date: write it as 2026-11-30") from None
-
-    def _choice(self, value: object) -> str:
-        if isinstance(value, str) and value in self.choices:
-            return value
-        raise BadValue(f"`{self.name}` is one of {', '.join(self.choices)}")
-
-    def _yes_no(self, value: object) -> str:
-        if value is True or value == "yes":
-            return "yes"
-        if value is False or value == "no":
-            return "no"
-        raise BadValue(f"`{self.name}` is yes or no")
+            value = rule.read(written)
+        except BadField as error:
+            # What was written may be the secret itself.
+            raise BadValue(f"{self.name}: no text that can be kept" if self.mask else str(error)) from None
+        if value is None:
+            return None
+        text = text_of(value)
+        return "*" * len(text) if self.mask else without_cards(text)
 
 
 def without_cards(text: str) -> str:

@@ -33,6 +33,7 @@ from callcenter.calls.record_policy import NOBODY, KeyFrom, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.calls.wrap_up_fields import WrapUpField
 from callcenter.config import calendar, schema, shape
+from callcenter.config.customers import customer_rules
 from callcenter.config.desk import Desk, desk_settings
 from callcenter.config.dispositions import demands, leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
@@ -678,6 +679,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 in_talk=client.in_talk,
                 wrap_up_fields=_fields(client.wrap_up_fields),
                 follow_ups=dict(demands(client.dispositions or {})),
+                customers=customer_rules(client),
             )
             for name, client in things.clients.items()
         },

@@ -27,7 +27,6 @@ from typing_extensions import TypeAliasType
 from callcenter.acd.presence import Absence
 from callcenter.acd.requirements import AllOf, AnyOf, Need, Needs, Requirement, merged
 from callcenter.acd.settings import Strategy
-from callcenter.calls import wrap_up_fields
 from callcenter.calls.hours import Door
 from callcenter.calls.line import LONGEST_KEPT
 from callcenter.calls.overflow import CONTINUE, ToCallback, ToFlow, ToNumber, ToOtherQueue
@@ -43,6 +42,7 @@ from callcenter.calls.settings import (
 )
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
+from callcenter.config.customers import ClientCalls, ClientCustomers
 from callcenter.config.problems import Code, did_you_mean
 from callcenter.config.settings import ReloadWhen
 from callcenter.config.shape import (
@@ -52,6 +52,7 @@ from callcenter.config.shape import (
     Duration,
     Name,
     Positive,
+    Retention,
     Shape,
     Slug,
     Text,
@@ -66,9 +67,11 @@ from callcenter.config.shape import form as _form
 from callcenter.config.shape import none_for as _none_for
 from callcenter.config.shape import positive as _positive
 from callcenter.config.shape import some as _some
+from callcenter.config.shape import word_as as _word_as
 from callcenter.media.plane import RecordingEncoding
 from callcenter.media.settings import USUAL_CODECS
 from callcenter.model.customer import Match
+from callcenter.model.customer_fields import FieldKind
 from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Role
 from callcenter.signaling.trunks.settings import SIGN_OF_LIFE
@@ -296,16 +299,6 @@ def _record(value: Any) -> RecordRule:
     raise mistake(Code.CHOICE, f"`{value}` does not say who is recorded", hint)
 
 
-def _kept_for(value: Any) -> float:
-    """Days as ``90d``; ``forever`` is without end."""
-    if value == "forever":
-        return math.inf
-    found = re.fullmatch(r"(\d{1,5})\s*d", str(value).strip())
-    if found is None or not int(found[1]):
-        raise mistake(Code.DURATION, f"`{value}` is no number of days", "write e.g. 90d, or forever")
-    return float(found[1])
-
-
 SIZES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -322,7 +315,6 @@ def _least_free(value: Any) -> LeastFree:
 
 _PERCENTAGE = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}
 tell(_record, lambda _: {"anyOf": [{"enum": list(RECORD_WORDS)}, _PERCENTAGE]})
-tell(_kept_for, lambda _: {"anyOf": [{"type": "string", "pattern": r"^\d{1,5}\s*d$"}, {"const": "forever"}]})
 tell(_least_free, lambda _: {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(%|MB|GB|TB)$"})
 
 
@@ -390,15 +382,6 @@ Codecs = Annotated[
 ]
 
 
-def _word_as(key: str) -> BeforeValidator:
-    """The short form: a lone word or text stands for ``{key: word}``."""
-
-    def read(value: Any) -> Any:
-        return {key: value} if isinstance(value, str | int) else value
-
-    return BeforeValidator(tell(read, lambda inner: either(inner, {"type": ["string", "integer"]})))
-
-
 def _off_as(meant: dict[str, Any]) -> BeforeValidator:
     """The short form: the word ``off`` stands for the pairs that turn a thing off."""
 
@@ -409,7 +392,6 @@ def _off_as(meant: dict[str, Any]) -> BeforeValidator:
 
 
 Record = Annotated[RecordRule, BeforeValidator(_record)]
-Retention = Annotated[float, BeforeValidator(_kept_for)]
 Limit = Annotated[float, BeforeValidator(_limit)]
 AgentSlug = Annotated[Slug, AfterValidator(_check_agent)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(lambda value: _network(str(value)))]
@@ -1088,19 +1070,19 @@ class WrapUpField(Shape):
     """What an agent is asked to fill in after a talk; a lone word stands for ``label``."""
 
     label: Name
-    type: wrap_up_fields.FieldKind = wrap_up_fields.FieldKind.TEXT
+    type: FieldKind = FieldKind.TEXT
     required: bool = False
     mask: bool = False
     choices: Annotated[dict[Slug, Name], _some(200)] | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> WrapUpField:
-        chosen = self.type is wrap_up_fields.FieldKind.CHOICE
+        chosen = self.type is FieldKind.CHOICE
         if chosen and not self.choices:
             raise mistake(Code.MISSING, "there is nothing to choose from", "add choices: {basic: Basic, gold: Gold}")
         if self.choices and not chosen:
             raise mistake(Code.FORM, f"a {self.type} has no choices", "write type: choice, or take `choices` away")
-        if self.mask and self.type is not wrap_up_fields.FieldKind.TEXT:
+        if self.mask and self.type is not FieldKind.TEXT:
             raise mistake(Code.FORM, f"of a {self.type} nothing is masked", "write type: text, or take `mask` away")
         return self
 
@@ -1187,6 +1169,8 @@ class Client(Shape):
     record: Record | None = None
     record_announcement: Annotated[str, _known("prompt", besides="off")] | None = None
     record_retention: Retention | None = None
+    customers: ClientCustomers = ClientCustomers()
+    calls: ClientCalls = ClientCalls()
 
     @model_validator(mode="after")
     def _has_what_it_requires(self) -> Client:

@@ -41,27 +41,28 @@ class Notes:
         """The notes of a call, the first one first. Raises StorageError."""
         return await self._rows("call_id = ? AND call_id <> ''", (storable(call),), MAX_ROWS)
 
-    async def of_customer(self, client: str, customer: str, limit: int = 50, before: str = "") -> list[Note]:
+    async def of_customer(self, client: str, ids: Sequence[str], limit: int = 50, before: str = "") -> list[Note]:
         """The notes of a customer and of their calls, the latest first; those begun ``before`` an instant, if given.
 
-        Raises StorageError.
+        ``ids``: all that mean this customer. Raises StorageError.
         """
-        where = "client = ? AND customer_id = ? AND customer_id <> ''"
-        values: tuple[Value, ...] = (client, storable(customer))
+        known = [storable(each) for each in ids if each]
+        where = f"client = ? AND customer_id IN ({', '.join('?' * len(known))}) AND customer_id <> ''"
+        values: tuple[Value, ...] = (client, *known)
         if before:
             where, values = f"{where} AND created_at < ?", (*values, before)
         return await self._rows(where, values, limit, order="created_at DESC, rowid DESC")
 
     async def last_of_customer(self, client: str, customer: str) -> Note | None:
-        """The last note of a customer that says something, drafts left out. Raises StorageError."""
-        where = "client = ? AND customer_id = ? AND customer_id <> '' AND draft = 0 AND text <> ''"
-        found = await self._rows(where, (client, storable(customer)), 1, order="created_at DESC, rowid DESC")
-        return found[0] if found else None
+        """The last note of a customer that says something, drafts left out; who became one with them counts too.
 
-    async def may_be_of(self, client: str, customer: str) -> bool:
-        """Whether a client has this customer. Raises StorageError."""
-        sql = "SELECT 1 FROM customers WHERE client = ? AND id = ?"
-        return bool(await self._database.fetch_all(sql, (storable(client), storable(customer))))
+        Raises StorageError.
+        """
+        whose = "customer_id IN (SELECT ? UNION SELECT id FROM customer_merges WHERE client = ? AND into_id = ?)"
+        where = f"client = ? AND {whose} AND customer_id <> '' AND draft = 0 AND text <> ''"
+        values = (client, storable(customer), client, storable(customer))
+        found = await self._rows(where, values, 1, order="created_at DESC, rowid DESC")
+        return found[0] if found else None
 
     async def drafts(self) -> list[Note]:
         """What was being typed. Raises StorageError."""

@@ -9,10 +9,12 @@ from typing import Any
 
 from callcenter.acd.settings import Dispositions, WrapUpSettings
 from callcenter.calls.settings import FollowUpDemand
-from callcenter.calls.wrap_up_fields import FieldKind, WrapUpField
+from callcenter.calls.wrap_up_fields import WrapUpField
 from callcenter.control.protocol import Asked, CommandError
 from callcenter.control.server import Command
 from callcenter.model.access import Actor, Role
+from callcenter.model.customer import Customer
+from callcenter.model.customer_fields import FieldKind
 from callcenter.model.facts import (
     DispositionChosen,
     DispositionCorrected,
@@ -235,7 +237,7 @@ async def test_a_wrap_up_asks_for_its_fields_and_keeps_no_secret(world: World) -
     has_client(world, wrap_up_fields=FIELDS)
     call, caller = await talks(world, amy)
     wrong = await asks(world, AMY, "fields", call=call, values={"amount": "much"})
-    assert (wrong["field"], wrong["error"]) == ("amount", "`amount` is a number, such as 12 or 12.50")
+    assert (wrong["field"], wrong["error"]) == ("amount", "amount: 'much' is no number; write 12 or -3.5")
     await asks(world, AMY, "fields", call=call, values={"pin": "4711", "amount": 12.5})
     await caller.hangs_up()
     await world.settled()
@@ -268,9 +270,7 @@ async def test_a_wrap_up_asks_for_its_fields_and_keeps_no_secret(world: World) -
 @story()
 async def test_a_customers_last_note_stands_in_the_pop_of_their_next_call(world: World) -> None:
     amy = await world.agent("amy", english=5)
-    await world.storage.customers.import_csv(
-        "client,id,name,numbers\ntech,c-1,Jo,+14155550100\n", world.clock.now(), clients=["tech"]
-    )
+    await world.storage.customers.create(Customer("c-1", "tech", "Jo", ("+14155550100",)), world.clock.now())
     call, caller = await talks(world, amy)
     await asks(world, AMY, "note", call=call, text="wants a quieter fan")
     await caller.hangs_up()

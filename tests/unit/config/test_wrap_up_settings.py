@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from callcenter.calls.settings import FollowUpDemand
-from callcenter.calls.wrap_up_fields import FieldKind, WrapUpField
+from callcenter.calls.wrap_up_fields import WrapUpField
+from callcenter.model.customer_fields import FieldKind
 from tests.unit.config.floor import GOOD, load_text, marked, problems_of, span
 
 CLIENT = "acme: {name: Acme, languages: [en]}"
