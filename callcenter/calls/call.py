@@ -18,6 +18,7 @@ from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import Body, CallEnded, LanguageChosen
 from callcenter.model.followup import Followup
 from callcenter.model.interaction import Ending
+from callcenter.model.note import Note
 from callcenter.model.states import Direction, EndCause, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 
@@ -34,14 +35,15 @@ LEFT_OPEN = Ending(Side.SYSTEM, EndCause.ERROR, 500, "the script left no ending"
 class CallerKnown:
     """What the customer base says of the caller. ``recent``: their last interactions, the latest first.
 
-    ``last_agent`` answered them last; empty: nobody, or nobody wants to know. ``open_followups`` counts what is still
-    to be done for them, of which ``followups`` are the next.
+    ``last_agent`` answered them last; empty: nobody, or nobody wants to know. ``note`` is the last one of them.
+    ``open_followups`` counts what is still to be done for them, of which ``followups`` are the next.
     """
 
     match: Match = Match.NONE
     customers: tuple[Customer, ...] = ()
     recent: tuple[dict[str, Any], ...] = ()
     last_agent: str = ""
+    note: Note | None = None
     open_followups: int = 0
     followups: tuple[Followup, ...] = ()
 

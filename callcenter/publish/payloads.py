@@ -36,10 +36,13 @@ from callcenter.model.facts import (
     ConferenceLeft,
     CustomerFound,
     DigitsEntered,
+    DispositionChosen,
+    DispositionCorrected,
     DoNotCallAdded,
     EntryBegan,
     EntryEnded,
     Fact,
+    FieldsWritten,
     FlowEntered,
     FollowupCancelled,
     FollowupChanged,
@@ -53,6 +56,7 @@ from callcenter.model.facts import (
     LanguageChosen,
     LegQuality,
     MediaMissing,
+    NoteWritten,
     OfferEnded,
     OfferMade,
     OneWayAudio,
@@ -82,6 +86,7 @@ from callcenter.model.facts import (
     body_to_dict,
     utc,
 )
+from callcenter.model.note import Note
 from callcenter.model.states import Work
 from callcenter.runtime.encoding import json_bytes
 
@@ -164,6 +169,10 @@ EVENTS: dict[type[Any], str] = {
     LegQuality: "leg_quality",
     CallEnded: "ended",
     WrapUpEnded: "wrapped_up",
+    NoteWritten: "note_written",
+    DispositionChosen: "disposition_chosen",
+    DispositionCorrected: "disposition_corrected",
+    FieldsWritten: "fields_written",
 }
 
 
@@ -188,8 +197,8 @@ class Pop:
     of each, by its id, that the client shows. ``diverted``: who sent the call on to us last, and why.
     ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller. ``srtp``: the
     crypto-suite by which the caller's sound is encrypted, empty for plain RTP. ``record``: ``yes`` where the talk
-    will be recorded, ``on_demand`` where the agent may have it recorded, else empty. ``open_followups`` counts what
-    is still to be done for the caller, of which ``followups`` are the next.
+    will be recorded, ``on_demand`` where the agent may have it recorded, else empty. ``note`` is the customer's last.
+    ``open_followups`` counts what is still to be done for the caller, of which ``followups`` are the next.
     """
 
     id: str
@@ -223,6 +232,7 @@ class Pop:
     callback: Mapping[str, Any] | None = None
     srtp: str = ""
     record: str = ""
+    note: Note | None = None
     open_followups: int = 0
     followups: Sequence[Mapping[str, Any]] = ()
 
@@ -265,6 +275,7 @@ class Pop:
                 return {
                     **_customer(customer, self.fields),
                     "match": Match.SURE.value,
+                    "note": None if self.note is None else _note(self.note),
                     "last": last[0] if last else None,
                     "interactions": last,
                 }
@@ -499,6 +510,10 @@ def _customer(customer: Customer, fields: Mapping[str, Sequence[Mapping[str, Any
             for each in fields.get(customer.id, ())
         ],
     }
+
+
+def _note(note: Note) -> dict[str, Any]:
+    return {"at": note.created_at, "agent": note.agent, "call": note.call or None, "text": _short(note.text)}
 
 
 def _interaction(record: Mapping[str, Any]) -> dict[str, Any]:
