@@ -220,6 +220,7 @@ class House:
         )
         self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
         self.services.callbacks = self.callbacks
+        self.stream.subscribe(self.callbacks.take)
         self.recordings = Recordings(
             self.services, storage.recordings, edges.recording_files, recording_key(secrets), random
         )
