@@ -273,10 +273,7 @@ class Callbacks:
         known = self._find(call.client.id, queue, number)
         asker = self._asker(call, number)
         if known is None and (why := self._too_many(call.client, number, asker)):
-            log.warning("no callback was promised: it was asked for too often", queue=queue, why=why)
-            return False
-        if self._services.do_not_call.forbids(call.client.id, number):
-            log.warning("no callback was promised: the number must not be called", queue=queue)
+            log.warning("no callback was promised", queue=queue, why=why)
             return False
         value = self._of_call(call, queue, number, Source.CALLER, asker)
         not_before, not_after = wish.window(now, self.times.zone(value))
@@ -444,7 +441,7 @@ class Callbacks:
         # What was planned or asked for is as good, and says more.
         if self._find(call.client.id, ticket.queue, number) is not None or not self.possible(call, ticket.queue):
             return
-        if self._too_many(call.client, number, "") or self._services.do_not_call.forbids(call.client.id, number):
+        if self._too_many(call.client, number, ""):
             return
         value = self._of_call(call, ticket.queue, number, Source.ABANDONED, "")
         if self.times.next(value, self._services.clock.now()) is None:
@@ -510,6 +507,12 @@ class Callbacks:
                 self._arm(each)
             else:
                 self._watch_window(each)
+
+    def forbid(self, client: str, number: str) -> None:
+        """A number is not to be called any more: its callbacks end, but for one that is being dialled just now."""
+        for each in list(self._of_number.get((client, number), {}).values()):
+            if not each.dialling:
+                self._end(each, CallbackOutcome.REMOVED, "do_not_call", self._told_in(each.value))
 
     def _take_new_name(self, each: Pending) -> None:
         """Let a callback stand in the queue that has another name now; where there is one already, that one counts."""
@@ -978,6 +981,8 @@ class Callbacks:
         rules = client.callbacks
         if rules is None:
             return "nobody is called back"
+        if self._services.do_not_call.forbids(client.id, number):
+            return "the number is on the do-not-call list"
         if asker:
             most = rules.per_caller * (SHARE_WITHHELD if asker == WITHHELD else 1)
             asked = sum(each.value.asked_by == asker and each.value.client == client.id for each in self)
