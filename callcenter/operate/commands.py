@@ -11,6 +11,7 @@ from callcenter.config.shape import LONGEST
 from callcenter.control.protocol import Asked, CommandError
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
+from callcenter.operate.callbacks import callback_commands
 from callcenter.operate.do_not_call import do_not_call_commands
 from callcenter.operate.life import Life, Phase
 from callcenter.operate.recordings import recording_commands
@@ -52,6 +53,7 @@ class Commands:
             **recording_commands(self._house),
             **do_not_call_commands(self._house),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent)),
+            **callback_commands(self._house),
         }
 
     async def _status(self, asked: Asked) -> dict[str, Any]:
