@@ -147,6 +147,8 @@ async def test_what_it_takes_is_said_and_nothing_of_another_companys_is_seen(wor
         with pytest.raises(CommandError) as refused:
             await ask(world, "callback_schedule", actor=BOSS, **{**good, **wrong})
         assert (refused.value.reason, refused.value.field) == (reason, field), str(refused.value)
+    for each in ("amy", "bob"):
+        await world.hire(each, {"english": 5})
     name = await plan(world, ANN, after=3600, actor=AMY)
     for do, fields in (
         ("callback_get", {}),
