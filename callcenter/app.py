@@ -86,6 +86,7 @@ from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.runtime import memory
 from callcenter.runtime.clock import Clock, SystemClock
 from callcenter.runtime.errors import first_error
+from callcenter.runtime.lag import LoopLag
 from callcenter.signaling.certificates import Keyring, Shown
 from callcenter.signaling.doorkeeper import Doorkeeper
 from callcenter.signaling.gate import Gate
@@ -107,6 +108,7 @@ from callcenter.sip.flow import Flow, Transport
 from callcenter.sip.guard import Guard
 from callcenter.sip.message import Request
 from callcenter.sip.registrar import Binding, Registrar
+from callcenter.storage.customer_csv import CustomerFiles
 from callcenter.storage.database import StorageError
 from callcenter.storage.recording_files import DiskFiles, Mend, Mended, RecordingFiles
 from callcenter.storage.recordings import Recording
@@ -155,6 +157,8 @@ class House:
         clock, random, storage = edges.clock, edges.random, edges.storage
         self.started_at = self.loaded_at = clock.now()
         self.loaded_by = "start"
+        # Begun where time is real.
+        self.lag = LoopLag()
         self.desk_process: DeskProcess | None = None
         # Paths of what was written differently since, and is not in force before the next start.
         self.at_next_start: tuple[str, ...] = ()
@@ -763,6 +767,8 @@ async def serve(
             if broker is not None and broker.running:
                 # So that the first caller has a screen pop; a broker that is slow keeps nobody from calling.
                 await edges.publisher.ready(FIRST_LINK_PATIENCE)
+            house.lag.begin()
+            stack.callback(house.lag.close)
             watch = Watch(reloader, lambda: house.settings)
             stack.callback(watch.close)
             watch.begin()
@@ -794,7 +800,8 @@ async def open_edges(
     storage = await Storage.open(settings.storage.path, clock=clock, on_state=storage_changed)
     stack.push_async_callback(close_storage, storage)
     if settings.customers is not None:
-        report = await storage.customers.import_changed(settings.customers, clock.now(), settings.calls.clients)
+        rules = {name: each.customers for name, each in settings.calls.clients.items()}
+        report = await CustomerFiles(storage.database, rules).import_changed(settings.customers, clock.now())
         for row in report.rejected if report is not None else ():
             log.warning("customer left out", row=str(row))
     plane = EmbeddedPlane(settings.media)
