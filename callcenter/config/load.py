@@ -32,7 +32,7 @@ from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.calls.record_policy import NOBODY, KeyFrom, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.config import calendar, schema, shape
-from callcenter.config.desk import Desk, desk_settings
+from callcenter.config.desk import Desk, desk_hashes, desk_settings
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
 from callcenter.config.lint import language_of, lint
@@ -216,6 +216,7 @@ class _Loader:
             },
             supervisor_hashes={name: supervisor.mqtt or "" for name, supervisor in things.supervisors.items()},
             desk=desk_settings(desk),
+            desk_hashes=desk_hashes(things),
             customers=customers,
             revision=self._revision(),
             folder=self._folder,
@@ -386,6 +387,7 @@ class _Loader:
             plus=trunk.plus,
             try_for=trunk.try_for,
             register_here=trunk.register_here,
+            required=trunk.required,
         )
 
     def _recordings(self, things: Things, data: Path) -> RecordingSettings:
