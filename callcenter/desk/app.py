@@ -11,13 +11,20 @@ from callcenter import __version__
 from callcenter.desk.desk import Desk
 from callcenter.desk.gate import Gate
 from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
-from callcenter.desk.routes import health, me, session, tokens
+from callcenter.desk.routes import (
+    health,
+    me,
+    metrics,
+    session,
+    tokens,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     me.router,
     session.router,
     tokens.router,
+    metrics.router,
 )  # fmt: skip
 """All that is served, a noun a line."""
 

@@ -15,6 +15,7 @@ from callcenter.config.secrets import DeskLogin, desk_logins
 from callcenter.control import SOCKET
 from callcenter.control.protocol import CommandError
 from callcenter.desk.fresh import Fresh
+from callcenter.desk.metrics import EndedCalls
 from callcenter.desk.passwords import Passwords
 from callcenter.desk.rates import Buckets
 from callcenter.desk.sessions import Sessions
@@ -61,6 +62,7 @@ class Desk:
         self.sessions = Sessions(own, clock, self.passwords, lambda: self.settings.desk.session)
         self.rates = _rates(settings, clock)
         self.readiness = Fresh(clock)
+        self.ended_calls = EndedCalls()
         self.ending = asyncio.Event()
 
     async def reload(self) -> None:
