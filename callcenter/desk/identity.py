@@ -51,7 +51,7 @@ async def who_asks(
     request: Request,
     desk: TheDesk,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-    _: Annotated[str | None, Security(_cookie)],
+    _: Annotated[str | None, Security(_cookie)] = None,
 ) -> Actor:
     """Who asks. Raises Problem: 401 for nobody, 403 for a page that is not ours, 429 for who asks too much."""
     if bearer is not None:
