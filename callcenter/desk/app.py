@@ -12,6 +12,9 @@ from callcenter.desk.desk import Desk
 from callcenter.desk.gate import Gate
 from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
 from callcenter.desk.routes import (
+    call_me,
+    do_not_call,
+    followups,
     health,
     me,
     metrics,
@@ -21,6 +24,9 @@ from callcenter.desk.routes import (
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
+    call_me.router,
+    do_not_call.router,
+    followups.router,
     me.router,
     session.router,
     tokens.router,
