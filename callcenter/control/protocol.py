@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from callcenter.model.access import Actor, BadActor, operator
 from callcenter.model.facts import Fact, body_to_dict, utc
 
@@ -127,5 +129,12 @@ def told(fact: Fact) -> dict[str, Any]:
 
 
 def line(message: Mapping[str, Any]) -> bytes:
-    """A message as a line. ASCII, so that whatever a peer of SIP sent, broken UTF-8 too, passes unchanged."""
+    """A message as a line. ASCII, so that whatever a peer of SIP sent, broken UTF-8 too, passes unchanged.
+
+    A result may hold values that are JSON already (``msgspec.Raw``, in UTF-8): they are passed on as they are, because
+    they may be megabytes, and every call waits while they are encoded.
+    """
+    result = message.get("result")
+    if isinstance(result, dict) and any(isinstance(value, msgspec.Raw) for value in result.values()):
+        return msgspec.json.encode(message) + b"\n"
     return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
