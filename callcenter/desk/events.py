@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,7 +141,7 @@ class Hub:
         _Place(self._readers, actor.user, self.limits).check()
         return await self._begin(after)
 
-    async def read(self, actor: Actor, position: int) -> AsyncIterator[Page]:
+    async def read(self, actor: Actor, position: int) -> AsyncGenerator[Page, None]:
         """What comes after ``position``, page by page, for as long as it is asked for. Raises Cut, StorageError.
 
         A page without facts comes when nothing else has come for a heartbeat's time.

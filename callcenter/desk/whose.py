@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from callcenter.config.settings import Settings
@@ -69,19 +69,22 @@ _TOLD_OF_AGENTS = (AgentCommanded, AgentSkillsChanged, FeatureCodeDialled)
 class Whose:
     """What is known of whose is what: agents and queues by the configuration and its changes, calls by their facts."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Callable[[], Settings]) -> None:
+        """``settings`` are those in force: asked for each time, for they are replaced as a whole."""
+        self._settings = settings
         self._calls: OrderedDict[str, str] = OrderedDict()
         self._changed: dict[str, frozenset[str]] = {}
-        self._settings = settings
-        self.floor = Floor()
-        self.reconfigure(settings)
+        self._floor: tuple[Settings, Floor] | None = None
 
-    def reconfigure(self, settings: Settings) -> None:
-        """Another configuration is in force."""
-        self._settings = settings
-        plan = settings.plan
-        agents = {agent.id: self._changed.get(agent.id, agent.clients) for agent in plan.agents.values()}
-        self.floor = Floor(agents, {queue.id: queue.client for queue in plan.queues.values()})
+    @property
+    def floor(self) -> Floor:
+        """Whose agents and queues are now."""
+        settings = self._settings()
+        if self._floor is None or self._floor[0] is not settings:
+            plan = settings.plan
+            agents = {agent.id: self._changed.get(agent.id, agent.clients) for agent in plan.agents.values()}
+            self._floor = settings, Floor(agents, {queue.id: queue.client for queue in plan.queues.values()})
+        return self._floor[1]
 
     def take(self, fact: Fact) -> None:
         """Note what a fact tells of whose is what."""
@@ -98,7 +101,7 @@ class Whose:
         self._changed.pop(agent, None)
         if clients is not None:
             self._changed[agent] = clients
-        self.reconfigure(self._settings)
+        self._floor = None
 
     def know(self, call_id: str, client: str) -> None:
         """Whose a call is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 from callcenter.model.access import Actor, Role
@@ -39,29 +40,49 @@ class Floor:
         return served is not None and served <= actor.clients
 
 
-def shown(topic: str, data: bytes, actor: Actor, floor: Floor) -> bytes | None:
-    """The state of ``topic`` as ``actor`` sees it; None: not at all.
-
-    Of an agent who serves other clients too it is not told which call he is in, nor what is recorded of it.
+class Seen(Enum):
+    """What somebody sees of a state. ``WITHOUT_CALL``: an agent's who serves other clients too; the call that he is in,
+    and what is recorded of it, may be another's.
     """
+
+    ALL = auto()
+    WITHOUT_CALL = auto()
+    NOTHING = auto()
+
+
+def seen(topic: str, actor: Actor, floor: Floor) -> Seen:
+    """What ``actor`` sees of the state of a topic."""
     kind, _, rest = topic.removeprefix(f"{PREFIX}/").partition("/")
     name, _, what = rest.partition("/")
     match kind:
         case "queues":
-            queue_of = floor.queues.get(name)
-            return data if queue_of is not None and actor.sees(queue_of) else None
+            client = floor.queues.get(name)
+            return Seen.ALL if client is not None and actor.sees(client) else Seen.NOTHING
         case "clients":
-            return data if actor.sees(name) else None
+            return Seen.ALL if actor.sees(name) else Seen.NOTHING
+        case "agents" if actor.role is Role.CLIENT:
+            return Seen.NOTHING
         case "agents" if floor.sees_all_of(actor, name):
-            return data
+            return Seen.ALL
         case "agents" if floor.sees_agent(actor, name) and what == "state":
-            return encode(hidden(from_json(data)))
+            return Seen.WITHOUT_CALL
         case "agents":
-            return None
+            return Seen.NOTHING
         case _:
-            return data if actor.role in OF_THE_HOUSE else None
+            return Seen.ALL if actor.role in OF_THE_HOUSE else Seen.NOTHING
 
 
-def hidden(state: Mapping[str, Any]) -> dict[str, Any]:
-    """An agent's state without the call that he is in, which may be of anybody."""
+def without_call(state: Mapping[str, Any]) -> dict[str, Any]:
+    """An agent's state without the call that he is in."""
     return {**state, "call": None, "recording": None, "supervised": []}
+
+
+def shown(topic: str, data: bytes, actor: Actor, floor: Floor) -> bytes | None:
+    """The state of ``topic``, as it is published, as ``actor`` sees it; None: not at all."""
+    match seen(topic, actor, floor):
+        case Seen.ALL:
+            return data
+        case Seen.WITHOUT_CALL:
+            return encode(without_call(from_json(data)))
+        case Seen.NOTHING:
+            return None
