@@ -11,6 +11,7 @@ from callcenter import __version__
 
 VERBS = {
     "run": "run the switch",
+    "desk": "serve people and programs over HTTP, beside a running switch",
     "check": "look for every mistake in the configuration",
     "schema": "make the JSON Schema by which editors complete and check the configuration",
     "status": "show what the running switch does now",
@@ -25,6 +26,8 @@ VERBS = {
     "media": "drain or replace the workers that carry sound",
     "demo": "show three calls with real phones, from the dialling to the saved record",
     "password": "make the lines for a password of one's own choice",
+    "backup": "copy everything that cannot be made anew, while the switch runs; or look whether a copy is whole",
+    "restore": "put a backup back",
     "customers": "import customers from a CSV file",
 }
 

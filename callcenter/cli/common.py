@@ -14,8 +14,8 @@ from pydantic_core import PydanticCustomError
 
 from callcenter.config import ConfigError, Problem, Settings, data_folder, load
 from callcenter.config.problems import count
-from callcenter.config.schema import seconds
 from callcenter.config.secrets import MONITOR
+from callcenter.config.shape import seconds
 from callcenter.control import SOCKET
 
 # What a terminal shows in a line, at the least.

@@ -11,7 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema as core
 
-from callcenter.config import schema
+from callcenter.config import schema, shape
+from callcenter.config.sections import SECTIONS
 
 FILE = "schema.json"
 """Its name, beside the YAML files."""
@@ -44,12 +45,12 @@ def json_schema() -> dict[str, Any]:
 
     What a single value does not show (names of nothing, numbers given twice) it cannot tell: ``callcenter check`` does.
     """
-    fields: dict[str, Any] = {name: (model | None, None) for name, model in schema.SECTIONS.items()}
+    fields: dict[str, Any] = {name: (model | None, None) for name, model in SECTIONS.items()}
     for section in schema.THINGS:
-        key = schema.KEY_TYPES.get(section, schema.Slug)
+        key = schema.KEY_TYPES.get(section, shape.Slug)
         fields[section] = (dict[key, _thing(section)] | None, None)  # type: ignore[valid-type, misc]
     fields["customers"] = (str | None, None)
-    whole = create_model("Configuration", __base__=schema.Shape, **fields)
+    whole = create_model("Configuration", __base__=shape.Shape, **fields)
     made = whole.model_json_schema(schema_generator=_Generator)
     made["title"] = "The configuration of callcenter"
     made.pop("description", None)
@@ -65,7 +66,7 @@ def _thing(section: str) -> Any:
 
 
 class _Generator(GenerateJsonSchema):
-    """Tells of our validators what stands in ``schema.TOLD``, and nothing of titles and defaults."""
+    """Tells of our validators what stands in ``shape.TOLD``, and nothing of titles and defaults."""
 
     def function_before_schema(self, schema_: core.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         """What is read in short forms too."""
@@ -78,7 +79,7 @@ class _Generator(GenerateJsonSchema):
     def model_schema(self, schema_: core.ModelSchema) -> JsonSchemaValue:
         """A mapping, and what stands for it in short."""
         made = super().model_schema(schema_)
-        also = schema.ALSO.get(schema_["cls"])
+        also = shape.ALSO.get(schema_["cls"])
         return also(made) if also is not None else made
 
     def str_schema(self, schema_: core.StringSchema) -> JsonSchemaValue:
@@ -103,7 +104,7 @@ class _Generator(GenerateJsonSchema):
         return False
 
     def _told(self, schema_: Any, made: JsonSchemaValue) -> JsonSchemaValue:
-        told = schema.TOLD.get(schema_["function"]["function"])
+        told = shape.TOLD.get(schema_["function"]["function"])
         return told(made) if told is not None else made
 
 

@@ -31,12 +31,14 @@ from callcenter.calls import settings as calls
 from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.calls.record_policy import NOBODY, KeyFrom, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
-from callcenter.config import calendar, schema
+from callcenter.config import calendar, schema, shape
+from callcenter.config.desk import Desk, desk_settings
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
 from callcenter.config.lint import language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
 from callcenter.config.recordings import recording_settings, where_recordings_are
+from callcenter.config.sections import SECTIONS
 from callcenter.config.settings import OwnHashes, Settings, Sounds, SwitchSettings
 from callcenter.config.source import override, read_folder
 from callcenter.config.things import Things
@@ -73,7 +75,7 @@ SHIPPED_MUSIC = DEFAULT_FOLDER / "music" / "quiet-hours.wav"
 RINGBACK = DEFAULT_FOLDER / "music" / "ringback.wav"
 """What an agent hears while a customer's phone rings."""
 
-Section = TypeVar("Section", bound=schema.Shape)
+Section = TypeVar("Section", bound=shape.Shape)
 Thing = TypeVar("Thing", bound=BaseModel)
 
 
@@ -155,7 +157,7 @@ class _Loader:
         unreadable = self._problems.has(Code.SYNTAX, Code.FILE)
         sections = self._root.value
         assert isinstance(sections, dict)
-        known = {*schema.SECTIONS, *schema.THINGS, "customers"}
+        known = {*SECTIONS, *schema.THINGS, "customers"}
         for name in sections.keys() - known:
             self._problems.add(
                 Code.UNKNOWN_KEY, sections[name].place, name, f"`{name}` is not known here", did_you_mean(name, known)
@@ -169,8 +171,10 @@ class _Loader:
         acd = self._section("acd", schema.Acd, names)
         said = self._section("speech", schema.Speech, names)
         recordings = self._section("recordings", schema.Recordings, names)
+        desk = self._section("desk", Desk, names)
         things = self._things(names)
         things.recordings = recordings or things.recordings
+        things.desk = desk or things.desk
         customers = self._file(("customers",), "customers") if "customers" in sections else None
         if not unreadable:
             for name in ("clients", "numbers", "flows", "queues", "agents"):
@@ -196,7 +200,7 @@ class _Loader:
         recording = self._recordings(things, data) if recordings else NOBODY
         if self._problems.fatal:
             return None
-        assert switch and sip and mqtt and acd  # noqa: PT018
+        assert switch and sip and mqtt and acd and desk  # noqa: PT018
         assert mqtt_settings and media_settings  # noqa: PT018
         return Settings(
             switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit, switch.reload),
@@ -211,6 +215,7 @@ class _Loader:
                 for name, agent in things.agents.items()
             },
             supervisor_hashes={name: supervisor.mqtt or "" for name, supervisor in things.supervisors.items()},
+            desk=desk_settings(desk),
             customers=customers,
             revision=self._revision(),
             folder=self._folder,
@@ -550,7 +555,8 @@ def _dial_plan(plan: schema.DialPlan) -> DialPlan:
 
 
 def _outbound(outbound: schema.Outbound) -> calls.Outbound:
-    return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id)
+    return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id,
+                          outbound.do_not_call)  # fmt: skip
 
 
 def _callbacks(name: str, client: schema.Client, things: Things) -> calls.CallbackRules | None:
@@ -794,6 +800,8 @@ def _step(step: schema.Step, common: schema.Calls) -> calls.Step:
             return _collect(collect, common)
         case schema.Step(set=dict() as values):
             return calls.SetAttributes(values)
+        case schema.Step(do_not_call=schema.DoNotCallStep() as refusal):
+            return calls.AddDoNotCall(refusal.prompt, refusal.reason)
         case schema.Step(branch=schema.BranchStep() as branch):
             cases = [case for case in branch.cases if case.when is not None]
             return calls.Branch(

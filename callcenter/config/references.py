@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel
 
-from callcenter.config import schema
+from callcenter.config import schema, shape
 from callcenter.config.explain import KeyPath
 
 # Fields that hold a whole section's thing and are not written: a flow is its steps.
@@ -39,7 +39,7 @@ def _within(value: Any, annotation: Any, metadata: Iterable[Any], path: KeyPath)
             yield from references(value, path)
         case str():
             for each in metadata:
-                if isinstance(each, AfterValidator) and (kind := schema.KINDS.get(each.func)):
+                if isinstance(each, AfterValidator) and (kind := shape.KINDS.get(each.func)):
                     yield Reference(kind, value, path)
         case Mapping():
             key_type, value_type = get_args(annotation) if get_origin(annotation) is dict else (Any, Any)

@@ -7,7 +7,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -22,7 +22,6 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
 from callcenter.acd.presence import Absence
@@ -32,15 +31,43 @@ from callcenter.calls.hours import Door
 from callcenter.calls.line import LONGEST_KEPT
 from callcenter.calls.overflow import CONTINUE, ToCallback, ToFlow, ToNumber, ToOtherQueue
 from callcenter.calls.record_policy import ALWAYS, NEVER, ON_DEMAND, LeastFree, RecordRule
-from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, PLACEHOLDERS, CallbackPrompts, CodeAction, OnClose
+from callcenter.calls.settings import (
+    CUSTOMERS_AGENT,
+    LAST_AGENT,
+    PLACEHOLDERS,
+    CallbackPrompts,
+    CodeAction,
+    DoNotCallRule,
+    OnClose,
+)
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.problems import Code, did_you_mean
 from callcenter.config.settings import ReloadWhen
+from callcenter.config.shape import (
+    ALSO,
+    DURATION,
+    KINDS,
+    Duration,
+    Name,
+    Positive,
+    Shape,
+    Slug,
+    Text,
+    besides,
+    either,
+    mistake,
+    seconds,
+    tell,
+)
+from callcenter.config.shape import as_list as _as_list
+from callcenter.config.shape import form as _form
+from callcenter.config.shape import none_for as _none_for
+from callcenter.config.shape import positive as _positive
+from callcenter.config.shape import some as _some
 from callcenter.media.plane import RecordingEncoding
 from callcenter.media.settings import USUAL_CODECS
 from callcenter.model.customer import Match
-from callcenter.model.ids import SLUG, is_slug
 from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Role
 from callcenter.signaling.trunks.settings import SIGN_OF_LIFE
@@ -49,75 +76,10 @@ from callcenter.sip.flow import Address
 from callcenter.sip.guard import LOOPBACK
 from callcenter.speech.voices import Voice, parse
 
-
-def mistake(code: Code, message: str, hint: str = "") -> PydanticCustomError:
-    """An error that carries our code and hint through pydantic; braces in the texts stand for themselves."""
-    return PydanticCustomError(code.value, "{message}", {"message": message, "hint": hint})
-
-
-Told: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
-
-TOLD: dict[Any, Told] = {}
-"""What an editor is told of a value that one of our validators reads, made of what it would be told without."""
-
-ALSO: dict[type[BaseModel], Told] = {}
-"""The same of a whole model, whose validators read short forms of it."""
-
-KINDS: dict[Any, str] = {}
-"""Of the validators of names: what kind of thing is named there. ``config.references`` finds the names by it."""
-
-ValidatorT = TypeVar("ValidatorT", bound=Callable[..., Any])
-
-
-def tell(check: ValidatorT, told: Told) -> ValidatorT:
-    """Have editors told of what a validator reads: see ``config.editors``."""
-    TOLD[check] = told
-    return check
-
-
-def either(inner: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
-    """What an editor is told: this, or one of the others."""
-    return {"anyOf": [inner, *others]}
-
-
-def besides(inner: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """What an editor is told: this, and more about it. Beside a ``$ref`` older drafts see nothing else."""
-    return {"allOf": [inner], **more} if "$ref" in inner else {**inner, **more}
-
-
 # ---------------------------------------------------------------------------------------------------------- words
 
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-LONGEST = 7 * 86400.0
 # Logins that the embedded broker has beside those of the agents.
 RESERVED_USERS = frozenset({Role.SWITCH.value, Role.MONITOR.value})
-
-
-def seconds(value: Any) -> float:
-    """The seconds of ``150ms``, ``20s``, ``2m``, ``1h`` or ``1m30s``. Raises a mistake."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise mistake(Code.DURATION, f"`{value}` has no unit", f"write {value}s for seconds, or {value}ms, {value}m")
-    text = str(value).replace(" ", "")
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise mistake(Code.DURATION, f"`{value}` is not a duration", "write a duration as 20s, 2m, 1m30s, 150ms or 1h")
-    result = sum(float(number) * UNITS[unit] for number, unit in parts)
-    if result > LONGEST:
-        raise mistake(Code.DURATION, f"`{value}` is longer than a week", "write a shorter duration")
-    return result
-
-
-_DURATION = {"type": "string", "pattern": r"^\s*(\d+(\.\d+)?\s*(ms|s|m|h)\s*)+$"}
-tell(seconds, lambda _: {**_DURATION, "description": "a duration: 150ms, 20s, 2m, 1m30s, 1h"})
-
-
-def _positive(value: float) -> float:
-    if value <= 0:
-        raise mistake(Code.DURATION, "it must be longer than nothing", "write a duration as 20s or 2m")
-    return value
-
-
-tell(_positive, lambda inner: {**inner, "allOf": [{"pattern": "[1-9]"}]})
 
 
 def _limit(value: Any) -> float:
@@ -126,29 +88,7 @@ def _limit(value: Any) -> float:
     return math.inf if value == "never" else _positive(seconds(value))
 
 
-tell(_limit, lambda _: {"anyOf": [_DURATION, {"const": "never"}]})
-
-
-def _form(pattern: str, what: str, hint: str | Callable[[str], str]) -> AfterValidator:
-    shape = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if not shape.fullmatch(value):
-            raise mistake(Code.FORM, f"`{value}` is not {what}", hint if isinstance(hint, str) else hint(value))
-        return value
-
-    return AfterValidator(tell(check, lambda inner: besides(inner, pattern=f"^(?:{pattern})$")))
-
-
-def _check_slug(value: str) -> str:
-    if not is_slug(value):
-        better = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:64].strip("-")
-        hint = f"write it as `{better}`" if better else "write lower-case letters, digits and single dashes"
-        raise mistake(Code.FORM, f"`{value}` cannot be a name here: it holds more than a-z, 0-9 and dashes", hint)
-    return value
-
-
-tell(_check_slug, lambda inner: besides(inner, pattern="^" + SLUG.pattern.replace(r"\Z", "$"), maxLength=64))
+tell(_limit, lambda _: {"anyOf": [DURATION, {"const": "never"}]})
 
 
 def _check_agent(value: str) -> str:
@@ -317,20 +257,6 @@ tell(_url, lambda inner: {**inner, "pattern": "^mqtts?://"})
 tell(_voice, lambda _: {"type": "string"})
 
 
-def _some(most: int) -> BeforeValidator:
-    """A list or mapping that holds something, and not too much. pydantic's own bounds count what is well written."""
-
-    def check(value: Any) -> Any:
-        if isinstance(value, list | dict) and not value:
-            raise mistake(Code.FORM, "it is empty", "write at least one")
-        if isinstance(value, list | dict) and len(value) > most:
-            raise mistake(Code.FORM, f"it holds {len(value)}, too many", f"write at most {most}")
-        return value
-
-    bounds = {"minItems": 1, "maxItems": most, "minProperties": 1, "maxProperties": most}
-    return BeforeValidator(tell(check, lambda inner: besides(inner, **bounds)))
-
-
 def _at_most(most: int) -> BeforeValidator:
     """A list that may be empty, and does not hold too much."""
 
@@ -399,15 +325,6 @@ tell(_kept_for, lambda _: {"anyOf": [{"type": "string", "pattern": r"^\d{1,5}\s*
 tell(_least_free, lambda _: {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(%|MB|GB|TB)$"})
 
 
-def _none_for(word: str) -> BeforeValidator:
-    """A word that says in YAML what None says here."""
-
-    def read(value: Any) -> Any:
-        return None if value == word else value
-
-    return BeforeValidator(tell(read, lambda inner: either(inner, {"const": word})))
-
-
 def _written_so(parse: Callable[[str], object]) -> AfterValidator:
     """A text that a parser of ours can read; it is kept as it is written."""
 
@@ -439,14 +356,6 @@ def _text_of(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
-def _list_told(inner: dict[str, Any]) -> dict[str, Any]:
-    return either(inner, inner["items"]) if "items" in inner else inner
-
-
 def _codec(value: Any) -> Any:
     """A codec however it is spelled: ``Opus``, ``G.722``, ``pcmu``."""
     if not isinstance(value, str):
@@ -470,7 +379,6 @@ _CODEC_SPELLINGS = {name.lower(): name for name in get_args(CodecName)} | {"ulaw
 tell(_codec, lambda inner: inner)
 tell(_each_once, lambda inner: {**inner, "uniqueItems": True})
 tell(_text_of, lambda inner: {**inner, "type": ["string", "number", "boolean"]})
-tell(_as_list, _list_told)
 
 
 Codecs = Annotated[
@@ -501,10 +409,7 @@ def _off_as(meant: dict[str, Any]) -> BeforeValidator:
 
 Record = Annotated[RecordRule, BeforeValidator(_record)]
 Retention = Annotated[float, BeforeValidator(_kept_for)]
-Duration = Annotated[float, BeforeValidator(seconds)]
-Positive = Annotated[float, BeforeValidator(seconds), AfterValidator(_positive)]
 Limit = Annotated[float, BeforeValidator(_limit)]
-Slug = Annotated[str, AfterValidator(_check_slug)]
 AgentSlug = Annotated[Slug, AfterValidator(_check_agent)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(lambda value: _network(str(value)))]
 Level = Annotated[int, Field(ge=1, le=5)]
@@ -604,8 +509,6 @@ Beginning = Annotated[
 Key = Annotated[str, _form(r"[0-9*#]", "a key of a telephone", 'write one of 0 to 9, "*" or "#"')]
 Prefix = Annotated[str, _form(r"\d{0,5}", "what is dialled before a number", 'write digits, as in "011", or ""')]
 Country = Annotated[str, _form(r"[1-9]\d{0,2}", "the code of a country", 'write it without plus, as in "1" or "44"')]
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
-Name = Annotated[str, Field(min_length=1, max_length=80)]
 Digits = Annotated[str, _form(r"\+?\d{1,15}", "the beginning of a number", 'write digits, as in "+1" or "0800"')]
 Value = Annotated[str, Field(max_length=200), BeforeValidator(_text_of)]
 Days = Annotated[str, _written_so(calendar.days)]
@@ -631,19 +534,8 @@ MosquittoHash = Annotated[
 ]
 
 
-class Shape(BaseModel):
-    """What all have in common: unknown keys are mistakes, and a key without a value is as if it were not there."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, use_enum_values=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_is_default(cls, value: Any) -> Any:
-        if value is None:
-            return {}
-        if isinstance(value, dict):
-            return {key: inner for key, inner in value.items() if inner is not None}
-        return value
+# What the sections that have a file of their own are made of too.
+address, at_most = _address, _at_most
 
 
 # ------------------------------------------------------------------------------------------------------- sections
@@ -1055,7 +947,7 @@ def _kept(value: Any) -> float:
     return kept
 
 
-tell(_kept, lambda _: {"anyOf": [_DURATION, {"const": "off"}]})
+tell(_kept, lambda _: {"anyOf": [DURATION, {"const": "off"}]})
 
 # Who is asked first: the agent who answered the caller last, the customer's own, or an agent by name.
 Preferred = Annotated[
@@ -1163,6 +1055,7 @@ class Outbound(DialPlan):
     caller_id: E164
     trunks: Annotated[tuple[TrunkName, ...], _some(20), BeforeValidator(_as_list)]
     hide_caller_id: bool = False
+    do_not_call: DoNotCallRule = DoNotCallRule.REFUSE
 
 
 class Disposition(Shape):
@@ -1670,6 +1563,13 @@ class SayStep(Shape):
     barge_in: bool = True
 
 
+class DoNotCallStep(Shape):
+    """``do_not_call``: the caller is not to be called any more."""
+
+    prompt: PromptName | None = None
+    reason: Annotated[str, Field(max_length=200)] = ""
+
+
 class QueueStep(Shape):
     """``queue`` and ``transfer``."""
 
@@ -1899,7 +1799,7 @@ class CallbackStep(Shape):
 
 STEPS = (
     "say", "menu", "collect", "set", "branch", "hours", "language", "flow", "goto", "queue", "transfer", "callback",
-    "hangup",
+    "do_not_call", "hangup",
 )  # fmt: skip
 
 
@@ -1920,13 +1820,14 @@ class Step(BaseModel):
     queue: Annotated[QueueStep, _word_as("to")] | None = None
     transfer: Annotated[QueueStep, _word_as("to")] | None = None
     callback: Annotated[CallbackStep, _word_as("queue")] | None = None
+    do_not_call: Annotated[DoNotCallStep, _word_as("prompt")] | None = None
     hangup: Annotated[HangupStep, _word_as("prompt")] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
-        if value == "hangup":
-            return {"hangup": {}}
+        if value in ("hangup", "do_not_call"):
+            return {value: {}}
         if isinstance(value, str):
             hint = f"write `{value}: NAME`" if value in STEPS else did_you_mean(value, STEPS)
             raise mistake(Code.CHOICE, f"`{value}` is not a whole step", hint)
@@ -1969,7 +1870,7 @@ ALSO.update(
         AttributeTest: lambda inner: either(inner, _ANY_VALUE, {"type": "array", "items": _ANY_VALUE}),
         CallerTest: lambda inner: either(inner, {"const": "anonymous"}),
         BranchStep: lambda inner: either(inner, inner["properties"]["cases"]),
-        Step: lambda inner: either({**inner, **_ONE_WORD}, {"const": "hangup"}),
+        Step: lambda inner: either({**inner, **_ONE_WORD}, {"enum": ["hangup", "do_not_call"]}),
     }
 )
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from callcenter.calls.commands import FIELDS
 from callcenter.calls.settings import Supervisor
-from callcenter.config.schema import LONGEST
+from callcenter.config.shape import LONGEST
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
 from callcenter.model.access import Scope
+from callcenter.operate.do_not_call import do_not_call_commands
 from callcenter.operate.life import Life, Phase
 from callcenter.operate.recordings import recording_commands
 from callcenter.operate.reload import Reloader
@@ -55,6 +56,7 @@ class Commands:
             "drain": Command(self._drain),
             "media": Command(self._media),
             **recording_commands(self._house),
+            **do_not_call_commands(self._house),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent)),
         }
 

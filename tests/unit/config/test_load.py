@@ -15,7 +15,7 @@ from callcenter.acd.requirements import Requirement, text
 from callcenter.acd.settings import RnaRule, WrapUpSettings
 from callcenter.calls.settings import Choice, Hangup, Menu, Number, Say, ToQueue
 from callcenter.config import Code, ConfigError, load
-from callcenter.config.schema import seconds
+from callcenter.config.shape import seconds
 from callcenter.media.settings import Srtp
 from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Broker

@@ -11,7 +11,7 @@ import pytest
 
 from callcenter.cli import VERBS
 from callcenter.config import load
-from callcenter.config.schema import seconds
+from callcenter.config.shape import seconds
 
 ROOT = Path(__file__).parents[3]
 UNIT = (ROOT / "scripts" / "systemd" / "callcenter.service").read_text()

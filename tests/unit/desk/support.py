@@ -1,80 +1,138 @@
-"""What the tests of the desk share: facts of two companies in a true log, and people who see one of them, or both."""
+"""What the desk's tests share: a desk over a real storage, a switch that is simulated, and clients with tokens.
+
+::
+
+    async def test_x(tmp_path: Path) -> None:
+        async with open_floor(tmp_path) as floor:
+            floor.answers["note"] = {"note": "n1"}              # or a function of what was asked, or a CommandError
+            ada = await floor.client(Role.AGENT, agent="ana")
+            answer = await ada.post("/api/v1/calls/c1/notes", json={"text": "late again"})
+            assert floor.asked[-1].fields == {"call": "c1", "text": "late again"}
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
 
-from callcenter.acd.settings import AgentSettings, Plan, QueueSettings
+import httpx
+
 from callcenter.calls.facts import FactStream
-from callcenter.config.settings import Settings
-from callcenter.desk.events import Hub, Limits
-from callcenter.desk.whose import Whose
-from callcenter.model.access import Actor, Role
-from callcenter.model.facts import Body, Fact
-from callcenter.storage.database import InlineDatabase
+from callcenter.config import Settings
+from callcenter.control import SOCKET
+from callcenter.control.protocol import Asked, CommandError
+from callcenter.control.server import Command, ControlServer
+from callcenter.desk.app import create_app
+from callcenter.desk.desk import Desk, open_desk
+from callcenter.model.access import Role, Scope, operator
+from callcenter.runtime.clock import SystemClock
 from callcenter.storage.store import Storage
-from tests.unit.storage.support import StillClock, arrived
+from tests.unit.config.floor import GOOD, load_text
 
-ADMIN = Actor("ada", Role.ADMIN)
-SUPERVISOR = Actor("sam", Role.SUPERVISOR, frozenset({"acme"}))
-ANA = Actor("ana", Role.AGENT, frozenset({"acme"}), agent="ana")
-CLIENT = Actor("acme-boss", Role.CLIENT, frozenset({"acme"}))
+BASE = "http://desk.test"
+TWO_COMPANIES = GOOD.replace(
+    "numbers:\n", "  globex: {name: Globex, languages: [en]}\nnumbers:\n", 1
+).replace(
+    "agents:\n",
+    "  globex-sales: {client: globex, requirements: {english: 3}}\nagents:\n"
+    "  bob: {name: Bob, skills: {english: 4}, clients: [globex]}\n",
+    1,
+).replace(
+    "prompts:\n", "supervisors:\n  sue: {name: Sue, clients: [acme]}\nprompts:\n", 1
+).replace(
+    "flows:\n", '  "+15555550200": {client: globex, flow: other}\nflows:\n  other: [{queue: globex-sales}]\n', 1
+)  # fmt: skip
+"""Acme (queue sales, agent ana, supervisor sue) and Globex (queue globex-sales, agent bob)."""
 
-
-def two_companies() -> Settings:
-    """Ana serves Acme, bob Globex, and eve both."""
-    agents = {"ana": ("acme",), "bob": ("globex",), "eve": ("acme", "globex")}
-    plan = Plan(
-        queues={name: QueueSettings(name, client) for name, client in (("sales", "acme"), ("help", "globex"))},
-        agents={name: AgentSettings(name, name.title(), clients=frozenset(of)) for name, of in agents.items()},
-    )
-    return cast("Settings", SimpleNamespace(plan=plan))
-
-
-def call_of(client: str) -> Body:
-    return replace(arrived(), client=client)
+Answer = Mapping[str, Any] | CommandError | Callable[[Asked], Awaitable[Mapping[str, Any]]]
 
 
 class Floor:
-    """A log that is written, and a hub that follows it."""
+    """A desk under test. ``answers`` by command: what the switch says; ``asked``: what it was asked."""
 
-    def __init__(self, storage: Storage, limits: Limits) -> None:
+    def __init__(self, desk: Desk, storage: Storage, stack: contextlib.AsyncExitStack) -> None:
+        self.desk = desk
         self.storage = storage
-        self.limits = limits
-        self.settings = two_companies()
-        self.stream = FactStream(StillClock(), boot="boot", last_seq=storage.log.last_seq, write=storage.log.write)
-        self.followed = 0
-        self.hub = self.another_hub()
+        self.stream = FactStream(SystemClock(), boot="boot", last_seq=storage.log.last_seq, write=storage.log.write)
+        self.app = create_app(desk)
+        self.asked: list[Asked] = []
+        self.answers: dict[str, Answer] = {}
+        self._stack = stack
+        self._tokens = 0
 
-    def another_hub(self) -> Hub:
-        """As after a restart of the desk."""
-        self.hub = Hub(self.facts, self.storage.database, Whose(lambda: self.settings), self.limits)
-        return self.hub
+    async def client(
+        self,
+        role: Role | None = Role.ADMIN,
+        *,
+        clients: set[str] | None = None,
+        scopes: set[Scope] | None = None,
+        agent: str = "",
+    ) -> httpx.AsyncClient:
+        """Somebody who asks with a token of that role; None: with none at all."""
+        headers = {}
+        if role is not None:
+            headers["Authorization"] = f"Bearer {await self.token(role, clients=clients, scopes=scopes, agent=agent)}"
+        return await self._stack.enter_async_context(
+            httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=BASE, headers=headers)
+        )
 
-    async def facts(self, after: int) -> AsyncIterator[Fact]:
-        self.followed += 1
-        while True:
-            await self.storage.log.beyond(after)
-            for fact in await self.storage.log.read(after, 100):
-                yield fact
-                after = fact.seq
-
-    def add(self, body: Body, call_id: str | None = None) -> int:
-        return self.stream.append(body, call_id).seq
+    async def token(
+        self, role: Role, *, clients: set[str] | None = None, scopes: set[Scope] | None = None, agent: str = ""
+    ) -> str:
+        """A token of that role; of an agent's, ana's unless another is named, of a client's, acme's."""
+        self._tokens += 1
+        if clients is None and role is Role.CLIENT:
+            clients = {"acme"}
+        token, _ = await self.desk.tokens.create(
+            operator("test"),
+            f"{role}-{self._tokens}",
+            role,
+            clients=None if clients is None else frozenset(clients),
+            scopes=None if scopes is None else frozenset(scopes),
+            agent=agent or ("ana" if role is Role.AGENT else ""),
+        )
+        return token
 
     async def written(self) -> None:
+        """Until the facts that were appended to ``stream`` are committed."""
         await self.storage.log.flushed(self.stream.seq)
+
+    async def answer(self, asked: Asked) -> Mapping[str, Any]:
+        """What the switch does."""
+        self.asked.append(asked)
+        told = self.answers[asked.do]
+        if isinstance(told, CommandError):
+            raise told
+        return await told(asked) if callable(told) else told
+
+
+class _Commands(dict[str, Command]):
+    """Every command there may be: a test says in ``answers`` what comes of it."""
+
+    def __init__(self, run: Callable[[Asked], Awaitable[Mapping[str, Any]]]) -> None:
+        super().__init__()
+        self._run = run
+
+    def get(self, do: str, default: Any = None) -> Any:
+        return Command(self._run, scope=Scope.CALLS_READ) if do else default
 
 
 @contextlib.asynccontextmanager
-async def a_floor(**limits: Any) -> AsyncIterator[Floor]:
-    """A floor that is there while the block lasts."""
-    storage = await Storage.over(InlineDatabase(), clock=StillClock())
-    try:
-        yield Floor(storage, Limits(**limits))
-    finally:
-        await storage.close()
+async def open_floor(folder: Path, text: str = TWO_COMPANIES, *settings: str) -> AsyncIterator[Floor]:
+    """A floor that is open while the block lasts: ``text`` is its configuration, ``settings`` are ``path=value``."""
+
+    def load() -> Settings:
+        return load_text(folder, text, *settings)
+
+    loaded = load()
+    async with contextlib.AsyncExitStack() as stack:
+        storage = await Storage.open(loaded.storage.path, clock=SystemClock())
+        stack.push_async_callback(storage.close)
+        desk = await stack.enter_async_context(open_desk(loaded, load))
+        floor = Floor(desk, storage, stack)
+        server = ControlServer(loaded.switch.data / SOCKET, _Commands(floor.answer), storage.log)
+        await server.open()
+        stack.push_async_callback(server.close)
+        yield floor

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from callcenter.desk.events import Cut, Page, TooMany, Unwritten, encoded
 from callcenter.model.access import Actor
 from callcenter.model.facts import CallAnswered, DigitsEntered
-from tests.unit.desk.support import ADMIN, SUPERVISOR, Floor, a_floor, call_of
+from tests.unit.desk.two_companies import ADMIN, SUPERVISOR, Floor, a_floor, call_of
 
 ACME, GLOBEX = "cc1-acme", "cc1-globex"
 

@@ -26,7 +26,7 @@ from callcenter.model.facts import (
     SupervisionStarted,
 )
 from callcenter.model.states import CallbackOutcome, Device, Intent, SupervisionMode, Work
-from tests.unit.desk.support import ADMIN, ANA, CLIENT, SUPERVISOR, call_of, two_companies
+from tests.unit.desk.two_companies import ADMIN, ANA, CLIENT, SUPERVISOR, call_of, two_companies
 from tests.unit.storage.support import fact
 
 OF_ACME, OF_GLOBEX, OF_NOBODY = "cc1-acme", "cc1-globex", "cc1-nobody"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callcenter.config.schema import seconds
+from callcenter.config.shape import seconds
 from callcenter.operate.words import span
 
 
