@@ -32,6 +32,7 @@ from callcenter.calls.do_not_call import DoNotCall
 from callcenter.calls.entry import Entries
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
+from callcenter.calls.floor_control import CallsControl
 from callcenter.calls.inbound import FrontDoor
 from callcenter.calls.line import LONGEST_KEPT, Places, came_to_nothing
 from callcenter.calls.live_ledger import LiveLedger, threshold_ms
@@ -244,6 +245,7 @@ class House:
         self.feature_codes = FeatureCodes(self.services, self.desk, self.busy_lines, self.supervisions)
         self.own_calls = OwnCalls(self.services, self.supervisor)
         self.desk.consult = self.services.consults.order
+        self.desk.floor = CallsControl(self.services, self.supervisor, self.own_calls)
         self.entries = Entries(self.supervisor.calls.values, edges.publisher, topics.agent_entry)
         self.desk.in_talk = self.entries.order
         self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed

@@ -41,6 +41,7 @@ from callcenter.acd.events import (
     OfferRinging,
     OwnCallBegan,
     OwnCallEnded,
+    Prioritised,
     Reconfigured,
     Resumed,
     RosterChanged,
@@ -92,6 +93,7 @@ from callcenter.model.facts import (
     BreakOverran,
     CallConnected,
     CallHeld,
+    CallPrioritised,
     CallQueued,
     CallResumed,
     Decision,
@@ -313,26 +315,31 @@ class Acd:
         The empty name is for those who ask for an agent and were brought by no queue.
         """
         visits = (self._visits[place[-1]] for place in self._lines.get(queue, ()))
-        return tuple(
-            TicketView(
-                id=visit.id,
-                call_id=visit.call_id,
-                queue=visit.queue,
-                client=visit.client,
-                priority=visit.priority,
-                asked=visit.asked,
-                joined=visit.joined / 1000,
-                first_joined=visit.first_joined / 1000,
-                tries=visit.tries,
-                position=number,
-                agent=self._engagements[visit.offer].agent.id if visit.offers else "",
-                only=visit.agent,
-                ringing=tuple(self._engagements[offer].agent.id for offer in visit.offers),
-                preferred=visit.prefer if visit.preferred_until is not None else "",
-                step=visit.step,
-                callback=visit.callback,
-            )
-            for number, visit in enumerate(visits, start=1)
+        return tuple(self._view(visit, number) for number, visit in enumerate(visits, start=1))
+
+    def ticket(self, ticket_id: str) -> TicketView | None:
+        """A caller who is not answered yet; None for all others."""
+        visit = self._visits.get(ticket_id)
+        return None if visit is None else self._view(visit, position(self._lines[visit.queue], visit.place))
+
+    def _view(self, visit: Visit, number: int) -> TicketView:
+        return TicketView(
+            id=visit.id,
+            call_id=visit.call_id,
+            queue=visit.queue,
+            client=visit.client,
+            priority=visit.priority,
+            asked=visit.asked,
+            joined=visit.joined / 1000,
+            first_joined=visit.first_joined / 1000,
+            tries=visit.tries,
+            position=number,
+            agent=self._engagements[visit.offer].agent.id if visit.offers else "",
+            only=visit.agent,
+            ringing=tuple(self._engagements[offer].agent.id for offer in visit.offers),
+            preferred=visit.prefer if visit.preferred_until is not None else "",
+            step=visit.step,
+            callback=visit.callback,
         )
 
     def absence(self, queue: str) -> Absence | None:
@@ -491,6 +498,10 @@ class Acd:
             case Leave(ticket_id=ticket_id):
                 if visit := self._visits.get(ticket_id):
                     self._leave(visit, event)
+            case Prioritised(ticket_id=ticket_id, priority=priority, by=by):
+                visit = self._visits.get(ticket_id)
+                if visit is not None and visit.priority != priority:
+                    self._tell(CallPrioritised(visit.id, visit.queue, priority, by), visit.call_id)
             case (
                 OfferRinging()
                 | OfferAccepted()
@@ -1234,6 +1245,9 @@ class Acd:
                     visit.step = step
                     self._follow_visit(visit)
                     self._unsettled[visit_id] = None
+            case CallPrioritised(visit=visit_id, priority=priority):
+                if visit := self._visits.get(visit_id):
+                    self._take_priority(visit, priority)
             case PreferenceEnded(visit=visit_id):
                 if visit := self._visits.get(visit_id):
                     self._ask_no_more(visit)
@@ -1314,6 +1328,16 @@ class Acd:
         self._unsettled[visit.id] = None
         if visit.callback:
             self._callbacks[visit.queue] = self._callbacks.get(visit.queue, 0) + 1
+        self._follow_visit(visit)
+
+    def _take_priority(self, visit: Visit, priority: int) -> None:
+        """Let a visit stand elsewhere in its line: whatever sorts by the place forgets the one that it had."""
+        self._pool.serve(visit)
+        line = self._lines[visit.queue]
+        drop(line, visit.place)
+        visit.priority = priority
+        insort(line, visit.place)
+        self._unsettled[visit.id] = None
         self._follow_visit(visit)
 
     def _ask_no_more(self, visit: Visit) -> None:

@@ -72,6 +72,15 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Prioritised:
+    """A waiting caller is to have another priority, by somebody's word; ``by`` says whose."""
+
+    ticket_id: str
+    priority: int
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OfferRinging:
     """The agent's phone rings; ``ring_for`` counts from here."""
 
@@ -243,6 +252,7 @@ class Reconfigured:
 AcdEvent = (
     Join
     | Leave
+    | Prioritised
     | OfferRinging
     | OfferAccepted
     | Connected

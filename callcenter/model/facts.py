@@ -878,6 +878,30 @@ class AgentCommanded:
 
 
 @dataclass(frozen=True, slots=True)
+class CallCommanded:
+    """Somebody commanded for a caller, who is none of the agent's talks; ``order`` and ``result`` say in words what,
+    and what came of it. ``by`` is who, as it is told of an agent's state.
+    """
+
+    order: str
+    by: str
+    result: str
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallPrioritised:
+    """A waiting caller has another ``priority`` from now on, and stands in the line as if they always had. ``by`` is
+    who gave it to them.
+    """
+
+    visit: str
+    queue: str
+    priority: int
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSkillsChanged:
     """Who an agent is to the routing differs from the configuration, from now on and over restarts, until a reset.
 
@@ -1041,6 +1065,8 @@ Body = (
     | BreakOverran
     | BreakRefused
     | AgentCommanded
+    | CallCommanded
+    | CallPrioritised
     | AgentSkillsChanged
     | StateRepaired
     | WrapUpEnded

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from callcenter.calls.commands import FIELDS
+from callcenter.calls.commands import FIELDS, SUPERVISORS_ALONE
 from callcenter.calls.settings import Supervisor
 from callcenter.config.shape import LONGEST
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
-from callcenter.model.access import Scope
+from callcenter.model.access import Actor, Role, Scope
 from callcenter.operate.do_not_call import do_not_call_commands
 from callcenter.operate.life import Life, Phase
 from callcenter.operate.recordings import recording_commands
@@ -57,7 +57,8 @@ class Commands:
             "media": Command(self._media),
             **recording_commands(self._house),
             **do_not_call_commands(self._house),
-            **dict.fromkeys(FOR_AGENTS, Command(self._for_agent)),
+            **dict.fromkeys(FOR_AGENTS, Command(self._for_agent, scope=Scope.CALLS_CONTROL)),
+            **dict.fromkeys(SUPERVISORS_ALONE, Command(self._for_agent, scope=Scope.SUPERVISE)),
         }
 
     async def _status(self, asked: Asked) -> dict[str, Any]:
@@ -155,11 +156,29 @@ class Commands:
         return media(self._house)
 
     async def _for_agent(self, asked: Asked) -> dict[str, Any]:
-        # Whoever may write to the socket may command for everybody: it is private to the switch's own user.
-        supervisor = Supervisor(asked.by, asked.by)
-        command = {**asked.fields, "do": asked.do, "id": asked.id}
-        answer = self._house.desk.take(command, by=f"supervisor {asked.by} (control)", supervisor=supervisor)
+        command = {**asked.fields, "do": asked.do, "id": asked.id or self._house.ids.new()}
+        actor = asked.behalf
+        if actor is None:
+            # Whoever may write to the socket may command for everybody: it is private to the switch's own user.
+            supervisor = Supervisor(asked.by, asked.by)
+            answer = self._house.desk.take(command, by=f"supervisor {asked.by} (control)", supervisor=supervisor)
+        elif actor.role is Role.AGENT:
+            if command.pop("agent", actor.agent) != actor.agent:
+                raise CommandError("an agent commands for himself alone", Reason.FORBIDDEN, field="agent")
+            answer = self._house.desk.take(command, by=str(asked.by), agent=actor.agent)
+        else:
+            others = command.get("agent", actor.agent) != actor.agent
+            if others and not (actor.may(Scope.AGENTS_CONTROL) or actor.may(Scope.SUPERVISE)):
+                raise CommandError(f"{asked.do} for others takes the scope {Scope.AGENTS_CONTROL}", Reason.FORBIDDEN)
+            answer = self._house.desk.take(command, by=str(asked.by), supervisor=supervisor_of(self._house, actor))
         if not answer.pop("ok"):
-            raise CommandError(str(answer["error"]))
+            raise CommandError(str(answer["error"]), Reason(answer.get("reason", Reason.INVALID)))
         answer.pop("id", None)
         return answer
+
+
+def supervisor_of(house: House, actor: Actor) -> Supervisor:
+    """The supervisor whom somebody is who asks from elsewhere: as configured where they are one of those."""
+    known = house.services.settings.supervisors.get(actor.user)
+    agent = actor.agent or (known.agent if known is not None else "")
+    return Supervisor(actor.user, known.name if known is not None else actor.user, actor.clients, agent)
