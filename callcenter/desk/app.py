@@ -10,10 +10,29 @@ from fastapi.openapi.utils import get_openapi
 from callcenter import __version__
 from callcenter.desk.desk import Desk
 from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
-from callcenter.desk.routes import me, metrics
+from callcenter.desk.routes import (
+    agents,
+    calls,
+    clients,
+    configuration,
+    events,
+    me,
+    metrics,
+    queues,
+    recordings,
+    reports,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     me.router,
+    events.router,
+    calls.router,
+    queues.router,
+    agents.router,
+    clients.router,
+    recordings.router,
+    reports.router,
+    configuration.router,
     metrics.router,
 )  # fmt: skip
 """All that is served, a noun a line."""

@@ -9,9 +9,13 @@ from pathlib import Path
 
 from callcenter.config import Settings
 from callcenter.control import SOCKET
+from callcenter.desk.events import Hub
+from callcenter.desk.hearings import Hearings
 from callcenter.desk.metrics import EndedCalls
+from callcenter.desk.snapshots import Snapshots
 from callcenter.desk.switch import Switch
 from callcenter.desk.tokens import Tokens
+from callcenter.desk.whose import Whose
 from callcenter.runtime.clock import Clock, SystemClock
 from callcenter.storage.database import AioDatabase, Database, ReadingDatabase
 from callcenter.storage.migrate import migrate, shipped
@@ -40,6 +44,9 @@ class Desk:
         self.own = own
         self.load = load or (lambda: settings)
         self.tokens = Tokens(own, clock)
+        self.hub = Hub(switch.facts, reader, Whose(lambda: self.settings))
+        self.snapshots = Snapshots(lambda: switch.ask("snapshot", None))
+        self.hearings = Hearings()
         self.ended_calls = EndedCalls()
         self.ending = asyncio.Event()
 

@@ -14,51 +14,48 @@ from typing import Any
 from callcenter.config.settings import Settings
 from callcenter.model.access import Actor, Role, Scope
 from callcenter.model.facts import (
+    BODIES,
     AgentCommanded,
     AgentSkillsChanged,
     AgentStateChanged,
-    AttributeSet,
     BreakOverran,
     BreakRefused,
     CallArrived,
-    CallbackAttempted,
-    CallbackRequested,
     CallTransferred,
     ConferenceJoined,
     ConferenceLeft,
-    CustomerFound,
-    DigitsEntered,
     Fact,
     FeatureCodeDialled,
-    OutsideConnected,
     SupervisionChanged,
     SupervisionEnded,
     SupervisionStarted,
     TransferFailed,
-    TrunkTried,
 )
 from callcenter.publish.shown import OF_THE_HOUSE, Floor
 
 # Calls whose client is remembered: those of some hours of a busy floor. Of older ones the log is asked.
 MAX_CALLS = 50_000
 
-# What says who a customer is, or what they entered: nothing for who may not see calls.
+# Fields that say who a customer is, or what they entered, by their names and of these facts beside: nothing for who may
+# not see calls. They are texts: other values of such a name are counts.
+SPEAKING = frozenset(
+    {"customer", "number", "from_number", "from_name", "digits", "value", "diverted_number", "diverted_name"}
+)
+SPEAKING_OF: Mapping[type[Any], frozenset[str]] = {
+    CallArrived: frozenset({"source", "sip_call_id"}),
+    CallTransferred: frozenset({"target"}),
+    TransferFailed: frozenset({"target"}),
+    ConferenceJoined: frozenset({"target"}),
+    ConferenceLeft: frozenset({"target"}),
+}
 OF_CUSTOMERS: Mapping[type[Any], tuple[str, ...]] = {
-    CallArrived: (
-        "from_number", "from_name", "source", "sip_call_id", "diverted_number", "diverted_name",
-    ),
-    CustomerFound: ("customer",),
-    DigitsEntered: ("digits",),
-    AttributeSet: ("value",),
-    CallbackRequested: ("number",),
-    CallbackAttempted: ("number",),
-    CallTransferred: ("target",),
-    TransferFailed: ("target",),
-    OutsideConnected: ("number",),
-    ConferenceJoined: ("target",),
-    ConferenceLeft: ("target",),
-    TrunkTried: ("number",),
-}  # fmt: skip
+    kind: tuple(
+        each.name
+        for each in dataclasses.fields(kind)
+        if each.type == "str" and each.name in SPEAKING | SPEAKING_OF.get(kind, frozenset())
+    )
+    for kind in BODIES.values()
+}
 # Who listens to whom is for those who supervise: whether the agent is to know says the agent's own state.
 _SUPERVISION = (SupervisionStarted, SupervisionChanged, SupervisionEnded)
 _STATES = (AgentStateChanged, BreakOverran, BreakRefused)
@@ -151,8 +148,8 @@ class Whose:
         return dataclasses.replace(fact, call_id=call_id, body=hidden)
 
     def _without_customers(self, fact: Fact, actor: Actor) -> Fact:
-        fields = OF_CUSTOMERS.get(type(fact.body))
-        if fields is None or actor.may(Scope.CALLS_READ):
+        fields = OF_CUSTOMERS[type(fact.body)]
+        if not fields or actor.may(Scope.CALLS_READ):
             return fact
         body: Any = fact.body
         return dataclasses.replace(fact, body=dataclasses.replace(body, **dict.fromkeys(fields, "")))

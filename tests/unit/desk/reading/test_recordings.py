@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from callcenter.desk.reading.recordings import Filter, NotThere, Recordings, Sound, for_client, opened
+from callcenter.desk.reading.recordings import Filter, NotThere, Recordings, Sound, for_client, sound_of
 from callcenter.media.embedded.recorder.files import create
 from callcenter.media.embedded.recorder.keys import MasterKeys
 from callcenter.media.embedded.recorder.mending import decrypt
@@ -76,8 +76,8 @@ def test_a_key_that_is_missing_and_a_file_that_is_cut_or_gone_are_told(tmp_path:
 def test_no_path_leads_out_of_the_folder_of_recordings(tmp_path: Path) -> None:
     (tmp_path / "recordings").mkdir()
     outside = written(tmp_path, 100, None)
-    with pytest.raises(NotThere, match="outside"), opened(tmp_path / "recordings", f"../{outside.name}", KEYS):
-        pass
+    with pytest.raises(NotThere, match="outside"):
+        sound_of(tmp_path / "recordings", f"../{outside.name}", KEYS)
 
 
 async def test_pages_of_the_index_hold_what_is_ones_own() -> None:
