@@ -16,6 +16,7 @@ from callcenter.operate.callbacks import callback_commands
 from callcenter.operate.customers import customer_commands
 from callcenter.operate.do_not_call import do_not_call_commands
 from callcenter.operate.figures import figures
+from callcenter.operate.followups import followup_commands
 from callcenter.operate.life import Life, Phase
 from callcenter.operate.paperwork import paperwork_commands
 from callcenter.operate.recordings import recording_commands
@@ -63,6 +64,7 @@ class Commands:
             **paperwork_commands(self._house, self.all),
             **customer_commands(self._house),
             **do_not_call_commands(self._house),
+            **followup_commands(self._house, self.all),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent, scope=Scope.CALLS_CONTROL)),
             **dict.fromkeys(SUPERVISORS_ALONE, Command(self._for_agent, scope=Scope.SUPERVISE)),
             **callback_commands(self._house),

@@ -822,10 +822,11 @@ class _ListLink:
 
 
 def _message(fact: Fact) -> tuple[str, bytes] | None:
-    event = payloads.call_event(fact)
-    if event is None:
-        return None
     try:
-        return topics.call_event(event["call"]), payloads.encode(event)
+        if (event := payloads.call_event(fact)) is not None:
+            return topics.call_event(event["call"]), payloads.encode(event)
+        if (event := payloads.followup_event(fact)) is not None:
+            return topics.followup_event(event["client"]), payloads.encode(event)
     except ValueError:
-        return None  # A call id that may not stand in a topic is not ours.
+        pass  # An id that may not stand in a topic is not ours.
+    return None
