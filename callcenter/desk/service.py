@@ -49,7 +49,13 @@ async def follow_configuration(desk: Desk) -> None:
         log.info("the desk has reloaded", revision=desk.settings.revision, fact=fact.seq)
 
 
+async def follow_facts(desk: Desk) -> None:
+    """Follow the facts, for everybody who reads them here."""
+    await desk.hub.run()
+
+
 TASKS: tuple[tuple[str, Task], ...] = (
+    ("follow the facts", follow_facts),
     ("follow the configuration", follow_configuration),
     ("put away who asked to be called", call_me.clean),
 )  # fmt: skip

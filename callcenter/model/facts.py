@@ -903,6 +903,15 @@ class RecordingDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingOpened:
+    """Somebody is given the sound of a recording to hear: ``by`` says in words who."""
+
+    recording: str
+    client: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSpaceChanged:
     """There is room for recordings, or too little, and none is begun; ``free`` of ``total`` bytes, ``wanted`` at least.
 
@@ -1309,6 +1318,7 @@ Body = (
     | RecordingHeld
     | RecordingReleased
     | RecordingDeleted
+    | RecordingOpened
     | RecordingSpaceChanged
     | OneWayAudio
     | OneWayAudioEnded
