@@ -94,6 +94,8 @@ class Followups:
         self._changed: set[str] = set()
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
         self._rules: dict[str, FollowupRules] = {}
+        # The agents and queues that there were when all was looked at for whose owner is gone.
+        self._owners: object = None
         self._following = Background()
         self._closed = False
 
@@ -278,6 +280,10 @@ class Followups:
     def _hand_over(self, followups: Iterable[Open]) -> None:
         """Give those to a queue whose agent is gone, and those to another whose queue is."""
         plan = self._services.dispatcher.acd.plan
+        owners = (set(plan.agents), {name: queue.client for name, queue in plan.queues.items()}, dict(plan.renamed))
+        if owners == self._owners:
+            return
+        self._owners = owners
         for each in followups:
             agent = each.agent if each.agent in plan.agents else ""
             queue = plan.renamed.get(each.queue, each.queue)
