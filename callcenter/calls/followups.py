@@ -214,7 +214,7 @@ class Followups:
         if after.state is not before.state:
             is_open = after.state is FollowupState.OPEN
             after = replace(after, done_by="" if is_open else by, done_at=None if is_open else now)
-        if after.due_at != before.due_at or (after.state is FollowupState.OPEN) != (before.state is FollowupState.OPEN):
+        if after.due_at != before.due_at:
             after = replace(after, told=self._told_at_first(after))
         match after.state:
             case FollowupState.DONE if before.state is not after.state:

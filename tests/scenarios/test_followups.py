@@ -147,6 +147,11 @@ async def test_another_time_is_told_anew_and_one_that_is_done_or_off_is_not_told
     assert (again["state"], again["done_by"], again["done_at"]) == ("open", None, None)
     await world.sleep(301)
     assert (await told(world))[-2:] == ["changed due_at due_local state", "due"]
+    # Open again until the same time, it is not told again that it was due.
+    await ask(world, "followup_done", followup=done["id"])
+    await ask(world, "followup_reopen", followup=done["id"])
+    await world.sleep(600)
+    assert (await told(world))[-2:] == ["done", "changed state"]
 
 
 def test_no_follow_up_is_lost_and_none_is_told_twice_whenever_the_power_fails() -> None:
