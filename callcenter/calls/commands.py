@@ -774,6 +774,12 @@ def read_order(
             return ExtendWrapUp()
 
 
+def is_for_the_desk(command: Mapping[str, Any]) -> bool:
+    """Whether a command is one of those that are obeyed here, and at once; or none that could be understood."""
+    do = command.get("do")
+    return not isinstance(do, str) or do in FIELDS
+
+
 def names_a_caller(command: Mapping[str, Any]) -> bool:
     """Whether a supervisor's command is of a caller, and not of an agent."""
     do = command.get("do")

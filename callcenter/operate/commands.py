@@ -56,6 +56,10 @@ class Commands:
             **dict.fromkeys(SUPERVISORS_ALONE, Command(self._for_agent, scope=Scope.SUPERVISE)),
         }
 
+    def for_programs(self) -> frozenset[str]:
+        """Those that a program may ask for in somebody's name, who holds the scope that each takes."""
+        return frozenset(name for name, command in self.all().items() if command.scope is not None)
+
     async def _status(self, asked: Asked) -> dict[str, Any]:
         asked.only()
         return await status(self._house, self._life)

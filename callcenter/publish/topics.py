@@ -9,6 +9,8 @@ STATUS = f"{PREFIX}/status"
 EVERYTHING = f"{PREFIX}/#"
 # Retained: which configuration is in force.
 CONFIG = f"{PREFIX}/system/config"
+# Below the usual topic of answers.
+MAX_REPLY_LEVELS = 3
 # Retained: whether recordings can be made, and what failed last.
 RECORDINGS = f"{PREFIX}/system/recordings"
 COMMANDS = f"{PREFIX}/agents/+/cmd"
@@ -44,6 +46,17 @@ def agent_of_command(topic: str) -> str | None:
     """The agent whose commands come by ``topic``; None when it is no such topic."""
     agent = topic.removeprefix(f"{PREFIX}/agents/").removesuffix("/cmd")
     return agent if is_slug(agent) and topic == agent_command(agent) else None
+
+
+def reply_topic(usual: str, wanted: str | None) -> str:
+    """Where an answer goes: to the response topic that the asker wants (MQTT 5, 4.10), where that is the ``usual`` one
+    or below it, which the asker alone may read; else to the usual one.
+
+    Anywhere else it would lend the asker our pen: we may write everywhere.
+    """
+    levels = (wanted or "").removeprefix(f"{usual}/").split("/")
+    below = wanted is not None and wanted.startswith(f"{usual}/") and len(levels) <= MAX_REPLY_LEVELS
+    return wanted if wanted is not None and below and all(map(is_slug, levels)) else usual
 
 
 def supervisor_command(supervisor: str) -> str:
@@ -107,7 +120,7 @@ def monitor_reads() -> tuple[str, ...]:
 
 def supervisor_reads(supervisor: str) -> tuple[str, ...]:
     """What a supervisor's login may read: the floor, and the answers."""
-    return (*monitor_reads(), supervisor_reply(supervisor))
+    return (*monitor_reads(), f"{supervisor_reply(supervisor)}/#")
 
 
 def supervisor_writes(supervisor: str) -> tuple[str, ...]:
