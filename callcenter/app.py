@@ -109,6 +109,7 @@ from callcenter.sip.flow import Flow, Transport
 from callcenter.sip.guard import Guard
 from callcenter.sip.message import Request
 from callcenter.sip.registrar import Binding, Registrar
+from callcenter.storage.customer_csv import CustomerFiles
 from callcenter.storage.database import StorageError
 from callcenter.storage.recording_files import DiskFiles, Mend, Mended, RecordingFiles
 from callcenter.storage.recordings import Recording
@@ -819,7 +820,8 @@ async def open_edges(
     storage = await Storage.open(settings.storage.path, clock=clock, on_state=storage_changed)
     stack.push_async_callback(close_storage, storage)
     if settings.customers is not None:
-        report = await storage.customers.import_changed(settings.customers, clock.now(), settings.calls.clients)
+        rules = {name: each.customers for name, each in settings.calls.clients.items()}
+        report = await CustomerFiles(storage.database, rules).import_changed(settings.customers, clock.now())
         for row in report.rejected if report is not None else ():
             log.warning("customer left out", row=str(row))
     plane = EmbeddedPlane(settings.media)

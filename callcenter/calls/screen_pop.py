@@ -8,6 +8,7 @@ from typing import Any
 
 from callcenter.acd.events import Offer
 from callcenter.calls.call import Call
+from callcenter.model.customer import Customer
 from callcenter.model.facts import ScreenPopSent, utc
 from callcenter.publish.payloads import Pop
 
@@ -83,6 +84,7 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         attributes=captured.told,
         match=known.match,
         customers=known.customers,
+        fields={each.id: _fields(call, each) for each in known.customers},
         interactions=known.recent,
         why=offer.why,
         position_was=acd.position(offer.ticket_id),
@@ -90,6 +92,14 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         srtp=call.caller.sound.secure,
         record=_record(call, offer),
     )
+
+
+def _fields(call: Call, customer: Customer) -> list[dict[str, Any]]:
+    """What the client has declared to be shown of a customer."""
+    return [
+        {"name": rule.name, "label": rule.label, "value": rule.choices.get(str(value), value)}
+        for rule, value in call.client.customers.fields.shown(customer.fields)
+    ]
 
 
 def _record(call: Call, offer: Offer) -> str:

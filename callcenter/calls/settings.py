@@ -13,6 +13,7 @@ from callcenter.calls.record_policy import NOBODY, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
+from callcenter.model.customer import Rules as CustomerRules
 from callcenter.model.dial_plan import DialPlan, country_code
 from callcenter.model.states import SupervisionMode
 
@@ -122,7 +123,7 @@ class Client:
     ``zone`` is where its opening hours are meant, where they name no zone themselves. Without ``outbound`` no call
     leaves the house in its name, and without ``callbacks`` it calls nobody back. ``music`` is the piece that whoever
     is on hold hears where no queue has brought them; empty: the first that there is. ``in_talk`` are the flows that
-    agents may have a customer go through while they talk, to enter something.
+    agents may have a customer go through while they talk, to enter something. ``customers``: how it keeps them.
     """
 
     id: str
@@ -136,6 +137,7 @@ class Client:
     music: str = ""
     supervision: SupervisionRules = ALL_ALLOWED
     in_talk: tuple[str, ...] = ()
+    customers: CustomerRules = field(default_factory=CustomerRules)
 
     @property
     def language(self) -> str:

@@ -32,6 +32,7 @@ from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.calls.record_policy import NOBODY, KeyFrom, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.config import calendar, schema, shape
+from callcenter.config.customers import customer_rules
 from callcenter.config.desk import Desk, desk_settings
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
@@ -674,6 +675,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 music=client.music or music,
                 supervision=_supervision(client.supervision),
                 in_talk=client.in_talk,
+                customers=customer_rules(client),
             )
             for name, client in things.clients.items()
         },

@@ -42,6 +42,7 @@ from callcenter.calls.settings import (
 )
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
+from callcenter.config.customers import ClientCalls, ClientCustomers
 from callcenter.config.problems import Code, did_you_mean
 from callcenter.config.settings import ReloadWhen
 from callcenter.config.shape import (
@@ -51,6 +52,7 @@ from callcenter.config.shape import (
     Duration,
     Name,
     Positive,
+    Retention,
     Shape,
     Slug,
     Text,
@@ -65,6 +67,7 @@ from callcenter.config.shape import form as _form
 from callcenter.config.shape import none_for as _none_for
 from callcenter.config.shape import positive as _positive
 from callcenter.config.shape import some as _some
+from callcenter.config.shape import word_as as _word_as
 from callcenter.media.plane import RecordingEncoding
 from callcenter.media.settings import USUAL_CODECS
 from callcenter.model.customer import Match
@@ -295,16 +298,6 @@ def _record(value: Any) -> RecordRule:
     raise mistake(Code.CHOICE, f"`{value}` does not say who is recorded", hint)
 
 
-def _kept_for(value: Any) -> float:
-    """Days as ``90d``; ``forever`` is without end."""
-    if value == "forever":
-        return math.inf
-    found = re.fullmatch(r"(\d{1,5})\s*d", str(value).strip())
-    if found is None or not int(found[1]):
-        raise mistake(Code.DURATION, f"`{value}` is no number of days", "write e.g. 90d, or forever")
-    return float(found[1])
-
-
 SIZES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -321,7 +314,6 @@ def _least_free(value: Any) -> LeastFree:
 
 _PERCENTAGE = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}
 tell(_record, lambda _: {"anyOf": [{"enum": list(RECORD_WORDS)}, _PERCENTAGE]})
-tell(_kept_for, lambda _: {"anyOf": [{"type": "string", "pattern": r"^\d{1,5}\s*d$"}, {"const": "forever"}]})
 tell(_least_free, lambda _: {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(%|MB|GB|TB)$"})
 
 
@@ -389,15 +381,6 @@ Codecs = Annotated[
 ]
 
 
-def _word_as(key: str) -> BeforeValidator:
-    """The short form: a lone word or text stands for ``{key: word}``."""
-
-    def read(value: Any) -> Any:
-        return {key: value} if isinstance(value, str | int) else value
-
-    return BeforeValidator(tell(read, lambda inner: either(inner, {"type": ["string", "integer"]})))
-
-
 def _off_as(meant: dict[str, Any]) -> BeforeValidator:
     """The short form: the word ``off`` stands for the pairs that turn a thing off."""
 
@@ -408,7 +391,6 @@ def _off_as(meant: dict[str, Any]) -> BeforeValidator:
 
 
 Record = Annotated[RecordRule, BeforeValidator(_record)]
-Retention = Annotated[float, BeforeValidator(_kept_for)]
 Limit = Annotated[float, BeforeValidator(_limit)]
 AgentSlug = Annotated[Slug, AfterValidator(_check_agent)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(lambda value: _network(str(value)))]
@@ -1144,6 +1126,8 @@ class Client(Shape):
     record: Record | None = None
     record_announcement: Annotated[str, _known("prompt", besides="off")] | None = None
     record_retention: Retention | None = None
+    customers: ClientCustomers = ClientCustomers()
+    calls: ClientCalls = ClientCalls()
 
     @model_validator(mode="after")
     def _has_what_it_requires(self) -> Client:

@@ -113,11 +113,65 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True)
 class CustomerFound:
-    """The customer base was asked who is calling, ``by`` number or account; ``match`` is sure, maybe or none."""
+    """The customer base was asked who is calling, ``by`` number or account; ``match`` is sure, maybe or none.
+
+    ``attested``: a network that is trusted vouches for the number.
+    """
 
     customer: str
     match: Match
     by: str = "number"
+    attested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerSaved:
+    """A customer of ``client`` was written down (``created``) or changed; ``by`` says in words who did."""
+
+    client: str
+    customer: str
+    by: str
+    revision: int = 0
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerMerged:
+    """Two records became one: ``merged`` means ``customer`` from now on. ``conflicts`` names what they contradicted
+    each other in.
+    """
+
+    client: str
+    customer: str
+    merged: str
+    by: str
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerErased:
+    """A person was erased: ``ids`` means nobody any more, and nothing names the caller in so many ``calls``.
+
+    ``kept`` says in a word what was not erased (``recording held``, ``call under way``). ``reason`` is ``request``, or
+    ``retention`` where they were kept as long as they may be.
+    """
+
+    client: str
+    ids: tuple[str, ...]
+    by: str
+    reason: str = "request"
+    calls: int = 0
+    recordings: int = 0
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CustomersImported:
+    """A file of customers was taken in: so many of ``client`` were added or changed."""
+
+    client: str
+    by: str
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -994,6 +1048,10 @@ Body = (
     | CallArrived
     | CallAnswered
     | CustomerFound
+    | CustomerSaved
+    | CustomerMerged
+    | CustomerErased
+    | CustomersImported
     | LanguageChosen
     | DigitsEntered
     | AttributeSet

@@ -12,6 +12,7 @@ from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
 from callcenter.model.access import Actor, Role, Scope
+from callcenter.operate.customers import customer_commands
 from callcenter.operate.do_not_call import do_not_call_commands
 from callcenter.operate.life import Life, Phase
 from callcenter.operate.recordings import recording_commands
@@ -51,6 +52,7 @@ class Commands:
             "drain": Command(self._drain),
             "media": Command(self._media),
             **recording_commands(self._house),
+            **customer_commands(self._house),
             **do_not_call_commands(self._house),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent, scope=Scope.CALLS_CONTROL)),
             **dict.fromkeys(SUPERVISORS_ALONE, Command(self._for_agent, scope=Scope.SUPERVISE)),

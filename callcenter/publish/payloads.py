@@ -163,7 +163,8 @@ class Pop:
     """A screen pop: everything the agent needs before the phone rings. The publisher adds ``seq``.
 
     ``interactions`` are records as the storage gives them, latest first. With ``match`` MAYBE, ``customers`` are
-    candidates, shown side by side and never as sure. ``diverted``: who sent the call on to us last, and why.
+    candidates, shown side by side and never as sure; ``fields`` are those
+    of each, by its id, that the client shows. ``diverted``: who sent the call on to us last, and why.
     ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller. ``srtp``: the
     crypto-suite by which the caller's sound is encrypted, empty for plain RTP. ``record``: ``yes`` where the talk
     will be recorded, ``on_demand`` where the agent may have it recorded, else empty.
@@ -193,6 +194,7 @@ class Pop:
     attributes: Mapping[str, str] = field(default_factory=dict)
     match: Match = Match.NONE
     customers: Sequence[Customer] = ()
+    fields: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     interactions: Sequence[Mapping[str, Any]] = ()
     why: Sequence[str] = ()
     position_was: int | None = None
@@ -235,7 +237,7 @@ class Pop:
             case Match.SURE, [customer]:
                 last = [_interaction(record) for record in self.interactions[:MAX_INTERACTIONS]]
                 return {
-                    **_customer(customer),
+                    **_customer(customer, self.fields),
                     "match": Match.SURE.value,
                     "last": last[0] if last else None,
                     "interactions": last,
@@ -244,7 +246,7 @@ class Pop:
                 return {"match": Match.NONE.value}
             case _, candidates:
                 # No name stands where a reader in a hurry would take it for the caller's.
-                return {"match": Match.MAYBE.value, "candidates": [_customer(each) for each in candidates]}
+                return {"match": Match.MAYBE.value, "candidates": [_customer(each, self.fields) for each in candidates]}
 
 
 def agent_state(
@@ -432,7 +434,7 @@ def _json(payload: Mapping[str, Any]) -> bytes:
         return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def _customer(customer: Customer) -> dict[str, Any]:
+def _customer(customer: Customer, fields: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     return {
         "id": customer.id,
         "name": _short(customer.name),
@@ -441,6 +443,11 @@ def _customer(customer: Customer) -> dict[str, Any]:
         "language": customer.language,
         "since": customer.since,
         "notes": _short(customer.notes),
+        "accounts": [_short(each) for each in customer.accounts],
+        "fields": [
+            {name: _short(value) if isinstance(value, str) else value for name, value in each.items()}
+            for each in fields.get(customer.id, ())
+        ],
     }
 
 

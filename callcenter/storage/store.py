@@ -83,9 +83,9 @@ class Storage:
                 self._lock.release()
 
 
-async def open_database(path: Path, clock: Clock) -> AioDatabase:
+async def open_database_beside(path: Path, clock: Clock) -> AioDatabase:
     """The database without its log, for a program beside the switch (an import of customers). Raises StorageError."""
-    database = await AioDatabase.open(path)
+    database = await AioDatabase.open(path, beside=True)
     try:
         await migrate(database, clock.now())
     except BaseException:
