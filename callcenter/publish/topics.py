@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from callcenter.model.ids import is_slug
 
 PREFIX = "callcenter/v1"
@@ -27,9 +29,24 @@ def agent_pop(agent: str) -> str:
     return f"{PREFIX}/agents/{_slug(agent)}/pop"
 
 
+def agent_shown(agent: str) -> str:
+    """Where the agent's page says that it shows the pop."""
+    return f"{agent_pop(agent)}/ack"
+
+
 def agent_entry(agent: str) -> str:
     """Retained while it lasts: how far the customer is with what they enter while the agent talks to them, in stars."""
     return f"{PREFIX}/agents/{_slug(agent)}/entry"
+
+
+def agent_followups(agent: str) -> str:
+    """Retained while there are any: how many open follow-ups an agent has; counts only, nothing of a customer."""
+    return f"{PREFIX}/agents/{_slug(agent)}/followups"
+
+
+def followup_event(client: str) -> str:
+    """What happens to a client's follow-ups, numbered, by ids only; never retained."""
+    return f"{PREFIX}/followups/{_slug(client)}/event"
 
 
 def agent_command(agent: str) -> str:
@@ -102,7 +119,7 @@ def agent_reads(agent: str) -> tuple[str, ...]:
 
 def agent_writes(agent: str) -> tuple[str, ...]:
     """What an agent's own login may write."""
-    return (f"{PREFIX}/agents/{_slug(agent)}/pop/ack", agent_command(agent))
+    return (agent_shown(agent), agent_command(agent))
 
 
 def monitor_reads() -> tuple[str, ...]:
@@ -113,14 +130,55 @@ def monitor_reads() -> tuple[str, ...]:
         f"{PREFIX}/queues/#",
         f"{PREFIX}/clients/#",
         f"{PREFIX}/calls/#",
+        f"{PREFIX}/followups/#",
         f"{PREFIX}/trunks/#",
         f"{PREFIX}/system/#",
     )
 
 
-def supervisor_reads(supervisor: str) -> tuple[str, ...]:
-    """What a supervisor's login may read: the floor, and the answers."""
-    return (*monitor_reads(), f"{supervisor_reply(supervisor)}/#")
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The part of the floor that a login sees: companies, with their queues, and the agents who serve them."""
+
+    clients: frozenset[str]
+    queues: frozenset[str] = frozenset()
+    agents: frozenset[str] = frozenset()
+
+
+def supervisor_reads(supervisor: str, sight: Sight | None = None) -> tuple[str, ...]:
+    """What a supervisor's login may read: the floor, and the answers.
+
+    Who has only some of the companies reads theirs, and no events of calls: a call's topic does not say whose it is,
+    and its events hold the caller's number. The desk tells hers, and no others (``GET /api/v1/events``).
+    """
+    answers = f"{supervisor_reply(supervisor)}/#"
+    if sight is None:
+        return (*monitor_reads(), answers)
+    agents = (agent_state(agent) for agent in sorted(sight.agents))
+    return (*client_reads(sight), *agents, f"{PREFIX}/trunks/#", f"{PREFIX}/system/#", answers)
+
+
+def admin_reads(admin: str) -> tuple[str, ...]:
+    """What an administrator's login may read: what a supervisor of all companies does, and what agents' pages hold that
+    is no customer's.
+    """
+    return (*supervisor_reads(admin), agent_anybodys("followups"), agent_anybodys("entry"))
+
+
+def agent_anybodys(what: str) -> str:
+    """One topic of every agent."""
+    return f"{PREFIX}/agents/+/{what}"
+
+
+def client_reads(sight: Sight) -> tuple[str, ...]:
+    """What the login of a client company may read: its own, and nothing of another's. It writes nothing."""
+    clients = sorted(sight.clients)
+    return (
+        STATUS,
+        *map(queue_state, sorted(sight.queues)),
+        *(f"{PREFIX}/clients/{_slug(client)}/#" for client in clients),
+        *(f"{PREFIX}/followups/{_slug(client)}/#" for client in clients),
+    )
 
 
 def supervisor_writes(supervisor: str) -> tuple[str, ...]:
