@@ -88,6 +88,7 @@ from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.runtime import memory
 from callcenter.runtime.clock import Clock, SystemClock
 from callcenter.runtime.errors import first_error
+from callcenter.runtime.lag import LoopLag
 from callcenter.signaling.certificates import Keyring, Shown
 from callcenter.signaling.doorkeeper import Doorkeeper
 from callcenter.signaling.gate import Gate
@@ -161,6 +162,8 @@ class House:
         clock, random, storage = edges.clock, edges.random, edges.storage
         self.started_at = self.loaded_at = clock.now()
         self.loaded_by = "start"
+        # Begun where time is real.
+        self.lag = LoopLag()
         self.desk_process: DeskProcess | None = None
         # Paths of what was written differently since, and is not in force before the next start.
         self.at_next_start: tuple[str, ...] = ()
@@ -789,6 +792,8 @@ async def serve(
             if broker is not None and broker.running:
                 # So that the first caller has a screen pop; a broker that is slow keeps nobody from calling.
                 await edges.publisher.ready(FIRST_LINK_PATIENCE)
+            house.lag.begin()
+            stack.callback(house.lag.close)
             watch = Watch(reloader, lambda: house.settings)
             stack.callback(watch.close)
             watch.begin()

@@ -14,6 +14,7 @@ from callcenter.media.plane import MediaError
 from callcenter.model.access import Actor, Role, Scope
 from callcenter.operate.customers import customer_commands
 from callcenter.operate.do_not_call import do_not_call_commands
+from callcenter.operate.figures import figures
 from callcenter.operate.life import Life, Phase
 from callcenter.operate.recordings import recording_commands
 from callcenter.operate.reload import Reloader
@@ -78,7 +79,11 @@ class Commands:
 
     async def _metrics(self, asked: Asked) -> dict[str, Any]:
         asked.only()
-        return {**sip_metrics(self._house), "media": media_metrics(self._house)}
+        return {
+            **sip_metrics(self._house),
+            "media": media_metrics(self._house),
+            "floor": await figures(self._house, self._life),
+        }
 
     async def _reload(self, asked: Asked) -> dict[str, Any]:
         asked.only("dry", "revision")
