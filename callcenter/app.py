@@ -37,6 +37,7 @@ from callcenter.calls.inbound import FrontDoor
 from callcenter.calls.line import LONGEST_KEPT, Places, came_to_nothing
 from callcenter.calls.live_ledger import LiveLedger, threshold_ms
 from callcenter.calls.own_call import OwnCalls
+from callcenter.calls.paperwork import Paperwork
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.recordings import RecordingKey, Recordings
 from callcenter.calls.services import Services
@@ -234,6 +235,7 @@ class House:
             trunks=self.trunks,
             call_of=self.supervisor.call_of,
             places=self.places,
+            notes=storage.notes,
         )
         self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
         self.services.callbacks = self.callbacks
@@ -264,7 +266,10 @@ class House:
         self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
+        self.paperwork = Paperwork(self.services, storage, self.books)
+        self.desk.paperwork = self.paperwork
         self.stream.subscribe(self.books.take)
+        self.stream.subscribe(self.paperwork.take)
         self.stream.subscribe(self.places.take)
         self.stream.subscribe(FactLogger().take)
         self.stream.subscribe(self.known_calls.take)
@@ -322,6 +327,7 @@ class House:
         self._started = True
         if self._broker_before is not None:
             self.stream.append(self._broker_before)
+        await self.paperwork.open()
         left = await self.recordings.open()
         self._publish_recordings()
         # Before any phone is back: it would sign its agent in.
@@ -402,6 +408,7 @@ class House:
                 await self.recordings.finished()
         self.dispatcher.close()
         self.recordings.close()
+        self.paperwork.close()
         for task in (self._catching_up, self._mending):
             if task is not None:
                 task.cancel()

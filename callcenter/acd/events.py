@@ -166,6 +166,20 @@ class WrapUpDone:
 
 
 @dataclass(frozen=True, slots=True)
+class DispositionGiven:
+    """What the agent's talk comes to, said while it goes on or is wrapped up: the wrap-up ends with it.
+
+    An unknown one is ignored, and so is one for another talk than that of ``offer_id``.
+    """
+
+    agent_id: str
+    offer_id: str
+    disposition: str
+    by: str = "agent"
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WrapUpAsked:
     """The agent needs the time that an optional wrap-up has for who asks."""
 
@@ -262,6 +276,7 @@ AcdEvent = (
     | TalkMoved
     | TalkEnded
     | WrapUpDone
+    | DispositionGiven
     | WrapUpAsked
     | WrapUpExtended
     | DeviceChanged

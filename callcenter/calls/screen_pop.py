@@ -86,6 +86,7 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         customers=known.customers,
         fields={each.id: _fields(call, each) for each in known.customers},
         interactions=known.recent,
+        note=known.note,
         why=offer.why,
         position_was=acd.position(offer.ticket_id),
         callback=_callback(call),

@@ -985,6 +985,71 @@ class WrapUpEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteWritten:
+    """Somebody has written a note of the call, or of a customer where there is no call; the text is in a table.
+
+    ``revision`` counts how often this note was written, drafts included. ``agent`` is in whose talk, empty: in nobody's
+    own. ``by`` is who wrote, in words; ``corrects`` that it stands in the place of a text that was told before.
+    """
+
+    client: str
+    note: str
+    by: str
+    revision: int
+    agent: str = ""
+    customer: str = ""
+    corrects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DispositionChosen:
+    """What the talk of ``offer`` comes to, chosen before its wrap-up is over, and kept for the end of it.
+
+    Of a call that the agent dialled ``offer`` is empty. ``by`` and ``why`` as in DispositionCorrected.
+    """
+
+    client: str
+    agent: str
+    offer: str
+    disposition: str
+    by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DispositionCorrected:
+    """After the end of a wrap-up its disposition is another one: ``after``, and was ``before`` (empty: there was none).
+
+    ``by`` is who says so, in words, and ``why`` the reason; of an agent's own talk it may be empty.
+    """
+
+    client: str
+    agent: str
+    offer: str
+    before: str
+    after: str
+    by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldsWritten:
+    """Fields of a talk's wrap-up have values now, or none any more (``cleared``); the values are in a table.
+
+    ``corrects``: after the end of the wrap-up. The rest is as in DispositionCorrected.
+    """
+
+    client: str
+    agent: str
+    offer: str
+    fields: tuple[str, ...]
+    by: str
+    cleared: tuple[str, ...] = ()
+    corrects: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureCodeDialled:
     """An agent dialled a code, which is no customer's call; ``result`` says in words what came of it."""
 
@@ -1118,6 +1183,10 @@ Body = (
     | AgentSkillsChanged
     | StateRepaired
     | WrapUpEnded
+    | NoteWritten
+    | DispositionChosen
+    | DispositionCorrected
+    | FieldsWritten
     | FeatureCodeDialled
     | BrokerStateChanged
     | TrunkStateChanged

@@ -16,6 +16,7 @@ from callcenter.operate.customers import customer_commands
 from callcenter.operate.do_not_call import do_not_call_commands
 from callcenter.operate.figures import figures
 from callcenter.operate.life import Life, Phase
+from callcenter.operate.paperwork import paperwork_commands
 from callcenter.operate.recordings import recording_commands
 from callcenter.operate.reload import Reloader
 from callcenter.operate.status import health, media, media_metrics, sip_metrics, status
@@ -53,6 +54,7 @@ class Commands:
             "drain": Command(self._drain),
             "media": Command(self._media),
             **recording_commands(self._house),
+            **paperwork_commands(self._house, self.all),
             **customer_commands(self._house),
             **do_not_call_commands(self._house),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent, scope=Scope.CALLS_CONTROL)),
