@@ -251,6 +251,15 @@ class PopPerson(TypedDict):
     fields: list[PopField]
 
 
+class PopNote(TypedDict):
+    """What an agent noted last of them."""
+
+    at: str
+    agent: str
+    call: str | None
+    text: str
+
+
 class PopCustomer(TypedDict):
     """Who calls. With the match ``maybe`` there are ``candidates``, and nobody is to be taken for sure."""
 
@@ -264,6 +273,7 @@ class PopCustomer(TypedDict):
     notes: NotRequired[str]
     accounts: NotRequired[list[str]]
     fields: NotRequired[list[PopField]]
+    note: NotRequired[PopNote | None]
     last: NotRequired[PopInteraction | None]
     interactions: NotRequired[list[PopInteraction]]
     candidates: NotRequired[list[PopPerson]]
@@ -302,6 +312,8 @@ class Pop(TypedDict("_PopFrom", {"from": str})):
     srtp: str | None
     record: Literal["yes", "on_demand"] | None
     customer: PopCustomer
+    open_followups: NotRequired[Count]
+    followups: NotRequired[list[dict[str, Any]]]
     why: list[Why]
 
 
@@ -329,6 +341,30 @@ class CallEvent(TypedDict):
     call: Id
     event: str
     data: dict[str, Any]
+
+
+class FollowupEvent(TypedDict):
+    """One thing that happened to a follow-up, by ids only; ``seq`` is its number in the switch's log."""
+
+    schema: Literal["followup.v1"]
+    seq: Count
+    at: Instant
+    boot: str
+    client: Id
+    followup: Id
+    event: str
+    data: dict[str, Any]
+
+
+class AgentFollowups(TypedDict):
+    """How many open follow-ups an agent has, and how many of these are due, and overdue."""
+
+    schema: Literal["followups.v1"]
+    agent: Id
+    open: Count
+    due: Count
+    overdue: Count
+    at: Instant
 
 
 # Commands and answers
@@ -539,6 +575,9 @@ class Reply(TypedDict):
     call: NotRequired[Id]
     required: NotRequired[bool]
     codes: NotRequired[dict[str, Any]]
+    chosen: NotRequired[str | None]
+    fields: NotRequired[list[dict[str, Any]]]
+    missing: NotRequired[list[str]]
     result: NotRequired[dict[str, Any]]
     error: NotRequired[str]
     reason: NotRequired[Literal["invalid", "forbidden", "not_found", "conflict", "too_many", "unavailable"]]
