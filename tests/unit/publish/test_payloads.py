@@ -136,6 +136,7 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
             "accounts": ["A-1"],
             "fields": [{"name": "contract", "label": "Contract", "value": "Plus"}],
             "match": "sure",
+            "note": None,
             "last": LAST,
             "interactions": [LAST],
         },
