@@ -10,7 +10,7 @@ import msgspec
 from callcenter.publish import models
 from callcenter.publish.channels import CHANNELS, Channel, Way
 from callcenter.publish.payloads import EVENTS
-from callcenter.publish.publisher import REPLY_EXPIRES_S
+from callcenter.publish.topics import REPLY_EXPIRES_S
 
 VERSION = "3.0.0"
 SCHEMAS = "#/components/schemas/"

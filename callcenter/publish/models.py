@@ -393,6 +393,7 @@ class StateCommand(_Command):
     do: Literal["state"]
     chosen: Intent
     reason: NotRequired[str | None]
+    why: NotRequired[Annotated[str, Meta(max_length=200, description="of a supervisor's: what the agent is told")]]
 
 
 class WrapUpDoneCommand(_Command):
@@ -435,6 +436,7 @@ class SuperviseCommand(_Command):
 
     do: Literal["supervise"]
     mode: Literal["listen", "whisper", "barge", "leave"]
+    call: NotRequired[Annotated[str, Meta(description="in place of `agent`: whoever talks in it")]]
 
 
 class SendDigitsCommand(_Command):

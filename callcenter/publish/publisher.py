@@ -42,8 +42,6 @@ GATHER = 0.02
 # How long commands are not heard after a flood of them, doubled while it goes on.
 FIRST_PAUSE = 5.0
 LAST_PAUSE = 60.0
-# Who does not read the answer within this has given up on it.
-REPLY_EXPIRES_S = 60
 # The log is asked again after this when it could not be read.
 LOG_RETRY = 1.0
 # What close() waits for the last facts to be acknowledged.
@@ -639,9 +637,9 @@ class LinkedPublisher:
             # An answer that comes when the link is gone is lost: who sends the command again gets the same.
             if self._live is link:
                 topic = topics.reply_topic(usual, heard.response)
-                link.publish(topic, answer, expires_s=REPLY_EXPIRES_S, correlation=heard.correlation).add_done_callback(
-                    lambda answer: answer.cancelled() or self._accepted("replies", answer)
-                )
+                link.publish(
+                    topic, answer, expires_s=topics.REPLY_EXPIRES_S, correlation=heard.correlation
+                ).add_done_callback(lambda answer: answer.cancelled() or self._accepted("replies", answer))
 
         door.take(asks, heard.payload, reply, retained=heard.retained, name=heard.id)
 

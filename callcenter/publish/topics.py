@@ -11,6 +11,8 @@ STATUS = f"{PREFIX}/status"
 EVERYTHING = f"{PREFIX}/#"
 # Retained: which configuration is in force.
 CONFIG = f"{PREFIX}/system/config"
+# Who does not read the answer to a command within this has given up on it.
+REPLY_EXPIRES_S = 60
 # Below the usual topic of answers.
 MAX_REPLY_LEVELS = 3
 # Retained: whether recordings can be made, and what failed last.
