@@ -108,7 +108,7 @@ class Monitoring(Body):
     mode: SupervisionMode | Literal["leave"] = SupervisionMode.LISTEN
 
 
-class Recording(OfAgent):
+class WantedRecording(OfAgent):
     """What is wanted of the recording of the talk."""
 
     do: Literal["start", "stop", "pause", "resume"]
@@ -218,7 +218,7 @@ async def hang_up(request: Request, call: Name, actor: Controls, desk: TheDesk, 
 
 
 @router.post("/calls/{call}/record")
-async def record(request: Request, call: Name, body: Recording, actor: Controls, desk: TheDesk) -> Done:
+async def record(request: Request, call: Name, body: WantedRecording, actor: Controls, desk: TheDesk) -> Done:
     """Have the talk recorded, or not, or not for a while."""
     return await _done(desk, request, actor, f"record_{body.do}", body)
 
