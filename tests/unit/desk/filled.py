@@ -27,7 +27,7 @@ from callcenter.model.facts import (
 )
 from callcenter.model.interaction import Interaction
 from callcenter.model.states import EndCause, OfferResult, Side, VisitOutcome
-from tests.unit.desk.support import Floor, open_floor
+from tests.unit.desk.support import TWO_COMPANIES, Answer, Floor, open_floor
 from tests.unit.storage.support import arrived
 
 ACME = {"call": "cc1-acme-0", "recording": "r-acme-0", "queue": "sales", "agent": "ana", "client": "acme"}
@@ -91,6 +91,13 @@ def states() -> dict[str, Any]:
     return found
 
 
+class _Refusing(dict[str, Answer]):
+    """What the switch answers; of all else there is nothing."""
+
+    def __missing__(self, do: str) -> Answer:
+        return CommandError(f"there is nothing for {do}", Reason.NOT_FOUND)
+
+
 def theirs(asked: Asked) -> Mapping[str, str]:
     """Whose thing is asked for: the switch's own commands check it as this does."""
     named = set(map(str, asked.fields.values()))
@@ -103,7 +110,8 @@ def theirs(asked: Asked) -> Mapping[str, str]:
 @contextlib.asynccontextmanager
 async def open_filled(folder: Path) -> AsyncIterator[Floor]:
     """Such a desk, while the block lasts."""
-    async with open_floor(folder) as floor:
+    async with open_floor(folder, TWO_COMPANIES, "desk.rate.burst=1000000") as floor:
+        floor.answers = _Refusing()
         recordings = floor.desk.settings.calls.recording.directory
         await fill(floor, recordings)
 
@@ -133,6 +141,6 @@ async def open_filled(folder: Path) -> AsyncIterator[Floor]:
         reading = {"before": "r1", "revision": "r2", "files": 1, "changes": [], "calls": 0, "warnings": []}
         floor.answers.update(
             snapshot=snapshot, why=why, trace=trace, waiting=waiting, recording_open=recording_open,
-            reload_look=reading, reload=reading,
+            reload_look=reading, reload=reading, health={"reasons": []}, audited={},
         )  # fmt: skip
         yield floor

@@ -74,6 +74,14 @@ ROUTES: dict[str, Route] = {
 # What is tried elsewhere, each by who made it: which test it is stands beside it.
 ELSEWHERE: dict[str, str] = {
     "GET /metrics": "test_metrics",
+    "GET /livez": "test_health",
+    "GET /readyz": "test_health",
+    "POST /api/v1/session": "test_session",
+    "GET /api/v1/session": "test_session",
+    "DELETE /api/v1/session": "test_session",
+    "GET /api/v1/tokens": "test_tokens",
+    "POST /api/v1/tokens": "test_tokens",
+    "DELETE /api/v1/tokens/{token}": "test_tokens",
 }
 ROLES = {
     Role.AGENT: {"agent": "ana"},
