@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -429,7 +429,10 @@ class Paperwork:
         return [each for each in found if each.author == author]
 
     async def _stored(self, note: str) -> Note | None:
-        return self._notes.get(note) or await self._read(self._storage.notes.by_id(note))
+        if (at_hand := self._notes.get(note)) is not None:
+            return at_hand
+        found: Note | None = await self._read(self._storage.notes.by_id(note))
+        return found
 
     def _at_hand(self, actor: Actor, call: str) -> Note | None:
         """The note that an agent is writing of the own talk, while it is at hand."""
@@ -473,7 +476,6 @@ class Paperwork:
         if self._books.knows(call):
             return
         log = self._storage.log
-        await self._flushed()
         self._books.reopen(await self._read(log.read(0, MOST_FACTS, call)))
 
     def _append(
@@ -487,9 +489,6 @@ class Paperwork:
             self._storage.log.drained() if draft else self._storage.log.flushed(self._services.stream.seq)
         )
 
-    async def _flushed(self) -> None:
-        await self._within(self._storage.log.flushed(self._services.stream.seq))
-
     async def _within(self, wait: Awaitable[None]) -> None:
         try:
             async with asyncio.timeout(WRITTEN_WITHIN):
@@ -500,7 +499,13 @@ class Paperwork:
         except StorageError as error:
             raise CommandError(str(error), Reason.UNAVAILABLE) from error
 
-    async def _read(self, wait: Awaitable[Any]) -> Any:
+    async def _read(self, wait: Coroutine[Any, Any, Any]) -> Any:
+        """What the database says when all that was said so far is in it: what is on its way there counts."""
+        try:
+            await self._within(self._storage.log.drained())
+        except CommandError:
+            wait.close()
+            raise
         try:
             return await wait
         except StorageError as error:

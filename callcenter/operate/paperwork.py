@@ -1,4 +1,4 @@
-"""Notes, dispositions and wrap-up fields as commands: said of a talk while it goes on, or after it."""
+"""Notes, dispositions and wrap-up fields as commands: said of a talk while it goes on, or after it; and its story."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.model.access import Scope
 from callcenter.model.facts import utc
+from callcenter.model.timeline import lines
 from callcenter.operate.fields import flag, text
+from callcenter.storage.database import StorageError
+from callcenter.storage.wrap_up_fields import in_force
 
 if TYPE_CHECKING:
     from callcenter.app import House
@@ -110,7 +113,7 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
             talk = await paperwork.find(asked.actor, call, agent, offer)
         asks = paperwork.fields_of(talk.client, talk.queue)
         there = [each for each in await paperwork.values(talk.call) if each.offer == talk.offer]
-        now = {each.field: each.value for each in there if each.value is not None}
+        now = {name: each.value for (_, name), each in in_force(there).items() if each.value is not None}
         return {
             "call": talk.call,
             "agent": talk.agent,
@@ -120,11 +123,25 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
             "history": [each.plain() for each in there],
         }
 
+    async def timeline(asked: Asked) -> dict[str, Any]:
+        asked.only("call", "alone")
+        name = text(asked, "call", wanted=True)
+        known = house.known_calls.find(call=name)
+        call = name if known is None else known.id
+        try:
+            told = await house.edges.storage.timelines.of_call(call, asked.actor, alone=flag(asked, "alone"))
+        except StorageError as error:
+            raise CommandError(str(error), Reason.UNAVAILABLE) from error
+        if told is None:
+            raise CommandError(f"no call `{name}` is in the log", Reason.NOT_FOUND, field="call")
+        return {"call": call, "lines": list(lines(told.entries)), **told.plain()}
+
     return {
         "note": Command(note, scope=Scope.CALLS_CONTROL),
         "notes": Command(notes, changes=False, scope=Scope.CALLS_READ),
         "disposition": Command(disposition, scope=Scope.CALLS_CONTROL),
         "fields": Command(fields, scope=Scope.CALLS_CONTROL),
+        "timeline": Command(timeline, changes=False, scope=Scope.CALLS_READ),
     }
 
 
