@@ -13,6 +13,7 @@ from callcenter.desk.gate import Gate
 from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
 from callcenter.desk.routes import (
     health,
+    interactions,
     me,
     metrics,
     session,
@@ -23,6 +24,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     me.router,
     session.router,
+    interactions.router,
     tokens.router,
     metrics.router,
 )  # fmt: skip

@@ -27,6 +27,9 @@ from callcenter.model.facts import (
     CallAnswered,
     CallArrived,
     CallbackAttempted,
+    CallbackChanged,
+    CallbackDeclined,
+    CallbackDeferred,
     CallbackEnded,
     CallbackFailed,
     CallbackRequested,
@@ -368,8 +371,15 @@ class _Story:
                     return f"{agent} picks up after {span(after)}", {"after_ms": after}
                 why_not = f" ({detail})" if detail else ""
                 return f"{agent}: {spoken(result)}{why_not}, after {span(after)}", {"after_ms": after}
-            case CallbackRequested(queue=queue):
-                return f"asks to be called back, by {queue}", {}
+            case CallbackRequested(queue=queue, source=source, not_before=not_before):
+                who = "asks to be called back" if source == "caller" else f"to be called back ({spoken(source)})"
+                return f"{who}, by {queue}" + (f", not before {not_before}" if not_before else ""), {}
+            case CallbackChanged(what=what, by=by):
+                return f"callback changed by {by or 'the house'}: {', '.join(what) or 'nothing'}", {}
+            case CallbackDeferred(until=until, reason=reason):
+                return f"callback put off until {until} ({spoken(reason)})", {}
+            case CallbackDeclined(agent=agent):
+                return f"{agent} does not take the callback", {}
             case CallbackAttempted(attempt=attempt, agent=agent):
                 return f"called back by {agent}, attempt {attempt}", {}
             case CallbackFailed(attempt=attempt, cause=cause):

@@ -310,6 +310,16 @@ def _item(kind: str, row: Row) -> Item:
                 "text": text,
             }
             words = f"note by {agent or author}"
+        case "callback":
+            queue, source, outcome, attempts, not_before = values
+            data = {
+                "queue": queue,
+                "source": source,
+                "outcome": outcome,
+                "attempts": attempts,
+                "not_before": not_before,
+            }
+            words = f"callback by {queue}: {spoken(outcome) if outcome else 'open'}"
         case _:
             of, by = values
             data, words = {"merged": of, "by": by}, f"became one with {of}"
@@ -337,6 +347,9 @@ _SOURCES: Mapping[str, str] = {
     " AND customer_id <> '' AND " + _BEHIND.format(at="arrived_at", id="call_id"),
     "note": "SELECT created_at, id, call_id, agent, author, revision, draft, text FROM notes WHERE client = ?"
     " AND customer_id IN (IDS) AND customer_id <> '' AND " + _BEHIND.format(at="created_at", id="id"),
+    "callback": "SELECT requested_at, id, queue, source, outcome, attempts, json_extract(record, '$.not_before')"
+    " FROM callbacks WHERE client = ? AND customer IN (IDS) AND customer != '' AND "
+    + _BEHIND.format(at="requested_at", id="id"),
     "merge": "SELECT merged_at, id, id, merged_by FROM customer_merges WHERE client = ? AND into_id IN (IDS) AND "
     + _BEHIND.format(at="merged_at", id="id"),
 }
