@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 
 # The command that makes a follow-up, and what of it may be said beside a disposition.
 FOLLOW_UP = "followup_create"
-FOLLOW_UP_FIELDS = ("due_at", "title", "text", "agent", "queue")
+FOLLOW_UP_FIELDS = (
+    *("due_at", "zone", "kind", "title", "text", "agent", "queue"),
+    *("not_after", "mode", "preview", "reason"),
+)
 MOST_NAME = 64
 MOST_TITLE = 200
 
 
 def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]]) -> Mapping[str, Command]:
     """The commands by their names; ``table`` has those of the others."""
-    paperwork = house.paperwork
 
     async def note(asked: Asked) -> dict[str, Any]:
         asked.only("call", "client", "customer", "agent", "note", "text", "more", "draft", "revision", "why")
@@ -42,7 +44,7 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
         name, call, customer = (text(asked, each, most=MOST_NAME) for each in ("note", "call", "customer"))
         if sum(map(bool, (name, call, customer))) != 1:
             raise CommandError("say one of `call`, `customer` and `note`", field="call")
-        written = await paperwork.note(
+        written = await house.paperwork.note(
             asked.actor,
             said,
             by=asked.by,
@@ -65,7 +67,7 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
         if bool(call) == bool(customer):
             raise CommandError("say one of `call` and `customer`", field="call")
         client = text(asked, "client", most=MOST_NAME, wanted=bool(customer))
-        found = await paperwork.notes(asked.actor, call=call, client=client, customer=customer)
+        found = await house.paperwork.notes(asked.actor, call=call, client=client, customer=customer)
         if not flag(asked, "history"):
             return {"notes": [each.plain() for each in found]}
         told = await house.edges.storage.notes.revisions([each.id for each in found])
@@ -82,10 +84,10 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
         wanted = asked.fields.get("follow_up")
         if wanted is not None and not isinstance(wanted, dict):
             raise CommandError('`follow_up` is an object, such as {"due_at": "2026-12-01T10:00Z"}', field="follow_up")
-        talk = await paperwork.find(asked.actor, call, agent, offer)
-        code = paperwork.known(talk).find(said) or said
+        talk = await house.paperwork.find(asked.actor, call, agent, offer)
+        code = house.paperwork.known(talk).find(said) or said
         made = await _follow_up(house, table(), asked, talk, code, wanted)
-        before, found = await paperwork.dispose(
+        before, found = await house.paperwork.dispose(
             asked.actor, said, by=asked.by, call=talk.call, agent=talk.agent, offer=talk.offer, why=why
         )
         return {
@@ -94,7 +96,7 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
             "offer": talk.offer,
             "before": before.disposition,
             "disposition": found,
-            "label": paperwork.known(talk).codes.get(found, found),
+            "label": house.paperwork.known(talk).codes.get(found, found),
             "corrects": not before.at_work and found != before.disposition,
             **({} if made is None else {"follow_up": made}),
         }
@@ -106,13 +108,13 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
         if values is not None and not isinstance(values, dict):
             raise CommandError('`values` is an object, such as {"order": "A-1881"}', field="values")
         if values:
-            talk = await paperwork.fill(
+            talk = await house.paperwork.fill(
                 asked.actor, values, by=asked.by, call=call, agent=agent, offer=offer, why=text(asked, "why")
             )
         else:
-            talk = await paperwork.find(asked.actor, call, agent, offer)
-        asks = paperwork.fields_of(talk.client, talk.queue)
-        there = [each for each in await paperwork.values(talk.call) if each.offer == talk.offer]
+            talk = await house.paperwork.find(asked.actor, call, agent, offer)
+        asks = house.paperwork.fields_of(talk.client, talk.queue)
+        there = [each for each in await house.paperwork.values(talk.call) if each.offer == talk.offer]
         now = {name: each.value for (_, name), each in in_force(there).items() if each.value is not None}
         return {
             "call": talk.call,
@@ -176,7 +178,8 @@ async def _follow_up(
     name = f"{asked.id or house.ids.new()}:follow-up"
     ask = dataclasses.replace(asked, do=FOLLOW_UP, id=name, fields={"client": talk.client, "call": talk.call, **said})
     try:
-        return dict(await command.run(ask))
+        answer = await command.run(ask)
+        return answer.get("followup", answer)
     except CommandError as error:
         field = f"follow_up.{error.field}" if error.field else "follow_up"
         raise CommandError(f"the follow-up: {error}", error.reason, field=field, **error.details) from error

@@ -86,6 +86,8 @@ class FollowUpWanted(BaseModel):
     text: str | None = Field(default=None, max_length=2000)
     agent: str | None = Field(default=None, max_length=64)
     queue: str | None = Field(default=None, max_length=64)
+    zone: str | None = Field(default=None, max_length=64, examples=["Europe/Madrid"])
+    kind: str | None = Field(default=None, max_length=20, examples=["task", "callback"])
 
 
 class GivenDisposition(BaseModel):
