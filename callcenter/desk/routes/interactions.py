@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from callcenter.acd.settings import MAX_DISPOSITION
 from callcenter.control.protocol import Reason
 from callcenter.desk.commands import command
 from callcenter.desk.identity import TheDesk, requires
@@ -95,7 +94,7 @@ class GivenDisposition(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    disposition: str = Field(min_length=1, max_length=MAX_DISPOSITION, examples=["sold"])
+    disposition: str = Field(min_length=1, max_length=64, examples=["sold"])
     agent: str = Field(default="", max_length=64)
     offer: str = Field(default="", max_length=64)
     why: Why = ""
