@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from callcenter.calls.paperwork import Talk
 from callcenter.control.protocol import Asked, CommandError, Reason
@@ -28,6 +30,8 @@ FOLLOW_UP_FIELDS = (
 )
 MOST_NAME = 64
 MOST_TITLE = 200
+
+log = structlog.get_logger()
 
 
 def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]]) -> Mapping[str, Command]:
@@ -145,6 +149,21 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
         "fields": Command(fields, scope=Scope.CALLS_CONTROL),
         "timeline": Command(timeline, changes=False, scope=Scope.CALLS_READ),
     }
+
+
+def promises(
+    house: House, table: Callable[[], Mapping[str, Command]]
+) -> Callable[[Talk, str], Coroutine[Any, Any, None]]:
+    """Makes the follow-up of a disposition that nobody has said more of, for :attr:`Paperwork.on_owed`."""
+
+    async def owed(talk: Talk, code: str) -> None:
+        asked = Asked("disposition", "the disposition", f"{talk.offer}:{code}"[:MOST_NAME])
+        try:
+            await _follow_up(house, table(), asked, talk, code, {})
+        except CommandError as error:
+            log.warning("a disposition is not followed up", call=talk.call, disposition=code, detail=str(error))
+
+    return owed
 
 
 async def _follow_up(
