@@ -148,9 +148,9 @@ class MetricsFile:
         """
         return self._rows(_CONTACTS, (first, behind))
 
-    def corrected(self, first: str, behind: str) -> Iterable[tuple[str, str, int]]:
-        """By client and queue: how many dispositions of calls that arrived then were corrected since."""
-        return [(client, queue, count) for client, queue, count in self._rows(_CORRECTED, (first, behind))]
+    def corrected(self, client: str, first: str, behind: str) -> Iterable[tuple[str, int]]:
+        """By queue: how many dispositions of a client's calls that arrived then (UTC, as written) were corrected."""
+        return [(queue, count) for queue, count in self._rows(_CORRECTED, (client, first, behind))]
 
     def _rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         try:
@@ -221,7 +221,7 @@ _CONTACTS = (
 )
 # The text is looked through first: most records have none, and reading one as JSON takes longer.
 _CORRECTED = (
-    "SELECT client, queue, COUNT(*) FROM interactions, json_each(interactions.record, '$.corrections') AS correction"
-    " WHERE arrived_at >= ? AND arrived_at < ? AND record LIKE '%\"corrections\":[{%'"
-    " AND json_extract(correction.value, '$.what') = 'disposition' GROUP BY client, queue ORDER BY client, queue"
+    "SELECT queue, COUNT(*) FROM interactions, json_each(interactions.record, '$.corrections') AS correction"
+    " WHERE client = ? AND arrived_at >= ? AND arrived_at < ? AND record LIKE '%\"corrections\":[{%'"
+    " AND json_extract(correction.value, '$.what') = 'disposition' GROUP BY queue ORDER BY queue"
 )

@@ -130,8 +130,13 @@ def for_client(record: dict[str, Any]) -> dict[str, Any]:
 
 
 # The fields of a record that name people of the house, or tell of its work.
-_OF_THE_HOUSE = frozenset({"agent", "dialled_by", "told", "offers", "supervisions", "conferences", "quality", "srtp"})
-_OF_AGENTS = frozenset({"agent", "by", "offer", "quality", "srtp"})
+_OF_THE_HOUSE = frozenset(
+    {
+        *("agent", "dialled_by", "told", "offers", "supervisions", "conferences", "quality", "srtp"),
+        *("notes", "fields", "corrections"),
+    }
+)
+_OF_AGENTS = frozenset({"agent", "by", "offer", "quality", "srtp", "fields"})
 
 
 def _without(values: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:

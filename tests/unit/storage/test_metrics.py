@@ -251,12 +251,13 @@ async def test_a_correction_leaves_the_figures_of_its_day_alone_and_is_counted_b
         file = MetricsFile(path)
         before = list(file.contacts("2026", "2027"))
         assert before[0][4] == "sold"
-        assert not list(file.corrected("2026", "2027"))
+        assert not list(file.corrected("acme", "2026", "2027"))
         for was, now in (("sold", "refund"), ("refund", "complaint")):
             corrected = DispositionCorrected("acme", "ana", "o1", was, now, "supervisor sue", "heard it again")
             call = [*call, replace(call[-1], seq=call[-1].seq + 1, body=corrected)]
         books.storage.interactions.save(Interaction.from_facts(call))
         await books.storage.log.drained()
         assert list(file.contacts("2026", "2027")) == before
-        assert list(file.corrected("2026", "2027")) == [("acme", "sales", 2)]
+        assert list(file.corrected("acme", "2026", "2027")) == [("sales", 2)]
+        assert not list(file.corrected("globex", "2026", "2027"))
         file.close()
