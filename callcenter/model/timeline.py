@@ -33,10 +33,12 @@ from callcenter.model.facts import (
     CallbackEnded,
     CallbackFailed,
     CallbackRequested,
+    CallCommanded,
     CallConnected,
     CallEnded,
     CallerMediaStarted,
     CallHeld,
+    CallPrioritised,
     CallQueued,
     CallResumed,
     CallTransferred,
@@ -46,6 +48,7 @@ from callcenter.model.facts import (
     DigitsEntered,
     DispositionChosen,
     DispositionCorrected,
+    DoNotCallAdded,
     EntryBegan,
     EntryEnded,
     Fact,
@@ -71,6 +74,7 @@ from callcenter.model.facts import (
     RecordingEnded,
     RecordingFailed,
     RecordingHeld,
+    RecordingOpened,
     RecordingPaused,
     RecordingReleased,
     RecordingResumed,
@@ -97,6 +101,8 @@ OF_THE_HOUSE: frozenset[type[Any]] = frozenset(
     {
         AgentMediaStarted,
         AgentRang,
+        CallCommanded,
+        CallPrioritised,
         ConferenceJoined,
         ConferenceLeft,
         FieldsWritten,
@@ -109,6 +115,7 @@ OF_THE_HOUSE: frozenset[type[Any]] = frozenset(
         OneWayAudioEnded,
         PhoneChanged,
         PreferenceEnded,
+        RecordingOpened,
         RoutingRelaxed,
         ScreenPopSent,
         SupervisionChanged,
@@ -345,6 +352,12 @@ class _Story:
                 return f"routing step {step} asks for {asks} ({spoken(reason)})", {}
             case PreferenceEnded(agent=agent, reason=reason):
                 return f"waits for {agent} alone no more ({spoken(reason)})", {}
+            case CallPrioritised(priority=priority, by=by):
+                return f"priority {priority} from here" + (f", by {by}" if by else ""), {}
+            case CallCommanded(order=order, by=by, result=result):
+                return f"{by} orders {spoken(order)}: {spoken(result)}", {}
+            case DoNotCallAdded():
+                return "is not to be called any more", {}
             case PositionAnnounced(position=position):
                 return f"told: number {position} in line", {}
             case WaitAnnounced(low_ms=low, high_ms=high):
@@ -468,6 +481,8 @@ class _Story:
                 return kept if octets else f"no recording: {spoken(reason)}", {}
             case RecordingFailed(reason=reason):
                 return f"not recorded: {spoken(reason)}", {}
+            case RecordingOpened(by=by):
+                return f"recording opened by {by}", {}
             case RecordingHeld(by=by):
                 return f"recording held by {by}", {}
             case RecordingReleased(by=by):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -81,8 +82,9 @@ class Journey:
 
     @property
     def revision(self) -> str:
-        """A word that is another one as soon as anything more is told."""
-        return f"{self.entries[-1].seq if self.entries else 0}-{len(self.entries)}-{len(self.calls)}"
+        """A word that is another one as soon as anything else is told."""
+        told = json_text([[each.plain() for each in self.calls], [each.plain() for each in self.entries]])
+        return hashlib.sha256(told.encode()).hexdigest()[:20]
 
     def plain(self) -> dict[str, Any]:
         """As plain values."""
@@ -144,7 +146,9 @@ class Timelines:
         parts = []
         for _, facts, interaction in told.values():
             sight = Sight.of(actor, interaction)
-            parts.append(await self._with_texts(timeline(facts, sight), facts, interaction.call_id, sight))
+            entries = await self._with_texts(timeline(facts, sight), facts, interaction.call_id, sight)
+            after = await self._followed_up(entries, interaction) if sight.house else []
+            parts.append((*entries, *after))
         calls = [CallOfJourney(why, interaction) for why, _, interaction in told.values()]
         calls.sort(key=lambda each: (each.interaction.arrived_at, each.interaction.call_id))
         return Journey(tuple(calls), journey(parts))
@@ -219,6 +223,22 @@ class Timelines:
                 by = record["dialled_by"]
                 if any(by == agent and since <= began <= end + ABOUT for agent, since, end in talks):
                     found.append(("consulted", other))
+        return found
+
+    async def _followed_up(self, entries: Sequence[Entry], call: Interaction) -> list[Entry]:
+        """What is to be done about the call, and was: each behind the last thing that happened before it."""
+        found = []
+        for row in await self._database.fetch_all(_FOLLOW_UPS, (storable(call.call_id),)):
+            name, kind, state, title, due_at, created_by, created_at, done_by, done_at = row
+            data = {"follow_up": name, "state": state, "title": title, "due_at": due_at}
+            told = [(created_at, f"{kind} due at {due_at} by {created_by}: {title}")]
+            if done_at:
+                told.append((done_at, f"{kind} {state} by {done_by}: {title}"))
+            for at, words in told:
+                moment = datetime.fromisoformat(at)
+                seq = max((entry.seq for entry in entries if entry.at <= moment), default=entries[0].seq)
+                ms = round((moment - call.arrived_at).total_seconds() * 1000)
+                found.append(Entry(seq, moment, ms, call.call_id, "follow_up", words, data))
         return found
 
     async def _with_texts(
@@ -310,6 +330,11 @@ def _item(kind: str, row: Row) -> Item:
                 "text": text,
             }
             words = f"note by {agent or author}"
+        case "follow_up":
+            of, state, title, due_at, agent, queue, done_at = values
+            data = {"of": of, "state": state, "title": title, "due_at": due_at, "agent": agent, "queue": queue}
+            data["done_at"] = done_at
+            words = f"{of} due at {due_at}, {state}: {title}"
         case "callback":
             queue, source, outcome, attempts, not_before = values
             data = {
@@ -339,6 +364,10 @@ _TEXTS = (
     "SELECT r.note, r.revision, r.text FROM notes AS n JOIN note_revisions AS r ON r.note = n.id"
     " WHERE n.call_id = ? AND n.call_id <> ''"
 )
+_FOLLOW_UPS = (
+    "SELECT id, kind, state, title, due_at, created_by, created_at, done_by, done_at FROM followups"
+    " WHERE call_id = ? AND call_id <> '' ORDER BY created_at, id"
+)
 _VALUES = "SELECT offer, field, revision, value FROM wrap_up_fields WHERE call_id = ?"
 # Of each kind: when, which, and what; the latest first, from a cursor on.
 _BEHIND = "{at} <= ? AND ({at} < ? OR ? || {id} < ?) ORDER BY {at} DESC, {id} DESC LIMIT ?"
@@ -347,6 +376,8 @@ _SOURCES: Mapping[str, str] = {
     " AND customer_id <> '' AND " + _BEHIND.format(at="arrived_at", id="call_id"),
     "note": "SELECT created_at, id, call_id, agent, author, revision, draft, text FROM notes WHERE client = ?"
     " AND customer_id IN (IDS) AND customer_id <> '' AND " + _BEHIND.format(at="created_at", id="id"),
+    "follow_up": "SELECT created_at, id, kind, state, title, due_at, agent, queue, done_at FROM followups"
+    " WHERE client = ? AND customer IN (IDS) AND customer <> '' AND " + _BEHIND.format(at="created_at", id="id"),
     "callback": "SELECT requested_at, id, queue, source, outcome, attempts, json_extract(record, '$.not_before')"
     " FROM callbacks WHERE client = ? AND customer IN (IDS) AND customer != '' AND "
     + _BEHIND.format(at="requested_at", id="id"),

@@ -347,3 +347,12 @@ async def test_a_disposition_that_is_followed_up_by_itself_makes_one_follow_up(w
     await world.settled()
     made = [fact.body for fact in await world.logged() if isinstance(fact.body, FollowupCreated)]
     assert [each.call for each in made] == [call, second], "one for each, and no second one"
+    done = await asks(world, AMY, "followup_done", followup=said["follow_up"]["id"])
+    assert "error" not in done
+    await world.settled()
+    told = (await asks(world, AMY, "timeline", call=second))["entries"]
+    words = [entry["words"] for entry in told if entry["kind"] == "follow_up"]
+    assert [sentence.rpartition(": ")[2] for sentence in words] == ["the refund", "the refund"]
+    assert words[-1].startswith("task done by agent amy")
+    moments = [entry["at"] for entry in told]
+    assert moments == sorted(moments)
