@@ -19,6 +19,7 @@ VERBS = {
     "status": "show what the running switch does now",
     "report": "show what happened, by client, queue, agent, day and interval",
     "why": "show how a call was decided about, why an agent gets no call, or how a queue stands",
+    "timeline": "show what happened in a call, and in those that belong to it",
     "recordings": "show what was recorded, hold, release or delete it; check, decrypt or finish files",
     "followups": "show what was promised to customers, end it, give it to others; and how promises were kept",
     "do-not-call": "show, add to, take from or import the list of numbers that a client is not to call",

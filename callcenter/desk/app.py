@@ -22,6 +22,7 @@ from callcenter.desk.routes import (
     events,
     followups,
     health,
+    interactions,
     me,
     metrics,
     queues,
@@ -47,6 +48,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     configuration.router,
     control.router,
     session.router,
+    interactions.router,
     tokens.router,
     metrics.router,
 )  # fmt: skip
