@@ -30,7 +30,7 @@ from callcenter.model.access import Role
 from tests.unit.desk.filled import ACME, open_filled
 from tests.unit.desk.support import Floor
 
-# Requests that are tried of each operation, and wrong ones of each third; the script for long runs asks for more, of all.
+# Requests that are tried of each operation, wrong ones of each third; the script for long runs asks for more, of all.
 REQUESTS = int(os.environ.get("CALLCENTER_FUZZ", "1"))
 SPARING = "CALLCENTER_FUZZ" not in os.environ
 CHECKS = [
