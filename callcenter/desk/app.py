@@ -19,6 +19,7 @@ from callcenter.desk.routes import (
     control,
     events,
     health,
+    interactions,
     me,
     metrics,
     queues,
@@ -41,6 +42,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     configuration.router,
     control.router,
     session.router,
+    interactions.router,
     tokens.router,
     metrics.router,
 )  # fmt: skip
