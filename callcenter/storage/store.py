@@ -12,6 +12,7 @@ from callcenter.storage.callbacks import Callbacks
 from callcenter.storage.customers import Customers
 from callcenter.storage.database import AioDatabase, Database, StorageError
 from callcenter.storage.do_not_call import DoNotCall
+from callcenter.storage.erasure import Erasure
 from callcenter.storage.intents import Intents
 from callcenter.storage.interactions import Interactions
 from callcenter.storage.locations import Locations
@@ -40,6 +41,7 @@ class Storage:
         self.callbacks = Callbacks(database, log)
         self.recordings = Recordings(database, log)
         self.do_not_call = DoNotCall(database, log, clock)
+        self.erasure = Erasure(database, log)
         self._lock = lock
 
     @classmethod
