@@ -236,7 +236,13 @@ class House:
         self._recordings_told: dict[str, object] = {}
         self.services.recordings = self.recordings
         self.eraser = Eraser(
-            self.services, storage.erasure, self.recordings, storage.recordings, self.books.knows, random
+            self.services,
+            storage.erasure,
+            self.recordings,
+            storage.recordings,
+            self.books.knows,
+            self.supervisor.calls.values,
+            random,
         )
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.breaks = BreakRules(lambda: self.services.settings, self.acd, storage.breaks, clock)

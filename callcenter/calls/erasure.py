@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from callcenter.calls.call import Call
 from callcenter.calls.recordings import NotDone, Recordings
 from callcenter.calls.services import Services
 from callcenter.model.customer import Match, Rules, caller_number
@@ -91,14 +92,16 @@ class Eraser:
         recordings: Recordings,
         index: RecordingIndex,
         under_way: Callable[[str], bool],
+        calls: Callable[[], Iterable[Call]],
         random: Random,
     ) -> None:
-        """``under_way``: whether more is expected of a call."""
+        """``under_way``: whether more is expected of a call; ``calls`` are those that are up."""
         self._services = services
         self._tables = tables
         self._recordings = recordings
         self._index = index
         self._under_way = under_way
+        self._up = calls
         self._random = random
         self._at_work = asyncio.Lock()
 
@@ -151,7 +154,7 @@ class Eraser:
         ]:
             for call_id in calls:
                 async with self._at_work:
-                    await self._tables.erase_call(call_id, self._services.clock.now(), self._mark())
+                    await self._tables.erase_call(call_id, self._services.clock.now(), self._mark(), customer=False)
                 await asyncio.sleep(REST)
         await self._scrub()
 
@@ -190,12 +193,15 @@ class Eraser:
         return found.customers if found is not None else Rules()
 
     async def _calls(self, person: Person, erased: Erased, by: str, reason: str) -> None:
+        for call in self._up():
+            if call.client.id == person.client and _is_theirs(call, person):
+                erased.keep("call under way", _not_over(call.id))
         mark, after = self._mark(), ""
         while calls := await self._tables.calls_of(person, after):
             after = calls[-1]
             for call_id in calls:
                 if self._under_way(call_id):
-                    erased.keep("call under way", f"call {call_id}: it is not over; ask again when it is")
+                    erased.keep("call under way", _not_over(call_id))
                     continue
                 await self._recorded(call_id, erased, by, reason)
                 erased.count("calls")
@@ -209,7 +215,8 @@ class Eraser:
                 continue
             if self._recordings.is_held(each):
                 why = f" by {each.held_by}: {each.held_why}" if each.held_by else ""
-                erased.keep("recording held", f"recording {each.recording}: it is held{why}")
+                held = f"recording {each.recording}: it is held{why}; when it is released, delete it by its id"
+                erased.keep("recording held", held)
                 continue
             try:
                 if not erased.dry:
@@ -248,3 +255,15 @@ class Eraser:
 
     def _mark(self) -> str:
         return f"{MARK}-{self._random.getrandbits(40):010x}"
+
+
+def _is_theirs(call: Call, person: Person) -> bool:
+    """Whether a call that is up is this person's."""
+    customer = call.known.customer
+    if customer is not None:
+        return customer.id in person.ids
+    return call.from_number in person.spellings or call.number.number in person.spellings
+
+
+def _not_over(call_id: str) -> str:
+    return f"call {call_id}: it is not over; ask again when it is"

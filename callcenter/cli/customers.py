@@ -1,4 +1,4 @@
-"""``callcenter customers``: files of customers in and out, one of them looked up, and two made one."""
+"""``callcenter customers``: files of customers in and out, one of them looked up or erased, and two made one."""
 
 from __future__ import annotations
 
@@ -54,12 +54,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     merge.add_argument("customer", metavar="CUSTOMER", help="who stays")
     merge.add_argument("other", metavar="OTHER", help="who goes into it; this id means the same from then on")
     add_switch_arguments(merge)
+    erase = what.add_parser("erase", help="erase one person: their record, and whatever names them in calls")
+    erase.add_argument("client", metavar="CLIENT")
+    who = erase.add_mutually_exclusive_group(required=True)
+    who.add_argument("--id", metavar="CUSTOMER", help="by the id")
+    who.add_argument("--number", metavar="NUMBER", help="by the number, where it is one person's")
+    erase.add_argument("--dry", action="store_true", help="only tell what would be erased, and what would not")
+    erase.add_argument("--json", action="store_true", help="as JSON")
+    add_switch_arguments(erase)
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and say what came of it; exit status 1 when it was not done, or a row was left out."""
     try:
-        if options.what in ("find", "merge"):
+        if options.what in ("find", "merge", "erase"):
             return _ask(options)
         settings = load_or_tell(options)
         if settings is None:
@@ -135,6 +143,11 @@ def _ask(options: argparse.Namespace) -> int:
     if path is None:
         return 1
     with ControlClient(path) as client:
+        if options.what == "erase":
+            who = {"customer": options.id} if options.id else {"number": options.number}
+            told = client.ask("customer_erase", client=options.client, dry=options.dry, **who)
+            print(json.dumps(told) if options.json else "\n".join(erased(told)))
+            return 0
         if options.what == "merge":
             answer = client.ask("customer_merge", client=options.client, customer=options.customer, other=options.other)
             print("\n".join(_merged(answer, options.other)))
@@ -171,6 +184,17 @@ def shown(customer: Mapping[str, Any]) -> Iterator[str]:
     for each in customer.get("merged", ()):
         conflicts = ", ".join(f"{name} was {theirs!r}" for name, (_, theirs) in each["conflicts"].items())
         yield f"  was {each['id']} too, until {each['at']} ({each['by']}){'; ' if conflicts else ''}{conflicts}"
+
+
+def erased(told: Mapping[str, Any]) -> Iterator[str]:
+    """What was erased of a person, and what was not."""
+    if not told["found"]:
+        yield "there is nothing of them"
+    else:
+        what = ", ".join(f"{count} {what}" for what, count in told["erased"].items())
+        yield f"would be erased: {what}" if told["dry"] else f"erased: {what}"
+    for each in told["kept"]:
+        yield f"  {'would stay' if told['dry'] else 'not erased'}: {each}"
 
 
 def _merged(answer: Mapping[str, Any], other: str) -> Iterator[str]:

@@ -34,12 +34,15 @@ MARK = "erased"
 of one person: who called again is counted as before, and nobody knows who it was."""
 
 
-def erased(body: Body, mark: str = MARK) -> Body:
-    """A fact of a call without its caller. ``mark`` stands for their number. The same again changes nothing."""
+def erased(body: Body, mark: str = MARK, *, customer: bool = True) -> Body:
+    """A fact of a call without its caller. ``mark`` stands for their number. The same again changes nothing.
+
+    Without ``customer`` stays by its id which customer it was, whose record says who that is as long as there is one.
+    """
     match body:
         case CallArrived():
             return _arrived(body, mark)
-        case CustomerFound(customer=customer) if customer:
+        case CustomerFound() if customer:
             return dataclasses.replace(body, customer="")
         case DigitsEntered():
             return _without(body, "digits")
@@ -66,9 +69,9 @@ def erased(body: Body, mark: str = MARK) -> Body:
             return body
 
 
-def erased_fact(fact: Fact, mark: str = MARK) -> Fact:
+def erased_fact(fact: Fact, mark: str = MARK, *, customer: bool = True) -> Fact:
     """The same of a whole fact; the very same one where there is nothing to be erased."""
-    body = erased(fact.body, mark)
+    body = erased(fact.body, mark, customer=customer)
     return fact if body == fact.body else dataclasses.replace(fact, body=body)
 
 

@@ -88,15 +88,15 @@ class Erasure:
         )
         return [row[0] for row in rows if row[1]], rows[-1][0] if rows else ""
 
-    async def erase_call(self, call_id: str, now: datetime, mark: str = MARK) -> None:
+    async def erase_call(self, call_id: str, now: datetime, mark: str = MARK, *, customer: bool = True) -> None:
         """Take the caller out of a call that has ended: its facts, its record, and what is kept of both in memory.
 
-        Raises StorageError.
+        Without ``customer`` the call stays theirs, by the id alone. Raises StorageError.
         """
         facts = await self._log.read(0, MAX_FACTS, call_id)
-        after = [erased_fact(fact, mark) for fact in facts]
+        after = [erased_fact(fact, mark, customer=customer) for fact in facts]
         changed = [new for old, new in zip(facts, after, strict=True) if new is not old]
-        await self._database.write(partial(_rewrite, call_id, after, changed, utc(now)))
+        await self._database.write(partial(_rewrite, call_id, after, changed, utc(now), customer))
         self._log.replace(changed)
 
     async def erase_customer(self, person: Person, now: datetime) -> None:
@@ -133,24 +133,33 @@ _CALLS = (
 )
 
 
-def _rewrite(call_id: str, facts: Sequence[Fact], changed: Sequence[Fact], at: str, writing: Writing) -> None:
+def _rewrite(
+    call_id: str, facts: Sequence[Fact], changed: Sequence[Fact], at: str, customer: bool, writing: Writing
+) -> None:
     rows = [(json_text(body_to_dict(fact.body)), fact.seq) for fact in changed]
     writing.execute_many("UPDATE facts SET body = ? WHERE seq = ?", rows)
-    record = Interaction.from_facts(facts).plain() if facts else None
-    if record is None:
-        # A call whose facts are gone: its record says who it was.
+    if not facts:
+        # Its record alone says who it was.
         writing.execute(
-            "UPDATE interactions SET record = json_set(record, '$.customer', '', '$.from_number', ?1,"
-            " '$.from_name', '', '$.digits', json('[]'), '$.attributes', json('{}')), from_number = ?1,"
-            " customer_id = '', erased_at = ?2 WHERE call_id = ?3",
+            "UPDATE interactions SET record = json_set(record, '$.from_number', ?1, '$.from_name', '', '$.digits',"
+            " json('[]'), '$.attributes', json('{}')), from_number = ?1, erased_at = ?2 WHERE call_id = ?3",
             (MARK, at, call_id),
         )
+        if customer:
+            writing.execute(_NOBODYS, (call_id,))
         return
+    # The record is what the facts come to, but for who it is by now, where records became one.
+    record = Interaction.from_facts(facts).plain()
     writing.execute(
-        "UPDATE interactions SET record = ?, from_number = ?, to_number = ?, customer_id = '', erased_at = ?"
-        " WHERE call_id = ?",
+        "UPDATE interactions SET record = json_set(?, '$.customer', customer_id), from_number = ?, to_number = ?,"
+        " erased_at = ? WHERE call_id = ?",
         (json_text(record), storable(record["from_number"]), storable(record["to_number"]), at, call_id),
     )
+    if customer:
+        writing.execute(_NOBODYS, (call_id,))
+
+
+_NOBODYS = "UPDATE interactions SET customer_id = '', record = json_set(record, '$.customer', '') WHERE call_id = ?"
 
 
 def _forget(person: Person, at: str, writing: Writing) -> None:
