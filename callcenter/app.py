@@ -38,6 +38,7 @@ from callcenter.calls.inbound import FrontDoor
 from callcenter.calls.line import LONGEST_KEPT, Places, came_to_nothing
 from callcenter.calls.live_ledger import LiveLedger, threshold_ms
 from callcenter.calls.own_call import OwnCalls
+from callcenter.calls.paperwork import Paperwork
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.recordings import RecordingKey, Recordings
 from callcenter.calls.services import Services
@@ -87,6 +88,7 @@ from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.runtime import memory
 from callcenter.runtime.clock import Clock, SystemClock
 from callcenter.runtime.errors import first_error
+from callcenter.runtime.lag import LoopLag
 from callcenter.signaling.certificates import Keyring, Shown
 from callcenter.signaling.doorkeeper import Doorkeeper
 from callcenter.signaling.gate import Gate
@@ -157,6 +159,8 @@ class House:
         clock, random, storage = edges.clock, edges.random, edges.storage
         self.started_at = self.loaded_at = clock.now()
         self.loaded_by = "start"
+        # Begun where time is real.
+        self.lag = LoopLag()
         self.desk_process: DeskProcess | None = None
         # Paths of what was written differently since, and is not in force before the next start.
         self.at_next_start: tuple[str, ...] = ()
@@ -223,9 +227,11 @@ class House:
             trunks=self.trunks,
             call_of=self.supervisor.call_of,
             places=self.places,
+            notes=storage.notes,
         )
         self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
         self.services.callbacks = self.callbacks
+        self.stream.subscribe(self.callbacks.take)
         self.do_not_call = DoNotCall(self.services, storage.do_not_call)
         self.do_not_call.on_added = self.callbacks.forbid
         self.services.do_not_call = self.do_not_call
@@ -240,6 +246,7 @@ class House:
             storage.erasure,
             self.recordings,
             storage.recordings,
+            storage.callbacks,
             self.books.knows,
             self.supervisor.calls.values,
             random,
@@ -262,7 +269,10 @@ class House:
         self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
+        self.paperwork = Paperwork(self.services, storage, self.books)
+        self.desk.paperwork = self.paperwork
         self.stream.subscribe(self.books.take)
+        self.stream.subscribe(self.paperwork.take)
         self.stream.subscribe(self.places.take)
         self.stream.subscribe(FactLogger().take)
         self.stream.subscribe(self.known_calls.take)
@@ -320,6 +330,7 @@ class House:
         self._started = True
         if self._broker_before is not None:
             self.stream.append(self._broker_before)
+        await self.paperwork.open()
         left = await self.recordings.open()
         self._publish_recordings()
         # Before any phone is back: it would sign its agent in.
@@ -400,6 +411,7 @@ class House:
                 await self.recordings.finished()
         self.dispatcher.close()
         self.recordings.close()
+        self.paperwork.close()
         for task in (self._catching_up, self._mending):
             if task is not None:
                 task.cancel()
@@ -775,6 +787,8 @@ async def serve(
             if broker is not None and broker.running:
                 # So that the first caller has a screen pop; a broker that is slow keeps nobody from calling.
                 await edges.publisher.ready(FIRST_LINK_PATIENCE)
+            house.lag.begin()
+            stack.callback(house.lag.close)
             watch = Watch(reloader, lambda: house.settings)
             stack.callback(watch.close)
             watch.begin()

@@ -30,6 +30,7 @@ from callcenter.acd.events import (
     AcdEvent,
     Connected,
     DeviceChanged,
+    DispositionGiven,
     Held,
     IntentChosen,
     Join,
@@ -97,6 +98,7 @@ from callcenter.model.facts import (
     CallQueued,
     CallResumed,
     Decision,
+    DispositionChosen,
     Draft,
     Fact,
     OfferEnded,
@@ -272,7 +274,9 @@ class Acd:
         if agent is None or not self._belongs(agent):
             return None
         engagement = self._engagements.get(agent.offer)
-        return AgentView.of(agent, self._call_of(agent) or "", engagement.queue if engagement else "")
+        if engagement is None:
+            return AgentView.of(agent, self._call_of(agent) or "", "")
+        return AgentView.of(agent, engagement.call_id, engagement.queue, engagement.disposition)
 
     def agents(self) -> tuple[AgentView, ...]:
         """All agents; also those who are gone from the configuration, while they are at work."""
@@ -399,6 +403,8 @@ class Acd:
             reasons = why_not(settings, demand.client, demand.asked, only, demand.queue)
             if not reasons and demand.named not in ("", agent_id):
                 reasons = (f"they wait for {demand.named} first, who is preferred",)
+            if not reasons and agent_id in demand.without:
+                reasons = ("he has declined to call them back",)
             step = self._visits[demand.waiting[0][-1]].step
             found.append(Waiters(demand.queue, text(demand.asked), len(demand.waiting), reasons, step))
         offered = Counter(visit.queue for visit in self._visits.values() if visit.offers)
@@ -518,6 +524,9 @@ class Acd:
                 agent = self._agents.get(agent_id)
                 if agent and agent.work is Work.WRAP_UP:
                     self._on_wrap_up(agent, event)
+            case DispositionGiven(agent_id=agent_id):
+                if agent := self._agents.get(agent_id):
+                    self._on_disposition(agent, event)
             case DeviceChanged(agent_id=agent_id) | IntentChosen(agent_id=agent_id):
                 agent = self._agents.get(agent_id)
                 if agent and self._employed(agent):
@@ -595,6 +604,8 @@ class Acd:
             place_of=ticket.place_of,
             origins=origins + ticket.origins,
             callback=ticket.callback,
+            reserve_ms=round(ticket.reserve_for * 1000),
+            without=ticket.without,
             **asked_as(asked),
         )
         self._tell(queued, ticket.call_id)
@@ -801,7 +812,7 @@ class Acd:
         queue = self._plan.queue(visit.queue)
         assert queue is not None, f"{visit} is in no line"
         ring_for = round(queue.ring_for * 1000)
-        lease = ring_for + round(self._plan.offer_grace * 1000)
+        lease = ring_for + round(self._plan.offer_grace * 1000) + visit.reserve
         made = OfferMade(
             visit=visit.id,
             offer=f"{visit.id}-{visit.tries + 1}",
@@ -990,10 +1001,22 @@ class Acd:
 
     def _disposition(self, agent: Agent, given: str) -> str | None:
         """What a wrap-up ends with by the agent's word; None when it does not end so."""
-        known = self._plan.dispositions_of(self._engagements[agent.offer].queue)
+        engagement = self._engagements[agent.offer]
+        known = self._plan.dispositions_of(engagement.queue)
         if given:
             return known.find(given)
+        if engagement.disposition:
+            return engagement.disposition
         return None if needs_disposition(agent.wrap_up, known) else ""
+
+    def _on_disposition(self, agent: Agent, event: DispositionGiven) -> None:
+        engagement = self._engagements.get(agent.offer)
+        if engagement is None or engagement.offer != event.offer_id or not engagement.connected:
+            return
+        found = self._plan.dispositions_of(engagement.queue).find(event.disposition)
+        if found:
+            chosen = DispositionChosen(engagement.client, agent.id, engagement.offer, found, event.by, event.why)
+            self._tell(chosen, engagement.call_id)
 
     def _finish(self, agent: Agent, disposition: str, cause: str) -> None:
         engagement = self._engagements[agent.offer]
@@ -1152,9 +1175,10 @@ class Acd:
             case Due.AGENT:
                 agent = self._agents[whose]
                 if agent.work is Work.WRAP_UP and agent.wrap_up is WrapUpMode.OPTIONAL:
-                    self._finish(agent, "", "no wrap-up asked for")
+                    self._finish(agent, self._engagements[agent.offer].disposition, "no wrap-up asked for")
                 elif agent.work is Work.WRAP_UP:
-                    self._finish(agent, WRAPUP_TIMEOUT, "wrap-up timed out")
+                    said = self._engagements[agent.offer].disposition
+                    self._finish(agent, said or WRAPUP_TIMEOUT, "wrap-up timed out")
                 else:
                     self._tell(changed(agent.state("pause over", self._now), remaining_ms=0), None)
             case Due.BREAK:
@@ -1262,6 +1286,9 @@ class Acd:
             case AgentRang() | OfferEnded() | CallConnected() | CallHeld() | CallResumed() | AgentLegEnded():
                 if engagement := self._engagements.get(body.offer):
                     self._take_engaged(engagement, body, ms)
+            case DispositionChosen(offer=offer, disposition=disposition):
+                if engagement := self._engagements.get(offer):
+                    engagement.disposition = disposition
             case QueueLeft(visit=visit_id):
                 if visit := self._visits.pop(visit_id, None):
                     self._take_left(visit)
@@ -1314,6 +1341,8 @@ class Acd:
             prefer=body.prefer,
             preferred_until=ms + body.prefer_ms if body.prefer_ms else None,
             callback=body.callback,
+            reserve=body.reserve_ms,
+            without=body.without,
         )
         self._visits[visit.id] = visit
         self._stand_in_line(visit)

@@ -27,7 +27,9 @@ class Ticket:
     can come; afterwards he is the first among equals.
 
     ``callback`` is the id of a callback: nobody is on the phone, who might be too many for the queue or have waited too
-    long; in all else it stands in line as a caller does.
+    long; in all else it stands in line as a caller does. An agent to whom it is offered is kept for ``reserve_for``
+    seconds before his phone must ring: meanwhile the customer is dialled. It is not for those ``without``, who have
+    declined it.
 
     ``closed``: it is outside the queue's hours, which the ACD does not know, and the caller is refused.
 
@@ -50,6 +52,8 @@ class Ticket:
     origins: tuple[tuple[str, str], ...] = ()
     callback: str = ""
     closed: bool = False
+    reserve_for: float = 0.0
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,20 @@ class WrapUpDone:
 
 
 @dataclass(frozen=True, slots=True)
+class DispositionGiven:
+    """What the agent's talk comes to, said while it goes on or is wrapped up: the wrap-up ends with it.
+
+    An unknown one is ignored, and so is one for another talk than that of ``offer_id``.
+    """
+
+    agent_id: str
+    offer_id: str
+    disposition: str
+    by: str = "agent"
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WrapUpAsked:
     """The agent needs the time that an optional wrap-up has for who asks."""
 
@@ -262,6 +280,7 @@ AcdEvent = (
     | TalkMoved
     | TalkEnded
     | WrapUpDone
+    | DispositionGiven
     | WrapUpAsked
     | WrapUpExtended
     | DeviceChanged

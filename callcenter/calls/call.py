@@ -17,6 +17,7 @@ from callcenter.model.callback import Callback
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import Body, CallEnded, LanguageChosen
 from callcenter.model.interaction import Ending
+from callcenter.model.note import Note
 from callcenter.model.states import Direction, EndCause, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 
@@ -33,13 +34,14 @@ LEFT_OPEN = Ending(Side.SYSTEM, EndCause.ERROR, 500, "the script left no ending"
 class CallerKnown:
     """What the customer base says of the caller. ``recent``: their last interactions, the latest first.
 
-    ``last_agent`` answered them last; empty: nobody, or nobody wants to know.
+    ``last_agent`` answered them last; empty: nobody, or nobody wants to know. ``note`` is the last one of them.
     """
 
     match: Match = Match.NONE
     customers: tuple[Customer, ...] = ()
     recent: tuple[dict[str, Any], ...] = ()
     last_agent: str = ""
+    note: Note | None = None
 
     @property
     def customer(self) -> Customer | None:
@@ -89,6 +91,8 @@ class Call:
         self.direction = direction
         self.agent = agent
         self.callback = callback
+        # What we had planned to call them for, who have rung in before.
+        self.promised: Callback | None = None
         self.client = client
         self.number = number
         self.services = services

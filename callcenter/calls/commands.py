@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, assert_never
 
 from callcenter.acd.agents import AgentView, needs_disposition
 from callcenter.acd.events import IntentChosen, RosterChanged, WrapUpAsked, WrapUpDone, WrapUpExtended
@@ -21,6 +21,9 @@ from callcenter.control.protocol import Reason
 from callcenter.media.plane import MOST_KEYS, checked_keys
 from callcenter.model.facts import AgentCommanded, BreakRefused, CallCommanded
 from callcenter.model.states import Intent, SupervisionMode, Work, WrapUpMode
+
+if TYPE_CHECKING:
+    from callcenter.calls.paperwork import Paperwork
 
 MAX_ID = 64
 # Answers that are kept for who asks again. A program asks again within seconds; a floor of a thousand makes this many
@@ -320,6 +323,8 @@ class Result(StrEnum):
     NOTHING_TO_WRAP_UP = "nothing to wrap up"
     NEEDS_DISPOSITION = "needs a disposition"
     UNKNOWN_DISPOSITION = "unknown disposition"
+    NEEDS_FIELDS = "needs fields"
+    NEEDS_FOLLOW_UP = "needs a follow-up"
     TOO_MANY_OUT = "too many are out"
     NOT_PERMITTED = "not permitted"
     ENDLESS = "has no end to extend"
@@ -371,6 +376,8 @@ SENTENCES: Mapping[Result, str] = {
     Result.NOTHING_TO_WRAP_UP: "there is nothing to wrap up: the wrap-up begins when a talk has ended",
     Result.NEEDS_DISPOSITION: "this wrap-up ends only with a disposition: send it in `disposition`",
     Result.UNKNOWN_DISPOSITION: "the disposition is unknown",
+    Result.NEEDS_FIELDS: "this wrap-up ends only with its fields filled in: send them by `fields`",
+    Result.NEEDS_FOLLOW_UP: "that disposition takes a follow-up: send both by `disposition`, with `follow_up`",
     Result.TOO_MANY_OUT: "too many are out already: ask again when one of them is back",
     Result.NOT_PERMITTED: "your clients are not all that this agent serves: ask who may command for all of them",
     Result.ENDLESS: "this wrap-up has no end to extend: it ends when you send a disposition",
@@ -415,6 +422,8 @@ REASONS: Mapping[Result, Reason] = {
     Result.NOT_UNDERSTOOD: Reason.INVALID,
     Result.UNKNOWN_DISPOSITION: Reason.INVALID,
     Result.NEEDS_DISPOSITION: Reason.INVALID,
+    Result.NEEDS_FIELDS: Reason.INVALID,
+    Result.NEEDS_FOLLOW_UP: Reason.INVALID,
     Result.NO_SUCH_ENTRY: Reason.INVALID,
     Result.NO_SUCH_TARGET: Reason.INVALID,
     Result.NO_SUCH_QUEUE: Reason.INVALID,
@@ -507,6 +516,8 @@ class CommandDesk:
         """Who lets agents ask others while a caller waits."""
         self.in_talk: Callable[[str, InTalk, str], Result] | None = None
         """Who does what agents order in their talks."""
+        self.paperwork: Paperwork | None = None
+        """Who knows what a wrap-up has to have beside its disposition."""
         self.floor: FloorControl | None = None
         """Who does what is ordered of calls."""
         self._answered: OrderedDict[tuple[str, str, str], dict[str, Any]] = OrderedDict()
@@ -571,7 +582,7 @@ class CommandDesk:
             case Choose():
                 result = self._choose(view, order, by, supervisor)
             case FinishWrapUp(disposition=disposition):
-                result = _finishes(view, disposition, acd.plan)
+                result = self._finishes(view, disposition, acd.plan)
                 if result.good:
                     self._dispatcher.tell(WrapUpDone(agent, disposition, by))
             case ExtendWrapUp():
@@ -685,7 +696,7 @@ class CommandDesk:
             return refusal(result, self._sentence(result, whom, order))
         if isinstance(order, AskDispositions):
             known = self._dispositions(whom)
-            return {"ok": True, "required": known.required, "codes": dict(known.codes)}
+            return {"ok": True, "required": known.required, "codes": dict(known.codes), **self._asked_for(whom)}
         if isinstance(order, Dial) and self.floor is not None:
             return {"ok": True, "call": self.floor.dialled(whom)}
         return {"ok": True}
@@ -711,12 +722,39 @@ class CommandDesk:
                 codes = self._dispositions(agent).codes
                 sentence = f"no disposition is named `{given}`{near(given, codes)}" if given else SENTENCES[result]
                 return f"{sentence}; the dispositions are {', '.join(codes)}" if codes else sentence
+            case Result.NEEDS_FIELDS, _ if self.paperwork is not None:
+                return f"{SENTENCES[result]}; missing: {', '.join(f.name for f in self.paperwork.missing(agent))}"
             case Result.TOO_MANY_OUT, Choose(reason=reason) if self._breaks is not None:
                 crowd = self._breaks.crowd(agent, reason)
                 out = f"{crowd[0]} of {crowd[1]} are out for `{reason}` already" if crowd else "too many were out"
                 return f"{out}: ask again when one of them is back"
             case _:
                 return SENTENCES[result]
+
+    def _finishes(self, view: AgentView, disposition: str, plan: Plan) -> Result:
+        result = _finishes(view, disposition, plan)
+        if not result.good or self.paperwork is None:
+            return result
+        queue = plan.queue(plan.renamed.get(view.queue, view.queue))
+        chosen = plan.dispositions_of(view.queue).find(disposition or view.disposition) or ""
+        demand = self.paperwork.demand(queue.client, chosen) if queue is not None and chosen else None
+        if demand is not None and demand.required and demand.due is None and chosen != view.disposition:
+            return Result.NEEDS_FOLLOW_UP
+        # Who asked for no time owes nothing.
+        owes = view.wrap_up is not WrapUpMode.OPTIONAL and self.paperwork.missing(view.id)
+        return Result.NEEDS_FIELDS if owes else result
+
+    def _asked_for(self, agent: str) -> dict[str, Any]:
+        """What the wrap-up of the agent's present talk asks for beside a disposition."""
+        view, plan = self._dispatcher.acd.agent(agent), self._dispatcher.acd.plan
+        queue = plan.queue(plan.renamed.get(view.queue, view.queue)) if view is not None else None
+        if view is None or queue is None or self.paperwork is None:
+            return {}
+        return {
+            "chosen": view.disposition or None,
+            "fields": [each.plain() for each in self.paperwork.fields_of(queue.client, queue.id).values()],
+            "missing": [each.name for each in self.paperwork.missing(agent)],
+        }
 
     def _dispositions(self, agent: str) -> Dispositions:
         view = self._dispatcher.acd.agent(agent)
@@ -909,7 +947,8 @@ def _finishes(view: AgentView, disposition: str, plan: Plan) -> Result:
     known = plan.dispositions_of(view.queue)
     if disposition:
         return Result.DONE if known.find(disposition) is not None else Result.UNKNOWN_DISPOSITION
-    return Result.NEEDS_DISPOSITION if needs_disposition(view.wrap_up, known) else Result.DONE
+    owed = needs_disposition(view.wrap_up, known) and not view.disposition
+    return Result.NEEDS_DISPOSITION if owed else Result.DONE
 
 
 def _extends(view: AgentView, plan: Plan) -> Result:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from callcenter.calls.call import Call
+from callcenter.calls.callback_plans import NotPlanned
 from callcenter.calls.recordings import NotDone, Recordings
 from callcenter.calls.services import Services
 from callcenter.model.customer import Match, Rules, caller_number
 from callcenter.model.erasure import MARK
 from callcenter.model.facts import CustomerErased
+from callcenter.storage.callbacks import Callbacks as KeptCallbacks
 from callcenter.storage.database import StorageError
 from callcenter.storage.erasure import PAGE, Erasure, Person, is_derived
 from callcenter.storage.recordings import DELETED
@@ -34,6 +36,8 @@ REST = 0.05
 LOOKED_AT = 200
 # Between two tries to clear the write-ahead log, while somebody reads.
 SCRUB_TRIES, SCRUB_REST = 5, 0.2
+# What is to be written waits no longer than this for the database.
+KEPT_WITHIN = 10.0
 # Reasons that are told, at most: one for each kind, and some recordings by name.
 MOST_KEPT = 20
 
@@ -91,6 +95,7 @@ class Eraser:
         tables: Erasure,
         recordings: Recordings,
         index: RecordingIndex,
+        callbacks: KeptCallbacks,
         under_way: Callable[[str], bool],
         calls: Callable[[], Iterable[Call]],
         random: Random,
@@ -100,6 +105,7 @@ class Eraser:
         self._tables = tables
         self._recordings = recordings
         self._index = index
+        self._kept_callbacks = callbacks
         self._under_way = under_way
         self._up = calls
         self._random = random
@@ -119,6 +125,7 @@ class Eraser:
         async with self._at_work:
             person = await self._person(client, customer, number)
             erased = Erased(client, person.ids, dry=dry)
+            await self._callbacks(person, erased, by)
             await self._calls(person, erased, by, reason)
             await self._base(person, erased)
             self._tell_what_stays(person, erased)
@@ -205,6 +212,8 @@ class Eraser:
                     continue
                 await self._recorded(call_id, erased, by, reason)
                 erased.count("calls")
+                for what, count in (await self._tables.said_in(call_id)).items():
+                    erased.count(what, count)
                 if not erased.dry:
                     await self._tables.erase_call(call_id, self._services.clock.now(), mark)
                     await asyncio.sleep(REST)
@@ -224,6 +233,24 @@ class Eraser:
                 erased.count("recordings")
             except NotDone as error:
                 erased.keep("recording", f"recording {each.recording}: {error}")
+
+    async def _callbacks(self, person: Person, erased: Erased, by: str) -> None:
+        """Nobody calls them back, and nothing says that anybody did."""
+        callbacks, numbers = self._services.callbacks, set(person.spellings)
+        ids = person.ids or ("",)
+        there = {each.value.id: each for one in ids for each in callbacks.of_person(person.client, one, numbers)}
+        ended = await self._tables.said_of(person)
+        erased.count("callbacks", len(there) + ended["callbacks"])
+        erased.count("notes", ended["notes"])
+        if erased.dry:
+            return
+        for callback in there:
+            with contextlib.suppress(NotPlanned):  # it has ended meanwhile
+                await callbacks.call_off(callback, by, "erased")
+        for one in ids:
+            self._kept_callbacks.forget_person(person.client, one, numbers)
+        await self._kept_callbacks.kept(KEPT_WITHIN)
+        await self._tables.erase_said(person)
 
     async def _base(self, person: Person, erased: Erased) -> None:
         if not person.ids:

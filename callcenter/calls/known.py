@@ -27,6 +27,7 @@ async def look_up_number(call: Call) -> None:
         return
     services, client, leg = call.services, call.client.id, call.caller.leg
     recent: list[dict[str, Any]] = []
+    note = None
     until = asyncio.get_running_loop().time() + LOOK_UP_LIMIT
     try:
         async with asyncio.timeout_at(until):
@@ -36,10 +37,11 @@ async def look_up_number(call: Call) -> None:
             customer = found[0] if match is Match.SURE else None
             if customer is not None:
                 recent = await services.interactions.recent_of_customer(client, customer.id, RECENT_INTERACTIONS)
+                note = await services.notes.last_of_customer(client, customer.id)
     except (TimeoutError, StorageError):
         return
     last_agent = await look_up_last_agent(call, customer, call.from_number, until)
-    call.known = CallerKnown(match, tuple(found), tuple(recent), last_agent)
+    call.known = CallerKnown(match, tuple(found), tuple(recent), last_agent, note)
     if match is not Match.NONE:
         call.add(CustomerFound(customer.id if customer is not None else "", match, attested=leg.attested))
 
@@ -57,11 +59,12 @@ async def look_up_account(call: Call, digits: str) -> bool:
             if customer is None:
                 return False
             recent = await services.interactions.recent_of_customer(client, customer.id, RECENT_INTERACTIONS)
+            note = await services.notes.last_of_customer(client, customer.id)
     except (TimeoutError, StorageError):
         return True
     # The telephone may be somebody else's.
     last_agent = await look_up_last_agent(call, customer, "", until)
-    call.known = CallerKnown(Match.SURE, (customer,), tuple(recent), last_agent)
+    call.known = CallerKnown(Match.SURE, (customer,), tuple(recent), last_agent, note)
     call.add(CustomerFound(customer.id, Match.SURE, "account"))
     return True
 

@@ -21,6 +21,7 @@ from callcenter.signaling.user_agent import UserAgent
 from callcenter.sip.registrar import Binding
 from callcenter.storage.customers import Customers
 from callcenter.storage.interactions import Interactions
+from callcenter.storage.notes import Notes
 
 if TYPE_CHECKING:
     from callcenter.calls.call import Call
@@ -56,6 +57,7 @@ class Services:
     trunks: TrunkBoard
     call_of: Callable[[Leg], Call | None]
     places: Places
+    notes: Notes
     circles: Circles = field(default_factory=Circles)
     consults: Consults = field(default_factory=Consults)
     controls: CallControl = field(default_factory=CallControl)

@@ -29,6 +29,7 @@ VERBS = {
     "backup": "copy everything that cannot be made anew, while the switch runs; or look whether a copy is whole",
     "restore": "put a backup back",
     "customers": "import and export customers, find one, make two one, erase one",
+    "token": "make, list or revoke tokens, by which programs ask the desk",
 }
 
 

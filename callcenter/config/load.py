@@ -31,10 +31,11 @@ from callcenter.calls import settings as calls
 from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.calls.record_policy import NOBODY, KeyFrom, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
+from callcenter.calls.wrap_up_fields import WrapUpField
 from callcenter.config import calendar, schema, shape
 from callcenter.config.customers import customer_rules
-from callcenter.config.desk import Desk, desk_settings
-from callcenter.config.dispositions import leaves
+from callcenter.config.desk import Desk, desk_hashes, desk_settings
+from callcenter.config.dispositions import demands, leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
 from callcenter.config.lint import language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
@@ -217,6 +218,7 @@ class _Loader:
             },
             supervisor_hashes={name: supervisor.mqtt or "" for name, supervisor in things.supervisors.items()},
             desk=desk_settings(desk),
+            desk_hashes=desk_hashes(things),
             customers=customers,
             revision=self._revision(),
             folder=self._folder,
@@ -387,6 +389,7 @@ class _Loader:
             plus=trunk.plus,
             try_for=trunk.try_for,
             register_here=trunk.register_here,
+            required=trunk.required,
         )
 
     def _recordings(self, things: Things, data: Path) -> RecordingSettings:
@@ -641,6 +644,7 @@ def _queue(name: str, queue: schema.Queue, acd: schema.Acd) -> QueueSettings:
         max_waiting=queue.max_waiting or acd.max_waiting,
         steps=tuple(RoutingStep(step.after, _need(step.requirements)) for step in queue.routing),
         age_weight=queue.age_weight,
+        dispositions_required=queue.dispositions_required,
     )
 
 
@@ -675,6 +679,8 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 music=client.music or music,
                 supervision=_supervision(client.supervision),
                 in_talk=client.in_talk,
+                wrap_up_fields=_fields(client.wrap_up_fields),
+                follow_ups=dict(demands(client.dispositions or {})),
                 customers=customer_rules(client),
             )
             for name, client in things.clients.items()
@@ -723,9 +729,19 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
         home_clients={name: agent.clients[0] for name, agent in things.agents.items()},
         callback_prompts=_callback_prompts(common),
         intents={name: _asked(queue.intents) for name, queue in things.queues.items() if queue.intents},
+        queue_fields={
+            name: _fields(queue.wrap_up_fields) for name, queue in things.queues.items() if queue.wrap_up_fields
+        },
         pop_wait=mqtt.pop_wait,
         max_calls=sip.max_calls,
     )
+
+
+def _fields(written: Mapping[str, schema.WrapUpField] | None) -> dict[str, WrapUpField]:
+    return {
+        name: WrapUpField(name, each.label, each.type, each.required, each.mask, dict(each.choices or {}))
+        for name, each in (written or {}).items()
+    }
 
 
 def _supervision(written: schema.Supervision | None) -> SupervisionRules:

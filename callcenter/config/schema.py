@@ -71,6 +71,7 @@ from callcenter.config.shape import word_as as _word_as
 from callcenter.media.plane import RecordingEncoding
 from callcenter.media.settings import USUAL_CODECS
 from callcenter.model.customer import Match
+from callcenter.model.customer_fields import FieldKind
 from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Role
 from callcenter.signaling.trunks.settings import SIGN_OF_LIFE
@@ -515,6 +516,15 @@ MosquittoHash = Annotated[
     ),
 ]
 
+
+DeskHash = Annotated[
+    str,
+    _form(
+        r"\$argon2id\$v=19\$m=\d{4,6},t=\d{1,2},p=\d{1,2}\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}",
+        "an Argon2id hash",
+        "make it with: callcenter password USER",
+    ),
+]
 
 # What the sections that have a file of their own are made of too.
 address, at_most = _address, _at_most
@@ -1040,12 +1050,53 @@ class Outbound(DialPlan):
     do_not_call: DoNotCallRule = DoNotCallRule.REFUSE
 
 
+def _required(value: Any) -> Any:
+    """The short forms: ``required``, or when it is due."""
+    if value == "required":
+        return {"required": True}
+    return {"due": value} if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+tell(_required, lambda inner: either(inner, {"type": ["string", "integer"]}))
+
+
+class FollowUp(Shape):
+    """That a disposition is to be followed up, and when, where nobody says another time."""
+
+    required: bool = True
+    due: Positive | None = None
+
+
 class Disposition(Shape):
     """What a call may come to, or with ``codes`` a family of such."""
 
     label: Name
+    follow_up: Annotated[FollowUp, BeforeValidator(_required)] | None = None
     codes: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
 
+
+class WrapUpField(Shape):
+    """What an agent is asked to fill in after a talk; a lone word stands for ``label``."""
+
+    label: Name
+    type: FieldKind = FieldKind.TEXT
+    required: bool = False
+    mask: bool = False
+    choices: Annotated[dict[Slug, Name], _some(200)] | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> WrapUpField:
+        chosen = self.type is FieldKind.CHOICE
+        if chosen and not self.choices:
+            raise mistake(Code.MISSING, "there is nothing to choose from", "add choices: {basic: Basic, gold: Gold}")
+        if self.choices and not chosen:
+            raise mistake(Code.FORM, f"a {self.type} has no choices", "write type: choice, or take `choices` away")
+        if self.mask and self.type is not FieldKind.TEXT:
+            raise mistake(Code.FORM, f"of a {self.type} nothing is masked", "write type: text, or take `mask` away")
+        return self
+
+
+WrapUpFields = Annotated[dict[Slug, Annotated[WrapUpField, _word_as("label")]], _some(50)]
 
 # A customer who was not there a moment ago is not there yet; and whoever is dialled all the time feels hunted.
 SHORTEST_SPACING = 30.0
@@ -1114,6 +1165,7 @@ class Client(Shape):
     callbacks: Annotated[ClientCallbacks, _off_as({"enabled": False})] | None = None
     dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
     dispositions_required: bool = False
+    wrap_up_fields: WrapUpFields | None = None
     supervision: Annotated[Supervision, _off_as({"allowed": []})] | None = None
     in_talk: Annotated[tuple[FlowName, ...], BeforeValidator(_as_list)] = ()
     language_skills: Annotated[dict[Language, Asked], _some(20)] | None = None
@@ -1248,6 +1300,8 @@ class Queue(Shape):
     whisper: WhisperOrOff | None = None
     extension: Extension | None = None
     record: Record | None = None
+    dispositions_required: bool | None = None
+    wrap_up_fields: WrapUpFields | None = None
 
     def follows(self, event: OverflowKey) -> tuple[str, Overflow]:
         """What follows ``on_max_wait`` and its like, and the key that says so."""
@@ -1283,6 +1337,7 @@ class Agent(Shape):
     sip_md5: HexMd5 | None = None
     sip_sha256: HexSha256 | None = None
     mqtt: MosquittoHash | None = None
+    desk: DeskHash | None = None
 
     @model_validator(mode="after")
     def _both(self) -> Agent:
@@ -1421,9 +1476,13 @@ class Trunk(Shape):
     plus: bool = True
     try_for: Positive = SIGN_OF_LIFE
     register_here: bool = False
+    required: bool = False
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Trunk:
+        if self.required and math.isinf(self.qualify) and self.register_ is None and not self.register_here:
+            hint = "write e.g. `qualify: 30s`, or take `required` away"
+            raise mistake(Code.FORM, "nobody would know that it is down: it is not asked, and not registered", hint)
         if self.register_here and self.accept.account is None:
             hint = "add `accept: {account: {user: ..., password_env: ...}}`: by that it registers"
             raise mistake(Code.MISSING, "who registers here needs an account", hint)
@@ -1453,13 +1512,14 @@ class Nothing(Shape):
 
 class Supervisor(Shape):
     """Who may command for agents; with ``clients`` for those alone who serve no others. ``agent``: whose phone is hers,
-    to hear talks by.
+    to hear talks by. ``desk``: a hash of the password for the desk, else that for MQTT serves there too.
     """
 
     name: Name
     clients: Annotated[tuple[ClientName, ...], _some(1000)] | None = None
     agent: AgentName | None = None
     mqtt: MosquittoHash | None = None
+    desk: DeskHash | None = None
 
 
 CODE_WORDS = tuple(action.value for action in CodeAction)

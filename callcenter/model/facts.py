@@ -267,6 +267,8 @@ class CallQueued:
     a slash and its number; empty for a place that is new. ``origins`` says where what is asked comes from, each as
     (who asks, what).
     ``callback`` is the id of the callback that stands in line in the place of somebody on the phone; empty: none.
+    ``reserve_ms``: so much longer an agent is reserved for it, while the customer is dialled; ``without``: agents who
+    have declined it.
     """
 
     visit: str
@@ -284,6 +286,8 @@ class CallQueued:
     place_of: str = ""
     origins: tuple[tuple[str, str], ...] = ()
     callback: str = ""
+    reserve_ms: int = 0
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +322,8 @@ class CallbackRequested:
     """A caller is to be called back at ``number`` (E.164), on the place in line of ``visit`` (empty: they had none).
 
     ``first_joined_ms`` is on the boot's monotonic clock. Nothing is promised to the caller before this is written.
+    ``source`` is who asked, as in :class:`Source`. One that is ``scheduled`` joins the line when it is due, not before
+    ``not_before`` (UTC; empty: at once); asked for in no call, its number stands in the table of callbacks alone.
     """
 
     callback: str
@@ -326,6 +332,39 @@ class CallbackRequested:
     queue: str
     number: str
     first_joined_ms: int
+    source: str = "caller"
+    scheduled: bool = False
+    not_before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackChanged:
+    """A callback that has not ended is to be carried out otherwise; ``what`` are the names of what was changed."""
+
+    callback: str
+    client: str
+    by: str
+    what: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackDeferred:
+    """A callback cannot be carried out now: not before ``until`` (UTC). ``reason``: ``window_missed``, ``hours``."""
+
+    callback: str
+    client: str
+    until: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackDeclined:
+    """An agent was shown whom to call back, and did not want to: it is another's. Nobody was dialled."""
+
+    callback: str
+    client: str
+    agent: str
+    offer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -985,6 +1024,71 @@ class WrapUpEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteWritten:
+    """Somebody has written a note of the call, or of a customer where there is no call; the text is in a table.
+
+    ``revision`` counts how often this note was written, drafts included. ``agent`` is in whose talk, empty: in nobody's
+    own. ``by`` is who wrote, in words; ``corrects`` that it stands in the place of a text that was told before.
+    """
+
+    client: str
+    note: str
+    by: str
+    revision: int
+    agent: str = ""
+    customer: str = ""
+    corrects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DispositionChosen:
+    """What the talk of ``offer`` comes to, chosen before its wrap-up is over, and kept for the end of it.
+
+    Of a call that the agent dialled ``offer`` is empty. ``by`` and ``why`` as in DispositionCorrected.
+    """
+
+    client: str
+    agent: str
+    offer: str
+    disposition: str
+    by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DispositionCorrected:
+    """After the end of a wrap-up its disposition is another one: ``after``, and was ``before`` (empty: there was none).
+
+    ``by`` is who says so, in words, and ``why`` the reason; of an agent's own talk it may be empty.
+    """
+
+    client: str
+    agent: str
+    offer: str
+    before: str
+    after: str
+    by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldsWritten:
+    """Fields of a talk's wrap-up have values now, or none any more (``cleared``); the values are in a table.
+
+    ``corrects``: after the end of the wrap-up. The rest is as in DispositionCorrected.
+    """
+
+    client: str
+    agent: str
+    offer: str
+    fields: tuple[str, ...]
+    by: str
+    cleared: tuple[str, ...] = ()
+    corrects: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureCodeDialled:
     """An agent dialled a code, which is no customer's call; ``result`` says in words what came of it."""
 
@@ -1065,6 +1169,9 @@ Body = (
     | RoutingRelaxed
     | PreferenceEnded
     | CallbackRequested
+    | CallbackChanged
+    | CallbackDeferred
+    | CallbackDeclined
     | CallbackAttempted
     | CallbackFailed
     | CallbackEnded
@@ -1118,6 +1225,10 @@ Body = (
     | AgentSkillsChanged
     | StateRepaired
     | WrapUpEnded
+    | NoteWritten
+    | DispositionChosen
+    | DispositionCorrected
+    | FieldsWritten
     | FeatureCodeDialled
     | BrokerStateChanged
     | TrunkStateChanged

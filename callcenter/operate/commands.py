@@ -12,9 +12,12 @@ from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
 from callcenter.model.access import Actor, Role, Scope
+from callcenter.operate.callbacks import callback_commands
 from callcenter.operate.customers import customer_commands
 from callcenter.operate.do_not_call import do_not_call_commands
+from callcenter.operate.figures import figures
 from callcenter.operate.life import Life, Phase
+from callcenter.operate.paperwork import paperwork_commands
 from callcenter.operate.recordings import recording_commands
 from callcenter.operate.reload import Reloader
 from callcenter.operate.status import health, media, media_metrics, sip_metrics, status
@@ -52,10 +55,12 @@ class Commands:
             "drain": Command(self._drain),
             "media": Command(self._media),
             **recording_commands(self._house),
+            **paperwork_commands(self._house, self.all),
             **customer_commands(self._house),
             **do_not_call_commands(self._house),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent, scope=Scope.CALLS_CONTROL)),
             **dict.fromkeys(SUPERVISORS_ALONE, Command(self._for_agent, scope=Scope.SUPERVISE)),
+            **callback_commands(self._house),
         }
 
     async def _status(self, asked: Asked) -> dict[str, Any]:
@@ -74,7 +79,11 @@ class Commands:
 
     async def _metrics(self, asked: Asked) -> dict[str, Any]:
         asked.only()
-        return {**sip_metrics(self._house), "media": media_metrics(self._house)}
+        return {
+            **sip_metrics(self._house),
+            "media": media_metrics(self._house),
+            "floor": await figures(self._house, self._life),
+        }
 
     async def _reload(self, asked: Asked) -> dict[str, Any]:
         asked.only("dry", "revision")

@@ -36,16 +36,20 @@ from callcenter.model.facts import (
     ConferenceLeft,
     CustomerFound,
     DigitsEntered,
+    DispositionChosen,
+    DispositionCorrected,
     DoNotCallAdded,
     EntryBegan,
     EntryEnded,
     Fact,
+    FieldsWritten,
     FlowEntered,
     HoursChecked,
     IntentCaptured,
     LanguageChosen,
     LegQuality,
     MediaMissing,
+    NoteWritten,
     OfferEnded,
     OfferMade,
     OneWayAudio,
@@ -75,6 +79,7 @@ from callcenter.model.facts import (
     body_to_dict,
     utc,
 )
+from callcenter.model.note import Note
 from callcenter.model.states import Work
 from callcenter.runtime.encoding import json_bytes
 
@@ -155,6 +160,10 @@ EVENTS: dict[type[Any], str] = {
     LegQuality: "leg_quality",
     CallEnded: "ended",
     WrapUpEnded: "wrapped_up",
+    NoteWritten: "note_written",
+    DispositionChosen: "disposition_chosen",
+    DispositionCorrected: "disposition_corrected",
+    FieldsWritten: "fields_written",
 }
 
 
@@ -167,7 +176,7 @@ class Pop:
     of each, by its id, that the client shows. ``diverted``: who sent the call on to us last, and why.
     ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller. ``srtp``: the
     crypto-suite by which the caller's sound is encrypted, empty for plain RTP. ``record``: ``yes`` where the talk
-    will be recorded, ``on_demand`` where the agent may have it recorded, else empty.
+    will be recorded, ``on_demand`` where the agent may have it recorded, else empty. ``note`` is the customer's last.
     """
 
     id: str
@@ -201,6 +210,7 @@ class Pop:
     callback: Mapping[str, Any] | None = None
     srtp: str = ""
     record: str = ""
+    note: Note | None = None
 
     def payload(self) -> dict[str, Any]:
         """The pop as plain JSON values (schema pop.v1)."""
@@ -239,6 +249,7 @@ class Pop:
                 return {
                     **_customer(customer, self.fields),
                     "match": Match.SURE.value,
+                    "note": None if self.note is None else _note(self.note),
                     "last": last[0] if last else None,
                     "interactions": last,
                 }
@@ -449,6 +460,10 @@ def _customer(customer: Customer, fields: Mapping[str, Sequence[Mapping[str, Any
             for each in fields.get(customer.id, ())
         ],
     }
+
+
+def _note(note: Note) -> dict[str, Any]:
+    return {"at": note.created_at, "agent": note.agent, "call": note.call or None, "text": _short(note.text)}
 
 
 def _interaction(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from callcenter.model.facts import Fact, body_to_dict, utc
 from callcenter.model.interaction import Interaction
 from callcenter.runtime.encoding import json_text
 from callcenter.storage.customer_csv import DERIVED
-from callcenter.storage.database import Database, Writing, storable
+from callcenter.storage.database import Database, Value, Writing, storable
 from callcenter.storage.log import FactLog
 
 # A call makes no more facts than this in a day of pressing keys.
@@ -89,7 +89,8 @@ class Erasure:
         return [row[0] for row in rows if row[1]], rows[-1][0] if rows else ""
 
     async def erase_call(self, call_id: str, now: datetime, mark: str = MARK, *, customer: bool = True) -> None:
-        """Take the caller out of a call that has ended: its facts, its record, and what is kept of both in memory.
+        """Take the caller out of a call that has ended: its facts, its record, what is kept of both in memory, and what
+        people wrote of it.
 
         Without ``customer`` the call stays theirs, by the id alone. Raises StorageError.
         """
@@ -98,6 +99,32 @@ class Erasure:
         changed = [new for old, new in zip(facts, after, strict=True) if new is not old]
         await self._database.write(partial(_rewrite, call_id, after, changed, utc(now), customer))
         self._log.replace(changed)
+
+    async def said_in(self, call_id: str) -> dict[str, int]:
+        """How much people have written of a call: notes, and values of wrap-up fields. Raises StorageError."""
+        rows = await self._database.fetch_all(
+            "SELECT (SELECT COUNT(*) FROM notes WHERE call_id = ?1 AND call_id <> ''),"
+            " (SELECT COUNT(*) FROM wrap_up_fields WHERE call_id = ?1 AND value IS NOT NULL)",
+            (call_id,),
+        )
+        return dict(zip(("notes", "wrap-up fields"), rows[0], strict=True))
+
+    async def said_of(self, person: Person) -> dict[str, int]:
+        """The same of a person, beside their calls; and the callbacks of theirs that have ended. Raises StorageError."""
+        ids, numbers = json_text(list(person.ids)), json_text(list(person.spellings))
+        rows = await self._database.fetch_all(
+            f"SELECT (SELECT COUNT(*) FROM notes WHERE {_NOTES_OF} AND call_id = ''),"
+            " (SELECT COUNT(*) FROM callbacks WHERE client = ? AND outcome <> ''"
+            " AND (customer IN (SELECT value FROM json_each(?)) AND customer <> ''"
+            " OR number IN (SELECT value FROM json_each(?))))",
+            (person.client, ids, person.client, ids, numbers),
+        )
+        return dict(zip(("notes", "callbacks"), rows[0], strict=True))
+
+    async def erase_said(self, person: Person) -> None:
+        """Take away what people wrote of a person beside their calls. Raises StorageError."""
+        ids = json_text(list(person.ids))
+        await self._database.write(partial(_erase_notes, _NOTES_OF, (person.client, ids)))
 
     async def erase_customer(self, person: Person, now: datetime) -> None:
         """Take a person out of the customer base, with all records that became theirs. Raises StorageError.
@@ -138,6 +165,8 @@ def _rewrite(
 ) -> None:
     rows = [(json_text(body_to_dict(fact.body)), fact.seq) for fact in changed]
     writing.execute_many("UPDATE facts SET body = ? WHERE seq = ?", rows)
+    _erase_notes("call_id = ? AND call_id <> ''", (call_id,), writing)
+    writing.execute("DELETE FROM wrap_up_fields WHERE call_id = ?", (call_id,))
     if not facts:
         # Its record alone says who it was.
         writing.execute(
@@ -160,6 +189,14 @@ def _rewrite(
 
 
 _NOBODYS = "UPDATE interactions SET customer_id = '', record = json_set(record, '$.customer', '') WHERE call_id = ?"
+
+
+_NOTES_OF = "client = ? AND customer_id IN (SELECT value FROM json_each(?)) AND customer_id <> ''"
+
+
+def _erase_notes(which: str, params: Sequence[Value], writing: Writing) -> None:
+    writing.execute(f"DELETE FROM note_revisions WHERE note IN (SELECT id FROM notes WHERE {which})", params)
+    writing.execute(f"DELETE FROM notes WHERE {which}", params)
 
 
 def _forget(person: Person, at: str, writing: Writing) -> None:

@@ -19,9 +19,11 @@ from callcenter.storage.locations import Locations
 from callcenter.storage.log import FactLog, OnState
 from callcenter.storage.metrics import Metrics
 from callcenter.storage.migrate import migrate
+from callcenter.storage.notes import Notes
 from callcenter.storage.recordings import Recordings
 from callcenter.storage.retained import Retained
 from callcenter.storage.roster import Roster
+from callcenter.storage.wrap_up_fields import WrapUpFields
 
 
 class Storage:
@@ -40,6 +42,8 @@ class Storage:
         self.metrics = Metrics(database, log)
         self.callbacks = Callbacks(database, log)
         self.recordings = Recordings(database, log)
+        self.notes = Notes(database, log)
+        self.wrap_up_fields = WrapUpFields(database, log)
         self.do_not_call = DoNotCall(database, log, clock)
         self.erasure = Erasure(database, log)
         self._lock = lock
