@@ -249,7 +249,10 @@ class Eraser:
                 await callbacks.call_off(callback, by, "erased")
         for one in ids:
             self._kept_callbacks.forget_person(person.client, one, numbers)
-        await self._kept_callbacks.kept(KEPT_WITHIN)
+        try:
+            await self._kept_callbacks.kept(KEPT_WITHIN)
+        except TimeoutError as error:
+            raise StorageError("the database does not take what is to be erased: ask again") from error
         await self._tables.erase_said(person)
 
     async def _base(self, person: Person, erased: Erased) -> None:

@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     into.add_argument("--mode", choices=list(Mode), default=Mode.REPLACE, type=Mode, help="what becomes of customers"
                       " who are there: replaced by the file, filled where they are empty, or left (add)")  # fmt: skip
     into.add_argument("--client", action="append", default=[], metavar="CLIENT", help="take rows of this client alone")
+    into.add_argument("--untold", action="store_true", help="leave it to whoever asks to tell the switch")
     into.add_argument("--json", action="store_true", help="tell the report as JSON")
     add_config_arguments(into)
     out = what.add_parser("export", help="write customers as CSV, as an import reads it")
@@ -86,15 +87,18 @@ async def _import(settings: Settings, options: argparse.Namespace) -> int:
     clock = SystemClock()
     # Not as the one writer of the log: the switch may be running, and finds the new customers at the next call.
     database = await open_database_beside(settings.storage.path, clock)
-    report = ImportReport(on_rejected=_tell_rejected)
+    report = ImportReport(on_rejected=None if options.json else _tell_rejected)
     try:
         files = CustomerFiles(database, _rules(settings, options.client))
         await files.import_csv(options.file, clock.now(), mode=options.mode, dry=options.dry, rest=REST, report=report)
     finally:
         await database.close()
-        if not report.dry and report.clients:
+        if not (report.dry or options.untold) and report.clients:
             _tell_switch(settings.switch.data / SOCKET, report.clients)
-    print(json.dumps(report.plain()) if options.json else f"{report}{' (nothing is written)' * report.dry}")
+    if options.json:
+        print(json.dumps({**report.plain(), "clients": report.clients}))
+    else:
+        print(f"{report} (nothing is written)" if report.dry else report)
     return 1 if report.refused else 0
 
 

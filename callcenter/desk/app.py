@@ -12,6 +12,7 @@ from callcenter.desk.desk import Desk
 from callcenter.desk.gate import Gate
 from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
 from callcenter.desk.routes import (
+    customers,
     health,
     me,
     metrics,
@@ -25,6 +26,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     session.router,
     tokens.router,
     metrics.router,
+    customers.router,
 )  # fmt: skip
 """All that is served, a noun a line."""
 

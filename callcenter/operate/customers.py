@@ -146,6 +146,7 @@ class _Customers:
         except StorageError as error:
             raise away(error) from error
         if done:
+            self._house.callbacks.belong_to(client, other, whole.id)
             self._house.stream.append(CustomerMerged(client, whole.id, other, asked.by, tuple(conflicts)))
         told = {name: {"kept": kept, "other": theirs} for name, (kept, theirs) in conflicts.items()}
         return {"customer": whole.plain(), "merged": done, "conflicts": told}

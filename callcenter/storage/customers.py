@@ -360,7 +360,12 @@ _CALLS = (
     "UPDATE interactions SET customer_id = ?1, record = json_set(record, '$.customer', ?1)"
     " WHERE client = ?2 AND customer_id = ?3"
 )
-MOVED: tuple[str, ...] = (_CALLS,)
+_NOTES = "UPDATE notes SET customer_id = ?1 WHERE client = ?2 AND customer_id = ?3"
+_CALLBACKS = (
+    "UPDATE callbacks SET customer = ?1, record = json_set(record, '$.customer', ?1)"
+    " WHERE client = ?2 AND customer = ?3"
+)
+MOVED: tuple[str, ...] = (_CALLS, _NOTES, _CALLBACKS)
 
 
 def _present(writing: Writing, client: str, id: str) -> Customer:

@@ -110,10 +110,10 @@ class Erasure:
         return dict(zip(("notes", "wrap-up fields"), rows[0], strict=True))
 
     async def said_of(self, person: Person) -> dict[str, int]:
-        """The same of a person, beside their calls; and the callbacks of theirs that have ended. Raises StorageError."""
+        """The same of a person, beside their calls, and their callbacks that have ended. Raises StorageError."""
         ids, numbers = json_text(list(person.ids)), json_text(list(person.spellings))
         rows = await self._database.fetch_all(
-            f"SELECT (SELECT COUNT(*) FROM notes WHERE {_NOTES_OF} AND call_id = ''),"
+            f"SELECT (SELECT COUNT(*) FROM notes WHERE {_NOTES_OF}),"
             " (SELECT COUNT(*) FROM callbacks WHERE client = ? AND outcome <> ''"
             " AND (customer IN (SELECT value FROM json_each(?)) AND customer <> ''"
             " OR number IN (SELECT value FROM json_each(?))))",
@@ -191,7 +191,8 @@ def _rewrite(
 _NOBODYS = "UPDATE interactions SET customer_id = '', record = json_set(record, '$.customer', '') WHERE call_id = ?"
 
 
-_NOTES_OF = "client = ? AND customer_id IN (SELECT value FROM json_each(?)) AND customer_id <> ''"
+# Those of a call go with it.
+_NOTES_OF = "client = ? AND customer_id IN (SELECT value FROM json_each(?)) AND customer_id <> '' AND call_id = ''"
 
 
 def _erase_notes(which: str, params: Sequence[Value], writing: Writing) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from callcenter.calls.record_policy import ALWAYS, RecordingSettings
 from callcenter.control.protocol import CommandError, Reason
 from callcenter.model.access import Actor, Role
 from callcenter.model.customer import Rules
-from callcenter.model.facts import CustomerErased, body_to_dict
+from callcenter.model.facts import CustomerErased, body_to_dict, utc
 from callcenter.simulation.world import AgentPhone, World, story
+from tests.scenarios.callbacks import furnish as furnish_callbacks
 from tests.scenarios.commands import ask, supervisor
 from tests.scenarios.test_customers import GRACE, create, furnish
 from tests.scenarios.test_recording import records
+from tests.scenarios.trunks import trunk
 
 DAY = 86_400.0
 ADMIN = Actor("ada", Role.ADMIN, frozenset({"tech"}))
@@ -149,6 +152,40 @@ async def test_a_number_erases_whoever_has_it_and_nobody_where_several_do(world:
     await has_called(world, amy, "+14155550100")
     assert (await erase(world, number="+14155550100"))["erased"] == {"calls": 1}, "of nobody whom we know, too"
     assert not (await erase(world, number="+14155550100"))["found"]
+
+
+@story()
+async def test_notes_and_callbacks_go_with_who_becomes_one_with_another_and_are_erased_with_them(world: World) -> None:
+    world.trunks(trunk(await world.carrier("carrier")))
+    furnish_callbacks(world)
+    furnish(world)
+    amy = await world.agent("amy", english=5)
+    await create(world, "grace", "+14155550101")
+    await create(world, "gracie", "+14155550102")
+    call = await has_called(world, amy, "+14155550102")
+    await ask(world, "note", id="n1", call=call, agent="amy", text="secret one")
+    await ask(world, "note", id="n2", client="tech", customer="gracie", text="secret two")
+    later = utc(world.clock.now() + timedelta(hours=2))
+    asked: dict[str, Any] = {"client": "tech", "queue": "sales-english", "customer": "gracie", "reason": "secret three"}
+    await ask(world, "callback_schedule", id="b1", number="+14155550102", not_before=later, **asked)
+    gone = await ask(world, "callback_schedule", id="b2", number="+14155550103", not_before=later, **asked)
+    await ask(world, "callback_cancel", callback=gone["callback"]["id"], why="secret four")
+
+    await ask(world, "customer_merge", client="tech", customer="grace", other="gracie")
+    [pending] = world.house.callbacks
+    assert pending.value.customer == "grace"
+    await world.settled()
+    notes = await ask(world, "notes", client="tech", customer="grace")
+    assert sorted(each["text"] for each in notes["notes"]) == ["secret one", "secret two"]
+    for table, column in (("notes", "customer_id"), ("callbacks", "customer")):
+        assert await world.database.fetch_all(f"SELECT DISTINCT {column} FROM {table}") == [("grace",)]
+
+    dry = await erase(world, customer="gracie", dry=True)
+    told = await erase(world, customer="gracie")
+    assert {**dry, "dry": False} == told
+    assert told["erased"] == {"callbacks": 2, "notes": 2, "calls": 1, "customers": 1, "former records": 1}
+    assert list(world.house.callbacks) == []
+    assert await named(world, "secret", "4155550102", "4155550103") == []
 
 
 @story()
