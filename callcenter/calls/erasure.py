@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from callcenter.calls.services import Services
 from callcenter.model.customer import Match, Rules, caller_number
 from callcenter.model.erasure import MARK
 from callcenter.model.facts import CustomerErased
+from callcenter.model.followup import Followup, FollowupState
 from callcenter.storage.callbacks import Callbacks as KeptCallbacks
 from callcenter.storage.database import StorageError
 from callcenter.storage.erasure import PAGE, Erasure, Person, is_derived
@@ -122,20 +123,28 @@ class Eraser:
         Their record in the customer base, whatever names them in calls that have ended, and those calls' recordings.
         With ``dry`` nothing is done, and it is told what would be.
         """
-        async with self._at_work:
-            person = await self._person(client, customer, number)
-            erased = Erased(client, person.ids, dry=dry)
-            await self._callbacks(person, erased, by)
-            await self._calls(person, erased, by, reason)
-            await self._base(person, erased)
-            self._tell_what_stays(person, erased)
-            if not dry and erased.found:
-                if not await self._scrub():
-                    erased.keep("log", "older pages in the database's write-ahead log, until its next checkpoint")
-                ids = tuple(each for each in person.ids if not is_derived(each))
-                counts = (erased.counts.get("calls", 0), erased.counts.get("recordings", 0))
-                self._services.stream.append(CustomerErased(client, ids, by, reason, *counts, tuple(erased.kinds)))
-            return erased
+        try:
+            async with self._at_work:
+                return await self._erase(client, customer, number, by, reason, dry=dry)
+        except TimeoutError as error:
+            raise StorageError("the database does not take what is to be erased: ask again") from error
+
+    async def _erase(self, client: str, customer: str, number: str, by: str, reason: str, *, dry: bool) -> Erased:
+        person = await self._person(client, customer, number)
+        erased = Erased(client, person.ids, dry=dry)
+        await self._callbacks(person, erased, by)
+        promised = await self._tables.followups_of(person)
+        await self._followups(promised, erased, by)
+        await self._calls(person, promised, erased, by, reason)
+        await self._base(person, erased)
+        self._tell_what_stays(person, erased)
+        if not dry and erased.found:
+            if not await self._scrub():
+                erased.keep("log", "older pages in the database's write-ahead log, until its next checkpoint")
+            ids = tuple(each for each in person.ids if not is_derived(each))
+            counts = (erased.counts.get("calls", 0), erased.counts.get("recordings", 0))
+            self._services.stream.append(CustomerErased(client, ids, by, reason, *counts, tuple(erased.kinds)))
+        return erased
 
     async def watch(self) -> None:
         """Erase for ever what has been kept as long as it may be; cancelled at the end of the switch."""
@@ -199,7 +208,15 @@ class Eraser:
         found = self._services.settings.clients.get(client)
         return found.customers if found is not None else Rules()
 
-    async def _calls(self, person: Person, erased: Erased, by: str, reason: str) -> None:
+    async def _followups(self, followups: Sequence[str], erased: Erased, by: str) -> None:
+        """Nothing is promised to them any more; that something was, and when it was due, stays."""
+        erased.count("follow-ups", len(followups))
+        if erased.dry:
+            return
+        for each in followups:
+            await self._services.followups.change(each, by, _without_person)
+
+    async def _calls(self, person: Person, promised: Collection[str], erased: Erased, by: str, reason: str) -> None:
         for call in self._up():
             if call.client.id == person.client and _is_theirs(call, person):
                 erased.keep("call under way", _not_over(call.id))
@@ -214,6 +231,8 @@ class Eraser:
                 erased.count("calls")
                 for what, count in (await self._tables.said_in(call_id)).items():
                     erased.count(what, count)
+                of_call = await self._tables.followups_of_call(call_id)
+                await self._followups([each for each in of_call if each not in promised], erased, by)
                 if not erased.dry:
                     await self._tables.erase_call(call_id, self._services.clock.now(), mark)
                     await asyncio.sleep(REST)
@@ -249,10 +268,7 @@ class Eraser:
                 await callbacks.call_off(callback, by, "erased")
         for one in ids:
             self._kept_callbacks.forget_person(person.client, one, numbers)
-        try:
-            await self._kept_callbacks.kept(KEPT_WITHIN)
-        except TimeoutError as error:
-            raise StorageError("the database does not take what is to be erased: ask again") from error
+        await self._kept_callbacks.kept(KEPT_WITHIN)
         await self._tables.erase_said(person)
 
     async def _base(self, person: Person, erased: Erased) -> None:
@@ -293,6 +309,20 @@ def _is_theirs(call: Call, person: Person) -> bool:
     if customer is not None:
         return customer.id in person.ids
     return call.from_number in person.spellings or call.number.number in person.spellings
+
+
+def _without_person(followup: Followup) -> Followup:
+    """A follow-up about nobody; who still had it to do has it no more."""
+    done = followup.state is not FollowupState.OPEN
+    return replace(
+        followup,
+        title=MARK,
+        text="",
+        customer="",
+        number="",
+        attempts=tuple(replace(each, outcome=MARK, note="") for each in followup.attempts),
+        state=followup.state if done else FollowupState.CANCELLED,
+    )
 
 
 def _not_over(call_id: str) -> str:

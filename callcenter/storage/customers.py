@@ -365,7 +365,8 @@ _CALLBACKS = (
     "UPDATE callbacks SET customer = ?1, record = json_set(record, '$.customer', ?1)"
     " WHERE client = ?2 AND customer = ?3"
 )
-MOVED: tuple[str, ...] = (_CALLS, _NOTES, _CALLBACKS)
+_FOLLOWUPS = "UPDATE followups SET customer = ?1 WHERE client = ?2 AND customer = ?3"
+MOVED: tuple[str, ...] = (_CALLS, _NOTES, _CALLBACKS, _FOLLOWUPS)
 
 
 def _present(writing: Writing, client: str, id: str) -> Customer:

@@ -121,6 +121,24 @@ class Erasure:
         )
         return dict(zip(("notes", "callbacks"), rows[0], strict=True))
 
+    async def followups_of(self, person: Person) -> list[str]:
+        """Follow-ups about a person, by their ids, that still say something of them. Raises StorageError."""
+        ids, numbers = json_text(list(person.ids)), json_text(list(person.spellings))
+        rows = await self._database.fetch_all(
+            "SELECT id FROM followups WHERE client = ? AND customer <> '' AND customer IN"
+            " (SELECT value FROM json_each(?)) UNION SELECT id FROM followups WHERE client = ? AND number <> ''"
+            " AND number IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (person.client, ids, person.client, numbers),
+        )
+        return [row[0] for row in rows]
+
+    async def followups_of_call(self, call_id: str) -> list[str]:
+        """Follow-ups that a call has led to, which still say something. Raises StorageError."""
+        rows = await self._database.fetch_all(
+            "SELECT id FROM followups WHERE call_id = ? AND call_id <> '' AND title <> ? ORDER BY id", (call_id, MARK)
+        )
+        return [row[0] for row in rows]
+
     async def erase_said(self, person: Person) -> None:
         """Take away what people wrote of a person beside their calls. Raises StorageError."""
         ids = json_text(list(person.ids))

@@ -171,20 +171,31 @@ async def test_notes_and_callbacks_go_with_who_becomes_one_with_another_and_are_
     gone = await ask(world, "callback_schedule", id="b2", number="+14155550103", not_before=later, **asked)
     await ask(world, "callback_cancel", callback=gone["callback"]["id"], why="secret four")
 
+    promise: dict[str, Any] = {"client": "tech", "customer": "gracie", "title": "secret five", "agent": "amy"}
+    promised = await ask(world, "followup_create", id="f1", due_at=later, **promise)
     await ask(world, "customer_merge", client="tech", customer="grace", other="gracie")
     [pending] = world.house.callbacks
     assert pending.value.customer == "grace"
     await world.settled()
     notes = await ask(world, "notes", client="tech", customer="grace")
     assert sorted(each["text"] for each in notes["notes"]) == ["secret one", "secret two"]
-    for table, column in (("notes", "customer_id"), ("callbacks", "customer")):
+    for table, column in (("notes", "customer_id"), ("callbacks", "customer"), ("followups", "customer")):
         assert await world.database.fetch_all(f"SELECT DISTINCT {column} FROM {table}") == [("grace",)]
 
     dry = await erase(world, customer="gracie", dry=True)
     told = await erase(world, customer="gracie")
     assert {**dry, "dry": False} == told
-    assert told["erased"] == {"callbacks": 2, "notes": 2, "calls": 1, "customers": 1, "former records": 1}
+    assert told["erased"] == {
+        "callbacks": 2,
+        "follow-ups": 1,
+        "notes": 2,
+        "calls": 1,
+        "customers": 1,
+        "former records": 1,
+    }
     assert list(world.house.callbacks) == []
+    followup = await ask(world, "followup_get", followup=promised["followup"]["id"])
+    assert (followup["followup"]["title"], followup["followup"]["state"]) == ("erased", "cancelled")
     assert await named(world, "secret", "4155550102", "4155550103") == []
 
 
