@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import random
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +72,10 @@ class Times:
 class Calls:
     """What calls ask of the storage, and how long it takes."""
 
-    def __init__(self, storage: Storage, rows: int) -> None:
+    def __init__(self, storage: Storage, rows: int, numbers: Iterator[int]) -> None:
+        """``numbers`` are those of facts, upwards."""
         self._storage = storage
+        self._numbers = numbers
         self._rows = rows
         self._random = random.Random(7)
         self.lookups, self.commits = Times(), Times()
@@ -88,21 +92,19 @@ class Calls:
 
     async def commit(self) -> None:
         """Facts are written and waited for, as before each offer."""
-        log, clock = self._storage.log, SystemClock()
-        seq = log.last_seq
+        log, clock, body = self._storage.log, SystemClock(), DigitsEntered("menu", "1", True)
         while True:
             await asyncio.sleep(self._random.expovariate(COMMITS_A_SECOND))
-            for _ in range(FACTS_A_COMMIT):
-                seq += 1
-                log.write(Fact(seq, clock.now(), "boot", seq, f"call-{seq % 500}", DigitsEntered("menu", "1", True)))
+            seq = 0
+            for seq in itertools.islice(self._numbers, FACTS_A_COMMIT):
+                log.write(Fact(seq, clock.now(), "boot", seq, f"call-{seq % 500}", body))
             began = time.perf_counter()
             await log.flushed(seq)
             self.commits.add(time.perf_counter() - began)
 
 
-async def measured(storage: Storage, rows: int, while_: Any) -> dict[str, Any]:
+async def measured(calls: Calls, while_: Awaitable[dict[str, Any]]) -> dict[str, Any]:
     """What calls see while something goes on."""
-    calls = Calls(storage, rows)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(calls.look_up()), group.create_task(calls.commit())]
         result = await while_
@@ -139,15 +141,19 @@ async def measure(rows: int, folder: Path) -> dict[str, Any]:
     write_file(file, rows)
     storage = await Storage.open(folder / "callcenter.db", clock=SystemClock())
     try:
-        empty = await measured(storage, rows, nothing())
-        first = await measured(storage, rows, run_import(file, folder))
-        again = await measured(storage, rows, run_import(file, folder))
-        full = await measured(storage, rows, nothing())
+        numbers = itertools.count(storage.log.last_seq + 1)
+        whiles = (nothing, lambda: run_import(file, folder), lambda: run_import(file, folder), nothing)
+        told = [await measured(Calls(storage, rows, numbers), while_()) for while_ in whiles]
     finally:
         await storage.close()
     size, taken = _size(folder, "callcenter.db*"), _size(folder, file.name)
-    told = {"rows": rows, "file_mb": round(taken / 1e6), "database_mb": round(size / 1e6)}
-    return {**told, "without customers": empty, "import": first, "the same again": again, "with all of them": full}
+    phases = ("without customers", "import", "the same again", "with all of them")
+    return {
+        "rows": rows,
+        "file_mb": round(taken / 1e6),
+        "database_mb": round(size / 1e6),
+        **dict(zip(phases, told, strict=True)),
+    }
 
 
 def _size(folder: Path, names: str) -> int:
