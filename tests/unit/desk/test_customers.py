@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from callcenter.control.protocol import Asked, CommandError, Reason
-from callcenter.model.access import Role, Scope
+from callcenter.model.access import SCOPES, Role, Scope
 from callcenter.model.customer import Customer
 from callcenter.runtime.clock import SystemClock
 from tests.unit.desk.support import TWO_COMPANIES, Floor, open_floor
@@ -101,6 +101,39 @@ async def test_two_become_one_and_one_is_erased_by_who_may(tmp_path: Path) -> No
         assert (await reader.post(f"{PATH}/c-1/merge", json={"client": "acme", "other": "c-2"})).status_code == 403
         nobody = await floor.client(None)
         assert (await nobody.get(PATH, params={"client": "acme"})).status_code == 401
+
+
+NEW = {"client": "acme", "name": "Jana", "numbers": ["+420777123456"]}
+ROUTES: list[tuple[str, str, dict[str, Any], Scope]] = [
+    ("GET", PATH, {"params": {"client": "acme"}}, Scope.CUSTOMERS_READ),
+    ("GET", f"{PATH}/lookup", {"params": {"client": "acme", "number": "1"}}, Scope.CUSTOMERS_READ),
+    ("GET", f"{PATH}/export", {"params": {"client": "acme"}}, Scope.CUSTOMERS_READ),
+    ("GET", f"{PATH}/c-1", {"params": {"client": "acme"}}, Scope.CUSTOMERS_READ),
+    ("POST", PATH, {"json": NEW}, Scope.CUSTOMERS_WRITE),
+    ("PATCH", f"{PATH}/c-1", {"params": {"client": "acme"}, "json": {"tier": "gold"}}, Scope.CUSTOMERS_WRITE),
+    ("POST", f"{PATH}/c-1/merge", {"json": {"client": "acme", "other": "c-2"}}, Scope.CUSTOMERS_WRITE),
+    ("POST", f"{PATH}/import", {"params": {"client": "acme"}, "json": {}}, Scope.CUSTOMERS_WRITE),
+    ("POST", f"{PATH}/erase", {"json": {"client": "acme", "customer": "c-1"}}, Scope.CUSTOMERS_ERASE),
+]
+
+
+async def test_every_route_is_for_who_holds_its_scope_and_for_nobody_else(tmp_path: Path) -> None:
+    async with open_floor(tmp_path) as floor:
+        gone = CommandError("there is no client `acme`", Reason.NOT_FOUND, field="client")
+        floor.answers |= {f"customer_{do}": gone for do in ("find", "get", "create", "update", "merge", "erase")}
+        for role in Role:
+            somebody = await floor.client(role)
+            for method, path, request, scope in ROUTES:
+                status = (await somebody.request(method, path, **request)).status_code
+                assert (status == 403) is (scope not in SCOPES[role]), (role, method, path, status)
+        for scope in Scope:
+            narrow = await floor.client(Role.ADMIN, scopes={scope, Scope.CALLS_READ})
+            for method, path, request, wanted in ROUTES:
+                status = (await narrow.request(method, path, **request)).status_code
+                assert (status == 403) is (scope is not wanted), (scope, method, path, status)
+        nobody = await floor.client(None)
+        for method, path, request, _ in ROUTES:
+            assert (await nobody.request(method, path, **request)).status_code == 401
 
 
 async def take_in(floor: Floor, text: bytes, **query: str) -> Any:
