@@ -285,6 +285,9 @@ class Eraser:
         for number in person.shared:
             kept = f"calls of {number} that are not known to be theirs: another customer has this number too"
             erased.keep("shared number", kept)
+        for number in person.numbers:
+            if self._services.do_not_call.forbids(person.client, number):
+                erased.keep("do not call", f"{number} on the list of whom nobody calls: it is kept for their sake")
         if not erased.found:
             return
         if any(is_derived(each) for each in person.ids):
