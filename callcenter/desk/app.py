@@ -17,7 +17,6 @@ from callcenter.desk.routes import (
     clients,
     configuration,
     control,
-    customers,
     events,
     health,
     interactions,
@@ -29,6 +28,7 @@ from callcenter.desk.routes import (
     session,
     tokens,
 )
+from callcenter.desk.routes.customers import router as customers_router
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
@@ -39,6 +39,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     agents.router,
     clients.router,
     recordings.router,
+    customers_router,
     reports.router,
     configuration.router,
     control.router,
@@ -46,7 +47,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     interactions.router,
     tokens.router,
     metrics.router,
-    customers.router,
 )  # fmt: skip
 """All that is served, a noun a line."""
 
