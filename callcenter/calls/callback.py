@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -808,7 +809,7 @@ class Callbacks:
             return
         self._tidied = now
         for name, client in self._services.settings.clients.items():
-            if client.callbacks is not None:
+            if client.callbacks is not None and not math.isinf(client.callbacks.keep_for):
                 self._store.forget_ended(name, now - timedelta(seconds=client.callbacks.keep_for))
 
     def _note(self, each: Pending, attempt: Attempt) -> None:
