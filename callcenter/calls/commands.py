@@ -40,6 +40,8 @@ HIGHEST_PRIORITY = 1_000
 # A number, with the keys to be pressed behind it, or a name.
 MAX_TARGET = 128
 SEND_DIGITS, ENTRY_START, ENTRY_CANCEL = "send_digits", "entry_start", "entry_cancel"
+CALLBACK_ACCEPT, CALLBACK_DECLINE = "callback_accept", "callback_decline"
+MOST_REASON = 500
 # Skills have levels up to this; 0 says that an agent has one no more.
 HIGHEST_LEVEL = 5
 MOST_SKILLS = 200
@@ -56,6 +58,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     SEND_DIGITS: ("digits",),
     ENTRY_START: ("entry",),
     ENTRY_CANCEL: (),
+    CALLBACK_ACCEPT: (),
+    CALLBACK_DECLINE: ("reason",),
     ConsultDo.ASK: ("to",),
     **{do: () for do in ConsultDo if do is not ConsultDo.ASK},
     HOLD: ("call",),
@@ -189,6 +193,17 @@ class CancelEntry:
         return ENTRY_CANCEL
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerPreview:
+    """Call the customer who is shown, or leave them to another agent, with a ``reason``."""
+
+    accepts: bool
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return CALLBACK_ACCEPT if self.accepts else CALLBACK_DECLINE
+
+
 InTalk: TypeAlias = SendDigits | StartEntry | CancelEntry
 """What is ordered in a talk, and done by it."""
 
@@ -307,6 +322,7 @@ Order: TypeAlias = (
     | Supervise
     | Consult
     | InTalk
+    | AnswerPreview
     | Steer
     | Dial
     | Answer
@@ -363,6 +379,7 @@ class Result(StrEnum):
     NO_SUCH_ENTRY = "no such entry"
     ENTERS_ALREADY = "enters something already"
     NOTHING_ENTERED = "enters nothing"
+    NOT_SHOWN = "is shown nobody"
 
     @property
     def good(self) -> bool:
@@ -398,6 +415,7 @@ SENTENCES: Mapping[Result, str] = {
     Result.NO_SUCH_ENTRY: "no such entry is permitted in this company's talks: `in_talk` of the client names them",
     Result.ENTERS_ALREADY: "the customer is asked for something already: wait, or `entry_cancel`",
     Result.NOTHING_ENTERED: "the customer is asked for nothing now",
+    Result.NOT_SHOWN: "the agent is not asked now whether to call anybody back",
     Result.NOT_ALLOWED: "that may not be dialled, or the caller may not go there: the log says why",
     Result.NO_SUCH_TARGET: "nobody has that name or number",
     Result.NOT_THERE: "whom you want is not there: not ready, or without a phone",
@@ -516,6 +534,8 @@ class CommandDesk:
         """Who lets agents ask others while a caller waits."""
         self.in_talk: Callable[[str, InTalk, str], Result] | None = None
         """Who does what agents order in their talks."""
+        self.preview: Callable[[str, bool, str], bool] | None = None
+        """Who asks agents whether to call a customer back."""
         self.paperwork: Paperwork | None = None
         """Who knows what a wrap-up has to have beside its disposition."""
         self.floor: FloorControl | None = None
@@ -594,6 +614,9 @@ class CommandDesk:
                 self._dispatcher.tell(self._changed(agent, order, by))
             case Consult():
                 result = self.consult(agent, order) if self.consult is not None else Result.NOT_TALKING
+            case AnswerPreview(accepts=accepts, reason=reason):
+                asked = self.preview is not None and self.preview(agent, accepts, reason)
+                result = Result.DONE if asked else Result.NOT_SHOWN
             case SendDigits() | StartEntry() | CancelEntry():
                 result = self.in_talk(agent, order, by) if self.in_talk is not None else Result.NOT_TALKING
             case Hold() | Resume() | Transfer() | HangUp():
@@ -792,6 +815,12 @@ def read_order(
             return StartEntry(_text(command, "entry", MAX_ID, wanted="the name of a flow"))
         case "entry_cancel":
             return CancelEntry()
+        case "callback_accept":
+            return AnswerPreview(accepts=True)
+        case "callback_decline":
+            return AnswerPreview(
+                accepts=False, reason=_text(command, "reason", MOST_REASON, wanted="why not", default="")
+            )
         case "hold":
             return Hold(_call(command))
         case "resume":

@@ -1552,6 +1552,8 @@ class FeatureCode(Shape):
     consult_transfer: Nothing | None = None
     entry_start: FlowName | None = None
     entry_cancel: Nothing | None = None
+    callback_accept: Nothing | None = None
+    callback_decline: Nothing | None = None
 
     @model_validator(mode="before")
     @classmethod

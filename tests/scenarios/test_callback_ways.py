@@ -10,7 +10,7 @@ import pytest
 
 from callcenter.acd.events import IntentChosen
 from callcenter.calls.hours import Holiday, Hours, Interval
-from callcenter.calls.settings import AskCallback, AskWhen, CallbackRules, ToQueue
+from callcenter.calls.settings import AskCallback, AskWhen, CallbackRules, CodeAction, FeatureCode, ToQueue
 from callcenter.calls.windows import Wish
 from callcenter.control.protocol import CommandError
 from callcenter.media.plane import Clip
@@ -340,8 +340,13 @@ async def test_an_agent_who_does_not_say_in_time_is_let_go_and_nobody_was_dialle
     assert (amy.is_free, ann.is_free) == (True, True)
     assert [fact.body.agent for fact in world.facts if isinstance(fact.body, CallbackDeclined)] == ["amy"]
     await world.sleep(600)
-    await ask(world, "callback_accept", actor=AMY, callback=name)
+    settings = world.house.services.settings
+    codes = {**settings.feature_codes, "*87": FeatureCode(CodeAction.CALLBACK_ACCEPT)}
+    world.house.services.settings = replace(settings, feature_codes=codes)
+    assert (await shown(world, name))["state"] == "shown"
+    await amy.dial("*87")
     await ann.rings()
+    await amy.is_hung_up(within=15)
     await ann.answers()
     await amy.rings()
     await amy.answers()
