@@ -337,6 +337,7 @@ class House:
         self.trunks.open()
         await storage.do_not_call.load_all()
         await self.callbacks.open()
+        self.queue_board.count_planned(self.callbacks.planned)
         if left:
             # Beside the calls: files may be long, and disks slow.
             self._mending = self._group.create_task(self._finish_recordings(left), name="mend recordings")
@@ -654,6 +655,7 @@ def line_state(status: QueueStatus) -> payloads.LineState:
     return payloads.LineState(
         waiting=status.waiting,
         callbacks=status.callbacks,
+        planned=status.planned,
         longest_since=status.longest_since,
         ready=status.ready,
         signed_in=status.signed_in,

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import math
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -205,6 +206,8 @@ class Callbacks:
         self._later: set[Pending] = set()
         self._looks: asyncio.TimerHandle | None = None
         self._tidied: datetime | None = None
+        # How many there are by queue that do not stand in line; None: they are to be counted anew.
+        self._planned_of: Counter[str] | None = None
         self._suspended = False
 
     def __iter__(self) -> Iterator[Pending]:
@@ -241,7 +244,9 @@ class Callbacks:
 
     def planned(self, queue: str) -> int:
         """How many of a queue do not stand in line: they are due later, or not to be dialled just now."""
-        return sum(each.value.queue == queue and each.call is None for each in self._pending.values())
+        if self._planned_of is None:
+            self._planned_of = Counter(each.value.queue for each in self._pending.values() if each.call is None)
+        return self._planned_of[queue]
 
     def of_person(self, client: str, customer: str, numbers: Mapping[str, Any] | set[str]) -> list[Pending]:
         """Those of one person that have not ended."""
@@ -362,7 +367,7 @@ class Callbacks:
         del self._of_number[before.client, before.number][before.queue]
         each.value = value
         self._of_number[value.client, value.number][value.queue] = each
-        each.paused_until = None
+        each.paused_until, self._planned_of = None, None
         what = tuple(sorted(changes))
         self._services.stream.append(CallbackChanged(value.id, value.client, by, what), self._told_in(value))
         self._store.keep(value)
@@ -523,6 +528,7 @@ class Callbacks:
             del self._of_number[value.client, value.number][value.queue]
             each.value = replace(value, queue=queue)
             self._of_number[value.client, value.number][queue] = each
+            self._planned_of = None
             self._store.keep(each.value)
 
     # What an agent says of one that is shown to him first
@@ -730,6 +736,7 @@ class Callbacks:
         )
         call.line = self._line(value)
         each.call, each.why, each.attempted, each.paused_until = call, "", False, None
+        self._planned_of = None
         call.add(
             CallArrived(
                 client=client.id,
@@ -760,7 +767,7 @@ class Callbacks:
     def _turn_over(self, each: Pending, call: Call) -> None:
         if each.dialling and each.value.id in self._pending:
             self.failed(each, call.id, "interrupted", each.why or "the call ended")
-        each.call = None
+        each.call = self._planned_of = None
         self.shown(each)
         self._release(call.id)
         if not each.attempted and not each.why:
@@ -781,6 +788,7 @@ class Callbacks:
         value = each.value
         if self._pending.pop(value.id, None) is None:
             return value
+        self._planned_of = None
         of_number = self._of_number[value.client, value.number]
         del of_number[value.queue]
         if not of_number:
@@ -1013,7 +1021,7 @@ class Callbacks:
             self._arm(each)
 
     def _add(self, each: Pending) -> None:
-        value = each.value
+        value, self._planned_of = each.value, None
         self._pending[value.id] = each
         self._of_number.setdefault((value.client, value.number), {})[value.queue] = each
 
