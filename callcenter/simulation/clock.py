@@ -113,6 +113,10 @@ class SimClock:
         """The simulated time of day, in UTC."""
         return self._epoch + timedelta(seconds=self._loop.time())
 
+    def set_by(self, by: timedelta) -> None:
+        """Somebody sets the clock on the wall."""
+        self._epoch += by
+
 
 def run(main: Coroutine[Any, Any, T], *, seed: int = 0) -> T:
     """Run ``main`` to its end in virtual time, and return what it returns.
