@@ -113,8 +113,8 @@ class SimClock:
         """The simulated time of day, in UTC."""
         return self._epoch + timedelta(seconds=self._loop.time())
 
-    def set_by(self, by: timedelta) -> None:
-        """Somebody sets the clock on the wall."""
+    def set_wall(self, by: timedelta) -> None:
+        """Somebody sets the clock on the wall, forward or back; what has elapsed is as before."""
         self._epoch += by
 
 

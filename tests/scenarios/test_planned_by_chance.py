@@ -66,7 +66,7 @@ async def floor(world: World, chance: Random) -> None:
             await world.restart(crash=chance.random() < 0.5)
             opens(world, MAY, callbacks=True)
         if chance.random() < 0.1:
-            world.clock.set_by(timedelta(minutes=chance.choice((-45, 5, 90))))
+            world.clock.set_wall(timedelta(minutes=chance.choice((-45, 5, 90))))
     people.cancel()
     for phone in world.phones:
         phone.drops()
