@@ -159,8 +159,8 @@ def test_when_and_how_often_is_read_with_what_holds_without_a_word(digits: Path)
         365 * 86400,
     )
     text = (
-        "{spacing: {busy: 2m, no_answer: 30m, declined: 1d, otherwise: 10m}, tries_per_day: 2, hours: may, missed: expire,"
-        " rings_in: keep, preview: {time: 20s, again: 5m}, keep_for: forever}"
+        "{spacing: {busy: 2m, no_answer: 30m, declined: 1d, otherwise: 10m}, tries_per_day: 2, hours: may,"
+        " missed: expire, rings_in: keep, preview: {time: 20s, again: 5m}, keep_for: forever}"
     )
     zone = ("    languages: [en]\n", "    languages: [en]\n    time_zone: Europe/Madrid\n")
     hours = ("queues:\n", "hours:\n  may: {open: {daily: ['09:00-18:00']}}\nqueues:\n")
@@ -224,7 +224,7 @@ MISTAKES: list[tuple[Code, str, str, str, str]] = [
     (Code.DURATION, "languages: [en]", "languages: [en]\n    callbacks: {spacing: {busy: «9d»}}", "a week apart", "5m"),
     (Code.NAMES_NOTHING, "languages: [en]", "languages: [en]\n    callbacks: {hours: «may»}", "`may`", "hours"),
     (Code.CHOICE, "languages: [en]", "languages: [en]\n    callbacks: {missed: «drop»}", "drop", "next"),
-    (Code.CHOICE, "languages: [en]", "languages: [en]\n    callbacks: {mode: «both»}", "both", "agent_first"),
+    (Code.CHOICE, "languages: [en]", "languages: [en]\n    callbacks: {mode: «mine»}", "mine", "agent_first"),
     (Code.DURATION, "languages: [en]", "languages: [en]\n    callbacks: {preview: {time: «1s»}}", "5 seconds", "30s"),
     (
         Code.MISSING,
