@@ -39,6 +39,7 @@ from callcenter.model.facts import (
     CallConnected,
     CallEnded,
     Fact,
+    OutsideConnected,
     utc,
 )
 from callcenter.model.interaction import Ending
@@ -200,8 +201,9 @@ class Callbacks:
         self._dialled: set[str] = set()
         # When each number was asked for in the last day, by client and number.
         self._asked: dict[tuple[str, str], list[datetime]] = {}
-        # Calls that customers have made to us, while they are up.
+        # Calls that customers have made to us, while they are up; and who is on the phone with us, by the call.
         self._here: dict[str, Call] = {}
+        self._on_phone: dict[str, tuple[str, str]] = {}
         # Those that are due in a while: one timer looks at all of them.
         self._later: set[Pending] = set()
         self._looks: asyncio.TimerHandle | None = None
@@ -415,10 +417,7 @@ class Callbacks:
         """While the block lasts the caller is on the phone with us, and is not called back."""
         number = self._number_of(call)
         self._here[call.id] = call
-        for each in list(self._of_number.get((call.client.id, number or ""), {}).values()):
-            self._hold(each, call.id)
-            if not each.dialling:
-                self._recall(each, "caller_here")
+        self._is_on_phone(call, number or "")
         try:
             yield
         finally:
@@ -465,10 +464,31 @@ class Callbacks:
             case CallConnected() if call := self._here.get(fact.call_id or ""):
                 # After this fact, for every reader.
                 asyncio.get_running_loop().call_soon(self._talked, call)
+            case OutsideConnected(number=number) if call := self._supervisor.calls.get(fact.call_id or ""):
+                if call.agent:  # an agent has called them by hand
+                    asyncio.get_running_loop().call_soon(self._called_by_hand, call, number)
             case CallEnded():
                 self._here.pop(fact.call_id or "", None)
+                if fact.call_id in self._on_phone:
+                    asyncio.get_running_loop().call_soon(self._release, fact.call_id)
             case _:
                 pass
+
+    def _is_on_phone(self, call: Call, number: str) -> None:
+        """Somebody is on the phone with us, and is not called back meanwhile."""
+        self._on_phone[call.id] = call.client.id, number
+        for each in list(self._of_number.get((call.client.id, number), {}).values()):
+            self._hold(each, call.id)
+            if not each.dialling:
+                self._recall(each, "caller_here")
+
+    def _called_by_hand(self, call: Call, number: str) -> None:
+        if call.id not in self._supervisor.calls:
+            return  # it was over in the same moment
+        self._is_on_phone(call, number)
+        for each in list(self._of_number.get((call.client.id, number), {}).values()):
+            if each.value.source is Source.ABANDONED and not each.dialling:
+                self._end(each, CallbackOutcome.CANCELLED, "talked_meanwhile", call.id)
 
     def _talked(self, call: Call) -> None:
         number = self._number_of(call)
@@ -614,6 +634,7 @@ class Callbacks:
         """The customer picked up: the callback has ended well."""
         self._dialled.discard(each.value.number)
         self._supervisor.aside.discard(call.id)
+        self._on_phone[call.id] = each.value.client, each.value.number
         self._attempt_over(each, "reached", "")
         self._end(each, CallbackOutcome.REACHED, "", call.id)
 
@@ -636,11 +657,13 @@ class Callbacks:
 
     def _arm(self, each: Pending) -> None:
         """Begin the turn of a callback, or wait until it may begin."""
+        if each.call is not None:
+            return  # it is at it, and the timer is that of its window
         if each.timer is not None:
             each.timer.cancel()
             each.timer = None
         self._later.discard(each)
-        if each.call is not None or each.holders or self._suspended or each.value.id not in self._pending:
+        if each.holders or self._suspended or each.value.id not in self._pending:
             return
         if why := self._gone(each.value):
             self._end(each, CallbackOutcome.REMOVED, why, self._told_in(each.value))
@@ -1012,10 +1035,13 @@ class Callbacks:
         return self._of_number.get((client, number), {}).get(queue)
 
     def _hold(self, each: Pending, call_id: str) -> None:
+        if call_id in each.holders:
+            return
         each.holders.add(call_id)
         self._held.setdefault(call_id, []).append(each)
 
     def _release(self, call_id: str) -> None:
+        self._on_phone.pop(call_id, None)
         for each in self._held.pop(call_id, ()):
             each.holders.discard(call_id)
             self._arm(each)
@@ -1024,6 +1050,9 @@ class Callbacks:
         value, self._planned_of = each.value, None
         self._pending[value.id] = each
         self._of_number.setdefault((value.client, value.number), {})[value.queue] = each
+        for call_id, who in self._on_phone.items():
+            if who == (value.client, value.number):
+                self._hold(each, call_id)
 
     def _number_of(self, call: Call) -> str | None:
         if call.caller.leg.withheld:
