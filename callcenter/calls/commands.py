@@ -43,7 +43,6 @@ MAX_TARGET = 128
 MAX_WHY = 200
 SEND_DIGITS, ENTRY_START, ENTRY_CANCEL = "send_digits", "entry_start", "entry_cancel"
 CALLBACK_ACCEPT, CALLBACK_DECLINE = "callback_accept", "callback_decline"
-MOST_REASON = 500
 # Skills have levels up to this; 0 says that an agent has one no more.
 HIGHEST_LEVEL = 5
 MOST_SKILLS = 200
@@ -60,8 +59,6 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     SEND_DIGITS: ("digits",),
     ENTRY_START: ("entry",),
     ENTRY_CANCEL: (),
-    CALLBACK_ACCEPT: (),
-    CALLBACK_DECLINE: ("reason",),
     ConsultDo.ASK: ("to",),
     **{do: () for do in ConsultDo if do is not ConsultDo.ASK},
     HOLD: ("call",),
@@ -197,10 +194,11 @@ class CancelEntry:
 
 @dataclass(frozen=True, slots=True)
 class AnswerPreview:
-    """Call the customer who is shown, or leave them to another agent, with a ``reason``."""
+    """Call the customer who is shown, or leave them to another agent. Programs say it as every command about callbacks
+    is said, with a reason.
+    """
 
     accepts: bool
-    reason: str = ""
 
     def __str__(self) -> str:
         return CALLBACK_ACCEPT if self.accepts else CALLBACK_DECLINE
@@ -540,7 +538,7 @@ class CommandDesk:
         """Who lets agents ask others while a caller waits."""
         self.in_talk: Callable[[str, InTalk, str], Result] | None = None
         """Who does what agents order in their talks."""
-        self.preview: Callable[[str, bool, str], bool] | None = None
+        self.preview: Callable[[str, bool], bool] | None = None
         """Who asks agents whether to call a customer back."""
         self.paperwork: Paperwork | None = None
         """Who knows what a wrap-up has to have beside its disposition."""
@@ -620,8 +618,8 @@ class CommandDesk:
                 self._dispatcher.tell(self._changed(agent, order, by))
             case Consult():
                 result = self.consult(agent, order) if self.consult is not None else Result.NOT_TALKING
-            case AnswerPreview(accepts=accepts, reason=reason):
-                asked = self.preview is not None and self.preview(agent, accepts, reason)
+            case AnswerPreview(accepts=accepts):
+                asked = self.preview is not None and self.preview(agent, accepts)
                 result = Result.DONE if asked else Result.NOT_SHOWN
             case SendDigits() | StartEntry() | CancelEntry():
                 result = self.in_talk(agent, order, by) if self.in_talk is not None else Result.NOT_TALKING
@@ -833,12 +831,6 @@ def read_order(
             return StartEntry(_text(command, "entry", MAX_ID, wanted="the name of a flow"))
         case "entry_cancel":
             return CancelEntry()
-        case "callback_accept":
-            return AnswerPreview(accepts=True)
-        case "callback_decline":
-            return AnswerPreview(
-                accepts=False, reason=_text(command, "reason", MOST_REASON, wanted="why not", default="")
-            )
         case "hold":
             return Hold(_call(command))
         case "resume":
