@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from callcenter.control.protocol import CommandError, Reason
-from callcenter.model.access import Role, Scope
+from callcenter.model.access import SCOPES, Role, Scope
 from tests.unit.desk.support import open_floor
 
 ONE: dict[str, Any] = {
@@ -66,3 +66,40 @@ async def test_what_is_wrong_is_a_problem_with_the_field(tmp_path: Path) -> None
         assert (await reader.post("/api/v1/callbacks", json={"number": "+14155550101"})).status_code == 403
         client = await floor.client(Role.CLIENT)
         assert (await client.get("/api/v1/callbacks")).status_code == 403
+
+
+ROUTES = {
+    ("GET", ""): ("callback_list", Scope.CALLBACKS_READ, None),
+    ("POST", ""): ("callback_schedule", Scope.CALLBACKS_WRITE, {"number": "+14155550101"}),
+    ("GET", "/x-1"): ("callback_get", Scope.CALLBACKS_READ, None),
+    ("PATCH", "/x-1"): ("callback_change", Scope.CALLBACKS_WRITE, {"reason": "a quote"}),
+    ("DELETE", "/x-1"): ("callback_cancel", Scope.CALLBACKS_WRITE, None),
+    ("POST", "/x-1/accept"): ("callback_accept", Scope.CALLBACKS_WRITE, None),
+    ("POST", "/x-1/decline"): ("callback_decline", Scope.CALLBACKS_WRITE, {"reason": "I know them"}),
+}
+
+
+async def test_each_route_takes_its_scope_and_asks_for_who_asks_and_whose_things_these_are_the_switch_says(
+    tmp_path: Path,
+) -> None:
+    async with open_floor(tmp_path) as floor:
+        for do, *_ in ROUTES.values():
+            floor.answers[do] = CommandError("there is no such callback", Reason.NOT_FOUND, field="callback")
+        for role in Role:
+            every = SCOPES[role]
+            agent = "ana" if role is Role.AGENT else ""
+            may = await floor.client(role, agent=agent)
+            for (method, path), (do, scope, body) in ROUTES.items():
+                floor.asked.clear()
+                answer = await may.request(method, f"/api/v1/callbacks{path}", json=body)
+                asked = [each for each in floor.asked if each.do == do]
+                if scope not in every:
+                    assert (answer.status_code, asked) == (403, []), (role, do)
+                    continue
+                assert (answer.status_code, answer.json()["reason"]) == (404, "not_found"), (role, do)
+                assert [each.behalf.role for each in asked if each.behalf is not None] == [role]
+                lacks = await floor.client(role, agent=agent, scopes=set(every - {scope}))
+                assert (await lacks.request(method, f"/api/v1/callbacks{path}", json=body)).status_code == 403
+        nobody = await floor.client(None)
+        for method, path in ROUTES:
+            assert (await nobody.request(method, f"/api/v1/callbacks{path}", json={})).status_code == 401
