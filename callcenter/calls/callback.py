@@ -7,7 +7,7 @@ import functools
 import math
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -250,7 +250,7 @@ class Callbacks:
             self._planned_of = Counter(each.value.queue for each in self._pending.values() if each.call is None)
         return self._planned_of[queue]
 
-    def of_person(self, client: str, customer: str, numbers: Mapping[str, Any] | set[str]) -> list[Pending]:
+    def of_person(self, client: str, customer: str, numbers: Collection[str]) -> list[Pending]:
         """Those of one person that have not ended."""
         return [
             each
@@ -432,7 +432,8 @@ class Callbacks:
         try:
             yield
         finally:
-            after = call.settings.treatments[ticket.queue].call_back_after if ticket.queue else None
+            treatment = call.settings.treatments.get(ticket.queue)
+            after = treatment.call_back_after if treatment is not None else None
             left = call.how_left().outcome
             in_line = self._services.dispatcher.acd.position(ticket.id) is not None
             if after is not None and left is VisitOutcome.ABANDONED and in_line and not ticket.agent:
