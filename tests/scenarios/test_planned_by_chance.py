@@ -34,7 +34,7 @@ MAY = Hours("may", tuple((Interval(8 * 60, 11 * 60), Interval(13 * 60, 20 * 60))
 MANNERS = (Manners(), Manners(rings=2.0), Manners(rings=None), Manners(status=486), Manners(status=503))
 # The evening before the clocks leap ahead in Europe, and before they fall back in America and at Lord Howe's.
 BEGINS = (datetime(2026, 3, 28, 20, tzinfo=UTC), datetime(2026, 10, 31, 20, tzinfo=UTC))
-LASTS_HOURS = 24
+LASTS_HOURS = 14
 
 
 async def floor(world: World, chance: Random) -> None:
