@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from callcenter import __version__
 
@@ -21,6 +22,8 @@ VERBS = {
     "timeline": "show what happened in a call, and in those that belong to it",
     "recordings": "show what was recorded, hold, release or delete it; check, decrypt or finish files",
     "callbacks": "show who is to be called back and when; plan one, or call it off",
+    "followups": "show what was promised to customers, end it, give it to others; and how promises were kept",
+    "do-not-call": "show, add to, take from or import the list of numbers that a client is not to call",
     "agent": "show an agent, or command for one: a state, skills, clients, queues",
     "trace": "show the SIP messages of one call as a ladder",
     "metrics": "show what the running switch counts of SIP, as Prometheus reads it",
@@ -47,10 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for verb, about in VERBS.items():
         sub = verbs.add_parser(verb, help=about, description=f"{about[0].upper()}{about[1:]}.")
         if verb == asked:
-            importlib.import_module(f"callcenter.cli.{verb}").add_arguments(sub)
+            _module(verb).add_arguments(sub)
     options = parser.parse_args(arguments)
     try:
-        status: int = importlib.import_module(f"callcenter.cli.{options.verb}").run(options)
+        status: int = _module(options.verb).run(options)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -58,3 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     return status
+
+
+def _module(verb: str) -> Any:
+    """The file of a verb."""
+    return importlib.import_module(f"callcenter.cli.{verb.replace('-', '_')}")

@@ -13,12 +13,15 @@ from callcenter.desk.gate import Gate
 from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
 from callcenter.desk.routes import (
     agents,
+    call_me,
     callbacks,
     calls,
     clients,
     configuration,
     control,
+    do_not_call,
     events,
+    followups,
     health,
     interactions,
     me,
@@ -33,6 +36,9 @@ from callcenter.desk.routes import (
 ROUTERS: tuple[APIRouter, ...] = (
     callbacks.router,
     health.router,
+    call_me.router,
+    do_not_call.router,
+    followups.router,
     me.router,
     events.router,
     calls.router,

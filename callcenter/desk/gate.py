@@ -11,13 +11,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from callcenter.desk.call_me import CODE_HEADER, PUBLIC
 from callcenter.desk.desk import Desk
 from callcenter.desk.problems import Problem
 
 # JSON of people and programs; no request needs more. What is large (an import) goes beside the desk.
 LONGEST_BODY = 1024 * 1024
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Range"
+HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Range, " + CODE_HEADER
 EXPOSED = "Content-Disposition, Content-Range, ETag, Location, Retry-After"
 PREFLIGHT_AGE = 600
 ALWAYS = (
@@ -49,7 +50,7 @@ class Gate:
             return
         headers = Headers(scope=scope)
         origin = headers.get("origin", "")
-        allowed = origin.lower() in self._desk.settings.desk.cors
+        allowed = origin.lower() in (*self._desk.settings.desk.cors, *public_origins(self._desk, scope["path"]))
         secure = scope["scheme"] == "https" or self._desk.settings.desk.public_url.startswith("https:")
 
         begun = False
@@ -86,6 +87,14 @@ class Gate:
                 raise  # the connection is cut: that is all that can be told
             told = Problem(500, "internal", "this failed by a mistake of ours; the log says more")
             await told.response()(scope, receive, answer)
+
+
+def public_origins(desk: Desk, path: str) -> Sequence[str]:
+    """Whose pages may ask at a company's public door, besides those that may ask everywhere."""
+    if not path.startswith(PUBLIC):
+        return ()
+    rules = desk.settings.call_me.get(path.removeprefix(PUBLIC).partition("/")[0])
+    return rules.origins if rules is not None else ()
 
 
 async def _preflight(send: Send, *, allowed: bool) -> None:
