@@ -32,6 +32,7 @@ from callcenter.desk.routes import (
     session,
     tokens,
 )
+from callcenter.desk.routes.customers import router as customers_router
 
 ROUTERS: tuple[APIRouter, ...] = (
     callbacks.router,
@@ -46,6 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     agents.router,
     clients.router,
     recordings.router,
+    customers_router,
     reports.router,
     configuration.router,
     control.router,
