@@ -281,6 +281,7 @@ class House:
         self.desk.floor = CallsControl(self.services, self.supervisor, self.own_calls)
         self.entries = Entries(self.supervisor.calls.values, edges.publisher, topics.agent_entry)
         self.desk.in_talk = self.entries.order
+        self.desk.preview = self.callbacks.decide
         self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
@@ -363,6 +364,7 @@ class House:
         self.trunks.open()
         await storage.do_not_call.load_all()
         await self.callbacks.open()
+        self.queue_board.count_planned(self.callbacks.planned)
         await self.followups.open()
         if left:
             # Beside the calls: files may be long, and disks slow.
@@ -716,6 +718,7 @@ def line_state(status: QueueStatus) -> payloads.LineState:
     return payloads.LineState(
         waiting=status.waiting,
         callbacks=status.callbacks,
+        planned=status.planned,
         longest_since=status.longest_since,
         ready=status.ready,
         signed_in=status.signed_in,

@@ -14,6 +14,7 @@ from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
 from callcenter.desk.routes import (
     agents,
     call_me,
+    callbacks,
     calls,
     clients,
     configuration,
@@ -34,6 +35,7 @@ from callcenter.desk.routes import (
 from callcenter.desk.routes.customers import router as customers_router
 
 ROUTERS: tuple[APIRouter, ...] = (
+    callbacks.router,
     health.router,
     call_me.router,
     do_not_call.router,
