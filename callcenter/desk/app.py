@@ -14,6 +14,7 @@ from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
 from callcenter.desk.routes import (
     agents,
     call_me,
+    callbacks,
     calls,
     clients,
     configuration,
@@ -31,8 +32,10 @@ from callcenter.desk.routes import (
     session,
     tokens,
 )
+from callcenter.desk.routes.customers import router as customers_router
 
 ROUTERS: tuple[APIRouter, ...] = (
+    callbacks.router,
     health.router,
     call_me.router,
     do_not_call.router,
@@ -44,6 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     agents.router,
     clients.router,
     recordings.router,
+    customers_router,
     reports.router,
     configuration.router,
     control.router,

@@ -73,6 +73,8 @@ class Desk:
         self.readiness = Fresh(clock)
         self.ended_calls = EndedCalls()
         self.ending = asyncio.Event()
+        # A file of customers is taken in by a process of its own: one at a time.
+        self.importing = asyncio.Lock()
 
     async def reload(self) -> None:
         """Take another configuration up, whole or not at all. Raises ConfigError, SecretsError."""
