@@ -113,7 +113,8 @@ class Client:
     ``zone`` is where its opening hours are meant, where they name no zone themselves. Without ``outbound`` no call
     leaves the house in its name, and without ``callbacks`` it calls nobody back. ``music`` is the piece that whoever
     is on hold hears where no queue has brought them; empty: the first that there is. ``in_talk`` are the flows that
-    agents may have a customer go through while they talk, to enter something.
+    agents may have a customer go through while they talk, to enter something. Without ``own_base`` its customers are
+    in a system of its own alone, and our base is not asked who calls.
     """
 
     id: str
@@ -127,6 +128,7 @@ class Client:
     music: str = ""
     supervision: SupervisionRules = ALL_ALLOWED
     in_talk: tuple[str, ...] = ()
+    own_base: bool = True
 
     @property
     def language(self) -> str:

@@ -14,6 +14,7 @@ from callcenter.calls.settings import CodeAction
 from callcenter.config import schema
 from callcenter.config.asked import asked
 from callcenter.config.callbacks import callbacks
+from callcenter.config.crm import integrations
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
@@ -68,6 +69,7 @@ class _Lint:
         callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
         entries(self._things, Notes(self._root, self._problems))
         recordings(self._things, Notes(self._root, self._problems))
+        integrations(self._things, Notes(self._root, self._problems))
         asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()

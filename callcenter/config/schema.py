@@ -34,6 +34,7 @@ from callcenter.calls.record_policy import ALWAYS, NEVER, ON_DEMAND, LeastFree, 
 from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, PLACEHOLDERS, CallbackPrompts, CodeAction, OnClose
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
+from callcenter.config.crm import Crm, Webhooks
 from callcenter.config.problems import Code, did_you_mean
 from callcenter.config.settings import ReloadWhen
 from callcenter.config.shape import (
@@ -1131,6 +1132,8 @@ class Client(Shape):
     record: Record | None = None
     record_announcement: Annotated[str, _known("prompt", besides="off")] | None = None
     record_retention: Retention | None = None
+    crm: Crm | None = None
+    webhooks: Webhooks | None = None
 
     @model_validator(mode="after")
     def _has_what_it_requires(self) -> Client:

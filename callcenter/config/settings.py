@@ -10,6 +10,7 @@ from typing import Any
 
 from callcenter.acd.settings import Plan
 from callcenter.calls.settings import CallsSettings
+from callcenter.config.crm import CrmSettings, WebhookSettings
 from callcenter.config.problems import Problem
 from callcenter.media.settings import MediaSettings
 from callcenter.publish.settings import MqttSettings
@@ -91,6 +92,9 @@ class Settings:
     written: Mapping[str, Any] = field(default_factory=dict, repr=False)
     trunks: Mapping[str, TrunkSettings] = field(default_factory=dict)
     supervisor_hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    crm: Mapping[str, CrmSettings] = field(default_factory=dict)
+    """By client."""
+    webhooks: tuple[WebhookSettings, ...] = ()
 
     @property
     def prompts_folder(self) -> Path:
