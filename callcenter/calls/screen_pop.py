@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from callcenter.acd.events import Offer
 from callcenter.calls.call import Call
-from callcenter.model.facts import ScreenPopSent, utc
+from callcenter.model.facts import ScreenPopSent, ScreenPopUpdated, utc
 from callcenter.publish.payloads import Pop
 
 # A pop that reaches a screen later than this is about a call that is over or long begun (desk.md: 60 s).
@@ -29,6 +30,7 @@ class SentPop:
         self._pop = screen_pop(call, offer)
         self._acknowledged = call.services.publisher.publish_pop(self._pop.agent, self._pop.payload(), POP_EXPIRES)
         self._told = False
+        call.pops[offer.agent_id] = self
 
     async def confirmed(self) -> None:
         """Until the broker has it, ``pop_wait`` seconds from the sending at most; then the phone rings anyway."""
@@ -49,6 +51,17 @@ class SentPop:
         acknowledged = sent.done() and not sent.cancelled() and sent.result()
         took = round((self._call.services.clock.monotonic() - self._began) * 1000)
         self._call.add(ScreenPopSent(self._offer.id, self._offer.agent_id, self._pop.id, acknowledged, took))
+
+    def renew(self) -> None:
+        """Send it again under its id, with what is known by now. Never waits, and no phone rings later for it."""
+        self._pop = replace(
+            screen_pop(self._call, self._offer),
+            id=self._pop.id,
+            position_was=self._pop.position_was,
+            update=True,
+        )
+        _ = self._call.services.publisher.publish_pop(self._pop.agent, self._pop.payload(), POP_EXPIRES)
+        self._call.add(ScreenPopUpdated(self._offer.id, self._offer.agent_id, self._pop.id))
 
 
 def screen_pop(call: Call, offer: Offer) -> Pop:

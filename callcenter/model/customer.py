@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 # Who withholds the number calls as one of these (RFC 3323 4.1.1.3, and what gateways write).
 ANONYMOUS = frozenset({"", "anonymous", "unknown", "unavailable", "private", "restricted"})
@@ -34,6 +36,7 @@ class Customer:
     since: str = ""
     notes: str = ""
     agent: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 def normalise_number(text: str) -> str:

@@ -11,6 +11,7 @@ from callcenter.config.shape import LONGEST
 from callcenter.control.protocol import Asked, CommandError
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
+from callcenter.operate.crm import crm_commands
 from callcenter.operate.life import Life, Phase
 from callcenter.operate.recordings import recording_commands
 from callcenter.operate.reload import Reloader
@@ -49,6 +50,7 @@ class Commands:
             "drain": Command(self._drain),
             "media": Command(self._media),
             **recording_commands(self._house),
+            **crm_commands(self._house),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent)),
         }
 

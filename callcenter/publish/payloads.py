@@ -63,6 +63,7 @@ from callcenter.model.facts import (
     RecordingStarted,
     RoutingRelaxed,
     ScreenPopSent,
+    ScreenPopUpdated,
     SupervisionChanged,
     SupervisionEnded,
     SupervisionStarted,
@@ -115,6 +116,7 @@ EVENTS: dict[type[Any], str] = {
     PreferenceEnded: "preference_ended",
     OfferMade: "offered",
     ScreenPopSent: "pop_sent",
+    ScreenPopUpdated: "pop_updated",
     AgentRang: "ringing",
     OfferEnded: "offer_ended",
     CallConnected: "answered",
@@ -160,7 +162,8 @@ class Pop:
     candidates, shown side by side and never as sure. ``diverted``: who sent the call on to us last, and why.
     ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller. ``srtp``: the
     crypto-suite by which the caller's sound is encrypted, empty for plain RTP. ``record``: ``yes`` where the talk
-    will be recorded, ``on_demand`` where the agent may have it recorded, else empty.
+    will be recorded, ``on_demand`` where the agent may have it recorded, else empty. ``update``: a pop of this id was
+    sent before, and more is known since.
     """
 
     id: str
@@ -193,12 +196,14 @@ class Pop:
     callback: Mapping[str, Any] | None = None
     srtp: str = ""
     record: str = ""
+    update: bool = False
 
     def payload(self) -> dict[str, Any]:
         """The pop as plain JSON values (schema pop.v1)."""
         return {
             "schema": POP_SCHEMA,
             "id": self.id,
+            "update": self.update,
             "at": utc(self.at),
             "expires": utc(self.expires_at),
             "call": self.call,
@@ -435,6 +440,7 @@ def _customer(customer: Customer) -> dict[str, Any]:
         "language": customer.language,
         "since": customer.since,
         "notes": _short(customer.notes),
+        "fields": {name: _short(str(value)) for name, value in customer.fields.items()},
     }
 
 
