@@ -79,6 +79,8 @@ class Server:
         most: int,
     ) -> Answer:
         """One exchange, of ``within`` seconds at most, its answer of ``most`` bytes at most. Raises WebError."""
+        if self._client.is_closed:
+            raise WebError("it is asked no more")
         sent = {"User-Agent": USER_AGENT, **(headers or {}), "Accept-Encoding": "identity"}
         timeout = httpx.Timeout(within, connect=min(within, CONNECT_PATIENCE))
         try:
