@@ -28,6 +28,7 @@ from callcenter.calls.calling_back import call_back
 from callcenter.calls.commands import CommandDesk
 from callcenter.calls.dialled import guarded
 from callcenter.calls.dispatcher import Dispatcher
+from callcenter.calls.do_not_call import DoNotCall
 from callcenter.calls.entry import Entries
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
@@ -68,6 +69,7 @@ from callcenter.model.interaction import Ending
 from callcenter.model.states import Device, EndCause, Intent, Side
 from callcenter.observe import FactLogger
 from callcenter.operate.commands import Commands
+from callcenter.operate.desk_process import DeskProcess
 from callcenter.operate.life import Life
 from callcenter.operate.reload import Reloader
 from callcenter.operate.signals import Signals
@@ -152,6 +154,7 @@ class House:
         clock, random, storage = edges.clock, edges.random, edges.storage
         self.started_at = self.loaded_at = clock.now()
         self.loaded_by = "start"
+        self.desk_process: DeskProcess | None = None
         # Paths of what was written differently since, and is not in force before the next start.
         self.at_next_start: tuple[str, ...] = ()
         self.ids = Ids(settings.switch.node, clock.now, random)
@@ -220,6 +223,9 @@ class House:
         )
         self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
         self.services.callbacks = self.callbacks
+        self.do_not_call = DoNotCall(self.services, storage.do_not_call)
+        self.do_not_call.on_added = self.callbacks.forbid
+        self.services.do_not_call = self.do_not_call
         self.recordings = Recordings(
             self.services, storage.recordings, edges.recording_files, recording_key(secrets), random
         )
@@ -315,6 +321,7 @@ class House:
         self.advertised.listening = ports_by_transport(self.edges.network.listeners)
         await self.registrar.open()
         self.trunks.open()
+        await storage.do_not_call.load_all()
         await self.callbacks.open()
         if left:
             # Beside the calls: files may be long, and disks slow.
@@ -693,13 +700,15 @@ def ports_by_transport(listeners: Iterable[Listen]) -> dict[Transport, tuple[int
 class Ready:
     """The switch takes calls: where it listens (with the true ports), its broker, if it runs one, and its socket.
 
-    ``certificate``: the one that it shows by TLS to who names no server, where it listens for TLS.
+    ``certificate``: the one that it shows by TLS to who names no server, where it listens for TLS. ``desk``: where the
+    desk is asked on this machine; empty: there is none.
     """
 
     listeners: tuple[Listen, ...]
     broker: tuple[str, int] | None
     control: Path
     certificate: Shown | None = None
+    desk: str = ""
 
 
 def run(
@@ -709,13 +718,14 @@ def run(
     on_ready: Callable[[Ready], None],
     load: Callable[[], Settings],
     hangup_reloads: bool = False,
+    desk: Sequence[str] = (),
 ) -> None:
     """Run a switch until it is told to end. Raises StartError when it cannot start.
 
     ``load`` reads the configuration again, for a reload. SIGINT and SIGTERM drain, and the second one ends. SIGHUP ends
-    (the terminal was closed), or with ``hangup_reloads`` reloads.
+    (the terminal was closed), or with ``hangup_reloads`` reloads. ``desk`` is how the desk is started beside it.
     """
-    uvloop.run(serve(settings, secrets, on_ready, load, hangup_reloads=hangup_reloads))
+    uvloop.run(serve(settings, secrets, on_ready, load, hangup_reloads=hangup_reloads, desk=desk))
 
 
 async def serve(
@@ -725,6 +735,7 @@ async def serve(
     load: Callable[[], Settings],
     *,
     hangup_reloads: bool = False,
+    desk: Sequence[str] = (),
 ) -> None:
     """Open the real edges, the house within them, the control socket, and live until the end is asked for."""
     life = Life(Notifier.from_environment())
@@ -742,6 +753,10 @@ async def serve(
             control = ControlServer(settings.switch.data / SOCKET, commands.all(), edges.storage.log)
             await control.open()
             stack.push_async_callback(control.close)
+            if desk and settings.desk.enabled:
+                house.desk_process = DeskProcess(desk, settings.desk.host, settings.desk.port)
+                stack.push_async_callback(house.desk_process.close)
+                house.desk_process.start()
             if broker is not None and broker.running:
                 # So that the first caller has a screen pop; a broker that is slow keeps nobody from calling.
                 await edges.publisher.ready(FIRST_LINK_PATIENCE)
@@ -752,7 +767,8 @@ async def serve(
             address = (broker.host, broker.port) if broker is not None and broker.running else None
             memory.settle()
             shown = edges.keyring.current.shown[0] if edges.keyring is not None else None
-            on_ready(Ready(house.user_agent.network.listeners, address, control.path, shown))
+            url = house.desk_process.url if house.desk_process is not None else ""
+            on_ready(Ready(house.user_agent.network.listeners, address, control.path, shown, url))
             reason = await life.over()
             log.info("going down", reason=reason, calls=len(house.supervisor.calls))
             await house.go_down(reason)

@@ -379,6 +379,12 @@ class Callbacks:
             if not each.dialling and (why := self._gone(each.value)):
                 self._end(each, CallbackOutcome.REMOVED, why, each.value.requested_in)
 
+    def forbid(self, client: str, number: str) -> None:
+        """A number is not to be called any more: its callbacks end, but for one that is being dialled just now."""
+        for each in list(self._of_number.get((client, number), {}).values()):
+            if not each.dialling:
+                self._end(each, CallbackOutcome.REMOVED, "do_not_call", each.value.requested_in)
+
     def _take_new_name(self, each: Pending) -> None:
         """Let a callback stand in the queue that has another name now; where there is one already, that one counts."""
         value, renamed = each.value, self._services.dispatcher.acd.plan.renamed
@@ -547,6 +553,8 @@ class Callbacks:
             return "queue_removed"
         if client.outbound is None or client.callbacks is None:
             return "no_trunk"
+        if self._services.do_not_call.forbids(client.id, value.number):
+            return "do_not_call"
         return "" if callable_number(settings, client, value.number) == value.number else "number_forbidden"
 
     def _asker(self, call: Call, number: str) -> str:
@@ -560,6 +568,8 @@ class Callbacks:
         rules, client, asker = call.client.callbacks, call.client.id, self._asker(call, number)
         if rules is None:
             return "nobody is called back"
+        if self._services.do_not_call.forbids(client, number):
+            return "the number is on the do-not-call list"
         if asker:
             most = rules.per_caller * (SHARE_WITHHELD if asker == WITHHELD else 1)
             asked = sum(each.value.asked_by == asker and each.value.client == client for each in self)

@@ -43,10 +43,14 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Forbidden:
-    """Nothing that this agent may dial: what the phone is answered, and why, for the log."""
+    """Nothing that this agent may dial: what the phone is answered, and why, for the log.
+
+    ``phrase`` is what the phone may show; empty: what SIP says for the status.
+    """
 
     status: int
     why: str
+    phrase: str = ""
 
 
 Destination = Colleague | Line | Outside | Forbidden

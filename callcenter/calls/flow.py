@@ -14,6 +14,7 @@ from callcenter.calls.overflow import ToCallback, ToFlow, ToNumber, ToOtherQueue
 from callcenter.calls.putting_through import overflow_outside, put_through, take_over_outside
 from callcenter.calls.queueing import FlowedOut, HandedOver, take_over, wait_in_queue
 from callcenter.calls.settings import (
+    AddDoNotCall,
     AskCallback,
     AskHours,
     Branch,
@@ -109,6 +110,11 @@ async def run_step(call: Call, step: Step) -> Outcome:
         case SetAttributes():
             for name, value in step.values.items():
                 note(call, name, value)
+            return None
+        case AddDoNotCall():
+            # Who hides the number cannot be held from being called, and is not told so.
+            if call.services.do_not_call.asked_by_caller(call, step.reason) is not None and step.prompt is not None:
+                await call.caller.sound.say(call.prompt(step.prompt), barge_in=False)
             return None
         case ChooseLanguage():
             speak(call, step.language or customers_language(call))

@@ -61,9 +61,11 @@ class OwnCalls:
             meant = Forbidden(403, "has no registered phone")
         elif view is not None and len(view.own_calls) >= MOST_LINES:
             meant = Forbidden(486, "has no line left")
+        elif isinstance(meant, Outside):
+            meant = services.do_not_call.dialled(agent, meant) or meant
         if isinstance(meant, Forbidden):
             log.warning("an agent's call was refused", agent=agent, number=leg.dialled, why=meant.why)
-            leg.reject(meant.status)
+            leg.reject(meant.status, meant.phrase or None)
             return True
         if self._supervisor.lines >= settings.max_calls or self.draining:
             leg.reject(503, headers=(("Retry-After", str(RETRY_AFTER)),))

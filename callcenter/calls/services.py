@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from callcenter.calls.call import Call
     from callcenter.calls.callback import Callbacks
     from callcenter.calls.dispatcher import Dispatcher
+    from callcenter.calls.do_not_call import DoNotCall
     from callcenter.calls.recordings import Recordings
     from callcenter.publish.publisher import Publisher
     from callcenter.signaling.leg import Leg
@@ -63,4 +64,6 @@ class Services:
     callbacks: Callbacks = field(init=False)
     """Set behind the making: it uses these itself."""
     recordings: Recordings = field(init=False)
+    """As the callbacks."""
+    do_not_call: DoNotCall = field(init=False)
     """As the callbacks."""

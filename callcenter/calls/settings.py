@@ -17,17 +17,26 @@ from callcenter.model.dial_plan import DialPlan, country_code
 from callcenter.model.states import SupervisionMode
 
 
+class DoNotCallRule(StrEnum):
+    """What becomes of an agent who dials a number of the do-not-call list by hand: refused, or refused once."""
+
+    REFUSE = "refuse"
+    WARN = "warn"
+
+
 @dataclass(frozen=True, slots=True)
 class Outbound:
     """How calls leave the house in a company's name: by ``trunks``, in this order, showing ``caller_id``.
 
-    ``plan`` is how its agents write numbers. ``hidden``: whom we call is not shown the number.
+    ``plan`` is how its agents write numbers. ``hidden``: whom we call is not shown the number. ``do_not_call``: what
+    becomes of an agent who dials a number that is not to be called.
     """
 
     plan: DialPlan
     caller_id: str
     trunks: tuple[str, ...]
     hidden: bool = False
+    do_not_call: DoNotCallRule = DoNotCallRule.REFUSE
 
 
 # Who is preferred, beside an agent by name: the one who answered the caller last, and the customer's own.
@@ -238,6 +247,14 @@ class SetAttributes:
 
 
 @dataclass(frozen=True, slots=True)
+class AddDoNotCall:
+    """The caller is not to be called any more: their number comes onto the company's list, and a prompt says so."""
+
+    prompt: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ChooseLanguage:
     """Speak this language from now on; None: the customer's own, where it is known for sure and the company has it."""
 
@@ -407,6 +424,7 @@ Step = (
     | Menu
     | Collect
     | SetAttributes
+    | AddDoNotCall
     | ChooseLanguage
     | Branch
     | AskHours

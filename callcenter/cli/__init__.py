@@ -11,6 +11,7 @@ from callcenter import __version__
 
 VERBS = {
     "run": "run the switch",
+    "desk": "serve people and programs over HTTP, beside a running switch",
     "check": "look for every mistake in the configuration",
     "schema": "make the JSON Schema by which editors complete and check the configuration",
     "status": "show what the running switch does now",

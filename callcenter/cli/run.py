@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import dataclasses
 import fcntl
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from callcenter import __version__
 from callcenter.calls.settings import (
+    AddDoNotCall,
     AskCallback,
     AskHours,
     Branch,
@@ -42,6 +44,7 @@ from callcenter.config.secrets import MONITOR, NO_PHONE, Secrets, SecretsError, 
 from callcenter.config.settings import OwnHashes
 from callcenter.publish.settings import Broker
 from callcenter.runtime import memory
+from callcenter.runtime.clock import SystemClock
 from callcenter.signaling.settings import Listen
 from callcenter.speech.prompts import PromptError
 
@@ -99,16 +102,35 @@ def _run(options: argparse.Namespace, data: Path | None) -> int:
 
     observe.set_up(options.log or ("text" if sys.stderr.isatty() else "json"), options.log_level)
 
+    token = trial_token(settings) if options.trial and settings.desk.enabled else ""
+
     def ready(ready: Ready) -> None:
-        told = trial_line(settings, secrets, ready) if options.trial else ready_lines(settings, secrets, ready)
+        told = trial_line(settings, secrets, ready, token) if options.trial else ready_lines(settings, secrets, ready)
         print(told, flush=True)
 
     try:
-        app.run(settings, secrets, on_ready=ready, load=again, hangup_reloads=not options.trial and not _has_terminal())
+        app.run(
+            settings,
+            secrets,
+            on_ready=ready,
+            load=again,
+            hangup_reloads=not options.trial and not _has_terminal(),
+            desk=desk_command(options, data),
+        )
     except app.StartError as error:
         print(f"callcenter: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def desk_command(options: argparse.Namespace, data: Path | None) -> list[str]:
+    """How the desk is started beside this switch: on the same configuration."""
+    words = [sys.executable, "-m", "callcenter", "desk", "--log-level", options.log_level]
+    words += ["--log", options.log or ("text" if sys.stderr.isatty() else "json")]
+    words += ["--trial"] if options.trial else []
+    for name, value in (("--config", options.config), ("--data", data or options.data)):
+        words += [name, str(value)] if value is not None else []
+    return words + [word for override in options.overrides for word in ("--set", override)]
 
 
 def _with_sounds(settings: Settings) -> Settings:
@@ -135,6 +157,8 @@ def trial_overrides() -> list[str]:
         "media.advertised=~",
         "mqtt.broker=embedded",
         "mqtt.port=0",
+        "desk.listen=127.0.0.1:0",
+        "desk.public_url=~",
         *(f"mqtt.{key}=~" for key in foreign),
     ]
 
@@ -163,6 +187,24 @@ def on_trial(settings: Settings) -> Settings:
     return dataclasses.replace(settings, hashes=dict.fromkeys(settings.plan.agents, OwnHashes()))
 
 
+def trial_token(settings: Settings) -> str:
+    """A token for the desk by which everything may be done."""
+    from callcenter.desk.desk import open_own
+    from callcenter.desk.tokens import Tokens
+    from callcenter.model.access import Role, operator
+
+    async def made() -> str:
+        clock = SystemClock()
+        own = await open_own(settings.switch.data, clock)
+        try:
+            token, _ = await Tokens(own, clock).create(operator("trial"), "trial", Role.ADMIN)
+        finally:
+            await own.close()
+        return token
+
+    return asyncio.run(made())
+
+
 def _has_terminal() -> bool:
     """Whether a terminal controls us, whose closing is a reason to end."""
     try:
@@ -181,7 +223,7 @@ def _has_ipv6() -> bool:
     return True
 
 
-def trial_line(settings: Settings, secrets: Secrets, ready: Ready) -> str:
+def trial_line(settings: Settings, secrets: Secrets, ready: Ready, token: str = "") -> str:
     """All that a test or an integrator needs to know, as one line of JSON."""
     addresses: dict[str, list[str]] = {"udp": [], "tcp": []}
     for each in ready.listeners:
@@ -218,6 +260,7 @@ def trial_line(settings: Settings, secrets: Secrets, ready: Ready) -> str:
                 for name, supervisor in calls.supervisors.items()
             ],
             "mqtt": _broker(secrets, ready),
+            "desk": {"url": ready.desk, "token": token} if ready.desk else None,
             "data": str(settings.switch.data),
             "database": str(settings.storage.path),
             "control": str(ready.control),
@@ -260,7 +303,7 @@ def _choice(digit: str, choice: Choice) -> dict[str, Any]:
                 return told
             case GoTo() | Branch() | AskHours() | SubFlow():
                 return told  # where it goes shows in the call
-            case Say() | Collect() | SetAttributes() | ChooseLanguage():
+            case Say() | Collect() | SetAttributes() | ChooseLanguage() | AddDoNotCall():
                 continue
             case _:
                 assert_never(step)
@@ -278,7 +321,8 @@ def ready_lines(settings: Settings, secrets: Secrets, ready: Ready) -> str:
         broker = f"; MQTT {settings.mqtt.url}"
     elif settings.mqtt.broker is Broker.EMBEDDED:
         broker = f"; MQTT {_address(*ready.broker)}" if ready.broker else "; no MQTT broker (the log says why)"
-    lines = [f"ready: SIP {where}{broker}; configuration {settings.revision}"]
+    desk = f"; desk {settings.desk.public_url or ready.desk}" if ready.desk else ""
+    lines = [f"ready: SIP {where}{broker}{desk}; configuration {settings.revision}"]
     for number in settings.calls.numbers.values():
         others = f" (or {', '.join(number.aliases)})" if number.aliases else ""
         lines.append(f"  dial {number.number}{others} for {settings.calls.clients[number.client].name}")

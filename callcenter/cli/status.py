@@ -314,6 +314,11 @@ def _parts(state: State) -> Iterator[str]:
     yield f"DATABASE  {health}; {many(database['facts'], 'fact')}, {database['waiting']} waiting{lost}"
     if not database["healthy"]:
         yield from _more(database["detail"])
+    if (desk := state.get("desk")) is not None:
+        again = f", started {many(desk['starts'], 'time')}" if desk["starts"] > 1 else ""
+        yield f"DESK      {'serves' if desk['running'] else 'DOES NOT RUN'}; {desk['url']}{again}"
+        if not desk["running"]:
+            yield from _more(desk["detail"])
     phones, transactions = many(sip["registrations"], "phone"), many(sip["transactions"], "transaction")
     yield f"SIP       {phones} registered, {transactions}"
     repeated, guard = sip["repeated_by_us"], sip["guard"]

@@ -2,12 +2,13 @@
 
 from callcenter.config.load import DEFAULT_FOLDER, data_folder, load, render
 from callcenter.config.problems import Code, ConfigError, Problem
-from callcenter.config.settings import OwnHashes, Settings, SwitchSettings
+from callcenter.config.settings import DeskSettings, OwnHashes, Settings, SwitchSettings
 
 __all__ = [
     "DEFAULT_FOLDER",
     "Code",
     "ConfigError",
+    "DeskSettings",
     "OwnHashes",
     "Problem",
     "Settings",

@@ -12,6 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema as core
 
 from callcenter.config import schema, shape
+from callcenter.config.sections import SECTIONS
 
 FILE = "schema.json"
 """Its name, beside the YAML files."""
@@ -44,7 +45,7 @@ def json_schema() -> dict[str, Any]:
 
     What a single value does not show (names of nothing, numbers given twice) it cannot tell: ``callcenter check`` does.
     """
-    fields: dict[str, Any] = {name: (model | None, None) for name, model in schema.SECTIONS.items()}
+    fields: dict[str, Any] = {name: (model | None, None) for name, model in SECTIONS.items()}
     for section in schema.THINGS:
         key = schema.KEY_TYPES.get(section, shape.Slug)
         fields[section] = (dict[key, _thing(section)] | None, None)  # type: ignore[valid-type, misc]

@@ -15,6 +15,7 @@ from callcenter.config import schema
 from callcenter.config.asked import asked
 from callcenter.config.callbacks import callbacks
 from callcenter.config.crm import integrations
+from callcenter.config.desk import desk
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.gaps import hours
@@ -70,6 +71,7 @@ class _Lint:
         entries(self._things, Notes(self._root, self._problems))
         recordings(self._things, Notes(self._root, self._problems))
         integrations(self._things, Notes(self._root, self._problems))
+        desk(self._things, Notes(self._root, self._problems))
         asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()
@@ -273,6 +275,8 @@ class _Lint:
                 match step:
                     case schema.Step(say=schema.SayStep() as say):
                         used.append((say.prompt, (*path, "say")))
+                    case schema.Step(do_not_call=schema.DoNotCallStep(prompt=str() as prompt)):
+                        used.append((prompt, (*path, "do_not_call")))
                     case schema.Step(hangup=schema.HangupStep(prompt=str() as prompt)):
                         used.append((prompt, (*path, "hangup")))
                     case schema.Step(menu=schema.MenuStep() as menu):

@@ -33,11 +33,13 @@ from callcenter.calls.record_policy import NOBODY, KeyFrom, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.config import calendar, schema, shape
 from callcenter.config.crm import CrmSettings, CrmUse, WebhookSettings, crm_settings, webhook_settings
+from callcenter.config.desk import Desk, desk_settings
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
 from callcenter.config.lint import language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
 from callcenter.config.recordings import recording_settings, where_recordings_are
+from callcenter.config.sections import SECTIONS
 from callcenter.config.settings import OwnHashes, Settings, Sounds, SwitchSettings
 from callcenter.config.source import override, read_folder
 from callcenter.config.things import Things
@@ -156,7 +158,7 @@ class _Loader:
         unreadable = self._problems.has(Code.SYNTAX, Code.FILE)
         sections = self._root.value
         assert isinstance(sections, dict)
-        known = {*schema.SECTIONS, *schema.THINGS, "customers"}
+        known = {*SECTIONS, *schema.THINGS, "customers"}
         for name in sections.keys() - known:
             self._problems.add(
                 Code.UNKNOWN_KEY, sections[name].place, name, f"`{name}` is not known here", did_you_mean(name, known)
@@ -170,8 +172,10 @@ class _Loader:
         acd = self._section("acd", schema.Acd, names)
         said = self._section("speech", schema.Speech, names)
         recordings = self._section("recordings", schema.Recordings, names)
+        desk = self._section("desk", Desk, names)
         things = self._things(names)
         things.recordings = recordings or things.recordings
+        things.desk = desk or things.desk
         customers = self._file(("customers",), "customers") if "customers" in sections else None
         if not unreadable:
             for name in ("clients", "numbers", "flows", "queues", "agents"):
@@ -198,7 +202,7 @@ class _Loader:
         crm, webhooks = self._crm(things), self._webhooks(things)
         if self._problems.fatal:
             return None
-        assert switch and sip and mqtt and acd  # noqa: PT018
+        assert switch and sip and mqtt and acd and desk  # noqa: PT018
         assert mqtt_settings and media_settings  # noqa: PT018
         return Settings(
             switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit, switch.reload),
@@ -213,6 +217,7 @@ class _Loader:
                 for name, agent in things.agents.items()
             },
             supervisor_hashes={name: supervisor.mqtt or "" for name, supervisor in things.supervisors.items()},
+            desk=desk_settings(desk),
             customers=customers,
             revision=self._revision(),
             folder=self._folder,
@@ -583,7 +588,8 @@ def _dial_plan(plan: schema.DialPlan) -> DialPlan:
 
 
 def _outbound(outbound: schema.Outbound) -> calls.Outbound:
-    return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id)
+    return calls.Outbound(_dial_plan(outbound), outbound.caller_id, outbound.trunks, outbound.hide_caller_id,
+                          outbound.do_not_call)  # fmt: skip
 
 
 def _callbacks(name: str, client: schema.Client, things: Things) -> calls.CallbackRules | None:
@@ -828,6 +834,8 @@ def _step(step: schema.Step, common: schema.Calls) -> calls.Step:
             return _collect(collect, common)
         case schema.Step(set=dict() as values):
             return calls.SetAttributes(values)
+        case schema.Step(do_not_call=schema.DoNotCallStep() as refusal):
+            return calls.AddDoNotCall(refusal.prompt, refusal.reason)
         case schema.Step(branch=schema.BranchStep() as branch):
             cases = [case for case in branch.cases if case.when is not None]
             return calls.Branch(

@@ -31,7 +31,15 @@ from callcenter.calls.hours import Door
 from callcenter.calls.line import LONGEST_KEPT
 from callcenter.calls.overflow import CONTINUE, ToCallback, ToFlow, ToNumber, ToOtherQueue
 from callcenter.calls.record_policy import ALWAYS, NEVER, ON_DEMAND, LeastFree, RecordRule
-from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, PLACEHOLDERS, CallbackPrompts, CodeAction, OnClose
+from callcenter.calls.settings import (
+    CUSTOMERS_AGENT,
+    LAST_AGENT,
+    PLACEHOLDERS,
+    CallbackPrompts,
+    CodeAction,
+    DoNotCallRule,
+    OnClose,
+)
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.crm import Crm, Webhooks
@@ -525,6 +533,10 @@ MosquittoHash = Annotated[
         r"\$7\$\d+\$[A-Za-z0-9+/]+=*\$[A-Za-z0-9+/]+=*", "a Mosquitto hash", "make it with: callcenter password USER"
     ),
 ]
+
+
+# What the sections that have a file of their own are made of too.
+address, at_most = _address, _at_most
 
 
 # ------------------------------------------------------------------------------------------------------- sections
@@ -1044,6 +1056,7 @@ class Outbound(DialPlan):
     caller_id: E164
     trunks: Annotated[tuple[TrunkName, ...], _some(20), BeforeValidator(_as_list)]
     hide_caller_id: bool = False
+    do_not_call: DoNotCallRule = DoNotCallRule.REFUSE
 
 
 class Disposition(Shape):
@@ -1553,6 +1566,13 @@ class SayStep(Shape):
     barge_in: bool = True
 
 
+class DoNotCallStep(Shape):
+    """``do_not_call``: the caller is not to be called any more."""
+
+    prompt: PromptName | None = None
+    reason: Annotated[str, Field(max_length=200)] = ""
+
+
 class QueueStep(Shape):
     """``queue`` and ``transfer``."""
 
@@ -1782,7 +1802,7 @@ class CallbackStep(Shape):
 
 STEPS = (
     "say", "menu", "collect", "set", "branch", "hours", "language", "flow", "goto", "queue", "transfer", "callback",
-    "hangup",
+    "do_not_call", "hangup",
 )  # fmt: skip
 
 
@@ -1803,13 +1823,14 @@ class Step(BaseModel):
     queue: Annotated[QueueStep, _word_as("to")] | None = None
     transfer: Annotated[QueueStep, _word_as("to")] | None = None
     callback: Annotated[CallbackStep, _word_as("queue")] | None = None
+    do_not_call: Annotated[DoNotCallStep, _word_as("prompt")] | None = None
     hangup: Annotated[HangupStep, _word_as("prompt")] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
-        if value == "hangup":
-            return {"hangup": {}}
+        if value in ("hangup", "do_not_call"):
+            return {value: {}}
         if isinstance(value, str):
             hint = f"write `{value}: NAME`" if value in STEPS else did_you_mean(value, STEPS)
             raise mistake(Code.CHOICE, f"`{value}` is not a whole step", hint)
@@ -1852,7 +1873,7 @@ ALSO.update(
         AttributeTest: lambda inner: either(inner, _ANY_VALUE, {"type": "array", "items": _ANY_VALUE}),
         CallerTest: lambda inner: either(inner, {"const": "anonymous"}),
         BranchStep: lambda inner: either(inner, inner["properties"]["cases"]),
-        Step: lambda inner: either({**inner, **_ONE_WORD}, {"const": "hangup"}),
+        Step: lambda inner: either({**inner, **_ONE_WORD}, {"enum": ["hangup", "do_not_call"]}),
     }
 )
 

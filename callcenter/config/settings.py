@@ -13,6 +13,7 @@ from callcenter.calls.settings import CallsSettings
 from callcenter.config.crm import CrmSettings, WebhookSettings
 from callcenter.config.problems import Problem
 from callcenter.media.settings import MediaSettings
+from callcenter.model.access import Role
 from callcenter.publish.settings import MqttSettings
 from callcenter.signaling.settings import SipSettings
 from callcenter.signaling.trunks.settings import TrunkSettings
@@ -50,6 +51,42 @@ class OwnHashes:
     sip_md5: str = field(default="", repr=False)
     sip_sha256: str = field(default="", repr=False)
     mqtt: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How much one token, user or address may ask of the desk: requests a second on average, and so many at once."""
+
+    requests_per_second: float = 50.0
+    burst: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DeskUser:
+    """Who signs in at the desk and is neither agent nor supervisor. ``clients``: the companies that are theirs to see;
+    None: all.
+    """
+
+    name: str
+    role: Role
+    clients: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeskSettings:
+    """The desk: the process that serves people and programs over HTTP.
+
+    ``public_url`` is how browsers reach it, where a proxy stands before it; empty: by ``host`` and ``port``. ``cors``:
+    the origins (``https://crm.example.com``) whose pages may ask.
+    """
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = 8080
+    public_url: str = ""
+    cors: tuple[str, ...] = ()
+    rate: Rate = Rate()
+    users: Mapping[str, DeskUser] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +132,7 @@ class Settings:
     crm: Mapping[str, CrmSettings] = field(default_factory=dict)
     """By client."""
     webhooks: tuple[WebhookSettings, ...] = ()
+    desk: DeskSettings = field(default_factory=DeskSettings)
 
     @property
     def prompts_folder(self) -> Path:

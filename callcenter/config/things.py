@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from callcenter.config import schema
+from callcenter.config.desk import Desk
 from callcenter.config.explain import KeyPath, dotted
 from callcenter.config.problems import Code, Problems
 from callcenter.config.tree import Node
@@ -17,6 +18,7 @@ class Things:
 
     calls: schema.Calls = field(default_factory=schema.Calls)
     recordings: schema.Recordings = field(default_factory=schema.Recordings)
+    desk: Desk = field(default_factory=Desk)
     clients: dict[str, schema.Client] = field(default_factory=dict)
     numbers: dict[str, schema.Number] = field(default_factory=dict)
     flows: dict[str, schema.Flow] = field(default_factory=dict)

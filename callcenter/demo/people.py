@@ -110,7 +110,7 @@ class Switch:
 
     def __init__(self, overrides: list[str]) -> None:
         self.ready: dict[str, Any] = {}
-        settings = [word for override in overrides for word in ("--set", override)]
+        settings = [word for override in ["desk.enabled=false", *overrides] for word in ("--set", override)]
         self._command = [sys.executable, "-m", "callcenter", "run", "--trial", "--log", "json", *settings]
         self._process: Process | None = None
 

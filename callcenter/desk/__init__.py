@@ -1,1 +1,1 @@
-"""The desk: what people and programs see of the switch by HTTP, in a process of its own."""
+"""The desk: what people and programs ask over HTTP; a process of its own, which may end without any call noticing."""

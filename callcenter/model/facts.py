@@ -319,6 +319,38 @@ class CallbackEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class DoNotCallAdded:
+    """A number is on a client's do-not-call list from now on, as ``entry``: ``source`` is caller, agent, api or import.
+
+    ``by`` says in words who had it added. The number itself stands in the list alone, so that it can be erased.
+    """
+
+    client: str
+    entry: str
+    source: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoNotCallRemoved:
+    """A number is off a client's do-not-call list again; ``by`` says in words who had it taken off."""
+
+    client: str
+    entry: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoNotCallDialled:
+    """An agent dialled a number of the do-not-call list by hand; ``refused``, or dialled all the same, being warned."""
+
+    client: str
+    entry: str
+    agent: str
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PositionAnnounced:
     """A waiting caller was told their place in line (the announcement began)."""
 
@@ -967,6 +999,9 @@ Body = (
     | CallbackAttempted
     | CallbackFailed
     | CallbackEnded
+    | DoNotCallAdded
+    | DoNotCallRemoved
+    | DoNotCallDialled
     | PositionAnnounced
     | WaitAnnounced
     | OfferMade

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -19,6 +20,11 @@ SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
 def is_slug(text: str) -> bool:
     """Whether ``text`` may name a client, queue or agent: lower-case letters, digits, single dashes."""
     return len(text) <= 64 and SLUG.match(text) is not None
+
+
+def derived_id(user: str, command_id: str) -> str:
+    """The id of what a command creates: the same one again, after a restart too, names the same object."""
+    return "x-" + hashlib.sha256(f"{user}\0{command_id}".encode()).hexdigest()[:20]
 
 
 class Ids:

@@ -32,7 +32,7 @@ MOST_CHANGES = 500
 HASHES = frozenset({"sip_md5", "sip_sha256", "mqtt"})
 
 # What is in force only from the next start on; the rest is from the next call on.
-AT_NEXT_START: tuple[str, ...] = ("switch", "sip", "media", "mqtt", "customers", "recordings")
+AT_NEXT_START: tuple[str, ...] = ("switch", "sip", "media", "mqtt", "customers", "recordings", "desk")
 AT_ONCE: tuple[Path, ...] = (
     ("switch", "drain_limit"),
     ("switch", "reload"),
@@ -43,6 +43,10 @@ AT_ONCE: tuple[Path, ...] = (
     ("recordings", "retention"),
     ("recordings", "least_free"),
     ("recordings", "announcement"),
+    ("desk", "public_url"),
+    ("desk", "cors"),
+    ("desk", "rate"),
+    ("desk", "users"),
 )
 
 
@@ -127,12 +131,13 @@ def in_force(old: Settings, new: Settings) -> Settings:
             ),
         ),
         customers=old.customers,
+        desk=dataclasses.replace(new.desk, enabled=old.desk.enabled, host=old.desk.host, port=old.desk.port),
         written=written,
     )
 
 
 # Sections that are one thing each: what is missing in them has its default, and is not gone.
-_SINGLE = frozenset({"switch", "sip", "media", "mqtt", "acd", "calls", "speech", "customers", "recordings"})
+_SINGLE = frozenset({"switch", "sip", "media", "mqtt", "acd", "calls", "speech", "customers", "recordings", "desk"})
 
 
 def _put(tree: dict[str, Any], path: Path, value: Any) -> None:

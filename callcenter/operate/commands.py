@@ -12,6 +12,7 @@ from callcenter.control.protocol import Asked, CommandError
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
 from callcenter.operate.crm import crm_commands
+from callcenter.operate.do_not_call import do_not_call_commands
 from callcenter.operate.life import Life, Phase
 from callcenter.operate.recordings import recording_commands
 from callcenter.operate.reload import Reloader
@@ -51,6 +52,7 @@ class Commands:
             "media": Command(self._media),
             **recording_commands(self._house),
             **crm_commands(self._house),
+            **do_not_call_commands(self._house),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent)),
         }
 

@@ -80,6 +80,7 @@ async def status(house: House, life: Life) -> dict[str, Any]:
         "recordings": _recordings(house),
         "broker": _broker(house),
         "database": _database(house),
+        "desk": _desk(house),
         "sip": _sip(house),
         "certificates": _certificates(house),
     }
@@ -351,6 +352,14 @@ def _database(house: House) -> dict[str, Any]:
         "waiting": log.waiting,
         "lost": log.lost,
     }
+
+
+def _desk(house: House) -> dict[str, Any] | None:
+    """The process that serves people and programs; None: it is not ours to run."""
+    desk = house.desk_process
+    if desk is None:
+        return None
+    return {"running": desk.running, "detail": desk.detail, "url": desk.url, "pid": desk.pid, "starts": desk.starts}
 
 
 def _sip(house: House) -> dict[str, Any]:

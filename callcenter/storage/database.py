@@ -23,6 +23,8 @@ T = TypeVar("T")
 BUSY_TIMEOUT_MS = 2_000
 # What is left of the write-ahead log after a checkpoint; a long reader may make it larger for a while.
 WAL_SIZE_LIMIT = 64 * 1024 * 1024
+# Connections of a program that only reads: so many long queries at once, and the others still get their turn.
+READERS = 4
 
 
 class StorageError(Exception):
@@ -143,6 +145,61 @@ class AioDatabase:
         await self._writer.close()
 
 
+class ReadingDatabase:
+    """A database that another process writes, read through a few connections, so that a long query holds up no other.
+
+    What would write is refused. Every query sees the last commit when it begins.
+    """
+
+    def __init__(self, path: Path, threads: Sequence[_Thread]) -> None:
+        self.path = path
+        self._threads = threads
+        self._free: asyncio.LifoQueue[_Thread] = asyncio.LifoQueue()
+        for thread in threads:
+            self._free.put_nowait(thread)
+
+    @classmethod
+    async def open(cls, path: Path, connections: int = READERS) -> ReadingDatabase:
+        """Open what is there already. Raises StorageError."""
+        threads: list[_Thread] = []
+        try:
+            for _ in range(connections):
+                threads.append(await _Thread.open(path, _READING, mode="rw"))  # noqa: PERF401 - closed when one fails
+        except BaseException:
+            for thread in threads:
+                await thread.close()
+            raise
+        return cls(path, threads)
+
+    async def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """Refused. Raises RejectedStatement."""
+        raise self._refusal()
+
+    async def fetch_all(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """The rows of a query, as of the last commit. Raises StorageError."""
+        thread = await self._free.get()
+        try:
+            return await thread.run(lambda connection: connection.execute(sql, params).fetchall())
+        finally:
+            self._free.put_nowait(thread)
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Refused. Raises RejectedStatement."""
+        raise self._refusal()
+
+    async def write(self, work: Callable[[Writing], T]) -> T:
+        """Refused. Raises RejectedStatement."""
+        raise self._refusal()
+
+    async def close(self) -> None:
+        """Close every connection. May be called twice."""
+        for thread in self._threads:
+            await thread.close()
+
+    def _refusal(self) -> RejectedStatement:
+        return RejectedStatement(f"the database {self.path} is only read here: ask the switch by a command")
+
+
 class _Connection(aiosqlite.Connection):
     """aiosqlite's connection, which takes a whole piece of work too: its thread is asked once for all statements."""
 
@@ -162,9 +219,10 @@ class _Thread:
         self._open = True
 
     @classmethod
-    async def open(cls, path: Path, pragmas: Sequence[str]) -> _Thread:
-        """A connection with these settings. Raises StorageError."""
-        connection = _Connection(functools.partial(sqlite3.connect, path, isolation_level=None), iter_chunk_size=64)
+    async def open(cls, path: Path, pragmas: Sequence[str], mode: str = "rwc") -> _Thread:
+        """A connection with these settings; ``mode`` as in SQLite's URIs. Raises StorageError."""
+        connect = functools.partial(_connect, path, mode)
+        connection = _Connection(connect, iter_chunk_size=64)
         # A switch that ends by a mistake, with its storage open, must end: the thread does not hold the process.
         # (The connection is the thread itself in older releases.)
         living: Any = getattr(connection, "_thread", connection)
@@ -213,6 +271,10 @@ class _Spot:
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         self._connection.executemany(sql, rows)
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", isolation_level=None, uri=True)
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[[Writing], T]) -> T:
@@ -303,6 +365,8 @@ _SETTINGS = [
     "PRAGMA foreign_keys = ON",
     f"PRAGMA journal_size_limit = {WAL_SIZE_LIMIT}",
 ]
+# The journal is as its writer has it. Write access is for the index of the write-ahead log, which readers keep too.
+_READING = [f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}", "PRAGMA query_only = ON"]
 
 
 def storable(text: str) -> str:

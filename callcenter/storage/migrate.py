@@ -23,10 +23,10 @@ class Migration:
     statements: tuple[str, ...]
 
 
-def shipped() -> list[Migration]:
-    """The migrations of this program, in order. They are numbered 1, 2, 3 without a gap."""
+def shipped(package: str = "callcenter.storage") -> list[Migration]:
+    """The migrations of a package's database, in order. They are numbered 1, 2, 3 without a gap."""
     found = []
-    for item in resources.files("callcenter.storage").joinpath("migrations").iterdir():
+    for item in resources.files(package).joinpath("migrations").iterdir():
         match = _NAME.match(item.name)
         if match is not None:
             found.append(Migration(int(match[1]), match[2], split(item.read_text(encoding="utf-8"))))

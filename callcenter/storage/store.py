@@ -11,6 +11,7 @@ from callcenter.storage.breaks import Breaks
 from callcenter.storage.callbacks import Callbacks
 from callcenter.storage.customers import Customers
 from callcenter.storage.database import AioDatabase, Database, StorageError
+from callcenter.storage.do_not_call import DoNotCall
 from callcenter.storage.intents import Intents
 from callcenter.storage.interactions import Interactions
 from callcenter.storage.locations import Locations
@@ -38,6 +39,7 @@ class Storage:
         self.metrics = Metrics(database, log)
         self.callbacks = Callbacks(database, log)
         self.recordings = Recordings(database, log)
+        self.do_not_call = DoNotCall(database, log, clock)
         self._lock = lock
 
     @classmethod

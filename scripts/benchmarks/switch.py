@@ -34,7 +34,8 @@ class Switch:
 @contextlib.contextmanager
 def running(run: Run, floor: Floor, *options: str) -> Iterator[Switch]:
     """``callcenter run`` on ``floor`` while the block lasts. Raises BenchError when it does not start."""
-    command = [sys.executable, "-m", "callcenter", "run", "--log", "json", *options]
+    command = [sys.executable, "-m", "callcenter", "run", "--log", "json"]
+    command += ["--set", "desk.enabled=false", *options]
     command += ["--config", str(floor.config), "--data", str(floor.data)]
     with started(run, command) as switch:
         yield switch

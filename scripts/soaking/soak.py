@@ -273,7 +273,7 @@ async def _switch(config: Path, data: Path, log: Path) -> AsyncIterator[tuple[Pr
     """``callcenter run`` while the block lasts."""
     command = [sys.executable, "-m", "callcenter", "run", "--log", "json", "--config", str(config), "--data", str(data)]
     # What is kept of the calls for a trace grows for the first thousands of them, reloads or not.
-    command += ["--set", "sip.trace=off"]
+    command += ["--set", "sip.trace=off", "--set", "desk.enabled=false"]
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=errors, start_new_session=True)
     try:

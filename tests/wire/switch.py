@@ -33,6 +33,7 @@ class Switch:
     folder: Path
     options: tuple[str, ...] = ()
     data: Path | None = None  # None: a trial; else `callcenter run` itself, on this folder, which stays
+    desk: bool = False  # whether the desk runs beside it, on a free port: that is a second of CPU
     may_complain: tuple[str, ...] = ()  # parts of log lines at level error that this test expects
     ready: dict[str, Any] = field(default_factory=dict)
     _process: Process | None = None
@@ -52,7 +53,8 @@ class Switch:
     async def start(self) -> None:
         """Starts it and reads what it says of itself."""
         mode = ["--trial"] if self.data is None else ["--data", str(self.data)]
-        command = [sys.executable, "-m", "callcenter", "run", *mode, "--log", "json", *self.options]
+        command = [sys.executable, "-m", "callcenter", "run", *mode, "--log", "json"]
+        command += ["--set", "desk.listen=127.0.0.1:0" if self.desk else "desk.enabled=false", *self.options]
         self._process = await process.start(
             command,
             folder=self.folder,
@@ -86,7 +88,8 @@ class Switch:
         kept = YAML(typ="safe").load((data / "credentials.yaml").read_text())["agents"]
         agents = [{"user": user, "password": each["sip"]} for user, each in kept.items()]
         database = str(data / "callcenter.db")
-        return {"sip": addresses, "agents": agents, "data": str(data), "database": database, "pid": self._process.pid}
+        return {"sip": addresses, "agents": agents, "data": str(data), "database": database, "pid": self._process.pid,
+                "desk": {"url": found[1]} if (found := re.search(r"; desk (\S+?);", said)) else None}  # fmt: skip
 
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ends it as an operator does."""

@@ -182,7 +182,7 @@ async def test_trial_leaves_nothing_behind_however_it_is_ended(tmp_path: Path) -
 async def _until_ready(folder: Path, *options: str) -> str:
     """Starts the switch, waits for its ready line, ends it; all that it printed."""
     running = await process.start(
-        [sys.executable, "-m", "callcenter", "run", "--log-level", "error", *options],
+        [sys.executable, "-m", "callcenter", "run", "--log-level", "error", "--set", "desk.enabled=false", *options],
         folder=folder,
         stderr=asyncio.subprocess.STDOUT,
         environment={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},

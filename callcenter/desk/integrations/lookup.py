@@ -264,7 +264,7 @@ class LookUps:
 
     async def _tell(self, call: str, customer: Mapping[str, Any], *, by_account: bool) -> None:
         """Tell the switch; a call that is over meanwhile needs it no more."""
-        asked = {"call": call, "customer": dict(customer), "by_account": by_account}
+        asked: dict[str, Any] = {"call": call, "customer": dict(customer), "by_account": by_account}
         # The same again, also by a desk that begins anew, is the same command.
         known_as = "crm-" + hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:40]
         try:

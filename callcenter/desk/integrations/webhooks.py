@@ -180,8 +180,8 @@ class Webhooks:
                 await self._store.begin_lane(name, head)
             known = await self._store.lanes()
         for receiver in found.values():
-            before = self._receivers.get(receiver.id)
-            if receiver.trouble and (before is None or before.trouble != receiver.trouble):
+            was = self._receivers.get(receiver.id)
+            if receiver.trouble and (was is None or was.trouble != receiver.trouble):
                 log.error("a webhook cannot be signed, and is not sent", webhook=receiver.id, reason=receiver.trouble)
         before, self._receivers, self._lanes, self._looked_at = self._receivers, found, known, settings
         if found != before:

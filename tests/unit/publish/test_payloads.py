@@ -24,6 +24,8 @@ from callcenter.model.facts import (
     CallQueued,
     ConfigReloaded,
     DigitsEntered,
+    DoNotCallDialled,
+    DoNotCallRemoved,
     DrainBegan,
     DrainEnded,
     Fact,
@@ -265,7 +267,8 @@ def test_every_kind_of_fact_is_a_word_of_the_calls_story_or_left_out_on_purpose(
     of_the_switch = {SwitchStarted, SwitchStopped, ConfigReloaded, DrainBegan, DrainEnded, BrokerStateChanged}
     of_agents = {AgentStateChanged, FeatureCodeDialled, AgentCommanded, AgentSkillsChanged, BreakOverran, BreakRefused}
     of_trunks = {TrunkStateChanged, TrunkTried, TrunkQualityChanged}
-    left_out = of_the_switch | of_agents | of_trunks | {StateRepaired, RecordingSpaceChanged}
+    of_lists = {DoNotCallRemoved, DoNotCallDialled}
+    left_out = of_the_switch | of_agents | of_trunks | of_lists | {StateRepaired, RecordingSpaceChanged}
     assert set(payloads.EVENTS) == set(typing.get_args(Body)) - left_out
     assert len(set(payloads.EVENTS.values())) == len(payloads.EVENTS)
     assert payloads.call_event(fact(DigitsEntered("m", "1", True), call_id=None)) is None

@@ -1,0 +1,138 @@
+"""The desk as it is written: where it listens, who may ask from elsewhere, and who signs in beside the agents."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from callcenter.config import schema
+from callcenter.config.problems import Code
+from callcenter.config.settings import DeskSettings, DeskUser
+from callcenter.config.settings import Rate as RateSettings
+from callcenter.config.shape import Name, Shape, as_list, either, mistake, some, tell
+from callcenter.model.access import Role
+
+if TYPE_CHECKING:
+    from callcenter.config.things import Notes, Things
+
+MOST_USERS = 1_000
+MOST_ORIGINS = 50
+
+
+def _web_address(value: str) -> str:
+    """A URL of http or https without query and user. Raises ValueError."""
+    parts = urlsplit(value)
+    right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    if not right or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(value)
+    return value.rstrip("/")
+
+
+def _public_url(value: str) -> str:
+    try:
+        return _web_address(value)
+    except ValueError:
+        hint = "write how browsers reach the desk, e.g. https://desk.example.com"
+        raise mistake(Code.FORM, f"`{value}` is not the address of a page", hint) from None
+
+
+def _origin(value: str) -> str:
+    if value == "*":
+        hint = "write each origin whose pages may ask, e.g. https://crm.example.com"
+        raise mistake(Code.FORM, "`*` would let every page in the world ask", hint)
+    try:
+        address = _web_address(value)
+        if urlsplit(address).path:
+            raise ValueError(value)
+    except ValueError:
+        hint = "write scheme, host and perhaps a port, and no path: https://crm.example.com"
+        raise mistake(Code.FORM, f"`{value}` is not an origin (RFC 6454)", hint) from None
+    return address.lower()
+
+
+def _listen(value: Any) -> Any:
+    """``host:port``, or one of both, as their mapping."""
+    found = re.fullmatch(r"(?:(\[[^\]]*\]|[^:]+):)?(\d{1,5})", str(value)) if isinstance(value, str | int) else None
+    if found is not None:
+        return {"port": found[2], **({"host": found[1]} if found[1] else {})}
+    return {"host": value} if isinstance(value, str) else value
+
+
+tell(_public_url, lambda inner: {**inner, "pattern": "^https?://"})
+tell(_origin, lambda inner: {**inner, "pattern": "^https?://[^/]+/?$"})
+tell(_listen, lambda inner: either(inner, {"type": ["string", "integer"]}))
+
+
+class ListenOn(Shape):
+    """An address and a TCP port; 0 takes a free one."""
+
+    host: Annotated[str, AfterValidator(schema.address)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+
+
+class Rate(Shape):
+    """How much one token, user or address may ask."""
+
+    requests_per_second: Annotated[float, Field(gt=0, le=100_000)] = RateSettings().requests_per_second
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] = RateSettings().burst
+
+
+class User(Shape):
+    """Who signs in at the desk and is neither agent nor supervisor."""
+
+    name: Name
+    role: Literal["admin", "client"]
+    clients: Annotated[tuple[schema.ClientName, ...], some(1000)] | None = None
+
+    @model_validator(mode="after")
+    def _of_a_company(self) -> User:
+        if self.role == "client" and self.clients is None:
+            hint = "add `clients: [NAME]`"
+            raise mistake(
+                Code.MISSING, "who is of a client company sees that company alone: `clients` is missing", hint
+            )
+        return self
+
+
+class Desk(Shape):
+    """``desk``: the process that serves people and programs over HTTP."""
+
+    enabled: bool = True
+    listen: Annotated[ListenOn, BeforeValidator(_listen)] = ListenOn()
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    cors: Annotated[
+        tuple[Annotated[str, AfterValidator(_origin)], ...],
+        schema.at_most(MOST_ORIGINS),
+        BeforeValidator(as_list),
+    ] = ()
+    rate: Rate = Rate()
+    users: Annotated[dict[schema.AgentSlug, User], schema.at_most(MOST_USERS)] = Field(default={})
+
+
+def desk_settings(written: Desk) -> DeskSettings:
+    """As the desk goes by it."""
+    return DeskSettings(
+        enabled=written.enabled,
+        host=written.listen.host,
+        port=written.listen.port,
+        public_url=written.public_url or "",
+        cors=written.cors,
+        rate=RateSettings(written.rate.requests_per_second, written.rate.burst),
+        users={
+            name: DeskUser(user.name, Role(user.role), None if user.clients is None else frozenset(user.clients))
+            for name, user in written.users.items()
+        },
+    )
+
+
+def desk(things: Things, notes: Notes) -> None:
+    """Note logins that are there twice: agents, supervisors and users sign in at the same door."""
+    for name in things.desk.users:
+        for section in ("agents", "supervisors"):
+            if name in getattr(things, section):
+                hint = f"take another name, or take it away: who is in `{section}` signs in at the desk anyway"
+                message = f"there is `{name}` in `{section}` already"
+                notes.add(Code.TWICE, ("desk", "users", name), message, hint, key=True)
