@@ -9,6 +9,7 @@ from pathlib import Path
 
 from callcenter.config import Settings
 from callcenter.control import SOCKET
+from callcenter.desk.integrations.integrations import Integrations
 from callcenter.desk.switch import Switch
 from callcenter.desk.tokens import Tokens
 from callcenter.runtime.clock import Clock, SystemClock
@@ -39,6 +40,7 @@ class Desk:
         self.own = own
         self.load = load or (lambda: settings)
         self.tokens = Tokens(own, clock)
+        self.integrations = Integrations(lambda: self.settings, switch, reader, own, clock)
         self.ending = asyncio.Event()
 
     def __repr__(self) -> str:

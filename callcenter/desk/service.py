@@ -44,8 +44,20 @@ async def follow_configuration(desk: Desk) -> None:
         log.info("the desk has reloaded", revision=desk.settings.revision, fact=fact.seq)
 
 
+async def ask_crms(desk: Desk) -> None:
+    """Ask the companies' own CRMs who calls."""
+    await desk.integrations.look_ups.run()
+
+
+async def tell_webhooks(desk: Desk) -> None:
+    """Tell the companies' receivers what became of their calls."""
+    await desk.integrations.webhooks.run()
+
+
 TASKS: tuple[tuple[str, Task], ...] = (
     ("follow the configuration", follow_configuration),
+    ("ask CRMs who calls", ask_crms),
+    ("tell webhooks", tell_webhooks),
 )  # fmt: skip
 """What goes on beside HTTP for as long as the desk lives."""
 

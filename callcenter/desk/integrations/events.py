@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from callcenter.config.crm import CHANGED, FINISHED, wants
@@ -97,9 +98,9 @@ def fact_event(fact: Fact, client: str) -> dict[str, Any]:
     return {"seq": fact.seq, "client": client, "call": fact.call_id, "data": body_to_dict(fact.body)}
 
 
-def body_of(name: str, fact: Fact, data: Mapping[str, Any]) -> bytes:
+def body_of(name: str, at: datetime, data: Mapping[str, Any]) -> bytes:
     """The body as it is signed and sent."""
-    return json_text({"type": name, "timestamp": utc(fact.at), "data": data}).encode("ascii")
+    return json_text({"type": name, "timestamp": utc(at), "data": data}).encode("ascii")
 
 
 def delivery_id(webhook: str, fact: Fact, name: str) -> str:

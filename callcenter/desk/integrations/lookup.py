@@ -41,6 +41,8 @@ NOT_LONG_AGO = 20.0
 LOOKED_THROUGH = 2_000
 # Calls that are remembered, for the account that a caller may enter.
 REMEMBERED = 5_000
+# How often is looked whether a company has a CRM now.
+LOOK_EVERY = 2.0
 NOBODY_STATUS = (204, 404)
 KINDS = frozenset({CallArrived.__name__, DigitsEntered.__name__, CallEnded.__name__})
 
@@ -126,20 +128,29 @@ class LookUps:
         return self._crms
 
     async def run(self) -> None:
-        """Ask for each call that arrives, until cancelled."""
+        """Ask for each call that arrives, until cancelled. Without a CRM nothing is read."""
         try:
             async with asyncio.TaskGroup() as group:
-                await self._take_up_settings()
-                async for fact in self._switch.facts(await self._not_long_ago(), kinds=KINDS):
+                while True:
                     await self._take_up_settings()
-                    if (question := self._question(fact)) is not None:
-                        crm, call, number, account = question
-                        group.create_task(self._ask(crm, call, number, account), name=f"ask the CRM for {call}")
+                    if self._crms:
+                        await self._follow(group)
+                    else:
+                        await asyncio.sleep(LOOK_EVERY)
         finally:
             for crm in self._crms.values():
                 await crm.server.close()
             self._crms.clear()
             self._in_force = None
+
+    async def _follow(self, group: asyncio.TaskGroup) -> None:
+        async for fact in self._switch.facts(await self._not_long_ago(), kinds=KINDS):
+            await self._take_up_settings()
+            if not self._crms:
+                return
+            if (question := self._question(fact)) is not None:
+                crm, call, number, account = question
+                group.create_task(self._ask(crm, call, number, account), name=f"ask the CRM for {call}")
 
     async def _take_up_settings(self) -> None:
         settings = self._settings()
@@ -154,7 +165,9 @@ class LookUps:
         for client, written in settings.crm.items():
             if client in self._crms:
                 continue
-            secret, trouble = await asyncio.to_thread(_secret, client, written)
+            secret, trouble = "", ""
+            if written.secret is not None:
+                secret, trouble = await asyncio.to_thread(_secret, written)
             if trouble:
                 log.error("a CRM is not asked", client=client, reason=trouble)
             server = self._web.server(private=True)
@@ -196,6 +209,9 @@ class LookUps:
                 await self._tell(call, customer, by_account=bool(account))
         except StorageError as error:
             log.warning("what a CRM answers cannot be kept", client=crm.settings.client, reason=str(error))
+        except Exception:
+            # A mistake of ours with one answer must not keep the others from being asked for.
+            log.exception("a look-up failed", client=crm.settings.client, call=call)
 
     async def _customer(self, crm: Crm, call: str, number: str, account: str) -> Mapping[str, Any] | None:
         settings, tally = crm.settings, crm.tally
@@ -276,10 +292,10 @@ class LookUps:
             log.warning("the switch is not there to be told who calls", call=call, reason=str(error))
 
 
-def _secret(client: str, settings: CrmSettings) -> tuple[str, str]:
+def _secret(settings: CrmSettings) -> tuple[str, str]:
     """The secret, or why there is none."""
-    if settings.secret is None:
-        return "", ""
+    assert settings.secret is not None, "it has one"
+    client = settings.client
     try:
         secret = read_password(f"clients.{client}.crm", settings.secret)
     except SecretsError as error:

@@ -169,7 +169,9 @@ class Webhooks:
     async def refresh(self) -> None:
         """Look who is to be told now: the configuration, and what was made by the API. Raises StorageError."""
         settings = self._settings()
-        written = await asyncio.to_thread(lambda: [of_settings(each) for each in settings.webhooks])
+        written: list[Receiver] = []
+        if settings.webhooks:
+            written = await asyncio.to_thread(lambda: [of_settings(each) for each in settings.webhooks])
         now = self._clock.now().timestamp()
         found = {each.id: each for each in written}
         found |= {hook.id: of_hook(hook, now) for hook in await self._store.hooks()}
@@ -179,6 +181,11 @@ class Webhooks:
             for name in sorted(new):
                 await self._store.begin_lane(name, head)
             known = await self._store.lanes()
+        # How it goes with each is known here first, and written behind.
+        known = {
+            name: replace(row, lane=self._lanes[name].lane) if name in self._lanes else row
+            for name, row in known.items()
+        }
         for receiver in found.values():
             was = self._receivers.get(receiver.id)
             if receiver.trouble and (was is None or was.trouble != receiver.trouble):
@@ -193,8 +200,9 @@ class Webhooks:
 
     async def enable(self, webhook: str, *, enabled: bool) -> None:
         """Turn a receiver on, as if nothing had failed, or off. Raises StorageError."""
+        self._lanes[webhook] = replace(self._lanes[webhook], lane=Lane(), enabled=enabled)
         await self._store.set_lane(webhook, Lane(), enabled=enabled)
-        await self.refresh()
+        self.wake(webhook)
 
     def wake(self, webhook: str) -> None:
         """Something was queued for a receiver."""
@@ -338,7 +346,7 @@ class Webhooks:
             name,
             fact.call_id or "",
             customer,
-            body_of(name, fact, data),
+            body_of(name, fact.at, data),
         )
         lane = self._lanes[receiver.id]
         if lane.enabled and not lane.lane.disabled:
