@@ -119,6 +119,7 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
         "ivr": {"language": "cs", "menu": ["billing", "refund"], "entered": {"order": "1881"}},
         "attributes": {"order": "1881", "pin": "****"},
         "record": None,
+        "update": False,
         "srtp": "AES_CM_128_HMAC_SHA1_80",
         "customer": {
             "id": "c-4711",
@@ -128,6 +129,7 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
             "language": "cs",
             "since": "2019",
             "notes": "likes tea",
+            "fields": {},
             "match": "sure",
             "last": LAST,
             "interactions": [LAST],
