@@ -32,10 +32,12 @@ from callcenter.calls.do_not_call import DoNotCall
 from callcenter.calls.entry import Entries
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
+from callcenter.calls.floor_control import CallsControl
 from callcenter.calls.inbound import FrontDoor
 from callcenter.calls.line import LONGEST_KEPT, Places, came_to_nothing
 from callcenter.calls.live_ledger import LiveLedger, threshold_ms
 from callcenter.calls.own_call import OwnCalls
+from callcenter.calls.paperwork import Paperwork
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.recordings import RecordingKey, Recordings
 from callcenter.calls.services import Services
@@ -85,6 +87,7 @@ from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.runtime import memory
 from callcenter.runtime.clock import Clock, SystemClock
 from callcenter.runtime.errors import first_error
+from callcenter.runtime.lag import LoopLag
 from callcenter.signaling.certificates import Keyring, Shown
 from callcenter.signaling.doorkeeper import Doorkeeper
 from callcenter.signaling.gate import Gate
@@ -106,6 +109,7 @@ from callcenter.sip.flow import Flow, Transport
 from callcenter.sip.guard import Guard
 from callcenter.sip.message import Request
 from callcenter.sip.registrar import Binding, Registrar
+from callcenter.storage.customer_csv import CustomerFiles
 from callcenter.storage.database import StorageError
 from callcenter.storage.recording_files import DiskFiles, Mend, Mended, RecordingFiles
 from callcenter.storage.recordings import Recording
@@ -154,6 +158,8 @@ class House:
         clock, random, storage = edges.clock, edges.random, edges.storage
         self.started_at = self.loaded_at = clock.now()
         self.loaded_by = "start"
+        # Begun where time is real.
+        self.lag = LoopLag()
         self.desk_process: DeskProcess | None = None
         # Paths of what was written differently since, and is not in force before the next start.
         self.at_next_start: tuple[str, ...] = ()
@@ -220,6 +226,7 @@ class House:
             trunks=self.trunks,
             call_of=self.supervisor.call_of,
             places=self.places,
+            notes=storage.notes,
         )
         self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
         self.services.callbacks = self.callbacks
@@ -244,12 +251,16 @@ class House:
         self.feature_codes = FeatureCodes(self.services, self.desk, self.busy_lines, self.supervisions)
         self.own_calls = OwnCalls(self.services, self.supervisor)
         self.desk.consult = self.services.consults.order
+        self.desk.floor = CallsControl(self.services, self.supervisor, self.own_calls)
         self.entries = Entries(self.supervisor.calls.values, edges.publisher, topics.agent_entry)
         self.desk.in_talk = self.entries.order
         self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
+        self.paperwork = Paperwork(self.services, storage, self.books)
+        self.desk.paperwork = self.paperwork
         self.stream.subscribe(self.books.take)
+        self.stream.subscribe(self.paperwork.take)
         self.stream.subscribe(self.places.take)
         self.stream.subscribe(FactLogger().take)
         self.stream.subscribe(self.known_calls.take)
@@ -307,6 +318,7 @@ class House:
         self._started = True
         if self._broker_before is not None:
             self.stream.append(self._broker_before)
+        await self.paperwork.open()
         left = await self.recordings.open()
         self._publish_recordings()
         # Before any phone is back: it would sign its agent in.
@@ -387,6 +399,7 @@ class House:
                 await self.recordings.finished()
         self.dispatcher.close()
         self.recordings.close()
+        self.paperwork.close()
         for task in (self._catching_up, self._mending):
             if task is not None:
                 task.cancel()
@@ -760,6 +773,8 @@ async def serve(
             if broker is not None and broker.running:
                 # So that the first caller has a screen pop; a broker that is slow keeps nobody from calling.
                 await edges.publisher.ready(FIRST_LINK_PATIENCE)
+            house.lag.begin()
+            stack.callback(house.lag.close)
             watch = Watch(reloader, lambda: house.settings)
             stack.callback(watch.close)
             watch.begin()
@@ -791,7 +806,8 @@ async def open_edges(
     storage = await Storage.open(settings.storage.path, clock=clock, on_state=storage_changed)
     stack.push_async_callback(close_storage, storage)
     if settings.customers is not None:
-        report = await storage.customers.import_changed(settings.customers, clock.now(), settings.calls.clients)
+        rules = {name: each.customers for name, each in settings.calls.clients.items()}
+        report = await CustomerFiles(storage.database, rules).import_changed(settings.customers, clock.now())
         for row in report.rejected if report is not None else ():
             log.warning("customer left out", row=str(row))
     plane = EmbeddedPlane(settings.media)

@@ -262,7 +262,7 @@ class AgentView:
     ``until`` is the end of the wrap-up or of a pause; ``extension`` is the seconds that the wrap-up may be extended by.
     ``own_calls`` are the calls that the agent dialled and is in. ``wrap_up`` is the kind of the wrap-up that goes on;
     ``by`` is who chose last, empty when the system did. ``break_until`` is when a break will have lasted as long as it
-    may, ``overrun`` that it has.
+    may, ``overrun`` that it has. ``disposition`` was said of the present talk already.
     """
 
     id: str
@@ -285,6 +285,7 @@ class AgentView:
     by: str = ""
     break_until: float | None = None
     overrun: bool = False
+    disposition: str = ""
 
     @property
     def pending(self) -> bool:
@@ -292,7 +293,7 @@ class AgentView:
         return (self.next, self.next_reason) != (self.intent, self.reason)
 
     @classmethod
-    def of(cls, agent: Agent, call_id: str, queue: str) -> AgentView:
+    def of(cls, agent: Agent, call_id: str, queue: str, disposition: str = "") -> AgentView:
         """The agent now; ``call_id`` and ``queue`` name the call that he has to do with, if any."""
         return cls(
             id=agent.id,
@@ -315,4 +316,5 @@ class AgentView:
             by=agent.by,
             break_until=None if agent.break_until is None else agent.break_until / 1000,
             overrun=agent.overrun,
+            disposition=disposition,
         )

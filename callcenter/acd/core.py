@@ -30,6 +30,7 @@ from callcenter.acd.events import (
     AcdEvent,
     Connected,
     DeviceChanged,
+    DispositionGiven,
     Held,
     IntentChosen,
     Join,
@@ -41,6 +42,7 @@ from callcenter.acd.events import (
     OfferRinging,
     OwnCallBegan,
     OwnCallEnded,
+    Prioritised,
     Reconfigured,
     Resumed,
     RosterChanged,
@@ -92,9 +94,11 @@ from callcenter.model.facts import (
     BreakOverran,
     CallConnected,
     CallHeld,
+    CallPrioritised,
     CallQueued,
     CallResumed,
     Decision,
+    DispositionChosen,
     Draft,
     Fact,
     OfferEnded,
@@ -270,7 +274,9 @@ class Acd:
         if agent is None or not self._belongs(agent):
             return None
         engagement = self._engagements.get(agent.offer)
-        return AgentView.of(agent, self._call_of(agent) or "", engagement.queue if engagement else "")
+        if engagement is None:
+            return AgentView.of(agent, self._call_of(agent) or "", "")
+        return AgentView.of(agent, engagement.call_id, engagement.queue, engagement.disposition)
 
     def agents(self) -> tuple[AgentView, ...]:
         """All agents; also those who are gone from the configuration, while they are at work."""
@@ -313,26 +319,31 @@ class Acd:
         The empty name is for those who ask for an agent and were brought by no queue.
         """
         visits = (self._visits[place[-1]] for place in self._lines.get(queue, ()))
-        return tuple(
-            TicketView(
-                id=visit.id,
-                call_id=visit.call_id,
-                queue=visit.queue,
-                client=visit.client,
-                priority=visit.priority,
-                asked=visit.asked,
-                joined=visit.joined / 1000,
-                first_joined=visit.first_joined / 1000,
-                tries=visit.tries,
-                position=number,
-                agent=self._engagements[visit.offer].agent.id if visit.offers else "",
-                only=visit.agent,
-                ringing=tuple(self._engagements[offer].agent.id for offer in visit.offers),
-                preferred=visit.prefer if visit.preferred_until is not None else "",
-                step=visit.step,
-                callback=visit.callback,
-            )
-            for number, visit in enumerate(visits, start=1)
+        return tuple(self._view(visit, number) for number, visit in enumerate(visits, start=1))
+
+    def ticket(self, ticket_id: str) -> TicketView | None:
+        """A caller who is not answered yet; None for all others."""
+        visit = self._visits.get(ticket_id)
+        return None if visit is None else self._view(visit, position(self._lines[visit.queue], visit.place))
+
+    def _view(self, visit: Visit, number: int) -> TicketView:
+        return TicketView(
+            id=visit.id,
+            call_id=visit.call_id,
+            queue=visit.queue,
+            client=visit.client,
+            priority=visit.priority,
+            asked=visit.asked,
+            joined=visit.joined / 1000,
+            first_joined=visit.first_joined / 1000,
+            tries=visit.tries,
+            position=number,
+            agent=self._engagements[visit.offer].agent.id if visit.offers else "",
+            only=visit.agent,
+            ringing=tuple(self._engagements[offer].agent.id for offer in visit.offers),
+            preferred=visit.prefer if visit.preferred_until is not None else "",
+            step=visit.step,
+            callback=visit.callback,
         )
 
     def absence(self, queue: str) -> Absence | None:
@@ -491,6 +502,10 @@ class Acd:
             case Leave(ticket_id=ticket_id):
                 if visit := self._visits.get(ticket_id):
                     self._leave(visit, event)
+            case Prioritised(ticket_id=ticket_id, priority=priority, by=by):
+                visit = self._visits.get(ticket_id)
+                if visit is not None and visit.priority != priority:
+                    self._tell(CallPrioritised(visit.id, visit.queue, priority, by), visit.call_id)
             case (
                 OfferRinging()
                 | OfferAccepted()
@@ -507,6 +522,9 @@ class Acd:
                 agent = self._agents.get(agent_id)
                 if agent and agent.work is Work.WRAP_UP:
                     self._on_wrap_up(agent, event)
+            case DispositionGiven(agent_id=agent_id):
+                if agent := self._agents.get(agent_id):
+                    self._on_disposition(agent, event)
             case DeviceChanged(agent_id=agent_id) | IntentChosen(agent_id=agent_id):
                 agent = self._agents.get(agent_id)
                 if agent and self._employed(agent):
@@ -979,10 +997,22 @@ class Acd:
 
     def _disposition(self, agent: Agent, given: str) -> str | None:
         """What a wrap-up ends with by the agent's word; None when it does not end so."""
-        known = self._plan.dispositions_of(self._engagements[agent.offer].queue)
+        engagement = self._engagements[agent.offer]
+        known = self._plan.dispositions_of(engagement.queue)
         if given:
             return known.find(given)
+        if engagement.disposition:
+            return engagement.disposition
         return None if needs_disposition(agent.wrap_up, known) else ""
+
+    def _on_disposition(self, agent: Agent, event: DispositionGiven) -> None:
+        engagement = self._engagements.get(agent.offer)
+        if engagement is None or engagement.offer != event.offer_id or not engagement.connected:
+            return
+        found = self._plan.dispositions_of(engagement.queue).find(event.disposition)
+        if found:
+            chosen = DispositionChosen(engagement.client, agent.id, engagement.offer, found, event.by, event.why)
+            self._tell(chosen, engagement.call_id)
 
     def _finish(self, agent: Agent, disposition: str, cause: str) -> None:
         engagement = self._engagements[agent.offer]
@@ -1141,9 +1171,10 @@ class Acd:
             case Due.AGENT:
                 agent = self._agents[whose]
                 if agent.work is Work.WRAP_UP and agent.wrap_up is WrapUpMode.OPTIONAL:
-                    self._finish(agent, "", "no wrap-up asked for")
+                    self._finish(agent, self._engagements[agent.offer].disposition, "no wrap-up asked for")
                 elif agent.work is Work.WRAP_UP:
-                    self._finish(agent, WRAPUP_TIMEOUT, "wrap-up timed out")
+                    said = self._engagements[agent.offer].disposition
+                    self._finish(agent, said or WRAPUP_TIMEOUT, "wrap-up timed out")
                 else:
                     self._tell(changed(agent.state("pause over", self._now), remaining_ms=0), None)
             case Due.BREAK:
@@ -1234,6 +1265,9 @@ class Acd:
                     visit.step = step
                     self._follow_visit(visit)
                     self._unsettled[visit_id] = None
+            case CallPrioritised(visit=visit_id, priority=priority):
+                if visit := self._visits.get(visit_id):
+                    self._take_priority(visit, priority)
             case PreferenceEnded(visit=visit_id):
                 if visit := self._visits.get(visit_id):
                     self._ask_no_more(visit)
@@ -1248,6 +1282,9 @@ class Acd:
             case AgentRang() | OfferEnded() | CallConnected() | CallHeld() | CallResumed() | AgentLegEnded():
                 if engagement := self._engagements.get(body.offer):
                     self._take_engaged(engagement, body, ms)
+            case DispositionChosen(offer=offer, disposition=disposition):
+                if engagement := self._engagements.get(offer):
+                    engagement.disposition = disposition
             case QueueLeft(visit=visit_id):
                 if visit := self._visits.pop(visit_id, None):
                     self._take_left(visit)
@@ -1314,6 +1351,16 @@ class Acd:
         self._unsettled[visit.id] = None
         if visit.callback:
             self._callbacks[visit.queue] = self._callbacks.get(visit.queue, 0) + 1
+        self._follow_visit(visit)
+
+    def _take_priority(self, visit: Visit, priority: int) -> None:
+        """Let a visit stand elsewhere in its line: whatever sorts by the place forgets the one that it had."""
+        self._pool.serve(visit)
+        line = self._lines[visit.queue]
+        drop(line, visit.place)
+        visit.priority = priority
+        insort(line, visit.place)
+        self._unsettled[visit.id] = None
         self._follow_visit(visit)
 
     def _ask_no_more(self, visit: Visit) -> None:

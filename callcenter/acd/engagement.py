@@ -13,7 +13,7 @@ class Engagement:
     """What an offer brought together; how far it has come is the agent's ``work``.
 
     ``due`` (ms) is when the offer ends if nobody picks up; ``connected`` once both have heard each other. ``client`` is
-    whose share of the floor the agent is of meanwhile.
+    whose share of the floor the agent is of meanwhile. ``disposition`` is what was said before the wrap-up ended.
     """
 
     offer: str
@@ -26,6 +26,7 @@ class Engagement:
     connected: bool = False
     held_by: set[Side] = field(default_factory=set)
     client: str = ""
+    disposition: str = ""
 
     def __str__(self) -> str:
         return f"<Engagement {self.offer} {self.agent.id} {self.agent.work}>"

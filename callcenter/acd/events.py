@@ -72,6 +72,15 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Prioritised:
+    """A waiting caller is to have another priority, by somebody's word; ``by`` says whose."""
+
+    ticket_id: str
+    priority: int
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OfferRinging:
     """The agent's phone rings; ``ring_for`` counts from here."""
 
@@ -154,6 +163,20 @@ class WrapUpDone:
     agent_id: str
     disposition: str = ""
     by: str = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class DispositionGiven:
+    """What the agent's talk comes to, said while it goes on or is wrapped up: the wrap-up ends with it.
+
+    An unknown one is ignored, and so is one for another talk than that of ``offer_id``.
+    """
+
+    agent_id: str
+    offer_id: str
+    disposition: str
+    by: str = "agent"
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +266,7 @@ class Reconfigured:
 AcdEvent = (
     Join
     | Leave
+    | Prioritised
     | OfferRinging
     | OfferAccepted
     | Connected
@@ -252,6 +276,7 @@ AcdEvent = (
     | TalkMoved
     | TalkEnded
     | WrapUpDone
+    | DispositionGiven
     | WrapUpAsked
     | WrapUpExtended
     | DeviceChanged

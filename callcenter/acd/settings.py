@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from callcenter.acd.requirements import Need, Needs
@@ -120,6 +120,8 @@ class QueueSettings:
     and ``on_closed`` are as ``on_max_wait``, for a caller too many, for nobody there, and for outside the hours; None
     takes that one.
 
+    ``dispositions_required`` says it for this queue in place of its client; None: as that does.
+
     Of the callers counted by the service level ``service_level_target`` (a share) shall be answered within
     ``service_level_ms``.
     """
@@ -145,6 +147,7 @@ class QueueSettings:
     service_level_target: float = 0.8
     steps: tuple[RoutingStep, ...] = ()
     age_weight: float = 0.0
+    dispositions_required: bool | None = None
 
     def action(self, reason: str) -> str:
         """What comes after a visit that ended for this reason without an answer."""
@@ -254,4 +257,7 @@ class Plan:
     def dispositions_of(self, queue_id: str) -> Dispositions:
         """What a call that came by this queue may come to."""
         queue = self.queue(self.renamed.get(queue_id, queue_id))
-        return self.dispositions.get(queue.client, ANY_WORD) if queue is not None else ANY_WORD
+        if queue is None:
+            return ANY_WORD
+        known, required = self.dispositions.get(queue.client, ANY_WORD), queue.dispositions_required
+        return known if required is None else replace(known, required=required)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from callcenter.model.facts import (
     AgentLegEnded,
@@ -12,8 +12,12 @@ from callcenter.model.facts import (
     CallConnected,
     CallEnded,
     CallQueued,
+    DispositionChosen,
+    DispositionCorrected,
     Draft,
     Fact,
+    FieldsWritten,
+    NoteWritten,
     OfferEnded,
     OfferMade,
     OutsideConnected,
@@ -32,8 +36,8 @@ MAX_AWAITING_WRAP_UP = 2000
 
 
 class Books:
-    """A reader of facts. ``save`` is told the interaction when the call ends, and again when the wrap-up does, and when
-    the file of a recording is whole.
+    """A reader of facts. ``save`` is told the interaction when the call ends, and again when the wrap-up does, when the
+    file of a recording is whole, and when somebody says more of the call, or corrects what was said.
     """
 
     def __init__(self, save: Callable[[Interaction], None]) -> None:
@@ -49,6 +53,17 @@ class Books:
     def knows(self, call_id: str) -> bool:
         """Whether more is expected of a call: it is up, or its wrap-up or a recording is not over."""
         return call_id in self._open or call_id in self._ended
+
+    def so_far(self, call_id: str) -> Interaction | None:
+        """What a call comes to by now; None for one of which nothing more is expected (:meth:`knows`)."""
+        facts = self._open.get(call_id) or self._ended.get(call_id)
+        return Interaction.from_facts(facts) if facts else None
+
+    def reopen(self, facts: Sequence[Fact]) -> None:
+        """More will be told of a call that has ended: these are its facts, all of them."""
+        call_id = facts[0].call_id if facts else None
+        if call_id is not None and not self.knows(call_id):
+            self._await_the_rest(call_id, list(facts))
 
     def take(self, fact: Fact) -> None:
         """Read one fact."""
@@ -68,10 +83,19 @@ class Books:
                 self._save(interaction)
                 if interaction.legs or interaction.records:
                     self._await_the_rest(fact.call_id, facts)
-            case WrapUpEnded() | RecordingEnded() | RecordingFailed() if fact.call_id in self._ended:
+            case (
+                WrapUpEnded()
+                | RecordingEnded()
+                | RecordingFailed()
+                | NoteWritten()
+                | DispositionChosen()
+                | DispositionCorrected()
+                | FieldsWritten()
+            ) if fact.call_id in self._ended:
                 interaction = Interaction.from_facts(facts)
                 self._save(interaction)
-                if all(leg.disposition for leg in interaction.legs) and not interaction.records:
+                wrapped_up = {each.body.offer for each in facts if isinstance(each.body, WrapUpEnded)}
+                if all(leg.offer in wrapped_up for leg in interaction.legs) and not interaction.records:
                     del self._ended[fact.call_id]
             case _:
                 pass

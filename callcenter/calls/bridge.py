@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from enum import Enum
 
 from callcenter.calls.call import Call
+from callcenter.calls.call_control import ControlledTalk, refused
 from callcenter.calls.circle import Circle, Seat
+from callcenter.calls.commands import Result
 from callcenter.calls.consult import Asking
+from callcenter.calls.dialled import Forbidden
 from callcenter.calls.dispatcher import OfferInHand, Waiting
 from callcenter.calls.heard import watch_outside
 from callcenter.calls.keys import keys_cross
@@ -26,6 +29,7 @@ from callcenter.calls.transfer import (
     consult_over,
     hand_over,
     refuse_referral,
+    send_to,
     take_referral,
 )
 from callcenter.media.plane import Clip
@@ -94,6 +98,16 @@ async def talk(
             handed_over.set_result(handover)
         return handover is not None
 
+    def put_through(asked: str) -> Result:
+        if pulls.under_way or handed_over.done():
+            return Result.UNDER_WAY
+        handover = send_to(call, offer, agent, asked)
+        if isinstance(handover, Forbidden):
+            return refused(handover)
+        call.handover = handover
+        handed_over.set_result(handover)
+        return Result.DONE
+
     now = call.talk = Talk(in_hand, agent, waiting, referred)
     if not call.agent:
         agent.leg.on_refer = referred
@@ -103,6 +117,7 @@ async def talk(
         agent.leg.on_refer = lambda referral: refuse_referral(offer.agent_id, referral)
     pulls = Pulls(call, agent, now.given_away, offer)
     missed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    hung_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def look_after_holder() -> None:
         await lost_while_holding(call, agent, offer.agent_id)
@@ -123,9 +138,19 @@ async def talk(
 
     names = (str(Side.CALLER), offer.agent_id)
     who = Talkers(circle, caller, agent, (caller,), *names, offer.id, offer.agent_id, offer.queue)
+    theirs, his = circle.seats
+    steered = ControlledTalk(
+        call,
+        agent,
+        theirs,
+        lambda: None if hung_up.done() else hung_up.set_result(None),
+        put_through if not call.agent else None,
+    )
     try:
         with (
             call.services.circles.open(circle),
+            services.controls.open(offer.agent_id, steered),
+            services.controls.open(dialler(call), dialled_by(call, his)),
             keys_cross(caller, agent, circle),
             call.services.recordings.talk(call, who),
             holds(circle, caller, agent, music, hold_changed, keys.attach),
@@ -133,7 +158,7 @@ async def talk(
             if asking is not None:
                 services.consults.begin(offer.agent_id, asking)
             await asyncio.wait(
-                (agent.ended, agent.trouble, in_hand.withdrawn, missed, handed_over, now.given_away),
+                (agent.ended, agent.trouble, in_hand.withdrawn, missed, handed_over, now.given_away, hung_up),
                 return_when=asyncio.FIRST_COMPLETED,
             )
             parted = True
@@ -159,6 +184,8 @@ async def talk(
         return handed_over.result()
     if in_hand.withdrawn.done():
         return TalkEnd.TOO_LATE
+    if hung_up.done():
+        return TalkEnd.AGENT_HUNG_UP
     if agent.ended.done() and agent.ended.result().by is EndedBy.PEER:
         return TalkEnd.AGENT_HUNG_UP
     return TalkEnd.AGENT_LOST
@@ -197,6 +224,7 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     try:
         with (
             call.services.circles.open(circle),
+            call.services.controls.open(dialler(call), dialled_by(call, circle.seats[1])),
             keys_cross(caller, other, circle),
             call.services.recordings.talk(call, who),
             holds(circle, caller, other, music, hold_changed),
@@ -216,6 +244,13 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
 def dialler(call: Call) -> str:
     """The agent who sits in this talk as the one who dialled; empty: a caller does, or the agent in another talk."""
     return "" if isinstance(call.caller.leg, InnerLeg) else call.agent
+
+
+def dialled_by(call: Call, seat: Seat) -> ControlledTalk:
+    """The talk as the agent steers it who has dialled; who hangs up ends the call."""
+    return ControlledTalk(
+        call, call.caller, seat, lambda: call.give_up(Ending(Side.CALLER, EndCause.HANGUP, 0, "ordered"))
+    )
 
 
 def queue_behind(call: Call) -> str:

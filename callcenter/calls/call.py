@@ -17,6 +17,7 @@ from callcenter.model.callback import Callback
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import Body, CallEnded, LanguageChosen
 from callcenter.model.interaction import Ending
+from callcenter.model.note import Note
 from callcenter.model.states import Direction, EndCause, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 
@@ -29,19 +30,24 @@ if TYPE_CHECKING:
 # A script that is left without a word, and nothing else has ended.
 LEFT_OPEN = Ending(Side.SYSTEM, EndCause.ERROR, 500, "the script left no ending")
 
+CRM = "crm"
+CRM_ACCOUNT = "crm_account"
+"""By what a company's CRM knew the caller: their number, or the account that they entered."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallerKnown:
     """What the customer base says of the caller. ``recent``: their last interactions, the latest first.
 
-    ``last_agent`` answered them last; empty: nobody, or nobody wants to know. ``by``: what they are known by, number or
-    account, in our own base, or by the company's CRM.
+    ``last_agent`` answered them last; empty: nobody, or nobody wants to know. ``note`` is the last one of them. ``by``:
+    what they are known by, number or account, in our own base, or by the company's CRM.
     """
 
     match: Match = Match.NONE
     customers: tuple[Customer, ...] = ()
     recent: tuple[dict[str, Any], ...] = ()
     last_agent: str = ""
+    note: Note | None = None
     by: str = ""
 
     @property

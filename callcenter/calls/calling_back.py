@@ -10,7 +10,7 @@ from callcenter.acd.requirements import parse
 from callcenter.acd.settings import QUEUE_RENAMED
 from callcenter.calls.call import Call
 from callcenter.calls.callback import Pending
-from callcenter.calls.dispatcher import HowLeft, LeftByKey, OfferInHand, Waiting
+from callcenter.calls.dispatcher import HowLeft, LeftByKey, OfferInHand, SentOn, Waiting
 from callcenter.calls.flow import go_on
 from callcenter.calls.heard import watch_caller
 from callcenter.calls.known import look_up_account, look_up_number
@@ -24,6 +24,7 @@ from callcenter.calls.queueing import (
     HandedOver,
     converse,
     ring,
+    sent_to,
     serve,
     still_there,
     wait_in_queue,
@@ -37,7 +38,7 @@ from callcenter.model.states import EndCause, Side, VisitOutcome
 from callcenter.runtime.scopes import until
 from callcenter.signaling.outcome import Answered, Busy, Cancelled, Declined, DialOutcome, NoAnswer, Rejected
 
-Talked = Ending | FlowedOut | HandedOver | AgentLost
+Talked = Ending | FlowedOut | HandedOver | AgentLost | SentOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ async def call_back(call: Call, each: Pending) -> Ending:
     end: Talked
     with call.services.dispatcher.queued(ticket, lambda: how_left(call, each)) as waiting:
         end = await take_offers(call, each, step, waiting)
-    if isinstance(end, AgentLost | FlowedOut | HandedOver):
+    if isinstance(end, AgentLost | FlowedOut | HandedOver | SentOn):
         return await with_customer(call, step, end)
     return end
 
@@ -103,8 +104,8 @@ async def take_offers(call: Call, each: Pending, step: ToQueue, waiting: Waiting
                 if reason == QUEUE_RENAMED:
                     each.why = reason  # it goes on at once, under the new name
                 return Ending(Side.SYSTEM, EndCause.FLOW_ENDED, 0, reason)
-            case LeftByKey():
-                raise AssertionError("nobody is there to press a key")
+            case LeftByKey() | SentOn():
+                raise AssertionError("nobody is there to press a key, or to be sent elsewhere")
 
 
 async def take_offer(call: Call, each: Pending, step: ToQueue, waiting: Waiting, in_hand: OfferInHand) -> Talked | None:
@@ -194,11 +195,18 @@ async def with_both(
     return end or call.ended_outside() or Ending(Side.SYSTEM, EndCause.ERROR, 500, "the callback left no ending")
 
 
-async def with_customer(call: Call, step: ToQueue, end: AgentLost | FlowedOut | HandedOver) -> Ending:
+async def with_customer(call: Call, step: ToQueue, end: AgentLost | FlowedOut | HandedOver | SentOn) -> Ending:
     """Go on with the customer behind the talk, or the line: they wait again, are put through, or hear what follows."""
     ending: Ending | None = None
     async with until(call.caller.leg.ended), until(call.caller.sound.trouble):
-        then = await wait_in_queue(call, step) if isinstance(end, AgentLost) else end
+        match end:
+            case AgentLost():
+                then = await wait_in_queue(call, step)
+            case SentOn(agent=agent):
+                step = sent_to(call, step, end)
+                then = await wait_in_queue(call, step, agent, sent=bool(agent))
+            case _:
+                then = end
         ending = await go_on(call, step, then)
     return ending or call.ended_outside() or Ending(Side.SYSTEM, EndCause.ERROR, 500, "the callback left no ending")
 

@@ -24,15 +24,22 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, slots=True)
 class Seat:
-    """One who takes part in a talk, ``agent`` if it is one of ours. Who is ``apart`` hears none of the others, and is
-    heard by none. ``colleague`` is the agent who was asked, whose own talk is another.
+    """One who takes part in a talk, ``agent`` if it is one of ours. Who is ``apart``, because somebody asks somebody
+    else, or ``waits`` by an order, hears none of the others, and is heard by none. ``colleague`` is the agent who was
+    asked, whose own talk is another.
     """
 
     sound: Callable[[], Sound]
     holds: Callable[[], bool]
     agent: str = ""
     apart: bool = False
+    waits: bool = False
     colleague: Callable[[], str] = str
+
+    @property
+    def aside(self) -> bool:
+        """Whether the others go on without them."""
+        return self.apart or self.waits
 
     @classmethod
     def of(cls, party: Party, agent: str = "") -> Seat:
@@ -77,7 +84,7 @@ class Circle:
     @property
     def together(self) -> list[Seat]:
         """Those who hear each other."""
-        return [seat for seat in self.seats if not seat.apart]
+        return [seat for seat in self.seats if not seat.aside]
 
     @property
     def is_conference(self) -> bool:
@@ -120,7 +127,7 @@ class Circle:
         wanted: dict[MediaSession, tuple[MediaSession, ...]] = {}
         for seat in self.seats:
             heard: list[MediaSession] = []
-            if not seat.apart:
+            if not seat.aside:
                 others = (each for each in together if each is not seat and not (three and each.holds()))
                 heard += (each.sound().session for each in others)
                 heard += (guest.session for guest in self.guests if _speaks_to(guest, seat))
@@ -128,7 +135,7 @@ class Circle:
         voices = tuple(seat.sound().session for seat in together if not seat.holds())
         for guest in self.guests:
             whose = self.seat_of(guest.agent)
-            aside = whose is None or whose.apart or whose.holds()
+            aside = whose is None or whose.aside or whose.holds()
             speak = (each for each in self.guests if each is not guest and each.mode is SupervisionMode.BARGE)
             barging = (each.session for each in speak if not each.mute)
             wanted[guest.session] = () if aside else (*voices, *barging)

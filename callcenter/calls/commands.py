@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, assert_never
 
 from callcenter.acd.agents import AgentView, needs_disposition
 from callcenter.acd.events import IntentChosen, RosterChanged, WrapUpAsked, WrapUpDone, WrapUpExtended
@@ -17,9 +17,13 @@ from callcenter.calls.breaks import BreakRules
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.recorded_talk import Obeyed, RecordAction
 from callcenter.calls.settings import ConsultDo, Supervisor
+from callcenter.control.protocol import Reason
 from callcenter.media.plane import MOST_KEYS, checked_keys
-from callcenter.model.facts import AgentCommanded, BreakRefused
+from callcenter.model.facts import AgentCommanded, BreakRefused, CallCommanded
 from callcenter.model.states import Intent, SupervisionMode, Work, WrapUpMode
+
+if TYPE_CHECKING:
+    from callcenter.calls.paperwork import Paperwork
 
 MAX_ID = 64
 # Answers that are kept for who asks again. A program asks again within seconds; a floor of a thousand makes this many
@@ -29,6 +33,12 @@ REMEMBERED = 5_000
 STATE, WRAP_UP_DONE, WRAP_UP_EXTEND = "state", "wrap_up_done", "wrap_up_extend"
 DISPOSITIONS, ROSTER, SUPERVISE = "dispositions", "roster", "supervise"
 LEAVE = "leave"
+HOLD, RESUME, TRANSFER, HANG_UP, DIAL, ANSWER = "hold", "resume", "transfer", "hang_up", "dial", "answer"
+MOVE, PRIORITY, TAKE = "move", "priority", "take"
+# Points of priority that a supervisor may give; a queue's own are from 0 up, callers for one agent alone have 100.
+HIGHEST_PRIORITY = 1_000
+# A number, with the keys to be pressed behind it, or a name.
+MAX_TARGET = 128
 SEND_DIGITS, ENTRY_START, ENTRY_CANCEL = "send_digits", "entry_start", "entry_cancel"
 # Skills have levels up to this; 0 says that an agent has one no more.
 HIGHEST_LEVEL = 5
@@ -48,9 +58,20 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     ENTRY_CANCEL: (),
     ConsultDo.ASK: ("to",),
     **{do: () for do in ConsultDo if do is not ConsultDo.ASK},
+    HOLD: ("call",),
+    RESUME: ("call",),
+    TRANSFER: ("to", "call"),
+    HANG_UP: ("call",),
+    DIAL: ("to",),
+    ANSWER: (),
+    MOVE: ("call", "queue"),
+    PRIORITY: ("call", "priority"),
+    TAKE: ("call",),
 }
 # What nobody may say of himself.
-SUPERVISORS_ALONE = frozenset({ROSTER, SUPERVISE})
+SUPERVISORS_ALONE = frozenset({ROSTER, SUPERVISE, MOVE, PRIORITY, TAKE})
+# What is said of a caller who waits, whoever the agents are.
+OF_A_CALLER = frozenset({MOVE, PRIORITY, TAKE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +192,124 @@ class CancelEntry:
 InTalk: TypeAlias = SendDigits | StartEntry | CancelEntry
 """What is ordered in a talk, and done by it."""
 
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Let the other side wait, with music. Of several talks it is that of ``call``; without, the one that goes on."""
+
+    call: str = ""
+
+    def __str__(self) -> str:
+        return HOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Take them back."""
+
+    call: str = ""
+
+    def __str__(self) -> str:
+        return RESUME
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Put the caller through to ``to`` (a colleague, a queue, a number) without a word before."""
+
+    to: str
+    call: str = ""
+
+    def __str__(self) -> str:
+        return TRANSFER  # a number is somebody's; what came of it is told with the call
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the talk, or the call that is being dialled."""
+
+    call: str = ""
+
+    def __str__(self) -> str:
+        return HANG_UP
+
+
+Steer: TypeAlias = Hold | Resume | Transfer | HangUp
+"""What is ordered of a talk, in the place of the phone's keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Have the agent's own phone rung, and then ``to`` dialled, as if he had dialled it."""
+
+    to: str
+
+    def __str__(self) -> str:
+        return DIAL
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Have the phone that rings taken off, where it can be told to."""
+
+    def __str__(self) -> str:
+        return ANSWER
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Let a waiting caller wait in another queue of the company, as long as they have waited already."""
+
+    queue: str
+
+    def __str__(self) -> str:
+        return f"{MOVE} to {self.queue}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prioritise:
+    """Let a waiting caller have another priority."""
+
+    priority: int
+
+    def __str__(self) -> str:
+        return f"{PRIORITY} {self.priority}"
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Offer a waiting caller to this agent now; who does not take them leaves them where they were."""
+
+    agent: str
+
+    def __str__(self) -> str:
+        return f"{TAKE} by {self.agent}"
+
+
+@dataclass(frozen=True, slots=True)
+class EndCall:
+    """Hang up on a caller."""
+
+    def __str__(self) -> str:
+        return HANG_UP
+
+
+OfCaller: TypeAlias = Move | Prioritise | Take | EndCall
+"""What a supervisor orders of a caller, in a queue or elsewhere."""
+
 Order: TypeAlias = (
-    Choose | FinishWrapUp | ExtendWrapUp | ChangeRoster | AskDispositions | Record | Supervise | Consult | InTalk
+    Choose
+    | FinishWrapUp
+    | ExtendWrapUp
+    | ChangeRoster
+    | AskDispositions
+    | Record
+    | Supervise
+    | Consult
+    | InTalk
+    | Steer
+    | Dial
+    | Answer
 )
 
 
@@ -181,10 +318,13 @@ class Result(StrEnum):
 
     DONE = "done"
     PENDING = "pending"
+    NOT_UNDERSTOOD = "not understood"
     NO_SUCH_AGENT = "no such agent"
     NOTHING_TO_WRAP_UP = "nothing to wrap up"
     NEEDS_DISPOSITION = "needs a disposition"
     UNKNOWN_DISPOSITION = "unknown disposition"
+    NEEDS_FIELDS = "needs fields"
+    NEEDS_FOLLOW_UP = "needs a follow-up"
     TOO_MANY_OUT = "too many are out"
     NOT_PERMITTED = "not permitted"
     ENDLESS = "has no end to extend"
@@ -198,6 +338,23 @@ class Result(StrEnum):
     NO_PHONE = "has no phone"
     NOT_SUPERVISING = "does not hear this agent"
     TOO_MANY = "too many at once"
+    NOT_ALLOWED = "not allowed"
+    NO_SUCH_TARGET = "no such target"
+    NOT_THERE = "not there"
+    BUSY = "busy"
+    UNDER_WAY = "under way"
+    NOT_TRANSFERABLE = "cannot be transferred"
+    ASKS_NOW = "talks to whom they asked"
+    PHONE_HOLDS = "the phone holds"
+    NO_LINE = "no line left"
+    DO_NOT_CALL = "is not to be called"
+    NOT_RINGING = "does not ring"
+    PHONE_CANNOT = "the phone cannot"
+    NO_SUCH_CALL = "no such call"
+    NOT_WAITING = "does not wait"
+    PICKED_UP = "is being taken"
+    WAITS_THERE = "waits there already"
+    NO_SUCH_QUEUE = "no such queue"
     NOT_TALKING = "talks to no caller"
     NOBODY_ASKED = "has asked nobody"
     ASKS_ALREADY = "asks somebody already"
@@ -219,6 +376,8 @@ SENTENCES: Mapping[Result, str] = {
     Result.NOTHING_TO_WRAP_UP: "there is nothing to wrap up: the wrap-up begins when a talk has ended",
     Result.NEEDS_DISPOSITION: "this wrap-up ends only with a disposition: send it in `disposition`",
     Result.UNKNOWN_DISPOSITION: "the disposition is unknown",
+    Result.NEEDS_FIELDS: "this wrap-up ends only with its fields filled in: send them by `fields`",
+    Result.NEEDS_FOLLOW_UP: "that disposition takes a follow-up: send both by `disposition`, with `follow_up`",
     Result.TOO_MANY_OUT: "too many are out already: ask again when one of them is back",
     Result.NOT_PERMITTED: "your clients are not all that this agent serves: ask who may command for all of them",
     Result.ENDLESS: "this wrap-up has no end to extend: it ends when you send a disposition",
@@ -239,7 +398,44 @@ SENTENCES: Mapping[Result, str] = {
     Result.NO_SUCH_ENTRY: "no such entry is permitted in this company's talks: `in_talk` of the client names them",
     Result.ENTERS_ALREADY: "the customer is asked for something already: wait, or `entry_cancel`",
     Result.NOTHING_ENTERED: "the customer is asked for nothing now",
+    Result.NOT_ALLOWED: "that may not be dialled, or the caller may not go there: the log says why",
+    Result.NO_SUCH_TARGET: "nobody has that name or number",
+    Result.NOT_THERE: "whom you want is not there: not ready, or without a phone",
+    Result.BUSY: "whom you want is busy now",
+    Result.UNDER_WAY: "something else is under way in this talk: ask again in a moment",
+    Result.NOT_TRANSFERABLE: "only a caller whom a queue has brought can be put through",
+    Result.ASKS_NOW: "the agent talks to somebody who was asked: `consult_swap` or `consult_drop` comes first",
+    Result.PHONE_HOLDS: "the phone itself holds: take the caller back there",
+    Result.NO_LINE: "the agent has as many calls of their own already as there may be: hang one of them up first",
+    Result.DO_NOT_CALL: "the number is on the company's do-not-call list; where that only warns, dial it again",
+    Result.NOT_RINGING: "no phone of the agent rings for a caller",
+    Result.PHONE_CANNOT: "that phone cannot be told to answer: pick it up, or have it under `auto_answer`",
+    Result.NO_SUCH_CALL: "there is no such call now",
+    Result.NOT_WAITING: "the caller waits in no queue now",
+    Result.PICKED_UP: "an agent has just picked up for this caller",
+    Result.WAITS_THERE: "the caller waits in that queue already",
+    Result.NO_SUCH_QUEUE: "the caller's company has no such queue",
     Result.TOO_MANY: "too many take part in talks now, or the switch is going down: ask again in a while",
+}
+# Why, in a word for programs; what is not here is a conflict with how things stand.
+REASONS: Mapping[Result, Reason] = {
+    Result.NOT_UNDERSTOOD: Reason.INVALID,
+    Result.UNKNOWN_DISPOSITION: Reason.INVALID,
+    Result.NEEDS_DISPOSITION: Reason.INVALID,
+    Result.NEEDS_FIELDS: Reason.INVALID,
+    Result.NEEDS_FOLLOW_UP: Reason.INVALID,
+    Result.NO_SUCH_ENTRY: Reason.INVALID,
+    Result.NO_SUCH_TARGET: Reason.INVALID,
+    Result.NO_SUCH_QUEUE: Reason.INVALID,
+    Result.NO_SUCH_AGENT: Reason.NOT_FOUND,
+    Result.NO_SUCH_CALL: Reason.NOT_FOUND,
+    Result.NOT_PERMITTED: Reason.FORBIDDEN,
+    Result.NOT_ALLOWED: Reason.FORBIDDEN,
+    Result.NOT_RECORDABLE: Reason.FORBIDDEN,
+    Result.HERSELF: Reason.FORBIDDEN,
+    Result.DO_NOT_CALL: Reason.FORBIDDEN,
+    Result.TOO_MANY_OUT: Reason.TOO_MANY,
+    Result.TOO_MANY: Reason.UNAVAILABLE,
 }
 # What came of a command about a recording.
 RECORDED: Mapping[Obeyed, Result] = {
@@ -251,6 +447,46 @@ RECORDED: Mapping[Obeyed, Result] = {
     Obeyed.MUST_GO_ON: Result.MUST_RECORD,
     Obeyed.NO_ROOM: Result.NO_ROOM,
 }
+
+
+class FloorControl(Protocol):
+    """Who does what is ordered of calls. Nothing here ever waits."""
+
+    def steer(self, agent: str, order: Steer) -> Result:
+        """Do what is ordered of the talk that an agent has."""
+        ...
+
+    def dial(self, agent: str, order: Dial) -> Result:
+        """Ring the agent's own phone, and dial."""
+        ...
+
+    def dialled(self, agent: str) -> str:
+        """The id of the call that was dialled for the agent last."""
+        ...
+
+    def answer(self, agent: str) -> Result:
+        """Have the agent's phone taken off that rings."""
+        ...
+
+    def client_of(self, call: str) -> str:
+        """The company of a call that is up; empty when there is none."""
+        ...
+
+    def move(self, call: str, queue: str) -> Result:
+        """Let a waiting caller wait elsewhere."""
+        ...
+
+    def prioritise(self, call: str, priority: int, by: str) -> Result:
+        """Let a waiting caller have another priority."""
+        ...
+
+    def take(self, call: str, agent: str) -> Result:
+        """Offer a waiting caller to an agent."""
+        ...
+
+    def end_call(self, call: str, by: str) -> Result:
+        """Hang up on a caller."""
+        ...
 
 
 class BadCommand(Exception):
@@ -280,6 +516,10 @@ class CommandDesk:
         """Who lets agents ask others while a caller waits."""
         self.in_talk: Callable[[str, InTalk, str], Result] | None = None
         """Who does what agents order in their talks."""
+        self.paperwork: Paperwork | None = None
+        """Who knows what a wrap-up has to have beside its disposition."""
+        self.floor: FloorControl | None = None
+        """Who does what is ordered of calls."""
         self._answered: OrderedDict[tuple[str, str, str], dict[str, Any]] = OrderedDict()
 
     def take(
@@ -298,11 +538,11 @@ class CommandDesk:
         name = command.get("id")
         if not isinstance(name, str) or not 0 < len(name) <= MAX_ID:
             sentence = f"`id` is missing or no text of 1 to {MAX_ID} characters: write a new one for each command"
-            return {"id": None, "ok": False, "error": sentence}
+            return {"id": None, **refusal(Result.NOT_UNDERSTOOD, sentence)}
         key = (by, agent or "", name)
         answer = self._answered.get(key)
         if answer is None and self._dispatcher.closed:
-            return {"id": name, "ok": False, "error": "the switch is going down: send it again when it is back"}
+            return {"id": name, **refusal(Result.TOO_MANY, "the switch is going down: send it again when it is back")}
         if answer is None:
             answer = self._answered[key] = {"id": name, **self._obey(command, by, agent, supervisor)}
             if len(self._answered) > REMEMBERED:
@@ -342,7 +582,7 @@ class CommandDesk:
             case Choose():
                 result = self._choose(view, order, by, supervisor)
             case FinishWrapUp(disposition=disposition):
-                result = _finishes(view, disposition, acd.plan)
+                result = self._finishes(view, disposition, acd.plan)
                 if result.good:
                     self._dispatcher.tell(WrapUpDone(agent, disposition, by))
             case ExtendWrapUp():
@@ -356,6 +596,12 @@ class CommandDesk:
                 result = self.consult(agent, order) if self.consult is not None else Result.NOT_TALKING
             case SendDigits() | StartEntry() | CancelEntry():
                 result = self.in_talk(agent, order, by) if self.in_talk is not None else Result.NOT_TALKING
+            case Hold() | Resume() | Transfer() | HangUp():
+                result = self.floor.steer(agent, order) if self.floor is not None else Result.NOT_TALKING
+            case Dial():
+                result = self.floor.dial(agent, order) if self.floor is not None else Result.NO_PHONE
+            case Answer():
+                result = self.floor.answer(agent) if self.floor is not None else Result.NOT_RINGING
             case AskDispositions():
                 pass
             case Record(action=action):
@@ -363,6 +609,35 @@ class CommandDesk:
             case _:
                 assert_never(order)
         return result
+
+    def command_caller(self, call: str, order: OfCaller, *, by: str, supervisor: Supervisor) -> Result:
+        """Do what a supervisor orders of a caller; what came of it. Never waits.
+
+        It is told as a fact of the call, whatever came of it; of a call that is none of hers nothing is.
+        """
+        self._dispatcher.decide()
+        client = self.floor.client_of(call) if self.floor is not None else ""
+        if self.floor is None or not client or not (supervisor.clients is None or client in supervisor.clients):
+            return Result.NO_SUCH_CALL
+        result = self._command_caller(self.floor, call, order, by, supervisor)
+        self._dispatcher.note(CallCommanded(str(order), by, str(result), client), call)
+        self._dispatcher.decide()
+        return result
+
+    def _command_caller(
+        self, floor: FloorControl, call: str, order: OfCaller, by: str, supervisor: Supervisor
+    ) -> Result:
+        match order:
+            case Move(queue=queue):
+                return floor.move(call, queue)
+            case Prioritise(priority=priority):
+                return floor.prioritise(call, priority, by)
+            case Take(agent=agent):
+                if agent not in self._dispatcher.acd.plan.agents:
+                    return Result.NO_SUCH_AGENT
+                return floor.take(call, agent)
+            case EndCall():
+                return floor.end_call(call, by)
 
     def _choose(self, view: AgentView, order: Choose, by: str, supervisor: Supervisor | None) -> Result:
         lasts = None
@@ -407,20 +682,37 @@ class CommandDesk:
     def _obey(
         self, command: Mapping[str, Any], by: str, agent: str | None, supervisor: Supervisor | None
     ) -> dict[str, Any]:
+        if supervisor is not None and names_a_caller(command):
+            return self._obey_of_caller(command, by, supervisor)
         try:
             order = read_order(command, self._reasons(), self._dispatcher.acd.plan, own=supervisor is None)
             whom = agent if agent is not None else _text(command, "agent", MAX_ID, wanted="the name of an agent")
         except BadCommand as error:
-            return {"ok": False, "error": str(error)}
+            return refusal(Result.NOT_UNDERSTOOD, str(error))
         result = self.obey(whom, order, by=by, supervisor=supervisor)
         if result is Result.PENDING:
             return {"ok": True, "pending": True}
         if not result.good:
-            return {"ok": False, "error": self._sentence(result, whom, order)}
+            return refusal(result, self._sentence(result, whom, order))
         if isinstance(order, AskDispositions):
             known = self._dispositions(whom)
-            return {"ok": True, "required": known.required, "codes": dict(known.codes)}
+            return {"ok": True, "required": known.required, "codes": dict(known.codes), **self._asked_for(whom)}
+        if isinstance(order, Dial) and self.floor is not None:
+            return {"ok": True, "call": self.floor.dialled(whom)}
         return {"ok": True}
+
+    def _obey_of_caller(self, command: Mapping[str, Any], by: str, supervisor: Supervisor) -> dict[str, Any]:
+        try:
+            call, order = read_of_caller(command)
+        except BadCommand as error:
+            return refusal(Result.NOT_UNDERSTOOD, str(error))
+        result = self.command_caller(call, order, by=by, supervisor=supervisor)
+        if result is Result.PENDING:
+            return {"ok": True, "pending": True}
+        if result is Result.NO_SUCH_AGENT and isinstance(order, Take):
+            known = near(order.agent, self._dispatcher.acd.plan.agents)
+            return refusal(result, f"no agent is named `{order.agent}`{known}")
+        return {"ok": True} if result.good else refusal(result, SENTENCES[result])
 
     def _sentence(self, result: Result, agent: str, order: Order) -> str:
         match result, order:
@@ -430,12 +722,39 @@ class CommandDesk:
                 codes = self._dispositions(agent).codes
                 sentence = f"no disposition is named `{given}`{near(given, codes)}" if given else SENTENCES[result]
                 return f"{sentence}; the dispositions are {', '.join(codes)}" if codes else sentence
+            case Result.NEEDS_FIELDS, _ if self.paperwork is not None:
+                return f"{SENTENCES[result]}; missing: {', '.join(f.name for f in self.paperwork.missing(agent))}"
             case Result.TOO_MANY_OUT, Choose(reason=reason) if self._breaks is not None:
                 crowd = self._breaks.crowd(agent, reason)
                 out = f"{crowd[0]} of {crowd[1]} are out for `{reason}` already" if crowd else "too many were out"
                 return f"{out}: ask again when one of them is back"
             case _:
                 return SENTENCES[result]
+
+    def _finishes(self, view: AgentView, disposition: str, plan: Plan) -> Result:
+        result = _finishes(view, disposition, plan)
+        if not result.good or self.paperwork is None:
+            return result
+        queue = plan.queue(plan.renamed.get(view.queue, view.queue))
+        chosen = plan.dispositions_of(view.queue).find(disposition or view.disposition) or ""
+        demand = self.paperwork.demand(queue.client, chosen) if queue is not None and chosen else None
+        if demand is not None and demand.required and demand.due is None and chosen != view.disposition:
+            return Result.NEEDS_FOLLOW_UP
+        # Who asked for no time owes nothing.
+        owes = view.wrap_up is not WrapUpMode.OPTIONAL and self.paperwork.missing(view.id)
+        return Result.NEEDS_FIELDS if owes else result
+
+    def _asked_for(self, agent: str) -> dict[str, Any]:
+        """What the wrap-up of the agent's present talk asks for beside a disposition."""
+        view, plan = self._dispatcher.acd.agent(agent), self._dispatcher.acd.plan
+        queue = plan.queue(plan.renamed.get(view.queue, view.queue)) if view is not None else None
+        if view is None or queue is None or self.paperwork is None:
+            return {}
+        return {
+            "chosen": view.disposition or None,
+            "fields": [each.plain() for each in self.paperwork.fields_of(queue.client, queue.id).values()],
+            "missing": [each.name for each in self.paperwork.missing(agent)],
+        }
 
     def _dispositions(self, agent: str) -> Dispositions:
         view = self._dispatcher.acd.agent(agent)
@@ -473,12 +792,66 @@ def read_order(
             return StartEntry(_text(command, "entry", MAX_ID, wanted="the name of a flow"))
         case "entry_cancel":
             return CancelEntry()
+        case "hold":
+            return Hold(_call(command))
+        case "resume":
+            return Resume(_call(command))
+        case "hang_up":
+            return HangUp(_call(command))
+        case "transfer":
+            return Transfer(_text(command, "to", MAX_TARGET, wanted="to whom: a name or a number"), _call(command))
+        case "dial":
+            return Dial(_text(command, "to", MAX_TARGET, wanted="whom to dial: a name or a number"))
+        case "answer":
+            return Answer()
         case ConsultDo.ASK:
             return Consult(ConsultDo.ASK, _text(command, "to", MAX_ID, wanted="whom to ask: a name or a number"))
         case ConsultDo.SWAP | ConsultDo.JOIN | ConsultDo.DROP | ConsultDo.TRANSFER:
             return Consult(ConsultDo(do))
         case _:
             return ExtendWrapUp()
+
+
+def names_a_caller(command: Mapping[str, Any]) -> bool:
+    """Whether a supervisor's command is of a caller, and not of an agent."""
+    do = command.get("do")
+    return isinstance(do, str) and (
+        do in OF_A_CALLER or (do == HANG_UP and "agent" not in command and "call" in command)
+    )
+
+
+def read_of_caller(command: Mapping[str, Any]) -> tuple[str, OfCaller]:
+    """Which call a supervisor's command is about, and what it says of the caller. Raises BadCommand."""
+    do = str(command.get("do"))
+    known = ("id", "do", *(("agent",) if do == TAKE else ()), *FIELDS[do])
+    for name in command:
+        if name not in known:
+            raise BadCommand(f"`{_cut(name)}` is no field of `{do}`{near(name, known)}; it has {', '.join(known)}")
+    call = _text(command, "call", MAX_ID, wanted="the id of a call")
+    match do:
+        case "move":
+            return call, Move(_text(command, "queue", MAX_ID, wanted="the name of a queue"))
+        case "priority":
+            return call, Prioritise(_priority(command.get("priority")))
+        case "take":
+            return call, Take(_text(command, "agent", MAX_ID, wanted="the name of an agent"))
+        case _:
+            return call, EndCall()
+
+
+def _priority(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= HIGHEST_PRIORITY:
+        raise BadCommand(f"`priority` is {_shown(value)}: write a number from 0 to {HIGHEST_PRIORITY}")
+    return value
+
+
+def _call(command: Mapping[str, Any]) -> str:
+    return _text(command, "call", MAX_ID, wanted="the id of a call", default="")
+
+
+def refusal(result: Result, sentence: str) -> dict[str, Any]:
+    """The answer to a command that was not obeyed: why in words, and in one for programs."""
+    return {"ok": False, "error": sentence, "reason": REASONS.get(result, Reason.CONFLICT).value}
 
 
 def read_choice(command: Mapping[str, Any], reasons: Mapping[str, str]) -> Choose:
@@ -574,7 +947,8 @@ def _finishes(view: AgentView, disposition: str, plan: Plan) -> Result:
     known = plan.dispositions_of(view.queue)
     if disposition:
         return Result.DONE if known.find(disposition) is not None else Result.UNKNOWN_DISPOSITION
-    return Result.NEEDS_DISPOSITION if needs_disposition(view.wrap_up, known) else Result.DONE
+    owed = needs_disposition(view.wrap_up, known) and not view.disposition
+    return Result.NEEDS_DISPOSITION if owed else Result.DONE
 
 
 def _extends(view: AgentView, plan: Plan) -> Result:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from callcenter.calls.call_control import let_wait
 from callcenter.calls.circle import Circle, Seat
 from callcenter.calls.commands import Consult, Result
 from callcenter.calls.dialled import Forbidden, destination
@@ -232,7 +233,9 @@ class Asking:
             case ((ConsultDo.SWAP | ConsultDo.JOIN), _) if not question.answered:
                 return Result.NOT_ANSWERED
             case ConsultDo.SWAP, _:
-                self._turn(question, Face.CALLER if question.face is Face.ASKED else Face.ASKED)
+                # Of three of whom the caller waits by an order, the agent is with the other one.
+                away = question.face is Face.ASKED or (question.face is Face.BOTH and self._agent.lets_wait)
+                self._turn(question, Face.CALLER if away else Face.ASKED)
             case _:
                 self._turn(question, Face.BOTH)
         return Result.DONE
@@ -277,6 +280,9 @@ class Asking:
 
     def _turn(self, question: Question, face: Face) -> None:
         before, question.face = question.face, face
+        if face is not Face.ASKED and self._agent.lets_wait:
+            # Who turns to the caller lets them wait no more.
+            let_wait(self._agent, self._circle.seats[0], False)
         if face is before:
             return
         if before is Face.BOTH:

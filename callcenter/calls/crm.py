@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 from enum import StrEnum
 
-from callcenter.calls.call import Call, CallerKnown
+from callcenter.calls.call import CRM, CRM_ACCOUNT, Call, CallerKnown
 from callcenter.calls.known import LOOK_UP_LIMIT, RECENT_INTERACTIONS, look_up_last_agent
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import CustomerFound
 from callcenter.storage.database import StorageError
-
-CRM = "crm"
-CRM_ACCOUNT = "crm_account"
-"""By what a CRM knew the caller: their number, or the account that they entered."""
 
 
 class Learnt(StrEnum):
@@ -37,15 +33,16 @@ async def learn(call: Call, customer: Customer, *, by_account: bool) -> Learnt:
     try:
         async with asyncio.timeout_at(until):
             recent = await services.interactions.recent_of_customer(client, customer.id, RECENT_INTERACTIONS)
+            note = await services.notes.last_of_customer(client, customer.id)
     except (TimeoutError, StorageError):
-        recent = []
+        recent, note = [], None
     # Who entered an account may call by somebody else's telephone.
     number = "" if by_account else call.from_number
     last_agent = await look_up_last_agent(call, customer, number, until)
     # Meanwhile the call may have heard of somebody else.
     if (word := _word(call, customer, by_account=by_account)) is Learnt.TAKEN:
         by = CRM_ACCOUNT if by_account else CRM
-        call.known = CallerKnown(Match.SURE, (customer,), tuple(recent), last_agent, by)
+        call.known = CallerKnown(Match.SURE, (customer,), tuple(recent), last_agent, note, by)
         call.add(CustomerFound(customer.id, Match.SURE, by))
         call.show_again()
     return word

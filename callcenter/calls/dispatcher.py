@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from callcenter.acd.core import Acd
 from callcenter.acd.events import (
@@ -59,6 +60,16 @@ class LeftByKey:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class SentOn:
+    """A supervisor has sent the caller elsewhere: to a ``queue``, or (in the same one) to one ``agent`` first. The
+    place is given up; the one that follows is as old as it was.
+    """
+
+    queue: str
+    agent: str = ""
+
+
 class OfferInHand:
     """An offer that a call script works on. ``withdrawn`` is done when the ACD takes it back."""
 
@@ -78,13 +89,13 @@ class Waiting:
     def __init__(self, ticket: Ticket, tell: Callable[[AcdEvent], None]) -> None:
         self.ticket = ticket
         self._tell = tell
-        self._news: Letters[OfferInHand | TicketExpired | TicketRefused | LeftByKey] = Letters()
+        self._news: Letters[News] = Letters()
         # Whether another call goes on with the agent who took the offer.
         self.handed_on = False
         self._in_hand: dict[str, OfferInHand] = {}
         self._taken: Offer | None = None
 
-    async def next(self) -> OfferInHand | TicketExpired | TicketRefused | LeftByKey:
+    async def next(self) -> News:
         """The next thing that happens to the place: an offer, or its end."""
         return await self._news.get()
 
@@ -140,6 +151,11 @@ class Waiting:
         self.leave(VisitOutcome.FLOWED_OUT, reason)
         self._news.put(LeftByKey(key))
 
+    def send_on(self, queue: str, agent: str = "") -> None:
+        """Somebody else says where the caller waits from now on. An agent's phone that rings for them stops."""
+        self.leave(VisitOutcome.FLOWED_OUT, "taken" if agent else "moved")
+        self._news.put(SentOn(queue, agent))
+
     def leave(self, outcome: VisitOutcome, reason: str = "") -> None:
         """Give the place up. Never waits; may be called twice.
 
@@ -160,6 +176,10 @@ class Waiting:
                     over.withdraw(result)
             case TicketExpired() | TicketRefused():
                 self._news.put(effect)
+
+
+News: TypeAlias = OfferInHand | TicketExpired | TicketRefused | LeftByKey | SentOn
+"""What may happen to a place in a queue."""
 
 
 class Dispatcher:
@@ -195,6 +215,10 @@ class Dispatcher:
             return
         self._inbox.append((Draft(body, call_id), self._clock.monotonic()))
         self._wake.set()
+
+    def place(self, ticket_id: str) -> Waiting | None:
+        """The place of a caller, until the visit is left; None when there is none."""
+        return self._waiting.get(ticket_id)
 
     @contextmanager
     def queued(self, ticket: Ticket, how_left: Callable[[], HowLeft]) -> Iterator[Waiting]:

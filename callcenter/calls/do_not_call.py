@@ -16,6 +16,8 @@ from callcenter.storage.do_not_call import DoNotCall as Store
 
 # Who was warned and dials the same number again within this has understood the warning.
 MEANT_WITHIN = timedelta(minutes=2)
+# What a phone shows then.
+ON_THE_LIST = "On Do-Not-Call List"
 # Warnings that are remembered, the latest of them.
 MOST_WARNED = 1_000
 
@@ -92,4 +94,4 @@ class DoNotCall:
             if len(self._warned) > MOST_WARNED:
                 del self._warned[next(iter(self._warned))]
         again = ": dial it again to call all the same" if warns else ""
-        return Forbidden(403, f"the number is on the do-not-call list of {meant.client}{again}", "On Do-Not-Call List")
+        return Forbidden(403, f"the number is on the do-not-call list of {meant.client}{again}", ON_THE_LIST)

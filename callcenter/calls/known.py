@@ -21,12 +21,14 @@ RECENT_INTERACTIONS = 5
 async def look_up_number(call: Call) -> None:
     """Ask who has the caller's number; without an answer in time the caller is unknown.
 
-    Who withholds the number is not looked for by it either: the name on the agent's screen would tell as much.
+    Who withholds the number is not looked for by it either: the name on the agent's screen would tell as much. A number
+    that no network vouches for may be anybody's: the client says whether it makes a customer sure.
     """
     if call.caller.leg.withheld:
         return
-    services, client = call.services, call.client.id
+    services, client, leg = call.services, call.client.id, call.caller.leg
     recent: list[dict[str, Any]] = []
+    note = None
     until = asyncio.get_running_loop().time() + LOOK_UP_LIMIT
     if not call.client.own_base:
         last_agent = await look_up_last_agent(call, None, call.from_number, until)
@@ -34,18 +36,21 @@ async def look_up_number(call: Call) -> None:
         return
     try:
         async with asyncio.timeout_at(until):
-            match, found = await services.customers.find(client, call.from_number)
+            match, found = await services.customers.find(
+                client, call.from_number, call.client.customers, attested=leg.attested
+            )
             customer = found[0] if match is Match.SURE else None
             if customer is not None:
                 recent = await services.interactions.recent_of_customer(client, customer.id, RECENT_INTERACTIONS)
+                note = await services.notes.last_of_customer(client, customer.id)
     except (TimeoutError, StorageError):
         return
     last_agent = await look_up_last_agent(call, customer, call.from_number, until)
     if call.known.customer is not None and match is not Match.SURE:
         return  # a CRM was quicker, and is sure
-    call.known = CallerKnown(match, tuple(found), tuple(recent), last_agent, "number")
+    call.known = CallerKnown(match, tuple(found), tuple(recent), last_agent, note, "number")
     if match is not Match.NONE:
-        call.add(CustomerFound(customer.id if customer is not None else "", match))
+        call.add(CustomerFound(customer.id if customer is not None else "", match, attested=leg.attested))
 
 
 async def look_up_account(call: Call, digits: str) -> bool:
@@ -64,11 +69,12 @@ async def look_up_account(call: Call, digits: str) -> bool:
             if customer is None:
                 return False
             recent = await services.interactions.recent_of_customer(client, customer.id, RECENT_INTERACTIONS)
+            note = await services.notes.last_of_customer(client, customer.id)
     except (TimeoutError, StorageError):
         return True
     # The telephone may be somebody else's.
     last_agent = await look_up_last_agent(call, customer, "", until)
-    call.known = CallerKnown(Match.SURE, (customer,), tuple(recent), last_agent, "account")
+    call.known = CallerKnown(Match.SURE, (customer,), tuple(recent), last_agent, note, "account")
     call.add(CustomerFound(customer.id, Match.SURE, "account"))
     return True
 

@@ -42,6 +42,8 @@ class Party:
         """Whether the phone has put us on hold."""
         self.kept = False
         """Whether somebody else than who closes it has use for it, and closes it later."""
+        self.lets_wait = False
+        """Whether this party has ordered that the other side waits, see :meth:`let_wait`: the phone need not know."""
         self.away = False
         """Whether this party talks to somebody else in the house meanwhile, see :meth:`turn_away`."""
         self.on_hold: Callable[[Party, bool], None] | None = None
@@ -65,11 +67,16 @@ class Party:
     @property
     def holds(self) -> bool:
         """Whether the other side waits for this party."""
-        return self.phone_holds or self.away
+        return self.phone_holds or self.away or self.lets_wait
 
     def turn_away(self, on: bool) -> None:
         """Talk to somebody else while the other side waits, as one does who has a second line; or come back."""
         before, self.away = self.holds, on
+        self._hold_changed(before)
+
+    def let_wait(self, on: bool) -> None:
+        """Let the other side wait by an order, with the phone's own hold or without; or do so no more."""
+        before, self.lets_wait = self.holds, on
         self._hold_changed(before)
 
     def opened(self) -> None:

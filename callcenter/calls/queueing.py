@@ -12,7 +12,7 @@ from callcenter.acd.settings import QUEUE_RENAMED
 from callcenter.calls.asked import Asked, asked_of
 from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk
 from callcenter.calls.call import Call
-from callcenter.calls.dispatcher import LeftByKey, OfferInHand, Waiting
+from callcenter.calls.dispatcher import LeftByKey, OfferInHand, SentOn, Waiting
 from callcenter.calls.heard import watch_agent
 from callcenter.calls.hours import Door, closes, look
 from callcenter.calls.line import Line, visit_name
@@ -62,11 +62,14 @@ class AgentLost:
     """The agent's phone was lost in the talk."""
 
 
-async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | FlowedOut | HandedOver:
+async def wait_in_queue(
+    call: Call, step: ToQueue, agent: str = "", *, sent: bool = False
+) -> Ending | FlowedOut | HandedOver:
     """Wait for an agent and talk; for one ``agent`` alone, when they are named, and not for long.
 
     An agent whose phone is lost in the talk does not cost the caller the call: they wait again, on their old place.
-    So they do in a queue that a reload gave another name.
+    So they do in a queue that a reload gave another name, where a supervisor has sent them, and when the agent does not
+    take them to whom she has ``sent`` them.
     """
     services = call.services
     kept = services.callbacks.rings_in(call, step.queue)
@@ -103,10 +106,24 @@ async def wait_in_queue(call: Call, step: ToQueue, agent: str = "") -> Ending | 
             end = await serve(call, step, waiting)
         if isinstance(end, FlowedOut) and end.reason == QUEUE_RENAMED and (renamed := under_new_name(call, step)):
             step = call.waits_by = renamed
-        elif isinstance(end, AgentLost):
-            agent = ""
+        elif isinstance(end, SentOn):
+            step = call.waits_by = sent_to(call, step, end)
+            agent, sent = end.agent, bool(end.agent)
+        elif isinstance(end, AgentLost) or (sent and isinstance(end, FlowedOut)):
+            agent, sent = "", False
+            step = call.waits_by = replace(step, keep_place=True)
         else:
             return end
+
+
+def sent_to(call: Call, step: ToQueue, sent: SentOn) -> ToQueue:
+    """The step by which a caller waits from now on whom a supervisor has sent on. What follows a queue is what that one
+    says, where it is another; the way out by a key is that of the step they came by.
+    """
+    if sent.queue not in call.settings.treatments:
+        call.renew()  # a queue that is newer than the call: looked up before
+    other = sent.queue != step.queue
+    return replace(step, queue=sent.queue, keep_place=True, on_timeout=() if other else step.on_timeout)
 
 
 def under_new_name(call: Call, step: ToQueue) -> ToQueue | None:
@@ -125,7 +142,7 @@ def come_back(call: Call, queue: str) -> Line | None:
     return call.services.places.claim(call.id, call.client.id, call.from_number, queue, keep_for)
 
 
-async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedOut | HandedOver | AgentLost:
+async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedOut | HandedOver | AgentLost | SentOn:
     """Take offers, until an agent has talked or the place is lost; meanwhile the caller sits in the waiting room."""
     treatment = call.settings.treatments[step.queue]
     music = call.settings.prompts.music(treatment.music)
@@ -157,6 +174,8 @@ async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedO
                 return FlowedOut(action, reason=reason)
             if isinstance(news, LeftByKey):
                 return FlowedOut(key=news.key)
+            if isinstance(news, SentOn):
+                return news
             if not isinstance(news, OfferInHand):
                 return FlowedOut(news.action, reason=news.reason)
             end = await take_offer(call, waiting, news, room, music)

@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from callcenter.acd.events import Offer
-from callcenter.calls.call import Call
+from callcenter.calls.call import CRM, CRM_ACCOUNT, Call
+from callcenter.model.customer import Customer
 from callcenter.model.facts import ScreenPopSent, ScreenPopUpdated, utc
 from callcenter.publish.payloads import Pop
 
@@ -96,13 +97,26 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         attributes=captured.told,
         match=known.match,
         customers=known.customers,
+        fields={each.id: _fields(call, each) for each in known.customers},
         interactions=known.recent,
+        note=known.note,
         why=offer.why,
         position_was=acd.position(offer.ticket_id),
         callback=_callback(call),
         srtp=call.caller.sound.secure,
         record=_record(call, offer),
     )
+
+
+def _fields(call: Call, customer: Customer) -> list[dict[str, Any]]:
+    """What the client has declared to be shown of a customer."""
+    if call.known.by in (CRM, CRM_ACCOUNT):
+        # Of what the CRM's answer holds the configuration has named those that matter.
+        return [{"name": name, "label": name, "value": value} for name, value in customer.fields.items()]
+    return [
+        {"name": rule.name, "label": rule.label, "value": rule.choices.get(str(value), value)}
+        for rule, value in call.client.customers.fields.shown(customer.fields)
+    ]
 
 
 def _record(call: Call, offer: Offer) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from callcenter.acd.estimate import Pace
+from callcenter.calls.call_control import CallControl
 from callcenter.calls.circle import Circles
 from callcenter.calls.consult import Consults
 from callcenter.calls.facts import FactStream
@@ -20,6 +21,7 @@ from callcenter.signaling.user_agent import UserAgent
 from callcenter.sip.registrar import Binding
 from callcenter.storage.customers import Customers
 from callcenter.storage.interactions import Interactions
+from callcenter.storage.notes import Notes
 
 if TYPE_CHECKING:
     from callcenter.calls.call import Call
@@ -55,8 +57,10 @@ class Services:
     trunks: TrunkBoard
     call_of: Callable[[Leg], Call | None]
     places: Places
+    notes: Notes
     circles: Circles = field(default_factory=Circles)
     consults: Consults = field(default_factory=Consults)
+    controls: CallControl = field(default_factory=CallControl)
     dial_own: Callable[[Leg], bool] = field(init=False)
     """Has an agent's call dialled that begins within the switch; False when it is none."""
     obey_code: Callable[[str, str], None] = field(init=False)

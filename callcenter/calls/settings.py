@@ -11,8 +11,10 @@ from callcenter.acd.requirements import Needs
 from callcenter.calls.hours import Door, Hours
 from callcenter.calls.record_policy import NOBODY, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
+from callcenter.calls.wrap_up_fields import WrapUpField
 from callcenter.media.plane import Clip
 from callcenter.model.customer import Match, normalise_number
+from callcenter.model.customer import Rules as CustomerRules
 from callcenter.model.dial_plan import DialPlan, country_code
 from callcenter.model.states import SupervisionMode
 
@@ -116,14 +118,25 @@ class CallbackRules:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowUpDemand:
+    """A disposition is taken with a follow-up alone, if ``required``. ``due``: seconds from then on, where nobody says
+    another time; None: somebody has to.
+    """
+
+    required: bool = True
+    due: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """A company in whose name calls are answered. ``languages``: the first is spoken until another is chosen.
 
     ``zone`` is where its opening hours are meant, where they name no zone themselves. Without ``outbound`` no call
     leaves the house in its name, and without ``callbacks`` it calls nobody back. ``music`` is the piece that whoever
     is on hold hears where no queue has brought them; empty: the first that there is. ``in_talk`` are the flows that
-    agents may have a customer go through while they talk, to enter something. Without ``own_base`` its customers are
-    in a system of its own alone, and our base is not asked who calls.
+    agents may have a customer go through while they talk, to enter something. ``wrap_up_fields`` are asked for after
+    its talks, ``follow_ups`` by the dispositions that have to have one. ``customers``: how it keeps them. Without
+    ``own_base`` they are in a system of its own alone, and our base is not asked who calls.
     """
 
     id: str
@@ -137,6 +150,9 @@ class Client:
     music: str = ""
     supervision: SupervisionRules = ALL_ALLOWED
     in_talk: tuple[str, ...] = ()
+    wrap_up_fields: Mapping[str, WrapUpField] = field(default_factory=dict)
+    follow_ups: Mapping[str, FollowUpDemand] = field(default_factory=dict)
+    customers: CustomerRules = field(default_factory=CustomerRules)
     own_base: bool = True
 
     @property
@@ -675,7 +691,8 @@ def find_code(codes: Mapping[str, FeatureCode], dialled: str) -> tuple[FeatureCo
 @dataclass(frozen=True, slots=True)
 class CallsSettings:
     """All that the scripts of calls go by. ``hours`` by name. ``intents``: what each means in a queue, by the queue's
-    name, in place of what it means to the client.
+    name, in place of what it means to the client. ``queue_fields`` are asked for after a queue's talks, by its name,
+    beside those of the client.
 
     ``may_dial`` by agent; ``agent_extensions`` and ``queue_extensions``: whom a short number reaches. In the name of
     which client a number outside is dialled: ``dial_prefixes`` of those that stand behind a prefix, ``home_clients`` by
@@ -708,6 +725,7 @@ class CallsSettings:
     dial_prefixes: Mapping[str, str] = field(default_factory=dict)
     home_clients: Mapping[str, str] = field(default_factory=dict)
     intents: Mapping[str, Mapping[str, Needs]] = field(default_factory=dict)
+    queue_fields: Mapping[str, Mapping[str, WrapUpField]] = field(default_factory=dict)
     callback_prompts: CallbackPrompts = CallbackPrompts()
     recording: RecordingSettings = NOBODY
     pop_wait: float = 0.15

@@ -205,7 +205,7 @@ class Supervision:
 
     def _announce(self, circle: Circle) -> None:
         """Let those who talk hear that somebody listens, where the law wants it: as soon as nobody waits on hold."""
-        if not self._untold or any(seat.apart or seat.holds() for seat in circle.seats):
+        if not self._untold or any(seat.aside or seat.holds() for seat in circle.seats):
             return
         self._untold = False
         clips = circle.call.prompt(circle.call.client.supervision.announce)

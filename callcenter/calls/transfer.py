@@ -257,6 +257,22 @@ def hand_over(call: Call, offer: Offer, party: Party, consulted: Call) -> Handov
     return handover
 
 
+def send_to(call: Call, offer: Offer, party: Party, asked: str) -> Handover | Forbidden:
+    """The agent orders that the caller is put through to ``asked``, unseen: a hand-over, or why it may not be.
+
+    The phone stays in the call, if it does not hang up by itself, until somebody else has the caller: when nobody takes
+    them the agent has them back, as after a REFER.
+    """
+    found = destination_of(call, offer.agent_id, asked)
+    if call.handover is not None:
+        found = Forbidden(491, "another transfer is under way")
+    if isinstance(found, Forbidden):
+        target = split_post_dial(asked)[0]
+        log.info("a transfer was refused", agent=offer.agent_id, target=target, status=found.status, why=found.why)
+        return found
+    return Handover(call, offer, party, None, found)
+
+
 def has_answered(consulted: Call) -> bool:
     """Whether the agent talks to somebody in this call of the own."""
     return consulted.talk is not None or (consulted.outside is not None and consulted.outside.lasts)

@@ -149,6 +149,24 @@ class _Lint:
                     path: KeyPath = ("clients", name, "dispositions", *code.replace("/", "/codes/").split("/"))
                     message = f"`{code}` has {len(code)} characters: {MAX_DISPOSITION} at most"
                     self._add(Code.FORM, path, message, "take shorter names", key=True)
+        for name, queue in things.queues.items():
+            if queue.dispositions_required and queue.client in trees and not trees[queue.client]:
+                self._add(
+                    Code.MISSING,
+                    ("queues", name, "dispositions_required"),
+                    f"`{queue.client}` has no dispositions: there is nothing to choose from",
+                    "add dispositions to the client, or take it away",
+                )
+            client = things.clients.get(queue.client)
+            both = (client.wrap_up_fields or {}).keys() & (queue.wrap_up_fields or {}).keys() if client else ()
+            for field in sorted(both):
+                self._add(
+                    Code.TWICE,
+                    ("queues", name, "wrap_up_fields", field),
+                    f"`{field}` is asked for after every talk of `{queue.client}` already",
+                    "take it away here, or give it another name",
+                    key=True,
+                )
         dispositions = [Dispositions(codes) for codes in trees.values()]
         for code, about in things.feature_codes.items():
             given = about.wrap_up_done

@@ -31,10 +31,12 @@ from callcenter.calls import settings as calls
 from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.calls.record_policy import NOBODY, KeyFrom, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
+from callcenter.calls.wrap_up_fields import WrapUpField
 from callcenter.config import calendar, schema, shape
 from callcenter.config.crm import CrmSettings, CrmUse, WebhookSettings, crm_settings, webhook_settings
+from callcenter.config.customers import customer_rules
 from callcenter.config.desk import Desk, desk_settings
-from callcenter.config.dispositions import leaves
+from callcenter.config.dispositions import demands, leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
 from callcenter.config.lint import language_of, lint
 from callcenter.config.problems import Code, ConfigError, Problems, did_you_mean
@@ -673,6 +675,7 @@ def _queue(name: str, queue: schema.Queue, acd: schema.Acd) -> QueueSettings:
         max_waiting=queue.max_waiting or acd.max_waiting,
         steps=tuple(RoutingStep(step.after, _need(step.requirements)) for step in queue.routing),
         age_weight=queue.age_weight,
+        dispositions_required=queue.dispositions_required,
     )
 
 
@@ -708,6 +711,9 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 supervision=_supervision(client.supervision),
                 in_talk=client.in_talk,
                 own_base=client.crm is None or client.crm.use is not CrmUse.INSTEAD_OF,
+                wrap_up_fields=_fields(client.wrap_up_fields),
+                follow_ups=dict(demands(client.dispositions or {})),
+                customers=customer_rules(client),
             )
             for name, client in things.clients.items()
         },
@@ -755,9 +761,19 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
         home_clients={name: agent.clients[0] for name, agent in things.agents.items()},
         callback_prompts=_callback_prompts(common),
         intents={name: _asked(queue.intents) for name, queue in things.queues.items() if queue.intents},
+        queue_fields={
+            name: _fields(queue.wrap_up_fields) for name, queue in things.queues.items() if queue.wrap_up_fields
+        },
         pop_wait=mqtt.pop_wait,
         max_calls=sip.max_calls,
     )
+
+
+def _fields(written: Mapping[str, schema.WrapUpField] | None) -> dict[str, WrapUpField]:
+    return {
+        name: WrapUpField(name, each.label, each.type, each.required, each.mask, dict(each.choices or {}))
+        for name, each in (written or {}).items()
+    }
 
 
 def _supervision(written: schema.Supervision | None) -> SupervisionRules:

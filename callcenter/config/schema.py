@@ -43,6 +43,7 @@ from callcenter.calls.settings import (
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.crm import Crm, Webhooks
+from callcenter.config.customers import ClientCalls, ClientCustomers
 from callcenter.config.problems import Code, did_you_mean
 from callcenter.config.settings import ReloadWhen
 from callcenter.config.shape import (
@@ -52,6 +53,7 @@ from callcenter.config.shape import (
     Duration,
     Name,
     Positive,
+    Retention,
     Shape,
     Slug,
     Text,
@@ -66,9 +68,11 @@ from callcenter.config.shape import form as _form
 from callcenter.config.shape import none_for as _none_for
 from callcenter.config.shape import positive as _positive
 from callcenter.config.shape import some as _some
+from callcenter.config.shape import word_as as _word_as
 from callcenter.media.plane import RecordingEncoding
 from callcenter.media.settings import USUAL_CODECS
 from callcenter.model.customer import Match
+from callcenter.model.customer_fields import FieldKind
 from callcenter.model.states import Intent, WrapUpMode
 from callcenter.publish.settings import Role
 from callcenter.signaling.trunks.settings import SIGN_OF_LIFE
@@ -296,16 +300,6 @@ def _record(value: Any) -> RecordRule:
     raise mistake(Code.CHOICE, f"`{value}` does not say who is recorded", hint)
 
 
-def _kept_for(value: Any) -> float:
-    """Days as ``90d``; ``forever`` is without end."""
-    if value == "forever":
-        return math.inf
-    found = re.fullmatch(r"(\d{1,5})\s*d", str(value).strip())
-    if found is None or not int(found[1]):
-        raise mistake(Code.DURATION, f"`{value}` is no number of days", "write e.g. 90d, or forever")
-    return float(found[1])
-
-
 SIZES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -322,7 +316,6 @@ def _least_free(value: Any) -> LeastFree:
 
 _PERCENTAGE = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}
 tell(_record, lambda _: {"anyOf": [{"enum": list(RECORD_WORDS)}, _PERCENTAGE]})
-tell(_kept_for, lambda _: {"anyOf": [{"type": "string", "pattern": r"^\d{1,5}\s*d$"}, {"const": "forever"}]})
 tell(_least_free, lambda _: {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(%|MB|GB|TB)$"})
 
 
@@ -390,15 +383,6 @@ Codecs = Annotated[
 ]
 
 
-def _word_as(key: str) -> BeforeValidator:
-    """The short form: a lone word or text stands for ``{key: word}``."""
-
-    def read(value: Any) -> Any:
-        return {key: value} if isinstance(value, str | int) else value
-
-    return BeforeValidator(tell(read, lambda inner: either(inner, {"type": ["string", "integer"]})))
-
-
 def _off_as(meant: dict[str, Any]) -> BeforeValidator:
     """The short form: the word ``off`` stands for the pairs that turn a thing off."""
 
@@ -409,7 +393,6 @@ def _off_as(meant: dict[str, Any]) -> BeforeValidator:
 
 
 Record = Annotated[RecordRule, BeforeValidator(_record)]
-Retention = Annotated[float, BeforeValidator(_kept_for)]
 Limit = Annotated[float, BeforeValidator(_limit)]
 AgentSlug = Annotated[Slug, AfterValidator(_check_agent)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(lambda value: _network(str(value)))]
@@ -1059,12 +1042,53 @@ class Outbound(DialPlan):
     do_not_call: DoNotCallRule = DoNotCallRule.REFUSE
 
 
+def _required(value: Any) -> Any:
+    """The short forms: ``required``, or when it is due."""
+    if value == "required":
+        return {"required": True}
+    return {"due": value} if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+tell(_required, lambda inner: either(inner, {"type": ["string", "integer"]}))
+
+
+class FollowUp(Shape):
+    """That a disposition is to be followed up, and when, where nobody says another time."""
+
+    required: bool = True
+    due: Positive | None = None
+
+
 class Disposition(Shape):
     """What a call may come to, or with ``codes`` a family of such."""
 
     label: Name
+    follow_up: Annotated[FollowUp, BeforeValidator(_required)] | None = None
     codes: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
 
+
+class WrapUpField(Shape):
+    """What an agent is asked to fill in after a talk; a lone word stands for ``label``."""
+
+    label: Name
+    type: FieldKind = FieldKind.TEXT
+    required: bool = False
+    mask: bool = False
+    choices: Annotated[dict[Slug, Name], _some(200)] | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> WrapUpField:
+        chosen = self.type is FieldKind.CHOICE
+        if chosen and not self.choices:
+            raise mistake(Code.MISSING, "there is nothing to choose from", "add choices: {basic: Basic, gold: Gold}")
+        if self.choices and not chosen:
+            raise mistake(Code.FORM, f"a {self.type} has no choices", "write type: choice, or take `choices` away")
+        if self.mask and self.type is not FieldKind.TEXT:
+            raise mistake(Code.FORM, f"of a {self.type} nothing is masked", "write type: text, or take `mask` away")
+        return self
+
+
+WrapUpFields = Annotated[dict[Slug, Annotated[WrapUpField, _word_as("label")]], _some(50)]
 
 # A customer who was not there a moment ago is not there yet; and whoever is dialled all the time feels hunted.
 SHORTEST_SPACING = 30.0
@@ -1133,6 +1157,7 @@ class Client(Shape):
     callbacks: Annotated[ClientCallbacks, _off_as({"enabled": False})] | None = None
     dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
     dispositions_required: bool = False
+    wrap_up_fields: WrapUpFields | None = None
     supervision: Annotated[Supervision, _off_as({"allowed": []})] | None = None
     in_talk: Annotated[tuple[FlowName, ...], BeforeValidator(_as_list)] = ()
     language_skills: Annotated[dict[Language, Asked], _some(20)] | None = None
@@ -1147,6 +1172,8 @@ class Client(Shape):
     record_retention: Retention | None = None
     crm: Crm | None = None
     webhooks: Webhooks | None = None
+    customers: ClientCustomers = ClientCustomers()
+    calls: ClientCalls = ClientCalls()
 
     @model_validator(mode="after")
     def _has_what_it_requires(self) -> Client:
@@ -1267,6 +1294,8 @@ class Queue(Shape):
     whisper: WhisperOrOff | None = None
     extension: Extension | None = None
     record: Record | None = None
+    dispositions_required: bool | None = None
+    wrap_up_fields: WrapUpFields | None = None
 
     def follows(self, event: OverflowKey) -> tuple[str, Overflow]:
         """What follows ``on_max_wait`` and its like, and the key that says so."""

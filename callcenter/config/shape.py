@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias, TypeVar
@@ -138,8 +139,32 @@ def _list_told(inner: dict[str, Any]) -> dict[str, Any]:
 
 tell(as_list, _list_told)
 
+
+def kept_for(value: Any) -> float:
+    """Days as ``90d``; ``forever`` is without end."""
+    if value == "forever":
+        return math.inf
+    found = re.fullmatch(r"(\d{1,5})\s*d", str(value).strip())
+    if found is None or not int(found[1]):
+        raise mistake(Code.DURATION, f"`{value}` is no number of days", "write e.g. 90d, or forever")
+    return float(found[1])
+
+
+tell(kept_for, lambda _: {"anyOf": [{"type": "string", "pattern": r"^\d{1,5}\s*d$"}, {"const": "forever"}]})
+
+
+def word_as(key: str) -> BeforeValidator:
+    """The short form: a lone word or text stands for ``{key: word}``."""
+
+    def read(value: Any) -> Any:
+        return {key: value} if isinstance(value, str | int) else value
+
+    return BeforeValidator(tell(read, lambda inner: either(inner, {"type": ["string", "integer"]})))
+
+
 Duration = Annotated[float, BeforeValidator(seconds)]
 Positive = Annotated[float, BeforeValidator(seconds), AfterValidator(positive)]
+Retention = Annotated[float, BeforeValidator(kept_for)]
 Slug = Annotated[str, AfterValidator(check_slug)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=80)]

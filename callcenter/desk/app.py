@@ -10,10 +10,11 @@ from fastapi.openapi.utils import get_openapi
 from callcenter import __version__
 from callcenter.desk.desk import Desk
 from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
-from callcenter.desk.routes import me, webhooks
+from callcenter.desk.routes import me, metrics, webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
     me.router,
+    metrics.router,
     webhooks.router,
 )  # fmt: skip
 """All that is served, a noun a line."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from callcenter.config import Settings
 from callcenter.control import SOCKET
 from callcenter.desk.integrations.integrations import Integrations
+from callcenter.desk.metrics import EndedCalls
 from callcenter.desk.switch import Switch
 from callcenter.desk.tokens import Tokens
 from callcenter.runtime.clock import Clock, SystemClock
@@ -41,6 +42,7 @@ class Desk:
         self.load = load or (lambda: settings)
         self.tokens = Tokens(own, clock)
         self.integrations = Integrations(lambda: self.settings, switch, reader, own, clock)
+        self.ended_calls = EndedCalls()
         self.ending = asyncio.Event()
 
     def __repr__(self) -> str:

@@ -115,12 +115,64 @@ class CallAnswered:
 class CustomerFound:
     """The customer base was asked who is calling, ``by`` number or account; ``match`` is sure, maybe or none.
 
-    ``by`` is crm or crm_account where the company's own CRM knew it.
+    ``attested``: a network that is trusted vouches for the number. ``by`` is crm or crm_account where the company's own
+    CRM knew it.
     """
 
     customer: str
     match: Match
     by: str = "number"
+    attested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerSaved:
+    """A customer of ``client`` was written down (``created``) or changed; ``by`` says in words who did."""
+
+    client: str
+    customer: str
+    by: str
+    revision: int = 0
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerMerged:
+    """Two records became one: ``merged`` means ``customer`` from now on. ``conflicts`` names what they contradicted
+    each other in.
+    """
+
+    client: str
+    customer: str
+    merged: str
+    by: str
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerErased:
+    """A person was erased: ``ids`` means nobody any more, and nothing names the caller in so many ``calls``.
+
+    ``kept`` says in a word what was not erased (``recording held``, ``call under way``). ``reason`` is ``request``, or
+    ``retention`` where they were kept as long as they may be.
+    """
+
+    client: str
+    ids: tuple[str, ...]
+    by: str
+    reason: str = "request"
+    calls: int = 0
+    recordings: int = 0
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CustomersImported:
+    """A file of customers was taken in: so many of ``client`` were added or changed."""
+
+    client: str
+    by: str
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -882,6 +934,30 @@ class AgentCommanded:
 
 
 @dataclass(frozen=True, slots=True)
+class CallCommanded:
+    """Somebody commanded for a caller, who is none of the agent's talks; ``order`` and ``result`` say in words what,
+    and what came of it. ``by`` is who, as it is told of an agent's state.
+    """
+
+    order: str
+    by: str
+    result: str
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallPrioritised:
+    """A waiting caller has another ``priority`` from now on, and stands in the line as if they always had. ``by`` is
+    who gave it to them.
+    """
+
+    visit: str
+    queue: str
+    priority: int
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSkillsChanged:
     """Who an agent is to the routing differs from the configuration, from now on and over restarts, until a reset.
 
@@ -917,6 +993,71 @@ class WrapUpEnded:
     agent: str
     offer: str
     disposition: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteWritten:
+    """Somebody has written a note of the call, or of a customer where there is no call; the text is in a table.
+
+    ``revision`` counts how often this note was written, drafts included. ``agent`` is in whose talk, empty: in nobody's
+    own. ``by`` is who wrote, in words; ``corrects`` that it stands in the place of a text that was told before.
+    """
+
+    client: str
+    note: str
+    by: str
+    revision: int
+    agent: str = ""
+    customer: str = ""
+    corrects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DispositionChosen:
+    """What the talk of ``offer`` comes to, chosen before its wrap-up is over, and kept for the end of it.
+
+    Of a call that the agent dialled ``offer`` is empty. ``by`` and ``why`` as in DispositionCorrected.
+    """
+
+    client: str
+    agent: str
+    offer: str
+    disposition: str
+    by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DispositionCorrected:
+    """After the end of a wrap-up its disposition is another one: ``after``, and was ``before`` (empty: there was none).
+
+    ``by`` is who says so, in words, and ``why`` the reason; of an agent's own talk it may be empty.
+    """
+
+    client: str
+    agent: str
+    offer: str
+    before: str
+    after: str
+    by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldsWritten:
+    """Fields of a talk's wrap-up have values now, or none any more (``cleared``); the values are in a table.
+
+    ``corrects``: after the end of the wrap-up. The rest is as in DispositionCorrected.
+    """
+
+    client: str
+    agent: str
+    offer: str
+    fields: tuple[str, ...]
+    by: str
+    cleared: tuple[str, ...] = ()
+    corrects: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -983,6 +1124,10 @@ Body = (
     | CallArrived
     | CallAnswered
     | CustomerFound
+    | CustomerSaved
+    | CustomerMerged
+    | CustomerErased
+    | CustomersImported
     | LanguageChosen
     | DigitsEntered
     | AttributeSet
@@ -1045,9 +1190,15 @@ Body = (
     | BreakOverran
     | BreakRefused
     | AgentCommanded
+    | CallCommanded
+    | CallPrioritised
     | AgentSkillsChanged
     | StateRepaired
     | WrapUpEnded
+    | NoteWritten
+    | DispositionChosen
+    | DispositionCorrected
+    | FieldsWritten
     | FeatureCodeDialled
     | BrokerStateChanged
     | TrunkStateChanged

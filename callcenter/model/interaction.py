@@ -29,11 +29,15 @@ from callcenter.model.facts import (
     ConferenceLeft,
     CustomerFound,
     DigitsEntered,
+    DispositionChosen,
+    DispositionCorrected,
     Fact,
+    FieldsWritten,
     IntentCaptured,
     LanguageChosen,
     LegQuality,
     MediaMissing,
+    NoteWritten,
     OfferEnded,
     OfferMade,
     OneWayAudio,
@@ -138,8 +142,10 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class AgentLeg:
-    """One agent's part of the call. ``disposition`` comes with the end of the wrap-up.
+    """One agent's part of the call.
 
+    ``disposition`` is the one in force: chosen in the talk, told by the end of the wrap-up, or corrected since; those
+    before stand in the corrections. ``fields`` of the wrap-up have values. ``queue`` is what the caller came by.
     ``srtp``: the crypto-suite of the sound to the agent's phone; empty when it was plain RTP, were it but for a while.
     """
 
@@ -152,6 +158,36 @@ class AgentLeg:
     disposition: str = ""
     srtp: str = ""
     quality: Quality | None = None
+    fields: tuple[str, ...] = ()
+    queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What was said of the call after its end in the place of something said before, and why.
+
+    ``what`` is ``disposition``, with both of them; or ``fields``, with their names alone in ``after``: the values, as
+    they are now and as they were, are kept where a person's data can be erased. ``offer`` is that of the talk.
+    """
+
+    at: datetime
+    by: str
+    what: str
+    agent: str
+    offer: str
+    before: str
+    after: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteTold:
+    """One note of the call: how often it was written, and who did so last. Its text is kept elsewhere."""
+
+    id: str
+    agent: str
+    by: str
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +272,8 @@ class Interaction:
     call carried out; empty: none. ``srtp`` is the crypto-suite of the caller's sound, empty for plain RTP.
     ``recordings`` are those of its talks, each of which has its own.
     ``quality`` is that of the caller's sound; the agents' and that outside stand with their legs.
+    ``disposition`` and ``fields`` are those of ``dialled_by``; the agents' stand with their legs. ``revision`` is 1,
+    and one more with each of the ``corrections``.
     """
 
     call_id: str
@@ -272,6 +310,11 @@ class Interaction:
     quality: Quality | None = None
     supervisions: tuple[SupervisionTold, ...] = ()
     conferences: tuple[Conference, ...] = ()
+    disposition: str = ""
+    fields: tuple[str, ...] = ()
+    notes: tuple[NoteTold, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    revision: int = 1
 
     @property
     def records(self) -> bool:
@@ -375,6 +418,7 @@ class _Fold:
     visits: dict[str, Visit] = field(default_factory=dict)
     joined_ms: dict[str, int] = field(default_factory=dict)
     told: dict[str, OfferTold] = field(default_factory=dict)
+    queue_of: dict[str, str] = field(default_factory=dict)
     legs: dict[str, AgentLeg] = field(default_factory=dict)
     outside: dict[str, OutsideLeg] = field(default_factory=dict)
     connected_ms: dict[str, int] = field(default_factory=dict)
@@ -397,6 +441,11 @@ class _Fold:
     conferences: list[Conference] = field(default_factory=list)
     # Since when each part that goes on does: of a supervisor by its id, of a conference by the call consulted in.
     parts_since: dict[str, int] = field(default_factory=dict)
+    # By offer, and under nothing those of who dialled.
+    dispositions: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, dict[str, None]] = field(default_factory=dict)
+    notes: dict[str, NoteTold] = field(default_factory=dict)
+    corrections: list[Correction] = field(default_factory=list)
 
     def take(self, fact: Fact) -> None:
         if self.arrived is not None:
@@ -429,8 +478,9 @@ class _Fold:
                 known = self.visits[visit]
                 if position not in known.positions:
                     self.visits[visit] = dataclasses.replace(known, positions=(*known.positions, position))
-            case OfferMade(offer=offer, agent=agent):
+            case OfferMade(offer=offer, agent=agent, queue=queue):
                 self.told[offer] = OfferTold(offer, agent)
+                self.queue_of[offer] = queue
             case ScreenPopSent(offer=offer, acknowledged=acknowledged) if offer in self.told:
                 self.told[offer] = dataclasses.replace(self.told[offer], pop_acknowledged=acknowledged)
             case OfferEnded(offer=offer, result=result, detail=detail) if offer in self.told:
@@ -440,8 +490,9 @@ class _Fold:
                 self.connected_ms[offer] = now
                 self.talking = offer
                 self.leave(visit, VisitOutcome.ANSWERED, "", now)
-            case AgentTookOver(offer=offer, agent=agent):
+            case AgentTookOver(offer=offer, agent=agent, queue=queue):
                 self.legs[offer] = AgentLeg(offer, agent)
+                self.queue_of[offer] = queue
                 self.connected_ms[offer] = now
                 self.talking = offer
             case CallHeld(by=by):
@@ -508,8 +559,24 @@ class _Fold:
                 self.legs[offer] = dataclasses.replace(
                     self.legs[offer],
                     wrap_up_ms=max(0, now - self.leg_ended_ms.get(offer, now)),
-                    disposition=disposition,
                 )
+                self.dispositions[offer] = disposition
+            case DispositionChosen(offer=offer, disposition=disposition):
+                self.dispositions[offer] = disposition
+            case DispositionCorrected(agent=agent, offer=offer, before=before, after=after) as body:
+                told = Correction(fact.at, body.by, "disposition", agent, offer, before, after, body.why)
+                self.corrections.append(told)
+                self.dispositions[offer] = after
+            case FieldsWritten(agent=agent, offer=offer, fields=names, cleared=cleared) as body:
+                filled = self.fields.setdefault(offer, {})
+                filled.update(dict.fromkeys(names))
+                for name in cleared:
+                    filled.pop(name, None)
+                if body.corrects:
+                    after = ", ".join((*names, *(f"-{name}" for name in cleared)))
+                    self.corrections.append(Correction(fact.at, body.by, "fields", agent, offer, "", after, body.why))
+            case NoteWritten(note=note, agent=agent, by=who, revision=revision):
+                self.notes[note] = NoteTold(note, agent, who, revision)
             case CallEnded(by=by, cause=cause, sip_status=status, detail=detail):
                 self.ended_at, self.ended_ms = fact.at, now
                 self.ending = Ending(by, cause, status, detail)
@@ -648,6 +715,9 @@ class _Fold:
                 leg,
                 srtp=self.srtp.get(leg.offer, ""),
                 quality=self.quality_of(leg.offer, self.connected_ms[leg.offer]),
+                disposition=self.dispositions.get(leg.offer, ""),
+                fields=tuple(self.fields.get(leg.offer, ())),
+                queue=self.queue_of.get(leg.offer, ""),
             )
             for leg in self.legs.values()
         )
@@ -692,6 +762,11 @@ class _Fold:
             recordings=tuple(self.recordings.values()),
             supervisions=tuple(self.supervisions.values()),
             conferences=tuple(self.conferences),
+            disposition=self.dispositions.get("", ""),
+            fields=tuple(self.fields.get("", ())),
+            notes=tuple(self.notes.values()),
+            corrections=tuple(self.corrections),
+            revision=1 + len(self.corrections),
         )
 
 

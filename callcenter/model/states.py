@@ -127,6 +127,7 @@ class EndCause(StrEnum):
     CANCELLED = "cancelled"
     FLOW_ENDED = "flow_ended"
     AGENT_HANGUP = "agent_hangup"
+    COMMANDED = "commanded"
     TRANSFERRED = "transferred"
     REJECTED = "rejected"
     MEDIA_TIMEOUT = "media_timeout"

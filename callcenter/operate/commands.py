@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from callcenter.calls.commands import FIELDS
+from callcenter.calls.commands import FIELDS, SUPERVISORS_ALONE
 from callcenter.calls.settings import Supervisor
 from callcenter.config.shape import LONGEST
-from callcenter.control.protocol import Asked, CommandError
+from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
+from callcenter.model.access import Actor, Role, Scope
 from callcenter.operate.crm import crm_commands
+from callcenter.operate.customers import customer_commands
 from callcenter.operate.do_not_call import do_not_call_commands
+from callcenter.operate.figures import figures
 from callcenter.operate.life import Life, Phase
+from callcenter.operate.paperwork import paperwork_commands
 from callcenter.operate.recordings import recording_commands
 from callcenter.operate.reload import Reloader
 from callcenter.operate.status import health, media, media_metrics, sip_metrics, status
@@ -52,8 +56,11 @@ class Commands:
             "media": Command(self._media),
             **recording_commands(self._house),
             **crm_commands(self._house),
+            **paperwork_commands(self._house, self.all),
+            **customer_commands(self._house),
             **do_not_call_commands(self._house),
-            **dict.fromkeys(FOR_AGENTS, Command(self._for_agent)),
+            **dict.fromkeys(FOR_AGENTS, Command(self._for_agent, scope=Scope.CALLS_CONTROL)),
+            **dict.fromkeys(SUPERVISORS_ALONE, Command(self._for_agent, scope=Scope.SUPERVISE)),
         }
 
     async def _status(self, asked: Asked) -> dict[str, Any]:
@@ -72,7 +79,11 @@ class Commands:
 
     async def _metrics(self, asked: Asked) -> dict[str, Any]:
         asked.only()
-        return {**sip_metrics(self._house), "media": media_metrics(self._house)}
+        return {
+            **sip_metrics(self._house),
+            "media": media_metrics(self._house),
+            "floor": await figures(self._house, self._life),
+        }
 
     async def _reload(self, asked: Asked) -> dict[str, Any]:
         asked.only("dry", "revision")
@@ -138,11 +149,29 @@ class Commands:
         return media(self._house)
 
     async def _for_agent(self, asked: Asked) -> dict[str, Any]:
-        # Whoever may write to the socket may command for everybody: it is private to the switch's own user.
-        supervisor = Supervisor(asked.by, asked.by)
-        command = {**asked.fields, "do": asked.do, "id": asked.id}
-        answer = self._house.desk.take(command, by=f"supervisor {asked.by} (control)", supervisor=supervisor)
+        command = {**asked.fields, "do": asked.do, "id": asked.id or self._house.ids.new()}
+        actor = asked.behalf
+        if actor is None:
+            # Whoever may write to the socket may command for everybody: it is private to the switch's own user.
+            supervisor = Supervisor(asked.by, asked.by)
+            answer = self._house.desk.take(command, by=f"supervisor {asked.by} (control)", supervisor=supervisor)
+        elif actor.role is Role.AGENT:
+            if command.pop("agent", actor.agent) != actor.agent:
+                raise CommandError("an agent commands for himself alone", Reason.FORBIDDEN, field="agent")
+            answer = self._house.desk.take(command, by=str(asked.by), agent=actor.agent)
+        else:
+            others = command.get("agent", actor.agent) != actor.agent
+            if others and not (actor.may(Scope.AGENTS_CONTROL) or actor.may(Scope.SUPERVISE)):
+                raise CommandError(f"{asked.do} for others takes the scope {Scope.AGENTS_CONTROL}", Reason.FORBIDDEN)
+            answer = self._house.desk.take(command, by=str(asked.by), supervisor=supervisor_of(self._house, actor))
         if not answer.pop("ok"):
-            raise CommandError(str(answer["error"]))
+            raise CommandError(str(answer["error"]), Reason(answer.get("reason", Reason.INVALID)))
         answer.pop("id", None)
         return answer
+
+
+def supervisor_of(house: House, actor: Actor) -> Supervisor:
+    """The supervisor whom somebody is who asks from elsewhere: as configured where they are one of those."""
+    known = house.services.settings.supervisors.get(actor.user)
+    agent = actor.agent or (known.agent if known is not None else "")
+    return Supervisor(actor.user, known.name if known is not None else actor.user, actor.clients, agent)

@@ -9,6 +9,7 @@ from callcenter.acd.why import Explanation, as_json
 from callcenter.calls.commands import near
 from callcenter.control.protocol import Asked, CommandError
 from callcenter.model.facts import (
+    CallPrioritised,
     CallQueued,
     Fact,
     OfferEnded,
@@ -111,6 +112,8 @@ def said(fact: Fact) -> tuple[str, ...]:
         case RoutingRelaxed(step=step, requirements=requirements, needs=needs, reason=reason):
             asks = needs or " and ".join(f"{skill}>={level}" for skill, level in requirements) or "nothing"
             return (f"routing step {step} asks for {asks}: {_spoken(reason)}",)
+        case CallPrioritised(priority=priority, by=by):
+            return (f"has the priority {priority} from now on: {by}",)
         case PreferenceEnded(agent=agent, reason=reason):
             return (f"waits for {agent} no more: {_spoken(reason)}",)
         case OfferMade(agent=agent, why=reasons) as made:

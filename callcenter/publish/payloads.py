@@ -23,10 +23,12 @@ from callcenter.model.facts import (
     CallbackEnded,
     CallbackFailed,
     CallbackRequested,
+    CallCommanded,
     CallConnected,
     CallEnded,
     CallerMediaStarted,
     CallHeld,
+    CallPrioritised,
     CallQueued,
     CallResumed,
     CallTransferred,
@@ -34,16 +36,20 @@ from callcenter.model.facts import (
     ConferenceLeft,
     CustomerFound,
     DigitsEntered,
+    DispositionChosen,
+    DispositionCorrected,
     DoNotCallAdded,
     EntryBegan,
     EntryEnded,
     Fact,
+    FieldsWritten,
     FlowEntered,
     HoursChecked,
     IntentCaptured,
     LanguageChosen,
     LegQuality,
     MediaMissing,
+    NoteWritten,
     OfferEnded,
     OfferMade,
     OneWayAudio,
@@ -74,6 +80,7 @@ from callcenter.model.facts import (
     body_to_dict,
     utc,
 )
+from callcenter.model.note import Note
 from callcenter.model.states import Work
 from callcenter.runtime.encoding import json_bytes
 
@@ -124,6 +131,8 @@ EVENTS: dict[type[Any], str] = {
     CallConnected: "answered",
     CallHeld: "held",
     CallResumed: "resumed",
+    CallPrioritised: "prioritised",
+    CallCommanded: "commanded",
     AgentLegEnded: "agent_left",
     CallTransferred: "transferred",
     TransferFailed: "transfer_failed",
@@ -153,6 +162,10 @@ EVENTS: dict[type[Any], str] = {
     LegQuality: "leg_quality",
     CallEnded: "ended",
     WrapUpEnded: "wrapped_up",
+    NoteWritten: "note_written",
+    DispositionChosen: "disposition_chosen",
+    DispositionCorrected: "disposition_corrected",
+    FieldsWritten: "fields_written",
 }
 
 
@@ -161,11 +174,12 @@ class Pop:
     """A screen pop: everything the agent needs before the phone rings. The publisher adds ``seq``.
 
     ``interactions`` are records as the storage gives them, latest first. With ``match`` MAYBE, ``customers`` are
-    candidates, shown side by side and never as sure. ``diverted``: who sent the call on to us last, and why.
+    candidates, shown side by side and never as sure; ``fields`` are those
+    of each, by its id, that the client shows. ``diverted``: who sent the call on to us last, and why.
     ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller. ``srtp``: the
     crypto-suite by which the caller's sound is encrypted, empty for plain RTP. ``record``: ``yes`` where the talk
-    will be recorded, ``on_demand`` where the agent may have it recorded, else empty. ``update``: a pop of this id was
-    sent before, and more is known since.
+    will be recorded, ``on_demand`` where the agent may have it recorded, else empty. ``note`` is the customer's last.
+    ``update``: a pop of this id was sent before, and more is known since.
     """
 
     id: str
@@ -192,12 +206,14 @@ class Pop:
     attributes: Mapping[str, str] = field(default_factory=dict)
     match: Match = Match.NONE
     customers: Sequence[Customer] = ()
+    fields: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     interactions: Sequence[Mapping[str, Any]] = ()
     why: Sequence[str] = ()
     position_was: int | None = None
     callback: Mapping[str, Any] | None = None
     srtp: str = ""
     record: str = ""
+    note: Note | None = None
     update: bool = False
 
     def payload(self) -> dict[str, Any]:
@@ -236,8 +252,9 @@ class Pop:
             case Match.SURE, [customer]:
                 last = [_interaction(record) for record in self.interactions[:MAX_INTERACTIONS]]
                 return {
-                    **_customer(customer),
+                    **_customer(customer, self.fields),
                     "match": Match.SURE.value,
+                    "note": None if self.note is None else _note(self.note),
                     "last": last[0] if last else None,
                     "interactions": last,
                 }
@@ -245,7 +262,7 @@ class Pop:
                 return {"match": Match.NONE.value}
             case _, candidates:
                 # No name stands where a reader in a hurry would take it for the caller's.
-                return {"match": Match.MAYBE.value, "candidates": [_customer(each) for each in candidates]}
+                return {"match": Match.MAYBE.value, "candidates": [_customer(each, self.fields) for each in candidates]}
 
 
 def agent_state(
@@ -433,7 +450,7 @@ def _json(payload: Mapping[str, Any]) -> bytes:
         return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def _customer(customer: Customer) -> dict[str, Any]:
+def _customer(customer: Customer, fields: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     return {
         "id": customer.id,
         "name": _short(customer.name),
@@ -442,8 +459,16 @@ def _customer(customer: Customer) -> dict[str, Any]:
         "language": customer.language,
         "since": customer.since,
         "notes": _short(customer.notes),
-        "fields": {name: _short(str(value)) for name, value in customer.fields.items()},
+        "accounts": [_short(each) for each in customer.accounts],
+        "fields": [
+            {name: _short(value) if isinstance(value, str) else value for name, value in each.items()}
+            for each in fields.get(customer.id, ())
+        ],
     }
+
+
+def _note(note: Note) -> dict[str, Any]:
+    return {"at": note.created_at, "agent": note.agent, "call": note.call or None, "text": _short(note.text)}
 
 
 def _interaction(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,8 +101,8 @@ class Leg:
     ``on_refer`` is called on the spot too; without it nobody may refer us anywhere (403). ``on_notified`` hears the
     answer to our :meth:`refer` and what follows, as statuses. ``on_replaced`` is given the leg of another phone of the
     same user, which calls in the place of this one (RFC 3891); without it none can (480). ``asserted_number`` is a
-    caller's number as a trusted network vouches for it, when ``withheld`` for nobody to see. ``diverted``: who sent the
-    call on, the last one first.
+    caller's number as a trusted network vouches for it, when ``withheld`` for nobody to see; ``attested``: the
+    ``remote_number`` is such a one. ``diverted``: who sent the call on, the last one first.
     ``info_keys``: keys that the peer is told by INFO.
     ``trusted``: whoever calls is a peer that is configured; ``stranger``: neither that nor a phone that is registered.
     """
@@ -123,6 +123,7 @@ class Leg:
         "_remote_sdp",
         "answered",
         "asserted_number",
+        "attested",
         "dialled",
         "diverted",
         "early_sdp",
@@ -191,6 +192,7 @@ class Leg:
         self.on_notified: Callable[[int], None] | None = None
         self.on_replaced: Callable[[Leg], None] | None = None
         self.asserted_number = ""
+        self.attested = False
         self.withheld = False
         self.diverted: tuple[Diverted, ...] = ()
         self.info_keys = InfoKeys(self.inform)

@@ -371,7 +371,7 @@ class UserAgent:
             user=event.user,
             trunk=event.trunk,
         )
-        leg.asserted_number, leg.withheld = caller.asserted, caller.withheld
+        leg.asserted_number, leg.withheld, leg.attested = caller.asserted, caller.withheld, caller.attested
         leg.diverted = diversions_of(request.headers)
         if self.gate is not None and not event.trunk:
             leg.trusted = self.gate.guard.trusts(event.flow)

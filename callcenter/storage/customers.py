@@ -1,93 +1,101 @@
-"""Customers: imported from CSV, found by number."""
+"""Customers: found by number and account, written down, changed, and made one of two."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
+from typing import Any
 
-from callcenter.model.customer import Customer, Match, normalise_number
+from callcenter.model.customer import NO_RULES, WORDS, Conflicts, Customer, Match, Rules, merged
+from callcenter.model.customer_form import digits_of
 from callcenter.model.facts import utc
-from callcenter.model.ids import is_slug
-from callcenter.storage.database import Database, Row, StorageError, Writing, storable
+from callcenter.runtime.encoding import from_json, json_text
+from callcenter.storage.database import Database, Row, Value, Writing, storable
 
 # A screen pop shows candidates side by side; more than this is no help to anyone.
 MAX_FOUND = 5
-# Bounds of an import: one row that is longer is a mistake, not a customer.
-MAX_FIELD = 2_000
-MAX_NUMBERS = 20
-MAX_REJECTED_TOLD = 100
-# A transaction of the import: the switch's own writer waits for no longer than this many rows take.
-CHUNK = 500
 # A national number that is shorter says too little to be anyone's (RFC 3966 sets no length; plans begin at 7).
 MIN_TAIL = 7
 TAIL = 7
+# Notes of a record that many became: past that, what else there was stands with the merge alone.
+MOST_NOTES = 20_000
+# The most that one question returns.
+MAX_ROWS = 500
+# Variables of one statement.
+MOST_IDS = 500
+
+
+class NoSuchCustomer(Exception):
+    """This client has no customer of this id."""
+
+
+class CustomerExists(Exception):
+    """This client has a customer of this id, who is somebody else, or had one who was erased."""
+
+
+class StaleCustomer(Exception):
+    """Somebody else has changed the customer meanwhile; ``revision`` is the present one."""
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"changed meanwhile: it is revision {revision} now")
+        self.revision = revision
 
 
 @dataclass(frozen=True, slots=True)
-class RejectedRow:
-    """A line of the file that is no customer, and why."""
+class Merge:
+    """That a record became one with another: its former ``id``, when, by whom, what it was, and what it contradicted.
 
-    file: str
-    line: int
-    why: str
+    ``conflicts`` are by name: what was kept, and what was not.
+    """
 
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.why}"
+    id: str
+    at: str
+    by: str
+    record: Mapping[str, Any]
+    conflicts: Mapping[str, Any]
 
-
-@dataclass(slots=True)
-class ImportReport:
-    """What an import did. ``rejected`` names the first hundred lines; ``refused`` counts them all."""
-
-    added: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    refused: int = 0
-    rejected: list[RejectedRow] = field(default_factory=list)
-
-    def reject(self, file: str, line: int, why: str) -> None:
-        """Note a line that is no customer."""
-        self.refused += 1
-        if len(self.rejected) < MAX_REJECTED_TOLD:
-            self.rejected.append(RejectedRow(file, line, why))
-
-    def __str__(self) -> str:
-        return f"{self.added} added, {self.changed} changed, {self.unchanged} as before, {self.refused} rejected"
+    def plain(self) -> dict[str, Any]:
+        """As plain values."""
+        return {"id": self.id, "at": self.at, "by": self.by, "record": self.record, "conflicts": self.conflicts}
 
 
 class Customers:
-    """Customers of each client. A number belongs to whom it was imported for, within one client only."""
+    """Customers of each client. A number belongs to whom it was noted for, within one client only."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, client: str, number: str) -> tuple[Match, list[Customer]]:
+    # Who is it? Both are in the way of a call.
+
+    async def find(
+        self, client: str, number: str, rules: Rules = NO_RULES, *, attested: bool = True
+    ) -> tuple[Match, list[Customer]]:
         """Who of this client has this number; at most five, by id. Raises StorageError.
 
-        One customer with the number itself is SURE. Several, or a number that is the same but for its country or
-        trunk prefix, are MAYBE.
+        One customer with the number itself is SURE, or less where it is not ``attested`` and the client's ``rules`` say
+        so. Several, or a number that is the same but for its country or trunk prefix, are MAYBE.
         """
-        wanted = storable(normalise_number(number))
+        spellings = [storable(each) for each in rules.spellings(number)]
+        wanted = spellings[0]
         if not wanted:
             return Match.NONE, []
         # A number that is the same has the same tail, so one question finds both kinds (one hop to the thread a call).
         rows = await self._database.fetch_all(
             "SELECT DISTINCT customer_id, number FROM customer_numbers WHERE client = ? AND tail = ? ORDER BY 1",
-            (client, _tail(wanted)),
+            (client, tail(wanted)),
         )
-        exact = list(dict.fromkeys(row[0] for row in rows if row[1] == wanted))
+        exact = list(dict.fromkeys(row[0] for row in rows if row[1] in spellings))
         if exact:
-            return (Match.SURE if len(exact) == 1 else Match.MAYBE), await self._by_ids(client, exact)
+            sure = rules.unattested if not attested else Match.SURE
+            return (sure if len(exact) == 1 else Match.MAYBE), await self.by_ids(client, exact[:MAX_FOUND])
         if len(_significant(wanted)) < MIN_TAIL:
             return Match.NONE, []
         alike = list(dict.fromkeys(row[0] for row in rows if _alike(wanted, row[1])))
-        return (Match.MAYBE if alike else Match.NONE), await self._by_ids(client, alike)
+        return (Match.MAYBE if alike else Match.NONE), await self.by_ids(client, alike[:MAX_FOUND])
 
     async def find_account(self, client: str, digits: str) -> Customer | None:
         """The one customer of this client whose account has these digits; its letters cannot be keyed in.
@@ -96,94 +104,144 @@ class Customers:
         """
         if not digits:
             return None
-        found = await self._select("c.account_digits = ? AND c.account_digits <> ''", (client, storable(digits)))
+        rows = await self._database.fetch_all(_BY_ACCOUNT, (client, storable(digits), client, storable(digits)))
+        found = await self.by_ids(client, [row[0] for row in rows])
         return found[0] if len(found) == 1 else None
 
-    async def import_csv(
-        self, source: Path | str, now: datetime, *, name: str = "", clients: Iterable[str] | None = None
-    ) -> ImportReport:
-        """Import a file (a Path) or its text (a str, called ``name`` in the report), adding and overwriting by id.
+    # What programs ask
 
-        The first line names the columns: ``client``, ``name`` and ``numbers`` (or ``number``) have to be there;
-        ``id``, ``account``, ``tier``, ``language``, ``since``, ``notes`` and ``agent`` may be; others are passed over.
-        Several numbers are separated by a semicolon or a bar. Comma, semicolon and tab are understood as separators of
-        columns. A row without ``id`` is known by its account, else by its first number. With ``clients``, a row of
-        any other client is rejected. A row that is no customer is told in the report, and the others are taken.
+    async def get(self, client: str, id: str) -> Customer | None:
+        """The customer of an id, also of one that became one with another. Raises StorageError."""
+        found = await self.by_ids(client, [id])
+        if found:
+            return found[0]
+        rows = await self._database.fetch_all(_INTO, (client, storable(id)))
+        return next(iter(await self.by_ids(client, [rows[0][0]])), None) if rows else None
 
-        Raises StorageError when the file cannot be read or the database not be written.
-        """
-        file = name or (str(source) if isinstance(source, Path) else "text")
-        text = _read(source) if isinstance(source, Path) else source
-        report = ImportReport()
-        customers = list(_rows(text, file, report, None if clients is None else frozenset(clients)).values())
-        # Whatever is imported now, the file that is imported at every start has its word at the next one.
-        await self._database.execute("DELETE FROM imports")
-        for start in range(0, len(customers), CHUNK):
-            await self._database.write(partial(_save_all, customers[start : start + CHUNK], now, report))
-        return report
-
-    async def import_changed(self, path: Path, now: datetime, clients: Iterable[str]) -> ImportReport | None:
-        """Import a file as :meth:`import_csv` does; None, and nothing is done, when it was imported last and whole.
-
-        Raises StorageError as that does.
-        """
-        wanted = sorted(clients)
-        digest = hashlib.sha256("\0".join((_read(path), *wanted)).encode("utf-8", "replace")).hexdigest()
-        if await self._database.fetch_all("SELECT 1 FROM imports WHERE file = ? AND digest = ?", (str(path), digest)):
-            return None
-        report = await self.import_csv(path, now, clients=wanted)
-        if not report.refused:
-            # What was left out is told at every start, until it is mended.
-            await self._database.execute("INSERT INTO imports (file, digest) VALUES (?, ?)", (str(path), digest))
-        return report
-
-    async def _by_ids(self, client: str, ids: Sequence[str]) -> list[Customer]:
-        wanted = ids[:MAX_FOUND]
+    async def by_ids(self, client: str, ids: Sequence[str]) -> list[Customer]:
+        """Those of these ids that there are, by id; none that became another. Raises StorageError."""
+        wanted = [storable(each) for each in ids[:MOST_IDS]]
         if not wanted:
             return []
-        return await self._select(f"c.id IN ({', '.join('?' * len(wanted))})", (client, *wanted))
+        return [customer_of(row) for row in await self._database.fetch_all(*_chosen(client, wanted))]
 
-    async def _select(self, condition: str, params: Sequence[str]) -> list[Customer]:
+    async def listed(self, client: str, *, name: str = "", after: str = "", limit: int = 50) -> list[Customer]:
+        """Customers of a client by their ids, beyond ``after``; with ``name`` those whose name begins so.
+
+        Raises StorageError.
+        """
+        where, params = "c.client = ? AND c.id > ?", [client, storable(after)]
+        if name:
+            # Both as the index has it; what means something to LIKE is meant as it is written.
+            where += " AND c.name LIKE ? ESCAPE '\\'"
+            begins = storable(name).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            params.append(f"{begins}%")
         rows = await self._database.fetch_all(
-            f"{_SELECT} WHERE c.client = ? AND {condition} ORDER BY c.id LIMIT {MAX_FOUND}", params
+            f"{SELECT} WHERE {where} ORDER BY c.id LIMIT ?", (*params, min(limit, MAX_ROWS))
         )
-        found = []
-        for row in rows:
-            numbers = await self._database.fetch_all(
-                "SELECT number FROM customer_numbers WHERE client = ? AND customer_id = ? ORDER BY place",
-                (row[0], row[1]),
-            )
-            found.append(_customer(row, numbers))
-        return found
+        return [customer_of(row) for row in rows]
+
+    async def merges_of(self, client: str, id: str) -> list[Merge]:
+        """The records that became this one, the oldest first. Raises StorageError."""
+        rows = await self._database.fetch_all(
+            "SELECT id, merged_at, merged_by, record, conflicts FROM customer_merges WHERE client = ? AND into_id = ?"
+            " ORDER BY merged_at, id",
+            (client, storable(id)),
+        )
+        return [
+            Merge(former, at, by, from_json(record), from_json(conflicts)) for former, at, by, record, conflicts in rows
+        ]
+
+    async def ids_of(self, client: str, id: str) -> tuple[str, ...]:
+        """The ids that all mean the customer of this id: the present one first, then former ones. Raises StorageError.
+
+        Of an id that nobody has, that alone.
+        """
+        into = await self._database.fetch_all(_INTO, (client, storable(id)))
+        present = into[0][0] if into else id
+        rows = await self._database.fetch_all(
+            "SELECT id FROM customer_merges WHERE client = ? AND into_id = ? ORDER BY id", (client, storable(present))
+        )
+        return (present, *(row[0] for row in rows))
+
+    # What changes them. Each is one short transaction.
+
+    async def create(self, customer: Customer, now: datetime) -> Customer:
+        """Keep a new customer. Raises CustomerExists, StorageError."""
+        return await self._database.write(partial(_create, customer, now))
+
+    async def update(
+        self, client: str, id: str, change: Callable[[Customer], Customer], now: datetime, revision: int | None = None
+    ) -> Customer:
+        """Change a customer, as ``change`` makes it of what there is; ``revision`` is the one that is known outside.
+
+        ``change`` runs in the database's thread, and its exceptions come out here. Raises NoSuchCustomer,
+        StaleCustomer, StorageError.
+        """
+        return await self._database.write(partial(_update, client, id, change, now, revision))
+
+    async def merge(
+        self, client: str, into: str, other: str, now: datetime, by: str
+    ) -> tuple[Customer, Conflicts, bool]:
+        """Make two records one: ``other`` goes into ``into``, and its id means that one from now on.
+
+        Numbers, accounts, fields and notes move (:func:`merged`), and its calls. Returns the one, what they contradict
+        each other in, and whether they were two: those that are one already stay as they are. Raises NoSuchCustomer,
+        StorageError.
+        """
+        return await self._database.write(partial(_merge, client, into, other, now, by))
 
 
-_SELECT = "SELECT c.client, c.id, c.name, c.account, c.tier, c.language, c.since, c.notes, c.agent FROM customers AS c"
+# What is read of each: one row has it all, so that the way of a call takes two hops to the thread.
+SELECT = (
+    "SELECT c.client, c.id, c.name, c.account, c.tier, c.language, c.since, c.notes, c.agent, c.fields, c.revision,"
+    " (SELECT json_group_array(number) FROM (SELECT n.number FROM customer_numbers AS n"
+    " WHERE n.client = c.client AND n.customer_id = c.id ORDER BY n.place)),"
+    " (SELECT json_group_array(account) FROM (SELECT a.account FROM customer_accounts AS a"
+    " WHERE a.client = c.client AND a.customer_id = c.id ORDER BY a.place))"
+    " FROM customers AS c"
+)
+_INTO = "SELECT into_id FROM customer_merges WHERE client = ? AND id = ?"
+_BY_ACCOUNT = (
+    "SELECT id FROM customers WHERE client = ? AND account_digits = ? AND account_digits <> ''"
+    " UNION SELECT customer_id FROM customer_accounts WHERE client = ? AND account_digits = ? AND account_digits <> ''"
+    " LIMIT 2"
+)
 
 
-def _customer(row: Row, numbers: Sequence[Row]) -> Customer:
-    client, customer_id, name, account, tier, language, since, notes, agent = row
+def _chosen(client: str, ids: Sequence[str]) -> tuple[str, Sequence[Value]]:
+    return f"{SELECT} WHERE c.client = ? AND c.id IN ({', '.join('?' * len(ids))}) ORDER BY c.id", (client, *ids)
+
+
+def customer_of(row: Row) -> Customer:
+    """A row of :data:`SELECT` as a customer."""
+    client, customer_id, name, account, tier, language, since, notes, agent, fields, revision, numbers, further = row
     return Customer(
         id=customer_id,
         client=client,
         name=name,
-        numbers=tuple(number[0] for number in numbers),
+        numbers=tuple(json.loads(numbers)),
         account=account,
         tier=tier,
         language=language,
         since=since,
         notes=notes,
         agent=agent,
+        further_accounts=() if further == "[]" else tuple(json.loads(further)),
+        fields={} if fields == "{}" else from_json(fields),
+        revision=revision,
     )
+
+
+def tail(number: str) -> str:
+    """The end of a number, by which two spellings of one find each other."""
+    return _significant(number)[-TAIL:]
 
 
 def _significant(number: str) -> str:
     """The digits of a number without plus and without a national trunk prefix; nothing for a SIP user name."""
     digits = number.removeprefix("+")
     return digits.lstrip("0") if digits.isascii() and digits.isdigit() else ""
-
-
-def _tail(number: str) -> str:
-    return _significant(number)[-TAIL:]
 
 
 def _alike(one: str, other: str) -> bool:
@@ -194,151 +252,125 @@ def _alike(one: str, other: str) -> bool:
     return min(len(a), len(b)) >= MIN_TAIL and (a.endswith(b) or b.endswith(a))
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise StorageError(f"{path}:{line}: not UTF-8; save the file as CSV UTF-8") from error
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+# Within a transaction
 
 
-_COLUMNS = ("client", "id", "name", "numbers", "account", "tier", "language", "since", "notes", "agent")
+def read_all(writing: Writing, client: str, ids: Sequence[str]) -> dict[str, Customer]:
+    """The customers of these ids, as they are in this transaction."""
+    found = (customer_of(row) for row in writing.execute(*_chosen(client, ids))) if ids else ()
+    return {each.id: each for each in found}
 
 
-def _rows(
-    text: str, file: str, report: ImportReport, clients: frozenset[str] | None
-) -> dict[tuple[str, str], Customer]:
-    """The customers of a CSV text, by client and id; a later row of the same id stands for the earlier."""
-    text = text.removeprefix("\ufeff")
-    head = text.lstrip("\r\n").split("\n", 1)[0]
-    separator = max(",;\t", key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    columns: list[str] = []
-    found: dict[tuple[str, str], Customer] = {}
-    while True:
-        try:
-            values = next(reader)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            report.reject(file, reader.line_num, f"not CSV: {error}")
-            continue
-        if not any(value.strip() for value in values):
-            continue
-        if not columns:
-            columns = [_column(value) for value in values]
-            missing = [name for name in ("client", "name", "numbers") if name not in columns]
-            if missing:
-                report.reject(file, reader.line_num, f"the first line has no column {', '.join(missing)}")
-                break
-            continue
-        row = {name: storable(value.strip()) for name, value in zip(columns, values, strict=False) if name in _COLUMNS}
-        if len(values) > len(columns):
-            report.reject(file, reader.line_num, f"{len(values)} values for {len(columns)} columns")
-        elif (why := _wrong(row, clients)) is not None:
-            report.reject(file, reader.line_num, why)
-        else:
-            customer = _read_customer(row)
-            found[customer.client, customer.id] = customer
-    if not columns and not report.refused:
-        report.reject(file, 1, "the file is empty")
-    return found
-
-
-def _column(title: str) -> str:
-    name = title.strip().lower()
-    return "numbers" if name == "number" else name
-
-
-def _wrong(row: dict[str, str], clients: frozenset[str] | None) -> str | None:
-    client = row.get("client", "")
-    if not is_slug(client):
-        return f"client {client!r}: write the client's id, lower-case letters, digits and dashes"
-    if clients is not None and client not in clients:
-        return f"client {client!r} is not configured; there are: {', '.join(sorted(clients)) or 'none'}"
-    if not row.get("name"):
-        return "name: is empty"
-    numbers = _numbers(row.get("numbers", ""))
-    if not numbers:
-        return "numbers: is empty"
-    if len(numbers) > MAX_NUMBERS:
-        return f"numbers: {len(numbers)}, at most {MAX_NUMBERS} are kept"
-    for number in numbers:
-        if not (number.isascii() and number.removeprefix("+").isdigit()):
-            return f"numbers: {number!r} is no telephone number; write +420777123456"
-    agent = row.get("agent", "")
-    if agent and not is_slug(agent):
-        return f"agent {agent!r}: write the agent's id, lower-case letters, digits and dashes, or nothing"
-    for name, value in row.items():
-        if len(value) > MAX_FIELD:
-            return f"{name}: longer than {MAX_FIELD} characters"
-    return None
-
-
-def _numbers(text: str) -> tuple[str, ...]:
-    parts = (normalise_number(part) for part in text.replace("|", ";").split(";"))
-    return tuple(dict.fromkeys(part for part in parts if part))
-
-
-def _read_customer(row: dict[str, str]) -> Customer:
-    numbers = _numbers(row["numbers"])
-    known_by = row.get("account") or numbers[0]
-    return Customer(
-        id=row.get("id") or "c-" + hashlib.sha256(known_by.encode()).hexdigest()[:12],
-        client=row["client"],
-        name=" ".join(row["name"].split()),
-        numbers=numbers,
-        account=row.get("account", ""),
-        tier=row.get("tier", ""),
-        language=row.get("language", ""),
-        since=row.get("since", ""),
-        notes=row.get("notes", ""),
-        agent=row.get("agent", ""),
-    )
-
-
-def _save_all(customers: Sequence[Customer], now: datetime, report: ImportReport, writing: Writing) -> None:
-    for customer in customers:
-        _save(writing, customer, now, report)
-
-
-def _save(writing: Writing, customer: Customer, now: datetime, report: ImportReport) -> None:
-    key = (customer.client, customer.id)
-    rows = writing.execute(f"{_SELECT} WHERE c.client = ? AND c.id = ?", key)
-    numbers = writing.execute(
-        "SELECT number FROM customer_numbers WHERE client = ? AND customer_id = ? ORDER BY place", key
-    )
-    if not rows:
-        report.added += 1
-    elif _customer(rows[0], numbers) == customer:
-        report.unchanged += 1
-        return
-    else:
-        report.changed += 1
-    writing.execute(
-        "INSERT INTO customers"
-        " (client, id, name, account, account_digits, tier, language, since, notes, agent, changed_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client, id) DO UPDATE SET name = excluded.name,"
-        " account = excluded.account, account_digits = excluded.account_digits, tier = excluded.tier,"
-        " language = excluded.language, since = excluded.since,"
-        " notes = excluded.notes, agent = excluded.agent, changed_at = excluded.changed_at",
-        (
-            *key,
-            customer.name,
-            customer.account,
-            "".join(letter for letter in customer.account if letter in "0123456789"),
-            customer.tier,
-            customer.language,
-            customer.since,
-            customer.notes,
-            customer.agent,
-            utc(now),
-        ),
-    )
-    writing.execute("DELETE FROM customer_numbers WHERE client = ? AND customer_id = ?", key)
+def write_all(writing: Writing, customers: Iterable[Customer], known: Iterable[str], now: datetime) -> None:
+    """Write customers over what there is of them; of the ids in ``known`` there is something. They are told apart by
+    client and id, each there once.
+    """
+    known = frozenset(known)
+    rows, gone, numbers, accounts = [], [], [], []
+    at = utc(now)
+    for each in customers:
+        key = (each.client, each.id)
+        words = (getattr(each, name) for name in WORDS)
+        fields = json_text(dict(each.fields)) if each.fields else "{}"
+        rows.append((*key, each.name, each.account, digits_of(each.account), *words, fields, each.revision, at))
+        if each.id in known:
+            gone.append(key)
+        numbers += [(*key, place, number, tail(number)) for place, number in enumerate(each.numbers)]
+        further = enumerate(each.further_accounts, 1)
+        accounts += [(*key, place, account, digits_of(account)) for place, account in further]
+    writing.execute_many(_UPSERT, rows)
+    if gone:
+        writing.execute_many("DELETE FROM customer_numbers WHERE client = ? AND customer_id = ?", gone)
+        writing.execute_many("DELETE FROM customer_accounts WHERE client = ? AND customer_id = ?", gone)
     writing.execute_many(
-        "INSERT INTO customer_numbers (client, customer_id, place, number, tail) VALUES (?, ?, ?, ?, ?)",
-        [(*key, place, number, _tail(number)) for place, number in enumerate(customer.numbers)],
+        "INSERT INTO customer_numbers (client, customer_id, place, number, tail) VALUES (?, ?, ?, ?, ?)", numbers
     )
+    if accounts:
+        writing.execute_many(
+            "INSERT INTO customer_accounts (client, customer_id, place, account, account_digits)"
+            " VALUES (?, ?, ?, ?, ?)",
+            accounts,
+        )
+
+
+_WRITTEN = ("name", "account", "account_digits", *WORDS, "fields", "revision", "changed_at")
+_UPSERT = (
+    f"INSERT INTO customers (client, id, {', '.join(_WRITTEN)}) VALUES ({', '.join('?' * (len(_WRITTEN) + 2))})"
+    f" ON CONFLICT (client, id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _WRITTEN)}"
+)
+
+
+def _create(customer: Customer, now: datetime, writing: Writing) -> Customer:
+    key = (customer.client, customer.id)
+    taken = read_all(writing, customer.client, [customer.id])
+    former = writing.execute(_INTO, key)
+    erased = writing.execute("SELECT 1 FROM customers_erased WHERE client = ? AND id = ?", key)
+    if taken or former or erased:
+        raise CustomerExists(customer.id)
+    whole = _with_revision(customer, 1)
+    write_all(writing, [whole], (), now)
+    return whole
+
+
+def _update(
+    client: str,
+    id: str,
+    change: Callable[[Customer], Customer],
+    now: datetime,
+    revision: int | None,
+    writing: Writing,
+) -> Customer:
+    before = _present(writing, client, id)
+    if revision is not None and revision != before.revision:
+        raise StaleCustomer(before.revision)
+    after = change(before)
+    if after == before:
+        return before
+    whole = _with_revision(after, before.revision + 1)
+    write_all(writing, [whole], [before.id], now)
+    return whole
+
+
+def _merge(
+    client: str, into: str, other: str, now: datetime, by: str, writing: Writing
+) -> tuple[Customer, Conflicts, bool]:
+    stays, goes = _present(writing, client, into), _present(writing, client, other)
+    if stays.id == goes.id:
+        return stays, {}, False
+    whole, conflicts = merged(stays, goes, MOST_NOTES)
+    whole = _with_revision(whole, stays.revision + 1)
+    writing.execute("DELETE FROM customers WHERE client = ? AND id = ?", (client, goes.id))
+    write_all(writing, [whole], [stays.id], now)
+    # One step always leads to the record that is there: who became the one that goes is of the one that stays now.
+    writing.execute(
+        "UPDATE customer_merges SET into_id = ? WHERE client = ? AND into_id = ?", (stays.id, client, goes.id)
+    )
+    writing.execute(
+        "INSERT INTO customer_merges (client, id, into_id, merged_at, merged_by, record, conflicts)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (client, goes.id, stays.id, utc(now), storable(by), json_text(goes.plain()), json_text(conflicts)),
+    )
+    for sql in MOVED:
+        writing.execute(sql, (stays.id, client, goes.id))
+    return whole, conflicts, True
+
+
+# What is of the one that goes, and of the one that stays from now on; what is written later is by Interactions.save.
+_CALLS = (
+    "UPDATE interactions SET customer_id = ?1, record = json_set(record, '$.customer', ?1)"
+    " WHERE client = ?2 AND customer_id = ?3"
+)
+MOVED: tuple[str, ...] = (_CALLS,)
+
+
+def _present(writing: Writing, client: str, id: str) -> Customer:
+    """The customer of an id, or of a former one. Raises NoSuchCustomer."""
+    rows = writing.execute(_INTO, (client, id))
+    found = read_all(writing, client, [rows[0][0] if rows else id])
+    if not found:
+        raise NoSuchCustomer(id)
+    return next(iter(found.values()))
+
+
+def _with_revision(customer: Customer, revision: int) -> Customer:
+    return dataclasses.replace(customer, revision=revision)

@@ -100,10 +100,14 @@ class AioDatabase:
         self._writing = asyncio.Lock()
 
     @classmethod
-    async def open(cls, path: Path) -> AioDatabase:
-        """Open or create the database file (mode 0600). Raises StorageError with one clear line."""
+    async def open(cls, path: Path, *, beside: bool = False) -> AioDatabase:
+        """Open or create the database file (mode 0600). Raises StorageError with one clear line.
+
+        ``beside``: another program is the one that must not wait. What this one writes it brings from the log to its
+        place itself, some pages at a time, so that the other's commits do not find it to do.
+        """
         _prepare(path)
-        writer = await _Thread.open(path, _SETTINGS)
+        writer = await _Thread.open(path, [*_SETTINGS, *(_BESIDE if beside else ())])
         try:
             reader = await _Thread.open(path, [*_SETTINGS, "PRAGMA query_only = ON"])
         except BaseException:
@@ -367,6 +371,10 @@ _SETTINGS = [
 ]
 # The journal is as its writer has it. Write access is for the index of the write-ahead log, which readers keep too.
 _READING = [f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}", "PRAGMA query_only = ON"]
+
+
+# Pages of the write-ahead log (4 kB) after which they are brought to their place; SQLite's own default is 1,000.
+_BESIDE = ["PRAGMA wal_autocheckpoint = 200"]
 
 
 def storable(text: str) -> str:

@@ -104,7 +104,11 @@ _COLUMNS = (
     "call_id, client, customer_id, from_number, to_number, arrived_at, ended_at, outcome, intent, queue, agent, "
     "wait_ms, talk_ms, hold_ms, wrap_up_ms, ended_by, cause, record, direction"
 )
+# Somebody may have become one with another customer while the call was up: it is that one's.
+_OF_WHOM = "COALESCE((SELECT into_id FROM customer_merges WHERE client = ?2 AND id = ?3), ?3)"
 _UPSERT = (
-    f"INSERT INTO interactions ({_COLUMNS}) VALUES ({', '.join('?' * 19)}) ON CONFLICT (call_id) DO UPDATE SET "
+    f"INSERT INTO interactions ({_COLUMNS})"
+    f" VALUES ({', '.join(_OF_WHOM if at == 3 else f'?{at}' for at in range(1, 20))})"
+    " ON CONFLICT (call_id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[1:])
 )

@@ -18,9 +18,11 @@ from callcenter.storage.locations import Locations
 from callcenter.storage.log import FactLog, OnState
 from callcenter.storage.metrics import Metrics
 from callcenter.storage.migrate import migrate
+from callcenter.storage.notes import Notes
 from callcenter.storage.recordings import Recordings
 from callcenter.storage.retained import Retained
 from callcenter.storage.roster import Roster
+from callcenter.storage.wrap_up_fields import WrapUpFields
 
 
 class Storage:
@@ -39,6 +41,8 @@ class Storage:
         self.metrics = Metrics(database, log)
         self.callbacks = Callbacks(database, log)
         self.recordings = Recordings(database, log)
+        self.notes = Notes(database, log)
+        self.wrap_up_fields = WrapUpFields(database, log)
         self.do_not_call = DoNotCall(database, log, clock)
         self._lock = lock
 
@@ -83,9 +87,9 @@ class Storage:
                 self._lock.release()
 
 
-async def open_database(path: Path, clock: Clock) -> AioDatabase:
+async def open_database_beside(path: Path, clock: Clock) -> AioDatabase:
     """The database without its log, for a program beside the switch (an import of customers). Raises StorageError."""
-    database = await AioDatabase.open(path)
+    database = await AioDatabase.open(path, beside=True)
     try:
         await migrate(database, clock.now())
     except BaseException:

@@ -113,7 +113,8 @@ async def test_a_disposition_that_nobody_knows_is_refused_with_those_that_there_
     has_dispositions(world, TREE)
     await talked(world, amy)
     told = world.publisher.command("amy", {"id": "0", "do": "dispositions"})
-    assert told == {"id": "0", "ok": True, "required": True, "codes": dict(TREE.codes)}
+    nothing: dict[str, Any] = {"chosen": None, "fields": [], "missing": []}
+    assert told == {"id": "0", "ok": True, "required": True, "codes": dict(TREE.codes), **nothing}
     for number, (given, sentence) in enumerate(
         {
             "sould": "no disposition is named `sould` (did you mean `sold`?); the dispositions are sold, not-sold/too",

@@ -524,6 +524,7 @@ async def test_a_program_commands_and_is_answered_in_words(world: World) -> None
         "id": "3",
         "ok": False,
         "error": "no reason is named `lnch` (did you mean `lunch`?); the reasons are lunch, break",
+        "reason": "invalid",
     }
     await caller.hangs_up()
     await world.settled()

@@ -11,6 +11,7 @@ from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, DialRules, Fl
 from callcenter.model.facts import CallQueued
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import AgentPhone, World, story
+from callcenter.storage.customer_csv import CustomerFiles
 
 SALES = "sales-english"
 CUSTOMERS = """\
@@ -36,7 +37,7 @@ def furnish(world: World, *steps: Step, routing: Routing | None = None, **intent
 
 
 async def know_customers(world: World) -> None:
-    await world.storage.customers.import_csv(CUSTOMERS, now=world.clock.now())
+    await CustomerFiles(world.storage.database).import_csv(CUSTOMERS, world.clock.now())
 
 
 async def waits(world: World, number: str = NOBODY, *keys: str) -> Phone:

@@ -23,6 +23,7 @@ from callcenter.model.customer import Match
 from callcenter.model.facts import AgentRang, CallQueued, CustomerFound, Fact, ScreenPopSent, ScreenPopUpdated
 from callcenter.operate.crm import crm_commands
 from callcenter.simulation.world import World, story, tell
+from callcenter.storage.customer_csv import CustomerFiles
 from callcenter.storage.database import InlineDatabase
 from callcenter.storage.migrate import migrate, shipped
 
@@ -169,7 +170,10 @@ async def test_a_quick_crm_is_in_the_pop_and_a_gold_customer_goes_first(world: W
         pop = await amy.screen_pop()
         assert pop["update"] is False
         assert (pop["customer"]["match"], pop["customer"]["id"], pop["customer"]["name"]) == ("sure", "c-1", "Jo Doe")
-        assert (pop["customer"]["tier"], pop["customer"]["fields"]) == ("gold", {"contract": "xl"})
+        assert (pop["customer"]["tier"], pop["customer"]["fields"]) == (
+            "gold",
+            [{"name": "contract", "label": "contract", "value": "xl"}],
+        )
         queued = next(fact.body for fact in world.facts if isinstance(fact.body, CallQueued))
         assert queued.priority == 7
         assert [fact.body for fact in world.facts if isinstance(fact.body, CustomerFound)] == [
@@ -242,7 +246,7 @@ OWN = "client,id,name,numbers,account\ntech,t-1,Grace Whitfield,+12025550111,TG-
 @story()
 async def test_our_own_base_has_the_say_where_it_is_sure(world: World) -> None:
     """Beside our base a CRM fills in for who is not there."""
-    await world.storage.customers.import_csv(OWN, world.clock.now(), name="c.csv")
+    await CustomerFiles(world.storage.database).import_csv(OWN, world.clock.now())
     async with crm(world, answers(after=0.6)) as look_ups:
         for number, customer in (("+12025550111", "t-1"), ("+12025550112", "c-1")):
             caller = await world.phone(number)
@@ -258,7 +262,7 @@ async def test_in_place_of_our_base_the_crm_alone_knows_callers_by_number_and_by
     world: World,
 ) -> None:
     """An entered account is another question, and its answer counts for more than the number's."""
-    await world.storage.customers.import_csv(OWN, world.clock.now(), name="c.csv")
+    await CustomerFiles(world.storage.database).import_csv(OWN, world.clock.now())
     tech = replace(world.settings.calls.clients["tech"], own_base=False)
     account = Collect("account", "account", "menu", 1, 8, look_up=True)
     world.furnish(

@@ -54,6 +54,7 @@ from callcenter.model.states import EndCause, Outcome, Side
 from callcenter.observe import FactLogger, set_up
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import World, story, tell
+from callcenter.storage.customer_csv import CustomerFiles
 
 CUSTOMERS = """\
 client,id,name,numbers,account,tier,language
@@ -86,7 +87,7 @@ def flow(world: World, *steps: Step, hours: Hours | None = None, **others: Seque
 
 
 async def know_customers(world: World) -> None:
-    await world.storage.customers.import_csv(CUSTOMERS, now=world.clock.now())
+    await CustomerFiles(world.storage.database).import_csv(CUSTOMERS, world.clock.now())
 
 
 def told(world: World, kind: type[Any]) -> list[Any]:

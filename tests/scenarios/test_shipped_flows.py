@@ -9,6 +9,7 @@ from callcenter.config import Settings, load
 from callcenter.model.customer import Match
 from callcenter.model.facts import CallQueued
 from callcenter.simulation.world import AgentPhone, World, tell
+from callcenter.storage.customer_csv import CustomerFiles
 
 GRACE, STRANGER = "+12025550111", "+14155550199"
 # The world begins on a Monday at 09:00 UTC: 04:00 in New York.
@@ -26,7 +27,7 @@ async def move_in(world: World, shipped: Settings) -> AgentPhone:
     world.house.services.settings = shipped.calls
     world.house.dispatcher.tell(Reconfigured(shipped.plan))
     assert shipped.customers is not None
-    await world.storage.customers.import_csv(shipped.customers, now=world.clock.now())
+    await CustomerFiles(world.storage.database).import_csv(shipped.customers, world.clock.now())
     await world.settled()
     return diego
 

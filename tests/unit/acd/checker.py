@@ -20,6 +20,7 @@ from callcenter.model.facts import (
     AgentStateChanged,
     AgentTookOver,
     CallConnected,
+    CallPrioritised,
     CallQueued,
     Fact,
     OfferEnded,
@@ -112,6 +113,8 @@ class Checker:
                     parse(told.needs) if told.needs else tuple(Requirement(*one) for one in told.requirements)
                 )
                 caller.step = told.step
+            case CallPrioritised(visit=visit, priority=priority):
+                self.callers[visit].told = replace(self.callers[visit].told, priority=priority)
             case PreferenceEnded(visit=visit, reason=reason):
                 caller = self.callers[visit]
                 assert reason != "time" or ms >= caller.joined + caller.told.prefer_ms, f"{visit} insisted for less"

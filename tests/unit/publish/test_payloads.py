@@ -23,6 +23,10 @@ from callcenter.model.facts import (
     CallEnded,
     CallQueued,
     ConfigReloaded,
+    CustomerErased,
+    CustomerMerged,
+    CustomerSaved,
+    CustomersImported,
     DigitsEntered,
     DoNotCallDialled,
     DoNotCallRemoved,
@@ -84,6 +88,7 @@ def pop(match: Match = Match.SURE, customers: tuple[Customer, ...] = (JANA,), gr
         attributes={"order": "1881", "pin": "****"},
         match=match,
         customers=customers,
+        fields={"c-4711": [{"name": "contract", "label": "Contract", "value": "Plus"}]},
         interactions=[RECORD],
         why=["czech 5 of 3 needed"],
         position_was=3,
@@ -129,8 +134,10 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
             "language": "cs",
             "since": "2019",
             "notes": "likes tea",
-            "fields": {},
+            "accounts": ["A-1"],
+            "fields": [{"name": "contract", "label": "Contract", "value": "Plus"}],
             "match": "sure",
+            "note": None,
             "last": LAST,
             "interactions": [LAST],
         },
@@ -269,8 +276,9 @@ def test_every_kind_of_fact_is_a_word_of_the_calls_story_or_left_out_on_purpose(
     of_the_switch = {SwitchStarted, SwitchStopped, ConfigReloaded, DrainBegan, DrainEnded, BrokerStateChanged}
     of_agents = {AgentStateChanged, FeatureCodeDialled, AgentCommanded, AgentSkillsChanged, BreakOverran, BreakRefused}
     of_trunks = {TrunkStateChanged, TrunkTried, TrunkQualityChanged}
+    of_customers = {CustomerSaved, CustomerMerged, CustomerErased, CustomersImported}
     of_lists = {DoNotCallRemoved, DoNotCallDialled}
-    left_out = of_the_switch | of_agents | of_trunks | of_lists | {StateRepaired, RecordingSpaceChanged}
+    left_out = of_the_switch | of_agents | of_trunks | of_lists | of_customers | {StateRepaired, RecordingSpaceChanged}
     assert set(payloads.EVENTS) == set(typing.get_args(Body)) - left_out
     assert len(set(payloads.EVENTS.values())) == len(payloads.EVENTS)
     assert payloads.call_event(fact(DigitsEntered("m", "1", True), call_id=None)) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from callcenter.sip.identity import ANONYMOUS, Identity, identity_of
@@ -63,7 +65,7 @@ def test_stranger_who_asserts_to_be_somebody_is_not_believed(headers: tuple[str,
     ],
 )
 def test_trusted_network_says_who_calls(headers: tuple[str, ...], wanted: Identity) -> None:
-    assert identity(*headers) == wanted
+    assert identity(*headers) == replace(wanted, attested=bool(wanted.asserted))
 
 
 @pytest.mark.parametrize(
@@ -103,3 +105,27 @@ def test_stranger_may_be_anonymous_too() -> None:
 )
 def test_number_is_read_from_every_way_to_write_it(from_: str) -> None:
     assert identity(from_=from_, trusted=False).number == "+14155550100"
+
+
+@pytest.mark.parametrize(
+    ("headers", "from_", "attested"),
+    [
+        (("P-Asserted-Identity: <tel:+14155550100>",), "", True),
+        (("P-Asserted-Identity: <tel:+14155550100;verstat=TN-Validation-Passed>",), "", True),
+        (("P-Asserted-Identity: <tel:+14155550100;verstat=TN-Validation-Failed>",), "", False),
+        (("P-Asserted-Identity: <sip:+14155550100;verstat=No-TN-Validation@h;user=phone>",), "", False),
+        (("P-Asserted-Identity: <sip:+14155550100@h>;verstat=TN-Validation-Failed",), "", False),
+        (("P-Asserted-Identity: <tel:+14155550100>",), ";verstat=TN-Validation-Failed", False),
+        ((), ";verstat=TN-Validation-Passed", True),
+        ((), ";verstat=TN-Validation-Failed", False),
+        ((), "", False),
+    ],
+)
+def test_a_number_is_attested_by_a_trusted_network_that_does_not_doubt_its_signature(
+    headers: tuple[str, ...], from_: str, *, attested: bool
+) -> None:
+    """SHAKEN's verdict as trunks pass it on (3GPP TS 24.229, 7.2A.20); of a stranger it is worth nothing."""
+    who = f"<sip:+14155550100{from_}@192.0.2.2;user=phone>;tag=a"
+    assert identity(*headers, from_=who).attested is attested
+    assert not identity(*headers, from_=who, trusted=False).attested
+    assert identity(*headers, from_=who).number == "+14155550100"

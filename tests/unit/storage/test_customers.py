@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import io
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callcenter.model.customer import Match
-from callcenter.storage import customers as customers_module
-from callcenter.storage.customers import Customers, ImportReport, _rows
+from callcenter.model.customer import NO_RULES, Match
+from callcenter.storage import customer_csv
+from callcenter.storage.customer_csv import CustomerFiles, ImportReport, read_rows
+from callcenter.storage.customers import Customers
 from callcenter.storage.database import InlineDatabase, StorageError
 from callcenter.storage.migrate import migrate, shipped
 from tests.unit.storage.support import NOON
 
 
+class Both(Customers):
+    """Customers of a database, and files of them, by whichever clients."""
+
+    async def import_csv(self, source: Path | str, now: datetime, clients: Iterable[str] | None = None) -> ImportReport:
+        return await self.files(clients).import_csv(source, now)
+
+    async def import_changed(self, path: Path, now: datetime, clients: Iterable[str]) -> ImportReport | None:
+        return await self.files(clients).import_changed(path, now)
+
+    def files(self, clients: Iterable[str] | None) -> CustomerFiles:
+        return CustomerFiles(self._database, None if clients is None else dict.fromkeys(clients, NO_RULES))
+
+
 @pytest.fixture
-async def customers() -> AsyncIterator[Customers]:
+async def customers() -> AsyncIterator[Both]:
     database = InlineDatabase()
     await migrate(database, NOON)
-    yield Customers(database)
+    yield Both(database)
     await database.close()
 
 
@@ -34,12 +50,12 @@ globex,c-1,Hans,+420777123456,,,,,,
 """
 
 
-async def found(customers: Customers, client: str, number: str) -> tuple[Match, list[str]]:
+async def found(customers: Both, client: str, number: str) -> tuple[Match, list[str]]:
     match, list_ = await customers.find(client, number)
     return match, [customer.id for customer in list_]
 
 
-async def test_a_number_finds_its_customer_of_this_client_only(customers: Customers) -> None:
+async def test_a_number_finds_its_customer_of_this_client_only(customers: Both) -> None:
     report = await customers.import_csv(CSV, NOON)
     assert (report.added, report.rejected) == (4, [])
     match, [jana] = await customers.find("acme", "+420 777 123 456")
@@ -70,19 +86,19 @@ async def test_a_number_finds_its_customer_of_this_client_only(customers: Custom
         ("' OR 1=1 --", (Match.NONE, [])),
     ],
 )
-async def test_how_sure_a_number_is(customers: Customers, number: str, expected: tuple[Match, list[str]]) -> None:
+async def test_how_sure_a_number_is(customers: Both, number: str, expected: tuple[Match, list[str]]) -> None:
     await customers.import_csv(CSV, NOON)
     assert await found(customers, "acme", number) == expected
 
 
-async def test_a_nationally_spelt_import_is_found_by_an_international_caller_as_maybe(customers: Customers) -> None:
+async def test_a_nationally_spelt_import_is_found_by_an_international_caller_as_maybe(customers: Both) -> None:
     await customers.import_csv("client;name;number\nacme;Jana;0777 123 456\n", NOON)
     match, [jana] = await customers.find("acme", "+420777123456")
     assert (match, jana.name) == (Match.MAYBE, "Jana")
     assert (await customers.find("acme", "0777123456"))[0] is Match.SURE
 
 
-async def test_an_import_again_changes_what_changed_and_takes_numbers_away(customers: Customers) -> None:
+async def test_an_import_again_changes_what_changed_and_takes_numbers_away(customers: Both) -> None:
     first = "client,account,name,numbers\nacme,A-1,Jana,+420777123456;+420777123457\nacme,,Petr,+420777000111\n"
     second = "client,account,name,numbers\nacme,A-1,Jana Nová,+420777123457\nacme,,Petr,+420777000111\n"
     await customers.import_csv(first, NOON)
@@ -93,7 +109,7 @@ async def test_an_import_again_changes_what_changed_and_takes_numbers_away(custo
     assert await customers.find("acme", "+420777123456") == (Match.NONE, [])
 
 
-async def test_whom_a_customer_would_rather_talk_to_is_kept_and_changed_and_taken_away(customers: Customers) -> None:
+async def test_whom_a_customer_would_rather_talk_to_is_kept_and_changed_and_taken_away(customers: Both) -> None:
     for agent in ("ana", "bob", ""):
         report = await customers.import_csv(f"client,id,name,number,agent\nacme,c-1,Jana,+420777123456,{agent}\n", NOON)
         assert report.added + report.changed == 1
@@ -101,12 +117,12 @@ async def test_whom_a_customer_would_rather_talk_to_is_kept_and_changed_and_take
         assert jana.agent == agent
     report = await customers.import_csv("client,name,number,agent\nacme,Petr,+420777123457,Ana P\n", NOON)
     assert [str(row) for row in report.rejected] == [
-        "text:2: agent 'Ana P': write the agent's id, lower-case letters, digits and dashes, or nothing"
+        "text:2: agent: 'Ana P': write the agent's id, lower-case letters, digits and dashes, or nothing"
     ]
 
 
 async def test_rows_that_are_no_customers_are_told_by_line_and_the_others_taken(
-    customers: Customers, tmp_path: Path
+    customers: Both, tmp_path: Path
 ) -> None:
     path = tmp_path / "customers.csv"
     path.write_bytes(
@@ -145,14 +161,12 @@ async def test_rows_that_are_no_customers_are_told_by_line_and_the_others_taken(
         ('client,name,number\nacme,"Jana\n', "text:2: not CSV: unexpected end of data"),
     ],
 )
-async def test_a_text_that_is_no_list_of_customers_is_rejected_in_words(
-    customers: Customers, text: str, why: str
-) -> None:
+async def test_a_text_that_is_no_list_of_customers_is_rejected_in_words(customers: Both, text: str, why: str) -> None:
     report = await customers.import_csv(text, NOON)
     assert ([str(row) for row in report.rejected], report.added) == ([why], 0)
 
 
-async def test_a_file_that_cannot_be_read_is_one_line(customers: Customers, tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_read_is_one_line(customers: Both, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"cannot read .*: no such file or directory"):
         await customers.import_csv(tmp_path / "nowhere.csv", NOON)
     path = tmp_path / "windows.csv"
@@ -162,9 +176,9 @@ async def test_a_file_that_cannot_be_read_is_one_line(customers: Customers, tmp_
 
 
 async def test_a_large_import_goes_in_pieces_and_the_report_stays_bounded(
-    customers: Customers, monkeypatch: pytest.MonkeyPatch
+    customers: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(customers_module, "CHUNK", 7)
+    monkeypatch.setattr(customer_csv, "CHUNK", 7)
     lines = ["client,name,number"]
     lines += [f"acme,Name {n},+4207770{n:05d}" for n in range(50)] + ["acme,,"] * 150
     report = await customers.import_csv("\n".join(lines), NOON)
@@ -175,7 +189,7 @@ async def test_a_large_import_goes_in_pieces_and_the_report_stays_bounded(
 @given(st.text())
 def test_no_text_makes_the_reader_of_csv_fail(text: str) -> None:
     for each in (text, "client,name,number\n" + text):
-        _rows(each, "text", ImportReport(), None)
+        list(read_rows(iter(io.StringIO(each, newline="")), "text", None))
 
 
 ACCOUNTS = """\
@@ -195,7 +209,7 @@ globex,g-1,Hans,+420777123456,G-9
     [("4711", "c-1"), ("4712", "c-2"), ("471", None), ("55", None), ("9", None), ("", None), ("' OR 1=1", None)],
 )
 async def test_an_account_is_found_by_the_digits_that_a_telephone_can_send(
-    digits: str, customer: str | None, customers: Customers
+    digits: str, customer: str | None, customers: Both
 ) -> None:
     """Of this client only, and only where there is no doubt."""
     await customers.import_csv(ACCOUNTS, NOON)
@@ -203,7 +217,7 @@ async def test_an_account_is_found_by_the_digits_that_a_telephone_can_send(
     assert (found.id if found is not None else None) == customer
 
 
-async def test_an_account_that_changed_is_found_by_the_new_one_alone(customers: Customers) -> None:
+async def test_an_account_that_changed_is_found_by_the_new_one_alone(customers: Both) -> None:
     await customers.import_csv(ACCOUNTS, NOON)
     await customers.import_csv(ACCOUNTS.replace("A-4711", "A-4799"), NOON)
     assert await customers.find_account("acme", "4711") is None
@@ -224,9 +238,7 @@ async def test_accounts_of_an_older_database_can_be_keyed_in_too() -> None:
     await database.close()
 
 
-async def test_a_file_that_was_imported_whole_is_not_read_into_the_base_again(
-    customers: Customers, tmp_path: Path
-) -> None:
+async def test_a_file_that_was_imported_whole_is_not_read_into_the_base_again(customers: Both, tmp_path: Path) -> None:
     path = tmp_path / "customers.csv"
     path.write_text("client,name,number\nacme,Jana,+420777123456\n")
     first = await customers.import_changed(path, NOON, ["acme"])
@@ -239,9 +251,7 @@ async def test_a_file_that_was_imported_whole_is_not_read_into_the_base_again(
     assert changed.changed == 1
 
 
-async def test_the_file_of_every_start_has_the_last_word_after_another_import(
-    customers: Customers, tmp_path: Path
-) -> None:
+async def test_the_file_of_every_start_has_the_last_word_after_another_import(customers: Both, tmp_path: Path) -> None:
     path = tmp_path / "customers.csv"
     path.write_text("client,name,number\nacme,Jana,+420777123456\n")
     await customers.import_changed(path, NOON, ["acme"])
@@ -252,7 +262,7 @@ async def test_the_file_of_every_start_has_the_last_word_after_another_import(
 
 
 async def test_rows_that_are_left_out_are_told_at_every_start_and_other_clients_are_another_file(
-    customers: Customers, tmp_path: Path
+    customers: Both, tmp_path: Path
 ) -> None:
     path = tmp_path / "customers.csv"
     path.write_text("client,name,number\nglobex,Hans,+420777000115\n")

@@ -26,7 +26,7 @@ from callcenter.model.facts import (
 from callcenter.model.interaction import Interaction
 from callcenter.model.states import EndCause, Side
 from callcenter.storage.database import InlineDatabase, StorageError
-from callcenter.storage.store import Storage, open_database
+from callcenter.storage.store import Storage, open_database_beside
 from tests.unit.storage.support import NOON, StillClock, arrived, fact
 
 
@@ -93,10 +93,10 @@ async def test_a_switch_killed_by_minus_nine_does_not_keep_the_next_one_out(tmp_
 async def test_an_import_beside_a_running_switch_is_seen_by_it(tmp_path: Path) -> None:
     path = tmp_path / "switch.db"
     async with storage(path) as switch:
-        beside = await open_database(path, StillClock())
-        from callcenter.storage.customers import Customers
+        beside = await open_database_beside(path, StillClock())
+        from callcenter.storage.customer_csv import CustomerFiles
 
-        await Customers(beside).import_csv("client,name,number\nacme,Jana,+420777123456\n", NOON)
+        await CustomerFiles(beside).import_csv("client,name,number\nacme,Jana,+420777123456\n", NOON)
         await beside.close()
         match, [customer] = await switch.customers.find("acme", "+420777123456")
         assert (match, customer.name) == (Match.SURE, "Jana")

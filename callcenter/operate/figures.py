@@ -1,0 +1,92 @@
+"""Figures: what a monitoring system asks of the floor now, as plain values; it is rendered elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from callcenter import __version__
+from callcenter.model.facts import utc
+from callcenter.model.states import Intent, Work
+from callcenter.operate.life import Life, Phase
+
+if TYPE_CHECKING:
+    from callcenter.acd.agents import AgentView
+    from callcenter.app import House
+
+# So many rows take a millisecond or two; then others have their turn.
+SLICE = 100
+
+
+async def figures(house: House, life: Life) -> dict[str, Any]:
+    """Counts alone: no agent, no caller and no number is named.
+
+    ``agents`` counts each once, as signed_out, not_ready, unreachable, ready (has nothing to do and may be rung), or by
+    what they do.
+    """
+    now, settings = house.edges.clock.now(), house.settings
+    queues = []
+    for number, queue in enumerate(house.acd.plan.queues.values(), start=1):
+        status = house.queue_board.status(queue.id)
+        longest = 0.0 if status.longest_since is None else (now - status.longest_since).total_seconds()
+        queues.append(
+            {
+                "queue": queue.id,
+                "client": queue.client,
+                "waiting": status.waiting,
+                "callbacks": status.callbacks,
+                "longest_s": round(max(0.0, longest), 3),
+                "ready": status.ready,
+                "signed_in": status.signed_in,
+                "threshold_s": round(queue.service_level_ms / 1000, 3),
+                "service_level": status.today.service_level,
+            }
+        )
+        if not number % SLICE:
+            await asyncio.sleep(0)
+    agents: Counter[str] = Counter()
+    for number, view in enumerate(house.acd.agents(), start=1):
+        agents[_at(view)] += 1
+        if not number % (10 * SLICE):
+            await asyncio.sleep(0)
+    calls = Counter(str(call.direction) for call in house.supervisor.calls.values() if call.id not in
+                    house.supervisor.aside)  # fmt: skip
+    log, publisher, recordings = house.edges.storage.log, house.edges.publisher.status(), house.recordings.status
+    return {
+        "version": __version__,
+        "node": settings.switch.node,
+        "revision": settings.revision,
+        "loaded_at": utc(house.loaded_at),
+        "started_at": utc(house.started_at),
+        "ready": life.phase is Phase.RUNNING,
+        "draining": life.phase is Phase.DRAINING,
+        "calls": dict(calls),
+        "callbacks": len(house.callbacks),
+        "queues": queues,
+        "agents": dict(agents),
+        "trunks": [
+            {"trunk": trunk.id, "up": trunk.up, "calls": trunk.calls, "max_calls": trunk.settings.max_calls}
+            for trunk in house.trunks
+        ],
+        "mqtt": {"connected": publisher.connected, "waiting": publisher.waiting, "pops_sent": publisher.pops_sent},
+        "database": {"healthy": log.healthy, "facts": log.last_seq, "waiting": log.waiting, "lost": log.lost},
+        "recordings": {
+            "on": recordings.on,
+            "recording": recordings.recording,
+            "free": recordings.space.free if recordings.space is not None else None,
+            "failures": recordings.failures,
+        },
+        "lag": house.lag.plain(),
+    }
+
+
+def _at(view: AgentView) -> str:
+    """What an agent is at, in a word."""
+    if view.work is not Work.IDLE:
+        return view.work.value
+    if view.intent is Intent.SIGNED_OUT:
+        return "signed_out"
+    if view.intent is Intent.NOT_READY:
+        return "not_ready"
+    return "ready" if view.available else "unreachable"

@@ -1,0 +1,212 @@
+"""What Prometheus is given: text that its own library reads, names that are documented, numbers that add up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from callcenter.calls.books import Books
+from callcenter.desk.metrics import EndedCalls, render
+from callcenter.ledger.quality import QualityLedger
+from callcenter.model.access import Role, Scope
+from callcenter.model.facts import (
+    CallArrived,
+    CallEnded,
+    CallQueued,
+    LegQuality,
+    OneWayAudio,
+    QueueLeft,
+    ScreenPopSent,
+    SwitchStarted,
+)
+from callcenter.model.states import EndCause, OneWay, Side, VisitOutcome
+from callcenter.sip.metrics import Metrics
+from tests.unit.desk.support import BASE, Floor, open_floor
+
+FLOOR: dict[str, Any] = {
+    "version": "1.0",
+    "node": "cc1",
+    "revision": "abc",
+    "loaded_at": "2026-11-30T12:00:00.000Z",
+    "started_at": "2026-11-30T12:00:00.000Z",
+    "ready": True,
+    "draining": False,
+    "calls": {"inbound": 3},
+    "callbacks": 2,
+    "queues": [
+        {"queue": "sales", "client": "acme", "waiting": 4, "callbacks": 1, "longest_s": 12.5, "ready": 0,
+         "signed_in": 7, "threshold_s": 20.0, "service_level": 0.75},
+        {"queue": "night", "client": "acme", "waiting": 0, "callbacks": 0, "longest_s": 0.0, "ready": 0,
+         "signed_in": 0, "threshold_s": 20.0, "service_level": None},
+    ],
+    "agents": {"ready": 1, "talking": 2},
+    "trunks": [{"trunk": "odorik", "up": True, "calls": 3, "max_calls": 30},
+               {"trunk": "spare", "up": None, "calls": 0, "max_calls": 30}],
+    "mqtt": {"connected": True, "waiting": 0, "pops_sent": 9},
+    "database": {"healthy": True, "facts": 88, "waiting": 1, "lost": 0},
+    "recordings": {"on": True, "recording": 1, "free": 1000, "failures": 0},
+    "lag": {"up_to": [[0.001, 5], [0.01, 6]], "count": 7, "sum": 0.25},
+}  # fmt: skip
+
+
+def sip() -> dict[str, Any]:
+    """What a switch tells of SIP."""
+    counted = Metrics()
+    counted.request_came("INVITE")
+    counted.answered("INVITE", 200)
+    counted.answered("INVITE", 486)
+    counted.could_not_read('a "reason" with a \\')
+    Metrics.time(counted.answer_times, "INVITE", 0.01)
+    Metrics.time(counted.answer_times, "INVITE", 60.0)
+    now = ("transactions", "dialogs", "sessions", "connections", "registrations", "traced_messages")
+    return {
+        **counted.plain(),
+        "guard": {"over_rate": 3, "banned": 0, "refused": 1, "bans": 1, "bans_now": 1, "sources": 2},
+        "now": dict.fromkeys(now, 0),
+    }
+
+
+def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """What Prometheus' own reader makes of the text."""
+    found: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+    for family in text_string_to_metric_families(text):
+        assert family.documentation, family.name
+        for sample in family.samples:
+            assert sample.name.startswith("callcenter_")
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in found, key
+            found[key] = sample.value
+    return found
+
+
+def of(told: dict[tuple[str, frozenset[tuple[str, str]]], float], name: str, **labels: str) -> float:
+    """One sample."""
+    return told[name, frozenset(labels.items())]
+
+
+def test_what_the_switch_counts_of_sip_and_sound_is_read_by_prometheus() -> None:
+    told = sip()
+    assert render(told) == render({**told, "media": {}}), "an older switch tells nothing of sound"
+    ledger = QualityLedger()
+    bad = LegQuality(Side.CALLER, "PCMU", 900, 100, 4.0, 9.0, 3.1, 1000, 5, 2.0, 4.2, 80.0, 3, trunk='a "carrier"')
+    ledger.take(bad)
+    ledger.take(OneWayAudio(Side.CALLER, OneWay.STOPPED, ""))
+    worker = {"worker": 1, "pid": 77, "alive": True, "load": 0.25, "sessions": 6, "capacity": 100, "restarts": 0,
+              "late_ms": 1.5, "worst_late_ms": 4.0, "draining": False, "memory": 30 << 20}  # fmt: skip
+    told["media"] = {"quality": ledger.plain(), "trunks": ["t1"], "sounds_bad": ["t1"], "workers": [worker]}
+    read = samples(render(told))
+    assert of(read, "callcenter_sip_responses_sent_total", method="INVITE", **{"class": "4xx"}) == 1
+    assert of(read, "callcenter_sip_unreadable_total", reason='a "reason" with a \\') == 1
+    assert of(read, "callcenter_sip_guard_rejected_total", why="over_rate") == 3
+    buckets = {
+        float(dict(labels)["le"]): value
+        for (name, labels), value in read.items()
+        if name == "callcenter_sip_answer_seconds_bucket"
+    }
+    assert [int(buckets[bound]) for bound in sorted(buckets)] == [0, 1, 1, 1, 1, 1, 1, 2]
+    trunk = 'a "carrier"'
+    assert of(read, "callcenter_media_mos_bucket", trunk=trunk, way="received", le="3.1") == 1
+    assert of(read, "callcenter_media_loss_ratio_sum", trunk=trunk, way="sent") == 0.005
+    assert of(read, "callcenter_media_round_trip_seconds_count", trunk=trunk) == 1
+    assert of(read, "callcenter_media_one_way_total", trunk="", kind="stopped") == 1
+    assert of(read, "callcenter_media_trunk_sounds_bad", trunk="t1") == 1
+    assert of(read, "callcenter_media_worker_late_seconds", worker="1", pid="77") == 0.0015
+    assert of(read, "callcenter_media_worker_up", worker="1", pid="77") == 1
+
+
+def test_the_floor_is_told_by_queue_and_state_and_names_nobody() -> None:
+    read = samples(render({**sip(), "floor": FLOOR}))
+    assert of(read, "callcenter_queue_waiting", client="acme", queue="sales") == 4
+    assert of(read, "callcenter_queue_longest_wait_seconds", client="acme", queue="sales") == 12.5
+    assert of(read, "callcenter_service_level_ratio", client="acme", queue="sales", threshold_s="20") == 0.75
+    # What was not counted yet, or is not known, is not told: it would be taken for 0.
+    assert ("callcenter_service_level_ratio", frozenset({("client", "acme"), ("queue", "night")})) not in read
+    assert [dict(labels) for name, labels in read if name == "callcenter_trunk_up"] == [{"trunk": "odorik"}]
+    assert of(read, "callcenter_agents", state="talking") == 2
+    assert of(read, "callcenter_loop_lag_seconds_bucket", le="0.01") == 6
+    assert of(read, "callcenter_loop_lag_seconds_bucket", le="+Inf") == 7
+    assert of(read, "callcenter_build_info", version="1.0") == 1
+
+
+def call(floor: Floor, books: Books, name: str, waited_ms: int, outcome: VisitOutcome) -> None:
+    """A call that waits so long in sales, and is gone."""
+    stream = floor.stream
+    for body in (
+        CallArrived("acme", "main", "+1", "", "+2", "udp", "", ""),
+        CallQueued(f"v-{name}", "sales", "acme", 0, (), 10_000),
+    ):
+        books.take(stream.append(body, name, at=10.0))
+    left = QueueLeft(f"v-{name}", "sales", outcome, "hangup")
+    books.take(stream.append(left, name, at=10.0 + waited_ms / 1000))
+    ended = CallEnded(Side.CALLER, EndCause.HANGUP)
+    books.take(stream.append(ended, name, at=20.0))
+
+
+async def test_calls_are_counted_since_the_switch_started_whenever_the_desk_did(tmp_path: Path) -> None:
+    async with open_floor(tmp_path) as floor:
+        books = Books(floor.storage.interactions.save)
+        floor.stream.append(SwitchStarted("cc1", "1.0", "abc"))
+        call(floor, books, "before", 3_000, VisitOutcome.ABANDONED)
+        floor.stream.append(SwitchStarted("cc1", "1.0", "abc"))
+        call(floor, books, "c1", 7_000, VisitOutcome.ABANDONED)
+        call(floor, books, "c2", 1_000, VisitOutcome.SHORT_ABANDONED)
+        floor.stream.append(ScreenPopSent("o1", "ana", "p1", True, 30), "c1")
+        await floor.written()
+        counted = EndedCalls()
+        await counted.read(floor.desk.reader)
+        once = samples(render({}, counted))
+        labels = {"client": "acme", "queue": "sales"}
+        assert of(once, "callcenter_queue_visits_total", outcome="abandoned", **labels) == 1
+        assert of(once, "callcenter_queue_visits_total", outcome="short_abandoned", **labels) == 1
+        assert of(once, "callcenter_queue_wait_seconds_bucket", outcome="abandoned", le="5", **labels) == 0
+        assert of(once, "callcenter_queue_wait_seconds_bucket", outcome="abandoned", le="10", **labels) == 1
+        assert of(once, "callcenter_pop_delay_seconds_sum", acknowledged="true") == 0.03
+        calls = sum(value for (name, _), value in once.items() if name == "callcenter_calls_total")
+        assert calls == 2
+        # Each once, however often it is asked.
+        call(floor, books, "c3", 2_000, VisitOutcome.ABANDONED)
+        await floor.written()
+        await counted.read(floor.desk.reader)
+        await counted.read(floor.desk.reader)
+        again = samples(render({}, counted))
+        assert of(again, "callcenter_queue_visits_total", outcome="abandoned", **labels) == 2
+        # The switch starts anew, and so do its counters.
+        floor.stream.append(SwitchStarted("cc1", "1.0", "abc"))
+        await floor.written()
+        await counted.read(floor.desk.reader)
+        assert not counted.calls
+
+
+async def test_prometheus_asks_from_this_machine_without_a_token_and_through_a_proxy_with_one(tmp_path: Path) -> None:
+    async with open_floor(tmp_path) as floor:
+        floor.answers["metrics"] = {**sip(), "floor": FLOOR}
+
+        async def scrape(address: str, **headers: str) -> httpx.Response:
+            transport = httpx.ASGITransport(floor.app, client=(address, 4711))
+            async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
+                return await client.get("/metrics")
+
+        here = await scrape("127.0.0.1")
+        assert here.status_code == 200
+        assert here.headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert of(samples(here.text), "callcenter_switch_up") == 1
+        assert (await scrape("192.0.2.7")).status_code == 401
+        assert (await scrape("127.0.0.1", **{"X-Forwarded-For": "192.0.2.7"})).status_code == 401
+        reports = await floor.token(Role.ADMIN, scopes={Scope.REPORTS_READ})
+        assert (await scrape("192.0.2.7", Authorization=f"Bearer {reports}")).status_code == 200
+        # Whose companies are not all of them sees no other's queues.
+        for narrow in (await floor.token(Role.CLIENT), await floor.token(Role.AGENT)):
+            assert (await scrape("192.0.2.7", Authorization=f"Bearer {narrow}")).status_code == 403
+
+
+async def test_a_switch_that_is_away_is_told_and_no_failure(tmp_path: Path) -> None:
+    async with open_floor(tmp_path) as floor:
+        floor.desk.switch.path = tmp_path / "nobody"
+        floor.desk.switch.close()
+        client = await floor.client(Role.ADMIN)
+        answer = await client.get("/metrics")
+        assert answer.status_code == 200
+        assert of(samples(answer.text), "callcenter_switch_up") == 0
