@@ -230,6 +230,7 @@ class House:
         )
         self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
         self.services.callbacks = self.callbacks
+        self.stream.subscribe(self.callbacks.take)
         self.do_not_call = DoNotCall(self.services, storage.do_not_call)
         self.do_not_call.on_added = self.callbacks.forbid
         self.services.do_not_call = self.do_not_call

@@ -403,6 +403,8 @@ class Acd:
             reasons = why_not(settings, demand.client, demand.asked, only, demand.queue)
             if not reasons and demand.named not in ("", agent_id):
                 reasons = (f"they wait for {demand.named} first, who is preferred",)
+            if not reasons and agent_id in demand.without:
+                reasons = ("he has declined to call them back",)
             step = self._visits[demand.waiting[0][-1]].step
             found.append(Waiters(demand.queue, text(demand.asked), len(demand.waiting), reasons, step))
         offered = Counter(visit.queue for visit in self._visits.values() if visit.offers)
@@ -602,6 +604,8 @@ class Acd:
             place_of=ticket.place_of,
             origins=origins + ticket.origins,
             callback=ticket.callback,
+            reserve_ms=round(ticket.reserve_for * 1000),
+            without=ticket.without,
             **asked_as(asked),
         )
         self._tell(queued, ticket.call_id)
@@ -808,7 +812,7 @@ class Acd:
         queue = self._plan.queue(visit.queue)
         assert queue is not None, f"{visit} is in no line"
         ring_for = round(queue.ring_for * 1000)
-        lease = ring_for + round(self._plan.offer_grace * 1000)
+        lease = ring_for + round(self._plan.offer_grace * 1000) + visit.reserve
         made = OfferMade(
             visit=visit.id,
             offer=f"{visit.id}-{visit.tries + 1}",
@@ -1337,6 +1341,8 @@ class Acd:
             prefer=body.prefer,
             preferred_until=ms + body.prefer_ms if body.prefer_ms else None,
             callback=body.callback,
+            reserve=body.reserve_ms,
+            without=body.without,
         )
         self._visits[visit.id] = visit
         self._stand_in_line(visit)

@@ -27,7 +27,9 @@ class Ticket:
     can come; afterwards he is the first among equals.
 
     ``callback`` is the id of a callback: nobody is on the phone, who might be too many for the queue or have waited too
-    long; in all else it stands in line as a caller does.
+    long; in all else it stands in line as a caller does. An agent to whom it is offered is kept for ``reserve_for``
+    seconds before his phone must ring: meanwhile the customer is dialled. It is not for those ``without``, who have
+    declined it.
 
     ``closed``: it is outside the queue's hours, which the ACD does not know, and the caller is refused.
 
@@ -50,6 +52,8 @@ class Ticket:
     origins: tuple[tuple[str, str], ...] = ()
     callback: str = ""
     closed: bool = False
+    reserve_for: float = 0.0
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 # Client, queue, what is asked (in the text form), how the agent is chosen, what waiting counts; the only agent who is
 # asked, and whether nobody else ever is.
-Ask: TypeAlias = tuple[str, str, str, Strategy, int, str, bool]
+Ask: TypeAlias = tuple[str, str, str, Strategy, int, str, bool, tuple[str, ...]]
 
 # Demands kept beyond one for each queue, for what callers add to theirs. Further ones go with their last ticket: what
 # tickets may ask is not ours to bound.
@@ -107,6 +107,11 @@ class Demand:
     def alone(self) -> bool:
         """Whether nobody else ever is."""
         return self.ask[6]
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """Who is not asked, whatever they know."""
+        return self.ask[7]
 
     def rank(self, now: int) -> TicketRank:
         """The rank of the first in line."""
@@ -180,7 +185,7 @@ class Pool:
         for queue in plan.queues.values():
             asked = merged(queue.requirements)
             points = aging(queue.age_weight)
-            self._demand((queue.client, queue.id, text(asked), queue.strategy, points, "", False), asked)
+            self._demand((queue.client, queue.id, text(asked), queue.strategy, points, "", False, ()), asked)
 
     # Agents
 
@@ -204,6 +209,7 @@ class Pool:
         byte = number >> 3
         for demand in (*self._created, *self._named.get(settings.id, {}).values()):
             may = demand.alone or score(settings, demand.client, demand.queue, demand.asked) is not None
+            may = may and settings.id not in demand.without
             demand.able = demand.able | bit if may else demand.able & ~bit
             demand.tiers = demand.out = None
         for row, demand in enumerate(self._created):
@@ -278,7 +284,8 @@ class Pool:
 
     def wait(self, visit: Visit, strategy: Strategy) -> None:
         """Let a ticket be found. May be called twice."""
-        ask = (visit.client, visit.queue, visit.asks, strategy, visit.aging, visit.one_alone, bool(visit.agent))
+        only = visit.one_alone
+        ask = (visit.client, visit.queue, visit.asks, strategy, visit.aging, only, bool(visit.agent), visit.without)
         demand = self._waiting.get(visit.id)
         if demand is not None:
             if demand.ask == ask:
@@ -559,13 +566,14 @@ class Pool:
     # Demands
 
     def _demand(self, ask: Ask, asked: Needs) -> Demand:
-        client, queue, _, _, _, named, alone = ask
+        client, queue, _, _, _, named, alone, without = ask
+        asked_of = ~sum(1 << self.roster.number[each] for each in set(without) if each in self.roster.number)
         if named:
             held = self._named.setdefault(named, {})
             demand = held.get(ask)
             if demand is None:
                 bit = 1 << number if (number := self.roster.number.get(named)) is not None else 0
-                able = bit if alone else bit & self.roster.able(client, queue, asked)
+                able = (bit if alone else bit & self.roster.able(client, queue, asked)) & asked_of
                 self._serial += 1
                 demand = held[ask] = Demand(
                     ask, asked, self._serial, self._alone if alone else self._claim(client), able
@@ -574,7 +582,7 @@ class Pool:
         demand = self._demands.get(ask)
         if demand is None:
             self._serial += 1
-            able = self.roster.able(client, queue, asked)
+            able = self.roster.able(client, queue, asked) & asked_of
             demand = self._demands[ask] = Demand(ask, asked, self._serial, self._claim(client), able)
             self._created.append(demand)
             self._able += able.to_bytes(self._stride, "little")

@@ -30,7 +30,8 @@ class Visit:
     the only one whom the visit is for, or empty. ``own`` is what the caller's ticket asks beside the queue, ``step``
     how many routing steps are behind it. ``prefer`` comes first among equals, and until ``preferred_until`` (None: no
     more) nobody else is asked. ``aging`` is what the queue says, see :func:`aging`. ``asks`` is ``asked`` as a text.
-    ``callback`` is the callback that stands here in line, or empty.
+    ``callback`` is the callback that stands here in line, or empty; an agent is reserved for it ``reserve`` longer,
+    and those ``without`` are not asked.
     """
 
     id: str
@@ -51,6 +52,8 @@ class Visit:
     preferred_until: int | None = None
     aging: int = 0
     callback: str = ""
+    reserve: int = 0
+    without: tuple[str, ...] = ()
     asks: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -98,6 +98,8 @@ class Call:
         self.direction = direction
         self.agent = agent
         self.callback = callback
+        # What we had planned to call them for, who have rung in before.
+        self.promised: Callback | None = None
         self.client = client
         self.number = number
         self.services = services

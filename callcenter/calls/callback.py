@@ -1,36 +1,46 @@
-"""Callbacks: whoever waits may be called back at their turn: who asks for it, and who is to be called back."""
+"""Callbacks: who is to be called back, when that is, and that nobody is dialled twice for it."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from callcenter.acd.events import Ticket
 from callcenter.acd.requirements import text
 from callcenter.calls.call import Call, Captured
+from callcenter.calls.callback_plans import NotPlanned, Obstacle, Wanted
+from callcenter.calls.callback_times import CallbackTimes
 from callcenter.calls.dialled import e164
 from callcenter.calls.line import Line
-from callcenter.calls.settings import AskCallback, CallsSettings, Client, Collect, Number
-from callcenter.calls.steps.collect import DIGITS, take_digits
-from callcenter.model.callback import Callback
+from callcenter.calls.settings import CallsSettings, Client, Missed, Number, RingsIn
+from callcenter.calls.steps.collect import DIGITS
+from callcenter.calls.windows import LOOKS_AHEAD, Wish
+from callcenter.model.callback import MAX_REASON, Attempt, Callback, Lease, Source
 from callcenter.model.dial_plan import country_code
 from callcenter.model.facts import (
     CallArrived,
     CallbackAttempted,
+    CallbackChanged,
+    CallbackDeclined,
+    CallbackDeferred,
     CallbackEnded,
     CallbackFailed,
     CallbackRequested,
-    DigitsEntered,
+    CallConnected,
+    CallEnded,
+    Fact,
+    utc,
 )
 from callcenter.model.interaction import Ending
-from callcenter.model.states import CallbackOutcome, Direction, EndCause, Side
+from callcenter.model.states import CallbackOutcome, Direction, EndCause, Side, VisitOutcome
 from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.storage.database import StorageError
@@ -52,86 +62,26 @@ MOST_COUNTED = 20_000
 # Callers who hide their number are one caller to us, who may ask for so many times as much.
 WITHHELD = "withheld"
 SHARE_WITHHELD = 10
-# The wall's clock may be set meanwhile: so often it is looked at, for who waits until they may be dialled again.
+# The wall's clock may be set meanwhile: so often it is looked at, for who waits until they may be dialled.
 LOOKS_EVERY = 60.0
+# What an attempt has dialled may ring on for so long when nobody is there any more to take it back (seconds).
+LINGERS = 15.0
+# Attempts and refusals that are kept of one callback, the last ones.
+MOST_HISTORY = 50
+# Those that have ended are looked through so often for what is too old.
+TIDIES_EVERY = timedelta(hours=6)
 # A turn that ended before anybody was dialled, by a mistake of ours or for want of a queue, is not begun anew at once.
 PAUSE = 30.0
 # North American numbers (+1): area code and exchange begin with 2 to 9, and no area code is like 911.
 _NORTH_AMERICAN = re.compile(r"\+1(?![2-9]11)[2-9][0-9]{2}[2-9][0-9]{6}")
-NUMBER = "callback-number"
 
+AT_ONCE = Wish()
 NOWHERE = Flow(Transport.UDP, Address("0.0.0.0", 0), Address("0.0.0.0", 0))
 
 log = structlog.get_logger()
 
 
-# Who asks
-
-
-async def offer_callback(call: Call, step: AskCallback) -> Ending | None:
-    """Ask for the number, promise to call back, and hang up; None when it comes to nothing: the call goes on.
-
-    Only a number that the company calls back is taken. The promise is made when it is written, and not else.
-    """
-    call.stage = f"asking for a callback from {step.queue}"
-    prompts = step.prompts or call.settings.callback_prompts
-    callbacks = call.services.callbacks
-    if not callbacks.possible(call, step.queue):
-        await call.caller.sound.say(call.prompt(prompts.unavailable), barge_in=False)
-        return None
-    number = await ask_number(call, step)
-    if number is None:
-        return None
-    if not await callbacks.request(call, step.queue, number):
-        await call.caller.sound.say(call.prompt(prompts.unavailable), barge_in=False)
-        return None
-    call.caller.sound.forget_keys()
-    await call.caller.sound.say(call.prompt(prompts.accepted), barge_in=False)
-    return Ending(Side.SYSTEM, EndCause.FLOW_ENDED, 0, "will be called back")
-
-
-async def ask_number(call: Call, step: AskCallback) -> str | None:
-    """The number that the caller has confirmed, in E.164: the own one, or another; None when they have not."""
-    sound, prompts = call.caller.sound, step.prompts or call.settings.callback_prompts
-    number = own_number(call)
-    sound.forget_keys()
-    entries = confirmations = 0
-    while True:
-        if number is None:
-            if entries > step.retries:
-                return None
-            entries += 1
-            number = await enter_number(call, step)
-            continue
-        if confirmations > step.retries + entries:
-            return None
-        confirmations += 1
-        await sound.say(call.prompt(prompts.confirm), barge_in=True)
-        digits = call.settings.prompts.digits(prompts.digit, call.captured.language, number.removeprefix("+"))
-        await sound.say(digits, barge_in=True)
-        await sound.say(call.prompt(prompts.choose), barge_in=True)
-        key = await sound.key(step.timeout)
-        if key is not None:
-            call.add(DigitsEntered(NUMBER, key, valid=key in "12*"))
-        if key == "1":
-            return number
-        if key == "*":
-            return None
-        if key == "2":
-            number = None
-
-
-async def enter_number(call: Call, step: AskCallback) -> str | None:
-    """One try to enter a number; None when it is none that may be called."""
-    sound, prompts = call.caller.sound, step.prompts or call.settings.callback_prompts
-    await sound.say(call.prompt(prompts.enter), barge_in=True)
-    entry = await take_digits(sound, Collect(NUMBER, "", prompts.enter, longest=20, first_digit=step.timeout))
-    number = None if entry.too_long else callable_number(call.settings, call.client, entry.digits)
-    if entry.pressed:
-        call.add(DigitsEntered(NUMBER, entry.digits, valid=number is not None))
-    if number is None and entry.pressed:
-        await sound.say(call.prompt(prompts.invalid), barge_in=True)
-    return number
+# Which number
 
 
 def own_number(call: Call) -> str | None:
@@ -188,7 +138,9 @@ class Pending:
     """A callback that has not ended, and the ``call`` that carries it out while it stands in line or is dialled.
 
     ``holders`` are calls of the customer's own that are up: nobody is called back who is on the phone with us.
-    ``attempted``: they were dialled in this call; ``why`` it is cut short, in a word.
+    ``attempted``: they were dialled in this call; ``why`` it is cut short, in a word. ``opens`` is when it joins the
+    line next, as far as is known. ``shown_to`` is the agent who is to say whether to call, and ``verdict`` what he
+    says; ``declined`` are those who said no, and until when (monotonic) they are not asked again.
     """
 
     def __init__(self, value: Callback) -> None:
@@ -198,6 +150,12 @@ class Pending:
         self.attempted = False
         self.why = ""
         self.timer: asyncio.TimerHandle | None = None
+        self.opens: datetime | None = None
+        self.paused_until: datetime | None = None
+        self.deferred_to: datetime | None = None
+        self.shown_to = ""
+        self.verdict: asyncio.Future[bool] | None = None
+        self.declined: dict[str, float] = {}
 
     @property
     def dialling(self) -> bool:
@@ -209,7 +167,9 @@ class Pending:
         """What is done about it now, in words."""
         if self.call is not None:
             return self.call.stage
-        return "the customer is on the phone with us" if self.holders else "waiting for the next attempt"
+        if self.holders:
+            return "the customer is on the phone with us"
+        return "planned" if self.value.scheduled and not self.value.attempts else "waiting for the next attempt"
 
     def __repr__(self) -> str:
         return f"<Pending {self.value.id} {self.value.queue} {self.value.number} {self.state}>"
@@ -221,11 +181,12 @@ Turn = Callable[[Call, Pending], Awaitable[Ending]]
 class Callbacks:
     """All who are to be called back. Each stands in line by a call of its own, which ``turn`` carries out.
 
-    Between the attempts nothing stands in line, and no task runs: there is a timer. A number is dialled once at a time,
-    whatever asks for it.
+    Before it is due, and between the attempts, nothing stands in line, and no task runs: there is a timer. A number is
+    dialled once at a time, whatever asks for it.
     """
 
     def __init__(self, services: Services, supervisor: Supervisor, store: Store, turn: Turn) -> None:
+        self.times = CallbackTimes(lambda: services.settings)
         self._services = services
         self._supervisor = supervisor
         self._store = store
@@ -237,6 +198,12 @@ class Callbacks:
         self._dialled: set[str] = set()
         # When each number was asked for in the last day, by client and number.
         self._asked: dict[tuple[str, str], list[datetime]] = {}
+        # Calls that customers have made to us, while they are up.
+        self._here: dict[str, Call] = {}
+        # Those that are due in a while: one timer looks at all of them.
+        self._later: set[Pending] = set()
+        self._looks: asyncio.TimerHandle | None = None
+        self._tidied: datetime | None = None
         self._suspended = False
 
     def __iter__(self) -> Iterator[Pending]:
@@ -247,16 +214,42 @@ class Callbacks:
 
     async def open(self) -> None:
         """Take up what the last run has left; of an attempt that it was in nobody knows more. Raises StorageError."""
+        now = self._services.clock.now()
+        for client, number, at in await self._store.asked_since(now - DAY):
+            self._count(client, number, at)
         for value in await self._store.load_all():
             each = Pending(value)
             if self._find(value.client, value.queue, value.number) is not None:
                 continue
             self._add(each)
-            self._count(value)
             self._take_new_name(each)
-            if value.dialling:
-                self.failed(each, value.requested_in, "interrupted", "by a restart")
+            if value.lease is not None:
+                self.failed(each, value.requested_in or None, "interrupted", "by a restart")
+                each.value = replace(each.value, due_at=max(each.value.due_at, value.lease.until))
+                self._store.keep(each.value)
             self._arm(each)
+
+    def find(self, callback_id: str) -> Pending | None:
+        """One that has not ended."""
+        return self._pending.get(callback_id)
+
+    async def look_up(self, callback_id: str) -> Callback | None:
+        """One of them, ended or not. Raises StorageError."""
+        each = self._pending.get(callback_id)
+        return each.value if each is not None else await self._store.find(callback_id)
+
+    def planned(self, queue: str) -> int:
+        """How many of a queue do not stand in line: they are due later, or not to be dialled just now."""
+        return sum(each.value.queue == queue and each.call is None for each in self._pending.values())
+
+    def of_person(self, client: str, customer: str, numbers: Mapping[str, Any] | set[str]) -> list[Pending]:
+        """Those of one person that have not ended."""
+        return [
+            each
+            for each in self
+            if each.value.client == client
+            and (each.value.number in numbers or (customer and each.value.customer == customer))
+        ]
 
     def possible(self, call: Call, queue: str) -> bool:
         """Whether callers of this call can be called back at all now."""
@@ -266,78 +259,147 @@ class Callbacks:
         there = self._services.dispatcher.acd.plan.queues.get(queue)
         return there is not None and there.client == client.id and len(self._pending) < MOST_PENDING
 
-    async def request(self, call: Call, queue: str, number: str) -> bool:
+    # Who asks
+
+    async def request(self, call: Call, queue: str, number: str, wish: Wish = AT_ONCE) -> bool:
         """Have the caller called back; True when that is written, and may be promised.
 
-        Who has asked before keeps the place that they have. Nobody is dialled before this call is over.
+        Who has asked before keeps the place that they have, and the latest ``wish`` counts. Nobody is dialled before
+        this call is over.
         """
-        clock, captured, ticket = self._services.clock, call.captured, call.ticket
+        clock, ticket = self._services.clock, call.ticket
         now, here = clock.now(), call.line if call.line is not None else Line(clock.monotonic())
         joined = ticket if ticket is not None and ticket.queue == queue else None
-        waited = timedelta(seconds=max(0.0, clock.monotonic() - here.first_joined))
         known = self._find(call.client.id, queue, number)
-        if known is None and (why := self._too_many(call, number)):
-            log.warning("no callback was promised: it was asked for too often", queue=queue, why=why)
+        asker = self._asker(call, number)
+        if known is None and (why := self._too_many(call.client, number, asker)):
+            log.warning("no callback was promised", queue=queue, why=why)
+            return False
+        value = self._of_call(call, queue, number, Source.CALLER, asker)
+        not_before, not_after = wish.window(now, self.times.zone(value))
+        value = replace(value, scheduled=not wish.at_once, not_before=not_before, not_after=not_after)
+        if self.times.next(value, now) is None:
+            log.warning("no callback was promised: nobody may be called in that time", queue=queue)
             return False
         if known is not None:
             self._hold(known, call.id)
             self._recall(known, "asked_again")
-            earlier = min(known.value.first_joined_at, now - waited)
-            value = replace(known.value, first_joined_at=earlier, language=captured.language)
+            before = known.value
+            kept = not (before.scheduled or value.scheduled)
+            value = replace(
+                before,
+                first_joined_at=min(before.first_joined_at, value.first_joined_at) if kept else value.first_joined_at,
+                language=value.language,
+                scheduled=value.scheduled,
+                not_before=not_before,
+                not_after=not_after,
+            )
             each = known
             each.value = value
         else:
-            value = Callback(
-                id=self._services.ids.new(),
-                client=call.client.id,
-                queue=queue,
-                number=number,
-                first_joined_at=now - waited,
-                requested_at=now,
-                due_at=now,
-                requested_in=call.id,
-                dialled=call.number.number,
-                language=captured.language,
-                name=call.caller.leg.remote_name if number == own_number(call) else "",
-                account=account_of(call),
-                intent=captured.intent,
-                priority=joined.priority if joined is not None else None,
-                needs=text(joined.requirements) if joined is not None else "",
-                prefer=joined.prefer if joined is not None else "",
-                place_of=here.visit,
-                told=here.told,
-                asked_by=self._asker(call, number),
-                menus=tuple(captured.menus),
-                entered=dict(captured.entered),
-                attributes=dict(captured.told),
-            )
             each = Pending(value)
             self._hold(each, call.id)
             self._add(each)
         visit, first_joined_ms = joined.id if joined is not None else "", round(here.first_joined * 1000)
-        call.add(CallbackRequested(value.id, visit, value.client, queue, number, first_joined_ms))
-        self._store.keep(value)
-        try:
-            await self._store.kept(WRITTEN_WITHIN)
-        except (TimeoutError, StorageError) as error:
-            log.warning("no callback was promised: the database is away", queue=queue, why=str(error) or "it is slow")
-            if known is None and value.id in self._pending:
-                self._end(each, CallbackOutcome.REMOVED, "not_written", call.id)
+        call.add(_requested(value, visit, first_joined_ms, number))
+        if not await self._written(each, value, new=known is None, call_id=call.id):
+            log.warning("no callback was promised: the database is away", queue=queue)
             return False
-        if known is None:
-            self._count(value)
         return True
+
+    async def plan(self, wanted: Wanted) -> tuple[Callback, bool]:
+        """Have a customer called back at a time; what is planned, and whether it is one with what was planned before.
+
+        Returns when it is written. Asked for the same number and queue again, there is still one: the latest window
+        counts, and both reasons do. Raises NotPlanned, StorageError.
+        """
+        if wanted.id and (before := await self.look_up(wanted.id)) is not None:
+            return before, False
+        value = self._planned(wanted)
+        known = self._find(value.client, value.queue, value.number)
+        client = self._services.settings.clients[value.client]
+        if known is None and (why := self._too_many(client, value.number, "")):
+            raise NotPlanned(f"this number was asked for too often: {why}", Obstacle.TOO_MANY, "number")
+        if known is None and len(self._pending) >= MOST_PENDING:
+            raise NotPlanned(f"{MOST_PENDING} callbacks are planned, and no more are taken", Obstacle.TOO_MANY)
+        if known is not None and known.dialling:
+            raise NotPlanned("the customer is being dialled at this moment", Obstacle.CONFLICT)
+        if known is not None:
+            value = merged(known.value, value)
+            self._recall(known, "asked_again")
+            known.value, each = value, known
+            changed = CallbackChanged(value.id, value.client, wanted.by, ("merged",))
+            self._services.stream.append(changed, wanted.call or None)
+        else:
+            each = Pending(value)
+            self._add(each)
+            number = value.number if wanted.call else ""
+            place = round(self._services.clock.monotonic() * 1000)
+            self._services.stream.append(_requested(value, "", place, number), wanted.call or None)
+        if not await self._written(each, value, new=known is None, call_id=wanted.call or None):
+            raise NotPlanned("the database is away: nothing was planned", Obstacle.UNAVAILABLE)
+        self._arm(each)
+        return each.value, known is not None
+
+    async def change(self, callback_id: str, by: str, changes: Mapping[str, Any]) -> Callback:
+        """Have a callback carried out otherwise: its window, queue, mode, agent, reason; times by name of the field.
+
+        Raises NotPlanned, StorageError.
+        """
+        each = self._changeable(callback_id)
+        before, now = each.value, self._services.clock.now()
+        value = replace(before, **changes)
+        if {"not_before", "not_after"} & changes.keys():
+            value = replace(value, scheduled=True, first_joined_at=now)
+        self._check(value, now)
+        there = self._find(value.client, value.queue, value.number)
+        if there is not None and there is not each:
+            raise NotPlanned(f"{value.queue} calls this number back already", Obstacle.CONFLICT, "queue")
+        if value == before:
+            return before
+        self._recall(each, "changed")
+        del self._of_number[before.client, before.number][before.queue]
+        each.value = value
+        self._of_number[value.client, value.number][value.queue] = each
+        each.paused_until = None
+        what = tuple(sorted(changes))
+        self._services.stream.append(CallbackChanged(value.id, value.client, by, what), self._told_in(value))
+        self._store.keep(value)
+        self._arm(each)
+        await self._kept()
+        return value
+
+    async def call_off(self, callback_id: str, by: str, why: str = "") -> Callback:
+        """Call nobody back, also while they are being dialled; what it has come to. Raises NotPlanned, StorageError."""
+        each = self._pending.get(callback_id)
+        if each is None:
+            ended = await self._store.find(callback_id)
+            if ended is None:
+                raise NotPlanned("there is no such callback", Obstacle.NOT_FOUND)
+            if ended.outcome == CallbackOutcome.CANCELLED:
+                return ended
+            raise NotPlanned(f"it has ended: {ended.outcome.replace('_', ' ')}", Obstacle.CONFLICT)
+        value = self._end(each, CallbackOutcome.CANCELLED, "called_off", self._told_in(each.value), why or f"by {by}")
+        await self._kept()
+        return value
 
     def rings_in(self, call: Call, queue: str) -> Line | None:
         """The caller joins a queue in which they were to be called back: they have that place now.
 
-        The callback is cancelled, also while an agent dials; None when there is none.
+        One that kept their place has ended by it, also while an agent dials. One that was planned ends when they talk
+        (see :meth:`take`): whoever hangs up again is called as planned. None when there is no place for them.
         """
         if call.direction is not Direction.INBOUND or (number := self._number_of(call)) is None:
             return None
         each = self._find(call.client.id, queue, number)
         if each is None:
             return None
+        if each.value.scheduled:
+            rules = call.client.callbacks
+            if rules is None or rules.rings_in is RingsIn.MERGE:
+                call.promised = each.value
+            in_line = each.value.first_joined_at <= self._services.clock.now()
+            return self._line(each.value) if in_line and call.promised is not None else None
         line = self._line(each.value)
         self._end(each, CallbackOutcome.CANCELLED, "rang_in", call.id)
         return line
@@ -346,6 +408,7 @@ class Callbacks:
     def caller_is_here(self, call: Call) -> Iterator[None]:
         """While the block lasts the caller is on the phone with us, and is not called back."""
         number = self._number_of(call)
+        self._here[call.id] = call
         for each in list(self._of_number.get((call.client.id, number or ""), {}).values()):
             self._hold(each, call.id)
             if not each.dialling:
@@ -354,6 +417,62 @@ class Callbacks:
             yield
         finally:
             self._release(call.id)
+
+    @contextmanager
+    def abandoning(self, call: Call, ticket: Ticket) -> Iterator[None]:
+        """A visit that may be abandoned while the block lasts: then the caller is called back, where a queue does so.
+
+        To be left behind the visit, and before it is told: one that was answered stands in no line any more.
+        """
+        try:
+            yield
+        finally:
+            after = call.settings.treatments[ticket.queue].call_back_after if ticket.queue else None
+            left = call.how_left().outcome
+            in_line = self._services.dispatcher.acd.position(ticket.id) is not None
+            if after is not None and left is VisitOutcome.ABANDONED and in_line and not ticket.agent:
+                self._abandoned(call, ticket, after)
+
+    def _abandoned(self, call: Call, ticket: Ticket, after: float) -> None:
+        number, monotonic = own_number(call), self._services.clock.monotonic()
+        here = call.line if call.line is not None else Line(monotonic)
+        if call.direction is not Direction.INBOUND or number is None or monotonic - here.first_joined < after:
+            return
+        # What was planned or asked for is as good, and says more.
+        if self._find(call.client.id, ticket.queue, number) is not None or not self.possible(call, ticket.queue):
+            return
+        if self._too_many(call.client, number, ""):
+            return
+        value = self._of_call(call, ticket.queue, number, Source.ABANDONED, "")
+        if self.times.next(value, self._services.clock.now()) is None:
+            return
+        each = Pending(value)
+        self._hold(each, call.id)
+        self._add(each)
+        self._count(value.client, number, value.requested_at)
+        call.add(_requested(value, ticket.id, round(here.first_joined * 1000), number))
+        self._store.keep(value)
+
+    def take(self, fact: Fact) -> None:
+        """Read one fact: who has talked to us meanwhile need not be called any more."""
+        match fact.body:
+            case CallConnected() if call := self._here.get(fact.call_id or ""):
+                # After this fact, for every reader.
+                asyncio.get_running_loop().call_soon(self._talked, call)
+            case CallEnded():
+                self._here.pop(fact.call_id or "", None)
+            case _:
+                pass
+
+    def _talked(self, call: Call) -> None:
+        number = self._number_of(call)
+        for each in list(self._of_number.get((call.client.id, number or ""), {}).values()):
+            if each.dialling:
+                continue
+            if each.value.source is Source.ABANDONED:
+                self._end(each, CallbackOutcome.CANCELLED, "talked_meanwhile", call.id)
+            elif call.promised is not None and call.promised.id == each.value.id:
+                self._end(each, CallbackOutcome.CANCELLED, "rang_in", call.id)
 
     def suspend(self, on: bool) -> None:
         """Whether nobody is called back for now: no new calls are taken, or the switch goes down. Never waits.
@@ -368,22 +487,32 @@ class Callbacks:
                 self._recall(each, "suspended")
             if on and each.timer is not None:
                 each.timer.cancel()
+        if on:
+            self._later.clear()
+            self._look_later()
 
     def reconfigured(self) -> None:
         """Another configuration is in force: callbacks of queues and companies that are gone end, and that is told.
 
-        One that is being dialled is left to be reached, or not. Those of a queue that has another name now stand there.
+        One that is being dialled is left to be reached, or not. Those of a queue that has another name now stand there,
+        and other hours hold at once.
         """
         for each in self:
             self._take_new_name(each)
-            if not each.dialling and (why := self._gone(each.value)):
-                self._end(each, CallbackOutcome.REMOVED, why, each.value.requested_in)
+            if each.dialling:
+                continue
+            if why := self._gone(each.value):
+                self._end(each, CallbackOutcome.REMOVED, why, self._told_in(each.value))
+            elif each.call is None:
+                self._arm(each)
+            else:
+                self._watch_window(each)
 
     def forbid(self, client: str, number: str) -> None:
         """A number is not to be called any more: its callbacks end, but for one that is being dialled just now."""
         for each in list(self._of_number.get((client, number), {}).values()):
             if not each.dialling:
-                self._end(each, CallbackOutcome.REMOVED, "do_not_call", each.value.requested_in)
+                self._end(each, CallbackOutcome.REMOVED, "do_not_call", self._told_in(each.value))
 
     def _take_new_name(self, each: Pending) -> None:
         """Let a callback stand in the queue that has another name now; where there is one already, that one counts."""
@@ -395,15 +524,64 @@ class Callbacks:
             self._of_number[value.client, value.number][queue] = each
             self._store.keep(each.value)
 
+    # What an agent says of one that is shown to him first
+
+    def show(self, each: Pending, agent: str) -> asyncio.Future[bool]:
+        """Ask an agent whether he calls this customer; what he says is in the future."""
+        each.shown_to, each.verdict = agent, asyncio.get_running_loop().create_future()
+        return each.verdict
+
+    def shown(self, each: Pending) -> None:
+        """He is asked no more. May be called twice."""
+        each.shown_to, each.verdict = "", None
+
+    def shown_to(self, agent: str) -> Pending | None:
+        """What this agent is asked about now."""
+        return next((each for each in self if each.shown_to == agent and each.verdict is not None), None)
+
+    def decide(self, agent: str, accepts: bool, reason: str = "") -> bool:
+        """An agent accepts or declines whom he is shown, with a ``reason``; False when he is shown nobody."""
+        each = self.shown_to(agent)
+        if each is None or each.verdict is None or each.verdict.done():
+            return False
+        each.verdict.set_result(accepts)
+        if not accepts:
+            self._note(each, Attempt(0, self._services.clock.now(), agent, cause="declined_by_agent", detail=reason))
+        return True
+
+    def declined(self, each: Pending, call: Call, offer: Offer) -> None:
+        """The agent does not call this customer: it is another's for a while."""
+        rules = call.client.callbacks
+        until = self._services.clock.monotonic() + (rules.preview_again if rules is not None else 0.0)
+        each.declined[offer.agent_id] = until
+        if not each.value.history or each.value.history[-1].number or each.value.history[-1].agent != offer.agent_id:
+            self._note(each, Attempt(0, self._services.clock.now(), offer.agent_id, cause="declined_by_agent"))
+        call.add(CallbackDeclined(each.value.id, each.value.client, offer.agent_id, offer.id))
+        self._store.keep(each.value)
+
+    def without(self, each: Pending) -> tuple[tuple[str, ...], float | None]:
+        """Who is not asked now, and how long (seconds) until one of them is again; None: nobody declined."""
+        now = self._services.clock.monotonic()
+        each.declined = {agent: until for agent, until in each.declined.items() if until > now}
+        ends = min(each.declined.values(), default=None)
+        return tuple(sorted(each.declined)), None if ends is None else ends - now
+
     # What a turn tells
 
     async def attempt(self, each: Pending, call: Call, offer: Offer) -> bool:
         """The customer is going to be dialled: True when that is written, and nobody dials the number.
 
-        From here on the attempt counts, whatever happens to us.
+        Not outside of the window and the hours, nor whom the company must not call: this is the last look at it. From
+        here on the attempt counts, whatever happens to us.
         """
-        rules, value = call.client.callbacks, each.value
-        if rules is None or value.number in self._dialled or value.id not in self._pending:
+        rules, value, now = call.client.callbacks, each.value, self._services.clock.now()
+        if rules is None or value.number in self._dialled or value.id not in self._pending or each.dialling:
+            return False
+        if self._services.do_not_call.forbids(value.client, value.number):
+            self._end(each, CallbackOutcome.REMOVED, "do_not_call", call.id)
+            return False
+        if not self.times.allowed(value, now):
+            each.why = each.why or "closed"
             return False
         self._dialled.add(value.number)
         each.attempted = True
@@ -411,13 +589,12 @@ class Callbacks:
             if other is not each:  # what they want of another queue comes when this is over
                 self._hold(other, call.id)
                 self._recall(other, "number_dialled")
-        due_at = self._services.clock.now() + timedelta(seconds=rules.spacing)
-        each.value = replace(value, attempts=value.attempts + 1, due_at=due_at, dialling=True)
-        call.add(
-            CallbackAttempted(
-                value.id, each.value.attempts, offer.agent_id, offer.id, value.number, round(rules.spacing * 1000)
-            )
-        )
+        number = value.attempts + 1
+        lease = Lease(f"{value.id}-{number}", self._store.epoch, now + timedelta(seconds=rules.ring_for + LINGERS))
+        each.value = replace(value, attempts=number, due_at=now + timedelta(seconds=rules.least_spacing), lease=lease)
+        self._note(each, Attempt(number, now, offer.agent_id, call.id))
+        spacing_ms = round(rules.least_spacing * 1000)
+        call.add(CallbackAttempted(value.id, number, offer.agent_id, offer.id, value.number, spacing_ms))
         self._store.keep(each.value)
         try:
             await self._store.kept(WRITTEN_WITHIN)
@@ -430,12 +607,20 @@ class Callbacks:
         """The customer picked up: the callback has ended well."""
         self._dialled.discard(each.value.number)
         self._supervisor.aside.discard(call.id)
+        self._attempt_over(each, "reached", "")
         self._end(each, CallbackOutcome.REACHED, "", call.id)
 
-    def failed(self, each: Pending, call_id: str, cause: str, detail: str) -> None:
-        """The attempt came to nothing."""
+    def failed(self, each: Pending, call_id: str | None, cause: str, detail: str) -> None:
+        """The attempt came to nothing; the next one is so far away as this cause asks."""
         self._dialled.discard(each.value.number)
-        each.value = replace(each.value, dialling=False)
+        client = self._services.settings.clients.get(each.value.client)
+        rules = client.callbacks if client is not None else None
+        began = next((tried.at for tried in reversed(each.value.history) if tried.number), self._services.clock.now())
+        due_at = each.value.due_at if rules is None else began + timedelta(seconds=rules.spaced(cause))
+        each.value = replace(each.value, lease=None, due_at=due_at)
+        if each.value.scheduled:
+            each.value = replace(each.value, first_joined_at=due_at)
+        self._attempt_over(each, cause, detail)
         failed = CallbackFailed(each.value.id, each.value.attempts, cause, detail)
         self._services.stream.append(failed, call_id)
         self._store.keep(each.value)
@@ -447,25 +632,92 @@ class Callbacks:
         if each.timer is not None:
             each.timer.cancel()
             each.timer = None
+        self._later.discard(each)
         if each.call is not None or each.holders or self._suspended or each.value.id not in self._pending:
             return
         if why := self._gone(each.value):
-            self._end(each, CallbackOutcome.REMOVED, why, each.value.requested_in)
+            self._end(each, CallbackOutcome.REMOVED, why, self._told_in(each.value))
             return
         if self._exhausted(each.value):
-            self._end(each, CallbackOutcome.GIVEN_UP, "tries", each.value.requested_in)
+            self._end(each, CallbackOutcome.GIVEN_UP, "tries", self._told_in(each.value))
             return
-        wait = (each.value.due_at - self._services.clock.now()).total_seconds()
-        if wait > 0:
+        now = self._services.clock.now()
+        at = self._opens(each, now)
+        if at is None:
+            return
+        each.opens = at
+        paused = each.paused_until is not None and each.paused_until > at
+        wait = ((each.paused_until if paused and each.paused_until else at) - now).total_seconds()
+        if wait > 2 * LOOKS_EVERY:
+            self._later.add(each)
+            self._look_later()
+        elif wait > 0:
             each.timer = asyncio.get_running_loop().call_later(min(wait, LOOKS_EVERY), self._arm, each)
         else:
             self._begin(each)
+
+    def _opens(self, each: Pending, now: datetime) -> datetime | None:
+        """When the customer may be called next; None when that is never, and it has ended by it."""
+        value = each.value
+        at, reason = self.times.next(value, now), "hours"
+        if at is None and value.not_after is not None:
+            client = self._services.settings.clients[value.client]
+            if client.callbacks is None or client.callbacks.missed is Missed.EXPIRE:
+                self._end(each, CallbackOutcome.EXPIRED, "window_missed", self._told_in(value))
+                return None
+            value = each.value = replace(value, not_after=None)
+            self._store.keep(value)
+            at, reason = self.times.next(value, now), "window_missed"
+        if at is None:
+            self._end(each, CallbackOutcome.EXPIRED, "never_open", self._told_in(value))
+            return None
+        if value.scheduled and at > now and value.first_joined_at != at:
+            each.value = value = replace(value, first_joined_at=at)
+            self._store.keep(value)
+        wanted = max(now, value.due_at, value.not_before or value.due_at)
+        if (at > wanted or reason == "window_missed") and each.deferred_to != at:
+            each.deferred_to = at
+            deferred = CallbackDeferred(value.id, value.client, utc(at), reason)
+            self._services.stream.append(deferred, self._told_in(value))
+        return at
+
+    def _look_later(self) -> None:
+        """Look from time to time at those that are due in a while, as long as there are any."""
+        if not self._later:
+            if self._looks is not None:
+                self._looks.cancel()
+                self._looks = None
+        elif self._looks is None:
+            self._looks = asyncio.get_running_loop().call_later(LOOKS_EVERY, self._look_at_all)
+
+    def _look_at_all(self) -> None:
+        self._looks = None
+        soon = self._services.clock.now() + timedelta(seconds=2 * LOOKS_EVERY)
+        for each in [each for each in self._later if each.opens is None or each.opens <= soon]:
+            self._arm(each)
+        self._look_later()
+
+    def _watch_window(self, each: Pending) -> None:
+        """Let a callback that stands in line leave it when nobody may be called any more."""
+        if each.timer is not None:
+            each.timer.cancel()
+            each.timer = None
+        if each.call is None or each.attempted or each.value.id not in self._pending:
+            return
+        now = self._services.clock.now()
+        if not self.times.allowed(each.value, now):
+            self._recall(each, "closed")
+            return
+        until = self.times.until(each.value, now)
+        wait = LOOKS_EVERY if until is None else min(LOOKS_EVERY, (until - now).total_seconds())
+        each.timer = asyncio.get_running_loop().call_later(max(0.0, wait), self._watch_window, each)
 
     def _begin(self, each: Pending) -> None:
         services, value = self._services, each.value
         client = services.settings.clients[value.client]
         leg = NotDialled(value, services.user_agent)
-        number = Number(value.dialled, client.id, "")
+        shown = client.outbound.caller_id if client.outbound is not None else ""
+        number = Number(value.dialled or shown, client.id, "")
         call = Call(services.ids.call(), client, number, leg, services, direction=Direction.OUTBOUND, callback=value)
         call.captured = Captured(
             client.speaks(value.language) or client.language,
@@ -476,12 +728,12 @@ class Callbacks:
             dict(value.attributes),
         )
         call.line = self._line(value)
-        each.call, each.why, each.attempted = call, "", False
+        each.call, each.why, each.attempted, each.paused_until = call, "", False, None
         call.add(
             CallArrived(
                 client=client.id,
                 flow="",
-                from_number=client.outbound.caller_id if client.outbound is not None else "",
+                from_number=shown,
                 from_name=client.name,
                 to_number=value.number,
                 transport="",
@@ -493,6 +745,7 @@ class Callbacks:
         )
         self._supervisor.aside.add(call.id)
         self._supervisor.start(call, functools.partial(self._take_turn, each))
+        self._watch_window(each)
 
     async def _take_turn(self, each: Pending, call: Call) -> Ending:
         nobody = call.caller
@@ -507,9 +760,10 @@ class Callbacks:
         if each.dialling and each.value.id in self._pending:
             self.failed(each, call.id, "interrupted", each.why or "the call ended")
         each.call = None
+        self.shown(each)
         self._release(call.id)
         if not each.attempted and not each.why:
-            each.value = replace(each.value, due_at=self._services.clock.now() + timedelta(seconds=PAUSE))
+            each.paused_until = self._services.clock.now() + timedelta(seconds=PAUSE)
         # Not before this call has ended: one callback is one call at a time.
         asyncio.get_running_loop().call_soon(self._arm, each)
 
@@ -520,10 +774,12 @@ class Callbacks:
             each.call.end(Ending(Side.SYSTEM, EndCause.CANCELLED, 487, why.replace("_", " ")))
             each.call.caller.leg.hangup()
 
-    def _end(self, each: Pending, outcome: CallbackOutcome, detail: str, call_id: str) -> None:
+    def _end(
+        self, each: Pending, outcome: CallbackOutcome, detail: str, call_id: str | None, words: str = ""
+    ) -> Callback:
         value = each.value
         if self._pending.pop(value.id, None) is None:
-            return
+            return value
         of_number = self._of_number[value.client, value.number]
         del of_number[value.queue]
         if not of_number:
@@ -531,13 +787,39 @@ class Callbacks:
         if each.timer is not None:
             each.timer.cancel()
             each.timer = None
+        self._later.discard(each)
         if value.dialling:
             self._dialled.discard(value.number)
+            self._attempt_over(each, str(outcome), detail)
         if outcome is not CallbackOutcome.REACHED:
             self._recall(each, str(outcome))
         ended = CallbackEnded(value.id, value.client, value.queue, outcome, value.attempts, detail)
         self._services.stream.append(ended, call_id)
-        self._store.forget(value.id)
+        now = self._services.clock.now()
+        why = f"{detail}: {words}" if words else detail
+        each.value = replace(each.value, lease=None, outcome=str(outcome), ended_why=why[:MAX_REASON], ended_at=now)
+        self._store.keep(each.value)
+        self._tidy(now)
+        return each.value
+
+    def _tidy(self, now: datetime) -> None:
+        """Forget those that ended so long ago that nobody wants to know."""
+        if self._tidied is not None and now - self._tidied < TIDIES_EVERY:
+            return
+        self._tidied = now
+        for name, client in self._services.settings.clients.items():
+            if client.callbacks is not None:
+                self._store.forget_ended(name, now - timedelta(seconds=client.callbacks.keep_for))
+
+    def _note(self, each: Pending, attempt: Attempt) -> None:
+        each.value = replace(each.value, history=(*each.value.history, attempt)[-MOST_HISTORY:])
+
+    def _attempt_over(self, each: Pending, cause: str, detail: str) -> None:
+        """What the last attempt came to."""
+        *before, last = each.value.history or (Attempt(each.value.attempts, self._services.clock.now()),)
+        if last.number and not last.cause:
+            last = replace(last, cause=cause, detail=detail, ended_at=self._services.clock.now())
+        each.value = replace(each.value, history=(*before, last))
 
     def _exhausted(self, value: Callback) -> bool:
         rules = self._services.settings.clients[value.client].callbacks
@@ -553,9 +835,140 @@ class Callbacks:
             return "queue_removed"
         if client.outbound is None or client.callbacks is None:
             return "no_trunk"
-        if self._services.do_not_call.forbids(client.id, value.number):
-            return "do_not_call"
-        return "" if callable_number(settings, client, value.number) == value.number else "number_forbidden"
+        if callable_number(settings, client, value.number) != value.number:
+            return "number_forbidden"
+        return "do_not_call" if self._services.do_not_call.forbids(value.client, value.number) else ""
+
+    def _planned(self, wanted: Wanted) -> Callback:
+        """What is wanted, as a callback that can be carried out. Raises NotPlanned."""
+        settings, now = self._services.settings, self._services.clock.now()
+        client = settings.clients.get(wanted.client)
+        if client is None:
+            raise NotPlanned(f"no client is named `{wanted.client}`", Obstacle.NOT_FOUND, "client")
+        if client.outbound is None or client.callbacks is None:
+            sentence = f"{client.id} calls nobody back: it has no `outbound`, or `callbacks: off`"
+            raise NotPlanned(sentence, Obstacle.CONFLICT, "client")
+        number = callable_number(settings, client, wanted.number)
+        if number is None:
+            sentence = f"{client.id} does not call this number: write it in E.164, as +14155550100; see its `callbacks`"
+            raise NotPlanned(sentence, Obstacle.INVALID, "number")
+        rules = client.callbacks
+        value = Callback(
+            id=wanted.id or self._services.ids.new(),
+            client=client.id,
+            queue=wanted.queue,
+            number=number,
+            first_joined_at=now,
+            requested_at=now,
+            due_at=now,
+            requested_in=wanted.call,
+            dialled="",
+            language=wanted.language or client.language,
+            name=wanted.name,
+            prefer=wanted.prefer,
+            prefer_for=wanted.prefer_for,
+            source=wanted.source,
+            scheduled=True,
+            not_before=wanted.not_before,
+            not_after=wanted.not_after,
+            zone=self.times.zone_for(client.id, number, wanted.zone, now),
+            mode=rules.mode if wanted.mode is None else wanted.mode,
+            preview=rules.preview if wanted.preview is None else wanted.preview,
+            reason=wanted.reason[:MAX_REASON],
+            customer=wanted.customer,
+            followup=wanted.followup,
+            created_by=wanted.by,
+        )
+        self._check(value, now)
+        return value
+
+    def _check(self, value: Callback, now: datetime) -> None:
+        """Raises NotPlanned for what cannot be carried out."""
+        plan = self._services.dispatcher.acd.plan
+        queue = plan.queues.get(value.queue)
+        if queue is None or queue.client != value.client:
+            raise NotPlanned(f"{value.client} has no queue `{value.queue}`", Obstacle.NOT_FOUND, "queue")
+        if value.prefer and value.prefer not in plan.agents:
+            raise NotPlanned(f"no agent is named `{value.prefer}`", Obstacle.NOT_FOUND, "prefer")
+        if self._services.do_not_call.forbids(value.client, value.number):
+            raise NotPlanned("the number is on the do-not-call list", Obstacle.FORBIDDEN, "number")
+        begin, end = value.not_before, value.not_after
+        if begin is not None and begin > now + timedelta(days=LOOKS_AHEAD):
+            raise NotPlanned(f"it is planned {LOOKS_AHEAD} days ahead at most", Obstacle.INVALID, "not_before")
+        if end is not None and end <= max(now, begin or now):
+            raise NotPlanned("the window is over before it begins", Obstacle.INVALID, "not_after")
+        if self.times.next(value, now) is None:
+            sentence = "nobody may be called in this window: see `callbacks.hours` and the hours of the queue"
+            raise NotPlanned(sentence, Obstacle.INVALID, "not_before" if begin is not None else "not_after")
+
+    def _changeable(self, callback_id: str) -> Pending:
+        each = self._pending.get(callback_id)
+        if each is None:
+            raise NotPlanned("there is no such callback, or it has ended", Obstacle.NOT_FOUND)
+        if each.dialling:
+            raise NotPlanned("the customer is being dialled at this moment", Obstacle.CONFLICT)
+        return each
+
+    def _of_call(self, call: Call, queue: str, number: str, source: Source, asker: str) -> Callback:
+        """A callback for whoever called, as it is known by now."""
+        clock, captured, ticket, rules = self._services.clock, call.captured, call.ticket, call.client.callbacks
+        now, here = clock.now(), call.line if call.line is not None else Line(clock.monotonic())
+        joined = ticket if ticket is not None and ticket.queue == queue else None
+        assert rules is not None, "the company calls nobody back"
+        return Callback(
+            id=self._services.ids.new(),
+            client=call.client.id,
+            queue=queue,
+            number=number,
+            first_joined_at=now - timedelta(seconds=max(0.0, clock.monotonic() - here.first_joined)),
+            requested_at=now,
+            due_at=now,
+            requested_in=call.id,
+            dialled=call.number.number,
+            language=captured.language,
+            name=call.caller.leg.remote_name if number == own_number(call) else "",
+            account=account_of(call),
+            intent=captured.intent,
+            priority=joined.priority if joined is not None else None,
+            needs=text(joined.requirements) if joined is not None else "",
+            prefer=joined.prefer if joined is not None else "",
+            place_of=here.visit,
+            told=here.told,
+            asked_by=asker,
+            menus=tuple(captured.menus),
+            entered=dict(captured.entered),
+            attributes=dict(captured.told),
+            source=source,
+            zone=self.times.zone_for(call.client.id, number, "", now),
+            mode=rules.mode,
+            preview=rules.preview,
+            customer=call.known.customer.id if call.known.customer is not None else "",
+        )
+
+    async def _written(self, each: Pending, value: Callback, *, new: bool, call_id: str | None) -> bool:
+        """Whether it is in the database; what is new and is not there has never been."""
+        self._store.keep(value)
+        try:
+            await self._store.kept(WRITTEN_WITHIN)
+        except (TimeoutError, StorageError) as error:
+            log.warning("a callback is not written", callback=value.id, why=str(error) or "it is slow")
+            if new and value.id in self._pending:
+                self._end(each, CallbackOutcome.REMOVED, "not_written", call_id)
+            return False
+        if new:
+            self._count(value.client, value.number, value.requested_at)
+        return True
+
+    async def _kept(self) -> None:
+        try:
+            await self._store.kept(WRITTEN_WITHIN)
+        except (TimeoutError, StorageError) as error:
+            sentence = f"the database is away, and it may not last: {error}".rstrip(": ")
+            raise NotPlanned(sentence, Obstacle.UNAVAILABLE) from error
+
+    def _told_in(self, value: Callback) -> str | None:
+        """The call in which what becomes of it is told."""
+        return value.requested_in or None
 
     def _asker(self, call: Call, number: str) -> str:
         """Who asks to be called back at a number that is not the own one; empty for all others."""
@@ -563,27 +976,26 @@ class Callbacks:
             return ""
         return WITHHELD if call.caller.leg.withheld else self._number_of(call) or call.from_number or WITHHELD
 
-    def _too_many(self, call: Call, number: str) -> str:
+    def _too_many(self, client: Client, number: str, asker: str) -> str:
         """Why this is one callback too many, in words: nobody has strangers rung, nor runs up a bill; empty if not."""
-        rules, client, asker = call.client.callbacks, call.client.id, self._asker(call, number)
+        rules = client.callbacks
         if rules is None:
             return "nobody is called back"
-        if self._services.do_not_call.forbids(client, number):
+        if self._services.do_not_call.forbids(client.id, number):
             return "the number is on the do-not-call list"
         if asker:
             most = rules.per_caller * (SHARE_WITHHELD if asker == WITHHELD else 1)
-            asked = sum(each.value.asked_by == asker and each.value.client == client for each in self)
+            asked = sum(each.value.asked_by == asker and each.value.client == client.id for each in self)
             if asked >= most:
                 return f"{asked} by one caller at other numbers"
         since = self._services.clock.now() - DAY
-        lately = sum(at > since for at in self._asked.get((client, number), ()))
+        lately = sum(at > since for at in self._asked.get((client.id, number), ()))
         return f"{lately} for one number in 24 hours" if lately >= rules.per_day else ""
 
-    def _count(self, value: Callback) -> None:
+    def _count(self, client: str, number: str, at: datetime) -> None:
         """Remember when a number was asked for."""
-        since = self._services.clock.now() - DAY
-        name = (value.client, value.number)
-        self._asked[name] = [*(at for at in self._asked.pop(name, ()) if at > since), value.requested_at]
+        since, name = self._services.clock.now() - DAY, (client, number)
+        self._asked[name] = [*(each for each in self._asked.pop(name, ()) if each > since), at]
         if len(self._asked) > MOST_COUNTED:
             del self._asked[next(iter(self._asked))]
 
@@ -618,3 +1030,40 @@ class Callbacks:
         """The place in line on this boot's clock."""
         clock = self._services.clock
         return clock.monotonic() - max(0.0, (clock.now() - value.first_joined_at).total_seconds())
+
+
+def merged(before: Callback, latest: Callback) -> Callback:
+    """Two callbacks for one number and queue, as one: the window that was asked for last, and both reasons."""
+    reasons = list(dict.fromkeys(each for each in (before.reason, latest.reason) if each))
+    return replace(
+        before,
+        scheduled=True,
+        first_joined_at=latest.first_joined_at,
+        not_before=latest.not_before,
+        not_after=latest.not_after,
+        zone=latest.zone or before.zone,
+        mode=latest.mode,
+        preview=before.preview or latest.preview,
+        prefer=latest.prefer or before.prefer,
+        prefer_for=latest.prefer_for if latest.prefer else before.prefer_for,
+        reason="; ".join(reasons)[:MAX_REASON],
+        customer=latest.customer or before.customer,
+        followup=latest.followup or before.followup,
+        source=latest.source,
+        created_by=latest.created_by,
+    )
+
+
+def _requested(value: Callback, visit: str, first_joined_ms: int, number: str) -> CallbackRequested:
+    not_before = utc(value.not_before) if value.not_before is not None else ""
+    return CallbackRequested(
+        value.id,
+        visit,
+        value.client,
+        value.queue,
+        number,
+        first_joined_ms,
+        str(value.source),
+        value.scheduled,
+        not_before,
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from callcenter.calls.call import Call
-from callcenter.calls.callback import offer_callback
+from callcenter.calls.callback_offer import offer_callback
 from callcenter.calls.dialled import Colleague, Line, Outside
 from callcenter.calls.overflow import ToCallback, ToFlow, ToNumber, ToOtherQueue, overflow_of
 from callcenter.calls.putting_through import overflow_outside, put_through, take_over_outside

@@ -100,7 +100,10 @@ async def wait_in_queue(
         )
         call.line.visit = visit_name(call.id, call.visits)
         call.ticket = ticket
-        with services.dispatcher.queued(ticket, call.how_left) as waiting:
+        with (
+            services.callbacks.abandoning(call, ticket),
+            services.dispatcher.queued(ticket, call.how_left) as waiting,
+        ):
             if call.handover is not None and call.handover.agent_id == agent:
                 call.handover.wants_back()
             end = await serve(call, step, waiting)
@@ -142,8 +145,18 @@ def come_back(call: Call, queue: str) -> Line | None:
     return call.services.places.claim(call.id, call.client.id, call.from_number, queue, keep_for)
 
 
-async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedOut | HandedOver | AgentLost | SentOn:
-    """Take offers, until an agent has talked or the place is lost; meanwhile the caller sits in the waiting room."""
+async def serve(
+    call: Call,
+    step: ToQueue,
+    waiting: Waiting,
+    *,
+    in_hand: OfferInHand | None = None,
+    welcome: Sequence[Clip] = (),
+) -> Ending | FlowedOut | HandedOver | AgentLost | SentOn:
+    """Take offers, until an agent has talked or the place is lost; meanwhile the caller sits in the waiting room.
+
+    One who is there already is ``in_hand``: whoever was called back before an agent hears the ``welcome`` first.
+    """
     treatment = call.settings.treatments[step.queue]
     music = call.settings.prompts.music(treatment.music)
     # Who is put through to somebody stands in no line.
@@ -157,8 +170,14 @@ async def serve(call: Call, step: ToQueue, waiting: Waiting) -> Ending | FlowedO
 
     closing = None if one_alone else closing_time(call, step.queue)
     room = WaitingRoom(call, waiting.ticket.id, music, announce, keys, pressed)
-    room.enter(notice_in_line(call, step.queue))
+    room.enter(notice_in_line(call, step.queue), welcome)
     try:
+        if in_hand is not None and not in_hand.withdrawn.done():
+            end = await take_offer(call, waiting, in_hand, room, music)
+            if isinstance(end, Handover):
+                return HandedOver(step)
+            if end is not None:
+                return end
         while True:
             try:
                 async with asyncio.timeout(PATIENCE) if one_alone else asyncio.timeout_at(closing):

@@ -9,6 +9,7 @@ from typing import Any
 
 from callcenter.acd.events import Offer
 from callcenter.calls.call import CRM, CRM_ACCOUNT, Call
+from callcenter.model.callback import Mode
 from callcenter.model.customer import Customer
 from callcenter.model.facts import ScreenPopSent, ScreenPopUpdated, utc
 from callcenter.publish.payloads import Pop
@@ -132,10 +133,16 @@ def _diverted(call: Call) -> dict[str, str] | None:
 
 
 def _callback(call: Call) -> dict[str, Any] | None:
-    """That the customer is called back: since when, and the how-manieth attempt it will be."""
-    asked = call.callback
-    if asked is None or call.caller.leg.answered:
+    """That the customer is called back: since when, what for, and the how-manieth attempt it will be.
+
+    ``rang_in``: we had planned to call them, and they were faster. ``preview_s``: the agent has so many seconds to say
+    whether he calls them (`callback_accept`, `callback_decline`); None: he is not asked.
+    """
+    asked = call.callback or call.promised
+    if asked is None or (call.caller.leg.answered and call.callback is not None and asked.mode is Mode.AGENT_FIRST):
         return None
+    rules, answered = call.client.callbacks, call.caller.leg.answered
+    shown = asked.preview and not answered and rules is not None
     return {
         "id": asked.id,
         "number": asked.number,
@@ -143,4 +150,10 @@ def _callback(call: Call) -> dict[str, Any] | None:
         "since": utc(asked.first_joined_at),
         "attempt": asked.attempts + 1,
         "call": asked.requested_in,
+        "source": str(asked.source),
+        "mode": str(asked.mode),
+        "reason": asked.reason,
+        "rang_in": call.callback is None,
+        "preview_s": rules.preview_for if shown and rules is not None else None,
+        "followup": asked.followup,
     }

@@ -11,8 +11,10 @@ from callcenter.acd.requirements import Needs
 from callcenter.calls.hours import Door, Hours
 from callcenter.calls.record_policy import NOBODY, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
+from callcenter.calls.windows import Wish
 from callcenter.calls.wrap_up_fields import WrapUpField
 from callcenter.media.plane import Clip
+from callcenter.model.callback import Mode
 from callcenter.model.customer import Match, normalise_number
 from callcenter.model.customer import Rules as CustomerRules
 from callcenter.model.dial_plan import DialPlan, country_code
@@ -89,13 +91,36 @@ COSTLY: tuple[str, ...] = (
 )  # fmt: skip
 
 
+class Missed(StrEnum):
+    """What becomes of a callback whose window passed: the ``NEXT`` moment that is allowed, or it has ``EXPIRED``."""
+
+    NEXT = "next"
+    EXPIRE = "expire"
+
+
+class RingsIn(StrEnum):
+    """What becomes of a callback that is planned when the customer rings in first, and talks to somebody.
+
+    ``MERGE``: it is done with, and the agent has seen what it was about. ``KEEP``: they are called all the same.
+    """
+
+    MERGE = "merge"
+    KEEP = "keep"
+
+
 @dataclass(frozen=True, slots=True)
 class CallbackRules:
     """Which numbers a company calls back, and how.
 
     ``outside`` and ``never`` are beginnings of numbers in E.164, of which the longest that fits counts. The customer is
-    dialled ``tries`` times, each for ``ring_for`` seconds at most, with ``spacing`` seconds between. One caller has
+    dialled ``tries`` times, and ``tries_per_day`` of the customer's days, each for ``ring_for`` seconds at most, with
+    ``spacing`` seconds from one that came to nothing to the next, or those of ``spacing_by`` its cause. One caller has
     ``per_caller`` callbacks at once at other numbers than the own at most, and one number ``per_day`` in 24 hours.
+
+    ``hours`` names the opening hours, by the customer's clocks, outside of which nobody is called back; empty: only
+    those of the queue count. ``mode`` holds where nobody says otherwise, as does ``preview``: an agent has
+    ``preview_for`` seconds to accept whom he is shown, and is not asked again for ``preview_again``. Those that have
+    ended are kept for ``keep_for`` seconds.
     """
 
     outside: tuple[str, ...] = ()
@@ -105,6 +130,25 @@ class CallbackRules:
     ring_for: float = 40.0
     per_caller: int = 3
     per_day: int = 5
+    spacing_by: Mapping[str, float] = field(default_factory=dict)
+    tries_per_day: int | None = None
+    hours: str = ""
+    missed: Missed = Missed.NEXT
+    rings_in: RingsIn = RingsIn.MERGE
+    mode: Mode = Mode.AGENT_FIRST
+    preview: bool = False
+    preview_for: float = 30.0
+    preview_again: float = 600.0
+    keep_for: float = 365 * 86_400.0
+
+    def spaced(self, cause: str) -> float:
+        """How long nobody is dialled after an attempt that came to nothing for this cause, in seconds."""
+        return self.spacing_by.get(cause, self.spacing)
+
+    @property
+    def least_spacing(self) -> float:
+        """The shortest of them."""
+        return min((*self.spacing_by.values(), self.spacing))
 
     def permits(self, number: str) -> bool:
         """Whether this number in E.164 may be called back."""
@@ -396,7 +440,9 @@ class CallbackPrompts:
 
     ``confirm`` comes before the number, read out by ``digit`` (a prompt with ``{digit}`` in it), and ``choose`` behind
     it: 1 is right, 2 another number, star none. ``enter`` asks for a number, ``invalid`` is said of one that cannot be
-    called, ``accepted`` before we hang up, ``unavailable`` when it cannot be done.
+    called, ``accepted`` before we hang up, ``unavailable`` when it cannot be done. ``connecting`` is what a customer
+    hears who is called back before an agent is: that somebody comes to the phone at once. ``preview`` is what an agent
+    hears who is to say whether they call: 1 does, 2 does not.
     """
 
     confirm: str = "callback-confirm"
@@ -406,11 +452,21 @@ class CallbackPrompts:
     invalid: str = "callback-invalid"
     accepted: str = "callback-accepted"
     unavailable: str = "callback-unavailable"
+    connecting: str = "callback-connecting"
+    preview: str = "callback-preview"
 
     @property
     def all(self) -> tuple[str, ...]:
-        """All of them, the one with the digits too."""
+        """All that a caller hears who asks for it, the one with the digits too."""
         return (self.confirm, self.digit, self.choose, self.enter, self.invalid, self.accepted, self.unavailable)
+
+
+@dataclass(frozen=True, slots=True)
+class AskWhen:
+    """Ask a caller when they want to be called back: a prompt, and what each key means."""
+
+    prompt: str
+    wishes: Mapping[str, Wish]
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,6 +475,7 @@ class AskCallback:
 
     The number is confirmed, or entered, within ``retries`` more tries of ``timeout`` seconds. ``prompts`` None: those
     of the settings. ``otherwise``: the steps when it comes to nothing; None: wait on in the queue, with the place kept.
+    ``when``: they are asked first when they want it; None: at their turn.
     """
 
     queue: str
@@ -426,6 +483,7 @@ class AskCallback:
     timeout: float = 5.0
     retries: int = 2
     otherwise: tuple[Step, ...] | None = None
+    when: AskWhen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,6 +578,8 @@ class QueueTreatment:
     hours: str = ""
     on_close: OnClose = OnClose.SERVE
     whisper: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    call_back_after: float | None = None
+    """Who hangs up having waited so many seconds is called back; None: nobody is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,10 +50,10 @@ class WaitingRoom:
         self._position_was_last = False
         self._comforts = 0
 
-    def enter(self, notice: Sequence[Clip] = ()) -> None:
+    def enter(self, notice: Sequence[Clip] = (), welcome: Sequence[Clip] = ()) -> None:
         """The music plays, and keys count from now on. After :meth:`leave` again, for a caller who was given back.
 
-        The ``notice`` that the caller is recorded comes before the music.
+        The ``notice`` that the caller is recorded comes before the music; else the ``welcome`` does.
         """
         sound = self._call.caller.sound
         sound.forget_keys()
@@ -61,6 +61,8 @@ class WaitingRoom:
         sound.on_change = self._look
         if notice:
             self._speech = notice_of(self._call.caller).begin(sound, notice)
+        elif welcome:
+            self._speech = sound.start(welcome)
         else:
             self._play_music()
         self._arm()

@@ -28,6 +28,7 @@ VERBS = {
     "password": "make the lines for a password of one's own choice",
     "backup": "copy everything that cannot be made anew, while the switch runs; or look whether a copy is whole",
     "restore": "put a backup back",
+    "token": "make, list or revoke tokens, by which programs ask the desk",
     "customers": "import customers from a CSV file",
 }
 

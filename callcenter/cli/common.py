@@ -68,7 +68,7 @@ def password_table(rows: Sequence[tuple[str, str, str, str]], path: str | Path) 
     """New passwords (user, SIP, MQTT, name), told this once; where the journal would keep them, where they are."""
     if _to_the_journal(sys.stdout):
         return f"new passwords of {', '.join(row[0] for row in rows)}: in {path}, and not in the journal"
-    told = [("user", "SIP password", "MQTT password", "name")]
+    told = [("user", "SIP password", "desk and MQTT password", "name")]
     for user, sip, mqtt, name in rows:
         if user == MONITOR:
             told.append((user, "", mqtt, "reads the whole floor"))

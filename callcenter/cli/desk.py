@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
         return on_trial(loaded) if options.trial else loaded
 
     from callcenter import observe
+    from callcenter.config.secrets import SecretsError
     from callcenter.desk.desk import open_desk
     from callcenter.desk.service import BACKLOG, serve
     from callcenter.storage.database import StorageError
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
     try:
         uvloop.run(main(settings))
-    except StorageError as error:
+    except (StorageError, SecretsError) as error:
         return _failed(str(error), supervised=options.fd is not None)
     return 0
 

@@ -184,7 +184,12 @@ def _temporary_data() -> Iterator[Path]:
 
 def on_trial(settings: Settings) -> Settings:
     """Throw-away passwords for everybody: nobody can log in with the hash of a password that is not known here."""
-    return dataclasses.replace(settings, hashes=dict.fromkeys(settings.plan.agents, OwnHashes()))
+    return dataclasses.replace(
+        settings,
+        hashes=dict.fromkeys(settings.plan.agents, OwnHashes()),
+        supervisor_hashes=dict.fromkeys(settings.supervisor_hashes, ""),
+        desk_hashes={},
+    )
 
 
 def trial_token(settings: Settings) -> str:
@@ -260,7 +265,7 @@ def trial_line(settings: Settings, secrets: Secrets, ready: Ready, token: str = 
                 for name, supervisor in calls.supervisors.items()
             ],
             "mqtt": _broker(secrets, ready),
-            "desk": {"url": ready.desk, "token": token} if ready.desk else None,
+            "desk": _desk(settings, secrets, ready, token) if ready.desk else None,
             "data": str(settings.switch.data),
             "database": str(settings.storage.path),
             "control": str(ready.control),
@@ -269,6 +274,15 @@ def trial_line(settings: Settings, secrets: Secrets, ready: Ready, token: str = 
         },
         ensure_ascii=False,
     )
+
+
+def _desk(settings: Settings, secrets: Secrets, ready: Ready, token: str) -> dict[str, Any]:
+    """Where the desk is asked; agents and supervisors sign in there with their passwords for MQTT."""
+    users = [
+        {"user": name, "password": secrets.passwords[name].mqtt, "role": user.role.value}
+        for name, user in settings.desk.users.items()
+    ]
+    return {"url": ready.desk, "token": token, "users": users}
 
 
 def _certificate(ready: Ready) -> dict[str, Any]:
@@ -344,6 +358,9 @@ def new_passwords(settings: Settings, secrets: Secrets) -> str:
     for user, supervisor in settings.calls.supervisors.items():
         if user in secrets.new:
             rows.append((user, NO_PHONE, secrets.passwords[user].mqtt, supervisor.name))
+    for user, about in settings.desk.users.items():
+        if user in secrets.new:
+            rows.append((user, NO_PHONE, secrets.passwords[user].mqtt, about.name))
     if MONITOR in secrets.new and secrets.monitor is not None:
         rows.append((MONITOR, "", secrets.monitor.password, ""))
     return password_table(rows, secrets.path)

@@ -12,7 +12,8 @@ from callcenter.config import schema
 from callcenter.config.problems import Code
 from callcenter.config.settings import DeskSettings, DeskUser
 from callcenter.config.settings import Rate as RateSettings
-from callcenter.config.shape import Name, Shape, as_list, either, mistake, some, tell
+from callcenter.config.settings import Session as SessionSettings
+from callcenter.config.shape import Duration, Name, Shape, as_list, either, mistake, some, tell
 from callcenter.model.access import Role
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_USERS = 1_000
 MOST_ORIGINS = 50
+SHORTEST_SESSION = 60.0
 
 
 def _web_address(value: str) -> str:
@@ -80,12 +82,26 @@ class Rate(Shape):
     burst: Annotated[int, Field(ge=1, le=1_000_000)] = RateSettings().burst
 
 
+def _longest(value: float) -> float:
+    if value < SHORTEST_SESSION:
+        raise mistake(Code.DURATION, "nobody could work so", "write 1m at least, e.g. 2h")
+    return value
+
+
+class Session(Shape):
+    """When somebody who signed in must do so again: so long after they last asked for anything, and in any case."""
+
+    idle: Annotated[Duration, AfterValidator(_longest)] = SessionSettings().idle
+    longest: Annotated[Duration, AfterValidator(_longest)] = SessionSettings().longest
+
+
 class User(Shape):
-    """Who signs in at the desk and is neither agent nor supervisor."""
+    """Who signs in at the desk and is neither agent nor supervisor. ``desk``: a hash of a password of their choice."""
 
     name: Name
     role: Literal["admin", "client"]
     clients: Annotated[tuple[schema.ClientName, ...], some(1000)] | None = None
+    desk: schema.DeskHash | None = None
 
     @model_validator(mode="after")
     def _of_a_company(self) -> User:
@@ -109,6 +125,7 @@ class Desk(Shape):
         BeforeValidator(as_list),
     ] = ()
     rate: Rate = Rate()
+    session: Session = Session()
     users: Annotated[dict[schema.AgentSlug, User], schema.at_most(MOST_USERS)] = Field(default={})
 
 
@@ -121,11 +138,20 @@ def desk_settings(written: Desk) -> DeskSettings:
         public_url=written.public_url or "",
         cors=written.cors,
         rate=RateSettings(written.rate.requests_per_second, written.rate.burst),
+        session=SessionSettings(written.session.idle, written.session.longest),
         users={
             name: DeskUser(user.name, Role(user.role), None if user.clients is None else frozenset(user.clients))
             for name, user in written.users.items()
         },
     )
+
+
+def desk_hashes(things: Things) -> dict[str, str]:
+    """The hashes of passwords of their own choice, of whoever signs in."""
+    found = {name: agent.desk for name, agent in things.agents.items()}
+    found |= {name: supervisor.desk for name, supervisor in things.supervisors.items()}
+    found |= {name: user.desk for name, user in things.desk.users.items()}
+    return {name: hashed for name, hashed in found.items() if hashed is not None}
 
 
 def desk(things: Things, notes: Notes) -> None:

@@ -35,7 +35,7 @@ from callcenter.calls.wrap_up_fields import WrapUpField
 from callcenter.config import calendar, schema, shape
 from callcenter.config.crm import CrmSettings, CrmUse, WebhookSettings, crm_settings, webhook_settings
 from callcenter.config.customers import customer_rules
-from callcenter.config.desk import Desk, desk_settings
+from callcenter.config.desk import Desk, desk_hashes, desk_settings
 from callcenter.config.dispositions import demands, leaves
 from callcenter.config.explain import KeyPath, Names, check_key, dotted, validate
 from callcenter.config.lint import language_of, lint
@@ -220,6 +220,7 @@ class _Loader:
             },
             supervisor_hashes={name: supervisor.mqtt or "" for name, supervisor in things.supervisors.items()},
             desk=desk_settings(desk),
+            desk_hashes=desk_hashes(things),
             customers=customers,
             revision=self._revision(),
             folder=self._folder,
@@ -392,6 +393,7 @@ class _Loader:
             plus=trunk.plus,
             try_for=trunk.try_for,
             register_here=trunk.register_here,
+            required=trunk.required,
         )
 
     def _recordings(self, things: Things, data: Path) -> RecordingSettings:

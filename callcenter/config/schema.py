@@ -518,6 +518,15 @@ MosquittoHash = Annotated[
 ]
 
 
+DeskHash = Annotated[
+    str,
+    _form(
+        r"\$argon2id\$v=19\$m=\d{4,6},t=\d{1,2},p=\d{1,2}\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}",
+        "an Argon2id hash",
+        "make it with: callcenter password USER",
+    ),
+]
+
 # What the sections that have a file of their own are made of too.
 address, at_most = _address, _at_most
 
@@ -1331,6 +1340,7 @@ class Agent(Shape):
     sip_md5: HexMd5 | None = None
     sip_sha256: HexSha256 | None = None
     mqtt: MosquittoHash | None = None
+    desk: DeskHash | None = None
 
     @model_validator(mode="after")
     def _both(self) -> Agent:
@@ -1469,9 +1479,13 @@ class Trunk(Shape):
     plus: bool = True
     try_for: Positive = SIGN_OF_LIFE
     register_here: bool = False
+    required: bool = False
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Trunk:
+        if self.required and math.isinf(self.qualify) and self.register_ is None and not self.register_here:
+            hint = "write e.g. `qualify: 30s`, or take `required` away"
+            raise mistake(Code.FORM, "nobody would know that it is down: it is not asked, and not registered", hint)
         if self.register_here and self.accept.account is None:
             hint = "add `accept: {account: {user: ..., password_env: ...}}`: by that it registers"
             raise mistake(Code.MISSING, "who registers here needs an account", hint)
@@ -1501,13 +1515,14 @@ class Nothing(Shape):
 
 class Supervisor(Shape):
     """Who may command for agents; with ``clients`` for those alone who serve no others. ``agent``: whose phone is hers,
-    to hear talks by.
+    to hear talks by. ``desk``: a hash of the password for the desk, else that for MQTT serves there too.
     """
 
     name: Name
     clients: Annotated[tuple[ClientName, ...], _some(1000)] | None = None
     agent: AgentName | None = None
     mqtt: MosquittoHash | None = None
+    desk: DeskHash | None = None
 
 
 CODE_WORDS = tuple(action.value for action in CodeAction)

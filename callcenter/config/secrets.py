@@ -39,8 +39,8 @@ ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 LENGTH = 14  # 70 bits
 
 HEADER = """\
-# Passwords of the agents' phones (sip) and screen pops (mqtt), and of supervisors (mqtt), made by callcenter at its
-# first start.
+# Passwords of the agents' phones (sip) and of their desks and screen pops (mqtt), of supervisors (mqtt, desk), and of
+# users of the desk alone, made by callcenter at its first start.
 # Change one here and start again, or put hashes of your own into agents.yaml (callcenter password).
 """
 
@@ -51,11 +51,25 @@ class SecretsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """An agent's passwords in the clear; empty where the configuration has a hash of the agent's own choice."""
+    """An agent's passwords in the clear; empty where the configuration has a hash of the agent's own choice.
+
+    ``mqtt`` is that for the desk, too.
+    """
 
     user: str
     sip: str = field(default="", repr=False)
     mqtt: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeskLogin:
+    """What somebody who signs in at the desk is known by: a password in the clear, or the hash of one (which wins):
+    Argon2id, or Mosquitto's ``$7$``.
+    """
+
+    user: str
+    password: str = field(default="", repr=False)
+    hash: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,7 @@ class _File:
     monitor: str
     agents: dict[str, dict[str, str]]
     supervisors: dict[str, str]
+    desk: dict[str, str]
 
 
 def open_secrets(settings: Settings) -> Secrets:
@@ -102,7 +117,7 @@ def open_secrets(settings: Settings) -> Secrets:
         settings.switch.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise SecretsError(f"the data folder {settings.switch.data} cannot be made: {error.strerror}") from error
-    file = _read(path) or _File("", "", {}, {})
+    file = _read(path) or _File("", "", {}, {}, {})
     new = set()
     without_key = not file.nonce_key
     if without_key:
@@ -120,11 +135,37 @@ def open_secrets(settings: Settings) -> Secrets:
         if not own and not file.supervisors.get(supervisor):
             file.supervisors[supervisor] = new_password()
             new.add(supervisor)
+    for user in settings.desk.users:
+        if user not in settings.desk_hashes and not file.desk.get(user):
+            file.desk[user] = new_password()
+            new.add(user)
     if new or without_key:
         _write(path, file)
     return dataclasses.replace(
         _secrets(settings, file, frozenset(new), path), trunks=trunks, recording_keys=recording_keys
     )
+
+
+def desk_logins(settings: Settings) -> dict[str, DeskLogin]:
+    """Everybody who signs in at the desk, by name, as the switch has made or read it. Raises SecretsError.
+
+    Nothing is made here: for whom there is no password yet, there is no login.
+    """
+    file = _read(settings.switch.data / FILE) or _File("", "", {}, {}, {})
+    kept = {
+        **{
+            agent: (settings.hashes[agent].mqtt, file.agents.get(agent, {}).get("mqtt", ""))
+            for agent in settings.hashes
+        },
+        **{name: (own, file.supervisors.get(name, "")) for name, own in settings.supervisor_hashes.items()},
+        **{user: ("", file.desk.get(user, "")) for user in settings.desk.users},
+    }
+    logins = {}
+    for user, (own, password) in kept.items():
+        hashed = settings.desk_hashes.get(user, own)
+        if hashed or password:
+            logins[user] = DeskLogin(user, "" if hashed else password, hashed)
+    return logins
 
 
 def new_password() -> str:
@@ -200,6 +241,8 @@ def _secrets(settings: Settings, file: _File, new: frozenset[str], path: Path) -
         mqtt = "" if own_hash else file.supervisors[supervisor]
         logins.append(MqttLogin(supervisor, Role.SUPERVISOR, mqtt, own_hash, random=_looks_made(mqtt)))
         passwords[supervisor] = Password(supervisor, "", mqtt)
+    for user in settings.desk.users:
+        passwords[user] = Password(user, "", "" if user in settings.desk_hashes else file.desk[user])
     if settings.mqtt.monitor and settings.mqtt.broker is Broker.EMBEDDED:
         logins.append(MqttLogin(MONITOR, Role.MONITOR, file.monitor, random=_looks_made(file.monitor)))
     return Secrets(credentials, tuple(logins), bytes.fromhex(file.nonce_key), passwords, new, path)
@@ -230,6 +273,7 @@ def _read(path: Path) -> _File | None:
                 for name, kinds in agents.items()
             },
             {str(name): str(word) for name, word in (held.get("supervisors") or {}).items()},
+            {str(name): str(word) for name, word in (held.get("desk") or {}).items()},
         )
         bytes.fromhex(file.nonce_key)
     except (YAMLError, AttributeError, ValueError) as error:
@@ -242,7 +286,8 @@ def _write(path: Path, file: _File) -> None:
     yaml = YAML()
     text = io.StringIO()
     held = {"nonce_key": file.nonce_key, "monitor": file.monitor, "agents": file.agents}
-    yaml.dump({**held, "supervisors": file.supervisors} if file.supervisors else held, text)
+    more = {"supervisors": file.supervisors, "desk": file.desk}
+    yaml.dump({**held, **{name: words for name, words in more.items() if words}}, text)
     try:
         with _private_file(path) as target:
             target.write(HEADER + text.getvalue())

@@ -62,6 +62,14 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """Seconds after which somebody who signed in must do so again: without asking for anything, and in any case."""
+
+    idle: float = 2 * 3600.0
+    longest: float = 16 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
 class DeskUser:
     """Who signs in at the desk and is neither agent nor supervisor. ``clients``: the companies that are theirs to see;
     None: all.
@@ -86,6 +94,7 @@ class DeskSettings:
     public_url: str = ""
     cors: tuple[str, ...] = ()
     rate: Rate = Rate()
+    session: Session = Session()
     users: Mapping[str, DeskUser] = field(default_factory=dict)
 
 
@@ -107,10 +116,11 @@ class Sounds:
 class Settings:
     """Everything that was configured.
 
-    ``hashes`` by agent; ``supervisor_hashes`` of the passwords of supervisors,
-    empty where one is made. ``customers``: a CSV to import at start. ``revision`` changes with what is configured, not
-    with comments or the order of keys. While ``sounds.jobs`` is not empty, ``calls.prompts`` lacks what they make:
-    ``config.render`` does them. ``written`` is what stood in the files and arguments, as plain values.
+    ``hashes`` by agent; ``supervisor_hashes`` of the passwords of supervisors, empty where one is made; ``desk_hashes``
+    (Argon2id) of whoever has a password of their own for the desk. ``customers``: a CSV to import at start.
+    ``revision`` changes with what is configured, not with comments or the order of keys. While ``sounds.jobs`` is not
+    empty, ``calls.prompts`` lacks what they make: ``config.render`` does them. ``written`` is what stood in the files
+    and arguments, as plain values.
     """
 
     switch: SwitchSettings
@@ -133,6 +143,7 @@ class Settings:
     """By client."""
     webhooks: tuple[WebhookSettings, ...] = ()
     desk: DeskSettings = field(default_factory=DeskSettings)
+    desk_hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def prompts_folder(self) -> Path:

@@ -9,11 +9,22 @@ from fastapi.openapi.utils import get_openapi
 
 from callcenter import __version__
 from callcenter.desk.desk import Desk
+from callcenter.desk.gate import Gate
 from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
-from callcenter.desk.routes import me, metrics, webhooks
+from callcenter.desk.routes import (
+    health,
+    me,
+    metrics,
+    session,
+    tokens,
+    webhooks,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
     me.router,
+    session.router,
+    tokens.router,
     metrics.router,
     webhooks.router,
 )  # fmt: skip
@@ -25,6 +36,7 @@ def create_app(desk: Desk) -> FastAPI:
     app = FastAPI(title="callcenter", version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None,
                   redoc_url=None)  # fmt: skip
     app.state.desk = desk
+    app.add_middleware(Gate, desk=desk)
     handle_problems(app)
     for router in ROUTERS:
         app.include_router(router, responses=PROBLEMS)

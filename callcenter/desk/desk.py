@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import structlog
+
 from callcenter.config import Settings
+from callcenter.config.secrets import DeskLogin, desk_logins
 from callcenter.control import SOCKET
+from callcenter.control.protocol import CommandError
+from callcenter.desk.fresh import Fresh
 from callcenter.desk.integrations.integrations import Integrations
 from callcenter.desk.metrics import EndedCalls
-from callcenter.desk.switch import Switch
+from callcenter.desk.passwords import Passwords
+from callcenter.desk.rates import Buckets
+from callcenter.desk.sessions import Sessions
+from callcenter.desk.switch import Switch, SwitchAway
 from callcenter.desk.tokens import Tokens
+from callcenter.model.access import Actor
 from callcenter.runtime.clock import Clock, SystemClock
 from callcenter.storage.database import AioDatabase, Database, ReadingDatabase
 from callcenter.storage.migrate import migrate, shipped
+
+log = structlog.get_logger()
 
 FILE = "desk.db"
 """The desk's own database in the data folder: tokens, sessions, webhooks; nothing of the switch's."""
@@ -30,9 +42,15 @@ class Desk:
     """
 
     def __init__(
-        self, settings: Settings, clock: Clock, switch: Switch, reader: Database, own: Database,
+        self,
+        settings: Settings,
+        clock: Clock,
+        switch: Switch,
+        reader: Database,
+        own: Database,
         load: Callable[[], Settings] | None = None,
-    ) -> None:  # fmt: skip
+        logins: Mapping[str, DeskLogin] | None = None,
+    ) -> None:
         """``load`` reads the configuration again. Raises ConfigError."""
         self.settings = settings
         self.clock = clock
@@ -42,11 +60,37 @@ class Desk:
         self.load = load or (lambda: settings)
         self.tokens = Tokens(own, clock)
         self.integrations = Integrations(lambda: self.settings, switch, reader, own, clock)
+        self.passwords = Passwords(logins or {}, clock)
+        self.sessions = Sessions(own, clock, self.passwords, lambda: self.settings.desk.session)
+        self.rates = _rates(settings, clock)
+        self.readiness = Fresh(clock)
         self.ended_calls = EndedCalls()
         self.ending = asyncio.Event()
 
+    async def reload(self) -> None:
+        """Take another configuration up, whole or not at all. Raises ConfigError, SecretsError."""
+        settings = await asyncio.to_thread(self.load)
+        self.passwords.logins = await asyncio.to_thread(desk_logins, settings)
+        if settings.desk.rate != self.settings.desk.rate:
+            self.rates = _rates(settings, self.clock)
+        # Where it listens is the switch's to say, and stays.
+        here = self.settings.desk
+        self.settings = replace(settings, desk=replace(settings.desk, host=here.host, port=here.port))
+
+    async def audit(self, actor: Actor, action: str, *, client: str = "", target: str = "") -> None:
+        """Have the switch write down what was done here, in the desk's own database. Never fails."""
+        log.info("done at the desk", action=action, by=f"{actor.role} {actor.user}", client=client, target=target)
+        try:
+            await self.switch.ask("audited", actor, action=action, client=client, target=target)
+        except (SwitchAway, CommandError) as error:
+            log.warning("not in the audit: the switch does not take it", action=action, detail=str(error))
+
     def __repr__(self) -> str:
         return f"<Desk {self.settings.desk.host}:{self.settings.desk.port} revision {self.settings.revision}>"
+
+
+def _rates(settings: Settings, clock: Clock) -> Buckets:
+    return Buckets(clock, settings.desk.rate.requests_per_second, settings.desk.rate.burst)
 
 
 async def open_own(data: Path, clock: Clock) -> AioDatabase:
@@ -62,7 +106,7 @@ async def open_own(data: Path, clock: Clock) -> AioDatabase:
 
 @contextlib.asynccontextmanager
 async def open_desk(settings: Settings, load: Callable[[], Settings] | None = None) -> AsyncIterator[Desk]:
-    """A desk over the data folder of a switch, which may be away. Raises StorageError."""
+    """A desk over the data folder of a switch, which may be away. Raises StorageError, SecretsError."""
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         own = await open_own(settings.switch.data, clock)
@@ -71,4 +115,4 @@ async def open_desk(settings: Settings, load: Callable[[], Settings] | None = No
         stack.push_async_callback(reader.close)
         switch = Switch(settings.switch.data / SOCKET)
         stack.callback(switch.close)
-        yield Desk(settings, clock, switch, reader, own, load)
+        yield Desk(settings, clock, switch, reader, own, load, await asyncio.to_thread(desk_logins, settings))

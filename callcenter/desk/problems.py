@@ -113,7 +113,8 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(SwitchAway)
     async def away(_: Request, error: SwitchAway) -> Response:
-        return _unavailable(str(error)).response()
+        log.warning("the switch is away", detail=str(error))
+        return _unavailable("the switch is away").response()
 
     @app.exception_handler(StorageError)
     async def no_database(_: Request, error: StorageError) -> Response:
@@ -130,12 +131,6 @@ def handle_problems(app: FastAPI) -> None:
         reason = Reason.NOT_FOUND if status is HTTPStatus.NOT_FOUND else status.phrase.lower().replace(" ", "_")
         detail = "there is nothing under this path" if status is HTTPStatus.NOT_FOUND else str(error.detail)
         return Problem(status, reason, detail, headers=error.headers).response()
-
-    @app.exception_handler(Exception)
-    async def mistake(request: Request, error: Exception) -> Response:
-        # Its text may hold what a customer wrote: it stays in the log.
-        log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
-        return Problem(500, "internal", "this failed by a mistake of ours; the log says more").response()
 
 
 def _unavailable(detail: str) -> Problem:

@@ -14,6 +14,7 @@ import uvicorn
 
 from callcenter.config import ConfigError
 from callcenter.config.problems import count
+from callcenter.config.secrets import SecretsError
 from callcenter.desk.app import create_app
 from callcenter.desk.desk import Desk
 from callcenter.model.facts import ConfigReloaded
@@ -37,9 +38,12 @@ async def follow_configuration(desk: Desk) -> None:
     """Take another configuration up when the switch has."""
     async for fact in desk.switch.facts(kinds=frozenset({ConfigReloaded.__name__})):
         try:
-            desk.settings = await asyncio.to_thread(desk.load)
+            await desk.reload()
         except ConfigError as error:
             log.error("the desk goes on with the configuration before", detail=count(error.problems))
+            continue
+        except SecretsError as error:
+            log.error("the desk goes on with the configuration before", detail=str(error))
             continue
         log.info("the desk has reloaded", revision=desk.settings.revision, fact=fact.seq)
 

@@ -269,6 +269,8 @@ class CallQueued:
     a slash and its number; empty for a place that is new. ``origins`` says where what is asked comes from, each as
     (who asks, what).
     ``callback`` is the id of the callback that stands in line in the place of somebody on the phone; empty: none.
+    ``reserve_ms``: so much longer an agent is reserved for it, while the customer is dialled; ``without``: agents who
+    have declined it.
     """
 
     visit: str
@@ -286,6 +288,8 @@ class CallQueued:
     place_of: str = ""
     origins: tuple[tuple[str, str], ...] = ()
     callback: str = ""
+    reserve_ms: int = 0
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +324,8 @@ class CallbackRequested:
     """A caller is to be called back at ``number`` (E.164), on the place in line of ``visit`` (empty: they had none).
 
     ``first_joined_ms`` is on the boot's monotonic clock. Nothing is promised to the caller before this is written.
+    ``source`` is who asked, as in :class:`Source`. One that is ``scheduled`` joins the line when it is due, not before
+    ``not_before`` (UTC; empty: at once); asked for in no call, its number stands in the table of callbacks alone.
     """
 
     callback: str
@@ -328,6 +334,39 @@ class CallbackRequested:
     queue: str
     number: str
     first_joined_ms: int
+    source: str = "caller"
+    scheduled: bool = False
+    not_before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackChanged:
+    """A callback that has not ended is to be carried out otherwise; ``what`` are the names of what was changed."""
+
+    callback: str
+    client: str
+    by: str
+    what: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackDeferred:
+    """A callback cannot be carried out now: not before ``until`` (UTC). ``reason``: ``window_missed``, ``hours``."""
+
+    callback: str
+    client: str
+    until: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackDeclined:
+    """An agent was shown whom to call back, and did not want to: it is another's. Nobody was dialled."""
+
+    callback: str
+    client: str
+    agent: str
+    offer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -1141,6 +1180,9 @@ Body = (
     | RoutingRelaxed
     | PreferenceEnded
     | CallbackRequested
+    | CallbackChanged
+    | CallbackDeferred
+    | CallbackDeclined
     | CallbackAttempted
     | CallbackFailed
     | CallbackEnded

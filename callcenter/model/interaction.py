@@ -435,6 +435,8 @@ class _Fold:
     held_since: int = 0
     ending: Ending | None = None
     callback: str = ""
+    # Whether the caller was promised it; else an agent planned it, or they hung up and it is our own idea.
+    promised: bool = False
     recordings: dict[str, RecordingTold] = field(default_factory=dict)
     paused_since: dict[str, int] = field(default_factory=dict)
     supervisions: dict[str, SupervisionTold] = field(default_factory=dict)
@@ -456,8 +458,10 @@ class _Fold:
                 self.arrived, self.call_id = body, fact.call_id or ""
                 self.boot, self.arrived_at, self.arrived_ms = fact.boot, fact.at, fact.ms
                 self.last_ms, self.callback = fact.ms, body.callback
-            case CallbackRequested(callback=callback):
-                self.callback = callback
+            case CallbackRequested(callback=callback, source=source):
+                self.promised = self.promised or source == "caller"
+                if self.arrived is None or not self.arrived.callback:
+                    self.callback = callback
             case CallAnswered():
                 self.answered_at, self.answered_ms = fact.at, now
             case CustomerFound(customer=customer, match=found):
@@ -682,9 +686,9 @@ class _Fold:
             return None
         if self.legs or self.outside:
             return Outcome.HANDLED
-        if self.callback and self.arrived is not None and not self.arrived.callback:
+        if self.promised and self.arrived is not None and not self.arrived.callback:
             return Outcome.CALLBACK
-        if self.callback and self.answered_ms is None:
+        if self.arrived is not None and self.arrived.callback and self.answered_ms is None:
             return Outcome.NOT_REACHED
         queued = any(visit.queue for visit in self.visits.values())
         if self.arrived is not None and self.arrived.direction is not Direction.INBOUND and not queued:

@@ -101,14 +101,16 @@ class CallbackOutcome(StrEnum):
     """How a callback ended; each ends in exactly one of these.
 
     ``reached``: the customer picked up. ``given_up``: not reached in so many tries. ``cancelled``: the customer rang in
-    first, and their call has the place. ``removed``: queue, company or its way to call out are gone from the
-    configuration, or it may not dial the number any more.
+    first, and their call has the place, or somebody called it off. ``removed``: queue, company or its way to call out
+    are gone from the configuration, or it may not dial the number any more. ``expired``: its window passed, and nobody
+    was there for it.
     """
 
     REACHED = "reached"
     GIVEN_UP = "given_up"
     CANCELLED = "cancelled"
     REMOVED = "removed"
+    EXPIRED = "expired"
 
 
 class Side(StrEnum):

@@ -29,7 +29,7 @@ LONGEST_VALUE = 40
 # Lines of one reload; of a configuration that is another altogether nobody reads them all.
 MOST_CHANGES = 500
 # What agents' own passwords are made of: that they changed is enough.
-HASHES = frozenset({"sip_md5", "sip_sha256", "mqtt"})
+HASHES = frozenset({"sip_md5", "sip_sha256", "mqtt", "desk"})
 
 # What is in force only from the next start on; the rest is from the next call on.
 AT_NEXT_START: tuple[str, ...] = ("switch", "sip", "media", "mqtt", "customers", "recordings", "desk")
@@ -46,6 +46,7 @@ AT_ONCE: tuple[Path, ...] = (
     ("desk", "public_url"),
     ("desk", "cors"),
     ("desk", "rate"),
+    ("desk", "session"),
     ("desk", "users"),
 )
 
@@ -153,7 +154,7 @@ def _put(tree: dict[str, Any], path: Path, value: Any) -> None:
 
 
 def _values(path: Path, before: Any, after: Any) -> tuple[str, str]:
-    if path[-1] in HASHES and path[0] in ("agents", "supervisors", "trunks"):
+    if len(path) > 2 and path[-1] in HASHES and path[0] in ("agents", "supervisors", "trunks", "desk"):
         return _there(before), _there(after)
     shown = _shown(before), _shown(after)
     if max(map(len, shown)) > LONGEST_VALUE:

@@ -12,6 +12,7 @@ from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
 from callcenter.model.access import Actor, Role, Scope
+from callcenter.operate.callbacks import callback_commands
 from callcenter.operate.crm import crm_commands
 from callcenter.operate.customers import customer_commands
 from callcenter.operate.do_not_call import do_not_call_commands
@@ -61,6 +62,7 @@ class Commands:
             **do_not_call_commands(self._house),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent, scope=Scope.CALLS_CONTROL)),
             **dict.fromkeys(SUPERVISORS_ALONE, Command(self._for_agent, scope=Scope.SUPERVISE)),
+            **callback_commands(self._house),
         }
 
     async def _status(self, asked: Asked) -> dict[str, Any]:

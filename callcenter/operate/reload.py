@@ -207,6 +207,9 @@ def _passwords(settings: Settings, secrets: Secrets) -> list[dict[str, str]]:
     for user, supervisor in settings.calls.supervisors.items():
         if user in secrets.new:
             rows.append({"user": user, "sip": NO_PHONE, "mqtt": secrets.passwords[user].mqtt, "name": supervisor.name})
+    for user, about in settings.desk.users.items():
+        if user in secrets.new:
+            rows.append({"user": user, "sip": NO_PHONE, "mqtt": secrets.passwords[user].mqtt, "name": about.name})
     if MONITOR in secrets.new and secrets.monitor is not None:
         rows.append({"user": MONITOR, "sip": "", "mqtt": secrets.monitor.password, "name": ""})
     return rows

@@ -87,23 +87,30 @@ async def status(house: House, life: Life) -> dict[str, Any]:
 
 
 def health(house: House, life: Life) -> dict[str, Any]:
-    """Whether it lives (that it answers shows that its loop turns), and whether it should be given calls."""
-    why = []
+    """Whether it lives (that it answers shows that its loop turns), and whether it should be given calls.
+
+    ``why`` not is for operators, ``reasons`` are the same in a word, for whoever may ask.
+    """
+    why: dict[str, str] = {}
     if life.phase is not Phase.RUNNING:
-        why.append(str(life.phase))
+        why[str(life.phase)] = str(life.phase)
     log = house.edges.storage.log
     if not log.healthy:
-        why.append(f"the database fails, no agent is rung: {log.detail}")
+        why["database"] = f"the database fails, no agent is rung: {log.detail}"
     plane = house.edges.plane.status()
     if not plane.alive:
-        why.append("no media worker takes calls")
+        why["media"] = "no media worker takes calls"
     if not house.user_agent.network.listeners:
-        why.append("SIP listens nowhere")
+        why["sip"] = "SIP listens nowhere"
+    for trunk in house.trunks:
+        if trunk.settings.required and trunk.up is False:
+            why[f"trunk {trunk.id}"] = f"the trunk {trunk.id} is down, and required: {trunk.detail}"
     return {
         "live": True,
         "ready": not why,
         "draining": life.phase is Phase.DRAINING,
-        "why": why,
+        "why": list(why.values()),
+        "reasons": list(why),
         "calls": house.supervisor.lines,
         "drain": drain(house, life),
     }

@@ -33,7 +33,7 @@ async def may_scrape(request: Request, desk: TheDesk) -> None:
     bearer = await _bearer(request)
     if bearer is None and _from_this_machine(request):
         return
-    actor = await who_asks(desk, bearer)
+    actor = await who_asks(request, desk, bearer)
     if not actor.may(Scope.REPORTS_READ) or actor.clients is not None:
         detail = f"this takes the scope {Scope.REPORTS_READ} for all companies"
         raise Problem(403, Reason.FORBIDDEN, detail, scope=Scope.REPORTS_READ)

@@ -83,7 +83,8 @@ class TrunkSettings:
     believed, and it is told who calls even of a caller who hides. ``numbers``: which of ours its calls may reach;
     empty: all. ``plan``: how it writes numbers. ``plus``: whether it wants them with their plus. ``try_for``: how long
     we wait for its first sign of life before we call elsewhere. ``register_here``: it registers at us as the user of
-    its account, and is called where it has; then it has no ``peers``.
+    its account, and is called where it has; then it has no ``peers``. ``required``: without it the switch is not ready
+    for calls (``/readyz``).
     """
 
     id: str
@@ -102,6 +103,7 @@ class TrunkSettings:
     plus: bool = True
     try_for: float = SIGN_OF_LIFE
     register_here: bool = False
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,8 @@ def test_password_can_make_one_and_then_shows_it(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize(
-    ("user", "typed", "words"), [("nobody", "correct horse\n", "no agent is named"), ("ana", "short\n", "at least 8")]
+    ("user", "typed", "words"),
+    [("nobody", "correct horse\n", "nobody is named nobody"), ("ana", "short\n", "at least 8")],
 )
 def test_password_refuses_what_would_let_nobody_in(
     user: str,

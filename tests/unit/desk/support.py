@@ -21,6 +21,7 @@ import httpx
 
 from callcenter.calls.facts import FactStream
 from callcenter.config import Settings
+from callcenter.config.secrets import open_secrets
 from callcenter.control import SOCKET
 from callcenter.control.protocol import Asked, CommandError
 from callcenter.control.server import Command, ControlServer
@@ -58,7 +59,8 @@ class Floor:
         self.stream = FactStream(SystemClock(), boot="boot", last_seq=storage.log.last_seq, write=storage.log.write)
         self.app = create_app(desk)
         self.asked: list[Asked] = []
-        self.answers: dict[str, Answer] = {}
+        self.answers: dict[str, Answer] = {"audited": {}}
+        self.passwords: dict[str, str] = {}
         self._stack = stack
         self._tokens = 0
 
@@ -127,11 +129,13 @@ async def open_floor(folder: Path, text: str = TWO_COMPANIES, *settings: str) ->
         return load_text(folder, text, *settings)
 
     loaded = load()
+    secrets = open_secrets(loaded)
     async with contextlib.AsyncExitStack() as stack:
         storage = await Storage.open(loaded.storage.path, clock=SystemClock())
         stack.push_async_callback(storage.close)
         desk = await stack.enter_async_context(open_desk(loaded, load))
         floor = Floor(desk, storage, stack)
+        floor.passwords = {user: held.mqtt for user, held in secrets.passwords.items()}
         server = ControlServer(loaded.switch.data / SOCKET, _Commands(floor.answer), storage.log)
         await server.open()
         stack.push_async_callback(server.close)

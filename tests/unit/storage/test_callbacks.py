@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from callcenter.model.callback import Callback
+from callcenter.model.callback import Callback, Lease
 from callcenter.simulation.clock import SimClock, run
 from callcenter.simulation.database import SimDatabase
 from callcenter.storage.database import StorageError
@@ -35,6 +35,7 @@ ANN = Callback(
     entered={"account": "****"},
     attributes={"tier": "gold"},
 )
+LEASE = Lease("cb1-1", 7, NOON + timedelta(minutes=1))
 
 
 def test_what_was_kept_is_there_again_in_the_order_of_places() -> None:
@@ -42,10 +43,10 @@ def test_what_was_kept_is_there_again_in_the_order_of_places() -> None:
         database = SimDatabase()
         storage = await Storage.over(database, clock=SimClock(asyncio.get_running_loop()))
         ben = replace(ANN, id="cb0", number="+14155550102", first_joined_at=NOON + timedelta(seconds=1), priority=None)
-        for each in (ben, ANN, replace(ANN, attempts=1, dialling=True)):
+        for each in (ben, ANN, replace(ANN, attempts=1, lease=LEASE)):
             storage.callbacks.keep(each)
         await storage.callbacks.kept(1.0)
-        assert await storage.callbacks.load_all() == [replace(ANN, attempts=1, dialling=True), ben]
+        assert await storage.callbacks.load_all() == [replace(ANN, attempts=1, lease=LEASE), ben]
         storage.callbacks.forget("cb1")
         storage.callbacks.forget("nobody")
         await storage.callbacks.kept(1.0)
@@ -63,7 +64,7 @@ def test_a_row_of_a_later_program_is_left_for_it_and_its_new_keys_are_passed_ove
         storage.callbacks.keep(ANN)
         await storage.callbacks.kept(1.0)
         others = "client, queue, number, first_joined_at, due_at, attempts"
-        other = f"INSERT INTO callbacks SELECT 'x', {others}, ? FROM callbacks"
+        other = f"INSERT INTO callbacks (id, {others}, record) SELECT 'x', {others}, ? FROM callbacks"
         async with database.transaction() as transaction:
             await transaction.execute(other, ('{"id": "x"}',))
             await transaction.execute("UPDATE callbacks SET record = json_set(record, '$.window', 'noon')")

@@ -1,0 +1,360 @@
+"""Callbacks that are planned for a time: none before its window, none lost, and none dialled twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from callcenter.calls.settings import CallbackRules, Missed, RingsIn, ToQueue
+from callcenter.control.protocol import CommandError, Reason
+from callcenter.model.facts import CallbackAttempted, CallbackDeferred, utc
+from callcenter.simulation.trunk import Manners
+from callcenter.simulation.world import World, story
+from tests.scenarios.callback_commands import AMY, BOB, BOSS, STRANGER, ask, now, plan, shown
+from tests.scenarios.callbacks import ANN, BEN, HELP, SALES, asks, furnish, talk, told, waits
+from tests.scenarios.carrier import reaches
+from tests.scenarios.trunks import trunk
+
+RULES = CallbackRules(outside=("+1",), tries=3, spacing=300.0, ring_for=40.0)
+
+
+@story()
+async def test_a_customer_is_called_at_the_time_that_was_planned_and_what_came_of_it_is_kept(world: World) -> None:
+    ann = await world.phone(ANN)
+    reaches(world, ann.host.address)
+    furnish(world, rules=RULES)
+    amy = await world.agent("amy", english=5)
+    name = await plan(world, ANN, after=600, reason="about the invoice", actor=AMY)
+    assert (await shown(world, name))["state"] == "planned"
+    await amy.rings_not(during=590)
+    await amy.rings(within=20)
+    pop = await amy.screen_pop()
+    assert (pop["callback"]["reason"], pop["callback"]["source"]) == ("about the invoice", "agent")
+    await amy.answers()
+    await ann.rings()
+    await ann.answers()
+    await ann.hears(amy)
+    await ann.hangs_up()
+    await amy.is_hung_up()
+    await world.settled()
+    assert told(world) == ["requested ", "attempt 1 of 101 by amy", "reached"]
+    kept = await shown(world, name)
+    assert (kept["state"], kept["outcome"], kept["attempts"]) == ("reached", "reached", 1)
+    assert [(each["agent"], each["cause"]) for each in kept["history"]] == [("amy", "reached")]
+
+
+@story()
+async def test_it_joins_the_line_when_it_is_due_behind_those_who_wait_already(world: World) -> None:
+    ann = await world.phone(ANN)
+    reaches(world, ann.host.address)
+    furnish(world, rules=RULES)
+    await plan(world, ANN, after=60)
+    assert world.house.callbacks.planned(SALES) == 1
+    assert (world.house.queue_board.status(SALES).waiting, len(world.house.acd.waiting(SALES))) == (0, 0)
+    await world.sleep(30)
+    ben = await waits(world, BEN)
+    await world.sleep(60)
+    assert [ticket.callback != "" for ticket in world.house.acd.waiting(SALES)] == [False, True]
+    assert world.house.callbacks.planned(SALES) == 0
+    amy = await world.agent("amy", english=5)
+    await amy.rings()
+    await amy.answers()
+    await ben.hears(amy)
+    await ben.hangs_up()
+    await amy.is_hung_up()
+    await world.sleep(28)
+    await talk(world, amy, ann)
+    await ann.hangs_up()
+    await amy.is_hung_up()
+
+
+@story()
+async def test_asked_twice_with_one_id_it_is_planned_once_also_over_a_restart(world: World) -> None:
+    carrier = await world.carrier("carrier")
+    world.trunks(trunk(carrier))
+    furnish(world, rules=RULES)
+    asked: dict[str, Any] = {
+        "client": "tech",
+        "queue": SALES,
+        "number": ANN,
+        "not_before": utc(now(world).replace(hour=23)),
+    }
+    first = await ask(world, "callback_schedule", command="one", **asked)
+    await world.restart()
+    again = await ask(world, "callback_schedule", command="one", **asked)
+    assert first["callback"]["id"] == again["callback"]["id"]
+    assert len(world.house.callbacks) == 1
+    await ask(world, "callback_cancel", callback=first["callback"]["id"], why="they wrote a letter")
+    ended = await ask(world, "callback_schedule", command="one", **asked)
+    assert (ended["callback"]["outcome"], len(world.house.callbacks)) == ("cancelled", 0)
+    assert ended["callback"]["ended_why"] == "called_off: they wrote a letter"
+
+
+@story()
+async def test_two_wishes_for_one_number_and_queue_are_one_callback_and_those_for_two_queues_are_not_dialled_at_once(
+    world: World,
+) -> None:
+    carrier = await world.carrier("carrier")
+    carrier.manners = Manners(rings=None)
+    world.trunks(trunk(carrier))
+    furnish(world, rules=replace(RULES, tries=1))
+    first = await plan(world, ANN, after=900, reason="a quote")
+    second = await ask(
+        world, "callback_schedule", client="tech", queue=SALES, number=ANN, reason="an invoice", not_before=None
+    )
+    assert (second["merged"], second["callback"]["id"]) == (True, first)
+    assert second["callback"]["reason"] == "a quote; an invoice"
+    await plan(world, ANN, queue=HELP)
+    assert len(world.house.callbacks) == 2
+    amy, sam = await world.agent("amy", english=5), await world.agent("sam", support=5)
+    await amy.rings()
+    await sam.rings()
+    await amy.answers()
+    await sam.stops_ringing()
+    await world.sleep(1)
+    assert len(carrier.seen.invites) == 1
+    await sam.rings_not(during=30)
+    await amy.is_hung_up(within=20)
+    await sam.rings()
+    await sam.answers()
+    await sam.is_hung_up(within=60)
+    assert len(carrier.seen.invites) == 2
+    await world.settled()
+    assert [word for word in told(world) if word.startswith("given_up")] == ["given_up: tries"] * 2
+
+
+@story()
+async def test_what_it_takes_is_said_and_nothing_of_another_companys_is_seen(world: World) -> None:
+    carrier = await world.carrier("carrier")
+    world.trunks(trunk(carrier))
+    furnish(world, rules=RULES)
+    good = {"client": "tech", "queue": SALES, "number": ANN}
+    for wrong, reason, field in (
+        ({"number": "+442079460000"}, Reason.INVALID, "number"),
+        ({"number": ""}, Reason.INVALID, "number"),
+        ({"queue": "nowhere"}, Reason.NOT_FOUND, "queue"),
+        ({"client": "other"}, Reason.NOT_FOUND, "client"),
+        ({"prefer": "nobody"}, Reason.NOT_FOUND, "prefer"),
+        ({"not_after": "2020-01-01T10:00"}, Reason.INVALID, "not_after"),
+        ({"not_before": "2099-01-01T10:00"}, Reason.INVALID, "not_before"),
+        ({"not_before": "soon"}, Reason.INVALID, "not_before"),
+        ({"zone": "Europe/Springfield"}, Reason.INVALID, "zone"),
+        ({"mode": "both"}, Reason.INVALID, "mode"),
+        ({"source": "caller"}, Reason.INVALID, "source"),
+    ):
+        with pytest.raises(CommandError) as refused:
+            await ask(world, "callback_schedule", actor=BOSS, **{**good, **wrong})
+        assert (refused.value.reason, refused.value.field) == (reason, field), str(refused.value)
+    for each in ("amy", "bob"):
+        await world.hire(each, {"english": 5})
+    name = await plan(world, ANN, after=3600, actor=AMY)
+    for do, fields in (
+        ("callback_get", {}),
+        ("callback_cancel", {}),
+        ("callback_change", {"reason": "mine"}),
+    ):
+        with pytest.raises(CommandError) as refused:
+            await ask(world, do, actor=STRANGER, callback=name, **fields)
+        assert refused.value.reason is Reason.NOT_FOUND
+    assert (await ask(world, "callback_list", actor=STRANGER))["items"] == []
+    assert [each["id"] for each in (await ask(world, "callback_list", actor=BOB))["items"]] == [name]
+    with pytest.raises(CommandError) as refused:
+        await ask(world, "callback_change", actor=BOB, callback=name, reason="not mine")
+    assert refused.value.reason is Reason.FORBIDDEN
+    changed = await ask(world, "callback_change", actor=AMY, callback=name, reason="mine", prefer="bob")
+    assert (changed["callback"]["reason"], changed["callback"]["prefer"]) == ("mine", "bob")
+    await ask(world, "callback_cancel", actor=BOB, callback=name)
+    assert (await ask(world, "callback_list", state="open"))["items"] == []
+    assert [each["id"] for each in (await ask(world, "callback_list", state="cancelled"))["items"]] == [name]
+
+
+# Windows
+
+
+@story()
+async def test_a_window_that_was_missed_is_made_up_for_or_has_expired_as_the_company_has_it(world: World) -> None:
+    carrier = await world.carrier("carrier")
+    world.trunks(trunk(carrier))
+    furnish(world, rules=RULES)
+    await plan(world, ANN, after=60, lasts=120)
+    await world.sleep(300)
+    deferred = [fact.body for fact in world.facts if isinstance(fact.body, CallbackDeferred)]
+    assert [each.reason for each in deferred] == ["window_missed"]
+    assert len(world.house.callbacks) == 1
+    furnish(world, rules=replace(RULES, missed=Missed.EXPIRE))
+    await plan(world, BEN, after=60, lasts=120)
+    await world.sleep(300)
+    assert told(world)[-1] == "expired: window_missed"
+    assert [each.value.number for each in world.house.callbacks] == [ANN]
+    amy = await world.agent("amy", english=5)
+    await amy.rings()
+    await amy.answers()
+    await world.sleep(2)
+    await amy.hangs_up()
+
+
+# Whoever rings in first
+
+
+@story()
+async def test_who_rings_in_before_the_time_is_asked_about_it_and_called_no_more_but_who_hangs_up_again_is(
+    world: World,
+) -> None:
+    ann = await world.phone(ANN)
+    reaches(world, ann.host.address)
+    furnish(world, rules=RULES)
+    name = await plan(world, ANN, after=900, reason="a quote")
+    await ann.dial("1000")
+    await ann.hears("music")
+    await ann.hangs_up()
+    await world.settled()
+    assert len(world.house.callbacks) == 1
+    amy = await world.agent("amy", english=5)
+    await ann.dial("1000")
+    await amy.rings()
+    pop = await amy.screen_pop()
+    assert (pop["callback"]["id"], pop["callback"]["reason"], pop["callback"]["rang_in"]) == (name, "a quote", True)
+    await amy.answers()
+    await ann.hears(amy)
+    await ann.hangs_up()
+    await amy.is_hung_up()
+    await world.settled()
+    assert told(world)[-1] == "cancelled: rang_in"
+
+
+@story()
+async def test_where_the_company_has_it_so_who_rings_in_is_called_all_the_same(world: World) -> None:
+    ann = await world.phone(ANN)
+    reaches(world, ann.host.address)
+    furnish(world, rules=replace(RULES, rings_in=RingsIn.KEEP))
+    await plan(world, ANN, after=300, reason="a quote")
+    amy = await world.agent("amy", english=5)
+    await ann.dial("1000")
+    await amy.rings()
+    pop = await amy.screen_pop()
+    assert pop["callback"] is None
+    await amy.answers()
+    await ann.hears(amy)
+    await world.sleep(400)
+    await ann.hangs_up()
+    await amy.is_hung_up()
+    await world.sleep(28)
+    await talk(world, amy, ann)
+    await ann.hangs_up()
+    await amy.is_hung_up()
+
+
+@story()
+async def test_who_asks_in_the_flow_for_now_is_called_now_and_not_at_the_time_that_was_planned_before(
+    world: World,
+) -> None:
+    ann = await world.phone(ANN)
+    reaches(world, ann.host.address)
+    furnish(world, rules=RULES)
+    name = await plan(world, ANN, after=9000, reason="a quote")
+    await ann.dial("1000")
+    await ann.hears("music")
+    await asks(ann)
+    await world.settled()
+    assert [each.value.id for each in world.house.callbacks] == [name]
+    amy = await world.agent("amy", english=5)
+    await talk(world, amy, ann)
+    await ann.hangs_up()
+    await amy.is_hung_up()
+
+
+# Spacing, restarts
+
+
+@story()
+async def test_the_next_try_comes_so_late_as_the_cause_asks_and_so_often_a_day(world: World) -> None:
+    carrier = await world.carrier("carrier")
+    carrier.manners = Manners(status=486)
+    world.trunks(trunk(carrier))
+    rules = replace(RULES, tries=3, spacing_by={"busy": 120.0, "declined": 3000.0}, tries_per_day=2)
+    furnish(world, rules=rules)
+    name = await plan(world, ANN)
+    amy = await world.agent("amy", english=5)
+    began = now(world)
+    await amy.rings()
+    await amy.answers()
+    await amy.is_hung_up()
+    carrier.manners = Manners(status=603)
+    await amy.rings_not(during=110)
+    await amy.rings(within=20)
+    await amy.answers()
+    await amy.is_hung_up()
+    await world.sleep(10)
+    each = await shown(world, name)
+    assert [attempt["cause"] for attempt in each["history"]] == ["busy", "declined"]
+    assert each["next_at"][:10] > began.isoformat()[:10], "twice a day is enough"
+    await ask(world, "callback_cancel", callback=name)
+
+
+@story()
+async def test_a_crash_in_the_attempt_leaves_it_interrupted_and_nobody_is_dialled_while_it_may_still_ring(
+    world: World,
+) -> None:
+    carrier = await world.carrier("carrier")
+    carrier.manners = Manners(rings=None)
+    world.trunks(trunk(carrier))
+    furnish(world, rules=replace(RULES, spacing=300.0, spacing_by={"interrupted": 30.0}))
+    name = await plan(world, ANN)
+    amy = await world.agent("amy", english=5)
+    await amy.rings()
+    await amy.answers()
+    await world.sleep(2)
+    assert len(carrier.seen.invites) == 1
+    lease = (await world.storage.callbacks.load_all())[0].lease
+    assert lease is not None
+    await world.restart(crash=True)
+    amy.drops()
+    await world.sleep(45)
+    assert len(carrier.seen.invites) == 1
+    each = await shown(world, name)
+    assert [(attempt["number"], attempt["cause"]) for attempt in each["history"]] == [(1, "interrupted")]
+    for call in carrier.calls:
+        call.leg.reject(480)
+    carrier.manners = Manners()
+    await amy.rings(within=60)
+    await amy.answers()
+    await world.sleep(2)
+    attempts = [fact for fact in await world.logged() if isinstance(fact.body, CallbackAttempted)]
+    assert len(attempts) == 2
+    assert attempts[1].at >= lease.until
+    await amy.hangs_up()
+
+
+@story()
+async def test_one_that_is_planned_outlasts_a_crash_and_is_not_due_earlier_by_it(world: World) -> None:
+    ann = await world.phone(ANN)
+    reaches(world, ann.host.address)
+    furnish(world, rules=RULES)
+    name = await plan(world, ANN, after=600)
+    await world.restart(crash=True)
+    amy = await world.agent("amy", english=5)
+    await amy.rings_not(during=550)
+    await world.restart()
+    await amy.rings(within=60)
+    await amy.answers()
+    await ann.rings()
+    await ann.answers()
+    await ann.hears(amy)
+    await ann.hangs_up()
+    await amy.is_hung_up()
+    await world.settled()
+    assert (await shown(world, name))["outcome"] == "reached"
+
+
+@story()
+async def test_a_queue_that_is_gone_takes_what_is_planned_with_it_and_says_so(world: World) -> None:
+    carrier = await world.carrier("carrier")
+    world.trunks(trunk(carrier))
+    furnish(world, rules=RULES)
+    name = await plan(world, ANN, after=600)
+    furnish(world, ToQueue(HELP), queues=(HELP,))
+    await world.settled()
+    each = await shown(world, name)
+    assert (each["outcome"], each["ended_why"]) == ("removed", "queue_removed")
