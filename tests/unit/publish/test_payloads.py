@@ -268,6 +268,8 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
             "place_of": "",
             "origins": [],
             "callback": "",
+            "reserve_ms": 0,
+            "without": [],
         },
     }
 
