@@ -6,7 +6,7 @@ import asyncio
 from enum import StrEnum
 
 from callcenter.calls.call import CRM, CRM_ACCOUNT, Call, CallerKnown
-from callcenter.calls.known import LOOK_UP_LIMIT, RECENT_INTERACTIONS, look_up_last_agent
+from callcenter.calls.known import LOOK_UP_LIMIT, RECENT_INTERACTIONS, look_up_followups, look_up_last_agent
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import CustomerFound
 from callcenter.storage.database import StorageError
@@ -39,10 +39,11 @@ async def learn(call: Call, customer: Customer, *, by_account: bool) -> Learnt:
     # Who entered an account may call by somebody else's telephone.
     number = "" if by_account else call.from_number
     last_agent = await look_up_last_agent(call, customer, number, until)
+    count, followups = await look_up_followups(call, customer, until)
     # Meanwhile the call may have heard of somebody else.
     if (word := _word(call, customer, by_account=by_account)) is Learnt.TAKEN:
         by = CRM_ACCOUNT if by_account else CRM
-        call.known = CallerKnown(Match.SURE, (customer,), tuple(recent), last_agent, note, by)
+        call.known = CallerKnown(Match.SURE, (customer,), tuple(recent), last_agent, note, count, tuple(followups), by)
         call.add(CustomerFound(customer.id, Match.SURE, by))
         call.show_again()
     return word

@@ -18,6 +18,7 @@ from callcenter.config.crm import integrations
 from callcenter.config.desk import desk
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
+from callcenter.config.followups import followups
 from callcenter.config.gaps import hours
 from callcenter.config.in_talk import entries
 from callcenter.config.paths import Paths, Reach, Stop
@@ -68,6 +69,7 @@ class _Lint:
         self._whispers()
         self._queues()
         callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
+        followups(self._things, Notes(self._root, self._problems))
         entries(self._things, Notes(self._root, self._problems))
         recordings(self._things, Notes(self._root, self._problems))
         integrations(self._things, Notes(self._root, self._problems))

@@ -12,9 +12,17 @@ from callcenter.desk.desk import Desk
 from callcenter.desk.gate import Gate
 from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
 from callcenter.desk.routes import (
+    agents,
+    calls,
+    clients,
+    configuration,
+    events,
     health,
     me,
     metrics,
+    queues,
+    recordings,
+    reports,
     session,
     tokens,
     webhooks,
@@ -23,6 +31,14 @@ from callcenter.desk.routes import (
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     me.router,
+    events.router,
+    calls.router,
+    queues.router,
+    agents.router,
+    clients.router,
+    recordings.router,
+    reports.router,
+    configuration.router,
     session.router,
     tokens.router,
     metrics.router,

@@ -58,7 +58,13 @@ async def tell_webhooks(desk: Desk) -> None:
     await desk.integrations.webhooks.run()
 
 
+async def follow_facts(desk: Desk) -> None:
+    """Follow the facts, for everybody who reads them here."""
+    await desk.hub.run()
+
+
 TASKS: tuple[tuple[str, Task], ...] = (
+    ("follow the facts", follow_facts),
     ("follow the configuration", follow_configuration),
     ("ask CRMs who calls", ask_crms),
     ("tell webhooks", tell_webhooks),
