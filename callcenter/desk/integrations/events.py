@@ -24,6 +24,7 @@ CHANGES = frozenset(
         "RecordingEnded",
         "RecordingFailed",
         "NoteWritten",
+        "DispositionChosen",
         "DispositionCorrected",
         "FieldsWritten",
     }
@@ -84,13 +85,22 @@ def version_of(facts: Sequence[Fact]) -> int:
     return version if makes else 0
 
 
-def interaction_event(facts: Sequence[Fact], version: int) -> tuple[str, dict[str, Any]]:
-    """What is told of a call's record as it is after these facts, and by which name."""
+def interaction_event(
+    facts: Sequence[Fact],
+    version: int,
+    notes: Sequence[Mapping[str, Any]] = (),
+    fields: Sequence[Mapping[str, Any]] = (),
+) -> tuple[str, dict[str, Any]]:
+    """What is told of a call's record as it is after these facts, and by which name.
+
+    ``notes`` and ``fields`` are what people wrote of it, which stands in no fact.
+    """
     record = Interaction.from_facts(facts).plain()
     last = facts[-1]
     name = FINISHED if version == 1 else CHANGED
     data = {"seq": last.seq, "client": record["client"], "call": last.call_id, "version": version}
-    return name, {**data, "because": last.kind, "interaction": record}
+    written = {"notes": list(notes), "fields": list(fields)}
+    return name, {**data, "because": last.kind, "interaction": record, **written}
 
 
 def fact_event(fact: Fact, client: str) -> dict[str, Any]:

@@ -322,7 +322,7 @@ class Webhooks:
             facts = await self._facts_of(fact.call_id, fact.seq)
             if version := version_of(facts):
                 try:
-                    name, data = interaction_event(facts, version)
+                    name, data = interaction_event(facts, version, *await self._written(fact.call_id))
                 except ValueError as error:
                     log.error("the record of a call cannot be told", call=fact.call_id, reason=str(error))
                 else:
@@ -382,6 +382,23 @@ class Webhooks:
             with contextlib.suppress(KeyError):  # of a newer program
                 found.append(fact_of(row))
         return found
+
+    async def _written(self, call: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The notes of a call and the fields of its wrap-ups, as they are now; no drafts."""
+        notes = await self._reader.fetch_all(
+            "SELECT id, agent, author, changed_at, revision, text FROM notes WHERE call_id = ? AND draft = 0"
+            " ORDER BY created_at, id",
+            (call,),
+        )
+        fields = await self._reader.fetch_all(
+            "SELECT offer, agent, field, value, MAX(revision) FROM wrap_up_fields WHERE call_id = ?"
+            " GROUP BY offer, field ORDER BY offer, field",
+            (call,),
+        )
+        return (
+            [dict(zip(("note", "agent", "author", "at", "revision", "text"), row, strict=True)) for row in notes],
+            [dict(zip(("offer", "agent", "field", "value"), row[:4], strict=True)) for row in fields],
+        )
 
     # Deliveries are sent
 
