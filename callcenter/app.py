@@ -76,6 +76,7 @@ from callcenter.observe import FactLogger
 from callcenter.operate.commands import Commands
 from callcenter.operate.desk_process import DeskProcess
 from callcenter.operate.life import Life
+from callcenter.operate.paperwork import promises
 from callcenter.operate.reload import Reloader
 from callcenter.operate.signals import Signals
 from callcenter.operate.trace import KnownCalls
@@ -804,6 +805,7 @@ async def serve(
             if hangup_reloads:
                 signals.hangup_reloads(reloader)
             commands = Commands(house, life, reloader)
+            house.paperwork.on_owed = promises(house, commands.all)
             control = ControlServer(settings.switch.data / SOCKET, commands.all(), edges.storage.log)
             house.answer, house.for_programs = control.answer, commands.for_programs()
             await control.open()
