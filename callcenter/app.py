@@ -30,6 +30,7 @@ from callcenter.calls.dialled import guarded
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.do_not_call import DoNotCall
 from callcenter.calls.entry import Entries
+from callcenter.calls.erasure import Eraser
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
 from callcenter.calls.floor_control import CallsControl
@@ -254,6 +255,16 @@ class House:
         self.recordings.on_state = self._publish_recordings
         self._recordings_told: dict[str, object] = {}
         self.services.recordings = self.recordings
+        self.eraser = Eraser(
+            self.services,
+            storage.erasure,
+            self.recordings,
+            storage.recordings,
+            storage.callbacks,
+            self.books.knows,
+            self.supervisor.calls.values,
+            random,
+        )
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.breaks = BreakRules(lambda: self.services.settings, self.acd, storage.breaks, clock)
         self.desk = CommandDesk(
@@ -269,6 +280,7 @@ class House:
         self.desk.floor = CallsControl(self.services, self.supervisor, self.own_calls)
         self.entries = Entries(self.supervisor.calls.values, edges.publisher, topics.agent_entry)
         self.desk.in_talk = self.entries.order
+        self.desk.preview = self.callbacks.decide
         self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
@@ -351,6 +363,7 @@ class House:
         self.trunks.open()
         await storage.do_not_call.load_all()
         await self.callbacks.open()
+        self.queue_board.count_planned(self.callbacks.planned)
         await self.followups.open()
         if left:
             # Beside the calls: files may be long, and disks slow.
@@ -678,6 +691,7 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
         dispatching = group.create_task(house.dispatcher.run(), name="dispatcher")
         watching = group.create_task(house.watchdog.run(), name="watchdog")
         recording = group.create_task(house.recordings.watch(), name="watch over recordings")
+        erasing = group.create_task(house.eraser.watch(), name="erase what was kept long enough")
         try:
             await house.start()
             yield house
@@ -686,6 +700,7 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
             dispatching.cancel()
             watching.cancel()
             recording.cancel()
+            erasing.cancel()
 
 
 def line_state(status: QueueStatus) -> payloads.LineState:
@@ -694,6 +709,7 @@ def line_state(status: QueueStatus) -> payloads.LineState:
     return payloads.LineState(
         waiting=status.waiting,
         callbacks=status.callbacks,
+        planned=status.planned,
         longest_since=status.longest_since,
         ready=status.ready,
         signed_in=status.signed_in,

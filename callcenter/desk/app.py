@@ -13,11 +13,15 @@ from callcenter.desk.gate import Gate
 from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
 from callcenter.desk.routes import (
     agents,
+    call_me,
+    callbacks,
     calls,
     clients,
     configuration,
     control,
+    do_not_call,
     events,
+    followups,
     health,
     interactions,
     me,
@@ -29,9 +33,14 @@ from callcenter.desk.routes import (
     tokens,
     webhooks,
 )
+from callcenter.desk.routes.customers import router as customers_router
 
 ROUTERS: tuple[APIRouter, ...] = (
+    callbacks.router,
     health.router,
+    call_me.router,
+    do_not_call.router,
+    followups.router,
     me.router,
     events.router,
     calls.router,
@@ -39,6 +48,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     agents.router,
     clients.router,
     recordings.router,
+    customers_router,
     reports.router,
     configuration.router,
     control.router,

@@ -15,6 +15,7 @@ import uvicorn
 from callcenter.config import ConfigError
 from callcenter.config.problems import count
 from callcenter.config.secrets import SecretsError
+from callcenter.desk import call_me
 from callcenter.desk.app import create_app
 from callcenter.desk.desk import Desk
 from callcenter.model.facts import ConfigReloaded
@@ -68,6 +69,7 @@ TASKS: tuple[tuple[str, Task], ...] = (
     ("follow the configuration", follow_configuration),
     ("ask CRMs who calls", ask_crms),
     ("tell webhooks", tell_webhooks),
+    ("put away who asked to be called", call_me.clean),
 )  # fmt: skip
 """What goes on beside HTTP for as long as the desk lives."""
 

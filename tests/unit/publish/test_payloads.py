@@ -330,6 +330,7 @@ BUSY_LINE = payloads.LineState(
     asa_ms=21_450,
     service_level=0.875,
     service_level_20s=0.8125,
+    planned=3,
 )
 
 
@@ -341,6 +342,7 @@ def test_a_queue_s_state_is_counts_and_nothing_of_a_caller() -> None:
         "client": "acme",
         "waiting": 2,
         "callbacks": 1,
+        "planned": 3,
         "longest_s": 112.4,
         "longest_since": "2026-11-21T11:58:07.674Z",
         "ready": 0,
