@@ -43,6 +43,7 @@ from callcenter.calls.paperwork import Paperwork
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.recordings import RecordingKey, Recordings
 from callcenter.calls.services import Services
+from callcenter.calls.settings import Supervisor as Superior
 from callcenter.calls.supervision import Supervisions
 from callcenter.calls.supervisor import Supervisor
 from callcenter.calls.watchdog import Watchdog
@@ -324,7 +325,7 @@ class House:
         edges.publisher.on_state = self._broker_changed
         edges.publisher.on_command = self._commanded
         edges.publisher.on_supervisor = self._supervisor_commanded
-        edges.publisher.supervised = bool(settings.calls.supervisors)
+        edges.publisher.supervised = are_supervised(settings)
         edges.publisher.on_cleared = storage.retained.forget
 
     async def start(self) -> None:
@@ -377,7 +378,7 @@ class House:
         before, trunks_before = self.acd.plan.agents, [trunk.id for trunk in self.trunks]
         self.settings, self.secrets = settings, secrets
         self.services.settings = settings.calls
-        self.edges.publisher.supervised = bool(settings.calls.supervisors)
+        self.edges.publisher.supervised = are_supervised(settings)
         self.loaded_at, self.loaded_by, self.at_next_start = self.edges.clock.now(), by, tuple(at_next_start)
         self.dispatcher.tell(Reconfigured(settings.plan))
         self.dispatcher.decide()
@@ -528,13 +529,16 @@ class House:
 
     def _supervisor_commanded(self, login: str, command: Mapping[str, Any]) -> Told:
         """Who may write to a supervisor's topic is the broker's to prove; whom she may command for is ours."""
-        supervisor = self.services.settings.supervisors.get(login)
+        supervisor, role = self.services.settings.supervisors.get(login), Role.SUPERVISOR
+        user = self.settings.desk.users.get(login)
+        if supervisor is None and user is not None and user.role is Role.ADMIN:
+            supervisor, role = Superior(login, user.name, user.clients), Role.ADMIN
         if supervisor is None:
             error = f"no supervisor is named `{login}`"
             return {"id": command.get("id"), "ok": False, "error": error, "reason": Reason.FORBIDDEN.value}
         if is_for_the_desk(command):
-            return self.desk.take(command, by=f"supervisor {supervisor.id} over MQTT", supervisor=supervisor)
-        return self._business(command, Actor(login, Role.SUPERVISOR, supervisor.clients, agent=supervisor.agent))
+            return self.desk.take(command, by=f"{role} {supervisor.id} over MQTT", supervisor=supervisor)
+        return self._business(command, Actor(login, role, supervisor.clients, agent=supervisor.agent))
 
     def _business(self, command: Mapping[str, Any], actor: Actor) -> Told:
         """What is no order of the moment, but said of what is kept: it goes where the desk's requests go too."""
@@ -701,6 +705,11 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
             watching.cancel()
             recording.cancel()
             erasing.cancel()
+
+
+def are_supervised(settings: Settings) -> bool:
+    """Whether anybody may command for agents over MQTT."""
+    return bool(settings.calls.supervisors) or any(user.mqtt for user in settings.desk.users.values())
 
 
 def line_state(status: QueueStatus) -> payloads.LineState:
