@@ -31,6 +31,7 @@ from callcenter.desk.routes import (
     reports,
     session,
     tokens,
+    webhooks,
 )
 from callcenter.desk.routes.customers import router as customers_router
 
@@ -55,6 +56,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     interactions.router,
     tokens.router,
     metrics.router,
+    webhooks.router,
 )  # fmt: skip
 """All that is served, a noun a line."""
 

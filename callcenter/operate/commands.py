@@ -13,6 +13,7 @@ from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
 from callcenter.model.access import Actor, Role, Scope
 from callcenter.operate.callbacks import callback_commands
+from callcenter.operate.crm import crm_commands
 from callcenter.operate.customers import customer_commands
 from callcenter.operate.do_not_call import do_not_call_commands
 from callcenter.operate.figures import figures
@@ -61,6 +62,7 @@ class Commands:
             "drain": Command(self._drain),
             "media": Command(self._media),
             **recording_commands(self._house),
+            **crm_commands(self._house),
             **paperwork_commands(self._house, self.all),
             **customer_commands(self._house),
             **do_not_call_commands(self._house),
