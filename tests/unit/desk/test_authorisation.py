@@ -88,6 +88,17 @@ ROUTES: dict[str, Route] = {
 }
 # What is tried elsewhere, each by who made it: which test it is stands beside it.
 ELSEWHERE: dict[str, str] = {
+    "GET /api/v1/webhooks": "test_webhook_routes",
+    "POST /api/v1/webhooks": "test_webhook_routes",
+    "GET /api/v1/webhooks/{webhook}": "test_webhook_routes",
+    "PATCH /api/v1/webhooks/{webhook}": "test_webhook_routes",
+    "DELETE /api/v1/webhooks/{webhook}": "test_webhook_routes",
+    "POST /api/v1/webhooks/{webhook}/secret": "test_webhook_routes",
+    "GET /api/v1/webhooks/{webhook}/deliveries": "test_webhook_routes",
+    "POST /api/v1/webhooks/{webhook}/deliveries/{delivery}/replay": "test_webhook_routes",
+    "POST /api/v1/webhooks/{webhook}/replay": "test_webhook_routes",
+    "POST /api/v1/webhooks/{webhook}/test": "test_webhook_routes",
+    "GET /api/v1/crms": "test_webhook_routes",
     "GET /api/v1/asyncapi.json": "test_control",
     "POST /api/v1/me/state": "test_control",
     "POST /api/v1/me/wrap_up": "test_control",
