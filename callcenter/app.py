@@ -70,6 +70,7 @@ from callcenter.model.ids import Ids
 from callcenter.model.interaction import Ending
 from callcenter.model.states import Device, EndCause, Intent, Side
 from callcenter.observe import FactLogger
+from callcenter.operate.audit import CommandBooks
 from callcenter.operate.commands import Commands
 from callcenter.operate.desk_process import DeskProcess
 from callcenter.operate.life import Life
@@ -765,6 +766,7 @@ async def serve(
                 signals.hangup_reloads(reloader)
             commands = Commands(house, life, reloader)
             control = ControlServer(settings.switch.data / SOCKET, commands.all(), edges.storage.log)
+            control.books = CommandBooks(house)
             await control.open()
             stack.push_async_callback(control.close)
             if desk and settings.desk.enabled:

@@ -12,6 +12,7 @@ from callcenter.desk.desk import Desk
 from callcenter.desk.gate import Gate
 from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
 from callcenter.desk.routes import (
+    audit,
     health,
     me,
     metrics,
@@ -20,6 +21,7 @@ from callcenter.desk.routes import (
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
+    audit.router,
     health.router,
     me.router,
     session.router,

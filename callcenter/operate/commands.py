@@ -12,6 +12,7 @@ from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
 from callcenter.model.access import Actor, Role, Scope
+from callcenter.operate.audit import audit_commands
 from callcenter.operate.callbacks import callback_commands
 from callcenter.operate.customers import customer_commands
 from callcenter.operate.do_not_call import do_not_call_commands
@@ -51,10 +52,11 @@ class Commands:
             "trace": Command(self._trace, changes=False),
             "why": Command(self._why, changes=False),
             "metrics": Command(self._metrics, changes=False),
-            "reload": Command(self._reload),
+            "reload": Command(self._reload, secret=True),
             "drain": Command(self._drain),
             "media": Command(self._media),
             **recording_commands(self._house),
+            **audit_commands(self._house),
             **paperwork_commands(self._house, self.all),
             **customer_commands(self._house),
             **do_not_call_commands(self._house),
