@@ -33,6 +33,7 @@ from callcenter.calls.entry import Entries
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
 from callcenter.calls.floor_control import CallsControl
+from callcenter.calls.followups import Counts, Followups
 from callcenter.calls.inbound import FrontDoor
 from callcenter.calls.line import LONGEST_KEPT, Places, came_to_nothing
 from callcenter.calls.live_ledger import LiveLedger, threshold_ms
@@ -235,6 +236,9 @@ class House:
         self.do_not_call = DoNotCall(self.services, storage.do_not_call)
         self.do_not_call.on_added = self.callbacks.forbid
         self.services.do_not_call = self.do_not_call
+        self.followups = Followups(self.services, storage.followups)
+        self.followups.on_counts = self._publish_followups
+        self.services.followups = self.followups
         self.recordings = Recordings(
             self.services, storage.recordings, edges.recording_files, recording_key(secrets), random
         )
@@ -273,6 +277,7 @@ class House:
         self.stream.subscribe(storage.breaks.take)
         self.stream.subscribe(storage.roster.take)
         self.stream.subscribe(storage.recordings.take)
+        self.stream.subscribe(self.followups.take)
         self.live_ledger = LiveLedger(storage.metrics, lambda: self.acd.plan, self._zone_of, group)
         self.stream.subscribe(self.live_ledger.take)
         self.quality = QualityLedger()
@@ -337,6 +342,7 @@ class House:
         self.trunks.open()
         await storage.do_not_call.load_all()
         await self.callbacks.open()
+        await self.followups.open()
         if left:
             # Beside the calls: files may be long, and disks slow.
             self._mending = self._group.create_task(self._finish_recordings(left), name="mend recordings")
@@ -355,6 +361,7 @@ class House:
         self.dispatcher.decide()
         self.callbacks.reconfigured()
         self.supervisions.reconfigured()
+        self.followups.reconfigured()
         for agent in before:
             self._let_go(agent)
         self._publish_newcomers(agent for agent in settings.plan.agents if agent not in before)
@@ -406,6 +413,7 @@ class House:
             if task is not None:
                 task.cancel()
         self.queue_board.close()
+        self.followups.close()
         self.stream.append(SwitchStopped(reason))
         self.registrar.close()
         self.gate.close()
@@ -555,6 +563,7 @@ class House:
             topics.CONFIG,
             topics.RECORDINGS,
             *map(topics.agent_entry, self.acd.plan.agents),
+            *map(topics.agent_followups, self.acd.plan.agents),
         )
 
     def _publish_newcomers(self, agents: Iterable[str]) -> None:
@@ -562,7 +571,13 @@ class House:
         for agent in agents:
             # What a crash has left there is asked no more.
             self.edges.publisher.set_state(topics.agent_entry(agent), None)
+            self._publish_followups(agent, self.followups.counts(agent))
         self.agent_states.begin(agents, self.edges.clock.now())
+
+    def _publish_followups(self, agent: str, counts: Counts) -> None:
+        there = agent in self.acd.plan.agents and counts != Counts()
+        told = payloads.agent_followups(agent, counts.open, counts.due, counts.overdue, at=self.edges.clock.now())
+        self.edges.publisher.set_state(topics.agent_followups(agent), told if there else None)
 
     def _publish_trunks(self) -> None:
         for trunk in self.trunks:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from callcenter.acd.requirements import Needs, text
 from callcenter.calls.call import Call
-from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, ToQueue
+from callcenter.calls.settings import CUSTOMERS_AGENT, LAST_AGENT, PROMISE, ToQueue
 
 # The most points of priority that anybody has who can be taken by several: as many as who is put through to one alone.
 MOST_POINTS = 100
 
 Origin = tuple[str, str]
-"""Who asks (flow, language, intent, customer, last agent), and what."""
+"""Who asks (flow, language, intent, customer, last agent, promise), and what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ def _preferred(call: Call, step: ToQueue) -> tuple[str, tuple[Origin, ...]]:
             who, agent = "customer", customer.agent if customer is not None else ""
         elif word == LAST_AGENT:
             who, agent = "last agent", call.known.last_agent
+        elif word == PROMISE:
+            who, agent = "promise", call.known.promised_by
         if agent in agents and client.id in acd.who(agent).clients:
             seconds = round(_prefer_for(call, step))
             origins.append((who, f"prefer {agent} for {seconds} s" if seconds else f"prefer {agent} among equals"))

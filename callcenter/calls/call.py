@@ -16,6 +16,7 @@ from callcenter.media.plane import Clip, MediaLost
 from callcenter.model.callback import Callback
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import Body, CallEnded, LanguageChosen
+from callcenter.model.followup import Followup
 from callcenter.model.interaction import Ending
 from callcenter.model.note import Note
 from callcenter.model.states import Direction, EndCause, Side, VisitOutcome
@@ -35,6 +36,7 @@ class CallerKnown:
     """What the customer base says of the caller. ``recent``: their last interactions, the latest first.
 
     ``last_agent`` answered them last; empty: nobody, or nobody wants to know. ``note`` is the last one of them.
+    ``open_followups`` counts what is still to be done for them, of which ``followups`` are the next.
     """
 
     match: Match = Match.NONE
@@ -42,11 +44,18 @@ class CallerKnown:
     recent: tuple[dict[str, Any], ...] = ()
     last_agent: str = ""
     note: Note | None = None
+    open_followups: int = 0
+    followups: tuple[Followup, ...] = ()
 
     @property
     def customer(self) -> Customer | None:
         """Who calls, when that is sure: who it may be is not who it is."""
         return self.customers[0] if self.match is Match.SURE and self.customers else None
+
+    @property
+    def promised_by(self) -> str:
+        """The agent who has promised them what is due next: who made it, else whose it is; empty where nobody has."""
+        return next((each.made_by or each.agent for each in self.followups if each.made_by or each.agent), "")
 
 
 @dataclass(slots=True)

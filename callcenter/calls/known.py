@@ -10,6 +10,7 @@ from callcenter.calls.call import Call, CallerKnown
 from callcenter.calls.settings import LAST_AGENT
 from callcenter.model.customer import Customer, Match, caller_number
 from callcenter.model.facts import CustomerFound
+from callcenter.model.followup import Followup
 from callcenter.storage.database import StorageError
 
 # The customer base is asked before the greeting; a slow disk must not keep the caller in silence.
@@ -41,7 +42,8 @@ async def look_up_number(call: Call) -> None:
     except (TimeoutError, StorageError):
         return
     last_agent = await look_up_last_agent(call, customer, call.from_number, until)
-    call.known = CallerKnown(match, tuple(found), tuple(recent), last_agent, note)
+    count, followups = await look_up_followups(call, customer, until)
+    call.known = CallerKnown(match, tuple(found), tuple(recent), last_agent, note, count, tuple(followups))
     if match is not Match.NONE:
         call.add(CustomerFound(customer.id if customer is not None else "", match, attested=leg.attested))
 
@@ -64,9 +66,28 @@ async def look_up_account(call: Call, digits: str) -> bool:
         return True
     # The telephone may be somebody else's.
     last_agent = await look_up_last_agent(call, customer, "", until)
-    call.known = CallerKnown(Match.SURE, (customer,), tuple(recent), last_agent, note)
+    count, followups = await look_up_followups(call, customer, until)
+    call.known = CallerKnown(Match.SURE, (customer,), tuple(recent), last_agent, note, count, tuple(followups))
     call.add(CustomerFound(customer.id, Match.SURE, "account"))
     return True
+
+
+async def look_up_followups(call: Call, customer: Customer | None, until: float) -> tuple[int, list[Followup]]:
+    """What is still to be done for this customer, or this number: how many, and the next; nothing without an answer
+    ``until`` then, by the loop's time.
+    """
+    services = call.services
+    try:
+        async with asyncio.timeout_at(until):
+            leg, rules = call.caller.leg, call.client.customers
+            # What is noted of a number is shown to an agent for whom the network, or the client, takes it to be theirs.
+            known = leg.attested or rules.unattested is Match.SURE
+            number = services.do_not_call.number_of(call) if known else None
+            return await services.followups.of_caller(
+                call.client.id, customer.id if customer is not None else "", number or ""
+            )
+    except (TimeoutError, StorageError):
+        return 0, []
 
 
 async def look_up_last_agent(call: Call, customer: Customer | None, number: str, until: float) -> str:

@@ -22,6 +22,7 @@ from callcenter.model.facts import (
     RecordingEnded,
     RecordingFailed,
     RecordingHeld,
+    RecordingOpened,
     RecordingReleased,
     RecordingSpaceChanged,
     RecordingStarted,
@@ -420,6 +421,23 @@ class Recordings:
         found = await self._index.by_id(recording) or await self._index.by_end(recording)
         if found is None:
             raise NotDone(f"no recording is named `{recording}`, or several end so: `callcenter recordings list`")
+        return found
+
+    async def open_for(self, recording: str, by: str, sees: Callable[[str], bool]) -> Recording:
+        """One that somebody is given to hear who ``sees`` its client: that is told. Raises NotDone, StorageError.
+
+        Nobody hears one before that is written.
+        """
+        found = await self._index.by_id(recording)
+        if found is None or not sees(found.client):
+            raise NotDone(f"no recording is named `{recording}`")
+        if found.state == RECORDING:
+            raise NotDone(f"{found.recording} is still being made")
+        if found.state == DELETED:
+            raise NotDone(f"{found.recording} was deleted at {found.deleted_at} ({found.deleted_why})")
+        if not found.octets:
+            raise NotDone(f"of {found.recording} there is no file: {found.reason} {found.detail}".rstrip())
+        self._services.stream.append(RecordingOpened(found.recording, found.client, by), found.call)
         return found
 
     async def hold(self, recording: str, by: str, why: str) -> Recording:

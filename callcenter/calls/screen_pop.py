@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from callcenter.acd.events import Offer
@@ -11,6 +11,7 @@ from callcenter.calls.call import Call
 from callcenter.model.callback import Mode
 from callcenter.model.customer import Customer
 from callcenter.model.facts import ScreenPopSent, utc
+from callcenter.model.followup import Followup
 from callcenter.publish.payloads import Pop
 
 # A pop that reaches a screen later than this is about a call that is over or long begun (desk.md: 60 s).
@@ -93,7 +94,22 @@ def screen_pop(call: Call, offer: Offer) -> Pop:
         callback=_callback(call),
         srtp=call.caller.sound.secure,
         record=_record(call, offer),
+        open_followups=known.open_followups,
+        followups=[_followup(each, now) for each in known.followups],
     )
+
+
+def _followup(followup: Followup, now: datetime) -> dict[str, Any]:
+    """What the agent's screen shows of something that is still to be done for the caller."""
+    return {
+        "id": followup.id,
+        "kind": followup.kind.value,
+        "title": followup.title,
+        "due": utc(followup.due_at),
+        "overdue": followup.due_at < now,
+        "agent": followup.agent or None,
+        "made_by": followup.made_by or None,
+    }
 
 
 def _fields(call: Call, customer: Customer) -> list[dict[str, Any]]:

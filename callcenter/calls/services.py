@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from callcenter.calls.callback import Callbacks
     from callcenter.calls.dispatcher import Dispatcher
     from callcenter.calls.do_not_call import DoNotCall
+    from callcenter.calls.followups import Followups
     from callcenter.calls.recordings import Recordings
     from callcenter.publish.publisher import Publisher
     from callcenter.signaling.leg import Leg
@@ -70,4 +71,6 @@ class Services:
     recordings: Recordings = field(init=False)
     """As the callbacks."""
     do_not_call: DoNotCall = field(init=False)
+    """As the callbacks."""
+    followups: Followups = field(init=False)
     """As the callbacks."""

@@ -18,6 +18,7 @@ from callcenter.model.callback import Mode
 from callcenter.model.customer import Match, normalise_number
 from callcenter.model.customer import Rules as CustomerRules
 from callcenter.model.dial_plan import DialPlan, country_code
+from callcenter.model.followup import USUAL_RULES, FollowupRules
 from callcenter.model.states import SupervisionMode
 
 
@@ -43,8 +44,10 @@ class Outbound:
     do_not_call: DoNotCallRule = DoNotCallRule.REFUSE
 
 
-# Who is preferred, beside an agent by name: the one who answered the caller last, and the customer's own.
+# Who is preferred, beside an agent by name: the one who answered the caller last, the one who has promised them
+# something that is still to be done, and the customer's own.
 LAST_AGENT = "last_agent"
+PROMISE = "promise"
 CUSTOMERS_AGENT = "customer"
 
 
@@ -55,9 +58,10 @@ class Routing:
     ``languages`` and ``intents``: what the agent must know for a call in this language, or with this intent.
     ``tiers``: points of priority for a customer of this account tier, if it is sure who calls.
 
-    ``prefer``: agents, LAST_AGENT or CUSTOMERS_AGENT; the first of them that there is has ``prefer_for`` seconds, from
-    when the caller joined the line, to take the call before others may. LAST_AGENT is who talked last in the last
-    handled call of the customer, or the number, that arrived within ``last_agent_within`` seconds.
+    ``prefer``: agents, LAST_AGENT, PROMISE or CUSTOMERS_AGENT; the first of them that there is has ``prefer_for``
+    seconds, from when the caller joined the line, to take the call before others may. LAST_AGENT is who talked last in
+    the last handled call of the customer, or the number, that arrived within ``last_agent_within`` seconds. PROMISE is
+    who has promised the caller what is due next of all that is still to be done for them.
 
     Who hangs up while waiting, or is cut off, and calls again by the same number within ``keep_place_for`` seconds has
     the place in line of before; 0: never.
@@ -193,6 +197,7 @@ class Client:
     music: str = ""
     supervision: SupervisionRules = ALL_ALLOWED
     in_talk: tuple[str, ...] = ()
+    followups: FollowupRules = USUAL_RULES
     wrap_up_fields: Mapping[str, WrapUpField] = field(default_factory=dict)
     follow_ups: Mapping[str, FollowUpDemand] = field(default_factory=dict)
     customers: CustomerRules = field(default_factory=CustomerRules)

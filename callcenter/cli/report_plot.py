@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from callcenter.cli.report import AskedWrongly
+from callcenter.desk.reading.reports import AskedWrongly
 from callcenter.ledger.agent_time import PARTS
 from callcenter.ledger.report import By, Report, Row
 

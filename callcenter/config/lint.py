@@ -17,6 +17,7 @@ from callcenter.config.callbacks import callbacks
 from callcenter.config.desk import desk
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
+from callcenter.config.followups import followups
 from callcenter.config.gaps import hours
 from callcenter.config.in_talk import entries
 from callcenter.config.paths import Paths, Reach, Stop
@@ -67,6 +68,7 @@ class _Lint:
         self._whispers()
         self._queues()
         callbacks(self._things, self._paths, self._clients, Notes(self._root, self._problems))
+        followups(self._things, Notes(self._root, self._problems))
         entries(self._things, Notes(self._root, self._problems))
         recordings(self._things, Notes(self._root, self._problems))
         desk(self._things, Notes(self._root, self._problems))

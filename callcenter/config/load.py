@@ -52,6 +52,7 @@ from callcenter.media.plane import Clip
 from callcenter.media.settings import MediaSettings, Srtp
 from callcenter.model.customer import normalise_number
 from callcenter.model.dial_plan import DialPlan
+from callcenter.model.followup import FollowupRules
 from callcenter.model.states import SupervisionMode
 from callcenter.publish.settings import Broker, MqttSettings
 from callcenter.signaling.settings import CertificateFiles, ClientCertificate, Listen, SipSettings, TlsSettings
@@ -679,6 +680,9 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 music=client.music or music,
                 supervision=_supervision(client.supervision),
                 in_talk=client.in_talk,
+                followups=FollowupRules(
+                    client.followups.remind or 0.0, client.followups.overdue_after, client.followups.queue or ""
+                ),
                 wrap_up_fields=_fields(client.wrap_up_fields),
                 follow_ups=dict(demands(client.dispositions or {})),
                 customers=customer_rules(client),

@@ -35,6 +35,7 @@ from callcenter.calls.settings import (
     CUSTOMERS_AGENT,
     LAST_AGENT,
     PLACEHOLDERS,
+    PROMISE,
     CallbackPrompts,
     CodeAction,
     DoNotCallRule,
@@ -919,7 +920,7 @@ WhisperOrOff = Annotated[
 AnnounceOrOff = Annotated[Announce, _off_as({})]
 
 
-PREFERRED_WORDS = (LAST_AGENT, CUSTOMERS_AGENT)
+PREFERRED_WORDS = (LAST_AGENT, PROMISE, CUSTOMERS_AGENT)
 
 
 def _preferred(value: str, info: ValidationInfo) -> str:
@@ -927,7 +928,7 @@ def _preferred(value: str, info: ValidationInfo) -> str:
     if value in PREFERRED_WORDS or "agent" not in names or value in names["agent"]:
         return value
     hint = did_you_mean(
-        value, (*PREFERRED_WORDS, *sorted(names["agent"])), otherwise="write last_agent, customer or an agent"
+        value, (*PREFERRED_WORDS, *sorted(names["agent"])), otherwise="write last_agent, promise, customer or an agent"
     )
     raise mistake(Code.NAMES_NOTHING, f"no agent is named `{value}`", hint)
 
@@ -1135,6 +1136,14 @@ class ClientCallbacks(Shape):
         return self
 
 
+class ClientFollowups(Shape):
+    """When somebody is reminded of what a company's agents promised, and which queue has what is nobody's."""
+
+    remind: Annotated[Positive | None, _none_for("off")] = None
+    overdue_after: Positive = 3_600.0
+    queue: QueueName | None = None
+
+
 class Share(Shape):
     """What a company has of the agents, while it has callers waiting."""
 
@@ -1163,6 +1172,7 @@ class Client(Shape):
     outbound: Outbound | None = None
     dial_prefix: DialPrefix | None = None
     callbacks: Annotated[ClientCallbacks, _off_as({"enabled": False})] | None = None
+    followups: ClientFollowups = ClientFollowups()
     dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
     dispositions_required: bool = False
     wrap_up_fields: WrapUpFields | None = None

@@ -16,12 +16,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from callcenter.model.access import Actor, BadActor, operator
 from callcenter.model.facts import Fact, body_to_dict, utc
 
 EVENTS = "events"
+
+_encoder: Final = msgspec.json.Encoder()
 
 MAX_LINE = 64 * 1024
 """Bytes of a request; no command needs more than some hundred."""
@@ -130,6 +134,28 @@ def told(fact: Fact) -> dict[str, Any]:
     }
 
 
+class Prepared(dict[str, msgspec.Raw]):
+    """A value of a result: an object whose values are JSON already, in UTF-8. Nothing of it is encoded anew: it may be
+    megabytes, and every call waits for the loop meanwhile (10,000 states: 3 ms; by way of their values: 350 ms).
+    """
+
+    def __init__(self, values: Mapping[str, bytes]) -> None:
+        super().__init__(zip(values, map(msgspec.Raw, values.values()), strict=True))
+        self.size = sum(map(len, values)) + sum(map(len, values.values())) + 8 * len(values)
+        """Octets that it takes at least, and about as many at most."""
+
+
 def line(message: Mapping[str, Any]) -> bytes:
     """A message as a line. ASCII, so that whatever a peer of SIP sent, broken UTF-8 too, passes unchanged."""
     return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def answer_line(answer: Mapping[str, Any]) -> bytes | bytearray:
+    """An answer as a line: as :func:`line`, but for what is prepared, which is passed on as it is."""
+    result = answer.get("result")
+    if isinstance(result, dict) and (ready := [each for each in result.values() if isinstance(each, Prepared)]):
+        room = bytearray(sum(each.size for each in ready) + 1024)  # at once: growing costs more than all the rest
+        _encoder.encode_into(answer, room)
+        room += b"\n"
+        return room
+    return line(answer)

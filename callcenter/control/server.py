@@ -12,7 +12,19 @@ from typing import Any, Protocol
 
 import structlog
 
-from callcenter.control.protocol import EVENTS, MAX_LINE, Asked, CommandError, Reason, done, line, read, refused, told
+from callcenter.control.protocol import (
+    EVENTS,
+    MAX_LINE,
+    Asked,
+    CommandError,
+    Reason,
+    answer_line,
+    done,
+    line,
+    read,
+    refused,
+    told,
+)
 from callcenter.control.sockets import Listening, peer
 from callcenter.model.access import Scope
 from callcenter.model.facts import Fact
@@ -218,7 +230,7 @@ class ControlServer:
             answer = await self._answer(asked)
         except CommandError as error:
             answer = refused(asked.id if asked is not None else None, error)
-        await self._write(client, line(answer))
+        await self._write(client, answer_line(answer))
 
     # Commands
 
@@ -308,7 +320,7 @@ class ControlServer:
 
     # Bytes
 
-    async def _write(self, client: _Client, data: bytes) -> None:
+    async def _write(self, client: _Client, data: bytes | bytearray) -> None:
         """Write, and wait until there is room again. Raises _Cut when the client does not read, ConnectionError."""
         async with client.writing:
             client.writer.write(data)

@@ -12,10 +12,18 @@ from callcenter.desk.desk import Desk
 from callcenter.desk.gate import Gate
 from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
 from callcenter.desk.routes import (
+    agents,
     audit,
+    calls,
+    clients,
+    configuration,
+    events,
     health,
     me,
     metrics,
+    queues,
+    recordings,
+    reports,
     session,
     tokens,
 )
@@ -24,6 +32,14 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     health.router,
     me.router,
+    events.router,
+    calls.router,
+    queues.router,
+    agents.router,
+    clients.router,
+    recordings.router,
+    reports.router,
+    configuration.router,
     session.router,
     tokens.router,
     metrics.router,

@@ -14,13 +14,17 @@ from callcenter.config import Settings
 from callcenter.config.secrets import DeskLogin, desk_logins
 from callcenter.control import SOCKET
 from callcenter.control.protocol import CommandError
+from callcenter.desk.events import Hub
 from callcenter.desk.fresh import Fresh
+from callcenter.desk.hearings import Hearings
 from callcenter.desk.metrics import EndedCalls
 from callcenter.desk.passwords import Passwords
 from callcenter.desk.rates import Buckets
 from callcenter.desk.sessions import Sessions
+from callcenter.desk.snapshots import Snapshots
 from callcenter.desk.switch import Switch, SwitchAway
 from callcenter.desk.tokens import Tokens
+from callcenter.desk.whose import Whose
 from callcenter.model.access import Actor
 from callcenter.runtime.clock import Clock, SystemClock
 from callcenter.storage.database import AioDatabase, Database, ReadingDatabase
@@ -58,6 +62,9 @@ class Desk:
         self.own = own
         self.load = load or (lambda: settings)
         self.tokens = Tokens(own, clock)
+        self.hub = Hub(switch.facts, reader, Whose(lambda: self.settings))
+        self.snapshots = Snapshots(lambda: switch.ask("snapshot", None))
+        self.hearings = Hearings()
         self.passwords = Passwords(logins or {}, clock)
         self.sessions = Sessions(own, clock, self.passwords, lambda: self.settings.desk.session)
         self.rates = _rates(settings, clock)

@@ -48,7 +48,13 @@ async def follow_configuration(desk: Desk) -> None:
         log.info("the desk has reloaded", revision=desk.settings.revision, fact=fact.seq)
 
 
+async def follow_facts(desk: Desk) -> None:
+    """Follow the facts, for everybody who reads them here."""
+    await desk.hub.run()
+
+
 TASKS: tuple[tuple[str, Task], ...] = (
+    ("follow the facts", follow_facts),
     ("follow the configuration", follow_configuration),
 )  # fmt: skip
 """What goes on beside HTTP for as long as the desk lives."""

@@ -440,6 +440,97 @@ class DoNotCallDialled:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowupCreated:
+    """Something was promised to a customer, or is to be done about one, until ``due_at``.
+
+    ``kind`` is task or callback, ``by`` says in words who created it. ``agent`` whose it is, or nobody's yet of those
+    of ``queue``; ``customer`` and ``call`` say whom and which talk it is about. What is empty there is none of. What
+    it says of the customer stands in the table alone, so that it can be erased.
+    """
+
+    client: str
+    followup: str
+    kind: str
+    due_at: str
+    by: str
+    agent: str = ""
+    queue: str = ""
+    customer: str = ""
+    call: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowupChanged:
+    """An open follow-up is another one from now on, or one is open again: ``what`` names the fields that changed.
+
+    ``due_at``, ``agent`` and ``queue`` are as they are now. ``by`` says in words who changed it.
+    """
+
+    client: str
+    followup: str
+    revision: int
+    what: tuple[str, ...]
+    due_at: str
+    by: str
+    agent: str = ""
+    queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowupReminded:
+    """A follow-up will be due soon; once for each due time."""
+
+    client: str
+    followup: str
+    due_at: str
+    agent: str = ""
+    queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowupDue:
+    """A follow-up is due; once for each due time, over restarts too. The fact's ``at`` is later when we were down."""
+
+    client: str
+    followup: str
+    due_at: str
+    agent: str = ""
+    queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowupOverdue:
+    """A follow-up was due for as long as the company waits, and is not done; once for each due time."""
+
+    client: str
+    followup: str
+    due_at: str
+    agent: str = ""
+    queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowupDone:
+    """A follow-up was done, ``in_time`` or late; ``by`` says in words by whom."""
+
+    client: str
+    followup: str
+    by: str
+    in_time: bool
+    agent: str = ""
+    queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowupCancelled:
+    """A follow-up need not be done any more; ``by`` says in words who says so."""
+
+    client: str
+    followup: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class PositionAnnounced:
     """A waiting caller was told their place in line (the announcement began)."""
 
@@ -812,6 +903,15 @@ class RecordingDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingOpened:
+    """Somebody is given the sound of a recording to hear: ``by`` says in words who."""
+
+    recording: str
+    client: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSpaceChanged:
     """There is room for recordings, or too little, and none is begun; ``free`` of ``total`` bytes, ``wanted`` at least.
 
@@ -1176,6 +1276,13 @@ Body = (
     | CallbackFailed
     | CallbackEnded
     | DoNotCallAdded
+    | FollowupCreated
+    | FollowupChanged
+    | FollowupReminded
+    | FollowupDue
+    | FollowupOverdue
+    | FollowupDone
+    | FollowupCancelled
     | DoNotCallRemoved
     | DoNotCallDialled
     | PositionAnnounced
@@ -1211,6 +1318,7 @@ Body = (
     | RecordingHeld
     | RecordingReleased
     | RecordingDeleted
+    | RecordingOpened
     | RecordingSpaceChanged
     | OneWayAudio
     | OneWayAudioEnded

@@ -17,12 +17,15 @@ from callcenter.operate.callbacks import callback_commands
 from callcenter.operate.customers import customer_commands
 from callcenter.operate.do_not_call import do_not_call_commands
 from callcenter.operate.figures import figures
+from callcenter.operate.followups import followup_commands
 from callcenter.operate.life import Life, Phase
 from callcenter.operate.paperwork import paperwork_commands
 from callcenter.operate.recordings import recording_commands
 from callcenter.operate.reload import Reloader
+from callcenter.operate.snapshot import snapshot
 from callcenter.operate.status import health, media, media_metrics, sip_metrics, status
 from callcenter.operate.trace import trace
+from callcenter.operate.waiting import waiting
 from callcenter.operate.why import why
 
 if TYPE_CHECKING:
@@ -49,10 +52,13 @@ class Commands:
         return {
             "status": Command(self._status, changes=False),
             "health": Command(self._health, changes=False),
-            "trace": Command(self._trace, changes=False),
-            "why": Command(self._why, changes=False),
+            "trace": Command(self._trace, changes=False, scope=Scope.SUPERVISE),
+            "why": Command(self._why, changes=False, scope=Scope.AGENTS_READ),
+            "snapshot": Command(self._snapshot, changes=False, scope=Scope.EVENTS_READ),
+            "waiting": Command(self._waiting, changes=False, scope=Scope.CALLS_READ),
             "metrics": Command(self._metrics, changes=False),
-            "reload": Command(self._reload, secret=True),
+            "reload": Command(self._reload, scope=Scope.CONFIG, secret=True),
+            "reload_look": Command(self._reload_look, changes=False, scope=Scope.CONFIG),
             "drain": Command(self._drain),
             "media": Command(self._media),
             **recording_commands(self._house),
@@ -60,6 +66,7 @@ class Commands:
             **paperwork_commands(self._house, self.all),
             **customer_commands(self._house),
             **do_not_call_commands(self._house),
+            **followup_commands(self._house, self.all),
             **dict.fromkeys(FOR_AGENTS, Command(self._for_agent, scope=Scope.CALLS_CONTROL)),
             **dict.fromkeys(SUPERVISORS_ALONE, Command(self._for_agent, scope=Scope.SUPERVISE)),
             **callback_commands(self._house),
@@ -78,6 +85,12 @@ class Commands:
 
     async def _why(self, asked: Asked) -> dict[str, Any]:
         return await why(self._house, asked)
+
+    async def _snapshot(self, asked: Asked) -> dict[str, Any]:
+        return await snapshot(self._house, asked)
+
+    async def _waiting(self, asked: Asked) -> dict[str, Any]:
+        return await waiting(self._house, asked)
 
     async def _metrics(self, asked: Asked) -> dict[str, Any]:
         asked.only()
@@ -99,6 +112,13 @@ class Commands:
         if dry:
             return await self._reloader.look()
         return await self._reloader.reload(asked.by, revision)
+
+    async def _reload_look(self, asked: Asked) -> dict[str, Any]:
+        """As a dry ``reload``; asked again with the same id, it looks again."""
+        asked.only()
+        if self._life.phase is Phase.ENDING:
+            raise CommandError("the switch goes down", Reason.UNAVAILABLE)
+        return await self._reloader.look()
 
     async def _drain(self, asked: Asked) -> dict[str, Any]:
         asked.only("seconds", "cancel")

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from callcenter.calls.recordings import NotDone
-from callcenter.control.protocol import Asked, CommandError
+from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
+from callcenter.model.access import Scope
 from callcenter.storage.database import StorageError
 from callcenter.storage.recordings import MAX_ROWS, Recording
 
@@ -64,9 +65,25 @@ def recording_commands(house: House) -> Mapping[str, Command]:
         name, why = _text(asked, "recording", wanted=True), _text(asked, "why", wanted=True)
         return await _one(house, house.recordings.delete(name, asked.by, why))
 
+    async def opened(asked: Asked) -> dict[str, Any]:
+        asked.only("recording")
+        name = _text(asked, "recording", wanted=True)
+        try:
+            found = await house.recordings.open_for(name, asked.by, asked.actor.sees)
+            # Nobody hears what nobody will know of.
+            await house.edges.storage.log.flushed(house.stream.seq)
+        except NotDone as error:
+            there = await house.edges.storage.recordings.by_id(name)
+            hidden = there is None or not asked.actor.sees(there.client)
+            raise CommandError(str(error), Reason.NOT_FOUND if hidden else Reason.CONFLICT) from error
+        except StorageError as error:
+            raise CommandError(str(error), Reason.UNAVAILABLE) from error
+        return {**_where(house), "recording": found.plain()}
+
     return {
         "recordings": Command(listed, changes=False),
         "recording": Command(shown, changes=False),
+        "recording_open": Command(opened, scope=Scope.RECORDINGS_READ),
         "recording_hold": Command(held),
         "recording_release": Command(released),
         "recording_delete": Command(deleted),

@@ -7,13 +7,13 @@ import base64
 import contextlib
 import re
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from callcenter.control.protocol import Asked, CommandError, told
+from callcenter.control.protocol import Asked, CommandError, Reason, told
 from callcenter.model.facts import CallArrived, Fact, OfferMade, PhoneChanged
 from callcenter.model.ids import is_slug
 from callcenter.signaling.tracer import Seen, call_id_of
@@ -45,6 +45,7 @@ class KnownCall:
     to_number: str = ""
     agents: list[str] = field(default_factory=list)
     sip_call_ids: list[str] = field(default_factory=list)
+    client: str = ""
 
 
 class KnownCalls:
@@ -56,9 +57,9 @@ class KnownCalls:
     def take(self, fact: Fact) -> None:
         """A fact."""
         match fact.body:
-            case CallArrived(from_number=from_number, to_number=to_number, sip_call_id=sip_call_id) if fact.call_id:
-                call = self._calls[fact.call_id] = KnownCall(fact.call_id, from_number, to_number)
-                call.sip_call_ids.append(sip_call_id)
+            case CallArrived(from_number=from_number, to_number=to_number) as body if fact.call_id:
+                call = self._calls[fact.call_id] = KnownCall(fact.call_id, from_number, to_number, client=body.client)
+                call.sip_call_ids.append(body.sip_call_id)
                 if len(self._calls) > MAX_CALLS:
                     self._calls.popitem(last=False)
             case OfferMade(agent=agent) if (offered := self._calls.get(fact.call_id or "")) is not None:
@@ -103,9 +104,13 @@ async def trace(house: House, asked: Asked) -> dict[str, Any]:
         raise CommandError("no messages are kept: set `sip.trace: {messages: 20000}`, and start anew")
     which = {name: _text(asked, name) for name in WHICH if asked.fields.get(name) is not None}
     after, after_fact = _count(asked, "after"), _count(asked, "after_fact")
+    behalf = asked.behalf
     call = house.known_calls.find(**which)
-    if call is None:
+    if call is None and (behalf is None or behalf.clients is None):
         call = await _beside_calls(tracer.messages(), **which)
+    if call is None or (behalf is not None and not behalf.sees(call.client)):
+        # What never became a call is no company's, and whoever sees some companies alone is not shown it.
+        raise CommandError(f"no call is known of {_said(which)}", Reason.NOT_FOUND, field="call")
     wanted = {sip_call_id.encode() for sip_call_id in call.sip_call_ids}
     messages = await _of_dialogs(tracer.messages(after), wanted)
     facts: list[Fact] = []
@@ -158,10 +163,14 @@ async def _beside_calls(messages: Iterable[Seen], **which: str) -> KnownCall:
         if not number % SLICE:
             await asyncio.sleep(0)
     if not last:
-        words = " and ".join(f"{name} {value}" for name, value in which.items())
-        raise CommandError(f"no call is known of {words}" if words else "there was no call yet")
+        told = f"no call is known of {_said(which)}" if which else "there was no call yet"
+        raise CommandError(told, Reason.NOT_FOUND)
     agents = [which["agent"]] if "agent" in which else []
     return KnownCall("", agents=agents, sip_call_ids=[last])
+
+
+def _said(which: Mapping[str, str]) -> str:
+    return " and ".join(f"{name} {value}" for name, value in which.items())
 
 
 def _message(seen: Seen, wall: float) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from callcenter.acd.why import Explanation, as_json
 from callcenter.calls.commands import near
-from callcenter.control.protocol import Asked, CommandError
+from callcenter.control.protocol import Asked, CommandError, Reason
+from callcenter.model.access import Actor
 from callcenter.model.facts import (
+    CallArrived,
     CallPrioritised,
     CallQueued,
     Fact,
@@ -38,25 +40,36 @@ async def why(house: House, asked: Asked) -> dict[str, Any]:
     if not isinstance(name, str) or not name:
         raise CommandError(f"`{kind}` is a text")
     if kind == "call":
-        return await of_call(house, name)
+        return await of_call(house, name, asked.actor)
     now = house.edges.clock.monotonic()
-    answer = house.acd.explain_agent(name, now) if kind == "agent" else house.acd.explain_queue(name, now)
+    known = [each for each in house.acd.plan.agents if _sees_agent(house, asked.actor, each)]
+    if kind == "queue":
+        known = [each.id for each in house.acd.plan.queues.values() if asked.actor.sees(each.client)]
+    answer = None
+    if name in known:
+        answer = house.acd.explain_agent(name, now) if kind == "agent" else house.acd.explain_queue(name, now)
     if answer is None:
-        known = house.acd.plan.agents if kind == "agent" else house.acd.plan.queues
-        raise CommandError(f"no {kind} is named `{name}`{near(name, known)}")
+        raise CommandError(f"no {kind} is named `{name}`{near(name, known)}", Reason.NOT_FOUND, field=kind)
     return {"lines": list(answer.words()), kind: as_json(answer)}
 
 
-async def of_call(house: House, name: str) -> dict[str, Any]:
-    """A call of the log, by its id or, while it is remembered, the end of its id."""
+def _sees_agent(house: House, actor: Actor, agent: str) -> bool:
+    """What keeps an agent from callers names them and their queues: all of that must be ``actor``'s to see."""
+    if actor.clients is None or actor.agent == agent:
+        return True
+    return house.acd.who(agent).clients <= actor.clients
+
+
+async def of_call(house: House, name: str, actor: Actor) -> dict[str, Any]:
+    """A call of the log, by its id or, while it is remembered, the end of its id; one that ``actor`` sees."""
     known = house.known_calls.find(call=name)
     call_id = name if known is None else known.id
     try:
         facts = await house.edges.storage.log.read(0, MOST_FACTS, call_id)
     except StorageError as error:
         raise CommandError(f"the log cannot be read: {error}") from None
-    if not facts:
-        raise CommandError(f"no call `{name}` is in the log")
+    if not facts or not _sees_call(actor, facts):
+        raise CommandError(f"no call `{name}` is in the log", Reason.NOT_FOUND, field="call")
     now = house.edges.clock.monotonic()
     visits = [fact.body.visit for fact in facts if isinstance(fact.body, CallQueued)]
     waiting = [answer for visit in visits if (answer := house.acd.explain_ticket(visit, now)) is not None]
@@ -73,6 +86,13 @@ async def of_call(house: House, name: str) -> dict[str, Any]:
         ],
         "waiting": as_json(waiting),
     }
+
+
+def _sees_call(actor: Actor, facts: Sequence[Fact]) -> bool:
+    if actor.clients is None:
+        return True
+    first = facts[0].body
+    return isinstance(first, CallArrived) and actor.sees(first.client)
 
 
 def explained(made: OfferMade) -> Explanation | None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from callcenter.publish import payloads
 from callcenter.publish.commands import OnCommand
 from callcenter.publish.publisher import CURSOR, OnCleared, OnState, Outbox, PublisherStatus, Status
 
@@ -20,6 +21,7 @@ class NoPublisher:
         self.supervised = False
         self.on_cleared: OnCleared | None = None
         self._outbox = outbox
+        self._states: dict[str, bytes] = {}
 
     async def start(self) -> None:
         """Nothing to connect to."""
@@ -35,7 +37,15 @@ class NoPublisher:
         return answer
 
     def set_state(self, topic: str, payload: Mapping[str, Any] | None) -> None:
-        """Nobody reads it."""
+        """No broker retains it; who asks for a snapshot reads it."""
+        if payload is None:
+            self._states.pop(topic, None)
+        else:
+            self._states[topic] = payloads.encode(payload)
+
+    def states(self) -> Mapping[str, bytes]:
+        """What a broker would retain."""
+        return self._states.copy()
 
     def set_status(self, status: Status) -> None:
         """Nobody reads it."""

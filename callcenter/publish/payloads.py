@@ -44,6 +44,13 @@ from callcenter.model.facts import (
     Fact,
     FieldsWritten,
     FlowEntered,
+    FollowupCancelled,
+    FollowupChanged,
+    FollowupCreated,
+    FollowupDone,
+    FollowupDue,
+    FollowupOverdue,
+    FollowupReminded,
     HoursChecked,
     IntentCaptured,
     LanguageChosen,
@@ -64,6 +71,7 @@ from callcenter.model.facts import (
     RecordingEnded,
     RecordingFailed,
     RecordingHeld,
+    RecordingOpened,
     RecordingPaused,
     RecordingReleased,
     RecordingResumed,
@@ -91,6 +99,8 @@ CLIENT_SCHEMA = "client.v1"
 CONFIG_SCHEMA = "config.v1"
 TRUNK_SCHEMA = "trunk.v1"
 RECORDINGS_SCHEMA = "recordings.v1"
+FOLLOWUP_SCHEMA = "followup.v1"
+FOLLOWUPS_SCHEMA = "followups.v1"
 
 # Brokers drop the connection over a message that is too large for them; the smallest limit met is 128 kB.
 MAX_PAYLOAD = 64 * 1024
@@ -155,6 +165,7 @@ EVENTS: dict[type[Any], str] = {
     RecordingHeld: "recording_held",
     RecordingReleased: "recording_released",
     RecordingDeleted: "recording_deleted",
+    RecordingOpened: "recording_opened",
     OneWayAudio: "one_way_audio",
     OneWayAudioEnded: "one_way_audio_ended",
     LegQuality: "leg_quality",
@@ -164,6 +175,18 @@ EVENTS: dict[type[Any], str] = {
     DispositionChosen: "disposition_chosen",
     DispositionCorrected: "disposition_corrected",
     FieldsWritten: "fields_written",
+}
+
+
+# The words of a follow-up's story.
+FOLLOWUP_EVENTS: dict[type[Any], str] = {
+    FollowupCreated: "created",
+    FollowupChanged: "changed",
+    FollowupReminded: "reminded",
+    FollowupDue: "due",
+    FollowupOverdue: "overdue",
+    FollowupDone: "done",
+    FollowupCancelled: "cancelled",
 }
 
 
@@ -177,6 +200,7 @@ class Pop:
     ``callback``: the customer is called back, and dialled when the agent picks up; None of a caller. ``srtp``: the
     crypto-suite by which the caller's sound is encrypted, empty for plain RTP. ``record``: ``yes`` where the talk
     will be recorded, ``on_demand`` where the agent may have it recorded, else empty. ``note`` is the customer's last.
+    ``open_followups`` counts what is still to be done for the caller, of which ``followups`` are the next.
     """
 
     id: str
@@ -211,6 +235,8 @@ class Pop:
     srtp: str = ""
     record: str = ""
     note: Note | None = None
+    open_followups: int = 0
+    followups: Sequence[Mapping[str, Any]] = ()
 
     def payload(self) -> dict[str, Any]:
         """The pop as plain JSON values (schema pop.v1)."""
@@ -238,6 +264,8 @@ class Pop:
             "callback": self.callback,
             "srtp": self.srtp or None,
             "record": self.record or None,
+            "open_followups": self.open_followups,
+            "followups": [dict(each) for each in self.followups],
             "customer": self._customer(),
             "why": [{"text": text} for text in self.why],
         }
@@ -424,6 +452,30 @@ def call_event(fact: Fact) -> dict[str, Any] | None:
         "event": event,
         "data": body_to_dict(fact.body),
     }
+
+
+def followup_event(fact: Fact) -> dict[str, Any] | None:
+    """What is published of a fact of a follow-up (schema followup.v1), ids only; None for all other facts."""
+    event = FOLLOWUP_EVENTS.get(type(fact.body))
+    if event is None:
+        return None
+    data = body_to_dict(fact.body)
+    return {
+        "schema": FOLLOWUP_SCHEMA,
+        "seq": fact.seq,
+        "at": utc(fact.at),
+        "boot": fact.boot,
+        "client": data["client"],
+        "followup": data["followup"],
+        "event": event,
+        "data": data,
+    }
+
+
+def agent_followups(agent: str, open: int, due: int, overdue: int, *, at: datetime) -> dict[str, Any]:
+    """How many open follow-ups an agent has (schema followups.v1), and how many of these are due, and overdue."""
+    numbers = {"open": open, "due": due, "overdue": overdue}
+    return {"schema": FOLLOWUPS_SCHEMA, "agent": agent, **numbers, "at": utc(at)}
 
 
 def encode(payload: Mapping[str, Any]) -> bytes:

@@ -192,6 +192,10 @@ class Publisher(Protocol):
         """What ``topic`` retains from now on; None clears it. Never customer data."""
         ...
 
+    def states(self) -> Mapping[str, bytes]:
+        """What each topic retains, as it is published; none of it is changed later. Cheap: nothing is encoded anew."""
+        ...
+
     def set_status(self, status: Status) -> None:
         """What the switch's own status says: online or draining; offline comes by itself."""
         ...
@@ -331,6 +335,10 @@ class LinkedPublisher:
             self._cleared.discard(topic)
         self._dirty[topic] = None
         self._changed.set()
+
+    def states(self) -> Mapping[str, bytes]:
+        """What each topic retains, as it is published, also while there is no broker."""
+        return self._states.copy()
 
     def set_status(self, status: Status) -> None:
         """What the switch's own status says from now on: online or draining."""
@@ -814,10 +822,11 @@ class _ListLink:
 
 
 def _message(fact: Fact) -> tuple[str, bytes] | None:
-    event = payloads.call_event(fact)
-    if event is None:
-        return None
     try:
-        return topics.call_event(event["call"]), payloads.encode(event)
+        if (event := payloads.call_event(fact)) is not None:
+            return topics.call_event(event["call"]), payloads.encode(event)
+        if (event := payloads.followup_event(fact)) is not None:
+            return topics.followup_event(event["client"]), payloads.encode(event)
     except ValueError:
-        return None  # A call id that may not stand in a topic is not ours.
+        pass  # An id that may not stand in a topic is not ours.
+    return None

@@ -30,6 +30,16 @@ def agent_entry(agent: str) -> str:
     return f"{PREFIX}/agents/{_slug(agent)}/entry"
 
 
+def agent_followups(agent: str) -> str:
+    """Retained while there are any: how many open follow-ups an agent has; counts only, nothing of a customer."""
+    return f"{PREFIX}/agents/{_slug(agent)}/followups"
+
+
+def followup_event(client: str) -> str:
+    """What happens to a client's follow-ups, numbered, by ids only; never retained."""
+    return f"{PREFIX}/followups/{_slug(client)}/event"
+
+
 def agent_command(agent: str) -> str:
     """Where the agent's own program asks for something; a retained command is not obeyed."""
     return f"{PREFIX}/agents/{_slug(agent)}/cmd"
@@ -100,6 +110,7 @@ def monitor_reads() -> tuple[str, ...]:
         f"{PREFIX}/queues/#",
         f"{PREFIX}/clients/#",
         f"{PREFIX}/calls/#",
+        f"{PREFIX}/followups/#",
         f"{PREFIX}/trunks/#",
         f"{PREFIX}/system/#",
     )

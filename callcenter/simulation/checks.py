@@ -41,7 +41,7 @@ from callcenter.model.facts import (
 from callcenter.model.interaction import Interaction
 from callcenter.model.states import Device, Direction, EndCause, Intent, Outcome, Side, VisitOutcome, Work
 from callcenter.publish import topics
-from callcenter.publish.payloads import call_event
+from callcenter.publish.payloads import call_event, followup_event
 from callcenter.publish.publisher import Published
 from callcenter.simulation.phone import Phone
 from callcenter.sip.endpoint import Endpoint
@@ -359,7 +359,12 @@ def look_at_callers(
 
 def look_at_events(messages: Iterable[Published], facts: Sequence[Fact], found: Leftovers, *, repeats: bool) -> None:
     """What was published of calls is what the facts say, in order; with ``repeats`` some of it may come again."""
-    wanted = [(topics.call_event(event["call"]), event["seq"]) for fact in facts if (event := call_event(fact))]
+    wanted = []
+    for fact in facts:
+        if event := call_event(fact):
+            wanted.append((topics.call_event(event["call"]), event["seq"]))
+        elif event := followup_event(fact):
+            wanted.append((topics.followup_event(event["client"]), event["seq"]))
     told = [(each.topic, each.payload["seq"]) for each in messages if each.topic.endswith("/event")]
     first = list(dict.fromkeys(told))
     found.expect(first == wanted, f"events {sorted(set(wanted) ^ set(first)) or 'in another order'}")

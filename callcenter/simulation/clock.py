@@ -113,6 +113,10 @@ class SimClock:
         """The simulated time of day, in UTC."""
         return self._epoch + timedelta(seconds=self._loop.time())
 
+    def set_wall(self, by: timedelta) -> None:
+        """Somebody sets the clock on the wall, forward or back; what has elapsed is as before."""
+        self._epoch += by
+
 
 def run(main: Coroutine[Any, Any, T], *, seed: int = 0) -> T:
     """Run ``main`` to its end in virtual time, and return what it returns.

@@ -240,7 +240,7 @@ class FactLog:
                 self._gathering = None
             while self._waiting or self._moved:
                 # A batch that failed is tried again as it was: it may be in the database although that said no.
-                batch = list(itertools.islice(self._waiting, 1 if one_by_one else MAX_BATCH))
+                batch = self._batch(1 if one_by_one else MAX_BATCH)
                 moved = dict(self._moved)
                 while True:
                     try:
@@ -272,6 +272,14 @@ class FactLog:
                 return
             if self._waiting:
                 self._gather()
+
+    def _batch(self, most: int) -> list[Item]:
+        """What is written next. The statements right behind a fact go with it: a row says whether it was told."""
+        batch = list(itertools.islice(self._waiting, most))
+        if most > 1:
+            behind = itertools.islice(self._waiting, most, 2 * MAX_BATCH)
+            batch.extend(itertools.takewhile(lambda item: not isinstance(item, Fact), behind))
+        return batch
 
     async def _commit(self, batch: Sequence[Item], moved: dict[str, int]) -> None:
         rows: list[Sequence[Value]] = []

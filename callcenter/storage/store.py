@@ -13,6 +13,7 @@ from callcenter.storage.callbacks import Callbacks
 from callcenter.storage.customers import Customers
 from callcenter.storage.database import AioDatabase, Database, StorageError
 from callcenter.storage.do_not_call import DoNotCall
+from callcenter.storage.followups import Followups
 from callcenter.storage.intents import Intents
 from callcenter.storage.interactions import Interactions
 from callcenter.storage.locations import Locations
@@ -46,6 +47,7 @@ class Storage:
         self.notes = Notes(database, log)
         self.wrap_up_fields = WrapUpFields(database, log)
         self.do_not_call = DoNotCall(database, log, clock)
+        self.followups = Followups(database, log)
         self._lock = lock
 
     @classmethod

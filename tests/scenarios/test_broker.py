@@ -26,7 +26,7 @@ def events(world: World) -> list[int]:
 
 async def story_of_calls(world: World) -> list[int]:
     """The numbers of all facts that are a part of a call's story."""
-    return [fact.seq for fact in await world.logged() if payloads.call_event(fact) is not None]
+    return [fact.seq for fact in await world.logged() if payloads.call_event(fact) or payloads.followup_event(fact)]
 
 
 @story()

@@ -124,6 +124,8 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
         "ivr": {"language": "cs", "menu": ["billing", "refund"], "entered": {"order": "1881"}},
         "attributes": {"order": "1881", "pin": "****"},
         "record": None,
+        "open_followups": 0,
+        "followups": [],
         "srtp": "AES_CM_128_HMAC_SHA1_80",
         "customer": {
             "id": "c-4711",
@@ -136,6 +138,7 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
             "accounts": ["A-1"],
             "fields": [{"name": "contract", "label": "Contract", "value": "Plus"}],
             "match": "sure",
+            "note": None,
             "last": LAST,
             "interactions": [LAST],
         },
@@ -276,7 +279,8 @@ def test_every_kind_of_fact_is_a_word_of_the_calls_story_or_left_out_on_purpose(
     of_trunks = {TrunkStateChanged, TrunkTried, TrunkQualityChanged}
     of_customers = {CustomerSaved, CustomerMerged, CustomerErased, CustomersImported}
     of_lists = {DoNotCallRemoved, DoNotCallDialled}
-    left_out = of_the_switch | of_agents | of_trunks | of_lists | of_customers | {StateRepaired, RecordingSpaceChanged}
+    of_tables = of_lists | of_customers | set(payloads.FOLLOWUP_EVENTS)
+    left_out = of_the_switch | of_agents | of_trunks | of_tables | {StateRepaired, RecordingSpaceChanged}
     assert set(payloads.EVENTS) == set(typing.get_args(Body)) - left_out
     assert len(set(payloads.EVENTS.values())) == len(payloads.EVENTS)
     assert payloads.call_event(fact(DigitsEntered("m", "1", True), call_id=None)) is None

@@ -143,6 +143,24 @@ class Opened:
             where = f"after its chunk {self.chunks - 1}" if self.chunks else "before its sound"
             raise SealError(f"is cut {where}", at_end=True)
 
+    @property
+    def octets(self) -> int:
+        """Octets of sound in the file, by its size. Raises SealError when its end is missing, OSError."""
+        stored = os.fstat(self._file.fileno()).st_size - HEADER_SIZE
+        whole, rest = divmod(stored, CHUNK + TAG)
+        if rest < TAG:
+            raise SealError("is cut before its last chunk", at_end=True)
+        return whole * CHUNK + rest - TAG
+
+    def chunk(self, number: int) -> bytes:
+        """The sound of one chunk, counted from 0, wherever it stands. Raises SealError, OSError."""
+        self._file.seek(HEADER_SIZE + number * (CHUNK + TAG))
+        stored = self._file.read(CHUNK + TAG)
+        try:
+            return self._cipher.decrypt(_CHUNK_NONCE.pack(number, len(stored) < CHUNK + TAG), stored, self._header)
+        except (InvalidTag, ValueError):
+            raise SealError(f"was edited in its chunk {number}, or is cut there") from None
+
     def whole_size(self) -> int:
         """Octets of header and whole chunks, as far as they have opened."""
         return HEADER_SIZE + self.chunks * (CHUNK + TAG)

@@ -1,0 +1,146 @@
+"""Calls as they are read: pages of them by what is asked for, and one with all that is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from callcenter.desk.reading.paging import DEFAULT_LIMIT, Part, Table, read_page
+from callcenter.model.facts import utc
+from callcenter.runtime.encoding import from_json
+from callcenter.storage.database import Database, Row, Value, storable
+
+_COLUMNS = (
+    "call_id", "client", "customer_id", "direction", "from_number", "to_number", "arrived_at", "ended_at", "outcome",
+    "intent", "queue", "agent", "wait_ms", "talk_ms", "hold_ms", "wrap_up_ms", "ended_by", "cause",
+)  # fmt: skip
+_NAMES = {"call_id": "call", "customer_id": "customer", "from_number": "from", "to_number": "to"}
+TABLE = Table("interactions", ", ".join(_COLUMNS), "arrived_at", "call_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which calls: what is empty is not asked for.
+
+    ``agent`` is the one who talked last, ``number`` the customer's, as it was signalled or dialled, ``since`` and
+    ``until`` when the call arrived (from then on, and before).
+    """
+
+    client: str = ""
+    queue: str = ""
+    agent: str = ""
+    customer: str = ""
+    number: str = ""
+    outcome: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def parts(self, client: str) -> list[Part]:
+        """The question as pieces, each of which an index answers."""
+        asked: list[tuple[str, tuple[Value, ...]]] = [("client = ?", (client,))]
+        for column, value in (("queue", self.queue), ("agent", self.agent), ("customer_id", self.customer)):
+            if value:
+                # What a partial index leaves out must be left out here too, by name.
+                asked.append((f"{column} = ? AND {column} <> ''", (storable(value),)))
+        if self.outcome:
+            asked.append(("outcome = ?", (self.outcome,)))
+        if self.since is not None:
+            asked.append(("arrived_at >= ?", (utc(self.since),)))
+        if self.until is not None:
+            asked.append(("arrived_at < ?", (utc(self.until),)))
+        if not self.number:
+            return [_part(asked)]
+        number = (storable(self.number),)
+        return [
+            _part([*asked, ("from_number = ? AND from_number <> ''", number)]),
+            _part([*asked, ("to_number = ? AND direction <> 'inbound'", number)]),
+        ]
+
+
+def _part(asked: Sequence[tuple[str, tuple[Value, ...]]]) -> Part:
+    return Part(" AND ".join(sql for sql, _ in asked), tuple(value for _, values in asked for value in values))
+
+
+class Calls:
+    """Questions about calls. ``clients``: whose calls may be seen; None: everybody's. All of it raises StorageError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(
+        self,
+        asked: Filter,
+        clients: frozenset[str] | None,
+        *,
+        after: str | None = None,
+        limit: int = DEFAULT_LIMIT,
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Calls, the latest first, and the cursor of the next ones. Raises BadCursor."""
+        seen = [asked.client] if asked.client else await self.clients() if clients is None else clients
+        parts = [part for client in sorted(seen) if _may(client, clients) for part in asked.parts(client)]
+        page = await read_page(self._database, TABLE, parts, after, limit)
+        return [_summary(row) for row in page.rows], page.next
+
+    async def clients(self) -> list[str]:
+        """Whose calls there are; the index is entered once for each."""
+        return [row[0] for row in await self._database.fetch_all(_CLIENTS)]
+
+    async def one(self, call_id: str, clients: frozenset[str] | None) -> dict[str, Any] | None:
+        """The record of a call, as :meth:`Interaction.plain` gives it; None when there is none to be seen."""
+        rows = await self._database.fetch_all(
+            "SELECT client, record FROM interactions WHERE call_id = ?", (storable(call_id),)
+        )
+        if not rows or not _may(rows[0][0], clients):
+            return None
+        record: dict[str, Any] = from_json(rows[0][1])
+        return record
+
+
+def _may(client: str, clients: frozenset[str] | None) -> bool:
+    return clients is None or client in clients
+
+
+def _summary(row: Row) -> dict[str, Any]:
+    return {_NAMES.get(name, name): value for name, value in zip(_COLUMNS, row, strict=True)}
+
+
+def summary_for_client(call: dict[str, Any]) -> dict[str, Any]:
+    """A call of a list for the client company: without the house's people."""
+    ours = {} if call["direction"] == "inbound" else {"from": ""}
+    return {**call, "agent": "", **ours}
+
+
+def for_client(record: dict[str, Any]) -> dict[str, Any]:
+    """A call's record for the client company: nothing of the house's people, nor of how calls are dealt out.
+
+    Who answered, was offered the call, or listened in are the house's own; so is how it sounded to whom.
+    """
+    shown = {name: value for name, value in record.items() if name not in _OF_THE_HOUSE}
+    shown["legs"] = [_without(leg, _OF_AGENTS) for leg in record.get("legs", ())]
+    shown["recordings"] = [_without(each, _OF_AGENTS) for each in record.get("recordings", ())]
+    shown["transfers"] = [
+        {name: value for name, value in each.items() if name in ("kind", "to", "failed")}
+        for each in record.get("transfers", ())
+    ]
+    if record.get("direction") != "inbound":
+        shown["from_number"] = shown["from_name"] = ""
+    return shown
+
+
+# The fields of a record that name people of the house, or tell of its work.
+_OF_THE_HOUSE = frozenset({"agent", "dialled_by", "told", "offers", "supervisions", "conferences", "quality", "srtp"})
+_OF_AGENTS = frozenset({"agent", "by", "offer", "quality", "srtp"})
+
+
+def _without(values: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+# One step of the index for each client, however many calls there are.
+_CLIENTS = (
+    "WITH RECURSIVE found (client) AS (SELECT MIN(client) FROM interactions UNION ALL SELECT"
+    " (SELECT MIN(client) FROM interactions WHERE client > found.client) FROM found WHERE found.client IS NOT NULL)"
+    " SELECT client FROM found WHERE client IS NOT NULL ORDER BY client"
+)

@@ -1,0 +1,244 @@
+"""Follow-ups: the table, which alone holds what they say of customers; written behind the facts that tell of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from callcenter.model.facts import utc
+from callcenter.model.followup import Attempt, Followup, FollowupKind, FollowupState, Promises, Told
+from callcenter.runtime.encoding import from_json, json_text
+from callcenter.storage.database import Database, Row, StorageError, Value, storable
+from callcenter.storage.log import FactLog
+
+# The most that one question returns.
+MAX_ROWS = 500
+# Read at once at the start.
+CHUNK = 5_000
+# What a screen shows of a caller's open ones.
+MOST_OF_CALLER = 5
+
+
+@dataclass(slots=True)
+class Open:
+    """What is kept in memory of one that is open: what its timer and the counts need, and nothing it says."""
+
+    id: str
+    client: str
+    agent: str
+    queue: str
+    callback: str
+    due: float
+    told: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which follow-ups are asked for; what is empty asks nothing. ``clients`` None: all."""
+
+    clients: frozenset[str] | None = None
+    state: str = ""
+    agent: str = ""
+    queue: str = ""
+    customer: str = ""
+    call: str = ""
+    kind: str = ""
+    due_after: datetime | None = None
+    due_before: datetime | None = None
+
+
+class Followups:
+    """One row for each follow-up, open or not."""
+
+    def __init__(self, database: Database, log: FactLog) -> None:
+        self._database = database
+        self._log = log
+
+    def keep(self, followup: Followup) -> None:
+        """This is how it stands with a follow-up from now on. Never waits."""
+        values: tuple[Value, ...] = (
+            followup.id,
+            followup.client,
+            followup.kind.value,
+            followup.state.value,
+            storable(followup.title),
+            storable(followup.text),
+            utc(followup.due_at),
+            followup.due_local,
+            followup.zone,
+            storable(followup.customer),
+            storable(followup.number),
+            storable(followup.call),
+            followup.queue,
+            followup.agent,
+            followup.made_by,
+            followup.callback,
+            json_text([each.plain() for each in followup.attempts]),
+            storable(followup.created_by),
+            utc(followup.created_at),
+            storable(followup.done_by),
+            None if followup.done_at is None else utc(followup.done_at),
+            followup.revision,
+            int(followup.told),
+        )
+        self._log.put((_UPSERT, values))
+
+    def mark(self, followup: str, told: Told) -> None:
+        """So much was told of one. Never waits; written together with the fact before it."""
+        self._log.put(("UPDATE followups SET told = ? WHERE id = ?", (int(told), followup)))
+
+    def hand(self, followup: str, agent: str, queue: str, revision: int) -> None:
+        """One has another owner. Never waits."""
+        sql = "UPDATE followups SET agent = ?, queue = ?, revision = ? WHERE id = ?"
+        self._log.put((sql, (agent, queue, revision, followup)))
+
+    async def kept(self, within: float) -> None:
+        """Until all that was told so far is in the database.
+
+        Raises TimeoutError when that takes longer than ``within`` seconds, StorageError when it never will be.
+        """
+        lost = self._log.lost
+        async with asyncio.timeout(within):
+            await self._log.drained()
+        if self._log.lost > lost:
+            raise StorageError(f"it had to be let go: {self._log.detail or 'the log takes nothing more'}")
+
+    async def load_open(self) -> list[Open]:
+        """All that are open, without what they say. Raises StorageError."""
+        found: list[Open] = []
+        after = ""
+        while True:
+            rows = await self._database.fetch_all(
+                "SELECT id, client, agent, queue, callback, due_at, told, revision FROM followups"
+                f" WHERE state = 'open' AND id > ? ORDER BY id LIMIT {CHUNK}",
+                (after,),
+            )
+            for name, client, agent, queue, callback, due, told, revision in rows:
+                at = datetime.fromisoformat(due).timestamp()
+                found.append(Open(name, client, agent, queue, callback, at, told, revision))
+            if len(rows) < CHUNK:
+                return found
+            after = rows[-1][0]
+
+    async def by_id(self, followup: str) -> Followup | None:
+        """One of them, or None. Raises StorageError."""
+        found = await self._rows("id = ?", (storable(followup),), 1)
+        return found[0] if found else None
+
+    async def find(self, asked: Asked, *, after: tuple[str, str] = ("", ""), limit: int = 50) -> list[Followup]:
+        """Those that are asked for, by due time, from behind (due_at, id) on. Raises StorageError."""
+        where, params = _where(asked)
+        where.append("(due_at, id) > (?, ?)")
+        return await self._rows(" AND ".join(where), (*params, *map(storable, after)), min(limit, MAX_ROWS))
+
+    async def of_caller(self, client: str, customer: str, number: str) -> tuple[int, list[Followup]]:
+        """How many are open for a customer of this client, or a number, and the next of them. Raises StorageError."""
+        if not customer and not number:
+            return 0, []
+        halves = (f"customer <> '' AND {_OF_CUSTOMER}", "number <> '' AND number = ?")
+        of_whom = (f"SELECT id FROM followups WHERE client = ? AND {each} AND state = 'open'" for each in halves)
+        counted = await self._database.fetch_all(
+            f"SELECT id, COUNT(*) OVER () FROM followups WHERE id IN ({' UNION '.join(of_whom)})"
+            f" ORDER BY due_at, id LIMIT {MOST_OF_CALLER}",
+            (client, storable(customer), client, storable(customer), client, storable(number)),
+        )
+        if not counted:
+            return 0, []
+        marks = ", ".join("?" * len(counted))
+        return counted[0][1], await self._rows(f"id IN ({marks})", [row[0] for row in counted], MOST_OF_CALLER)
+
+    async def promises(self, asked: Asked, *, by_agent: bool = False) -> list[Promises]:
+        """How those that fell due in a time were kept, by client and, where asked for, agent. Raises StorageError."""
+        where, params = _where(asked)
+        where.append("state <> 'cancelled'")
+        # Whose promise it was: who made it, else who has it.
+        agent = "CASE WHEN made_by <> '' THEN made_by ELSE agent END" if by_agent else "''"
+        rows = await self._database.fetch_all(
+            f"SELECT client, {agent}, SUM(state = 'done' AND done_at <= due_at),"
+            " SUM(state = 'done' AND done_at > due_at), SUM(state = 'open')"
+            f" FROM followups WHERE {' AND '.join(where)} GROUP BY 1, 2 ORDER BY 1, 2",
+            params,
+        )
+        return [Promises(*row) for row in rows]
+
+    async def knows_customer(self, client: str, customer: str) -> bool:
+        """Whether this client has such a customer. Raises StorageError."""
+        params = (client, storable(customer))
+        return bool(await self._database.fetch_all("SELECT 1 FROM customers WHERE client = ? AND id = ?", params))
+
+    async def _rows(self, where: str, params: Sequence[Value], limit: int) -> list[Followup]:
+        sql = f"SELECT {_COLUMNS} FROM followups WHERE {where} ORDER BY due_at, id LIMIT ?"
+        return [_followup(row) for row in await self._database.fetch_all(sql, (*params, limit))]
+
+
+def _where(asked: Asked) -> tuple[list[str], list[Value]]:
+    where, params = [], list[Value]()
+    if asked.customer and asked.clients is not None and len(asked.clients) == 1:
+        where.append(_OF_CUSTOMER)
+        params += [storable(asked.customer), *asked.clients, storable(asked.customer)]
+    elif asked.customer:
+        where.append("customer = ?")
+        params.append(storable(asked.customer))
+    for name in ("state", "agent", "queue", "kind"):
+        if value := getattr(asked, name):
+            where.append(f"{name} = ?")
+            params.append(storable(value))
+    if asked.call:
+        where.append("call_id = ?")
+        params.append(storable(asked.call))
+    if asked.due_after is not None:
+        where.append("due_at >= ?")
+        params.append(utc(asked.due_after))
+    if asked.due_before is not None:
+        where.append("due_at < ?")
+        params.append(utc(asked.due_before))
+    if asked.clients is not None:
+        where.append(f"client IN ({', '.join('?' * len(asked.clients))})")
+        params.extend(sorted(asked.clients))
+    return where or ["1"], params
+
+
+def _followup(row: Row) -> Followup:
+    (name, client, kind, state, title, text, due_at, due_local, zone, customer, number, call, queue, agent, made_by,
+     callback, attempts, created_by, created_at, done_by, done_at, revision, told) = row  # fmt: skip
+    return Followup(
+        id=name,
+        client=client,
+        kind=FollowupKind(kind),
+        state=FollowupState(state),
+        title=title,
+        text=text,
+        due_at=datetime.fromisoformat(due_at),
+        due_local=due_local,
+        zone=zone,
+        customer=customer,
+        number=number,
+        call=call,
+        queue=queue,
+        agent=agent,
+        made_by=made_by,
+        callback=callback,
+        attempts=tuple(Attempt.from_plain(each) for each in from_json(attempts)),
+        created_by=created_by,
+        created_at=datetime.fromisoformat(created_at),
+        done_by=done_by,
+        done_at=None if done_at is None else datetime.fromisoformat(done_at),
+        revision=revision,
+        told=Told(told),
+    )
+
+
+# The customer's own, and those of records that became one with it.
+_OF_CUSTOMER = "customer IN (SELECT ? UNION ALL SELECT id FROM customer_merges WHERE client = ? AND into_id = ?)"
+_COLUMNS = (
+    "id, client, kind, state, title, text, due_at, due_local, zone, customer, number, call_id, queue, agent, made_by,"
+    " callback, attempts, created_by, created_at, done_by, done_at, revision, told"
+)
+_UPSERT = (
+    f"INSERT INTO followups ({_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS.split(', ')))})"
+    f" ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{each.strip()} = excluded.{each.strip()}" for each in _COLUMNS.split(",")[1:])
+)

@@ -1,0 +1,146 @@
+"""A desk over a filled database: calls and recordings of two companies, and a switch that answers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from callcenter.control.protocol import Asked, CommandError, Reason
+from callcenter.media.embedded.recorder.files import create
+from callcenter.media.embedded.recorder.sealing import Format
+from callcenter.media.plane import RecordingEncoding
+from callcenter.model.facts import (
+    Body,
+    CallAnswered,
+    CallConnected,
+    CallEnded,
+    CallQueued,
+    Fact,
+    OfferEnded,
+    OfferMade,
+    QueueLeft,
+    RecordingEnded,
+    RecordingStarted,
+)
+from callcenter.model.interaction import Interaction
+from callcenter.model.states import EndCause, OfferResult, Side, VisitOutcome
+from tests.unit.desk.support import TWO_COMPANIES, Answer, Floor, open_floor
+from tests.unit.storage.support import arrived
+
+ACME = {"call": "cc1-acme-0", "recording": "r-acme-0", "queue": "sales", "agent": "ana", "client": "acme"}
+GLOBEX = {
+    "call": "cc1-globex-0", "recording": "r-globex-0", "queue": "globex-sales", "agent": "bob", "client": "globex",
+}  # fmt: skip
+NONE = {"call": "cc1-none", "recording": "r-none", "queue": "none", "agent": "none", "client": "none"}
+# Whatever is only Globex's, and may stand in nothing that Acme is told.
+SECRETS = ("globex", "bob", "+12125550199")
+CALLS_OF_EACH = 3
+PLAIN = Format(RecordingEncoding.PCM, 8000)
+SOUND = bytes(range(256)) * 40
+
+
+def story(whose: Mapping[str, str], number: int, caller: str) -> list[Body]:
+    """A call that waits, is answered by its agent, and recorded."""
+    client, queue, agent = whose["client"], whose["queue"], whose["agent"]
+    visit, offer = f"v-{client}-{number}", f"o-{client}-{number}"
+    recording, path = f"r-{client}-{number}", f"{client}/r{number}"
+    return [
+        replace(arrived(caller, "=1+1"), client=client),
+        CallAnswered(),
+        CallQueued(visit, queue, client, 0, (), 0),
+        OfferMade(visit, offer, 1, queue, agent, 20_000, 25_000),
+        OfferEnded(visit, offer, agent, OfferResult.ACCEPTED),
+        QueueLeft(visit, queue, VisitOutcome.ANSWERED),
+        CallConnected(visit, offer, agent),
+        RecordingStarted(recording, path, client, "the queue", offer=offer, agent=agent, queue=queue),
+        RecordingEnded(recording, agent, f"{path}.wav", 640, 44 + len(SOUND), "ab" * 32, "stopped"),
+        CallEnded(Side.CALLER, EndCause.HANGUP),
+    ]
+
+
+async def fill(floor: Floor, folder: Path) -> None:
+    """Calls of both companies, each with a recording."""
+    storage = floor.storage
+    for whose, caller in ((ACME, "+14155550100"), (GLOBEX, "+12125550199")):
+        for number in range(CALLS_OF_EACH):
+            call_id = f"cc1-{whose['client']}-{number}"
+            facts: list[Fact] = []
+            for body in story(whose, number, caller):
+                facts.append(floor.stream.append(body, call_id))
+                storage.recordings.take(facts[-1])
+            storage.interactions.save(Interaction.from_facts(facts))
+            file = create(str(folder / whose["client"] / f"r{number}"), PLAIN, None)
+            file.write(SOUND)
+            file.finish()
+            file.name()
+    await storage.log.drained()
+
+
+def states() -> dict[str, Any]:
+    """What is retained of both, and of the house."""
+    found: dict[str, Any] = {"callcenter/v1/system/config": {"revision": "r1", "loaded_at": "now", "by": "start"}}
+    for whose in (ACME, GLOBEX):
+        queue, agent, client = whose["queue"], whose["agent"], whose["client"]
+        found[f"callcenter/v1/queues/{queue}/state"] = {"schema": "queue.v1", "queue": queue, "client": client}
+        found[f"callcenter/v1/clients/{client}/state"] = {"schema": "client.v1", "client": client}
+        state = {"schema": "agent.v1", "agent": agent, "call": whose["call"]}
+        found[f"callcenter/v1/agents/{agent}/state"] = state
+    return found
+
+
+class _Refusing(dict[str, Answer]):
+    """What the switch answers; of all else there is nothing."""
+
+    def __missing__(self, do: str) -> Answer:
+        return CommandError(f"there is nothing for {do}", Reason.NOT_FOUND)
+
+
+def theirs(asked: Asked) -> Mapping[str, str]:
+    """Whose thing is asked for: the switch's own commands check it as this does."""
+    named = set(map(str, asked.fields.values()))
+    for whose in (ACME, GLOBEX):
+        if named & set(whose.values()) and asked.actor.sees(whose["client"]):
+            return whose
+    raise CommandError(f"there is no {sorted(named)}", Reason.NOT_FOUND)
+
+
+@contextlib.asynccontextmanager
+async def open_filled(folder: Path) -> AsyncIterator[Floor]:
+    """Such a desk, while the block lasts."""
+    async with open_floor(folder, TWO_COMPANIES, "desk.rate.burst=1000000") as floor:
+        floor.answers = _Refusing()
+        recordings = floor.desk.settings.calls.recording.directory
+        await fill(floor, recordings)
+
+        async def snapshot(asked: Asked) -> Mapping[str, Any]:
+            return {"seq": floor.stream.seq, "boot": "boot", "at": "2026-11-21T12:00:00.000Z", "states": states()}
+
+        async def why(asked: Asked) -> Mapping[str, Any]:
+            return {"lines": ["offered to them"], "call": theirs(asked)["call"], "decisions": [], "waiting": []}
+
+        async def trace(asked: Asked) -> Mapping[str, Any]:
+            return {"call": theirs(asked)["call"], "sip_call_ids": [], "messages": [], "facts": []}
+
+        async def waiting(asked: Asked) -> Mapping[str, Any]:
+            whose = theirs(asked)
+            caller = {
+                "call": whose["call"], "client": whose["client"], "position": 1, "priority": 0, "from": "+14155550100",
+                "customer": "", "waited_s": 1.5, "in_line_s": 1.5, "offered_to": [whose["agent"]], "preferred": "",
+                "only": "", "step": 0, "tries": 0, "callback": "",
+            }  # fmt: skip
+            return {"queue": whose["queue"], "client": whose["client"], "waiting": 1, "callers": [caller]}
+
+        async def recording_open(asked: Asked) -> Mapping[str, Any]:
+            whose = theirs(asked)
+            path = f"{whose['client']}/{str(asked.fields['recording']).removeprefix(f'''r-{whose['client']}-''')}"
+            return {"directory": str(recordings), "recording": {"path": path.replace("/", "/r") + ".wav"}}
+
+        reading = {"before": "r1", "revision": "r2", "files": 1, "changes": [], "calls": 0, "warnings": []}
+        floor.answers.update(
+            snapshot=snapshot, why=why, trace=trace, waiting=waiting, recording_open=recording_open,
+            reload_look=reading, reload=reading, health={"reasons": []}, audited={},
+        )  # fmt: skip
+        yield floor
