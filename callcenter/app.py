@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
@@ -25,7 +25,7 @@ from callcenter.calls.breaks import BreakRules
 from callcenter.calls.busy_lines import BusyLines
 from callcenter.calls.callback import Callbacks
 from callcenter.calls.calling_back import call_back
-from callcenter.calls.commands import CommandDesk
+from callcenter.calls.commands import CommandDesk, is_for_the_desk
 from callcenter.calls.dialled import guarded
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.do_not_call import DoNotCall
@@ -48,6 +48,7 @@ from callcenter.calls.watchdog import Watchdog
 from callcenter.config.secrets import Secrets
 from callcenter.config.settings import Settings
 from callcenter.control import SOCKET
+from callcenter.control.protocol import MAX_ID, Asked, Reason
 from callcenter.control.server import ControlServer
 from callcenter.control.sockets import SocketError
 from callcenter.control.systemd import Notifier
@@ -56,6 +57,7 @@ from callcenter.media.embedded.plane import EmbeddedPlane
 from callcenter.media.embedded.recorder import mending
 from callcenter.media.embedded.recorder.keys import MasterKeys, key_id
 from callcenter.media.plane import MediaError, MediaPlane
+from callcenter.model.access import Actor, Role
 from callcenter.model.facts import (
     AgentStateChanged,
     BrokerStateChanged,
@@ -131,6 +133,9 @@ FIRST_LINK_PATIENCE = 1.0
 log = structlog.get_logger()
 
 
+Told = Mapping[str, Any] | Coroutine[Any, Any, Mapping[str, Any]]
+
+
 class StartError(Exception):
     """The switch cannot start; one line for the operator."""
 
@@ -171,6 +176,10 @@ class House:
         self.places = Places(clock, self.stream.boot)
         self.acd = Acd(settings.plan, epoch=storage.log.epoch, random=random)
         self.pace = Pace()
+        self.answer: Callable[[Asked], Coroutine[Any, Any, Mapping[str, Any]]] | None = None
+        """Answers the commands of the control socket, whatever way they came: each once for its id."""
+        self.for_programs: frozenset[str] = frozenset()
+        """Those that programs may ask for in somebody's name."""
         self.dispatcher = Dispatcher(self.acd, self.stream, clock, storage.log.flushed)
         self.advertised = advertised(settings.sip)
         self.endpoint = Endpoint(
@@ -498,15 +507,31 @@ class House:
         else:
             self.dispatcher.tell(DeviceChanged(agent, Device.UNREACHABLE, "no phone registered any more"))
 
-    def _commanded(self, agent: str, command: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self.desk.take(command, by="agent over MQTT", agent=agent)
+    def _commanded(self, agent: str, command: Mapping[str, Any]) -> Told:
+        if is_for_the_desk(command) or agent not in self.acd.plan.agents:
+            return self.desk.take(command, by="agent over MQTT", agent=agent)
+        clients = self.acd.who(agent).clients
+        return self._business(command, Actor(agent, Role.AGENT, clients, agent=agent))
 
-    def _supervisor_commanded(self, login: str, command: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _supervisor_commanded(self, login: str, command: Mapping[str, Any]) -> Told:
         """Who may write to a supervisor's topic is the broker's to prove; whom she may command for is ours."""
         supervisor = self.services.settings.supervisors.get(login)
         if supervisor is None:
-            return {"id": command.get("id"), "ok": False, "error": f"no supervisor is named `{login}`"}
-        return self.desk.take(command, by=f"supervisor {supervisor.id} over MQTT", supervisor=supervisor)
+            error = f"no supervisor is named `{login}`"
+            return {"id": command.get("id"), "ok": False, "error": error, "reason": Reason.FORBIDDEN.value}
+        if is_for_the_desk(command):
+            return self.desk.take(command, by=f"supervisor {supervisor.id} over MQTT", supervisor=supervisor)
+        return self._business(command, Actor(login, Role.SUPERVISOR, supervisor.clients, agent=supervisor.agent))
+
+    def _business(self, command: Mapping[str, Any], actor: Actor) -> Told:
+        """What is no order of the moment, but said of what is kept: it goes where the desk's requests go too."""
+        fields = {name: value for name, value in command.items() if name not in ("id", "do", "as")}
+        do, name = command.get("do"), command.get("id")
+        named = isinstance(name, str) and 0 < len(name) <= MAX_ID
+        if self.answer is None or not isinstance(do, str) or do not in self.for_programs or not named:
+            # The desk has the words for it.
+            return self.desk.take(command, by=str(actor.role))
+        return self.answer(Asked(do, f"{actor.role} {actor.user}", str(name), fields, actor, via="mqtt"))
 
     def _broker_changed(self, connected: bool, detail: str) -> None:
         state = BrokerStateChanged(connected, detail)
@@ -782,6 +807,7 @@ async def serve(
             commands = Commands(house, life, reloader)
             control = ControlServer(settings.switch.data / SOCKET, commands.all(), edges.storage.log)
             control.books = CommandBooks(house)
+            house.answer, house.for_programs = control.answer, commands.for_programs()
             await control.open()
             stack.push_async_callback(control.close)
             if desk and settings.desk.enabled:

@@ -39,6 +39,8 @@ MOVE, PRIORITY, TAKE = "move", "priority", "take"
 HIGHEST_PRIORITY = 1_000
 # A number, with the keys to be pressed behind it, or a name.
 MAX_TARGET = 128
+# Why a supervisor wants it, in words that the agent is shown.
+MAX_WHY = 200
 SEND_DIGITS, ENTRY_START, ENTRY_CANCEL = "send_digits", "entry_start", "entry_cancel"
 # Skills have levels up to this; 0 says that an agent has one no more.
 HIGHEST_LEVEL = 5
@@ -46,13 +48,13 @@ MOST_SKILLS = 200
 
 # The fields that a command may have beside `id`, `do` and `agent`.
 FIELDS: Mapping[str, tuple[str, ...]] = {
-    STATE: ("chosen", "reason"),
+    STATE: ("chosen", "reason", "why"),
     WRAP_UP_DONE: ("disposition",),
     WRAP_UP_EXTEND: (),
     DISPOSITIONS: (),
     ROSTER: ("skills", "clients", "queues", "reset"),
     **{str(action): () for action in RecordAction},
-    SUPERVISE: ("mode",),
+    SUPERVISE: ("mode", "call"),
     SEND_DIGITS: ("digits",),
     ENTRY_START: ("entry",),
     ENTRY_CANCEL: (),
@@ -472,6 +474,10 @@ class FloorControl(Protocol):
         """The company of a call that is up; empty when there is none."""
         ...
 
+    def agent_in(self, call: str) -> str:
+        """The agent who talks in a call; empty when there is none."""
+        ...
+
     def move(self, call: str, queue: str) -> Result:
         """Let a waiting caller wait elsewhere."""
         ...
@@ -686,6 +692,12 @@ class CommandDesk:
             return self._obey_of_caller(command, by, supervisor)
         try:
             order = read_order(command, self._reasons(), self._dispatcher.acd.plan, own=supervisor is None)
+            if supervisor is not None and (why := _text(command, "why", MAX_WHY, wanted="why, in words", default="")):
+                by = f"{by}: {why}"
+            if agent is None and supervisor is not None and isinstance(order, Supervise) and "agent" not in command:
+                agent = self._talks_in(_text(command, "call", MAX_ID, wanted="the id of a call"), supervisor)
+                if not agent:
+                    return refusal(Result.NO_SUCH_CALL, SENTENCES[Result.NO_SUCH_CALL])
             whom = agent if agent is not None else _text(command, "agent", MAX_ID, wanted="the name of an agent")
         except BadCommand as error:
             return refusal(Result.NOT_UNDERSTOOD, str(error))
@@ -700,6 +712,12 @@ class CommandDesk:
         if isinstance(order, Dial) and self.floor is not None:
             return {"ok": True, "call": self.floor.dialled(whom)}
         return {"ok": True}
+
+    def _talks_in(self, call: str, supervisor: Supervisor) -> str:
+        """The agent who talks in a call of hers; empty when there is none."""
+        client = self.floor.client_of(call) if self.floor is not None else ""
+        hers = client and (supervisor.clients is None or client in supervisor.clients)
+        return self.floor.agent_in(call) if self.floor is not None and hers else ""
 
     def _obey_of_caller(self, command: Mapping[str, Any], by: str, supervisor: Supervisor) -> dict[str, Any]:
         try:
@@ -810,6 +828,12 @@ def read_order(
             return Consult(ConsultDo(do))
         case _:
             return ExtendWrapUp()
+
+
+def is_for_the_desk(command: Mapping[str, Any]) -> bool:
+    """Whether a command is one of those that are obeyed here, and at once; or none that could be understood."""
+    do = command.get("do")
+    return not isinstance(do, str) or do in FIELDS
 
 
 def names_a_caller(command: Mapping[str, Any]) -> bool:

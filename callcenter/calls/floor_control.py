@@ -57,13 +57,23 @@ class CallsControl:
         return self._dialled.get(agent, "")
 
     def answer(self, agent: str) -> Result:
-        """Have the phone taken off that rings for a caller."""
-        return Result.NOT_RINGING
+        """Have the phone taken off that rings for a caller: none of those that are served can be told to from here. One
+        that is to take calls by itself is asked to when it is rung (``auto_answer``).
+        """
+        view = self._services.dispatcher.acd.agent(agent)
+        return Result.PHONE_CANNOT if view is not None and view.work in RINGS else Result.NOT_RINGING
 
     def client_of(self, call: str) -> str:
         """The company of a call that is up; empty when there is none."""
         found = self._supervisor.calls.get(call)
         return found.client.id if found is not None else ""
+
+    def agent_in(self, call: str) -> str:
+        """The agent who talks in a call, or has dialled it; empty when there is none."""
+        found = self._supervisor.calls.get(call)
+        if found is None:
+            return ""
+        return found.talk.agent_id if found.talk is not None else found.agent
 
     def move(self, call: str, queue: str) -> Result:
         """Let a waiting caller wait in another queue of their company, on a place as old as theirs."""

@@ -14,6 +14,7 @@ VERBS = {
     "desk": "serve people and programs over HTTP, beside a running switch",
     "check": "look for every mistake in the configuration",
     "schema": "make the JSON Schema by which editors complete and check the configuration",
+    "asyncapi": "print the AsyncAPI document of all that goes over MQTT",
     "status": "show what the running switch does now",
     "report": "show what happened, by client, queue, agent, day and interval",
     "why": "show how a call was decided about, why an agent gets no call, or how a queue stands",

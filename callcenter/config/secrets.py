@@ -22,6 +22,7 @@ from callcenter.config.problems import Source
 from callcenter.config.settings import Settings
 from callcenter.media.embedded.recorder.keys import BadKeys, MasterKeys, keys_of_environment, read_keys
 from callcenter.publish.settings import Broker, MqttLogin, Role
+from callcenter.publish.topics import Sight
 from callcenter.runtime.private_file import NotPrivate, read_private
 from callcenter.signaling.trunks.settings import PasswordFrom, TrunkSecrets, TrunkSettings
 from callcenter.sip.digest import Credentials
@@ -239,13 +240,23 @@ def _secrets(settings: Settings, file: _File, new: frozenset[str], path: Path) -
         passwords[agent] = Password(agent, sip, mqtt)
     for supervisor, own_hash in settings.supervisor_hashes.items():
         mqtt = "" if own_hash else file.supervisors[supervisor]
-        logins.append(MqttLogin(supervisor, Role.SUPERVISOR, mqtt, own_hash, random=_looks_made(mqtt)))
+        sight = sight_of(settings, settings.calls.supervisors[supervisor].clients)
+        logins.append(MqttLogin(supervisor, Role.SUPERVISOR, mqtt, own_hash, random=_looks_made(mqtt), sight=sight))
         passwords[supervisor] = Password(supervisor, "", mqtt)
     for user in settings.desk.users:
         passwords[user] = Password(user, "", "" if user in settings.desk_hashes else file.desk[user])
     if settings.mqtt.monitor and settings.mqtt.broker is Broker.EMBEDDED:
         logins.append(MqttLogin(MONITOR, Role.MONITOR, file.monitor, random=_looks_made(file.monitor)))
     return Secrets(credentials, tuple(logins), bytes.fromhex(file.nonce_key), passwords, new, path)
+
+
+def sight_of(settings: Settings, clients: frozenset[str] | None) -> Sight | None:
+    """What somebody sees of the floor over MQTT who sees these companies; None: all of it."""
+    if clients is None:
+        return None
+    queues = frozenset(queue.id for queue in settings.plan.queues.values() if queue.client in clients)
+    agents = frozenset(agent.id for agent in settings.plan.agents.values() if agent.clients & clients)
+    return Sight(clients, queues, agents)
 
 
 def _read(path: Path) -> _File | None:

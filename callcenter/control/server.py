@@ -234,6 +234,13 @@ class ControlServer:
 
     # Commands
 
+    async def answer(self, asked: Asked) -> dict[str, Any]:
+        """What a command is answered that came another way than by the socket: each once for its id, as here."""
+        try:
+            return await self._answer(asked)
+        except CommandError as error:
+            return refused(asked.id, error)
+
     async def _answer(self, asked: Asked) -> dict[str, Any]:
         """What a command is answered. Raises CommandError when it was not begun."""
         command = self._commands.get(asked.do)

@@ -67,6 +67,15 @@ async def who_asks(
     return actor
 
 
+async def still_asks(desk: Desk, request: Request) -> Actor | None:
+    """Who asks by a request that goes on for long, as it is by now; None when they may no more. It counts as no other.
+
+    Raises StorageError.
+    """
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    return await (_by_token(desk, shown.strip()) if scheme.lower() == "bearer" else _by_cookie(desk, request))
+
+
 def requires(*scopes: Scope) -> Any:
     """The dependency of a route that takes these scopes; without any: that somebody is known at all."""
 

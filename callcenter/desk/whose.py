@@ -26,6 +26,7 @@ from callcenter.model.facts import (
     ConferenceLeft,
     Fact,
     FeatureCodeDialled,
+    RecordingOpened,
     SupervisionChanged,
     SupervisionEnded,
     SupervisionStarted,
@@ -56,8 +57,8 @@ OF_CUSTOMERS: Mapping[type[Any], tuple[str, ...]] = {
     )
     for kind in BODIES.values()
 }
-# Who listens to whom is for those who supervise: whether the agent is to know says the agent's own state.
-_SUPERVISION = (SupervisionStarted, SupervisionChanged, SupervisionEnded)
+# Who listens to whom, or hears it later, is for those who supervise: whether an agent is to know says his own state.
+_SUPERVISION = (SupervisionStarted, SupervisionChanged, SupervisionEnded, RecordingOpened)
 _STATES = (AgentStateChanged, BreakOverran, BreakRefused)
 # Told in words, or naming all clients and queues of an agent: for who sees all of them.
 _TOLD_OF_AGENTS = (AgentCommanded, AgentSkillsChanged, FeatureCodeDialled)

@@ -72,6 +72,10 @@ class Commands:
             **callback_commands(self._house),
         }
 
+    def for_programs(self) -> frozenset[str]:
+        """Those that a program may ask for in somebody's name, who holds the scope that each takes."""
+        return frozenset(name for name, command in self.all().items() if command.scope is not None)
+
     async def _status(self, asked: Asked) -> dict[str, Any]:
         asked.only()
         return await status(self._house, self._life)

@@ -105,8 +105,9 @@ async def trace(house: House, asked: Asked) -> dict[str, Any]:
     which = {name: _text(asked, name) for name in WHICH if asked.fields.get(name) is not None}
     after, after_fact = _count(asked, "after"), _count(asked, "after_fact")
     behalf = asked.behalf
+    all_of_it = behalf is None or behalf.clients is None
     call = house.known_calls.find(**which)
-    if call is None and (behalf is None or behalf.clients is None):
+    if call is None and all_of_it:
         call = await _beside_calls(tracer.messages(), **which)
     if call is None or (behalf is not None and not behalf.sees(call.client)):
         # What never became a call is no company's, and whoever sees some companies alone is not shown it.
@@ -128,7 +129,7 @@ async def trace(house: House, asked: Asked) -> dict[str, Any]:
         "agents": call.agents,
         "sip_call_ids": call.sip_call_ids,
         "kept_since": round(tracer.oldest_at + wall, 3),
-        "names": _names(house),
+        "names": _names(house, house.acd.plan.agents if all_of_it else call.agents),
         "messages": [_message(seen, wall) for seen in messages],
         "facts": [told(fact)["fact"] for fact in facts],
         "up": call.id in house.supervisor.calls,
@@ -185,11 +186,11 @@ def _message(seen: Seen, wall: float) -> dict[str, Any]:
     }
 
 
-def _names(house: House) -> dict[str, str]:
-    """Who is at which address, of those who are registered."""
+def _names(house: House, agents: Iterable[str]) -> dict[str, str]:
+    """Who is at which address, of these agents and those who are registered."""
     return {
         str(binding.flow.remote): agent
-        for agent in house.acd.plan.agents
+        for agent in agents
         for binding in house.registrar.bindings(agent)
     }  # fmt: skip
 

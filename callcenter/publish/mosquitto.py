@@ -363,15 +363,27 @@ def _acl(logins: Sequence[MqttLogin]) -> str:
     lines = [f"user {SWITCH}", f"topic readwrite {topics.EVERYTHING}"]
     for login in logins:
         lines += ["", f"user {login.user}"]
-        if login.role is Role.AGENT:
-            lines += [f"topic read {topic}" for topic in topics.agent_reads(login.user)]
-            lines += [f"topic write {topic}" for topic in topics.agent_writes(login.user)]
-        elif login.role is Role.SUPERVISOR:
-            lines += [f"topic read {topic}" for topic in topics.supervisor_reads(login.user)]
-            lines += [f"topic write {topic}" for topic in topics.supervisor_writes(login.user)]
-        else:
-            lines += [f"topic read {topic}" for topic in topics.monitor_reads()]
+        reads, writes = _rights(login)
+        lines += [f"topic read {topic}" for topic in reads]
+        lines += [f"topic write {topic}" for topic in writes]
     return "\n".join(lines) + "\n"
+
+
+def _rights(login: MqttLogin) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a login may read, and write."""
+    match login.role:
+        case Role.AGENT:
+            return topics.agent_reads(login.user), topics.agent_writes(login.user)
+        case Role.SUPERVISOR:
+            return topics.supervisor_reads(login.user, login.sight), topics.supervisor_writes(login.user)
+        case Role.ADMIN:
+            return topics.admin_reads(login.user), topics.supervisor_writes(login.user)
+        case Role.CLIENT:
+            return topics.client_reads(login.sight or topics.Sight(frozenset())), ()
+        case Role.MONITOR:
+            return topics.monitor_reads(), ()
+        case Role.SWITCH:
+            return (topics.EVERYTHING,), (topics.EVERYTHING,)
 
 
 def _check(logins: Sequence[MqttLogin]) -> None:

@@ -324,7 +324,9 @@ class _Client(aiomqtt.Client):
         correlation = getattr(message.properties, "CorrelationData", None)
         if correlation is not None and len(correlation) > MAX_CORRELATION:
             correlation = None
-        self.heard(Heard(topic, bytes(message.payload), message.retain, correlation))
+        response = getattr(message.properties, "ResponseTopic", None)
+        own = dict(getattr(message.properties, "UserProperty", ()))
+        self.heard(Heard(topic, bytes(message.payload), message.retain, correlation, response, own.get("id", "")))
 
     def _paho_reads(self) -> None:
         """Let paho read what is not ours, packet by packet."""

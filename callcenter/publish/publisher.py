@@ -42,8 +42,6 @@ GATHER = 0.02
 # How long commands are not heard after a flood of them, doubled while it goes on.
 FIRST_PAUSE = 5.0
 LAST_PAUSE = 60.0
-# Who does not read the answer within this has given up on it.
-REPLY_EXPIRES_S = 60
 # The log is asked again after this when it could not be read.
 LOG_RETRY = 1.0
 # What close() waits for the last facts to be acknowledged.
@@ -99,12 +97,16 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A message that came to us; ``retained``: its sender wants every later subscriber to get it too."""
+    """A message that came to us; ``retained``: its sender wants every later subscriber to get it too. ``response`` is
+    where they want the answer, and ``id`` the command's, where the message says them beside it (MQTT 5).
+    """
 
     topic: str
     payload: bytes
     retained: bool = False
     correlation: bytes | None = None
+    response: str | None = None
+    id: str = ""
 
 
 class Link(Protocol):
@@ -366,6 +368,8 @@ class LinkedPublisher:
         self._task.cancel()
         await asyncio.wait({self._task})
         self._task = None
+        self._commands.close()
+        self._supervisors.close()
         for pop in list(self._pops):
             self._forget(pop)
 
@@ -623,21 +627,21 @@ class LinkedPublisher:
 
     def _heard(self, link: Link, heard: Heard) -> None:
         if agent := topics.agent_of_command(heard.topic):
-            reply, topic = (
-                self._commands.answer(agent, heard.payload, retained=heard.retained),
-                topics.agent_reply(agent),
-            )
+            door, asks, usual = self._commands, agent, topics.agent_reply(agent)
         elif supervisor := topics.supervisor_of_command(heard.topic):
-            reply = self._supervisors.answer(supervisor, heard.payload, retained=heard.retained)
-            topic = topics.supervisor_reply(supervisor)
+            door, asks, usual = self._supervisors, supervisor, topics.supervisor_reply(supervisor)
         else:
             return
-        if reply is not None:
-            # At the sender's own topic and nowhere else: we may write everywhere, and a response topic of the sender's
-            # choice would lend it our pen.
-            link.publish(topic, reply, expires_s=REPLY_EXPIRES_S, correlation=heard.correlation).add_done_callback(
-                lambda answer: answer.cancelled() or self._accepted("replies", answer)
-            )
+
+        def reply(answer: bytes) -> None:
+            # An answer that comes when the link is gone is lost: who sends the command again gets the same.
+            if self._live is link:
+                topic = topics.reply_topic(usual, heard.response)
+                link.publish(
+                    topic, answer, expires_s=topics.REPLY_EXPIRES_S, correlation=heard.correlation
+                ).add_done_callback(lambda answer: answer.cancelled() or self._accepted("replies", answer))
+
+        door.take(asks, heard.payload, reply, retained=heard.retained, name=heard.id)
 
     async def _finish(self, link: Link) -> None:
         """When closing: the last facts and states, then offline, and the session is over."""
@@ -719,6 +723,11 @@ class ListPublisher(LinkedPublisher):
         self.messages, self.retained = before.messages, before.retained
         self.delay, self.transit, self.deaths = before.delay, before.transit, before.deaths
         self._refuses = before._refuses
+
+    def send(self, heard: Heard) -> None:
+        """A message comes to the switch; while the broker is dead it is lost."""
+        if self._hears is not None:
+            self._hears(heard)
 
     def command(self, agent: str, command: Mapping[str, Any] | bytes, *, retained: bool = False) -> Any:
         """What the program of ``agent`` reads as the answer to its command; None when there is none.

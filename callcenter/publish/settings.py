@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from callcenter.publish.topics import Sight
+
 
 class Broker(StrEnum):
     """Where the broker comes from."""
@@ -22,6 +24,8 @@ class Role(StrEnum):
     AGENT = "agent"
     SUPERVISOR = "supervisor"
     MONITOR = "monitor"
+    ADMIN = "admin"
+    CLIENT = "client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class MqttLogin:
     """A user of the embedded broker, with a password in the clear or Mosquitto's ``$7$`` hash of it (which wins).
 
     A ``random`` password is chance enough to need no stretching (5 ms each, at every start and every log-in).
+    ``sight``: what a supervisor, or somebody of a client company, sees of the floor; None: all of it.
     """
 
     user: str
@@ -36,6 +41,7 @@ class MqttLogin:
     password: str = field(default="", repr=False)
     hash: str = field(default="", repr=False)
     random: bool = False
+    sight: Sight | None = None
 
 
 @dataclass(frozen=True, slots=True)

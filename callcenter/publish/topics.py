@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from callcenter.model.ids import is_slug
 
 PREFIX = "callcenter/v1"
@@ -9,6 +11,10 @@ STATUS = f"{PREFIX}/status"
 EVERYTHING = f"{PREFIX}/#"
 # Retained: which configuration is in force.
 CONFIG = f"{PREFIX}/system/config"
+# Who does not read the answer to a command within this has given up on it.
+REPLY_EXPIRES_S = 60
+# Below the usual topic of answers.
+MAX_REPLY_LEVELS = 3
 # Retained: whether recordings can be made, and what failed last.
 RECORDINGS = f"{PREFIX}/system/recordings"
 COMMANDS = f"{PREFIX}/agents/+/cmd"
@@ -23,6 +29,11 @@ def agent_state(agent: str) -> str:
 def agent_pop(agent: str) -> str:
     """The screen pop, before the agent's phone rings; never retained."""
     return f"{PREFIX}/agents/{_slug(agent)}/pop"
+
+
+def agent_shown(agent: str) -> str:
+    """Where the agent's page says that it shows the pop."""
+    return f"{agent_pop(agent)}/ack"
 
 
 def agent_entry(agent: str) -> str:
@@ -54,6 +65,17 @@ def agent_of_command(topic: str) -> str | None:
     """The agent whose commands come by ``topic``; None when it is no such topic."""
     agent = topic.removeprefix(f"{PREFIX}/agents/").removesuffix("/cmd")
     return agent if is_slug(agent) and topic == agent_command(agent) else None
+
+
+def reply_topic(usual: str, wanted: str | None) -> str:
+    """Where an answer goes: to the response topic that the asker wants (MQTT 5, 4.10), where that is the ``usual`` one
+    or below it, which the asker alone may read; else to the usual one.
+
+    Anywhere else it would lend the asker our pen: we may write everywhere.
+    """
+    levels = (wanted or "").removeprefix(f"{usual}/").split("/")
+    below = wanted is not None and wanted.startswith(f"{usual}/") and len(levels) <= MAX_REPLY_LEVELS
+    return wanted if wanted is not None and below and all(map(is_slug, levels)) else usual
 
 
 def supervisor_command(supervisor: str) -> str:
@@ -99,7 +121,7 @@ def agent_reads(agent: str) -> tuple[str, ...]:
 
 def agent_writes(agent: str) -> tuple[str, ...]:
     """What an agent's own login may write."""
-    return (f"{PREFIX}/agents/{_slug(agent)}/pop/ack", agent_command(agent))
+    return (agent_shown(agent), agent_command(agent))
 
 
 def monitor_reads() -> tuple[str, ...]:
@@ -116,9 +138,49 @@ def monitor_reads() -> tuple[str, ...]:
     )
 
 
-def supervisor_reads(supervisor: str) -> tuple[str, ...]:
-    """What a supervisor's login may read: the floor, and the answers."""
-    return (*monitor_reads(), supervisor_reply(supervisor))
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The part of the floor that a login sees: companies, with their queues, and the agents who serve them."""
+
+    clients: frozenset[str]
+    queues: frozenset[str] = frozenset()
+    agents: frozenset[str] = frozenset()
+
+
+def supervisor_reads(supervisor: str, sight: Sight | None = None) -> tuple[str, ...]:
+    """What a supervisor's login may read: the floor, and the answers.
+
+    Who has only some of the companies reads theirs, and no events of calls: a call's topic does not say whose it is,
+    and its events hold the caller's number. The desk tells hers, and no others (``GET /api/v1/events``).
+    """
+    answers = f"{supervisor_reply(supervisor)}/#"
+    if sight is None:
+        return (*monitor_reads(), answers)
+    agents = (agent_state(agent) for agent in sorted(sight.agents))
+    return (*client_reads(sight), *agents, f"{PREFIX}/trunks/#", f"{PREFIX}/system/#", answers)
+
+
+def admin_reads(admin: str) -> tuple[str, ...]:
+    """What an administrator's login may read: what a supervisor of all companies does, and what agents' pages hold that
+    is no customer's.
+    """
+    return (*supervisor_reads(admin), agent_anybodys("followups"), agent_anybodys("entry"))
+
+
+def agent_anybodys(what: str) -> str:
+    """One topic of every agent."""
+    return f"{PREFIX}/agents/+/{what}"
+
+
+def client_reads(sight: Sight) -> tuple[str, ...]:
+    """What the login of a client company may read: its own, and nothing of another's. It writes nothing."""
+    clients = sorted(sight.clients)
+    return (
+        STATUS,
+        *map(queue_state, sorted(sight.queues)),
+        *(f"{PREFIX}/clients/{_slug(client)}/#" for client in clients),
+        *(f"{PREFIX}/followups/{_slug(client)}/#" for client in clients),
+    )
 
 
 def supervisor_writes(supervisor: str) -> tuple[str, ...]:

@@ -41,6 +41,7 @@ from callcenter.model.facts import (
 from callcenter.model.interaction import Interaction
 from callcenter.model.states import Device, Direction, EndCause, Intent, Outcome, Side, VisitOutcome, Work
 from callcenter.publish import topics
+from callcenter.publish.channels import mistake_in
 from callcenter.publish.payloads import call_event, followup_event
 from callcenter.publish.publisher import Published
 from callcenter.simulation.phone import Phone
@@ -355,6 +356,12 @@ def look_at_callers(
             count = arrived[call.sip_call_id]
             wanted = (1,) if call.leg.answered else (0, 1)
             found.expect(count in wanted, f"{call!r} is {count} calls of the switch, not {wanted}")
+
+
+def look_at_payloads(messages: Iterable[Published], found: Leftovers) -> None:
+    """Everything that was published is as its model says. What a state is cleared by has no payload."""
+    wrong = [mistake_in(each.topic, each.payload) for each in messages if each.payload is not None]
+    found.expect(not any(wrong), f"published: {next(filter(None, wrong), '')}")
 
 
 def look_at_events(messages: Iterable[Published], facts: Sequence[Fact], found: Leftovers, *, repeats: bool) -> None:

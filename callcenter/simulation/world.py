@@ -24,7 +24,13 @@ from callcenter.model.interaction import Interaction
 from callcenter.publish.publisher import ListPublisher
 from callcenter.signaling.trunks.settings import TrunkSecrets, TrunkSettings
 from callcenter.simulation import floor
-from callcenter.simulation.checks import Leftovers, look_at_callers, look_at_events, look_for_leftovers
+from callcenter.simulation.checks import (
+    Leftovers,
+    look_at_callers,
+    look_at_events,
+    look_at_payloads,
+    look_for_leftovers,
+)
 from callcenter.simulation.clock import EPOCH, SimClock, run
 from callcenter.simulation.database import SimDatabase
 from callcenter.simulation.media import (
@@ -396,6 +402,7 @@ class World:
         look_at_callers(self.phones, facts, self.crashed_at, found)
         repaired = [str(fact.body) for fact in facts if isinstance(fact.body, StateRepaired)]
         found.expect(len(repaired) == self.repairs, f"the watchdog let go {repaired}")
+        look_at_payloads(self.publisher.messages, found)
         if self.publisher.status().connected:
             # What the broker had not acknowledged when the link was lost or the switch stopped is sent again.
             repeats = self._before is not None or self.publisher.deaths > 0

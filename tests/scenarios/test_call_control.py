@@ -28,6 +28,7 @@ from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import AgentPhone, World, story
 from tests.scenarios.carrier import permit, somebody_outside
 from tests.scenarios.test_agents_and_supervisors import bodies, has_calls_settings, supervise
+from tests.scenarios.test_agents_choose import shown
 from tests.scenarios.test_conference import CALLER, NUMBERS, order, work
 from tests.scenarios.test_supervision import has_supervisor, heard, talking
 
@@ -520,6 +521,37 @@ async def test_calls_of_other_companies_are_none_of_a_supervisors(world: World) 
         assert refused(eva_orders(world, do, call=call, **fields), "not_found", "no such call")
     assert not bodies(world, CallCommanded)
     await caller.hangs_up()
+
+
+@story()
+async def test_a_phone_that_rings_cannot_be_told_to_answer_and_that_is_said(world: World) -> None:
+    caller = await world.phone(CALLER)
+    amy = await world.agent("amy", english=5)
+    assert refused(order(world, "answer"), "conflict", "no phone of the agent rings")
+    await caller.dial("1000")
+    await caller.press("1")
+    await amy.rings()
+    assert refused(order(world, "answer"), "conflict", "cannot be told to answer")
+    await caller.hangs_up()
+
+
+@story()
+async def test_a_supervisor_says_why_and_hears_whoever_talks_in_a_call(world: World) -> None:
+    eve = await has_supervisor(world)
+    caller, amy = await talking(world)
+    call = world.call_id(caller.this_call())
+    assert eva_orders(world, "supervise", call=call, mode="listen") == {"ok": True, "pending": True}
+    await eve.rings()
+    await eve.answers()
+    await world.settled()
+    assert heard(eve, amy) == [(CALLER, "amy"), (CALLER,)]
+    assert refused(eva_orders(world, "supervise", call="gone", mode="listen"), "not_found")
+    why = "Training at ten"
+    assert eva_orders(world, "state", agent="amy", chosen="not_ready", reason="break", why=why)["pending"]
+    await world.settled()
+    assert shown(world, "amy")["by"] == f"supervisor eva over MQTT: {why}"
+    await caller.hangs_up()
+    await eve.hangs_up()
 
 
 def is_asked_to_answer(world: World, *agents: str) -> None:

@@ -12,7 +12,9 @@ from callcenter.control.protocol import Asked, CommandError, Reason, answer_line
 from callcenter.model.access import Actor, Role
 from callcenter.model.facts import AgentStateChanged, Fact
 from callcenter.operate.snapshot import snapshot
+from callcenter.operate.trace import trace
 from callcenter.operate.waiting import waiting
+from callcenter.operate.why import why
 from callcenter.publish import topics
 from callcenter.publish.agent_states import AgentStates
 from callcenter.simulation.world import World, story
@@ -99,6 +101,29 @@ async def test_each_is_given_what_is_theirs(world: World) -> None:
         await waiting(world.house, Asked("waiting", "sue", None, {"queue": "sales-english"}, STRANGER))
     assert refused.value.reason is Reason.NOT_FOUND
     assert "sales" not in str(refused.value).replace("`sales-english`", ""), "nothing near is named"
+    await caller.hangs_up()
+    await world.settled()
+
+
+@story()
+async def test_of_a_call_of_another_company_nothing_is_explained_nor_traced(world: World) -> None:
+    """Whoever asks for it hears what they hear of a call that there is not."""
+    amy = await world.agent("amy", english=5)
+    caller = await world.phone("+14155550100")
+    call = world.call_id(await world.connect(caller, amy))
+    for command, takes in ((why, TECH), (trace, TECH)):
+        assert (await command(world.house, Asked("ask", "sam", None, {"call": call}, takes)))["call"] == call
+        words = []
+        for name in (call, "cc1-none"):
+            with pytest.raises(CommandError) as refused:
+                await command(world.house, Asked("ask", "sue", None, {"call": name}, STRANGER))
+            words.append((refused.value.reason, str(refused.value).replace(name, "-")))
+        assert words[0] == words[1]
+        assert words[0][0] is Reason.NOT_FOUND
+    for thing, name in (("agent", "amy"), ("queue", "sales-english")):
+        assert (await why(world.house, Asked("why", "sam", None, {thing: name}, TECH)))["lines"]
+        with pytest.raises(CommandError, match=f"no {thing} is named `{name}`$"):
+            await why(world.house, Asked("why", "sue", None, {thing: name}, STRANGER))
     await caller.hangs_up()
     await world.settled()
 

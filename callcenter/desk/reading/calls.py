@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from callcenter.desk.reading.paging import DEFAULT_LIMIT, Part, Table, read_page
-from callcenter.model.facts import utc
+from callcenter.model.facts import BODIES, CallArrived, utc
+from callcenter.model.interaction import Interaction
+from callcenter.model.states import Direction
 from callcenter.runtime.encoding import from_json
 from callcenter.storage.database import Database, Row, Value, storable
+from callcenter.storage.log import fact_of
 
 _COLUMNS = (
     "call_id", "client", "customer_id", "direction", "from_number", "to_number", "arrived_at", "ended_at", "outcome",
     "intent", "queue", "agent", "wait_ms", "talk_ms", "hold_ms", "wrap_up_ms", "ended_by", "cause",
 )  # fmt: skip
 _NAMES = {"call_id": "call", "customer_id": "customer", "from_number": "from", "to_number": "to"}
+# Of one call: a caller who presses keys all day makes no more.
+MAX_FACTS = 10_000
 TABLE = Table("interactions", ", ".join(_COLUMNS), "arrived_at", "call_id")
 
 
@@ -88,14 +93,21 @@ class Calls:
         return [row[0] for row in await self._database.fetch_all(_CLIENTS)]
 
     async def one(self, call_id: str, clients: frozenset[str] | None) -> dict[str, Any] | None:
-        """The record of a call, as :meth:`Interaction.plain` gives it; None when there is none to be seen."""
+        """The record of a call, as :meth:`Interaction.plain` gives it; None when there is none to be seen.
+
+        Of a call that is up it is what it has come to by now.
+        """
         rows = await self._database.fetch_all(
             "SELECT client, record FROM interactions WHERE call_id = ?", (storable(call_id),)
         )
-        if not rows or not _may(rows[0][0], clients):
+        if rows:
+            record: dict[str, Any] = from_json(rows[0][1])
+            return record if _may(rows[0][0], clients) else None
+        rows = await self._database.fetch_all(_FACTS, (storable(call_id), MAX_FACTS))
+        facts = [fact_of(row) for row in rows if row[5] in BODIES]
+        if not facts or not isinstance(facts[0].body, CallArrived) or not _may(facts[0].body.client, clients):
             return None
-        record: dict[str, Any] = from_json(rows[0][1])
-        return record
+        return Interaction.from_facts(facts).plain()
 
 
 def _may(client: str, clients: frozenset[str] | None) -> bool:
@@ -112,30 +124,36 @@ def summary_for_client(call: dict[str, Any]) -> dict[str, Any]:
     return {**call, "agent": "", **ours}
 
 
-def for_client(record: dict[str, Any]) -> dict[str, Any]:
-    """A call's record for the client company: nothing of the house's people, nor of how calls are dealt out.
+def for_client(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A call's record for the client company: what its customer did and got, and nobody of the house.
 
-    Who answered, was offered the call, or listened in are the house's own; so is how it sounded to whom.
+    Who answered, was offered the call, listened in, or corrected what, is the house's own, and so is how it sounded to
+    whom. What is added to records is not told before it is named here.
     """
-    shown = {name: value for name, value in record.items() if name not in _OF_THE_HOUSE}
-    shown["legs"] = [_without(leg, _OF_AGENTS) for leg in record.get("legs", ())]
-    shown["recordings"] = [_without(each, _OF_AGENTS) for each in record.get("recordings", ())]
-    shown["transfers"] = [
-        {name: value for name, value in each.items() if name in ("kind", "to", "failed")}
-        for each in record.get("transfers", ())
-    ]
-    if record.get("direction") != "inbound":
+    shown = _only(record, _OF_A_CALL)
+    for name, fields in _OF_ITS_PARTS.items():
+        shown[name] = [_only(each, fields) for each in record.get(name, ())]
+    if record.get("direction") != Direction.INBOUND:
         shown["from_number"] = shown["from_name"] = ""
     return shown
 
 
-# The fields of a record that name people of the house, or tell of its work.
-_OF_THE_HOUSE = frozenset({"agent", "dialled_by", "told", "offers", "supervisions", "conferences", "quality", "srtp"})
-_OF_AGENTS = frozenset({"agent", "by", "offer", "quality", "srtp"})
+_OF_A_CALL = (
+    "call_id", "client", "flow", "from_number", "from_name", "to_number", "arrived_at", "answered_at", "ended_at",
+    "language", "intent", "customer", "match", "digits", "ivr_ms", "duration_ms", "outcome", "ending", "attributes",
+    "direction", "diverted_number", "diverted_why", "callback", "queue", "wait_ms", "talk_ms", "hold_ms", "wrap_up_ms",
+)  # fmt: skip
+_OF_ITS_PARTS: Mapping[str, tuple[str, ...]] = {
+    "visits": ("id", "queue", "wait_ms", "outcome", "reason", "positions", "number"),
+    "legs": ("talk_ms", "hold_ms", "wrap_up_ms", "ended_by", "disposition", "queue"),
+    "outside": ("number", "talk_ms", "hold_ms", "ended_by"),
+    "transfers": ("kind", "to", "failed"),
+    "recordings": ("id", "from_ms", "length_ms", "paused_ms", "state"),
+}
 
 
-def _without(values: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in names}
+def _only(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: values[name] for name in names if name in values}
 
 
 # One step of the index for each client, however many calls there are.
@@ -144,3 +162,4 @@ _CLIENTS = (
     " (SELECT MIN(client) FROM interactions WHERE client > found.client) FROM found WHERE found.client IS NOT NULL)"
     " SELECT client FROM found WHERE client IS NOT NULL ORDER BY client"
 )
+_FACTS = "SELECT seq, at, boot, ms, call_id, kind, body FROM facts WHERE call_id = ? ORDER BY seq LIMIT ?"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.types import Receive, Send
@@ -15,7 +15,7 @@ from starlette.types import Scope as AsgiScope
 
 from callcenter.control.protocol import Reason
 from callcenter.desk.events import Cut, Hub, Page, TooMany, Unwritten, cut, encoded
-from callcenter.desk.identity import TheDesk, requires
+from callcenter.desk.identity import TheDesk, requires, still_asks
 from callcenter.desk.problems import Problem
 from callcenter.model.access import Actor, Scope
 from callcenter.storage.database import StorageError
@@ -74,6 +74,7 @@ async def snapshot(desk: TheDesk, actor: Reads) -> Snapshot:
     },
 )
 async def events(
+    request: Request,
     desk: TheDesk,
     actor: Reads,
     after: Annotated[
@@ -95,7 +96,7 @@ async def events(
         raise Problem(429, Reason.TOO_MANY, str(error), headers={"Retry-After": "5"}) from None
     except Unwritten as error:
         raise Problem(409, Reason.CONFLICT, str(error), "after") from None
-    return EventStream(desk.hub, actor, position, desk.ending)
+    return EventStream(desk.hub, actor, position, desk.ending, lambda: still_asks(desk, request))
 
 
 class EventStream(StreamingResponse):
@@ -107,13 +108,16 @@ class EventStream(StreamingResponse):
         actor: Actor,
         position: int,
         ending: asyncio.Event,
+        still: Callable[[], Awaitable[Actor | None]],
     ) -> None:
+        """``still`` says who the reader is by now: who may read no more, or sees other companies, is sent away."""
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies pass it on at once
         super().__init__(iter(()), headers=headers, media_type=MEDIA_TYPE)
         self._hub = hub
         self._actor = actor
         self._position = position
         self._ending = ending
+        self._still = still
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Send until the reader goes, the desk ends, or the reader reads no more."""
@@ -139,6 +143,7 @@ class EventStream(StreamingResponse):
     ) -> str:
         """Tell page by page; returns why it ends, nothing when the reader left."""
         patience = self._hub.limits.patience
+        time, checked_at = asyncio.get_running_loop().time, asyncio.get_running_loop().time()
         chunk = f"retry: {RETRY_MS}\nid: {self._position}\n\n".encode()
         while True:
             try:
@@ -152,6 +157,10 @@ class EventStream(StreamingResponse):
                 await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
                 if not following.done():
                     return "" if gone.done() else "the desk is started anew: ask again"
+                if time() - checked_at >= self._hub.limits.heartbeat:
+                    checked_at = time()
+                    if await self._still() != self._actor:
+                        return "what you may see has changed: show who you are, and ask again"
                 chunk = encoded(following.result())
             except Cut as error:
                 return str(error)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from callcenter.desk.events import Cut, Page, TooMany, Unwritten, encoded
+from callcenter.control.server import ControlServer
+from callcenter.desk.events import Cut, Hub, Page, TooMany, Unwritten, encoded
+from callcenter.desk.switch import Switch
+from callcenter.desk.whose import Whose
 from callcenter.model.access import Actor
 from callcenter.model.facts import CallAnswered, DigitsEntered
 from tests.unit.desk.two_companies import ADMIN, SUPERVISOR, Floor, a_floor, call_of
@@ -105,6 +109,24 @@ async def test_a_restart_of_the_desk_neither_loses_nor_doubles_anything() -> Non
             floor.another_hub()
         assert found == list(range(1, len(found) + 1))
         assert len(found) >= 23
+
+
+async def test_a_restart_of_the_switch_neither_loses_nor_doubles_anything(tmp_path: Path) -> None:
+    """Over the switch's own socket, which goes and comes back, with facts before, between and after."""
+    async with a_floor(ring=3, page=2, heartbeat=0.02) as floor:
+        socket = tmp_path / "control.sock"
+        floor.hub = Hub(Switch(socket).facts, floor.storage.database, Whose(lambda: floor.settings), floor.limits)
+        async with following(floor):
+            reading = asyncio.create_task(told(floor, ADMIN, 0, 12))
+            for _ in range(3):
+                server = ControlServer(socket, {}, floor.storage.log)
+                floor.add(DigitsEntered("while", "away", True))
+                await server.open()
+                for _ in range(3):
+                    floor.add(DigitsEntered("while", "there", True))
+                await floor.hub.position_of(ADMIN, floor.stream.seq)
+                await server.close()
+            assert await reading == list(range(1, 13))
 
 
 async def test_a_fact_that_the_snapshot_knows_before_the_hub_is_waited_for() -> None:

@@ -86,6 +86,22 @@ async def test_a_reader_who_does_not_read_is_sent_away_with_a_word(tmp_path: Pat
         assert "nothing was read for 0.05 s; ask again after the last event that you have" in answer.text
 
 
+async def test_who_may_read_no_more_is_told_nothing_more(tmp_path: Path) -> None:
+    async with live(tmp_path) as floor:
+        ida = await floor.token(Role.ADMIN)
+        revoking: list[asyncio.Task[Any]] = []
+
+        def revokes(answer: Answer) -> bool:
+            if not revoking:
+                revoking.append(asyncio.create_task(floor.desk.tokens.revoke("admin-1")))
+            return False
+
+        answer = await read(floor.app, f"{EVENTS}?after=0", ida, revokes)
+        await revoking[0]
+        assert answer.ended
+        assert "what you may see has changed" in answer.text
+
+
 async def test_the_end_of_the_desk_ends_every_stream(tmp_path: Path) -> None:
     async with live(tmp_path, heartbeat=60) as floor:
         ida = await floor.token(Role.ADMIN)

@@ -23,6 +23,7 @@ from callcenter.model.facts import (
     DigitsEntered,
     Fact,
     FeatureCodeDialled,
+    RecordingOpened,
     SupervisionChanged,
     SupervisionStarted,
 )
@@ -72,6 +73,7 @@ def who_sees(whose: Whose, body: Body, call_id: str | None = None) -> set[str]:
         (AgentSkillsChanged("eve", "ada", ("clients",), (), ("acme",)), None, ALL),
         (FeatureCodeDialled("ana", "*5", "done"), None, FLOOR | {"ana"}),
         (SupervisionStarted("s", "sam", "ana", "acme", SupervisionMode.LISTEN, False), OF_ACME, FLOOR),
+        (RecordingOpened("r", "acme", "supervisor sam"), OF_ACME, FLOOR),
         (SupervisionChanged("s", "sam", "ana", SupervisionMode.BARGE), OF_ACME, FLOOR),
     ],
 )  # fmt: skip

@@ -12,10 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callcenter.publish import topics
-from callcenter.publish.commands import BURST, BURST_OF_ALL, MAX_COMMAND, RATE, Commands
+from callcenter.publish.commands import (
+    ANSWERED_WITHIN,
+    BURST,
+    BURST_OF_ALL,
+    MAX_COMMAND,
+    MOST_WAITING,
+    RATE,
+    Commands,
+)
 from callcenter.publish.mosquitto import MosquittoBroker
 from callcenter.publish.mqtt import MqttPublisher
-from callcenter.publish.publisher import FIRST_PAUSE
+from callcenter.publish.publisher import FIRST_PAUSE, Heard
 from callcenter.publish.settings import MqttLogin, Role
 from callcenter.runtime.clock import SystemClock
 from callcenter.simulation.clock import SimClock, run
@@ -117,7 +125,10 @@ async def test_a_mistake_of_who_obeys_costs_one_answer_and_not_the_link() -> Non
         assert "just starting" in made.command("ana", READY)["error"]
         made.on_command = fail
         assert made.command("ana", READY) == {
-            "id": "1", "ok": False, "error": "the switch made a mistake; its log tells which"
+            "id": "1",
+            "ok": False,
+            "error": "the switch made a mistake; its log tells which",
+            "reason": "unavailable",
         }  # fmt: skip
         assert (states, said) == ([], ["a command of ana over MQTT failed"])
 
@@ -306,3 +317,124 @@ async def test_a_flood_over_the_wire_stops_neither_pops_nor_who_asks_after_it(
         await until(lambda: not found.status().detail, within=FIRST_PAUSE * 3)
         await publish(broker.port, "bob", "bob", topics.agent_command("bob"), json.dumps(READY))
         await until(lambda: bob.of(topics.agent_reply("bob")))
+
+
+# Answers that take their time, and where they go
+
+
+class SlowDesk:
+    """Who obeys after a while, but a ``state`` at once; ``done`` is what was done, in order."""
+
+    def __init__(self, takes: float = 0.5) -> None:
+        self.takes = takes
+        self.done: list[str] = []
+
+    def take(self, agent: str, command: Mapping[str, Any]) -> Any:
+        if command["do"] == "state":
+            return self.obey(agent, command)
+        return self._later(agent, command)
+
+    def obey(self, agent: str, command: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.done.append(f"{agent} {command['id']}")
+        return {"id": command["id"], "ok": True}
+
+    async def _later(self, agent: str, command: Mapping[str, Any]) -> Mapping[str, Any]:
+        await asyncio.sleep(self.takes)
+        if command["do"] == "fail":
+            raise RuntimeError("a mistake")
+        return self.obey(agent, command)
+
+
+def sent(**command: Any) -> bytes:
+    return json.dumps({"do": "note", **command}).encode()
+
+
+@in_virtual_time
+async def test_what_takes_its_time_is_answered_later_and_keeps_the_order_of_who_asked() -> None:
+    desk, door, told = SlowDesk(), Commands(SimClock(asyncio.get_running_loop())), []
+    door.on_command = desk.take
+    for number in range(3):
+        door.take("ana", sent(id=str(number)), lambda reply: told.append(json.loads(reply)["id"]))
+    door.take("ana", sent(id="3", do="state"), lambda reply: told.append(json.loads(reply)["id"]))
+    door.take("bob", sent(id="b", do="state"), lambda reply: told.append(json.loads(reply)["id"]))
+    assert told == ["b"], "nobody waits for others"
+    await until(lambda: len(told) == 5)
+    assert told == ["b", "0", "1", "2", "3"]
+    assert desk.done == ["bob b", "ana 0", "ana 1", "ana 2", "ana 3"]
+    door.take("ana", sent(id="4", do="state"), lambda reply: told.append(json.loads(reply)["id"]))
+    assert told[-1] == "4", "nothing is before it any more"
+
+
+@in_virtual_time
+async def test_of_one_agent_no_more_commands_wait_than_may() -> None:
+    desk, door, told = SlowDesk(), Commands(SimClock(asyncio.get_running_loop())), []
+    door.on_command = desk.take
+    for number in range(MOST_WAITING + 2):
+        if number % BURST == BURST - 1:
+            await asyncio.sleep(0)
+        door.take("ana", sent(id=str(number)), lambda reply: told.append(json.loads(reply)))
+        desk.takes = 100.0
+    refused = [each for each in told if not each["ok"]]
+    assert refused, "the ration, or the lane, has an end"
+    assert {each["reason"] for each in refused} == {"too_many"}
+    door.close()
+
+
+@in_virtual_time
+async def test_what_is_never_done_and_what_fails_cost_one_answer_each() -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    desk, door, told = SlowDesk(1000.0), Commands(SimClock(asyncio.get_running_loop())), []
+    door.on_command = desk.take
+    door.take("ana", sent(id="1"), lambda reply: told.append(json.loads(reply)))
+    await asyncio.sleep(ANSWERED_WITHIN + 1)
+    desk.takes = 0.1
+    door.take("ana", sent(id="2", do="fail"), lambda reply: told.append(json.loads(reply)))
+    door.take("ana", sent(id="3"), lambda reply: told.append(json.loads(reply)))
+    await until(lambda: len(told) == 3)
+    assert [(each["id"], each["ok"], each.get("reason")) for each in told] == [
+        ("1", False, "unavailable"),
+        ("2", False, "unavailable"),
+        ("3", True, None),
+    ]
+    assert "ask again with the same id" in told[0]["error"]
+
+
+ANAS = "callcenter/v1/agents/ana/cmd"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "goes_to"),
+    [
+        (None, f"{ANAS}/reply"),
+        (f"{ANAS}/reply", f"{ANAS}/reply"),
+        (f"{ANAS}/reply/window-2", f"{ANAS}/reply/window-2"),
+        (f"{ANAS}/reply/a/b/c", f"{ANAS}/reply/a/b/c"),
+        (f"{ANAS}/reply/a/b/c/d", f"{ANAS}/reply"),
+        (f"{ANAS}/reply/", f"{ANAS}/reply"),
+        (f"{ANAS}/reply/#", f"{ANAS}/reply"),
+        (f"{ANAS}/reply/+14155550100", f"{ANAS}/reply"),
+        (f"{ANAS}/replyto", f"{ANAS}/reply"),
+        (ANAS, f"{ANAS}/reply"),
+        ("callcenter/v1/agents/ana/state", f"{ANAS}/reply"),
+        ("callcenter/v1/agents/ana/pop", f"{ANAS}/reply"),
+        ("callcenter/v1/agents/bob/cmd/reply", f"{ANAS}/reply"),
+        ("callcenter/v1/status", f"{ANAS}/reply"),
+        ("", f"{ANAS}/reply"),
+    ],
+)
+def test_an_answer_goes_where_the_asker_wants_it_and_alone_can_read_it(wanted: str | None, goes_to: str) -> None:
+    assert topics.reply_topic(f"{ANAS}/reply", wanted) == goes_to
+
+
+@in_virtual_time
+async def test_response_topic_correlation_and_an_id_beside_the_command_are_taken() -> None:
+    desk = Desk()
+    async with publisher(Log()) as made:
+        made.on_command = desk.take
+        await until(lambda: made.status().connected)
+        command = json.dumps({"do": "state", "chosen": "ready"}).encode()
+        made.send(Heard(ANAS, command, correlation=b"c", response=f"{ANAS}/reply/one", id="p1"))
+        (reply,) = (message for message in made.messages if message.topic == f"{ANAS}/reply/one")
+        assert reply.payload == {"id": "p1", "ok": True}
+        made.send(Heard(ANAS, b'{"id": "in it", "do": "state"}', id="p2"))
+    assert [command["id"] for _, command in desk.told] == ["p1", "in it"]

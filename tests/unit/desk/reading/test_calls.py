@@ -11,7 +11,7 @@ import pytest
 
 from callcenter.desk.reading.calls import Calls, Filter, for_client, summary_for_client
 from callcenter.desk.reading.paging import MAX_CURSOR, BadCursor, read_cursor
-from callcenter.model.facts import utc
+from callcenter.model.facts import CallAnswered, utc
 from callcenter.model.interaction import Interaction
 from callcenter.storage.database import InlineDatabase
 from callcenter.storage.store import Storage
@@ -152,6 +152,19 @@ async def test_a_cursor_that_is_none_is_told(database: InlineDatabase, cursor: s
         await Calls(database).page(Filter(), frozenset({"acme"}), after=cursor)
 
 
+async def test_a_call_that_is_up_is_told_as_far_as_it_has_come() -> None:
+    storage = await Storage.over(InlineDatabase(), clock=StillClock())
+    for each in (fact(1, arrived()), fact(2, CallAnswered())):
+        storage.log.write(each)
+    await storage.log.drained()
+    calls = Calls(storage.database)
+    record = await calls.one("cc1-call", frozenset({"acme"}))
+    assert record is not None
+    assert (record["outcome"], record["ended_at"], record["answered_at"]) == (None, None, utc(NOON))
+    assert await calls.one("cc1-call", frozenset({"globex"})) is None
+    await storage.close()
+
+
 async def test_a_call_of_another_is_as_one_that_there_is_not() -> None:
     database = InlineDatabase()
     storage = await Storage.over(database, clock=StillClock())
@@ -171,7 +184,7 @@ def test_the_client_company_sees_nobody_of_the_house() -> None:
     record = {
         "call_id": "c", "client": "acme", "direction": "inbound", "from_number": "+1415", "agent": "ana",
         "dialled_by": "", "told": [{"agent": "bob"}], "supervisions": [{"supervisor": "sam"}],
-        "conferences": [{"agent": "ana", "target": "bob"}], "quality": {"mos": 4},
+        "still_to_come": [{"by": "ana"}], "conferences": [{"agent": "ana", "target": "bob"}], "quality": {"mos": 4},
         "legs": [{"agent": "ana", "offer": "o1-ana", "talk_ms": 7, "disposition": "solved"}],
         "recordings": [{"id": "r", "agent": "ana", "by": "sam", "offer": "o1-ana", "length_ms": 7}],
         "transfers": [{"by": "ana", "target": "bob", "kind": "blind", "to": "agent", "failed": ""}],
@@ -180,5 +193,6 @@ def test_the_client_company_sees_nobody_of_the_house() -> None:
     assert not {"ana", "bob", "sam", "o1-ana"} & set(str(shown).replace("'", " ").split())
     assert shown["legs"] == [{"talk_ms": 7, "disposition": "solved"}]
     assert (shown["from_number"], shown["recordings"]) == ("+1415", [{"id": "r", "length_ms": 7}])
+    assert "still_to_come" not in shown, "what is added to records is told when it is known what it says"
     outbound = summary_for_client({"direction": "outbound", "from": "201", "to": "+1415", "agent": "ana"})
     assert outbound == {"direction": "outbound", "from": "", "to": "+1415", "agent": ""}
