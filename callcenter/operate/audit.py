@@ -87,6 +87,10 @@ class CommandBooks:
         """It was not done."""
         self._note(asked, reason.value, {})
 
+    def ordered(self, asked: Asked, told: Mapping[str, Any]) -> None:
+        """An order of an agent's or a supervisor's program, and what it was told."""
+        self._note(asked, DONE if told.get("ok") else str(told.get("reason") or Reason.INVALID.value), {})
+
     def _note(self, asked: Asked, outcome: str, result: Mapping[str, Any]) -> None:
         at = utc(self._house.edges.clock.now())
         client = _of("client", asked.fields, result)
