@@ -77,6 +77,7 @@ from callcenter.operate.audit import CommandBooks
 from callcenter.operate.commands import Commands
 from callcenter.operate.desk_process import DeskProcess
 from callcenter.operate.life import Life
+from callcenter.operate.paperwork import promises
 from callcenter.operate.reload import Reloader
 from callcenter.operate.signals import Signals
 from callcenter.operate.trace import KnownCalls
@@ -819,6 +820,7 @@ async def serve(
             if hangup_reloads:
                 signals.hangup_reloads(reloader)
             commands = Commands(house, life, reloader)
+            house.paperwork.on_owed = promises(house, commands.all)
             control = ControlServer(settings.switch.data / SOCKET, commands.all(), edges.storage.log)
             control.books = house.command_books = CommandBooks(house)
             house.answer, house.for_programs = control.answer, commands.for_programs()

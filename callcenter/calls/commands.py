@@ -590,6 +590,7 @@ class CommandDesk:
             case FinishWrapUp(disposition=disposition):
                 result = self._finishes(view, disposition, acd.plan)
                 if result.good:
+                    self._owe(view, disposition)
                     self._dispatcher.tell(WrapUpDone(agent, disposition, by))
             case ExtendWrapUp():
                 result = _extends(view, acd.plan)
@@ -761,6 +762,13 @@ class CommandDesk:
         # Who asked for no time owes nothing.
         owes = view.wrap_up is not WrapUpMode.OPTIONAL and self.paperwork.missing(view.id)
         return Result.NEEDS_FIELDS if owes else result
+
+    def _owe(self, view: AgentView, disposition: str) -> None:
+        plan = self._dispatcher.acd.plan
+        queue = plan.queue(plan.renamed.get(view.queue, view.queue))
+        chosen = plan.dispositions_of(view.queue).find(disposition) if disposition else None
+        if self.paperwork is not None and queue is not None and chosen:
+            self.paperwork.owe(view, queue.client, chosen)
 
     def _asked_for(self, agent: str) -> dict[str, Any]:
         """What the wrap-up of the agent's present talk asks for beside a disposition."""

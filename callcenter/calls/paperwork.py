@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from callcenter.acd.agents import ON_THE_PHONE
+from callcenter.acd.agents import ON_THE_PHONE, AgentView
 from callcenter.acd.events import DispositionGiven
 from callcenter.acd.settings import ANY_WORD, MAX_DISPOSITION, Dispositions
 from callcenter.calls.commands import near
@@ -23,6 +23,7 @@ from callcenter.control.protocol import CommandError, Reason
 from callcenter.model.access import Actor, Role
 from callcenter.model.facts import (
     AgentStateChanged,
+    CustomerErased,
     CustomerFound,
     DispositionChosen,
     DispositionCorrected,
@@ -79,6 +80,8 @@ class Paperwork:
     """Takes what people say of talks. A reader of facts, too: what was being typed is kept when its agent is done."""
 
     def __init__(self, services: Services, storage: Storage, books: Books) -> None:
+        self.on_owed: Callable[[Talk, str], Coroutine[Any, Any, None]] | None = None
+        """Who makes the follow-up that a disposition has to have, where the agent said nothing of one."""
         self._services = services
         self._storage = storage
         self._books = books
@@ -110,6 +113,10 @@ class Paperwork:
                 for note in [each for each in self._notes.values() if each.call == fact.call_id]:
                     self._notes[note.id] = replace(note, customer=customer)
                     self._storage.notes.belongs_to(fact.call_id, customer)
+            case CustomerErased(client=client, ids=ids):
+                # What is typed next must not bring back what was written before.
+                for note in [each for each in self._notes.values() if each.client == client and each.customer in ids]:
+                    del self._notes[note.id]
             case _:
                 pass
 
@@ -142,6 +149,14 @@ class Paperwork:
         """What a disposition wants of a follow-up; None: nothing."""
         found = self._services.settings.clients.get(client)
         return found.follow_ups.get(disposition) if found is not None else None
+
+    def owe(self, view: AgentView, client: str, disposition: str) -> None:
+        """A wrap-up ends with a disposition that is followed up by itself. Never waits."""
+        demand = self.demand(client, disposition)
+        owed = demand is not None and demand.required and demand.due is not None and view.disposition != disposition
+        if owed and self.on_owed is not None:
+            talk = Talk(view.call_id, client, view.id, view.offer, view.queue, True, view.disposition, ())
+            self._settling.start(self.on_owed(talk, disposition), name=f"follow {disposition} up")
 
     # Notes.
 
@@ -429,7 +444,10 @@ class Paperwork:
         return [each for each in found if each.author == author]
 
     async def _stored(self, note: str) -> Note | None:
-        return self._notes.get(note) or await self._read(self._storage.notes.by_id(note))
+        if (at_hand := self._notes.get(note)) is not None:
+            return at_hand
+        found: Note | None = await self._read(self._storage.notes.by_id(note))
+        return found
 
     def _at_hand(self, actor: Actor, call: str) -> Note | None:
         """The note that an agent is writing of the own talk, while it is at hand."""
@@ -473,7 +491,6 @@ class Paperwork:
         if self._books.knows(call):
             return
         log = self._storage.log
-        await self._flushed()
         self._books.reopen(await self._read(log.read(0, MOST_FACTS, call)))
 
     def _append(
@@ -487,9 +504,6 @@ class Paperwork:
             self._storage.log.drained() if draft else self._storage.log.flushed(self._services.stream.seq)
         )
 
-    async def _flushed(self) -> None:
-        await self._within(self._storage.log.flushed(self._services.stream.seq))
-
     async def _within(self, wait: Awaitable[None]) -> None:
         try:
             async with asyncio.timeout(WRITTEN_WITHIN):
@@ -500,7 +514,13 @@ class Paperwork:
         except StorageError as error:
             raise CommandError(str(error), Reason.UNAVAILABLE) from error
 
-    async def _read(self, wait: Awaitable[Any]) -> Any:
+    async def _read(self, wait: Coroutine[Any, Any, Any]) -> Any:
+        """What the database says when all that was said so far is in it: what is on its way there counts."""
+        try:
+            await self._within(self._storage.log.drained())
+        except CommandError:
+            wait.close()
+            raise
         try:
             return await wait
         except StorageError as error:

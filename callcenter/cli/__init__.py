@@ -18,6 +18,7 @@ VERBS = {
     "status": "show what the running switch does now",
     "report": "show what happened, by client, queue, agent, day and interval",
     "why": "show how a call was decided about, why an agent gets no call, or how a queue stands",
+    "timeline": "show what happened in a call, and in those that belong to it",
     "recordings": "show what was recorded, hold, release or delete it; check, decrypt or finish files",
     "agent": "show an agent, or command for one: a state, skills, clients, queues",
     "trace": "show the SIP messages of one call as a ladder",

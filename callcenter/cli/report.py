@@ -127,9 +127,9 @@ def run(options: argparse.Namespace) -> int:
         case "csv":
             as_csv(answer)
         case "json":
-            print(json.dumps(plain(answer, books.as_of), ensure_ascii=False, indent=1))
+            print(json.dumps(plain(answer, books.as_of, books.corrected), ensure_ascii=False, indent=1))
         case _:
-            print("\n".join(printable(line) for line in lines(answer, books.as_of)))
+            print("\n".join(printable(line) for line in lines(answer, books.as_of, books.corrected)))
     for gap in answer.gaps:
         print(f"callcenter: figures that do not add up, facts were lost: {gap}", file=sys.stderr)
     return 1 if answer.gaps else 0
@@ -172,8 +172,8 @@ def as_csv(answer: Report) -> None:
     csv.writer(sys.stdout, lineterminator="\n").writerows(table(answer))
 
 
-def lines(answer: Report, as_of: datetime | None) -> list[str]:
-    """What a person reads."""
+def lines(answer: Report, as_of: datetime | None, corrected: int = 0) -> list[str]:
+    """What a person reads; ``corrected`` dispositions since, which no figure follows."""
     question = answer.question
     days_told = str(question.first) if question.first == question.last else f"{question.first} to {question.last}"
     told = [f"{days_told}, by {', '.join(question.by)}" + (f"; the log tells until {utc(as_of)}" if as_of else "")]
@@ -188,6 +188,9 @@ def lines(answer: Report, as_of: datetime | None) -> list[str]:
     thresholds = [f"{each / 1000:g} s" for each in answer.total.group.thresholds if each]
     if not question.of_agents:
         told += ["", f"SL: answered within {' or '.join(thresholds)}. How all this is defined: report --definitions"]
+    if corrected:
+        was = "disposition was" if corrected == 1 else "dispositions were"
+        told.append(f"{corrected} {was} corrected since: no figure follows; `callcenter timeline CALL` shows each")
     return told
 
 

@@ -20,6 +20,7 @@ from callcenter.desk.routes import (
     control,
     events,
     health,
+    interactions,
     me,
     metrics,
     queues,
@@ -43,6 +44,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     configuration.router,
     control.router,
     session.router,
+    interactions.router,
     tokens.router,
     metrics.router,
 )  # fmt: skip

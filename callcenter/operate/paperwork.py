@@ -1,32 +1,41 @@
-"""Notes, dispositions and wrap-up fields as commands: said of a talk while it goes on, or after it."""
+"""Notes, dispositions and wrap-up fields as commands: said of a talk while it goes on, or after it; and its story."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from callcenter.calls.paperwork import Talk
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.model.access import Scope
 from callcenter.model.facts import utc
+from callcenter.model.timeline import lines
 from callcenter.operate.fields import flag, text
+from callcenter.storage.database import StorageError
+from callcenter.storage.wrap_up_fields import in_force
 
 if TYPE_CHECKING:
     from callcenter.app import House
 
 # The command that makes a follow-up, and what of it may be said beside a disposition.
 FOLLOW_UP = "followup_create"
-FOLLOW_UP_FIELDS = ("due_at", "title", "text", "agent", "queue")
+FOLLOW_UP_FIELDS = (
+    *("due_at", "zone", "kind", "title", "text", "agent", "queue"),
+    *("not_after", "mode", "preview", "reason"),
+)
 MOST_NAME = 64
 MOST_TITLE = 200
+
+log = structlog.get_logger()
 
 
 def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]]) -> Mapping[str, Command]:
     """The commands by their names; ``table`` has those of the others."""
-    paperwork = house.paperwork
 
     async def note(asked: Asked) -> dict[str, Any]:
         asked.only("call", "client", "customer", "agent", "note", "text", "more", "draft", "revision", "why")
@@ -39,7 +48,7 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
         name, call, customer = (text(asked, each, most=MOST_NAME) for each in ("note", "call", "customer"))
         if sum(map(bool, (name, call, customer))) != 1:
             raise CommandError("say one of `call`, `customer` and `note`", field="call")
-        written = await paperwork.note(
+        written = await house.paperwork.note(
             asked.actor,
             said,
             by=asked.by,
@@ -62,7 +71,7 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
         if bool(call) == bool(customer):
             raise CommandError("say one of `call` and `customer`", field="call")
         client = text(asked, "client", most=MOST_NAME, wanted=bool(customer))
-        found = await paperwork.notes(asked.actor, call=call, client=client, customer=customer)
+        found = await house.paperwork.notes(asked.actor, call=call, client=client, customer=customer)
         if not flag(asked, "history"):
             return {"notes": [each.plain() for each in found]}
         told = await house.edges.storage.notes.revisions([each.id for each in found])
@@ -79,10 +88,10 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
         wanted = asked.fields.get("follow_up")
         if wanted is not None and not isinstance(wanted, dict):
             raise CommandError('`follow_up` is an object, such as {"due_at": "2026-12-01T10:00Z"}', field="follow_up")
-        talk = await paperwork.find(asked.actor, call, agent, offer)
-        code = paperwork.known(talk).find(said) or said
+        talk = await house.paperwork.find(asked.actor, call, agent, offer)
+        code = house.paperwork.known(talk).find(said) or said
         made = await _follow_up(house, table(), asked, talk, code, wanted)
-        before, found = await paperwork.dispose(
+        before, found = await house.paperwork.dispose(
             asked.actor, said, by=asked.by, call=talk.call, agent=talk.agent, offer=talk.offer, why=why
         )
         return {
@@ -91,7 +100,7 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
             "offer": talk.offer,
             "before": before.disposition,
             "disposition": found,
-            "label": paperwork.known(talk).codes.get(found, found),
+            "label": house.paperwork.known(talk).codes.get(found, found),
             "corrects": not before.at_work and found != before.disposition,
             **({} if made is None else {"follow_up": made}),
         }
@@ -103,14 +112,14 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
         if values is not None and not isinstance(values, dict):
             raise CommandError('`values` is an object, such as {"order": "A-1881"}', field="values")
         if values:
-            talk = await paperwork.fill(
+            talk = await house.paperwork.fill(
                 asked.actor, values, by=asked.by, call=call, agent=agent, offer=offer, why=text(asked, "why")
             )
         else:
-            talk = await paperwork.find(asked.actor, call, agent, offer)
-        asks = paperwork.fields_of(talk.client, talk.queue)
-        there = [each for each in await paperwork.values(talk.call) if each.offer == talk.offer]
-        now = {each.field: each.value for each in there if each.value is not None}
+            talk = await house.paperwork.find(asked.actor, call, agent, offer)
+        asks = house.paperwork.fields_of(talk.client, talk.queue)
+        there = [each for each in await house.paperwork.values(talk.call) if each.offer == talk.offer]
+        now = {name: each.value for (_, name), each in in_force(there).items() if each.value is not None}
         return {
             "call": talk.call,
             "agent": talk.agent,
@@ -120,12 +129,41 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
             "history": [each.plain() for each in there],
         }
 
+    async def timeline(asked: Asked) -> dict[str, Any]:
+        asked.only("call", "alone")
+        name = text(asked, "call", wanted=True)
+        known = house.known_calls.find(call=name)
+        call = name if known is None else known.id
+        try:
+            told = await house.edges.storage.timelines.of_call(call, asked.actor, alone=flag(asked, "alone"))
+        except StorageError as error:
+            raise CommandError(str(error), Reason.UNAVAILABLE) from error
+        if told is None:
+            raise CommandError(f"no call `{name}` is in the log", Reason.NOT_FOUND, field="call")
+        return {"call": call, "lines": list(lines(told.entries)), **told.plain()}
+
     return {
         "note": Command(note, scope=Scope.CALLS_CONTROL),
         "notes": Command(notes, changes=False, scope=Scope.CALLS_READ),
         "disposition": Command(disposition, scope=Scope.CALLS_CONTROL),
         "fields": Command(fields, scope=Scope.CALLS_CONTROL),
+        "timeline": Command(timeline, changes=False, scope=Scope.CALLS_READ),
     }
+
+
+def promises(
+    house: House, table: Callable[[], Mapping[str, Command]]
+) -> Callable[[Talk, str], Coroutine[Any, Any, None]]:
+    """Makes the follow-up of a disposition that nobody has said more of, for :attr:`Paperwork.on_owed`."""
+
+    async def owed(talk: Talk, code: str) -> None:
+        asked = Asked("disposition", "the disposition", f"{talk.offer}:{code}"[:MOST_NAME])
+        try:
+            await _follow_up(house, table(), asked, talk, code, {})
+        except CommandError as error:
+            log.warning("a disposition is not followed up", call=talk.call, disposition=code, detail=str(error))
+
+    return owed
 
 
 async def _follow_up(
@@ -159,7 +197,8 @@ async def _follow_up(
     name = f"{asked.id or house.ids.new()}:follow-up"
     ask = dataclasses.replace(asked, do=FOLLOW_UP, id=name, fields={"client": talk.client, "call": talk.call, **said})
     try:
-        return dict(await command.run(ask))
+        answer = await command.run(ask)
+        return answer.get("followup", answer)
     except CommandError as error:
         field = f"follow_up.{error.field}" if error.field else "follow_up"
         raise CommandError(f"the follow-up: {error}", error.reason, field=field, **error.details) from error

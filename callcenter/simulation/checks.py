@@ -40,6 +40,7 @@ from callcenter.model.facts import (
 )
 from callcenter.model.interaction import Interaction
 from callcenter.model.states import Device, Direction, EndCause, Intent, Outcome, Side, VisitOutcome, Work
+from callcenter.model.timeline import LEFT_OUT, timeline
 from callcenter.publish import topics
 from callcenter.publish.channels import mistake_in
 from callcenter.publish.payloads import call_event, followup_event
@@ -90,6 +91,7 @@ async def look_for_leftovers(house: House, facts: Sequence[Fact], phones: Iterab
     look_at_agents(house, facts, found)
     look_at_visits(facts, found)
     look_at_supervisions(house, facts, found)
+    look_at_timelines(facts, found)
     look_at_queues(house, facts, found)
     await look_at_ledger(house, facts, found)
     await look_at_records(house, facts, found)
@@ -126,6 +128,26 @@ def look_at_visits(facts: Sequence[Fact], found: Leftovers) -> None:
             case _:
                 pass
     found.expect(not offered, f"offers that never ended: {offered}")
+
+
+def look_at_timelines(facts: Sequence[Fact], found: Leftovers) -> None:
+    """Every fact of a call is told by its timeline, or left out by name; and its durations are those of the record."""
+    of_calls: dict[str, list[Fact]] = {}
+    for fact in facts:
+        if fact.call_id is not None:
+            of_calls.setdefault(fact.call_id, []).append(fact)
+    for call_id, told in of_calls.items():
+        if not isinstance(told[0].body, CallArrived):
+            continue
+        entries, call = timeline(told), Interaction.from_facts(told)
+        wanted = [fact.seq for fact in told if type(fact.body) not in LEFT_OUT]
+        found.expect([entry.seq for entry in entries] == wanted, f"the timeline of {call_id} does not tell every fact")
+        for name, sum_of in (("wait_ms", call.wait_ms), ("talk_ms", call.talk_ms), ("hold_ms", call.hold_ms),
+                             ("wrap_up_ms", call.wrap_up_ms)):  # fmt: skip
+            times = sum(entry.data.get(name, 0) for entry in entries)
+            found.expect(times == sum_of, f"{call_id}: {name} is {sum_of} in the record, {times} in the timeline")
+        ended = [entry.ms for entry in entries if entry.kind == "call_ended"]
+        found.expect(ended in ([], [call.duration_ms]), f"{call_id} ended at {ended}, after {call.duration_ms}")
 
 
 def look_at_supervisions(house: House, facts: Sequence[Fact], found: Leftovers) -> None:

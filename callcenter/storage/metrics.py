@@ -141,8 +141,16 @@ class MetricsFile:
                     yield heads[client, day, seq], row
 
     def contacts(self, first: str, behind: str) -> Iterable[tuple[Any, ...]]:
-        """Calls that came in, by their arrival (UTC, as written): what first-contact resolution is made of."""
+        """Calls that came in, by their arrival (UTC, as written): what first-contact resolution is made of.
+
+        Each with the disposition that was said by the end of its wrap-up: figures of a day that is over do not change
+        when somebody corrects it. The corrections are counted beside (:meth:`corrected`).
+        """
         return self._rows(_CONTACTS, (first, behind))
+
+    def corrected(self, client: str, first: str, behind: str) -> Iterable[tuple[str, int]]:
+        """By queue: how many dispositions of a client's calls that arrived then (UTC, as written) were corrected."""
+        return [(queue, count) for queue, count in self._rows(_CORRECTED, (client, first, behind))]
 
     def _rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         try:
@@ -200,8 +208,20 @@ _ROW = (
     "INSERT INTO metric_rows (client, day, seq, quarter, queue, threshold_ms, figures)"
     " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client, day, seq, quarter, queue) DO NOTHING"
 )
+# What was said by the end of the wrap-up: what the first correction of it found.
+_FIRST_SAID = (
+    "(SELECT json_extract(value, '$.before') FROM json_each(record, '$.corrections')"
+    " WHERE json_extract(value, '$.what') = 'disposition'"
+    " AND json_extract(value, '$.offer') = json_extract(record, '$.legs[#-1].offer') ORDER BY key LIMIT 1)"
+)
 _CONTACTS = (
     "SELECT client, CASE WHEN customer_id <> '' THEN 'customer ' || customer_id ELSE from_number END, arrived_at,"
-    " intent, COALESCE(json_extract(record, '$.legs[#-1].disposition'), ''), outcome = 'handled', queue"
+    f" intent, COALESCE({_FIRST_SAID}, json_extract(record, '$.legs[#-1].disposition'), ''), outcome = 'handled', queue"
     " FROM interactions WHERE direction = 'inbound' AND arrived_at >= ? AND arrived_at < ? ORDER BY arrived_at, call_id"
+)
+# The text is looked through first: most records have none, and reading one as JSON takes longer.
+_CORRECTED = (
+    "SELECT queue, COUNT(*) FROM interactions, json_each(interactions.record, '$.corrections') AS correction"
+    " WHERE client = ? AND arrived_at >= ? AND arrived_at < ? AND record LIKE '%\"corrections\":[{%'"
+    " AND json_extract(correction.value, '$.what') = 'disposition' GROUP BY queue ORDER BY queue"
 )

@@ -87,16 +87,6 @@ class Notes:
         return [_note(row) for row in await self._database.fetch_all(sql, (*params, min(limit, MAX_ROWS)))]
 
 
-def erasing(notes: Sequence[str]) -> list[Statement]:
-    """What takes these notes away, with all they ever said."""
-    values = [storable(note) for note in notes]
-    marks = ", ".join("?" * len(values))
-    return [
-        (f"DELETE FROM note_revisions WHERE note IN ({marks})", values),
-        (f"DELETE FROM notes WHERE id IN ({marks})", values),
-    ]
-
-
 def _values(note: Note) -> tuple[Value, ...]:
     whose = (note.id, storable(note.client), storable(note.call), storable(note.customer), storable(note.agent))
     when = (storable(note.author), note.created_at, note.changed_at, storable(note.changed_by), note.revision)

@@ -24,6 +24,7 @@ from callcenter.storage.notes import Notes
 from callcenter.storage.recordings import Recordings
 from callcenter.storage.retained import Retained
 from callcenter.storage.roster import Roster
+from callcenter.storage.timelines import MOST_BESIDE_CALLS, Timelines
 from callcenter.storage.wrap_up_fields import WrapUpFields
 
 
@@ -46,6 +47,7 @@ class Storage:
         self.recordings = Recordings(database, log)
         self.notes = Notes(database, log)
         self.wrap_up_fields = WrapUpFields(database, log)
+        self.timelines = Timelines(database, MOST_BESIDE_CALLS)
         self.do_not_call = DoNotCall(database, log, clock)
         self.followups = Followups(database, log)
         self._lock = lock

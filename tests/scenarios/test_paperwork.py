@@ -19,6 +19,7 @@ from callcenter.model.facts import (
     DispositionChosen,
     DispositionCorrected,
     FieldsWritten,
+    FollowupCreated,
     NoteWritten,
     WrapUpEnded,
     body_to_dict,
@@ -26,7 +27,7 @@ from callcenter.model.facts import (
 from callcenter.model.states import WrapUpMode
 from callcenter.operate.commands import Commands
 from callcenter.operate.life import Life
-from callcenter.operate.paperwork import FOLLOW_UP, paperwork_commands
+from callcenter.operate.paperwork import FOLLOW_UP, paperwork_commands, promises
 from callcenter.operate.reload import Reloader
 from callcenter.simulation.world import AgentPhone, World, story
 from tests.scenarios.test_agents_and_supervisors import bodies, has_dispositions
@@ -320,3 +321,38 @@ async def test_a_disposition_that_wants_a_follow_up_is_not_taken_without(world: 
     owed = world.publisher.command("amy", {"id": "1", "do": "wrap_up_done", "disposition": "sold"})
     assert "takes a follow-up" in owed["error"]
     await world.sleep(31)
+
+
+@story()
+async def test_a_disposition_that_is_followed_up_by_itself_makes_one_follow_up(world: World) -> None:
+    """The promise was made on the telephone, and stood nowhere."""
+    amy = await world.agent("amy", english=5)
+    has_dispositions(world, TREE)
+    has_client(world, follow_ups={"refund": FollowUpDemand(due=86_400.0)})
+    everything = Commands(world.house, Life(), Reloader(world.house, Life(), lambda: world.settings)).all
+    world.house.paperwork.on_owed = promises(world.house, everything)
+    call, caller = await talks(world, amy)
+    await caller.hangs_up()
+    await world.settled()
+    assert world.publisher.command("amy", {"id": "1", "do": "wrap_up_done", "disposition": "refund"})["ok"]
+    await world.settled()
+    made = [fact.body for fact in await world.logged() if isinstance(fact.body, FollowupCreated)]
+    assert [(each.agent, each.call, each.kind) for each in made] == [("amy", call, "task")]
+    second, caller = await talks(world, amy, "+14155550101")
+    said = await asks(world, AMY, "disposition", call=second, disposition="refund", follow_up={"title": "the refund"})
+    assert said["follow_up"]["title"] == "the refund"
+    await caller.hangs_up()
+    await world.settled()
+    assert world.publisher.command("amy", {"id": "2", "do": "wrap_up_done", "disposition": "refund"})["ok"]
+    await world.settled()
+    made = [fact.body for fact in await world.logged() if isinstance(fact.body, FollowupCreated)]
+    assert [each.call for each in made] == [call, second], "one for each, and no second one"
+    done = await asks(world, AMY, "followup_done", followup=said["follow_up"]["id"])
+    assert "error" not in done
+    await world.settled()
+    told = (await asks(world, AMY, "timeline", call=second))["entries"]
+    words = [entry["words"] for entry in told if entry["kind"] == "follow_up"]
+    assert [sentence.rpartition(": ")[2] for sentence in words] == ["the refund", "the refund"]
+    assert words[-1].startswith("task done by agent amy")
+    moments = [entry["at"] for entry in told]
+    assert moments == sorted(moments)

@@ -6,7 +6,7 @@ The command line and the API read by this, so that they never tell different fig
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,7 +35,8 @@ class Books:
     """The published days and the log of a switch, read from its database.
 
     ``seen`` are the clients that whoever asks sees; None: all. Of the time of an agent who serves others too they are
-    told nothing: it is of all his clients at once. ``as_of``: until when the log tells.
+    told nothing: it is of all his clients at once. ``as_of``: until when the log tells. ``corrected``: how many
+    dispositions of the calls were corrected since, which changes no figure.
     """
 
     def __init__(self, settings: Settings, now: datetime, seen: frozenset[str] | None = None) -> None:
@@ -49,6 +50,7 @@ class Books:
         }
         self._thresholds = {queue.id: threshold_ms(queue) for queue in settings.plan.queues.values()}
         self.as_of: datetime | None = None
+        self.corrected = 0
 
     def question(
         self,
@@ -93,6 +95,7 @@ class Books:
         file = MetricsFile(self._settings.storage.path)
         try:
             file.begin()
+            self.corrected = self._corrected(file, question)
             return report(question, filter(self._sees, self._entries(file, question)))
         finally:
             file.close()
@@ -113,6 +116,19 @@ class Books:
             yield _entry(client, row, zone, NEWEST)
         if By.INTERVAL not in question.by and not question.of_agents:
             yield from self._contacts(file, question)
+
+    def _corrected(self, file: MetricsFile, question: Question) -> int:
+        """Of days as the client's clocks have them; of an agent's own figures there is nothing to correct."""
+        if question.of_agents:
+            return 0
+        found = 0
+        for client, zone in self._zones.items():
+            if question.client in ("", client):
+                first = datetime.combine(question.first, time(), zone)
+                behind = datetime.combine(question.last + timedelta(days=1), time(), zone)
+                counts = file.corrected(client, utc(first), utc(behind))
+                found += sum(count for queue, count in counts if question.queue in ("", queue))
+        return found
 
     def _sees(self, entry: Entry) -> bool:
         if self._seen is None or entry.client:
@@ -166,8 +182,8 @@ def table(answer: Report) -> Iterator[list[str | Value]]:
         yield [*row.names, *("" if value is None else value for value in values)]
 
 
-def plain(answer: Report, as_of: datetime | None) -> dict[str, Any]:
-    """Everything, as JSON values."""
+def plain(answer: Report, as_of: datetime | None, corrected: int = 0) -> dict[str, Any]:
+    """Everything, as JSON values; ``corrected`` dispositions since."""
     question = answer.question
     return {
         "schema": "report.v1",
@@ -181,6 +197,7 @@ def plain(answer: Report, as_of: datetime | None) -> dict[str, Any]:
         "definitions": {each.name: {"version": each.version, "unit": each.unit, "formula": each.formula}
                         for each in definitions_of(answer)},
         "gaps": list(answer.gaps),
+        "corrected": corrected,
     }  # fmt: skip
 
 

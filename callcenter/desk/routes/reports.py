@@ -149,7 +149,7 @@ def _figures(
     answer = books.answer(question)
     if format == "csv":
         return as_csv(table(answer))
-    told = plain(answer, books.as_of)
+    told = plain(answer, books.as_of, books.corrected)
     if actor.clients is not None:
         told["gaps"] = []  # what the house has lost is the house's to mend
     return json_text(told).encode("ascii")

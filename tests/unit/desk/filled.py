@@ -12,6 +12,7 @@ from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.media.embedded.recorder.files import create
 from callcenter.media.embedded.recorder.sealing import Format
 from callcenter.media.plane import RecordingEncoding
+from callcenter.model.customer import Customer
 from callcenter.model.facts import (
     Body,
     CallAnswered,
@@ -26,15 +27,24 @@ from callcenter.model.facts import (
     RecordingStarted,
 )
 from callcenter.model.interaction import Interaction
+from callcenter.model.note import Note
 from callcenter.model.states import EndCause, OfferResult, Side, VisitOutcome
+from callcenter.runtime.clock import SystemClock
 from tests.unit.desk.support import TWO_COMPANIES, Answer, Floor, open_floor
 from tests.unit.storage.support import arrived
 
-ACME = {"call": "cc1-acme-0", "recording": "r-acme-0", "queue": "sales", "agent": "ana", "client": "acme"}
+ACME = {
+    "call": "cc1-acme-0", "recording": "r-acme-0", "queue": "sales", "agent": "ana", "client": "acme",
+    "note": "x-acme", "customer": "k-acme",
+}  # fmt: skip
 GLOBEX = {
     "call": "cc1-globex-0", "recording": "r-globex-0", "queue": "globex-sales", "agent": "bob", "client": "globex",
+    "note": "x-globex", "customer": "k-globex",
 }  # fmt: skip
-NONE = {"call": "cc1-none", "recording": "r-none", "queue": "none", "agent": "none", "client": "none"}
+NONE = {
+    "call": "cc1-none", "recording": "r-none", "queue": "none", "agent": "none", "client": "none",
+    "note": "x-none", "customer": "k-none",
+}  # fmt: skip
 # Whatever is only Globex's, and may stand in nothing that Acme is told.
 SECRETS = ("globex", "bob", "+12125550199")
 CALLS_OF_EACH = 3
@@ -65,6 +75,8 @@ async def fill(floor: Floor, folder: Path) -> None:
     """Calls of both companies, each with a recording."""
     storage = floor.storage
     for whose, caller in ((ACME, "+14155550100"), (GLOBEX, "+12125550199")):
+        customer = Customer(whose["customer"], whose["client"], "Jo", (caller,))
+        await storage.customers.create(customer, SystemClock().now())
         for number in range(CALLS_OF_EACH):
             call_id = f"cc1-{whose['client']}-{number}"
             facts: list[Fact] = []
@@ -107,6 +119,18 @@ def theirs(asked: Asked) -> Mapping[str, str]:
     raise CommandError(f"there is no {sorted(named)}", Reason.NOT_FOUND)
 
 
+def note_of(whose: Mapping[str, str]) -> dict[str, Any]:
+    """A note of a call of theirs."""
+    at = "2026-11-21T12:00:00.000Z"
+    about = (whose["client"], whose["call"], whose["customer"], whose["agent"], whose["agent"])
+    return Note(whose["note"], *about, at, at, f"agent {whose['agent']}", 1, False, "late again").plain()
+
+
+def talk_of(whose: Mapping[str, str]) -> dict[str, Any]:
+    """A talk of theirs."""
+    return {"call": whose["call"], "agent": whose["agent"], "offer": f"o-{whose['client']}-0"}
+
+
 @contextlib.asynccontextmanager
 async def open_filled(folder: Path) -> AsyncIterator[Floor]:
     """Such a desk, while the block lasts."""
@@ -133,6 +157,19 @@ async def open_filled(folder: Path) -> AsyncIterator[Floor]:
             }  # fmt: skip
             return {"queue": whose["queue"], "client": whose["client"], "waiting": 1, "callers": [caller]}
 
+        async def note(asked: Asked) -> Mapping[str, Any]:
+            return {"note": note_of(theirs(asked))}
+
+        async def notes(asked: Asked) -> Mapping[str, Any]:
+            return {"notes": [{**note_of(theirs(asked)), "revisions": []}]}
+
+        async def disposition(asked: Asked) -> Mapping[str, Any]:
+            said = {"before": "", "disposition": "sold", "label": "Sold", "corrects": False}
+            return {**talk_of(theirs(asked)), **said}
+
+        async def fields(asked: Asked) -> Mapping[str, Any]:
+            return {**talk_of(theirs(asked)), "fields": [], "missing": [], "history": []}
+
         async def recording_open(asked: Asked) -> Mapping[str, Any]:
             whose = theirs(asked)
             path = f"{whose['client']}/{str(asked.fields['recording']).removeprefix(f'''r-{whose['client']}-''')}"
@@ -141,6 +178,7 @@ async def open_filled(folder: Path) -> AsyncIterator[Floor]:
         reading = {"before": "r1", "revision": "r2", "files": 1, "changes": [], "calls": 0, "warnings": []}
         floor.answers.update(
             snapshot=snapshot, why=why, trace=trace, waiting=waiting, recording_open=recording_open,
-            reload_look=reading, reload=reading, health={"reasons": []}, audited={},
+            reload_look=reading, reload=reading, health={"reasons": []}, audited={}, note=note, notes=notes,
+            disposition=disposition, fields=fields,
         )  # fmt: skip
         yield floor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,8 +17,21 @@ from callcenter.ledger.days import VISITS
 from callcenter.ledger.figures import Visits, total
 from callcenter.ledger.intervals import quarter_of, span
 from callcenter.ledger.ledger import Ledger, fold
-from callcenter.model.facts import DrainBegan, Fact
-from callcenter.model.states import VisitOutcome
+from callcenter.model.facts import (
+    AgentLegEnded,
+    Body,
+    CallArrived,
+    CallConnected,
+    CallEnded,
+    CallQueued,
+    DispositionCorrected,
+    DrainBegan,
+    Fact,
+    OfferMade,
+    WrapUpEnded,
+)
+from callcenter.model.interaction import Interaction
+from callcenter.model.states import EndCause, Side, VisitOutcome
 from callcenter.storage import metrics
 from callcenter.storage.database import StorageError
 from callcenter.storage.metrics import MetricsFile
@@ -216,3 +230,34 @@ def test_a_database_of_an_older_version_is_told_in_a_line(tmp_path: Path) -> Non
 def test_a_client_whose_zone_has_no_name_goes_by_utc() -> None:
     assert (name_of(NEW_YORK), name_of(UTC)) == ("America/New_York", "UTC")
     assert datetime(2026, 3, 2, tzinfo=ZoneInfo(name_of(UTC))).utcoffset() == timedelta()
+
+
+async def test_a_correction_leaves_the_figures_of_its_day_alone_and_is_counted_beside(tmp_path: Path) -> None:
+    """The first-contact resolution of last month changed overnight, and nobody knew why."""
+    path = tmp_path / "cc.db"
+    async with Books(path) as books:
+        bodies: tuple[Body, ...] = (
+            CallArrived("acme", "main", "+14155550100", "", "+18005550100", "UDP", "", "x@y"),
+            CallQueued("v1", "sales", "acme", 0, (), 0),
+            OfferMade("v1", "o1", 1, "sales", "ana", 20_000, 25_000),
+            CallConnected("v1", "o1", "ana"),
+            AgentLegEnded("o1", "ana", Side.CALLER, EndCause.HANGUP),
+            CallEnded(Side.CALLER, EndCause.HANGUP),
+            WrapUpEnded("ana", "o1", "sold"),
+        )
+        call = [Fact(number, NINE, "boot", number, "c1", body) for number, body in enumerate(bodies, start=1)]
+        books.storage.interactions.save(Interaction.from_facts(call))
+        await books.storage.log.drained()
+        file = MetricsFile(path)
+        before = list(file.contacts("2026", "2027"))
+        assert before[0][4] == "sold"
+        assert not list(file.corrected("acme", "2026", "2027"))
+        for was, now in (("sold", "refund"), ("refund", "complaint")):
+            corrected = DispositionCorrected("acme", "ana", "o1", was, now, "supervisor sue", "heard it again")
+            call = [*call, replace(call[-1], seq=call[-1].seq + 1, body=corrected)]
+        books.storage.interactions.save(Interaction.from_facts(call))
+        await books.storage.log.drained()
+        assert list(file.contacts("2026", "2027")) == before
+        assert list(file.corrected("acme", "2026", "2027")) == [("sales", 2)]
+        assert not list(file.corrected("globex", "2026", "2027"))
+        file.close()
