@@ -77,15 +77,18 @@ class Command:
     """What a command does. ``changes``: it is done once for each id; else asking again looks again.
 
     ``scope`` is what somebody must hold for whom a program asks; None: only who works on this machine asks for it.
-    ``secret``: its answer is kept nowhere. ``forgets``: somebody is erased by it, and with them every answer that is
-    kept, for their name may stand in one.
+    ``secret``: its answer is kept nowhere.
     """
 
     run: Callable[[Asked], Awaitable[Mapping[str, Any]]]
     changes: bool = True
     scope: Scope | None = None
     secret: bool = False
-    forgets: bool = False
+
+    @property
+    def forgets(self) -> bool:
+        """Whether somebody is erased by it, and with them every answer that is kept: their name may stand in one."""
+        return self.scope is Scope.CUSTOMERS_ERASE
 
     def check(self, asked: Asked) -> None:
         """Raises CommandError when this is not for whoever asks."""

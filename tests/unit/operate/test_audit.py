@@ -77,7 +77,7 @@ async def running(folder: Path, clock: WallClock | None = None) -> AsyncIterator
     commands = {
         "note": Command(note, scope=Scope.CALLS_READ),
         "reload": Command(note, scope=Scope.CONFIG, secret=True),
-        "erase": Command(note, scope=Scope.CUSTOMERS_ERASE, forgets=True),
+        "erase": Command(note, scope=Scope.CUSTOMERS_ERASE),
         "look": Command(note, changes=False, scope=Scope.CALLS_READ),
         **audit_commands(house),
     }
