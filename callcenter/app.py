@@ -30,6 +30,7 @@ from callcenter.calls.dialled import guarded
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.do_not_call import DoNotCall
 from callcenter.calls.entry import Entries
+from callcenter.calls.erasure import Eraser
 from callcenter.calls.facts import FactStream
 from callcenter.calls.feature_codes import FeatureCodes
 from callcenter.calls.floor_control import CallsControl
@@ -256,6 +257,16 @@ class House:
         self.recordings.on_state = self._publish_recordings
         self._recordings_told: dict[str, object] = {}
         self.services.recordings = self.recordings
+        self.eraser = Eraser(
+            self.services,
+            storage.erasure,
+            self.recordings,
+            storage.recordings,
+            storage.callbacks,
+            self.books.knows,
+            self.supervisor.calls.values,
+            random,
+        )
         self.front_door = FrontDoor(self.services, self.supervisor)
         self.breaks = BreakRules(lambda: self.services.settings, self.acd, storage.breaks, clock)
         self.desk = CommandDesk(
@@ -693,6 +704,7 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
         dispatching = group.create_task(house.dispatcher.run(), name="dispatcher")
         watching = group.create_task(house.watchdog.run(), name="watchdog")
         recording = group.create_task(house.recordings.watch(), name="watch over recordings")
+        erasing = group.create_task(house.eraser.watch(), name="erase what was kept long enough")
         try:
             await house.start()
             yield house
@@ -701,6 +713,7 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
             dispatching.cancel()
             watching.cancel()
             recording.cancel()
+            erasing.cancel()
 
 
 def line_state(status: QueueStatus) -> payloads.LineState:

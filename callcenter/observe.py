@@ -34,6 +34,8 @@ LOUD = frozenset(
     {"SwitchStarted", "SwitchStopped", "ConfigReloaded", "DrainBegan", "DrainEnded"}
     | {"CallArrived", "CallQueued", "OfferMade", "OfferEnded", "CallConnected", "AgentTookOver", "OutsideConnected"}
     | {"CallbackRequested", "CallbackAttempted", "CallbackFailed", "CallbackEnded"}
+    | {"FollowupCreated", "FollowupDue", "FollowupOverdue", "FollowupDone", "FollowupCancelled"}
+    | {"DoNotCallAdded", "DoNotCallRemoved", "DoNotCallDialled"}
     | {"CallTransferred", "TransferFailed", "PhoneChanged"}
     | {"RecordingStarted", "RecordingPaused", "RecordingResumed", "RecordingEnded", "RecordingFailed"}
     | {"RecordingHeld", "RecordingReleased", "RecordingDeleted", "RecordingSpaceChanged"}

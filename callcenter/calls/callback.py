@@ -251,6 +251,13 @@ class Callbacks:
             and (each.value.number in numbers or (customer and each.value.customer == customer))
         ]
 
+    def belong_to(self, client: str, former: str, customer: str) -> None:
+        """Who was ``former`` is this ``customer`` from now on. Never waits."""
+        for each in self:
+            if each.value.client == client and each.value.customer == former:
+                each.value = replace(each.value, customer=customer)
+                self._store.keep(each.value)
+
     def possible(self, call: Call, queue: str) -> bool:
         """Whether callers of this call can be called back at all now."""
         client, settings = call.client, self._services.settings

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import heapq
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
@@ -43,6 +43,8 @@ AT_ONCE = 100
 WRITTEN_WITHIN = 5.0
 # By whom it is done that follows from something else.
 BY_SWITCH = "the switch"
+# What stands in the place of a title that named a person.
+ERASED = "erased"
 BY_CONFIGURATION = "the configuration"
 # Changed by themselves with everything else.
 _KEPT_ASIDE = frozenset({"revision", "told", "done_by", "done_at"})
@@ -83,7 +85,8 @@ class Followups:
         self._store = store
         self._open: dict[str, Open] = {}
         self._of_client: Counter[str] = Counter()
-        self._of_callback: dict[str, str] = {}
+        # Whom each callback carries out: one for a number may be one for several follow-ups.
+        self._of_callback: dict[str, set[str]] = {}
         # When each is to be told of next, by the wall's clock; what holds no more is passed over.
         self._heap: list[tuple[float, str]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -91,6 +94,8 @@ class Followups:
         self._changed: set[str] = set()
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
         self._rules: dict[str, FollowupRules] = {}
+        # The agents and queues that there were when all was looked at for whose owner is gone.
+        self._owners: object = None
         self._following = Background()
         self._closed = False
 
@@ -105,6 +110,9 @@ class Followups:
         self._hand_over(self._open.values())
         self._arrange()
         self._tick()
+        if self._of_callback:
+            # Beside the start: of a callback that ended just before we did.
+            self._following.start(self._catch_up(), name="outcomes of follow-ups")
 
     def close(self) -> None:
         """Tell of nothing more. May be called twice."""
@@ -124,8 +132,13 @@ class Followups:
 
     def take(self, fact: Fact) -> None:
         """Read one fact: how the callback ended that carries one out. Never waits."""
-        if isinstance(fact.body, CallbackEnded) and (name := self._of_callback.get(fact.body.callback)) is not None:
-            self._following.start(self._follow(name, fact.body), name=f"outcome of follow-up {name}")
+        if isinstance(fact.body, CallbackEnded) and fact.body.callback in self._of_callback:
+            body = fact.body
+            word = f"{body.outcome}: {body.detail}" if body.detail else str(body.outcome)
+            self._following.start(
+                self._follow(body.callback, word, reached=body.outcome is CallbackOutcome.REACHED),
+                name=f"outcome of callback {body.callback}",
+            )
 
     def counts(self, agent: str) -> Counts:
         """How many an agent has."""
@@ -201,7 +214,7 @@ class Followups:
         if after.state is not before.state:
             is_open = after.state is FollowupState.OPEN
             after = replace(after, done_by="" if is_open else by, done_at=None if is_open else now)
-        if after.due_at != before.due_at or (after.state is FollowupState.OPEN) != (before.state is FollowupState.OPEN):
+        if after.due_at != before.due_at:
             after = replace(after, told=self._told_at_first(after))
         match after.state:
             case FollowupState.DONE if before.state is not after.state:
@@ -220,27 +233,57 @@ class Followups:
         self._put(after)
         return after
 
-    async def _follow(self, name: str, ended: CallbackEnded) -> None:
-        """The callback that carries one out has ended: reached, it is done; else it is a task for somebody."""
-        reached = ended.outcome is CallbackOutcome.REACHED
-        word = str(ended.outcome) if not ended.detail else f"{ended.outcome}: {ended.detail}"
+    async def erase(self, client: str, customers: Collection[str], numbers: Collection[str], by: str) -> int:
+        """Take a person out of all follow-ups that are about them; how many. What is open need not be done any more.
+
+        Raises StorageError and TimeoutError.
+        """
 
         def edit(before: Followup) -> Followup:
-            if before.callback != ended.callback or before.state is not FollowupState.OPEN:
+            attempts = tuple(replace(each, note="") for each in before.attempts)
+            state = FollowupState.CANCELLED if before.state is FollowupState.OPEN else before.state
+            return replace(before, title=ERASED, text="", customer="", number="", attempts=attempts, state=state)
+
+        names = await self._store.of_person(client, customers, numbers)
+        for name in names:
+            await self.change(name, by, edit)
+        return len(names)
+
+    async def _follow(self, callback: str, word: str, *, reached: bool) -> None:
+        """The callback that carries some out has ended: reached, they are done; else each is a task for somebody."""
+
+        def edit(before: Followup) -> Followup:
+            if before.callback != callback or before.state is not FollowupState.OPEN:
                 return before
             tried = before.tried(Attempt(self._services.clock.now(), BY_SWITCH, word))
-            return replace(tried, state=FollowupState.DONE) if reached else tried
+            return replace(tried, state=FollowupState.DONE) if reached else replace(tried, callback="")
 
-        try:
-            await self.change(name, BY_SWITCH, edit)
-        except (StorageError, TimeoutError) as error:
-            log.warning("a follow-up does not know how its callback ended", followup=name, why=str(error))
+        for name in sorted(self._of_callback.get(callback, ())):
+            try:
+                await self.change(name, BY_SWITCH, edit)
+            except (StorageError, TimeoutError) as error:
+                log.warning("a follow-up does not know how its callback ended", followup=name, why=str(error))
+
+    async def _catch_up(self) -> None:
+        for callback in list(self._of_callback):
+            try:
+                value = await self._services.callbacks.look_up(callback)
+            except StorageError as error:
+                log.warning("a callback's outcome cannot be read", callback=callback, why=str(error))
+                continue
+            if value is None or value.outcome:
+                outcome = "lost" if value is None else value.outcome
+                await self._follow(callback, outcome, reached=outcome == CallbackOutcome.REACHED)
 
     # Owners
 
     def _hand_over(self, followups: Iterable[Open]) -> None:
         """Give those to a queue whose agent is gone, and those to another whose queue is."""
         plan = self._services.dispatcher.acd.plan
+        owners = (set(plan.agents), {name: queue.client for name, queue in plan.queues.items()}, dict(plan.renamed))
+        if owners == self._owners:
+            return
+        self._owners = owners
         for each in followups:
             agent = each.agent if each.agent in plan.agents else ""
             queue = plan.renamed.get(each.queue, each.queue)
@@ -350,7 +393,10 @@ class Followups:
         if (before := self._open.pop(followup.id, None)) is not None:
             self._count(before, -1)
             self._of_client[before.client] -= 1
-            self._of_callback.pop(before.callback, None)
+            carried_out = self._of_callback.get(before.callback, set())
+            carried_out.discard(before.id)
+            if not carried_out:
+                self._of_callback.pop(before.callback, None)
         if followup.state is FollowupState.OPEN:
             each = Open(
                 followup.id,
@@ -374,7 +420,7 @@ class Followups:
         self._count(each, 1)
         self._of_client[each.client] += 1
         if each.callback:
-            self._of_callback[each.callback] = each.id
+            self._of_callback.setdefault(each.callback, set()).add(each.id)
 
     def _count(self, each: Open, by: int) -> None:
         if each.agent:

@@ -449,6 +449,10 @@ class Recordings:
         self._services.stream.append(RecordingHeld(found.recording, by, why), found.call)
         return found
 
+    def is_held(self, recording: Recording) -> bool:
+        """Whether somebody keeps it from being deleted."""
+        return recording.held_at is not None or recording.recording in self._held
+
     async def release(self, recording: str, by: str) -> Recording:
         """Let age delete it again. Raises NotDone, StorageError."""
         found = await self.find(recording)
@@ -461,7 +465,7 @@ class Recordings:
     async def delete(self, recording: str, by: str, why: str) -> Recording:
         """Delete the file; the row stays. Raises NotDone, StorageError."""
         found = await self.find(recording)
-        if found.held_at is not None or found.recording in self._held:
+        if self.is_held(found):
             who = f" by {found.held_by}: {found.held_why}" if found.held_by else ""
             raise NotDone(f"{found.recording} is held{who}; release it first")
         if found.state == RECORDING:

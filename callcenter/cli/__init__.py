@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from callcenter import __version__
 
@@ -20,6 +21,8 @@ VERBS = {
     "why": "show how a call was decided about, why an agent gets no call, or how a queue stands",
     "timeline": "show what happened in a call, and in those that belong to it",
     "recordings": "show what was recorded, hold, release or delete it; check, decrypt or finish files",
+    "followups": "show what was promised to customers, end it, give it to others; and how promises were kept",
+    "do-not-call": "show, add to, take from or import the list of numbers that a client is not to call",
     "agent": "show an agent, or command for one: a state, skills, clients, queues",
     "trace": "show the SIP messages of one call as a ladder",
     "metrics": "show what the running switch counts of SIP, as Prometheus reads it",
@@ -30,8 +33,8 @@ VERBS = {
     "password": "make the lines for a password of one's own choice",
     "backup": "copy everything that cannot be made anew, while the switch runs; or look whether a copy is whole",
     "restore": "put a backup back",
+    "customers": "import customers from a CSV file, and export them; find one, make two one, erase one",
     "token": "make, list or revoke tokens, by which programs ask the desk",
-    "customers": "import customers from a CSV file",
 }
 
 
@@ -46,10 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for verb, about in VERBS.items():
         sub = verbs.add_parser(verb, help=about, description=f"{about[0].upper()}{about[1:]}.")
         if verb == asked:
-            importlib.import_module(f"callcenter.cli.{verb}").add_arguments(sub)
+            _module(verb).add_arguments(sub)
     options = parser.parse_args(arguments)
     try:
-        status: int = importlib.import_module(f"callcenter.cli.{options.verb}").run(options)
+        status: int = _module(options.verb).run(options)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -57,3 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     return status
+
+
+def _module(verb: str) -> Any:
+    """The file of a verb."""
+    return importlib.import_module(f"callcenter.cli.{verb.replace('-', '_')}")

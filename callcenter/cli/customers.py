@@ -1,4 +1,4 @@
-"""``callcenter customers``: files of customers in and out, one of them looked up, and two made one."""
+"""``callcenter customers``: files of customers in and out, one of them looked up or erased, and two made one."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     into.add_argument("--mode", choices=list(Mode), default=Mode.REPLACE, type=Mode, help="what becomes of customers"
                       " who are there: replaced by the file, filled where they are empty, or left (add)")  # fmt: skip
     into.add_argument("--client", action="append", default=[], metavar="CLIENT", help="take rows of this client alone")
+    into.add_argument("--untold", action="store_true", help="leave it to whoever asks to tell the switch")
     into.add_argument("--json", action="store_true", help="tell the report as JSON")
     add_config_arguments(into)
     out = what.add_parser("export", help="write customers as CSV, as an import reads it")
@@ -54,12 +55,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     merge.add_argument("customer", metavar="CUSTOMER", help="who stays")
     merge.add_argument("other", metavar="OTHER", help="who goes into it; this id means the same from then on")
     add_switch_arguments(merge)
+    erase = what.add_parser("erase", help="erase one person: their record, and whatever names them in calls")
+    erase.add_argument("client", metavar="CLIENT")
+    who = erase.add_mutually_exclusive_group(required=True)
+    who.add_argument("--id", metavar="CUSTOMER", help="by the id")
+    who.add_argument("--number", metavar="NUMBER", help="by the number, where it is one person's")
+    erase.add_argument("--dry", action="store_true", help="only tell what would be erased, and what would not")
+    erase.add_argument("--json", action="store_true", help="as JSON")
+    add_switch_arguments(erase)
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and say what came of it; exit status 1 when it was not done, or a row was left out."""
     try:
-        if options.what in ("find", "merge"):
+        if options.what in ("find", "merge", "erase"):
             return _ask(options)
         settings = load_or_tell(options)
         if settings is None:
@@ -78,15 +87,18 @@ async def _import(settings: Settings, options: argparse.Namespace) -> int:
     clock = SystemClock()
     # Not as the one writer of the log: the switch may be running, and finds the new customers at the next call.
     database = await open_database_beside(settings.storage.path, clock)
-    report = ImportReport(on_rejected=_tell_rejected)
+    report = ImportReport(on_rejected=None if options.json else _tell_rejected)
     try:
         files = CustomerFiles(database, _rules(settings, options.client))
         await files.import_csv(options.file, clock.now(), mode=options.mode, dry=options.dry, rest=REST, report=report)
     finally:
         await database.close()
-        if not report.dry and report.clients:
+        if not (report.dry or options.untold) and report.clients:
             _tell_switch(settings.switch.data / SOCKET, report.clients)
-    print(json.dumps(report.plain()) if options.json else f"{report}{' (nothing is written)' * report.dry}")
+    if options.json:
+        print(json.dumps({**report.plain(), "clients": report.clients}))
+    else:
+        print(f"{report} (nothing is written)" if report.dry else report)
     return 1 if report.refused else 0
 
 
@@ -135,6 +147,11 @@ def _ask(options: argparse.Namespace) -> int:
     if path is None:
         return 1
     with ControlClient(path) as client:
+        if options.what == "erase":
+            who = {"customer": options.id} if options.id else {"number": options.number}
+            told = client.ask("customer_erase", client=options.client, dry=options.dry, **who)
+            print(json.dumps(told) if options.json else "\n".join(erased(told)))
+            return 0
         if options.what == "merge":
             answer = client.ask("customer_merge", client=options.client, customer=options.customer, other=options.other)
             print("\n".join(_merged(answer, options.other)))
@@ -171,6 +188,17 @@ def shown(customer: Mapping[str, Any]) -> Iterator[str]:
     for each in customer.get("merged", ()):
         conflicts = ", ".join(f"{name} was {theirs!r}" for name, (_, theirs) in each["conflicts"].items())
         yield f"  was {each['id']} too, until {each['at']} ({each['by']}){'; ' if conflicts else ''}{conflicts}"
+
+
+def erased(told: Mapping[str, Any]) -> Iterator[str]:
+    """What was erased of a person, and what was not."""
+    if not told["found"]:
+        yield "there is nothing of them"
+    else:
+        what = ", ".join(f"{count} {what}" for what, count in told["erased"].items())
+        yield f"would be erased: {what}" if told["dry"] else f"erased: {what}"
+    for each in told["kept"]:
+        yield f"  {'would stay' if told['dry'] else 'not erased'}: {each}"
 
 
 def _merged(answer: Mapping[str, Any], other: str) -> Iterator[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from callcenter.config import schema
+from callcenter.config.origins import origin, web_address
 from callcenter.config.problems import Code
 from callcenter.config.settings import DeskSettings, DeskUser
 from callcenter.config.settings import Rate as RateSettings
@@ -24,35 +24,12 @@ MOST_ORIGINS = 50
 SHORTEST_SESSION = 60.0
 
 
-def _web_address(value: str) -> str:
-    """A URL of http or https without query and user. Raises ValueError."""
-    parts = urlsplit(value)
-    right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    if not right or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError(value)
-    return value.rstrip("/")
-
-
 def _public_url(value: str) -> str:
     try:
-        return _web_address(value)
+        return web_address(value)
     except ValueError:
         hint = "write how browsers reach the desk, e.g. https://desk.example.com"
         raise mistake(Code.FORM, f"`{value}` is not the address of a page", hint) from None
-
-
-def _origin(value: str) -> str:
-    if value == "*":
-        hint = "write each origin whose pages may ask, e.g. https://crm.example.com"
-        raise mistake(Code.FORM, "`*` would let every page in the world ask", hint)
-    try:
-        address = _web_address(value)
-        if urlsplit(address).path:
-            raise ValueError(value)
-    except ValueError:
-        hint = "write scheme, host and perhaps a port, and no path: https://crm.example.com"
-        raise mistake(Code.FORM, f"`{value}` is not an origin (RFC 6454)", hint) from None
-    return address.lower()
 
 
 def _listen(value: Any) -> Any:
@@ -64,7 +41,6 @@ def _listen(value: Any) -> Any:
 
 
 tell(_public_url, lambda inner: {**inner, "pattern": "^https?://"})
-tell(_origin, lambda inner: {**inner, "pattern": "^https?://[^/]+/?$"})
 tell(_listen, lambda inner: either(inner, {"type": ["string", "integer"]}))
 
 
@@ -120,7 +96,7 @@ class Desk(Shape):
     listen: Annotated[ListenOn, BeforeValidator(_listen)] = ListenOn()
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     cors: Annotated[
-        tuple[Annotated[str, AfterValidator(_origin)], ...],
+        tuple[Annotated[str, AfterValidator(origin)], ...],
         schema.at_most(MOST_ORIGINS),
         BeforeValidator(as_list),
     ] = ()

@@ -13,6 +13,7 @@ from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
 from callcenter.config import schema
 from callcenter.config.asked import asked
+from callcenter.config.call_me import call_me
 from callcenter.config.callbacks import callbacks
 from callcenter.config.desk import desk
 from callcenter.config.dispositions import leaves
@@ -72,6 +73,7 @@ class _Lint:
         entries(self._things, Notes(self._root, self._problems))
         recordings(self._things, Notes(self._root, self._problems))
         desk(self._things, Notes(self._root, self._problems))
+        call_me(self._things, Notes(self._root, self._problems))
         asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)
         self._hours()
         self._trunks()

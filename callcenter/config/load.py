@@ -33,6 +33,7 @@ from callcenter.calls.record_policy import NOBODY, KeyFrom, RecordingSettings
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.calls.wrap_up_fields import WrapUpField
 from callcenter.config import calendar, schema, shape
+from callcenter.config.call_me import call_me_settings
 from callcenter.config.customers import customer_rules
 from callcenter.config.desk import Desk, desk_hashes, desk_settings
 from callcenter.config.dispositions import demands, leaves
@@ -219,6 +220,7 @@ class _Loader:
             },
             supervisor_hashes={name: supervisor.mqtt or "" for name, supervisor in things.supervisors.items()},
             desk=desk_settings(desk),
+            call_me=call_me_settings(things),
             desk_hashes=desk_hashes(things),
             customers=customers,
             revision=self._revision(),

@@ -44,6 +44,7 @@ from callcenter.calls.settings import (
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.customers import ClientCalls, ClientCustomers
+from callcenter.config.origins import origin
 from callcenter.config.problems import Code, did_you_mean
 from callcenter.config.settings import ReloadWhen
 from callcenter.config.shape import (
@@ -1144,6 +1145,31 @@ class ClientFollowups(Shape):
     queue: QueueName | None = None
 
 
+def _not_at_once(value: float) -> float:
+    if not 10.0 <= value <= 86_400.0:
+        raise mistake(Code.DURATION, "who asks is called 10 seconds to a day later", "write e.g. 1m")
+    return value
+
+
+class ClientCallMe(Shape):
+    """How customers ask on a company's website or in its app to be called."""
+
+    queue: QueueName
+    reasons: Annotated[dict[Slug, Name], _at_most(100)] = {}
+    origins: Annotated[
+        tuple[Annotated[str, AfterValidator(origin)], ...],
+        _at_most(50),
+        BeforeValidator(_as_list),
+    ] = ()
+    confirm: Literal["caller", "backend"] = "caller"
+    delay: Annotated[Positive, AfterValidator(_not_at_once)] = 60.0
+    hours: HoursName | None = None
+    per_address: Annotated[int, Field(ge=1, le=10_000)] = 5
+    per_number: Annotated[int, Field(ge=1, le=100)] = 3
+    per_hour: Annotated[int, Field(ge=1, le=100_000)] = 60
+    per_day: Annotated[int, Field(ge=1, le=1_000_000)] = 300
+
+
 class Share(Shape):
     """What a company has of the agents, while it has callers waiting."""
 
@@ -1173,6 +1199,7 @@ class Client(Shape):
     dial_prefix: DialPrefix | None = None
     callbacks: Annotated[ClientCallbacks, _off_as({"enabled": False})] | None = None
     followups: ClientFollowups = ClientFollowups()
+    call_me: ClientCallMe | None = None
     dispositions: Annotated[dict[Slug, Annotated[Disposition, _word_as("label")]], _some(200)] | None = None
     dispositions_required: bool = False
     wrap_up_fields: WrapUpFields | None = None

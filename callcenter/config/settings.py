@@ -80,6 +80,29 @@ class DeskUser:
 
 
 @dataclass(frozen=True, slots=True)
+class CallMe:
+    """How customers of a company ask on its website to be called. Times are seconds.
+
+    Who asks is called back out of ``queue``, ``delay`` after the confirmation at the soonest, and within ``hours``
+    (empty: at any time). ``reasons`` are what they may ask for, with the words that agents see. ``origins`` are the
+    pages that may ask. ``backend``: the company's own backend confirms, else who asks does by the code that they got.
+    An address may ask ``per_address`` times an hour, a number is called ``per_number`` times a day for it, and all
+    together ask ``per_hour`` and ``per_day`` times.
+    """
+
+    queue: str
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    origins: tuple[str, ...] = ()
+    backend: bool = False
+    delay: float = 60.0
+    hours: str = ""
+    per_address: int = 5
+    per_number: int = 3
+    per_hour: int = 60
+    per_day: int = 300
+
+
+@dataclass(frozen=True, slots=True)
 class DeskSettings:
     """The desk: the process that serves people and programs over HTTP.
 
@@ -139,6 +162,7 @@ class Settings:
     trunks: Mapping[str, TrunkSettings] = field(default_factory=dict)
     supervisor_hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
     desk: DeskSettings = field(default_factory=DeskSettings)
+    call_me: Mapping[str, CallMe] = field(default_factory=dict)
     desk_hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property

@@ -14,11 +14,14 @@ from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
 from callcenter.desk.routes import (
     agents,
     audit,
+    call_me,
     calls,
     clients,
     configuration,
     control,
+    do_not_call,
     events,
+    followups,
     health,
     interactions,
     me,
@@ -29,10 +32,14 @@ from callcenter.desk.routes import (
     session,
     tokens,
 )
+from callcenter.desk.routes.customers import router as customers_router
 
 ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     health.router,
+    call_me.router,
+    do_not_call.router,
+    followups.router,
     me.router,
     events.router,
     calls.router,
@@ -40,6 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     agents.router,
     clients.router,
     recordings.router,
+    customers_router,
     reports.router,
     configuration.router,
     control.router,

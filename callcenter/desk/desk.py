@@ -14,6 +14,7 @@ from callcenter.config import Settings
 from callcenter.config.secrets import DeskLogin, desk_logins
 from callcenter.control import SOCKET
 from callcenter.control.protocol import CommandError
+from callcenter.desk.call_me import Requests
 from callcenter.desk.events import Hub
 from callcenter.desk.fresh import Fresh
 from callcenter.desk.hearings import Hearings
@@ -67,10 +68,13 @@ class Desk:
         self.hearings = Hearings()
         self.passwords = Passwords(logins or {}, clock)
         self.sessions = Sessions(own, clock, self.passwords, lambda: self.settings.desk.session)
+        self.call_me = Requests(own, clock)
         self.rates = _rates(settings, clock)
         self.readiness = Fresh(clock)
         self.ended_calls = EndedCalls()
         self.ending = asyncio.Event()
+        # A file of customers is taken in by a process of its own: one at a time.
+        self.importing = asyncio.Lock()
 
     async def reload(self) -> None:
         """Take another configuration up, whole or not at all. Raises ConfigError, SecretsError."""

@@ -11,13 +11,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from callcenter.desk.call_me import CODE_HEADER, PUBLIC
 from callcenter.desk.desk import Desk
 from callcenter.desk.problems import Problem
 
 # JSON of people and programs; no request needs more. What is large (an import) goes beside the desk.
 LONGEST_BODY = 1024 * 1024
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Range"
+HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Range, " + CODE_HEADER
 EXPOSED = "Content-Disposition, Content-Range, ETag, Location, Retry-After"
 PREFLIGHT_AGE = 600
 ALWAYS = (
@@ -29,6 +30,8 @@ ALWAYS = (
     # Customers' data stays in no cache on the way; a route that knows better says so.
     ("cache-control", "no-store"),
 )
+# What is read as it comes, by a route that knows a bound of its own.
+STREAMED = frozenset({"/api/v1/customers/import"})
 HSTS = "max-age=31536000"
 
 
@@ -49,7 +52,7 @@ class Gate:
             return
         headers = Headers(scope=scope)
         origin = headers.get("origin", "")
-        allowed = origin.lower() in self._desk.settings.desk.cors
+        allowed = origin.lower() in (*self._desk.settings.desk.cors, *public_origins(self._desk, scope["path"]))
         secure = scope["scheme"] == "https" or self._desk.settings.desk.public_url.startswith("https:")
 
         begun = False
@@ -74,9 +77,10 @@ class Gate:
                 await _preflight(answer, allowed=allowed)
                 return
             length = headers.get("content-length", "")
-            if length.isdecimal() and int(length) > LONGEST_BODY:
+            streamed = scope["path"] in STREAMED
+            if length.isdecimal() and int(length) > LONGEST_BODY and not streamed:
                 raise Problem(413, HTTPStatus(413).phrase.lower().replace(" ", "_"), _TOO_LARGE)
-            await self._app(scope, _bounded(receive), answer)
+            await self._app(scope, receive if streamed else _bounded(receive), answer)
         except Problem as problem:
             await problem.response()(scope, receive, answer)
         except Exception as error:
@@ -86,6 +90,14 @@ class Gate:
                 raise  # the connection is cut: that is all that can be told
             told = Problem(500, "internal", "this failed by a mistake of ours; the log says more")
             await told.response()(scope, receive, answer)
+
+
+def public_origins(desk: Desk, path: str) -> Sequence[str]:
+    """Whose pages may ask at a company's public door, besides those that may ask everywhere."""
+    if not path.startswith(PUBLIC):
+        return ()
+    rules = desk.settings.call_me.get(path.removeprefix(PUBLIC).partition("/")[0])
+    return rules.origins if rules is not None else ()
 
 
 async def _preflight(send: Send, *, allowed: bool) -> None:

@@ -15,6 +15,7 @@ import uvicorn
 from callcenter.config import ConfigError
 from callcenter.config.problems import count
 from callcenter.config.secrets import SecretsError
+from callcenter.desk import call_me
 from callcenter.desk.app import create_app
 from callcenter.desk.desk import Desk
 from callcenter.model.facts import ConfigReloaded
@@ -56,6 +57,7 @@ async def follow_facts(desk: Desk) -> None:
 TASKS: tuple[tuple[str, Task], ...] = (
     ("follow the facts", follow_facts),
     ("follow the configuration", follow_configuration),
+    ("put away who asked to be called", call_me.clean),
 )  # fmt: skip
 """What goes on beside HTTP for as long as the desk lives."""
 

@@ -12,7 +12,7 @@ from callcenter.model.customer_fields import NO_FIELDS, CustomerFields, Value
 from callcenter.model.dial_plan import DialPlan
 
 # Who withholds the number calls as one of these (RFC 3323 4.1.1.3, and what gateways write).
-ANONYMOUS = frozenset({"", "anonymous", "unknown", "unavailable", "private", "restricted"})
+ANONYMOUS = frozenset({"", "anonymous", "unknown", "unavailable", "private", "restricted", "erased"})
 
 
 class Match(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from callcenter.calls.erasure import SeveralHaveIt
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.model.access import Scope
@@ -32,6 +33,7 @@ def customer_commands(house: House) -> Mapping[str, Command]:
         "customer_create": Command(commands.create, scope=Scope.CUSTOMERS_WRITE),
         "customer_update": Command(commands.update, scope=Scope.CUSTOMERS_WRITE),
         "customer_merge": Command(commands.merge, scope=Scope.CUSTOMERS_WRITE),
+        "customer_erase": Command(commands.erase, scope=Scope.CUSTOMERS_ERASE),
         "customers_imported": Command(commands.imported, scope=Scope.CUSTOMERS_WRITE),
     }
 
@@ -144,9 +146,29 @@ class _Customers:
         except StorageError as error:
             raise away(error) from error
         if done:
+            self._house.callbacks.belong_to(client, other, whole.id)
             self._house.stream.append(CustomerMerged(client, whole.id, other, asked.by, tuple(conflicts)))
         told = {name: {"kept": kept, "other": theirs} for name, (kept, theirs) in conflicts.items()}
         return {"customer": whole.plain(), "merged": done, "conflicts": told}
+
+    async def erase(self, asked: Asked) -> dict[str, Any]:
+        """Erase the person of an id or of a number; with ``dry`` only tell what would be."""
+        asked.only("client", "customer", "number", "dry")
+        client, rules = self._client(asked)
+        customer, number, dry = word(asked, "customer"), word(asked, "number"), asked.fields.get("dry", False)
+        if bool(customer) == bool(number):
+            raise CommandError("say who: by `customer`, or by `number`", field="customer")
+        if number and rules.plan is None and not caller_number(number):
+            raise CommandError("`number` is no number", field="number")
+        if not isinstance(dry, bool):
+            raise CommandError("`dry` is true or false", field="dry")
+        try:
+            erased = await self._house.eraser.erase(client, customer=customer, number=number, by=asked.by, dry=dry)
+        except SeveralHaveIt as error:
+            raise CommandError(str(error), Reason.CONFLICT, field="number", customers=list(error.ids)) from error
+        except StorageError as error:
+            raise away(error) from error
+        return erased.plain()
 
     async def imported(self, asked: Asked) -> dict[str, Any]:
         """A program beside the switch tells what it has taken in: ``clients`` with the rows of each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC
@@ -134,7 +135,8 @@ def followup_commands(house: House, known: Callable[[], Mapping[str, Command]]) 
                 return replace(followup.tried(attempt) if note else followup, state=state)
 
             told = await _change(house, asked, edit)
-            await _cancel_callback(known(), asked, told["followup"])
+            if callback := told["followup"]["callback"]:
+                await _cancel_callback(known(), asked, callback)
             return told
 
         return run
@@ -441,12 +443,9 @@ def _away(error: Exception) -> CommandError:
 
 async def _schedule(house: House, known: Mapping[str, Command], asked: Asked, followup: Followup) -> str:
     """Have the callback planned that carries a follow-up out; its id. The same again gives the same one."""
-    command = known.get("callback_schedule")
-    if command is None:
-        raise CommandError("callbacks cannot be planned here", Reason.UNAVAILABLE, field="kind")
+    command = known["callback_schedule"]
     if not followup.number:
         raise CommandError("`number` is missing: where is the customer to be called?", field="number")
-    given = {name: asked.fields[name] for name in CALLBACK_FIELDS if asked.fields.get(name) is not None}
     plan = {
         "client": followup.client,
         "queue": followup.queue or house.followups.queue_of(followup.client),
@@ -455,24 +454,26 @@ async def _schedule(house: House, known: Mapping[str, Command], asked: Asked, fo
         "zone": followup.zone,
         "source": "follow_up",
         "followup": followup.id,
-        **{name: value for name in ("customer", "call") if (value := getattr(followup, name))},
-        **({"prefer": followup.agent or followup.made_by} if followup.agent or followup.made_by else {}),
-        **given,
+        "customer": followup.customer,
+        "call": followup.call,
+        "prefer": next((each for each in (followup.agent, followup.made_by) if each in house.acd.plan.agents), ""),
+        **{name: asked.fields.get(name) for name in CALLBACK_FIELDS},
     }
-    request = Asked("callback_schedule", asked.by, derived_id(followup.id, "callback"), plan, asked.behalf)
-    command.check(request)
+    request = Asked(
+        "callback_schedule",
+        asked.by,
+        derived_id(followup.id, "callback"),
+        {name: value for name, value in plan.items() if value not in (None, "")},
+    )
+    # Whoever asks must be allowed to; that it comes of a follow-up is ours to say.
+    command.check(replace(request, behalf=asked.behalf))
     result = await command.run(request)
     return str(result["callback"]["id"])
 
 
-async def _cancel_callback(known: Mapping[str, Command], asked: Asked, told: Mapping[str, Any]) -> None:
+async def _cancel_callback(known: Mapping[str, Command], asked: Asked, callback: str) -> None:
     """Its callback is not dialled any more; one that has ended, or is being dialled, goes its way."""
-    command = known.get("callback_cancel")
-    if command is None or not told["callback"]:
-        return
-    request = Asked("callback_cancel", asked.by, None, {"callback": told["callback"]}, asked.behalf)
-    try:
-        command.check(request)
-        await command.run(request)
-    except CommandError:
-        pass  # it is over already
+    # Whoever ends a follow-up ends what carries it out, whoever has planned that.
+    request = Asked("callback_cancel", asked.by, fields={"callback": callback, "why": "its follow-up is over"})
+    with contextlib.suppress(CommandError):
+        await known["callback_cancel"].run(request)

@@ -10,6 +10,7 @@ from callcenter.calls.recordings import NotDone
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.model.access import Scope
+from callcenter.operate.written import written
 from callcenter.storage.database import StorageError
 from callcenter.storage.recordings import MAX_ROWS, Recording
 
@@ -71,7 +72,7 @@ def recording_commands(house: House) -> Mapping[str, Command]:
         try:
             found = await house.recordings.open_for(name, asked.by, asked.actor.sees)
             # Nobody hears what nobody will know of.
-            await house.edges.storage.log.flushed(house.stream.seq)
+            await written(house, house.stream.seq)
         except NotDone as error:
             there = await house.edges.storage.recordings.by_id(name)
             hidden = there is None or not asked.actor.sees(there.client)

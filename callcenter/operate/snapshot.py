@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from callcenter.control.protocol import Asked, CommandError, Prepared, Reason
+from callcenter.control.protocol import Asked, Prepared
 from callcenter.model.facts import utc
+from callcenter.operate.written import written
 from callcenter.publish.shown import Floor, shown
-from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
     from callcenter.app import House
@@ -34,11 +34,8 @@ async def snapshot(house: House, asked: Asked) -> dict[str, Any]:
         {agent: house.acd.who(agent).clients for agent in house.acd.plan.agents},
         {queue.id: queue.client for queue in house.acd.plan.queues.values()},
     )
-    try:
-        # A number that a crash could give to another fact is told to nobody.
-        await house.edges.storage.log.flushed(seq)
-    except StorageError as error:
-        raise CommandError(f"the log cannot be written: {error}", Reason.UNAVAILABLE) from None
+    # A number that a crash could give to another fact is told to nobody.
+    await written(house, seq)
     if asked.actor.clients is not None:
         states = await _shown(states, floor, asked)
     return {"seq": seq, "boot": house.stream.boot, "at": utc(at), "states": Prepared(states)}

@@ -35,6 +35,11 @@ class SimDatabase(InlineDatabase):
         self._check()
         return await super().write(work)
 
+    async def scrub(self) -> bool:
+        """Empty the write-ahead log. Raises StorageError."""
+        self._check()
+        return await super().scrub()
+
     async def close(self) -> None:
         """The switch closes it; what is in it stays for the next one, until :meth:`destroy`."""
 

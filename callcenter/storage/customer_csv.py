@@ -30,7 +30,7 @@ from callcenter.storage.database import Database, Row, Statement, StorageError, 
 MAX_REJECTED_TOLD = 100
 # Rows that are looked at together, and the most that one transaction writes: the switch's own writer waits for no
 # longer than these take (some milliseconds).
-CHUNK = 250
+CHUNK = 100
 # What a file is read by, to see whether it is UTF-8.
 BLOCK = 1 << 20
 

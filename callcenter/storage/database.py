@@ -85,6 +85,13 @@ class Database(Protocol):
         """
         ...
 
+    async def scrub(self) -> bool:
+        """Bring the write-ahead log to its place and empty it, so that nothing that was overwritten stays in it.
+
+        False where another reads or writes just now: then it is as it was.
+        """
+        ...
+
     async def close(self) -> None:
         """Close. May be called twice."""
         ...
@@ -143,6 +150,11 @@ class AioDatabase:
         async with self._writing:
             return await self._writer.run(lambda connection: _in_transaction(connection, work))
 
+    async def scrub(self) -> bool:
+        """Empty the write-ahead log; False where somebody is in it. Raises StorageError."""
+        async with self._writing:
+            return await self._writer.run(_scrubbed)
+
     async def close(self) -> None:
         """Close both connections. May be called twice."""
         await self._reader.close()
@@ -192,6 +204,10 @@ class ReadingDatabase:
         raise self._refusal()
 
     async def write(self, work: Callable[[Writing], T]) -> T:
+        """Refused. Raises RejectedStatement."""
+        raise self._refusal()
+
+    async def scrub(self) -> bool:
         """Refused. Raises RejectedStatement."""
         raise self._refusal()
 
@@ -293,6 +309,16 @@ def _in_transaction(connection: sqlite3.Connection, work: Callable[[Writing], T]
     return result
 
 
+def _scrubbed(connection: sqlite3.Connection) -> bool:
+    # Whoever reads is not waited for: nobody could write meanwhile.
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    return not busy
+
+
 class InlineDatabase:
     """SQLite on the spot, without a thread: for virtual time, where a thread would break the clock."""
 
@@ -342,6 +368,12 @@ class InlineDatabase:
             with _mapped(self.path):
                 return _in_transaction(self._connection, work)
 
+    async def scrub(self) -> bool:
+        """Empty the write-ahead log. Raises StorageError."""
+        async with self._writing:
+            with _mapped(self.path):
+                return _scrubbed(self._connection)
+
     async def close(self) -> None:
         """Close. May be called twice."""
         self._connection.close()
@@ -367,6 +399,8 @@ _SETTINGS = [
     # With WAL a killed process loses nothing that was committed; a power cut may lose the last moments.
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
+    # What is deleted or overwritten is gone from free pages too: somebody may ask to be forgotten.
+    "PRAGMA secure_delete = ON",
     f"PRAGMA journal_size_limit = {WAL_SIZE_LIMIT}",
 ]
 # The journal is as its writer has it. Write access is for the index of the write-ahead log, which readers keep too.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -132,14 +132,19 @@ class Followups:
         """Those that are asked for, by due time, from behind (due_at, id) on. Raises StorageError."""
         where, params = _where(asked)
         where.append("(due_at, id) > (?, ?)")
-        return await self._rows(" AND ".join(where), (*params, *map(storable, after)), min(limit, MAX_ROWS))
+        params += map(storable, after)
+        return await self._rows(" AND ".join(where), params, min(limit, MAX_ROWS), index=_index(asked))
 
     async def of_caller(self, client: str, customer: str, number: str) -> tuple[int, list[Followup]]:
         """How many are open for a customer of this client, or a number, and the next of them. Raises StorageError."""
         if not customer and not number:
             return 0, []
-        halves = (f"customer <> '' AND {_OF_CUSTOMER}", "number <> '' AND number = ?")
-        of_whom = (f"SELECT id FROM followups WHERE client = ? AND {each} AND state = 'open'" for each in halves)
+        # Named, for a caller waits for it: whatever the planner thinks of indexes that are there for lists.
+        halves = (
+            f"INDEXED BY followups_of_customer WHERE client = ? AND customer <> '' AND {_OF_CUSTOMER}",
+            "INDEXED BY followups_of_number WHERE client = ? AND number <> '' AND number = ?",
+        )
+        of_whom = (f"SELECT id FROM followups {each} AND state = 'open'" for each in halves)
         counted = await self._database.fetch_all(
             f"SELECT id, COUNT(*) OVER () FROM followups WHERE id IN ({' UNION '.join(of_whom)})"
             f" ORDER BY due_at, id LIMIT {MOST_OF_CALLER}",
@@ -149,6 +154,17 @@ class Followups:
             return 0, []
         marks = ", ".join("?" * len(counted))
         return counted[0][1], await self._rows(f"id IN ({marks})", [row[0] for row in counted], MOST_OF_CALLER)
+
+    async def of_person(self, client: str, customers: Collection[str], numbers: Collection[str]) -> list[str]:
+        """The ids of all that are about these customers of this client, or these numbers. Raises StorageError."""
+        ids, of_numbers = json_text(sorted(customers)), json_text(sorted(numbers))
+        rows = await self._database.fetch_all(
+            "SELECT id FROM followups WHERE client = ? AND customer <> ''"
+            " AND customer IN (SELECT value FROM json_each(?)) UNION SELECT id FROM followups WHERE client = ?"
+            " AND number <> '' AND number IN (SELECT value FROM json_each(?))",
+            (client, ids, client, of_numbers),
+        )
+        return [row[0] for row in rows]
 
     async def promises(self, asked: Asked, *, by_agent: bool = False) -> list[Promises]:
         """How those that fell due in a time were kept, by client and, where asked for, agent. Raises StorageError."""
@@ -169,15 +185,15 @@ class Followups:
         params = (client, storable(customer))
         return bool(await self._database.fetch_all("SELECT 1 FROM customers WHERE client = ? AND id = ?", params))
 
-    async def _rows(self, where: str, params: Sequence[Value], limit: int) -> list[Followup]:
-        sql = f"SELECT {_COLUMNS} FROM followups WHERE {where} ORDER BY due_at, id LIMIT ?"
+    async def _rows(self, where: str, params: Sequence[Value], limit: int, *, index: str = "") -> list[Followup]:
+        sql = f"SELECT {_COLUMNS} FROM followups {index} WHERE {where} ORDER BY due_at, id LIMIT ?"
         return [_followup(row) for row in await self._database.fetch_all(sql, (*params, limit))]
 
 
 def _where(asked: Asked) -> tuple[list[str], list[Value]]:
     where, params = [], list[Value]()
     if asked.customer and asked.clients is not None and len(asked.clients) == 1:
-        where.append(_OF_CUSTOMER)
+        where.append(f"customer <> '' AND {_OF_CUSTOMER}")
         params += [storable(asked.customer), *asked.clients, storable(asked.customer)]
     elif asked.customer:
         where.append("customer = ?")
@@ -187,7 +203,7 @@ def _where(asked: Asked) -> tuple[list[str], list[Value]]:
             where.append(f"{name} = ?")
             params.append(storable(value))
     if asked.call:
-        where.append("call_id = ?")
+        where.append("call_id <> '' AND call_id = ?")
         params.append(storable(asked.call))
     if asked.due_after is not None:
         where.append("due_at >= ?")
@@ -199,6 +215,14 @@ def _where(asked: Asked) -> tuple[list[str], list[Value]]:
         where.append(f"client IN ({', '.join('?' * len(asked.clients))})")
         params.extend(sorted(asked.clients))
     return where or ["1"], params
+
+
+def _index(asked: Asked) -> str:
+    """Of one call, or one customer, there are few: their index is the one to use, and not that by due time."""
+    if asked.call:
+        return "INDEXED BY followups_of_call"
+    one_client = asked.clients is not None and len(asked.clients) == 1
+    return "INDEXED BY followups_of_customer" if asked.customer and one_client else ""
 
 
 def _followup(row: Row) -> Followup:

@@ -13,6 +13,7 @@ from callcenter.storage.callbacks import Callbacks
 from callcenter.storage.customers import Customers
 from callcenter.storage.database import AioDatabase, Database, StorageError
 from callcenter.storage.do_not_call import DoNotCall
+from callcenter.storage.erasure import Erasure
 from callcenter.storage.followups import Followups
 from callcenter.storage.intents import Intents
 from callcenter.storage.interactions import Interactions
@@ -49,6 +50,7 @@ class Storage:
         self.wrap_up_fields = WrapUpFields(database, log)
         self.timelines = Timelines(database, MOST_BESIDE_CALLS)
         self.do_not_call = DoNotCall(database, log, clock)
+        self.erasure = Erasure(database, log)
         self.followups = Followups(database, log)
         self._lock = lock
 

@@ -17,8 +17,10 @@ from callcenter.model.access import Actor, Role, Scope
 from callcenter.model.facts import Fact, FollowupChanged, body_to_dict, utc
 from callcenter.model.followup import FollowupRules
 from callcenter.publish import topics
+from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import AgentPhone, World, story, tell
-from tests.scenarios.callbacks import ANN
+from tests.scenarios.callbacks import ANN, furnish, talk
+from tests.scenarios.carrier import reaches
 from tests.scenarios.commands import agent, ask, supervisor
 from tests.scenarios.test_flow_steps import know_customers
 
@@ -145,6 +147,11 @@ async def test_another_time_is_told_anew_and_one_that_is_done_or_off_is_not_told
     assert (again["state"], again["done_by"], again["done_at"]) == ("open", None, None)
     await world.sleep(301)
     assert (await told(world))[-2:] == ["changed due_at due_local state", "due"]
+    # Open again until the same time, it is not told again that it was due.
+    await ask(world, "followup_done", followup=done["id"])
+    await ask(world, "followup_reopen", followup=done["id"])
+    await world.sleep(600)
+    assert (await told(world))[-2:] == ["done", "changed state"]
 
 
 def test_no_follow_up_is_lost_and_none_is_told_twice_whenever_the_power_fails() -> None:
@@ -519,3 +526,83 @@ async def test_many_that_are_due_at_once_are_told_some_at_a_time(world: World) -
         await promised(world, "in 10 min", queue=SALES)
     await world.sleep(601)
     assert (await told(world)).count("due") == 250
+
+
+# Callbacks
+
+
+async def calls_out(world: World) -> Phone:
+    """The company calls back; who has ANN's phone."""
+    ann = await world.phone(ANN)
+    reaches(world, ann.host.address)
+    furnish(world)
+    return ann
+
+
+@story()
+async def test_a_promised_call_is_dialled_when_it_is_due_and_then_the_promise_is_kept(world: World) -> None:
+    ann = await calls_out(world)
+    amy = await world.agent("amy", english=5)
+    each = await promised(world, "in 10 min", AMY, kind="callback", number=ANN, queue=SALES)
+    assert each["callback"] is not None
+    planned = (await ask(world, "callback_get", callback=each["callback"]))["callback"]
+    assert (planned["followup"], planned["source"], planned["prefer"]) == (each["id"], "follow_up", "amy")
+    await amy.rings_not()
+    await world.sleep(600)
+    await talk(world, amy, ann)
+    await ann.hangs_up()
+    await world.settled()
+    now = (await ask(world, "followup_get", followup=each["id"]))["followup"]
+    assert (now["state"], now["done_by"], now["attempts"][0]["outcome"]) == ("done", "the switch", "reached")
+
+
+@story()
+async def test_a_promised_call_that_cannot_be_made_is_a_task_for_somebody_and_one_that_is_off_is_not_dialled(
+    world: World,
+) -> None:
+    ann = await calls_out(world)
+    amy = await world.agent("amy", english=5)
+    each = await promised(world, "in 10 min", AMY, kind="callback", number=ANN, queue=SALES)
+    await ask(world, "do_not_call_add", client="tech", number=ANN)
+    await world.settled()
+    now = (await ask(world, "followup_get", followup=each["id"]))["followup"]
+    assert (now["state"], now["callback"]) == ("open", None)
+    assert now["attempts"][0]["outcome"] == "removed: do_not_call"
+    with pytest.raises(CommandError):
+        await promised(world, "in 20 min", AMY, kind="callback", number=ANN, queue=SALES)
+    await ask(world, "do_not_call_remove", client="tech", number=ANN)
+    off = await promised(world, "in 20 min", AMY, kind="callback", number=ANN, queue=SALES)
+    await ask(world, "followup_cancel", AMY, followup=off["id"])
+    assert (await ask(world, "callback_get", callback=off["callback"]))["callback"]["state"] == "cancelled"
+    await world.sleep(1800)
+    assert (ann.call, amy.call) == (None, None)
+
+
+@story()
+async def test_the_outcome_of_a_promised_call_is_known_after_a_crash_that_cut_it_off(world: World) -> None:
+    await calls_out(world)
+    await world.agent("amy", english=5)
+    each = await promised(world, "in 10 min", AMY, kind="callback", number=ANN, queue=SALES)
+    # As if the power had failed between the end of the callback and what follows from it.
+    world.house.followups.close()
+    await ask(world, "callback_cancel", callback=each["callback"])
+    await world.restart(crash=True)
+    await world.settled()
+    now = (await ask(world, "followup_get", followup=each["id"]))["followup"]
+    assert (now["state"], now["callback"], now["attempts"][0]["outcome"]) == ("open", None, "cancelled")
+
+
+@story()
+async def test_who_is_erased_is_in_no_follow_up_any_more(world: World) -> None:
+    await know_customers(world)
+    open_one = await promised(world, customer="t-1", title="Call Grace", text="private")
+    done = await promised(world, number=GRACE, title="Grace again")
+    other = await promised(world, customer="t-2", title="Lucia")
+    await ask(world, "followup_done", followup=done["id"], note="Grace is happy")
+    assert await world.house.followups.erase("tech", {"t-1"}, {GRACE}, "olga") == 2
+    found = {each["id"]: each for each in (await ask(world, "followup_list"))["items"]}
+    assert "Grace" not in str(found)
+    assert "private" not in str(found)
+    states = [found[each["id"]]["state"] for each in (open_one, done, other)]
+    assert states == ["cancelled", "done", "open"]
+    assert found[other["id"]]["title"] == "Lucia"

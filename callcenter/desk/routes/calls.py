@@ -48,7 +48,7 @@ class Call(BaseModel):
     cause: str | None = Field(examples=["hangup"])
 
 
-class Calls_(ListOf):  # noqa: N801 - the reader has the name
+class CallPage(ListOf):
     """A page of calls, the latest first."""
 
     items: list[Call]
@@ -94,7 +94,7 @@ class Trace(BaseModel):
     facts: list[dict[str, Any]]
 
 
-@router.get("/calls", name="calls")
+@router.get("/calls")
 async def calls(
     desk: TheDesk,
     actor: Reads,
@@ -108,7 +108,7 @@ async def calls(
     until: Moment = None,
     after: After = None,
     limit: Limit = FIRST_PAGE,
-) -> Calls_:
+) -> CallPage:
     """Calls by when they arrived, the latest first. What is empty is not asked for."""
     if actor.role is Role.CLIENT:
         agent = ""  # what cannot be seen cannot be guessed by asking either
@@ -117,7 +117,7 @@ async def calls(
         found, following = await Calls(desk.reader).page(asked, actor.clients, after=after, limit=limit)
     except BadCursor as error:
         raise Problem(422, Reason.INVALID, str(error), "after") from None
-    return Calls_(items=[Call(**for_whom(actor, each, summary_for_client)) for each in found], next=following)
+    return CallPage(items=[Call(**for_whom(actor, each, summary_for_client)) for each in found], next=following)
 
 
 @router.get("/calls/{call}")

@@ -15,8 +15,8 @@ from callcenter.publish import topics
 router = APIRouter(prefix="/api/v1", tags=["config"])
 
 Configures = Annotated[Actor, requires(Scope.CONFIG)]
-# Voices may have to speak new prompts first.
-PATIENCE = 600.0
+# Seconds that a reload may take: voices may have to speak new prompts first.
+PATIENCE = 300.0
 
 
 class Config(BaseModel):
@@ -72,11 +72,11 @@ async def config(desk: TheDesk, actor: Configures) -> Config:
 @router.post("/config/check")
 async def check(desk: TheDesk, actor: Configures, request: Request) -> Reading:
     """What a reload would change now; every mistake of the files is in ``problems`` of the refusal. Nothing is done."""
-    return Reading(**await command(desk, request, actor, "reload_look"))
+    return Reading(**await command(desk, request, actor, "reload_look", timeout=PATIENCE))
 
 
 @router.post("/config/reload")
 async def reload(desk: TheDesk, actor: Configures, request: Request, body: Reload | None = None) -> Reading:
     """Put in force what stands in the files, for calls from the next one on."""
     fields = {"revision": body.revision} if body is not None and body.revision is not None else {}
-    return Reading(**await command(desk, request, actor, "reload", **fields))
+    return Reading(**await command(desk, request, actor, "reload", timeout=PATIENCE, **fields))

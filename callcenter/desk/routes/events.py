@@ -111,7 +111,8 @@ class EventStream(StreamingResponse):
         still: Callable[[], Awaitable[Actor | None]],
     ) -> None:
         """``still`` says who the reader is by now: who may read no more, or sees other companies, is sent away."""
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies pass it on at once
+        # Proxies pass it on at once; and whoever was sent away is gone.
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"}
         super().__init__(iter(()), headers=headers, media_type=MEDIA_TYPE)
         self._hub = hub
         self._actor = actor

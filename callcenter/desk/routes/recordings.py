@@ -66,7 +66,7 @@ class Recording(BaseModel):
     deleted_at: str | None
 
 
-class Recordings_(ListOf):  # noqa: N801 - the reader has the name
+class RecordingPage(ListOf):
     """A page of recordings, the latest first."""
 
     items: list[Recording]
@@ -85,7 +85,7 @@ async def recordings(
     until: Moment = None,
     after: After = None,
     limit: Limit = FIRST_PAGE,
-) -> Recordings_:
+) -> RecordingPage:
     """Recordings by when they began, the latest first. What is empty is not asked for."""
     if actor.role is Role.CLIENT:
         agent = ""
@@ -94,7 +94,7 @@ async def recordings(
         found, following = await Recordings(desk.reader).page(asked, actor.clients, after=after, limit=limit)
     except BadCursor as error:
         raise Problem(422, Reason.INVALID, str(error), "after") from None
-    return Recordings_(items=[Recording(**for_whom(actor, each, for_client)) for each in found], next=following)
+    return RecordingPage(items=[Recording(**for_whom(actor, each, for_client)) for each in found], next=following)
 
 
 @router.get("/recordings/{recording}/about")

@@ -118,7 +118,8 @@ class _Commands(dict[str, Command]):
         self._run = run
 
     def get(self, do: str, default: Any = None) -> Any:
-        return Command(self._run, scope=Scope.CALLS_READ) if do else default
+        scope = Scope.CALLBACKS_WRITE if do.startswith("callback_") else Scope.CALLS_READ
+        return Command(self._run, scope=scope) if do else default
 
 
 @contextlib.asynccontextmanager

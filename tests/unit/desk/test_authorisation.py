@@ -6,6 +6,7 @@ A route that is added has to be added to ``ROUTES``: the test that compares both
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from fastapi.routing import APIRoute
 
 from callcenter.desk.app import ROUTERS
 from callcenter.desk.events import Limits
+from callcenter.desk.identity import who_asks
 from callcenter.model.access import SCOPES, Role, Scope
 from tests.unit.desk.asgi import read
 from tests.unit.desk.filled import ACME, GLOBEX, NONE, SECRETS, open_filled
@@ -113,10 +115,42 @@ ELSEWHERE: dict[str, str] = {
     "POST /api/v1/session": "test_session",
     "GET /api/v1/session": "test_session",
     "DELETE /api/v1/session": "test_session",
+    "GET /api/v1/customers": "test_customers",
+    "GET /api/v1/customers/lookup": "test_customers",
+    "GET /api/v1/customers/export": "test_customers",
+    "GET /api/v1/customers/{customer}": "test_customers",
+    "POST /api/v1/customers": "test_customers",
+    "PATCH /api/v1/customers/{customer}": "test_customers",
+    "POST /api/v1/customers/{customer}/merge": "test_customers",
+    "POST /api/v1/customers/erase": "test_customers",
+    "POST /api/v1/customers/import": "test_customers",
     "GET /api/v1/tokens": "test_tokens",
     "POST /api/v1/tokens": "test_tokens",
     "DELETE /api/v1/tokens/{token}": "test_tokens",
+    "GET /api/v1/followups": "test_followups",
+    "GET /api/v1/followups/figures": "test_followups",
+    "POST /api/v1/followups": "test_followups",
+    "GET /api/v1/followups/{followup}": "test_followups",
+    "PATCH /api/v1/followups/{followup}": "test_followups",
+    "POST /api/v1/followups/{followup}/attempts": "test_followups",
+    "POST /api/v1/followups/{followup}/done": "test_followups",
+    "POST /api/v1/followups/{followup}/cancel": "test_followups",
+    "POST /api/v1/followups/{followup}/reopen": "test_followups",
+    "POST /api/v1/followups/{followup}/take": "test_followups",
+    "POST /api/v1/followups/{followup}/assign": "test_followups",
+    "GET /api/v1/do-not-call": "test_followups",
+    "POST /api/v1/do-not-call": "test_followups",
+    "DELETE /api/v1/do-not-call/{entry}": "test_followups",
+    "POST /api/v1/do-not-call/import": "test_followups",
+    "POST /public/v1/clients/{client}/call-me": "test_call_me",
+    "POST /public/v1/clients/{client}/call-me/{id}/confirm": "test_call_me",
+    "GET /public/v1/clients/{client}/call-me/{id}": "test_call_me",
+    "POST /public/v1/clients/{client}/call-me/{id}/cancel": "test_call_me",
 }
+# What is answered to everybody: that the house lives, and who signs in; what Prometheus asks has rules of its own, and
+# so has all that says in its path that it is public.
+PUBLIC = "/public/"
+OPEN = {"GET /livez", "GET /readyz", "POST /api/v1/session", "GET /metrics"}
 ROLES = {
     Role.AGENT: {"agent": "ana"},
     Role.SUPERVISOR: {"clients": {"acme"}},
@@ -149,6 +183,45 @@ async def test_every_route_is_tried() -> None:
     kinds = {name for name in ROUTES if name.startswith("GET /api/v1/reports/")}
     known = {*ROUTES, *ELSEWHERE, "GET /api/v1/reports/{kind}"} - kinds
     assert set(there()) == known, "add what is missing to ROUTES, or to ELSEWHERE with the test that tries it"
+
+
+def declared(route: APIRoute) -> frozenset[Scope] | None:
+    """The scopes that a route says it takes, wherever it says so; None: it takes nobody to be known."""
+    found: set[Scope] | None = None
+    waiting = list(route.dependant.dependencies)
+    while waiting:
+        dependency = waiting.pop()
+        waiting += dependency.dependencies
+        call = dependency.call
+        if call is who_asks:
+            found = found or set()
+        scopes = inspect.getclosurevars(call).nonlocals.get("scopes", ()) if inspect.isfunction(call) else ()
+        found = {*(found or ()), *scopes} if scopes else found
+    return None if found is None else frozenset(found)
+
+
+async def test_every_route_refuses_who_is_nobody_and_who_lacks_what_it_says_that_it_takes(floor: Floor) -> None:
+    """Also those that are tried elsewhere, and before anything else is looked at: no id is there, and no body right."""
+    people = {role: await floor.client(role, **kwargs) for role, kwargs in ROLES.items()}  # type: ignore[arg-type]
+    nobody = await floor.client(None)
+    opened = set()
+    for router in ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            path = re.sub(r"\{[^}]+\}", "none", route.path)
+            takes = declared(route)
+            for method in route.methods or ():
+                if takes is None and not path.startswith(PUBLIC):
+                    opened.add(f"{method} {route.path}")
+                if takes is None:
+                    continue
+                answer = await nobody.request(method, path)
+                assert (answer.status_code, answer.json()["reason"]) == (401, "unauthenticated"), (method, route.path)
+                for role, who in people.items():
+                    if not takes <= SCOPES[role]:
+                        answer = await who.request(method, path)
+                        assert (answer.status_code, answer.json()["reason"]) == (403, "forbidden"), (method, path, role)
+    assert opened == OPEN, "whoever opens a route to everybody says so here"
 
 
 async def ask(client: httpx.AsyncClient, name: str, ids: Mapping[str, str]) -> httpx.Response:

@@ -30,8 +30,9 @@ from callcenter.model.access import Role
 from tests.unit.desk.filled import ACME, open_filled
 from tests.unit.desk.support import Floor
 
-# Requests that are tried of each operation; the script for long runs asks for more.
-REQUESTS = int(os.environ.get("CALLCENTER_FUZZ", "2"))
+# Requests that are tried of each operation, wrong ones of each third; the script for long runs asks for more, of all.
+REQUESTS = int(os.environ.get("CALLCENTER_FUZZ", "1"))
+SPARING = "CALLCENTER_FUZZ" not in os.environ
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
     response_schema_conformance,
@@ -99,7 +100,8 @@ def test_no_request_breaks_anything(
     operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
     assert len(operations) == len(list(schema.get_all_operations()))
     assert len(operations) >= 20
-    for operation in operations:
+    every = 3 if SPARING and mode is GenerationMode.NEGATIVE else 1
+    for operation in operations[::every]:
         if operation.path in ENDLESS:
             continue
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+from structlog.testing import capture_logs
 
 from callcenter.desk.events import Limits
 from callcenter.desk.snapshots import Snapshots
@@ -84,6 +88,44 @@ async def test_a_reader_who_does_not_read_is_sent_away_with_a_word(tmp_path: Pat
         assert answer.ended
         assert "event: cut\ndata: {" in answer.text
         assert "nothing was read for 0.05 s; ask again after the last event that you have" in answer.text
+
+
+async def test_over_a_connection_whoever_stops_reading_has_every_event_up_to_the_word_that_ends_it(
+    tmp_path: Path,
+) -> None:
+    """A true socket with little room: what the reader finds in it later is whole, and says from where to go on."""
+    async with live(tmp_path, patience=0.1, farewell=10.0) as floor:
+        for _ in range(400):
+            floor.stream.append(DigitsEntered("main", "1" * 3_000, True), "cc1-acme-0")
+        await floor.written()
+        ida = await floor.token(Role.ADMIN)
+        listening, reader = socket.create_server(("127.0.0.1", 0)), socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        config = uvicorn.Config(floor.app, http="h11", lifespan="off", log_config=None, ws="none")
+        server = uvicorn.Server(config)
+        config.load()
+        server.lifespan = config.lifespan_class(config)
+        with capture_logs() as lines, listening, reader:
+            await server.startup(sockets=[listening])
+            reader.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(reader, listening.getsockname())
+            ask = f"GET {EVENTS}?after=0 HTTP/1.1\r\nHost: desk.test\r\nAuthorization: Bearer {ida}\r\n\r\n"
+            await loop.sock_sendall(reader, ask.encode())
+            async with asyncio.timeout(10):
+                while not any("nothing was read" in line.get("reason", "") for line in lines):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                text = b""
+                while part := await loop.sock_recv(reader, 65536):
+                    text += part
+            await server.shutdown(sockets=[listening])
+        body = "".join(line for line in text.decode().split("\r\n")[8:] if not re.fullmatch("[0-9a-f]+", line))
+        found = numbers(Answer(text=body.partition("event: cut")[0]))
+        assert found == list(range(1, len(found) + 1))
+        assert 20 < len(found) < 400
+        assert body.count("event: cut") == 1
+        assert body.endswith('ask again after the last event that you have"}\n\n')
 
 
 async def test_who_may_read_no_more_is_told_nothing_more(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -37,7 +38,7 @@ from callcenter.operate.life import Life
 )
 async def test_what_is_asked_wrongly_is_refused(do: str, fields: dict[str, Any], error: str) -> None:
     nobody = cast("Any", None)
-    commands = Commands(nobody, Life(), nobody).all()
+    commands = Commands(MagicMock(), Life(), nobody).all()
     with pytest.raises(CommandError) as caught:
         await commands[do].run(Asked(do, "olga", "1", fields))
     assert error in str(caught.value)
@@ -46,7 +47,7 @@ async def test_what_is_asked_wrongly_is_refused(do: str, fields: dict[str, Any],
 async def test_a_switch_that_goes_down_is_neither_reloaded_nor_drained() -> None:
     nobody, life = cast("Any", None), Life()
     life.end("SIGTERM")
-    commands = Commands(nobody, life, nobody).all()
+    commands = Commands(MagicMock(), life, nobody).all()
     for do, fields in (("reload", {}), ("drain", {}), ("media", {"action": "upgrade"})):
         with pytest.raises(CommandError, match="the switch goes down"):
             await commands[do].run(Asked(do, "olga", fields=fields))
@@ -55,6 +56,6 @@ async def test_a_switch_that_goes_down_is_neither_reloaded_nor_drained() -> None
 async def test_a_drain_is_not_lost_on_a_switch_that_is_not_ready_yet() -> None:
     nobody = cast("Any", None)
     settings = SimpleNamespace(switch=SimpleNamespace(drain_limit=600.0))
-    commands = Commands(cast("Any", SimpleNamespace(settings=settings)), Life(), nobody).all()
+    commands = Commands(MagicMock(settings=settings), Life(), nobody).all()
     with pytest.raises(CommandError, match="the switch is starting: ask again in a moment"):
         await commands["drain"].run(Asked("drain", "olga"))

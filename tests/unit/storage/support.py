@@ -77,6 +77,9 @@ class FailingDatabase:
             raise StorageError("the disk hiccuped")
         return result
 
+    async def scrub(self) -> bool:
+        return await self.inner.scrub()
+
     async def close(self) -> None:
         await self.inner.close()
 

@@ -17,7 +17,7 @@ from callcenter.model.facts import CallAnswered, CallArrived, DigitsEntered, Fac
 from callcenter.model.states import VisitOutcome
 from callcenter.storage import log as log_module
 from callcenter.storage.database import AioDatabase, InlineDatabase, StaleWriter, StorageError
-from callcenter.storage.log import FactLog
+from callcenter.storage.log import MAX_BATCH, FactLog
 from callcenter.storage.migrate import migrate
 from tests.unit.storage.support import NOON, FailingDatabase, arrived, fact, seqs
 
@@ -55,6 +55,21 @@ async def test_facts_are_committed_in_order_and_read_back_as_they_were(log: Fact
     again = await FactLog.open(database)
     assert await again.read(0, 10) == written, "from the table, not from memory"
     await again.close()
+
+
+async def test_what_is_put_behind_a_fact_is_written_with_it_or_not_at_all(
+    log: FactLog, database: FailingDatabase
+) -> None:
+    """Also behind the last fact of a batch: else a crash between both would have it told again."""
+    before = database.transactions
+    for seq in range(1, MAX_BATCH + 1):
+        log.write(fact(seq))
+    log.put(("INSERT INTO cursors (name, seq) VALUES ('of the fact', 1)", ()))
+    log.put(("INSERT INTO cursors (name, seq) VALUES ('of it too', 2)", ()))
+    log.write(fact(MAX_BATCH + 1))
+    await log.flushed(MAX_BATCH)
+    assert database.transactions == before + 1
+    assert len(await database.fetch_all("SELECT 1 FROM cursors WHERE name LIKE 'of %'")) == 2
 
 
 async def test_a_burst_costs_one_commit(log: FactLog, database: FailingDatabase) -> None:
