@@ -43,6 +43,7 @@ from callcenter.calls.paperwork import Paperwork
 from callcenter.calls.queue_status import QueueBoard, QueueStatus
 from callcenter.calls.recordings import RecordingKey, Recordings
 from callcenter.calls.services import Services
+from callcenter.calls.settings import Supervisor as Superior
 from callcenter.calls.supervision import Supervisions
 from callcenter.calls.supervisor import Supervisor
 from callcenter.calls.watchdog import Watchdog
@@ -282,6 +283,7 @@ class House:
         self.desk.floor = CallsControl(self.services, self.supervisor, self.own_calls)
         self.entries = Entries(self.supervisor.calls.values, edges.publisher, topics.agent_entry)
         self.desk.in_talk = self.entries.order
+        self.desk.preview = self.callbacks.decide
         self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed
         self.doorkeeper = Doorkeeper(digest, self._credentials_of, clock, self._is_for_ours, gate)
         self.endpoint.screen = TrunkGate(self.trunks, digest, clock, self._screen, gate).screen
@@ -325,7 +327,7 @@ class House:
         edges.publisher.on_state = self._broker_changed
         edges.publisher.on_command = self._commanded
         edges.publisher.on_supervisor = self._supervisor_commanded
-        edges.publisher.supervised = bool(settings.calls.supervisors)
+        edges.publisher.supervised = are_supervised(settings)
         edges.publisher.on_cleared = storage.retained.forget
 
     async def start(self) -> None:
@@ -364,6 +366,7 @@ class House:
         self.trunks.open()
         await storage.do_not_call.load_all()
         await self.callbacks.open()
+        self.queue_board.count_planned(self.callbacks.planned)
         await self.followups.open()
         if left:
             # Beside the calls: files may be long, and disks slow.
@@ -377,7 +380,7 @@ class House:
         before, trunks_before = self.acd.plan.agents, [trunk.id for trunk in self.trunks]
         self.settings, self.secrets = settings, secrets
         self.services.settings = settings.calls
-        self.edges.publisher.supervised = bool(settings.calls.supervisors)
+        self.edges.publisher.supervised = are_supervised(settings)
         self.loaded_at, self.loaded_by, self.at_next_start = self.edges.clock.now(), by, tuple(at_next_start)
         self.dispatcher.tell(Reconfigured(settings.plan))
         self.dispatcher.decide()
@@ -530,15 +533,18 @@ class House:
 
     def _supervisor_commanded(self, login: str, command: Mapping[str, Any]) -> Told:
         """Who may write to a supervisor's topic is the broker's to prove; whom she may command for is ours."""
-        supervisor = self.services.settings.supervisors.get(login)
+        supervisor, role = self.services.settings.supervisors.get(login), Role.SUPERVISOR
+        user = self.settings.desk.users.get(login)
+        if supervisor is None and user is not None and user.role is Role.ADMIN:
+            supervisor, role = Superior(login, user.name, user.clients), Role.ADMIN
         if supervisor is None:
             error = f"no supervisor is named `{login}`"
             return {"id": command.get("id"), "ok": False, "error": error, "reason": Reason.FORBIDDEN.value}
         if is_for_the_desk(command):
-            told = self.desk.take(command, by=f"supervisor {supervisor.id} over MQTT", supervisor=supervisor)
-            self._ordered(command, Actor(login, Role.SUPERVISOR, supervisor.clients), told)
+            told = self.desk.take(command, by=f"{role} {supervisor.id} over MQTT", supervisor=supervisor)
+            self._ordered(command, Actor(login, role, supervisor.clients), told)
             return told
-        return self._business(command, Actor(login, Role.SUPERVISOR, supervisor.clients, agent=supervisor.agent))
+        return self._business(command, Actor(login, role, supervisor.clients, agent=supervisor.agent))
 
     def _ordered(self, command: Mapping[str, Any], actor: Actor, told: Mapping[str, Any]) -> None:
         """An order of the moment goes into the books as one that came by the socket does."""
@@ -716,12 +722,18 @@ async def open_house(settings: Settings, secrets: Secrets, edges: Edges) -> Asyn
             erasing.cancel()
 
 
+def are_supervised(settings: Settings) -> bool:
+    """Whether anybody may command for agents over MQTT."""
+    return bool(settings.calls.supervisors) or any(user.mqtt for user in settings.desk.users.values())
+
+
 def line_state(status: QueueStatus) -> payloads.LineState:
     """What is published of a queue's status."""
     today = status.today
     return payloads.LineState(
         waiting=status.waiting,
         callbacks=status.callbacks,
+        planned=status.planned,
         longest_since=status.longest_since,
         ready=status.ready,
         signed_in=status.signed_in,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -37,6 +39,7 @@ from callcenter.model.facts import (
     CallConnected,
     CallEnded,
     Fact,
+    OutsideConnected,
     utc,
 )
 from callcenter.model.interaction import Ending
@@ -198,12 +201,15 @@ class Callbacks:
         self._dialled: set[str] = set()
         # When each number was asked for in the last day, by client and number.
         self._asked: dict[tuple[str, str], list[datetime]] = {}
-        # Calls that customers have made to us, while they are up.
+        # Calls that customers have made to us, while they are up; and who is on the phone with us, by the call.
         self._here: dict[str, Call] = {}
+        self._on_phone: dict[str, tuple[str, str]] = {}
         # Those that are due in a while: one timer looks at all of them.
         self._later: set[Pending] = set()
         self._looks: asyncio.TimerHandle | None = None
         self._tidied: datetime | None = None
+        # How many there are by queue that do not stand in line; None: they are to be counted anew.
+        self._planned_of: Counter[str] | None = None
         self._suspended = False
 
     def __iter__(self) -> Iterator[Pending]:
@@ -240,9 +246,11 @@ class Callbacks:
 
     def planned(self, queue: str) -> int:
         """How many of a queue do not stand in line: they are due later, or not to be dialled just now."""
-        return sum(each.value.queue == queue and each.call is None for each in self._pending.values())
+        if self._planned_of is None:
+            self._planned_of = Counter(each.value.queue for each in self._pending.values() if each.call is None)
+        return self._planned_of[queue]
 
-    def of_person(self, client: str, customer: str, numbers: Mapping[str, Any] | set[str]) -> list[Pending]:
+    def of_person(self, client: str, customer: str, numbers: Collection[str]) -> list[Pending]:
         """Those of one person that have not ended."""
         return [
             each
@@ -368,7 +376,7 @@ class Callbacks:
         del self._of_number[before.client, before.number][before.queue]
         each.value = value
         self._of_number[value.client, value.number][value.queue] = each
-        each.paused_until = None
+        each.paused_until, self._planned_of = None, None
         what = tuple(sorted(changes))
         self._services.stream.append(CallbackChanged(value.id, value.client, by, what), self._told_in(value))
         self._store.keep(value)
@@ -416,10 +424,7 @@ class Callbacks:
         """While the block lasts the caller is on the phone with us, and is not called back."""
         number = self._number_of(call)
         self._here[call.id] = call
-        for each in list(self._of_number.get((call.client.id, number or ""), {}).values()):
-            self._hold(each, call.id)
-            if not each.dialling:
-                self._recall(each, "caller_here")
+        self._is_on_phone(call, number or "")
         try:
             yield
         finally:
@@ -434,7 +439,8 @@ class Callbacks:
         try:
             yield
         finally:
-            after = call.settings.treatments[ticket.queue].call_back_after if ticket.queue else None
+            treatment = call.settings.treatments.get(ticket.queue)
+            after = treatment.call_back_after if treatment is not None else None
             left = call.how_left().outcome
             in_line = self._services.dispatcher.acd.position(ticket.id) is not None
             if after is not None and left is VisitOutcome.ABANDONED and in_line and not ticket.agent:
@@ -466,10 +472,31 @@ class Callbacks:
             case CallConnected() if call := self._here.get(fact.call_id or ""):
                 # After this fact, for every reader.
                 asyncio.get_running_loop().call_soon(self._talked, call)
+            case OutsideConnected(number=number) if call := self._supervisor.calls.get(fact.call_id or ""):
+                if call.agent:  # an agent has called them by hand
+                    asyncio.get_running_loop().call_soon(self._called_by_hand, call, number)
             case CallEnded():
                 self._here.pop(fact.call_id or "", None)
+                if fact.call_id in self._on_phone:
+                    asyncio.get_running_loop().call_soon(self._release, fact.call_id)
             case _:
                 pass
+
+    def _is_on_phone(self, call: Call, number: str) -> None:
+        """Somebody is on the phone with us, and is not called back meanwhile."""
+        self._on_phone[call.id] = call.client.id, number
+        for each in list(self._of_number.get((call.client.id, number), {}).values()):
+            self._hold(each, call.id)
+            if not each.dialling:
+                self._recall(each, "caller_here")
+
+    def _called_by_hand(self, call: Call, number: str) -> None:
+        if call.id not in self._supervisor.calls:
+            return  # it was over in the same moment
+        self._is_on_phone(call, number)
+        for each in list(self._of_number.get((call.client.id, number), {}).values()):
+            if each.value.source is Source.ABANDONED and not each.dialling:
+                self._end(each, CallbackOutcome.CANCELLED, "talked_meanwhile", call.id)
 
     def _talked(self, call: Call) -> None:
         number = self._number_of(call)
@@ -529,6 +556,7 @@ class Callbacks:
             del self._of_number[value.client, value.number][value.queue]
             each.value = replace(value, queue=queue)
             self._of_number[value.client, value.number][queue] = each
+            self._planned_of = None
             self._store.keep(each.value)
 
     # What an agent says of one that is shown to him first
@@ -614,6 +642,7 @@ class Callbacks:
         """The customer picked up: the callback has ended well."""
         self._dialled.discard(each.value.number)
         self._supervisor.aside.discard(call.id)
+        self._on_phone[call.id] = each.value.client, each.value.number
         self._attempt_over(each, "reached", "")
         self._end(each, CallbackOutcome.REACHED, "", call.id)
 
@@ -636,11 +665,13 @@ class Callbacks:
 
     def _arm(self, each: Pending) -> None:
         """Begin the turn of a callback, or wait until it may begin."""
+        if each.call is not None:
+            return  # it is at it, and the timer is that of its window
         if each.timer is not None:
             each.timer.cancel()
             each.timer = None
         self._later.discard(each)
-        if each.call is not None or each.holders or self._suspended or each.value.id not in self._pending:
+        if each.holders or self._suspended or each.value.id not in self._pending:
             return
         if why := self._gone(each.value):
             self._end(each, CallbackOutcome.REMOVED, why, self._told_in(each.value))
@@ -736,6 +767,7 @@ class Callbacks:
         )
         call.line = self._line(value)
         each.call, each.why, each.attempted, each.paused_until = call, "", False, None
+        self._planned_of = None
         call.add(
             CallArrived(
                 client=client.id,
@@ -766,7 +798,7 @@ class Callbacks:
     def _turn_over(self, each: Pending, call: Call) -> None:
         if each.dialling and each.value.id in self._pending:
             self.failed(each, call.id, "interrupted", each.why or "the call ended")
-        each.call = None
+        each.call = self._planned_of = None
         self.shown(each)
         self._release(call.id)
         if not each.attempted and not each.why:
@@ -787,6 +819,7 @@ class Callbacks:
         value = each.value
         if self._pending.pop(value.id, None) is None:
             return value
+        self._planned_of = None
         of_number = self._of_number[value.client, value.number]
         del of_number[value.queue]
         if not of_number:
@@ -815,7 +848,7 @@ class Callbacks:
             return
         self._tidied = now
         for name, client in self._services.settings.clients.items():
-            if client.callbacks is not None:
+            if client.callbacks is not None and not math.isinf(client.callbacks.keep_for):
                 self._store.forget_ended(name, now - timedelta(seconds=client.callbacks.keep_for))
 
     def _note(self, each: Pending, attempt: Attempt) -> None:
@@ -1010,18 +1043,24 @@ class Callbacks:
         return self._of_number.get((client, number), {}).get(queue)
 
     def _hold(self, each: Pending, call_id: str) -> None:
+        if call_id in each.holders:
+            return
         each.holders.add(call_id)
         self._held.setdefault(call_id, []).append(each)
 
     def _release(self, call_id: str) -> None:
+        self._on_phone.pop(call_id, None)
         for each in self._held.pop(call_id, ()):
             each.holders.discard(call_id)
             self._arm(each)
 
     def _add(self, each: Pending) -> None:
-        value = each.value
+        value, self._planned_of = each.value, None
         self._pending[value.id] = each
         self._of_number.setdefault((value.client, value.number), {})[value.queue] = each
+        for call_id, who in self._on_phone.items():
+            if who == (value.client, value.number):
+                self._hold(each, call_id)
 
     def _number_of(self, call: Call) -> str | None:
         if call.caller.leg.withheld:

@@ -345,8 +345,8 @@ async def dial_first(
 ) -> Talked | Declines | None:
     """Dial the customer, for whom this agent is reserved, and ring him when they have picked up.
 
-    They hear that somebody comes, then music; when this agent does not come, the next one does, on the same place. Is
-    he taken back before they have picked up, nobody is there for them any more: they are hung up on before they can.
+    They hear that somebody comes, then music; when this agent does not come, they wait for the next, on the same place.
+    Is he taken back before they have picked up, nobody is there for them any more: they are hung up on before they can.
     """
     rung = waiting.rung_with(in_hand)
     if not rung:

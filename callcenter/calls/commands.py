@@ -42,6 +42,7 @@ MAX_TARGET = 128
 # Why a supervisor wants it, in words that the agent is shown.
 MAX_WHY = 200
 SEND_DIGITS, ENTRY_START, ENTRY_CANCEL = "send_digits", "entry_start", "entry_cancel"
+CALLBACK_ACCEPT, CALLBACK_DECLINE = "callback_accept", "callback_decline"
 # Skills have levels up to this; 0 says that an agent has one no more.
 HIGHEST_LEVEL = 5
 MOST_SKILLS = 200
@@ -191,6 +192,18 @@ class CancelEntry:
         return ENTRY_CANCEL
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerPreview:
+    """Call the customer who is shown, or leave them to another agent. Programs say it as every command about callbacks
+    is said, with a reason.
+    """
+
+    accepts: bool
+
+    def __str__(self) -> str:
+        return CALLBACK_ACCEPT if self.accepts else CALLBACK_DECLINE
+
+
 InTalk: TypeAlias = SendDigits | StartEntry | CancelEntry
 """What is ordered in a talk, and done by it."""
 
@@ -309,6 +322,7 @@ Order: TypeAlias = (
     | Supervise
     | Consult
     | InTalk
+    | AnswerPreview
     | Steer
     | Dial
     | Answer
@@ -365,6 +379,7 @@ class Result(StrEnum):
     NO_SUCH_ENTRY = "no such entry"
     ENTERS_ALREADY = "enters something already"
     NOTHING_ENTERED = "enters nothing"
+    NOT_SHOWN = "is shown nobody"
 
     @property
     def good(self) -> bool:
@@ -400,6 +415,7 @@ SENTENCES: Mapping[Result, str] = {
     Result.NO_SUCH_ENTRY: "no such entry is permitted in this company's talks: `in_talk` of the client names them",
     Result.ENTERS_ALREADY: "the customer is asked for something already: wait, or `entry_cancel`",
     Result.NOTHING_ENTERED: "the customer is asked for nothing now",
+    Result.NOT_SHOWN: "the agent is not asked now whether to call anybody back",
     Result.NOT_ALLOWED: "that may not be dialled, or the caller may not go there: the log says why",
     Result.NO_SUCH_TARGET: "nobody has that name or number",
     Result.NOT_THERE: "whom you want is not there: not ready, or without a phone",
@@ -522,6 +538,8 @@ class CommandDesk:
         """Who lets agents ask others while a caller waits."""
         self.in_talk: Callable[[str, InTalk, str], Result] | None = None
         """Who does what agents order in their talks."""
+        self.preview: Callable[[str, bool], bool] | None = None
+        """Who asks agents whether to call a customer back."""
         self.paperwork: Paperwork | None = None
         """Who knows what a wrap-up has to have beside its disposition."""
         self.floor: FloorControl | None = None
@@ -601,6 +619,9 @@ class CommandDesk:
                 self._dispatcher.tell(self._changed(agent, order, by))
             case Consult():
                 result = self.consult(agent, order) if self.consult is not None else Result.NOT_TALKING
+            case AnswerPreview(accepts=accepts):
+                asked = self.preview is not None and self.preview(agent, accepts)
+                result = Result.DONE if asked else Result.NOT_SHOWN
             case SendDigits() | StartEntry() | CancelEntry():
                 result = self.in_talk(agent, order, by) if self.in_talk is not None else Result.NOT_TALKING
             case Hold() | Resume() | Transfer() | HangUp():

@@ -12,6 +12,7 @@ import structlog
 from callcenter.acd.agents import AgentView
 from callcenter.calls.busy_lines import BusyLines
 from callcenter.calls.commands import (
+    AnswerPreview,
     CancelEntry,
     Choose,
     CommandDesk,
@@ -202,7 +203,7 @@ class FeatureCodes:
                 words = [Phrase.EXTENDED]
             case Record(action=action):
                 words = [RECORDED[action]]
-            case Consult() | StartEntry() | CancelEntry():
+            case Consult() | StartEntry() | CancelEntry() | AnswerPreview():
                 words = []  # what comes of it is heard in the talk
             case _:
                 pass
@@ -228,6 +229,8 @@ def order_of(code: FeatureCode, target: str = "") -> Order | None:
             return StartEntry(code.entry)
         case CodeAction.ENTRY_CANCEL:
             return CancelEntry()
+        case CodeAction.CALLBACK_ACCEPT | CodeAction.CALLBACK_DECLINE:
+            return AnswerPreview(accepts=code.action is CodeAction.CALLBACK_ACCEPT)
         case CodeAction.STATE:
             return None
         case CodeAction.LISTEN | CodeAction.WHISPER | CodeAction.BARGE:

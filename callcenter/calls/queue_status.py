@@ -24,6 +24,9 @@ from callcenter.model.facts import (
     AgentSkillsChanged,
     AgentStateChanged,
     AgentTookOver,
+    CallbackChanged,
+    CallbackEnded,
+    CallbackRequested,
     CallConnected,
     CallQueued,
     Fact,
@@ -68,7 +71,8 @@ NOTHING_YET = Today()
 class QueueStatus:
     """A queue at a moment, or all queues of a client.
 
-    ``callbacks``: those of the ``waiting`` who are called back at their turn, and hold no phone.
+    ``callbacks``: those of the ``waiting`` who are called back at their turn, and hold no phone. ``planned`` are those
+    who do not wait, as they are called back later.
     ``longest_since``: since when (UTC) the caller who waits longest has a place in line; None when nobody waits.
     ``ready``: agents who may serve the queue and could be offered a caller now; ``signed_in``: those of them who are
     not signed out; ``agents``: these by what they are at. ``talking``: agents in a talk with a caller of this queue,
@@ -83,6 +87,7 @@ class QueueStatus:
     talking: int = 0
     today: Today = NOTHING_YET
     agents: tuple[tuple[str, int], ...] = ()
+    planned: int = 0
 
 
 @dataclass(slots=True)
@@ -128,6 +133,8 @@ class QueueCounts:
     """
 
     def __init__(self, plan: Plan, zone_of: Callable[[str], tzinfo], ledger: Callable[[], Ledger | None]) -> None:
+        self.planned: Callable[[str], int] = lambda queue: 0
+        """How many of a queue are to be called back later."""
         self._changed: set[str] = set()
         self._all_changed = False
         self._zone_of = zone_of
@@ -196,6 +203,10 @@ class QueueCounts:
                 self._queue(name).talking += 1
             case AgentLegEnded(offer=offer) if talked := self._talks.pop(offer, None):
                 self._queue(talked).talking -= 1
+            case CallbackRequested(queue=name) | CallbackEnded(queue=name):
+                self._queue(name)
+            case CallbackChanged():
+                self._all_changed = True  # it may be another queue's now
             case QueueLeft(visit=visit_id):
                 if visit := self._visits.pop(visit_id, None):
                     queue = self._queue(visit.queue)
@@ -254,6 +265,7 @@ class QueueCounts:
             talking=sum(each.talking for each in counts),
             today=Today.of(figures) if figures else NOTHING_YET,
             agents=tuple((part, number) for part, number in at.items() if number),
+            planned=sum(map(self.planned, queues)),
         )
 
     def _today(self, queue: str, ms: int, now: datetime) -> list[tuple[Figures, int]]:
@@ -338,6 +350,11 @@ class QueueBoard:
         self._told_at = -TOLD_EVERY
         self._timer: asyncio.TimerHandle | None = None
         self._soon = False
+
+    def count_planned(self, planned: Callable[[str], int]) -> None:
+        """Who knows how many of a queue are to be called back later; all queues are told anew."""
+        self._counts.planned = planned
+        self.recount()
 
     def take(self, fact: Fact) -> None:
         """Read one fact. Never waits."""

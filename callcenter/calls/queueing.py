@@ -155,7 +155,8 @@ async def serve(
 ) -> Ending | FlowedOut | HandedOver | AgentLost | SentOn:
     """Take offers, until an agent has talked or the place is lost; meanwhile the caller sits in the waiting room.
 
-    One who is there already is ``in_hand``: whoever was called back before an agent hears the ``welcome`` first.
+    One who is there already is ``in_hand``: whoever was called back before an agent hears the ``welcome`` first, and is
+    told AgentLost when that one does not come.
     """
     treatment = call.settings.treatments[step.queue]
     music = call.settings.prompts.music(treatment.music)
@@ -172,12 +173,13 @@ async def serve(
     room = WaitingRoom(call, waiting.ticket.id, music, announce, keys, pressed)
     room.enter(notice_in_line(call, step.queue), welcome)
     try:
-        if in_hand is not None and not in_hand.withdrawn.done():
-            end = await take_offer(call, waiting, in_hand, room, music)
-            if isinstance(end, Handover):
-                return HandedOver(step)
-            if end is not None:
-                return end
+        if in_hand is not None:
+            end = None if in_hand.withdrawn.done() else await take_offer(call, waiting, in_hand, room, music)
+            if end is None:
+                # From now on they are a caller who waits, as any other, and not for ever.
+                waiting.leave(VisitOutcome.FLOWED_OUT, "agent_gone")
+                return AgentLost()
+            return HandedOver(step) if isinstance(end, Handover) else end
         while True:
             try:
                 async with asyncio.timeout(PATIENCE) if one_alone else asyncio.timeout_at(closing):

@@ -691,6 +691,8 @@ class CodeAction(StrEnum):
     CONSULT_TRANSFER = "consult_transfer"
     ENTRY_START = "entry_start"
     ENTRY_CANCEL = "entry_cancel"
+    CALLBACK_ACCEPT = "callback_accept"
+    CALLBACK_DECLINE = "callback_decline"
 
 
 SUPERVISING = {

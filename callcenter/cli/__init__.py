@@ -21,6 +21,7 @@ VERBS = {
     "why": "show how a call was decided about, why an agent gets no call, or how a queue stands",
     "timeline": "show what happened in a call, and in those that belong to it",
     "recordings": "show what was recorded, hold, release or delete it; check, decrypt or finish files",
+    "callbacks": "show who is to be called back and when; plan one, or call it off",
     "followups": "show what was promised to customers, end it, give it to others; and how promises were kept",
     "do-not-call": "show, add to, take from or import the list of numbers that a client is not to call",
     "agent": "show an agent, or command for one: a state, skills, clients, queues",

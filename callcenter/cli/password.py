@@ -52,8 +52,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"    sip_sha256: {credentials.ha1_sha256}")
     else:
         print(f"# under {section}: {options.user}:")
-    if section != "desk.users":
-        print(f"    mqtt: {mosquitto_hash(password)}")
+    print(f"    mqtt: {mosquitto_hash(password)}")
     print(f"    desk: {PasswordHasher().hash(password)}")
     return 0
 

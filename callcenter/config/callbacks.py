@@ -10,6 +10,10 @@ from callcenter.config.paths import Paths
 from callcenter.config.problems import Code
 from callcenter.config.things import Notes, Things
 from callcenter.config.wording import DIGIT, names_digit
+from callcenter.model.callback import Mode
+
+# What is said to customers who are called, and to agents, and not to who asks for it.
+NOT_ASKED = frozenset({"connecting", "preview"})
 
 
 def callbacks(things: Things, paths: Paths, clients: Mapping[str, Set[str]], notes: Notes) -> None:
@@ -32,8 +36,14 @@ def callbacks(things: Things, paths: Paths, clients: Mapping[str, Set[str]], not
                 called_back.setdefault(queue.client, ("queues", name, key))
                 for prompt, where in _prompts(things):
                     _said(things, notes, queue.client, prompt, where, ("queues", name, key))
+        if queue.on_abandon is not None and queue.client in things.clients:
+            called_back.setdefault(queue.client, ("queues", name, "on_abandon"))
     for client, path in called_back.items():
         _client(things, notes, client, path)
+    for client, about in things.clients.items():
+        rules = about.callbacks
+        if rules is not None and rules.enabled and about.outbound is not None:
+            _own(things, notes, client, rules)
     _unused(things, notes)
 
 
@@ -47,6 +57,19 @@ def _step(things: Things, notes: Notes, step: schema.CallbackStep, path: KeyPath
     for own, key in ((step.confirm, "confirm"), (step.accepted, "accepted")):
         if own is not None:
             _said(things, notes, client, own, (*path, key), path)
+    if step.at is not None:
+        _said(things, notes, client, step.at.prompt, (*path, "at", "prompt"), path)
+
+
+def _own(things: Things, notes: Notes, client: str, rules: schema.ClientCallbacks) -> None:
+    """What a company's own rules take: words for a customer who is called first, clocks for its hours."""
+    here: KeyPath = ("clients", client, "callbacks")
+    if rules.mode is Mode.CUSTOMER_FIRST:
+        _said(things, notes, client, things.calls.callback.connecting, ("calls", "callback", "connecting"), here)
+    hours = things.hours.get(rules.hours or "")
+    if hours is not None and hours.time_zone is None and things.clients[client].time_zone is None:
+        message = f"{client} has no time zone, by which customers are called whose own is not known"
+        notes.add(Code.MISSING, ("clients", client), message, "add time_zone: Europe/Madrid, or the like", key=True)
 
 
 def _client(things: Things, notes: Notes, client: str, path: KeyPath) -> None:
@@ -75,6 +98,8 @@ def _unused(things: Things, notes: Notes) -> None:
 
 def _prompts(things: Things) -> Iterator[tuple[str, KeyPath]]:
     for name in type(things.calls.callback).model_fields:
+        if name in NOT_ASKED:
+            continue
         yield getattr(things.calls.callback, name), ("calls", "callback", name)
 
 

@@ -72,12 +72,15 @@ class Session(Shape):
 
 
 class User(Shape):
-    """Who signs in at the desk and is neither agent nor supervisor. ``desk``: a hash of a password of their choice."""
+    """Who signs in at the desk and is neither agent nor supervisor. ``desk``: a hash of a password of their choice;
+    ``mqtt``: the same for the embedded broker, where they have a login with it alone.
+    """
 
     name: Name
     role: Literal["admin", "client"]
     clients: Annotated[tuple[schema.ClientName, ...], some(1000)] | None = None
     desk: schema.DeskHash | None = None
+    mqtt: schema.MosquittoHash | None = None
 
     @model_validator(mode="after")
     def _of_a_company(self) -> User:
@@ -116,7 +119,12 @@ def desk_settings(written: Desk) -> DeskSettings:
         rate=RateSettings(written.rate.requests_per_second, written.rate.burst),
         session=SessionSettings(written.session.idle, written.session.longest),
         users={
-            name: DeskUser(user.name, Role(user.role), None if user.clients is None else frozenset(user.clients))
+            name: DeskUser(
+                user.name,
+                Role(user.role),
+                None if user.clients is None else frozenset(user.clients),
+                user.mqtt or "",
+            )
             for name, user in written.users.items()
         },
     )

@@ -34,6 +34,7 @@ from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
 from callcenter.calls.wrap_up_fields import WrapUpField
 from callcenter.config import calendar, schema, shape
 from callcenter.config.call_me import call_me_settings
+from callcenter.config.callback_shapes import OTHERWISE, USUAL_SPACING, Preview
 from callcenter.config.customers import customer_rules
 from callcenter.config.desk import Desk, desk_hashes, desk_settings
 from callcenter.config.dispositions import demands, leaves
@@ -578,10 +579,20 @@ def _callbacks(name: str, client: schema.Client, things: Things) -> calls.Callba
         outside=outside,
         never=tuple(each for each in (*home.never, *written.never) if each not in outside),
         tries=written.tries,
-        spacing=written.spacing,
+        spacing=written.spacing.get(OTHERWISE, USUAL_SPACING),
         ring_for=written.ring_for,
         per_caller=written.per_caller,
         per_day=written.per_day,
+        spacing_by={cause: seconds for cause, seconds in written.spacing.items() if cause != OTHERWISE},
+        tries_per_day=written.tries_per_day,
+        hours=written.hours or "",
+        missed=written.missed,
+        rings_in=written.rings_in,
+        mode=written.mode,
+        preview=written.preview is not None,
+        preview_for=(written.preview or Preview()).time,
+        preview_again=(written.preview or Preview()).again,
+        keep_for=written.keep_for * 86_400.0,
     )
 
 
@@ -705,6 +716,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 hours=queue.hours or "",
                 on_close=queue.on_close,
                 whisper=whispers(name, things),
+                call_back_after=queue.on_abandon.callback if queue.on_abandon is not None else None,
             )
             for name, queue in things.queues.items()
         },
@@ -876,6 +888,7 @@ def _ask_callback(step: schema.CallbackStep, common: schema.Calls) -> calls.AskC
         timeout=step.timeout or common.timeout,
         retries=common.retries if step.retries is None else step.retries,
         otherwise=None if step.otherwise is None else _steps(step.otherwise, common),
+        when=None if step.at is None else calls.AskWhen(step.at.prompt, step.at.keys),
     )
 
 

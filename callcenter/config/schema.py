@@ -39,10 +39,13 @@ from callcenter.calls.settings import (
     CallbackPrompts,
     CodeAction,
     DoNotCallRule,
+    Missed,
     OnClose,
+    RingsIn,
 )
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
+from callcenter.config.callback_shapes import OnAbandon, Preview, Spacing, WrittenWish
 from callcenter.config.customers import ClientCalls, ClientCustomers
 from callcenter.config.origins import origin
 from callcenter.config.problems import Code, did_you_mean
@@ -72,6 +75,7 @@ from callcenter.config.shape import some as _some
 from callcenter.config.shape import word_as as _word_as
 from callcenter.media.plane import RecordingEncoding
 from callcenter.media.settings import USUAL_CODECS
+from callcenter.model.callback import Mode
 from callcenter.model.customer import Match
 from callcenter.model.customer_fields import FieldKind
 from callcenter.model.states import Intent, WrapUpMode
@@ -967,6 +971,8 @@ class CallbackWords(Shape):
     invalid: PromptName = _SHIPPED.invalid
     accepted: PromptName = _SHIPPED.accepted
     unavailable: PromptName = _SHIPPED.unavailable
+    connecting: PromptName = _SHIPPED.connecting
+    preview: PromptName = _SHIPPED.preview
 
 
 class Calls(Shape):
@@ -1100,16 +1106,6 @@ class WrapUpField(Shape):
 
 WrapUpFields = Annotated[dict[Slug, Annotated[WrapUpField, _word_as("label")]], _some(50)]
 
-# A customer who was not there a moment ago is not there yet; and whoever is dialled all the time feels hunted.
-SHORTEST_SPACING = 30.0
-LONGEST_SPACING = 86_400.0
-
-
-def _spaced(value: float) -> float:
-    if not SHORTEST_SPACING <= value <= LONGEST_SPACING:
-        raise mistake(Code.DURATION, "attempts are 30 seconds to a day apart", "write e.g. 5m")
-    return value
-
 
 def _let_ring(value: float) -> float:
     if not 5.0 <= value <= 120.0:
@@ -1118,16 +1114,23 @@ def _let_ring(value: float) -> float:
 
 
 class ClientCallbacks(Shape):
-    """Which numbers a company calls back, and how often it tries."""
+    """Which numbers a company calls back, when, and how often it tries."""
 
     enabled: bool = True
     outside: Annotated[tuple[Beginning, ...], _some(1000), BeforeValidator(_as_list)] | None = None
     never: Annotated[tuple[Beginning, ...], BeforeValidator(_as_list)] = ()
     tries: Annotated[int, Field(ge=1, le=20)] = 3
-    spacing: Annotated[Positive, AfterValidator(_spaced)] = 300.0
+    tries_per_day: Annotated[int, Field(ge=1, le=20)] | None = None
+    spacing: Spacing = {}
     ring_for: Annotated[Positive, AfterValidator(_let_ring)] = 40.0
     per_caller: Annotated[int, Field(ge=0, le=100)] = 3
     per_day: Annotated[int, Field(ge=1, le=100)] = 5
+    hours: HoursName | None = None
+    missed: Missed = Missed.NEXT
+    rings_in: RingsIn = RingsIn.MERGE
+    mode: Mode = Mode.AGENT_FIRST
+    preview: Annotated[Preview | None, _none_for("off")] = None
+    keep_for: Retention = 365.0
 
     @model_validator(mode="after")
     def _make_sense(self) -> ClientCallbacks:
@@ -1325,6 +1328,7 @@ class Queue(Shape):
     refuse_when: Absences | None = None
     leave_when: Absences | None = None
     leave_after: Duration | None = None
+    on_abandon: OnAbandon | None = None
     hours: HoursName | None = None
     on_close: OnClose = OnClose.SERVE
     service_level: ServiceLevelOrTime | None = None
@@ -1585,6 +1589,8 @@ class FeatureCode(Shape):
     consult_transfer: Nothing | None = None
     entry_start: FlowName | None = None
     entry_cancel: Nothing | None = None
+    callback_accept: Nothing | None = None
+    callback_decline: Nothing | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -1867,10 +1873,18 @@ class HoursStep(Shape):
         return self
 
 
+class CallbackWhen(Shape):
+    """When a caller wants to be called back: what is asked, and what each key means."""
+
+    prompt: PromptName
+    keys: Annotated[dict[Key, WrittenWish], _some(12)]
+
+
 class CallbackStep(Shape):
-    """``callback``: the caller is called back at their turn in ``queue``."""
+    """``callback``: the caller is called back at their turn in ``queue``, or at a time that they choose."""
 
     queue: QueueName
+    at: CallbackWhen | None = None
     confirm: PromptName | None = None
     accepted: PromptName | None = None
     timeout: Positive | None = None

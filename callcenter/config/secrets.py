@@ -21,6 +21,7 @@ from callcenter.config import plain
 from callcenter.config.problems import Source
 from callcenter.config.settings import Settings
 from callcenter.media.embedded.recorder.keys import BadKeys, MasterKeys, keys_of_environment, read_keys
+from callcenter.model.access import Role as DeskRole
 from callcenter.publish.settings import Broker, MqttLogin, Role
 from callcenter.publish.topics import Sight
 from callcenter.runtime.private_file import NotPrivate, read_private
@@ -243,8 +244,11 @@ def _secrets(settings: Settings, file: _File, new: frozenset[str], path: Path) -
         sight = sight_of(settings, settings.calls.supervisors[supervisor].clients)
         logins.append(MqttLogin(supervisor, Role.SUPERVISOR, mqtt, own_hash, random=_looks_made(mqtt), sight=sight))
         passwords[supervisor] = Password(supervisor, "", mqtt)
-    for user in settings.desk.users:
+    for user, about in settings.desk.users.items():
         passwords[user] = Password(user, "", "" if user in settings.desk_hashes else file.desk[user])
+        if about.mqtt:
+            role = Role.ADMIN if about.role is DeskRole.ADMIN else Role.CLIENT
+            logins.append(MqttLogin(user, role, "", about.mqtt, sight=sight_of(settings, about.clients)))
     if settings.mqtt.monitor and settings.mqtt.broker is Broker.EMBEDDED:
         logins.append(MqttLogin(MONITOR, Role.MONITOR, file.monitor, random=_looks_made(file.monitor)))
     return Secrets(credentials, tuple(logins), bytes.fromhex(file.nonce_key), passwords, new, path)

@@ -71,12 +71,13 @@ class Session:
 @dataclass(frozen=True, slots=True)
 class DeskUser:
     """Who signs in at the desk and is neither agent nor supervisor. ``clients``: the companies that are theirs to see;
-    None: all.
+    None: all. ``mqtt``: the hash of their password for the embedded broker; empty: they have no login there.
     """
 
     name: str
     role: Role
     clients: frozenset[str] | None = None
+    mqtt: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from callcenter.desk.routes import (
     agents,
     audit,
     call_me,
+    callbacks,
     calls,
     clients,
     configuration,
@@ -36,6 +37,7 @@ from callcenter.desk.routes.customers import router as customers_router
 
 ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
+    callbacks.router,
     health.router,
     call_me.router,
     do_not_call.router,

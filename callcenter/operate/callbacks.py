@@ -284,7 +284,7 @@ def _changes(house: House, asked: Asked, value: Callback) -> dict[str, Any]:
 
 def _source(asked: Asked) -> Source:
     said = fields.text(asked, "source", most=20)
-    if asked.actor.role is Role.AGENT:
+    if asked.actor.role is Role.AGENT and said != Source.FOLLOW_UP:
         return Source.AGENT
     if not said:
         return Source.API

@@ -36,6 +36,7 @@ async def figures(house: House, life: Life) -> dict[str, Any]:
                 "client": queue.client,
                 "waiting": status.waiting,
                 "callbacks": status.callbacks,
+                "planned": status.planned,
                 "longest_s": round(max(0.0, longest), 3),
                 "ready": status.ready,
                 "signed_in": status.signed_in,

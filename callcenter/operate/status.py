@@ -200,7 +200,8 @@ def _callback(each: Pending, now: datetime) -> dict[str, Any]:
         "number": value.number,
         "since_s": round((now - value.first_joined_at).total_seconds(), 1),
         "attempts": value.attempts,
-        "due_s": round(max(0.0, (value.due_at - now).total_seconds()), 1),
+        "due_s": round(max(0.0, ((each.opens or value.due_at) - now).total_seconds()), 1),
+        "source": str(value.source),
         "stage": each.state,
         "call": each.call.id if each.call is not None else None,
     }
@@ -215,6 +216,7 @@ def _queue(house: House, name: str, now: float) -> dict[str, Any]:
         "client": queue.client if queue is not None else "",
         "waiting": len(waiting),
         "callbacks": counts.callbacks,
+        "planned": house.callbacks.planned(name),
         "longest_s": round(now - min(ticket.first_joined for ticket in waiting), 1) if waiting else None,
         "ready": counts.ready,
         "signed_in": counts.signed_in,

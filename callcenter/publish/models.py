@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
+from callcenter.model.callback import Mode, Source
 from callcenter.model.states import Device, Intent, SupervisionMode, Work
 
 Instant = Annotated[
@@ -92,6 +93,7 @@ class AgentState(TypedDict):
 class _Line(TypedDict):
     waiting: Count
     callbacks: Count
+    planned: Count
     longest_s: Seconds
     longest_since: Instant | None
     ready: Count
@@ -205,7 +207,9 @@ class Ivr(TypedDict):
 
 
 class PopCallback(TypedDict):
-    """That the customer is called back, and dialled when the agent picks up."""
+    """That the customer is called back; with ``rang_in``, that they were to be and have called first. In ``preview_s``
+    the agent says whether they are dialled (`callback_accept`, `callback_decline`); null: he is not asked.
+    """
 
     id: Id
     number: str
@@ -213,6 +217,12 @@ class PopCallback(TypedDict):
     since: Instant
     attempt: int
     call: str
+    source: Source
+    mode: Mode
+    reason: str
+    rang_in: bool
+    preview_s: Seconds | None
+    followup: str
 
 
 class PopField(TypedDict):

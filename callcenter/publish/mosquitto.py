@@ -377,7 +377,7 @@ def _rights(login: MqttLogin) -> tuple[tuple[str, ...], tuple[str, ...]]:
         case Role.SUPERVISOR:
             return topics.supervisor_reads(login.user, login.sight), topics.supervisor_writes(login.user)
         case Role.ADMIN:
-            return topics.admin_reads(login.user), topics.supervisor_writes(login.user)
+            return topics.admin_reads(login.user, login.sight), topics.supervisor_writes(login.user)
         case Role.CLIENT:
             return topics.client_reads(login.sight or topics.Sight(frozenset())), ()
         case Role.MONITOR:

@@ -20,6 +20,9 @@ from callcenter.model.facts import (
     CallAnswered,
     CallArrived,
     CallbackAttempted,
+    CallbackChanged,
+    CallbackDeclined,
+    CallbackDeferred,
     CallbackEnded,
     CallbackFailed,
     CallbackRequested,
@@ -124,6 +127,9 @@ EVENTS: dict[type[Any], str] = {
     IntentCaptured: "intent_captured",
     CallQueued: "queued",
     CallbackRequested: "callback_requested",
+    CallbackChanged: "callback_changed",
+    CallbackDeferred: "callback_deferred",
+    CallbackDeclined: "callback_declined",
     CallbackAttempted: "callback_attempted",
     CallbackFailed: "callback_failed",
     CallbackEnded: "callback_ended",
@@ -341,7 +347,8 @@ def agent_state(
 class LineState:
     """What is told of a queue, or of all queues of a client: counts, nothing of a caller.
 
-    ``callbacks`` are those of the ``waiting`` who are called back at their turn. ``signed_in`` and ``ready`` are the
+    ``callbacks`` are those of the ``waiting`` who are called back at their turn, ``planned`` those who do not wait, as
+    they are called back later. ``signed_in`` and ``ready`` are the
     agents who may serve it, ``agents`` these by what they are at (of
     ``ledger.agent_time``). ``offered`` and what follows is of the visits that began today in the client's time zone, by
     the definitions of ``ledger.definitions``: ``service_level`` by the threshold of each queue itself, the other one by
@@ -361,6 +368,7 @@ class LineState:
     asa_ms: int | None
     service_level: float | None
     service_level_20s: float | None
+    planned: int = 0
 
     def payload(self, at: datetime) -> dict[str, Any]:
         """As plain JSON values. ``longest_s`` was the longest wait ``at`` that moment: a page counts on by itself from
@@ -370,6 +378,7 @@ class LineState:
         return {
             "waiting": self.waiting,
             "callbacks": self.callbacks,
+            "planned": self.planned,
             "longest_s": 0.0 if since is None else round(max(0.0, (at - since).total_seconds()), 1),
             "longest_since": None if since is None else utc(since),
             "ready": self.ready,

@@ -160,10 +160,12 @@ def supervisor_reads(supervisor: str, sight: Sight | None = None) -> tuple[str, 
     return (*client_reads(sight), *agents, f"{PREFIX}/trunks/#", f"{PREFIX}/system/#", answers)
 
 
-def admin_reads(admin: str) -> tuple[str, ...]:
-    """What an administrator's login may read: what a supervisor of all companies does, and what agents' pages hold that
-    is no customer's.
+def admin_reads(admin: str, sight: Sight | None = None) -> tuple[str, ...]:
+    """What an administrator's login may read: what a supervisor of the same companies does; who has all of them also
+    what agents' pages hold that is no customer's.
     """
+    if sight is not None:
+        return supervisor_reads(admin, sight)
     return (*supervisor_reads(admin), agent_anybodys("followups"), agent_anybodys("entry"))
 
 

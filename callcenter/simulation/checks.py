@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -173,6 +173,7 @@ def look_at_queues(house: House, facts: Sequence[Fact], found: Leftovers) -> Non
         client = house.services.settings.clients.get(house.acd.plan.queues[queue].client)
         zone = (client.zone if client is not None else None) or UTC
         true = queue_from_facts(queue, ours, house.acd.plan, ms, now.astimezone(zone), facts)
+        true = replace(true, planned=house.callbacks.planned(queue))
         found.expect(shown == true, f"queue {queue} was told as {shown}, the facts say {true}")
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from callcenter.calls.settings import DialRules, Supervisor
+from callcenter.config.settings import DeskUser
+from callcenter.control.server import ControlServer
+from callcenter.model.access import Role
 from callcenter.model.do_not_call import Source
 from callcenter.model.facts import (
     CallArrived,
@@ -16,6 +21,7 @@ from callcenter.model.facts import (
     CallPrioritised,
     CallResumed,
     CallTransferred,
+    DoNotCallAdded,
     MediaMissing,
     OfferMade,
     OneWayAudio,
@@ -24,6 +30,11 @@ from callcenter.model.facts import (
 )
 from callcenter.model.interaction import Ending
 from callcenter.model.states import Direction, EndCause, Outcome, Side, TransferKind, TransferTo, Work
+from callcenter.operate.commands import Commands
+from callcenter.operate.life import Life
+from callcenter.operate.reload import Reloader
+from callcenter.publish import topics
+from callcenter.publish.publisher import Heard
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import AgentPhone, World, story
 from tests.scenarios.carrier import permit, somebody_outside
@@ -582,3 +593,53 @@ async def test_a_number_that_is_not_to_be_called_is_not_clicked_either(world: Wo
     do_not_call.add("tech", "+14155550111", reason="", source=Source.AGENT, by="amy")
     assert refused(order(world, "dial", to="+14155550111"), "forbidden", "do-not-call list")
     await jana.rings_not(during=1)
+
+
+@story()
+async def test_an_administrator_commands_over_mqtt_by_a_login_of_the_desks_users(world: World) -> None:
+    caller, call = await waiting(world, CALLER)
+    users = {"ida": DeskUser("Ida", Role.ADMIN), "acme": DeskUser("Acme", Role.CLIENT, frozenset({"tech"}))}
+    world.house.settings = replace(world.house.settings, desk=replace(world.house.settings.desk, users=users))
+    refusal = world.publisher.supervise("acme", {"id": "1", "do": "hang_up", "call": call})
+    assert refused(refusal, "forbidden"), "who looks at their own commands nobody"
+    assert world.publisher.supervise("ida", {"id": "1", "do": "priority", "call": call, "priority": 3})["ok"]
+    assert [body.by for body in bodies(world, CallPrioritised)] == ["admin ida over MQTT"]
+    await caller.hangs_up()
+
+
+@story()
+async def test_what_is_said_of_what_is_kept_goes_the_same_way_over_mqtt_once_for_its_id(world: World) -> None:
+    """A number onto the do-not-call list, by an agent: as over the control socket, and in the agent's name."""
+    await world.agent("amy", english=5)
+    await somebody_outside(world, "+14155550111")
+    life = Life()
+    commands = Commands(world.house, life, Reloader(world.house, life, lambda: world.settings))
+    server = ControlServer(Path("unused"), commands.all(), world.storage.log)
+    world.house.answer, world.house.for_programs = server.answer, commands.for_programs()
+    answers: list[Any] = []
+
+    def send(**command: Any) -> None:
+        payload = json.dumps(command).encode()
+        topic = topics.agent_command("amy")
+        world.publisher.send(Heard(topic, payload, response=f"{topics.agent_reply('amy')}/crm"))
+
+    add = {"id": "n1", "do": "do_not_call_add", "client": "tech", "number": "+14155550111"}
+    send(**add)
+    send(**add)
+    send(id="n2", do="do_not_call_add", client="another", number="+14155550111")
+    send(id="n3", do="drain")
+    send(**{**add, "number": "+14155550112"})
+    send(id="n4", do="state", chosen="ready")
+    await world.settled()
+    answers = world.publisher.of_topic(f"{topics.agent_reply('amy')}/crm")
+    by_id = [(each["id"], each["ok"], each.get("reason")) for each in answers]
+    assert by_id == [
+        ("n1", True, None),
+        ("n1", True, None),
+        ("n2", False, "not_found"),
+        ("n3", False, "invalid"),
+        ("n1", False, "conflict"),
+        ("n4", True, None),
+    ]
+    assert answers[0] == answers[1]
+    assert [body.by for body in bodies(world, DoNotCallAdded)] == ["agent amy"]

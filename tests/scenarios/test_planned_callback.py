@@ -10,6 +10,7 @@ import pytest
 from callcenter.calls.settings import CallbackRules, Missed, RingsIn, ToQueue
 from callcenter.control.protocol import CommandError, Reason
 from callcenter.model.facts import CallbackAttempted, CallbackDeferred, utc
+from callcenter.model.states import Outcome
 from callcenter.simulation.trunk import Manners
 from callcenter.simulation.world import World, story
 from tests.scenarios.callback_commands import AMY, BOB, BOSS, STRANGER, ask, now, plan, shown
@@ -263,6 +264,39 @@ async def test_who_asks_in_the_flow_for_now_is_called_now_and_not_at_the_time_th
     await talk(world, amy, ann)
     await ann.hangs_up()
     await amy.is_hung_up()
+
+
+@story()
+async def test_who_is_on_the_phone_with_us_is_not_called_back_before_that_talk_is_over(world: World) -> None:
+    """Planned for at once in the talk, by the agent; Bob, who is free, does not dial them."""
+    ann = await world.phone(ANN)
+    reaches(world, ann.host.address)
+    furnish(world, rules=RULES)
+    amy, bob = await world.agent("amy", english=5), await world.agent("bob", english=3)
+    call = await ann.dial("1000")
+    await amy.rings()
+    await amy.answers()
+    await ann.hears(amy)
+    name = world.house.supervisor.call_of(next(iter(world.house.supervisor.calls.values())).caller.leg)
+    assert name is not None
+    with pytest.raises(CommandError):
+        await ask(world, "callback_schedule", actor=BOB, call=name.id)
+    answer = await ask(world, "callback_schedule", actor=AMY, call=name.id, reason="the rest of it")
+    planned = answer["callback"]
+    assert (planned["number"], planned["queue"], planned["state"], planned["source"]) == (ANN, SALES, "held", "agent")
+    await bob.rings_not(during=30)
+    await ann.hangs_up()
+    await amy.is_hung_up()
+    saved = await world.interaction(call)
+    assert (saved.outcome, saved.callback) == (Outcome.HANDLED, planned["id"])
+    await talk(world, bob, ann)
+    behind = await ask(world, "callback_schedule", actor=AMY, call=name.id, not_before="2026-03-03T10:00")
+    assert (behind["callback"]["state"], behind["callback"]["number"]) == ("held", ANN)
+    await ann.hangs_up()
+    await bob.is_hung_up()
+    await world.settled()
+    assert (await shown(world, behind["callback"]["id"]))["state"] == "planned"
+    await ask(world, "callback_cancel", callback=behind["callback"]["id"])
 
 
 # Spacing, restarts

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from tests.wire import process
 from tests.wire.baresip import Baresip
 from tests.wire.carrier import Carrier
+from tests.wire.control import callcenter
 from tests.wire.floor import CALLER, TECH, agent_phone
 from tests.wire.switch import Switch
 from tests.wire.test_trunks import trunk_at
@@ -84,7 +86,46 @@ async def test_a_caller_is_called_back_and_talks_to_the_agent_who_heard_it_ring(
             assert (called["direction"], called["outcome"], called["agent"]) == ("outbound", "handled", TECH.agent)
             assert called["to_number"] == CALLER
             assert [end["outcome"] for end in facts(switch, "CallbackEnded")] == ["reached"]
-            assert switch.query("SELECT * FROM callbacks") == []
+            assert [row["outcome"] for row in switch.query("SELECT outcome FROM callbacks")] == ["reached"]
+
+
+async def test_a_callback_that_is_planned_is_dialled_at_its_time_reached_and_kept_with_what_came_of_it(
+    tmp_path: Path,
+) -> None:
+    """Planned, shown and looked up at the command line; the customer first, whose phone rings before the agent's."""
+    port = process.free_port(socket.SOCK_DGRAM)
+    rules = ("--set", f"clients.{TECH.id}.callbacks={{mode: customer_first}}")
+    async with (
+        Switch(tmp_path / "switch", (*options(port), *rules, "--set", "mqtt.broker=off")) as switch,
+        customer(switch, tmp_path, port) as caller,
+        agent_phone(switch, tmp_path, TECH) as agent,
+    ):
+        await agent.registered()
+        at, here = datetime.now(UTC) + timedelta(seconds=1.5), ("--data", switch.ready["data"])
+        asked = (CALLER, "--client", TECH.id, "--queue", TECH.queue, "--not-before", at.isoformat())
+        status, said, errors = await callcenter(
+            tmp_path / "cli", "callbacks", "plan", *asked, "--reason", "the invoice", *here
+        )
+        assert status == 0, errors
+        name = said.split()[0]
+        await caller.event("CALL_INCOMING")
+        assert agent.seen("CALL_INCOMING") is None, "the agent is reserved, and rings when the customer has picked up"
+        await caller.accept()
+        await rings(agent)
+        await agent.accept()
+        await caller.heard(agent.hz)
+        await agent.heard(HZ)
+        await caller.hangup()
+        await agent.event("CALL_CLOSED")
+        (called,) = await switch.interactions(1)
+        assert (called["direction"], called["outcome"], called["agent"]) == ("outbound", "handled", TECH.agent)
+        (row,) = switch.query("SELECT at FROM facts WHERE kind = 'CallbackAttempted'")
+        assert datetime.fromisoformat(row["at"]) >= at - timedelta(milliseconds=1)
+        status, said, errors = await callcenter(tmp_path / "cli", "callbacks", "show", name, *here)
+        assert status == 0, errors
+        assert f"{name}: reached" in said
+        assert f"attempt 1 by {TECH.agent}: reached" in said
+        assert "about: the invoice" in said
 
 
 async def test_a_callback_outlasts_kill_9_and_is_made_by_the_next_run(tmp_path: Path) -> None:
@@ -133,7 +174,8 @@ async def test_a_carrier_that_cannot_reach_the_customer_costs_the_agent_nothing(
             await agent.accept()
             await agent.event("CALL_CLOSED")
             await carrier.done()
-            assert [failed["cause"] for failed in facts(switch, "CallbackFailed")] == ["unreachable"]
+            (failed,) = await until(lambda: facts(switch, "CallbackFailed"), "the attempt has failed")
+            assert failed["cause"] == "unreachable"
             states = [state for state in facts(switch, "AgentStateChanged") if state["agent"] == TECH.agent]
             assert (states[-1]["intent"], states[-1]["work"]) == ("ready", "idle")
             (kept,) = switch.query("SELECT attempts, number FROM callbacks")

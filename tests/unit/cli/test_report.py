@@ -6,6 +6,8 @@ import asyncio
 import csv
 import io
 import json
+import shutil
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -138,6 +140,26 @@ SL: answered within 20 s. How all this is defined: report --definitions
 
 def test_a_table_by_queue_is_what_happened(ask: Ask) -> None:
     assert ask() == BY_QUEUE
+
+
+def test_a_disposition_that_was_corrected_is_told_beside_figures_that_do_not_follow(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody trusts a report of last month that is another one today; and nobody one that hides what was wrong."""
+    shutil.copytree(data, tmp_path / "data")
+    database = sqlite3.connect(tmp_path / "data" / "callcenter.db")
+    told = '[{"what": "disposition", "offer": "v1-1", "before": "sold", "after": "refund"}]'
+    database.execute(
+        "UPDATE interactions SET record = json_set(record, '$.corrections', json(?)) WHERE call_id = 'call-v1'", (told,)
+    )
+    database.commit()
+    database.close()
+    days = ("--from", "2026-03-02", "--to", "2026-03-02")
+    assert main(["report", "--data", str(tmp_path / "data"), *days]) == 0
+    note = "1 disposition was corrected since: no figure follows; `callcenter timeline CALL` shows each\n"
+    assert capsys.readouterr().out == BY_QUEUE + note
+    assert main(["report", "--data", str(tmp_path / "data"), *days, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["corrected"] == 1
 
 
 def test_a_table_by_agent_tells_the_time_and_the_work(ask: Ask) -> None:

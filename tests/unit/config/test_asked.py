@@ -79,7 +79,7 @@ def test_a_step_may_prefer_nobody_where_the_client_prefers_somebody(tmp_path: Pa
 MISTAKES: list[tuple[Code, str, str, str, str]] = [
     (Code.NAMES_NOTHING, STEP, "{queue: {to: sales, prefer: «anna»}}", "no agent is named `anna`", "`ana`?"),
     (Code.NAMES_NOTHING, STEP, "{queue: {to: sales, prefer: [ana, «last-agent»]}}", "no agent", "`last_agent`?"),
-    (Code.NAMES_NOTHING, CLIENT, f"{CLIENT}, prefer: «zoe»", "no agent is named `zoe`", "last_agent, customer or"),
+    (Code.NAMES_NOTHING, CLIENT, f"{CLIENT}, prefer: «zoe»", "no agent is named `zoe`", "last_agent, promise"),
     (Code.FORM, CLIENT, f"{CLIENT}, prefer: «[ana, ana]»", "`ana` stands here twice", "take one away"),
     (Code.DURATION, CLIENT, f"{CLIENT}, keep_place_for: «2h»", "nobody is waited for that long", "at most 1h"),
     (Code.DURATION, CLIENT, f"{CLIENT}, keep_place_for: «120»", "no unit", "120s"),

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from callcenter.calls.callback import callable_number
 from callcenter.calls.overflow import ToCallback, overflow_of
-from callcenter.calls.settings import AskCallback, CallbackPrompts, CallbackRules, Say, ToQueue, position_of
+from callcenter.calls.settings import (
+    AskCallback,
+    CallbackPrompts,
+    CallbackRules,
+    Missed,
+    RingsIn,
+    Say,
+    ToQueue,
+    position_of,
+)
+from callcenter.calls.windows import Wish
 from callcenter.config import DEFAULT_FOLDER, Code, load
 from tests.unit.config.floor import load_text, marked, problems_of, span
 
@@ -138,6 +149,55 @@ def test_a_queue_may_overflow_into_a_callback_for_every_reason_or_one(digits: Pa
         assert settings.warnings == ()
 
 
+def test_when_and_how_often_is_read_with_what_holds_without_a_word(digits: Path) -> None:
+    found = rules(digits)
+    assert (found.hours, found.mode, found.missed, found.rings_in) == ("", "agent_first", "next", "merge")
+    assert (found.preview, found.tries_per_day, found.spaced("busy"), found.keep_for) == (
+        False,
+        None,
+        300.0,
+        365 * 86400,
+    )
+    text = (
+        "{spacing: {busy: 2m, no_answer: 30m, declined: 1d, otherwise: 10m}, tries_per_day: 2, hours: may,"
+        " missed: expire, rings_in: keep, preview: {time: 20s, again: 5m}, keep_for: forever}"
+    )
+    zone = ("    languages: [en]\n", "    languages: [en]\n    time_zone: Europe/Madrid\n")
+    hours = ("queues:\n", "hours:\n  may: {open: {daily: ['09:00-18:00']}}\nqueues:\n")
+    found = rules(digits, with_rules(text), zone, hours)
+    assert [found.spaced(cause) for cause in ("busy", "no_answer", "declined", "rejected")] == [120, 1800, 86400, 600]
+    assert (found.least_spacing, found.tries_per_day, found.hours) == (120.0, 2, "may")
+    assert (found.missed, found.rings_in) == (Missed.EXPIRE, RingsIn.KEEP)
+    assert (found.preview, found.preview_for, found.preview_again, found.keep_for) == (True, 20.0, 300.0, math.inf)
+    assert rules(digits, with_rules("{preview: 40s}")).preview_for == 40.0
+    assert rules(digits, with_rules("{preview: on}")).preview
+
+
+def test_hours_by_which_nobody_knows_what_time_it_is_are_told(digits: Path) -> None:
+    hours = ("queues:\n", "hours:\n  may: {open: {daily: ['09:00-18:00']}}\nqueues:\n")
+    found = problems_of(digits, written(digits, with_rules("{hours: may}"), hours))
+    assert any("no time zone" in each.message for each in found)
+
+
+def test_a_queue_may_call_back_who_hangs_up_and_a_step_may_ask_when(digits: Path) -> None:
+    for word, seconds in (("callback", 30.0), ("{callback: 2m}", 120.0)):
+        text = written(digits, ("english: 3}}", f"english: 3}}, on_abandon: {word}}}"))
+        assert load_text(digits, text).calls.treatments["sales"].call_back_after == seconds
+    keys = '{"1": now, "2": in 2h, "3": tomorrow 09:00-12:00, "4": mon 22:00-02:00}'
+    change = ("callback: sales", f"callback: {{queue: sales, at: {{prompt: hello, keys: {keys}}}}}")
+    queue, _ = load_text(digits, written(digits, change)).calls.flows["welcome"].steps
+    assert isinstance(queue, ToQueue)
+    (step,) = queue.keys["1"]
+    assert isinstance(step, AskCallback)
+    assert step.when is not None
+    assert step.when.wishes == {
+        "1": Wish(),
+        "2": Wish(after=7200.0),
+        "3": Wish(540, 720, day=1),
+        "4": Wish(1320, 1560, weekday=0),
+    }
+
+
 def test_a_company_may_call_nobody_back(digits: Path) -> None:
     text = written(digits, with_rules("off"), ("{callback: sales}", "{say: hello}"))
     assert load_text(digits, text).calls.clients["acme"].callbacks is None
@@ -160,6 +220,41 @@ MISTAKES: list[tuple[Code, str, str, str, str]] = [
     (Code.FORM, "languages: [en]", "languages: [en]\n    callbacks: {tries: «0»}", "out of range", "at least 1"),
     (Code.FORM, "languages: [en]", 'languages: [en]\n    callbacks: {outside: [«"0800"»]}', "E.164", '"+1"'),
     (Code.FORM, "languages: [en]", 'languages: [en]\n    callbacks: «{outside: ["+1"], never: ["+1"]}»', "both", ""),
+    (Code.CHOICE, "languages: [en]", "languages: [en]\n    callbacks: {spacing: «{bussy: 2m}»}", "by `bussy`", "busy"),
+    (Code.DURATION, "languages: [en]", "languages: [en]\n    callbacks: {spacing: {busy: «9d»}}", "a week apart", "5m"),
+    (Code.NAMES_NOTHING, "languages: [en]", "languages: [en]\n    callbacks: {hours: «may»}", "`may`", "hours"),
+    (Code.CHOICE, "languages: [en]", "languages: [en]\n    callbacks: {missed: «drop»}", "drop", "next"),
+    (Code.CHOICE, "languages: [en]", "languages: [en]\n    callbacks: {mode: «mine»}", "mine", "agent_first"),
+    (Code.DURATION, "languages: [en]", "languages: [en]\n    callbacks: {preview: {time: «1s»}}", "5 seconds", "30s"),
+    (
+        Code.MISSING,
+        "languages: [en]",
+        "languages: [en]\n    «callbacks»: {mode: customer_first}",
+        "connecting",
+        "prompts",
+    ),
+    (Code.FORM, "english: 3}}", "english: 3}, on_abandon: «queue»}", "from a hang-up", "{callback: 30s}"),
+    (
+        Code.FORM,
+        "callback: sales",
+        'callback: {queue: sales, at: {prompt: hello, keys: {"1": «whenever»}}}',
+        "no time to be called",
+        "tomorrow 09:00-12:00",
+    ),
+    (
+        Code.FORM,
+        "callback: sales",
+        'callback: {queue: sales, at: {prompt: hello, keys: {"1": «today 9-12»}}}',
+        "no time to be called",
+        "today 14:00-17:00",
+    ),
+    (
+        Code.NAMES_NOTHING,
+        "callback: sales",
+        'callback: {queue: sales, at: {prompt: «when», keys: {"1": now}}}',
+        "no prompt is named `when`",
+        "prompts",
+    ),
     (Code.NO_TRANSLATION, "languages: [en]", "languages: [en, es]", "not there in es", "add `es: ...`"),
     (Code.MISSING, "  callback-enter: {en: {file: hello.wav}}\n", "", "there is no prompt `callback-enter`", "prompts"),
     (Code.MISSING, "english: 3}}", "english: 3}, on_full: callback}", "cannot call anybody back", "trunks.yaml"),

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from callcenter.config.secrets import FILE, MONITOR, SecretsError, open_secrets
+from callcenter.publish.mosquitto import mosquitto_hash
 from callcenter.publish.settings import Role
+from callcenter.publish.topics import Sight
 from callcenter.sip.digest import Credentials
 from tests.unit.config.floor import GOOD, load_text
+from tests.unit.desk.support import TWO_COMPANIES
 
 TWO = GOOD.replace("agents:\n", "agents:\n  bob: {name: Bob, skills: {english: 4}, clients: [acme]}\n")
 
@@ -100,3 +103,22 @@ def test_a_data_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file is in the way")
     with pytest.raises(SecretsError, match="cannot be made"):
         open_secrets(load_text(tmp_path))
+
+
+def test_whoever_sees_some_companies_alone_reads_theirs_alone_at_the_broker(tmp_path: Path) -> None:
+    """Supervisors, administrators and people of a client company; who has no hash for it has no login there."""
+    hashed = mosquitto_hash("my own choice")
+    text = TWO_COMPANIES.replace("  sue: {name: Sue, clients: [acme]}\n", (
+        "  sue: {name: Sue, clients: [acme]}\n  vera: {name: Vera}\n"
+    )) + (
+        "desk:\n  users:\n"
+        f"    ida: {{name: Ida, role: admin, mqtt: {hashed}}}\n"
+        f"    acme-portal: {{name: Acme, role: client, clients: [acme], mqtt: {hashed}}}\n"
+        "    silent: {name: Silent, role: client, clients: [acme]}\n"
+    )  # fmt: skip
+    logins = {login.user: login for login in open_secrets(load_text(tmp_path, text)).logins}
+    acme = Sight(frozenset({"acme"}), frozenset({"sales"}), frozenset({"ana"}))
+    assert (logins["sue"].sight, logins["vera"].sight) == (acme, None)
+    assert (logins["ida"].role, logins["ida"].hash, logins["ida"].sight) == (Role.ADMIN, hashed, None)
+    assert (logins["acme-portal"].role, logins["acme-portal"].sight) == (Role.CLIENT, acme)
+    assert "silent" not in logins

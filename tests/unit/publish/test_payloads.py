@@ -269,6 +269,8 @@ def test_a_call_event_carries_its_number_and_its_fact() -> None:
             "place_of": "",
             "origins": [],
             "callback": "",
+            "reserve_ms": 0,
+            "without": [],
         },
     }
 
@@ -327,6 +329,7 @@ BUSY_LINE = payloads.LineState(
     asa_ms=21_450,
     service_level=0.875,
     service_level_20s=0.8125,
+    planned=3,
 )
 
 
@@ -338,6 +341,7 @@ def test_a_queue_s_state_is_counts_and_nothing_of_a_caller() -> None:
         "client": "acme",
         "waiting": 2,
         "callbacks": 1,
+        "planned": 3,
         "longest_s": 112.4,
         "longest_since": "2026-11-21T11:58:07.674Z",
         "ready": 0,
