@@ -25,10 +25,15 @@ from callcenter.signaling.leg import EndedBy, Leg, LegEnded
 if TYPE_CHECKING:
     from callcenter.calls.entry import Entry
     from callcenter.calls.recorded_talk import RecordedTalk
+    from callcenter.calls.screen_pop import SentPop
     from callcenter.calls.transfer import Handover, OutsideTalk, Talk
 
 # A script that is left without a word, and nothing else has ended.
 LEFT_OPEN = Ending(Side.SYSTEM, EndCause.ERROR, 500, "the script left no ending")
+
+CRM = "crm"
+CRM_ACCOUNT = "crm_account"
+"""By what a company's CRM knew the caller: their number, or the account that they entered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,8 @@ class CallerKnown:
     """What the customer base says of the caller. ``recent``: their last interactions, the latest first.
 
     ``last_agent`` answered them last; empty: nobody, or nobody wants to know. ``note`` is the last one of them.
-    ``open_followups`` counts what is still to be done for them, of which ``followups`` are the next.
+    ``open_followups`` counts what is still to be done for them, of which ``followups`` are the next. ``by``: what
+    they are known by, number or account, in our own base, or by the company's CRM.
     """
 
     match: Match = Match.NONE
@@ -46,6 +52,7 @@ class CallerKnown:
     note: Note | None = None
     open_followups: int = 0
     followups: tuple[Followup, ...] = ()
+    by: str = ""
 
     @property
     def customer(self) -> Customer | None:
@@ -128,6 +135,8 @@ class Call:
         self.parting: Handover | None = None
         # What may be recorded of the talk, while there is one, and how many recordings were begun so far.
         self.recorded: RecordedTalk | None = None
+        # The last pop that each agent's screen was sent of this call.
+        self.pops: dict[str, SentPop] = {}
         self.recordings = 0
         self._draw: float | None = None
         self.since = services.clock.monotonic()
@@ -169,6 +178,14 @@ class Call:
     def add(self, body: Body) -> None:
         """Tell a fact of this call."""
         self.services.stream.append(body, self.id)
+
+    def show_again(self) -> None:
+        """More is known of the caller: show it to the agents whose phones ring for them, or who talk with them."""
+        acd = self.services.dispatcher.acd
+        for agent, pop in self.pops.items():
+            view = acd.agent(agent)
+            if view is not None and view.call_id == self.id:
+                pop.renew()
 
     def prompt(self, name: str) -> tuple[Clip, ...]:
         """The clips of a prompt in the caller's language."""

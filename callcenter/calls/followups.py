@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import heapq
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
@@ -43,8 +43,6 @@ AT_ONCE = 100
 WRITTEN_WITHIN = 5.0
 # By whom it is done that follows from something else.
 BY_SWITCH = "the switch"
-# What stands in the place of a title that named a person.
-ERASED = "erased"
 BY_CONFIGURATION = "the configuration"
 # Changed by themselves with everything else.
 _KEPT_ASIDE = frozenset({"revision", "told", "done_by", "done_at"})
@@ -232,22 +230,6 @@ class Followups:
                 self._services.stream.append(_change_of(after, what, by))
         self._put(after)
         return after
-
-    async def erase(self, client: str, customers: Collection[str], numbers: Collection[str], by: str) -> int:
-        """Take a person out of all follow-ups that are about them; how many. What is open need not be done any more.
-
-        Raises StorageError and TimeoutError.
-        """
-
-        def edit(before: Followup) -> Followup:
-            attempts = tuple(replace(each, note="") for each in before.attempts)
-            state = FollowupState.CANCELLED if before.state is FollowupState.OPEN else before.state
-            return replace(before, title=ERASED, text="", customer="", number="", attempts=attempts, state=state)
-
-        names = await self._store.of_person(client, customers, numbers)
-        for name in names:
-            await self.change(name, by, edit)
-        return len(names)
 
     async def _follow(self, callback: str, word: str, *, reached: bool) -> None:
         """The callback that carries some out has ended: reached, they are done; else each is a task for somebody."""

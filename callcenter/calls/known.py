@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +31,12 @@ async def look_up_number(call: Call) -> None:
     recent: list[dict[str, Any]] = []
     note = None
     until = asyncio.get_running_loop().time() + LOOK_UP_LIMIT
+    if not call.client.own_base:
+        last_agent = await look_up_last_agent(call, None, call.from_number, until)
+        count, followups = await look_up_followups(call, None, until)
+        if call.known.customer is None:
+            call.known = replace(call.known, last_agent=last_agent, open_followups=count, followups=tuple(followups))
+        return
     try:
         async with asyncio.timeout_at(until):
             match, found = await services.customers.find(
@@ -43,7 +50,9 @@ async def look_up_number(call: Call) -> None:
         return
     last_agent = await look_up_last_agent(call, customer, call.from_number, until)
     count, followups = await look_up_followups(call, customer, until)
-    call.known = CallerKnown(match, tuple(found), tuple(recent), last_agent, note, count, tuple(followups))
+    if call.known.customer is not None and match is not Match.SURE:
+        return  # a CRM was quicker, and is sure
+    call.known = CallerKnown(match, tuple(found), tuple(recent), last_agent, note, count, tuple(followups), "number")
     if match is not Match.NONE:
         call.add(CustomerFound(customer.id if customer is not None else "", match, attested=leg.attested))
 
@@ -51,8 +60,11 @@ async def look_up_number(call: Call) -> None:
 async def look_up_account(call: Call, digits: str) -> bool:
     """Ask whose account this is; from then on the caller is that customer. False: it is nobody's of this company.
 
-    True also without an answer in time: that is no fault of the caller's, who stays whoever they were.
+    True also without an answer in time: that is no fault of the caller's, who stays whoever they were. And where the
+    company's customers are not in our base: its own is asked beside the call.
     """
+    if not call.client.own_base:
+        return True
     services, client = call.services, call.client.id
     until = asyncio.get_running_loop().time() + LOOK_UP_LIMIT
     try:
@@ -67,7 +79,9 @@ async def look_up_account(call: Call, digits: str) -> bool:
     # The telephone may be somebody else's.
     last_agent = await look_up_last_agent(call, customer, "", until)
     count, followups = await look_up_followups(call, customer, until)
-    call.known = CallerKnown(Match.SURE, (customer,), tuple(recent), last_agent, note, count, tuple(followups))
+    call.known = CallerKnown(
+        Match.SURE, (customer,), tuple(recent), last_agent, note, count, tuple(followups), "account"
+    )
     call.add(CustomerFound(customer.id, Match.SURE, "account"))
     return True
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from callcenter.acd.events import Offer
-from callcenter.calls.call import Call
+from callcenter.calls.call import CRM, CRM_ACCOUNT, Call
 from callcenter.model.callback import Mode
 from callcenter.model.customer import Customer
-from callcenter.model.facts import ScreenPopSent, utc
+from callcenter.model.facts import ScreenPopSent, ScreenPopUpdated, utc
 from callcenter.model.followup import Followup
 from callcenter.publish.payloads import Pop
 
@@ -32,6 +33,7 @@ class SentPop:
         self._pop = screen_pop(call, offer)
         self._acknowledged = call.services.publisher.publish_pop(self._pop.agent, self._pop.payload(), POP_EXPIRES)
         self._told = False
+        call.pops[offer.agent_id] = self
 
     async def confirmed(self) -> None:
         """Until the broker has it, ``pop_wait`` seconds from the sending at most; then the phone rings anyway."""
@@ -52,6 +54,17 @@ class SentPop:
         acknowledged = sent.done() and not sent.cancelled() and sent.result()
         took = round((self._call.services.clock.monotonic() - self._began) * 1000)
         self._call.add(ScreenPopSent(self._offer.id, self._offer.agent_id, self._pop.id, acknowledged, took))
+
+    def renew(self) -> None:
+        """Send it again under its id, with what is known by now. Never waits, and no phone rings later for it."""
+        self._pop = replace(
+            screen_pop(self._call, self._offer),
+            id=self._pop.id,
+            position_was=self._pop.position_was,
+            update=True,
+        )
+        _ = self._call.services.publisher.publish_pop(self._pop.agent, self._pop.payload(), POP_EXPIRES)
+        self._call.add(ScreenPopUpdated(self._offer.id, self._offer.agent_id, self._pop.id))
 
 
 def screen_pop(call: Call, offer: Offer) -> Pop:
@@ -114,6 +127,9 @@ def _followup(followup: Followup, now: datetime) -> dict[str, Any]:
 
 def _fields(call: Call, customer: Customer) -> list[dict[str, Any]]:
     """What the client has declared to be shown of a customer."""
+    if call.known.by in (CRM, CRM_ACCOUNT):
+        # Of what the CRM's answer holds the configuration has named those that matter.
+        return [{"name": name, "label": name, "value": value} for name, value in customer.fields.items()]
     return [
         {"name": rule.name, "label": rule.label, "value": rule.choices.get(str(value), value)}
         for rule, value in call.client.customers.fields.shown(customer.fields)

@@ -183,7 +183,8 @@ class Client:
     leaves the house in its name, and without ``callbacks`` it calls nobody back. ``music`` is the piece that whoever
     is on hold hears where no queue has brought them; empty: the first that there is. ``in_talk`` are the flows that
     agents may have a customer go through while they talk, to enter something. ``wrap_up_fields`` are asked for after
-    its talks, ``follow_ups`` by the dispositions that have to have one. ``customers``: how it keeps them.
+    its talks, ``follow_ups`` by the dispositions that have to have one. ``customers``: how it keeps them. Without
+    ``own_base`` they are in a system of its own alone, and our base is not asked who calls.
     """
 
     id: str
@@ -201,6 +202,7 @@ class Client:
     wrap_up_fields: Mapping[str, WrapUpField] = field(default_factory=dict)
     follow_ups: Mapping[str, FollowUpDemand] = field(default_factory=dict)
     customers: CustomerRules = field(default_factory=CustomerRules)
+    own_base: bool = True
 
     @property
     def language(self) -> str:

@@ -15,6 +15,7 @@ from callcenter.config import schema
 from callcenter.config.asked import asked
 from callcenter.config.call_me import call_me
 from callcenter.config.callbacks import callbacks
+from callcenter.config.crm import integrations
 from callcenter.config.desk import desk
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
@@ -72,6 +73,7 @@ class _Lint:
         followups(self._things, Notes(self._root, self._problems))
         entries(self._things, Notes(self._root, self._problems))
         recordings(self._things, Notes(self._root, self._problems))
+        integrations(self._things, Notes(self._root, self._problems))
         desk(self._things, Notes(self._root, self._problems))
         call_me(self._things, Notes(self._root, self._problems))
         asked(self._things, (stop for stops in self._steps.values() for stop in stops), self._add)

@@ -35,6 +35,7 @@ from callcenter.calls.wrap_up_fields import WrapUpField
 from callcenter.config import calendar, schema, shape
 from callcenter.config.call_me import call_me_settings
 from callcenter.config.callback_shapes import OTHERWISE, USUAL_SPACING, Preview
+from callcenter.config.crm import CrmSettings, CrmUse, WebhookSettings, crm_settings, webhook_settings
 from callcenter.config.customers import customer_rules
 from callcenter.config.desk import Desk, desk_hashes, desk_settings
 from callcenter.config.dispositions import demands, leaves
@@ -203,6 +204,7 @@ class _Loader:
         media_settings = self._media(media, sip) if media and sip else None
         tls = self._tls(sip.tls) if sip else TlsSettings()
         recording = self._recordings(things, data) if recordings else NOBODY
+        crm, webhooks = self._crm(things), self._webhooks(things)
         if self._problems.fatal:
             return None
         assert switch and sip and mqtt and acd and desk  # noqa: PT018
@@ -229,6 +231,8 @@ class _Loader:
             sounds=sounds,
             written={name: entry.node.plain() for name, entry in sections.items()},
             trunks=trunks,
+            crm=crm,
+            webhooks=webhooks,
         )
 
     def _revision(self) -> str:
@@ -412,6 +416,35 @@ class _Loader:
                 hint = "make it the folder of the user whom the switch runs as, or name another `directory`"
                 self._problem(Code.FILE, ("recordings", "directory"), message, hint)
         return settings
+
+    def _crm(self, things: Things) -> dict[str, CrmSettings]:
+        found = {}
+        for name, client in things.clients.items():
+            if client.crm is not None:
+                secret = self._secret(("clients", name, "crm"), client.crm.secret_env, client.crm.secret_file)
+                found[name] = crm_settings(name, client.crm, secret)
+        return found
+
+    def _webhooks(self, things: Things) -> tuple[WebhookSettings, ...]:
+        found = []
+        for client, about in things.clients.items():
+            for name, hook in (about.webhooks or {}).items():
+                path: KeyPath = ("clients", client, "webhooks", name)
+                now = self._secret(path, hook.secret_env, hook.secret_file)
+                before = self._secret(path, hook.former_secret_env, hook.former_secret_file, "former_")
+                secrets = tuple(each for each in (now, before) if each is not None)
+                found.append(webhook_settings(client, name, hook, secrets))
+        return tuple(found)
+
+    def _secret(self, path: KeyPath, env: str | None, file: str | None, which: str = "") -> PasswordFrom | None:
+        if env is None and file is None:
+            return None
+        if env and not os.environ.get(env):
+            here: KeyPath = (*path, f"{which}secret_env")
+            hint = "the desk does without until it is set where the switch is started"
+            place = self._root.place_of(here)
+            self._problems.add(Code.UNSET, place, dotted(here), f"the environment has no {env}", hint, warning=True)
+        return PasswordFrom(env, self._file((*path, f"{which}secret_file"), "it"))
 
     def _account(self, path: KeyPath, account: schema.Account) -> Account:
         hashes = (account.sip_md5, account.sip_sha256) if isinstance(account, schema.Accepted) else (None, None)
@@ -696,6 +729,7 @@ def _calls(things: Things, sip: schema.Sip, mqtt: schema.Mqtt, sounds: Sounds, a
                 followups=FollowupRules(
                     client.followups.remind or 0.0, client.followups.overdue_after, client.followups.queue or ""
                 ),
+                own_base=client.crm is None or client.crm.use is not CrmUse.INSTEAD_OF,
                 wrap_up_fields=_fields(client.wrap_up_fields),
                 follow_ups=dict(demands(client.dispositions or {})),
                 customers=customer_rules(client),

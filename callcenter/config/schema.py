@@ -46,6 +46,7 @@ from callcenter.calls.settings import (
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.callback_shapes import OnAbandon, Preview, Spacing, WrittenWish
+from callcenter.config.crm import Crm, Webhooks
 from callcenter.config.customers import ClientCalls, ClientCustomers
 from callcenter.config.origins import origin
 from callcenter.config.problems import Code, did_you_mean
@@ -1218,6 +1219,8 @@ class Client(Shape):
     record: Record | None = None
     record_announcement: Annotated[str, _known("prompt", besides="off")] | None = None
     record_retention: Retention | None = None
+    crm: Crm | None = None
+    webhooks: Webhooks | None = None
     customers: ClientCustomers = ClientCustomers()
     calls: ClientCalls = ClientCalls()
 

@@ -177,17 +177,17 @@ def new_password() -> str:
 
 def _of_trunk(name: str, trunk: TrunkSettings, realm: str) -> TrunkSecrets:
     """Our password at a trunk, and what its account is known by here."""
-    password = _read_password(f"trunks.{name}.login", trunk.login.password) if trunk.login is not None else ""
+    password = read_password(f"trunks.{name}.login", trunk.login.password) if trunk.login is not None else ""
     account = trunk.accept.account
     if account is None:
         return TrunkSecrets(password)
     if account.ha1_md5:
         return TrunkSecrets(password, Credentials(account.user, account.ha1_md5, account.ha1_sha256))
-    theirs = _read_password(f"trunks.{name}.accept", account.password)
+    theirs = read_password(f"trunks.{name}.accept", account.password)
     return TrunkSecrets(password, Credentials.of(account.user, realm, theirs))
 
 
-def _read_password(where: str, source: PasswordFrom) -> str:
+def read_password(where: str, source: PasswordFrom) -> str:
     """The password that a variable or a file holds. Raises SecretsError."""
     if source.file is not None:
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 from callcenter.acd.settings import Plan
 from callcenter.calls.settings import CallsSettings
+from callcenter.config.crm import CrmSettings, WebhookSettings
 from callcenter.config.problems import Problem
 from callcenter.media.settings import MediaSettings
 from callcenter.model.access import Role
@@ -162,6 +163,9 @@ class Settings:
     written: Mapping[str, Any] = field(default_factory=dict, repr=False)
     trunks: Mapping[str, TrunkSettings] = field(default_factory=dict)
     supervisor_hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    crm: Mapping[str, CrmSettings] = field(default_factory=dict)
+    """By client."""
+    webhooks: tuple[WebhookSettings, ...] = ()
     desk: DeskSettings = field(default_factory=DeskSettings)
     call_me: Mapping[str, CallMe] = field(default_factory=dict)
     desk_hashes: Mapping[str, str] = field(default_factory=dict, repr=False)

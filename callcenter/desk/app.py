@@ -32,6 +32,7 @@ from callcenter.desk.routes import (
     reports,
     session,
     tokens,
+    webhooks,
 )
 from callcenter.desk.routes.customers import router as customers_router
 
@@ -57,6 +58,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     interactions.router,
     tokens.router,
     metrics.router,
+    webhooks.router,
 )  # fmt: skip
 """All that is served, a noun a line."""
 

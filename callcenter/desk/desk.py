@@ -18,6 +18,7 @@ from callcenter.desk.call_me import Requests
 from callcenter.desk.events import Hub
 from callcenter.desk.fresh import Fresh
 from callcenter.desk.hearings import Hearings
+from callcenter.desk.integrations.integrations import Integrations
 from callcenter.desk.metrics import EndedCalls
 from callcenter.desk.passwords import Passwords
 from callcenter.desk.rates import Buckets
@@ -66,6 +67,7 @@ class Desk:
         self.hub = Hub(switch.facts, reader, Whose(lambda: self.settings))
         self.snapshots = Snapshots(lambda: switch.ask("snapshot", None))
         self.hearings = Hearings()
+        self.integrations = Integrations(lambda: self.settings, switch, reader, own, clock)
         self.passwords = Passwords(logins or {}, clock)
         self.sessions = Sessions(own, clock, self.passwords, lambda: self.settings.desk.session)
         self.call_me = Requests(own, clock)

@@ -49,6 +49,16 @@ async def follow_configuration(desk: Desk) -> None:
         log.info("the desk has reloaded", revision=desk.settings.revision, fact=fact.seq)
 
 
+async def ask_crms(desk: Desk) -> None:
+    """Ask the companies' own CRMs who calls."""
+    await desk.integrations.look_ups.run()
+
+
+async def tell_webhooks(desk: Desk) -> None:
+    """Tell the companies' receivers what became of their calls."""
+    await desk.integrations.webhooks.run()
+
+
 async def follow_facts(desk: Desk) -> None:
     """Follow the facts, for everybody who reads them here."""
     await desk.hub.run()
@@ -57,6 +67,8 @@ async def follow_facts(desk: Desk) -> None:
 TASKS: tuple[tuple[str, Task], ...] = (
     ("follow the facts", follow_facts),
     ("follow the configuration", follow_configuration),
+    ("ask CRMs who calls", ask_crms),
+    ("tell webhooks", tell_webhooks),
     ("put away who asked to be called", call_me.clean),
 )  # fmt: skip
 """What goes on beside HTTP for as long as the desk lives."""

@@ -115,7 +115,8 @@ class CallAnswered:
 class CustomerFound:
     """The customer base was asked who is calling, ``by`` number or account; ``match`` is sure, maybe or none.
 
-    ``attested``: a network that is trusted vouches for the number.
+    ``attested``: a network that is trusted vouches for the number. ``by`` is crm or crm_account where the company's own
+    CRM knew it.
     """
 
     customer: str
@@ -185,13 +186,14 @@ class LanguageChosen:
 class DigitsEntered:
     """The caller pressed ``digits`` at the step named ``step``; ``valid`` when the step knew them.
 
-    Of what is ``masked`` only the number of digits is told, by as many stars.
+    Of what is ``masked`` only the number of digits is told, by as many stars. ``account``: it was asked whose it is.
     """
 
     step: str
     digits: str
     valid: bool
     masked: bool = False
+    account: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -574,6 +576,15 @@ class ScreenPopSent:
     pop: str
     acknowledged: bool
     took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenPopUpdated:
+    """The same pop was sent again, with more that is known of the caller."""
+
+    offer: str
+    agent: str
+    pop: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -1289,6 +1300,7 @@ Body = (
     | WaitAnnounced
     | OfferMade
     | ScreenPopSent
+    | ScreenPopUpdated
     | AgentRang
     | OfferEnded
     | CallConnected

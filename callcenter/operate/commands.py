@@ -14,6 +14,7 @@ from callcenter.media.plane import MediaError
 from callcenter.model.access import Actor, Role, Scope
 from callcenter.operate.audit import audit_commands
 from callcenter.operate.callbacks import callback_commands
+from callcenter.operate.crm import crm_commands
 from callcenter.operate.customers import customer_commands
 from callcenter.operate.do_not_call import do_not_call_commands
 from callcenter.operate.figures import figures
@@ -63,6 +64,7 @@ class Commands:
             "media": Command(self._media),
             **recording_commands(self._house),
             **audit_commands(self._house),
+            **crm_commands(self._house),
             **paperwork_commands(self._house, self.all),
             **customer_commands(self._house),
             **do_not_call_commands(self._house),

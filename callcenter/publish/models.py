@@ -296,11 +296,15 @@ class Why(TypedDict):
 
 
 class Pop(TypedDict("_PopFrom", {"from": str})):
-    """Everything that the agent needs before the phone rings. ``seq`` counts the pops of this agent: a gap shows."""
+    """Everything that the agent needs before the phone rings. ``seq`` counts the pops of this agent: a gap shows.
+
+    ``update``: it replaces the pop of the same ``id``: more is known of the caller since.
+    """
 
     schema: Literal["pop.v1"]
     seq: Count
     id: Id
+    update: bool
     at: Instant
     expires: Instant
     call: Id

@@ -81,6 +81,7 @@ from callcenter.model.facts import (
     RecordingStarted,
     RoutingRelaxed,
     ScreenPopSent,
+    ScreenPopUpdated,
     SupervisionChanged,
     SupervisionEnded,
     SupervisionStarted,
@@ -140,6 +141,7 @@ EVENTS: dict[type[Any], str] = {
     PreferenceEnded: "preference_ended",
     OfferMade: "offered",
     ScreenPopSent: "pop_sent",
+    ScreenPopUpdated: "pop_updated",
     AgentRang: "ringing",
     OfferEnded: "offer_ended",
     CallConnected: "answered",
@@ -207,6 +209,7 @@ class Pop:
     crypto-suite by which the caller's sound is encrypted, empty for plain RTP. ``record``: ``yes`` where the talk
     will be recorded, ``on_demand`` where the agent may have it recorded, else empty. ``note`` is the customer's last.
     ``open_followups`` counts what is still to be done for the caller, of which ``followups`` are the next.
+    ``update``: a pop of this id was sent before, and more is known since.
     """
 
     id: str
@@ -243,12 +246,14 @@ class Pop:
     note: Note | None = None
     open_followups: int = 0
     followups: Sequence[Mapping[str, Any]] = ()
+    update: bool = False
 
     def payload(self) -> dict[str, Any]:
         """The pop as plain JSON values (schema pop.v1)."""
         return {
             "schema": POP_SCHEMA,
             "id": self.id,
+            "update": self.update,
             "at": utc(self.at),
             "expires": utc(self.expires_at),
             "call": self.call,

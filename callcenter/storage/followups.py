@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -154,17 +154,6 @@ class Followups:
             return 0, []
         marks = ", ".join("?" * len(counted))
         return counted[0][1], await self._rows(f"id IN ({marks})", [row[0] for row in counted], MOST_OF_CALLER)
-
-    async def of_person(self, client: str, customers: Collection[str], numbers: Collection[str]) -> list[str]:
-        """The ids of all that are about these customers of this client, or these numbers. Raises StorageError."""
-        ids, of_numbers = json_text(sorted(customers)), json_text(sorted(numbers))
-        rows = await self._database.fetch_all(
-            "SELECT id FROM followups WHERE client = ? AND customer <> ''"
-            " AND customer IN (SELECT value FROM json_each(?)) UNION SELECT id FROM followups WHERE client = ?"
-            " AND number <> '' AND number IN (SELECT value FROM json_each(?))",
-            (client, ids, client, of_numbers),
-        )
-        return [row[0] for row in rows]
 
     async def promises(self, asked: Asked, *, by_agent: bool = False) -> list[Promises]:
         """How those that fell due in a time were kept, by client and, where asked for, agent. Raises StorageError."""

@@ -154,7 +154,7 @@ def test_an_account_of_nobody_is_asked_for_again_and_then_left_to_the_flow(wrong
         saved = await world.interaction(call)
         assert (saved.customer, saved.match) == ("", Match.NONE)
         assert saved.attributes == (("account", wrong),)
-        assert told(world, DigitsEntered) == [DigitsEntered("account", wrong, valid=False)] * 2
+        assert told(world, DigitsEntered) == [DigitsEntered("account", wrong, valid=False, account=True)] * 2
 
     tell(told_again)
 

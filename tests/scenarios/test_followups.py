@@ -590,19 +590,3 @@ async def test_the_outcome_of_a_promised_call_is_known_after_a_crash_that_cut_it
     await world.settled()
     now = (await ask(world, "followup_get", followup=each["id"]))["followup"]
     assert (now["state"], now["callback"], now["attempts"][0]["outcome"]) == ("open", None, "cancelled")
-
-
-@story()
-async def test_who_is_erased_is_in_no_follow_up_any_more(world: World) -> None:
-    await know_customers(world)
-    open_one = await promised(world, customer="t-1", title="Call Grace", text="private")
-    done = await promised(world, number=GRACE, title="Grace again")
-    other = await promised(world, customer="t-2", title="Lucia")
-    await ask(world, "followup_done", followup=done["id"], note="Grace is happy")
-    assert await world.house.followups.erase("tech", {"t-1"}, {GRACE}, "olga") == 2
-    found = {each["id"]: each for each in (await ask(world, "followup_list"))["items"]}
-    assert "Grace" not in str(found)
-    assert "private" not in str(found)
-    states = [found[each["id"]]["state"] for each in (open_one, done, other)]
-    assert states == ["cancelled", "done", "open"]
-    assert found[other["id"]]["title"] == "Lucia"

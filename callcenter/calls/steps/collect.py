@@ -58,7 +58,7 @@ async def collect(
         known = not (whole and step.look_up and entry.digits) or await look_up_account(call, entry.digits)
         if entry.pressed:
             told = stars(entry.digits) if step.mask else entry.digits
-            call.add(DigitsEntered(step.id, told, valid=whole and known, masked=step.mask))
+            call.add(DigitsEntered(step.id, told, valid=whole and known, masked=step.mask, account=step.look_up))
         if whole and (entry.digits or step.into in call.captured.attributes):
             note(call, step.into, entry.digits, masked=step.mask)
             call.captured.entered[step.into] = call.captured.told[step.into]

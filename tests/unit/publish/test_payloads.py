@@ -126,6 +126,7 @@ def test_a_pop_tells_the_agent_everything_before_the_phone_rings() -> None:
         "record": None,
         "open_followups": 0,
         "followups": [],
+        "update": False,
         "srtp": "AES_CM_128_HMAC_SHA1_80",
         "customer": {
             "id": "c-4711",

@@ -123,7 +123,6 @@ def test_no_question_that_somebody_waits_for_looks_at_every_row() -> None:
         database.asked.clear()
         store = storage.followups
         await store.of_caller("acme", "c-1", "+1415")
-        await store.of_person("acme", {"c-1"}, {"+1415"})
         for asked in (
             Asked(),
             Asked(ACME, state="open"),
