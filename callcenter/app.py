@@ -25,7 +25,7 @@ from callcenter.calls.breaks import BreakRules
 from callcenter.calls.busy_lines import BusyLines
 from callcenter.calls.callback import Callbacks
 from callcenter.calls.calling_back import call_back
-from callcenter.calls.commands import CommandDesk, is_for_the_desk
+from callcenter.calls.commands import DISPOSITIONS, FIELDS, CommandDesk, is_for_the_desk
 from callcenter.calls.dialled import guarded
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.do_not_call import DoNotCall
@@ -75,6 +75,7 @@ from callcenter.model.ids import Ids
 from callcenter.model.interaction import Ending
 from callcenter.model.states import Device, EndCause, Intent, Side
 from callcenter.observe import FactLogger
+from callcenter.operate.audit import CommandBooks
 from callcenter.operate.commands import Commands
 from callcenter.operate.desk_process import DeskProcess
 from callcenter.operate.life import Life
@@ -170,6 +171,7 @@ class House:
         # Begun where time is real.
         self.lag = LoopLag()
         self.desk_process: DeskProcess | None = None
+        self.command_books: CommandBooks | None = None
         # Paths of what was written differently since, and is not in force before the next start.
         self.at_next_start: tuple[str, ...] = ()
         self.ids = Ids(settings.switch.node, clock.now, random)
@@ -523,7 +525,9 @@ class House:
 
     def _commanded(self, agent: str, command: Mapping[str, Any]) -> Told:
         if is_for_the_desk(command) or agent not in self.acd.plan.agents:
-            return self.desk.take(command, by="agent over MQTT", agent=agent)
+            told = self.desk.take(command, by="agent over MQTT", agent=agent)
+            self._ordered(command, Actor(agent, Role.AGENT, agent=agent), told)
+            return told
         clients = self.acd.who(agent).clients
         return self._business(command, Actor(agent, Role.AGENT, clients, agent=agent))
 
@@ -537,8 +541,19 @@ class House:
             error = f"no supervisor is named `{login}`"
             return {"id": command.get("id"), "ok": False, "error": error, "reason": Reason.FORBIDDEN.value}
         if is_for_the_desk(command):
-            return self.desk.take(command, by=f"{role} {supervisor.id} over MQTT", supervisor=supervisor)
+            told = self.desk.take(command, by=f"{role} {supervisor.id} over MQTT", supervisor=supervisor)
+            self._ordered(command, Actor(login, role, supervisor.clients), told)
+            return told
         return self._business(command, Actor(login, role, supervisor.clients, agent=supervisor.agent))
+
+    def _ordered(self, command: Mapping[str, Any], actor: Actor, told: Mapping[str, Any]) -> None:
+        """An order of the moment goes into the books as one that came by the socket does."""
+        do, name = command.get("do"), command.get("id")
+        if self.command_books is None or not isinstance(do, str) or do not in FIELDS or do == DISPOSITIONS:
+            return
+        fields = {key: value for key, value in command.items() if key not in ("id", "do")}
+        asked = Asked(do, f"{actor.role} {actor.user}", str(name), fields, actor, via="mqtt")
+        self.command_books.ordered(asked, told)
 
     def _business(self, command: Mapping[str, Any], actor: Actor) -> Told:
         """What is no order of the moment, but said of what is kept: it goes where the desk's requests go too."""
@@ -548,7 +563,7 @@ class House:
         if self.answer is None or not isinstance(do, str) or do not in self.for_programs or not named:
             # The desk has the words for it.
             return self.desk.take(command, by=str(actor.role))
-        return self.answer(Asked(do, f"{actor.role} {actor.user}", str(name), fields, actor))
+        return self.answer(Asked(do, f"{actor.role} {actor.user}", str(name), fields, actor, via="mqtt"))
 
     def _broker_changed(self, connected: bool, detail: str) -> None:
         state = BrokerStateChanged(connected, detail)
@@ -832,6 +847,7 @@ async def serve(
             commands = Commands(house, life, reloader)
             house.paperwork.on_owed = promises(house, commands.all)
             control = ControlServer(settings.switch.data / SOCKET, commands.all(), edges.storage.log)
+            control.books = house.command_books = CommandBooks(house)
             house.answer, house.for_programs = control.answer, commands.for_programs()
             await control.open()
             stack.push_async_callback(control.close)

@@ -59,7 +59,8 @@ class CommandError(Exception):
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A command as it was asked. ``by`` says in words who asks: the user behind the connection, as the system knows it,
-    or for whom a program asks. ``actor`` is the same as what they may; without, whoever works on this machine.
+    or for whom a program asks. ``actor`` is the same as what they may; without, whoever works on this machine. ``via``
+    is the door that it came by: control, desk or mqtt.
     """
 
     do: str
@@ -67,6 +68,7 @@ class Asked:
     id: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     behalf: Actor | None = None
+    via: str = field(default="control", compare=False)
 
     @property
     def actor(self) -> Actor:
@@ -101,7 +103,9 @@ def read(line: bytes, by: str) -> Asked:
         actor = None if behalf is None else Actor.from_plain(behalf)
     except BadActor as error:
         raise CommandError(f"`as`: {error}", field="as") from None
-    return Asked(do, by if actor is None else f"{actor.role} {actor.user}", name, values, actor)
+    if actor is None:
+        return Asked(do, by, name, values)
+    return Asked(do, f"{actor.role} {actor.user}", name, values, actor, via="desk")
 
 
 def done(id: str | None, result: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,11 +77,18 @@ class Command:
     """What a command does. ``changes``: it is done once for each id; else asking again looks again.
 
     ``scope`` is what somebody must hold for whom a program asks; None: only who works on this machine asks for it.
+    ``secret``: its answer is kept nowhere.
     """
 
     run: Callable[[Asked], Awaitable[Mapping[str, Any]]]
     changes: bool = True
     scope: Scope | None = None
+    secret: bool = False
+
+    @property
+    def forgets(self) -> bool:
+        """Whether somebody is erased by it, and with them every answer that is kept: their name may stand in one."""
+        return self.scope is Scope.CUSTOMERS_ERASE
 
     def check(self, asked: Asked) -> None:
         """Raises CommandError when this is not for whoever asks."""
@@ -91,6 +98,24 @@ class Command:
             raise CommandError(f"{asked.do} is for who works on the switch's own machine", Reason.FORBIDDEN)
         if not asked.behalf.may(self.scope):
             raise CommandError(f"{asked.do} takes the scope {self.scope}, which you do not hold", Reason.FORBIDDEN)
+
+
+class Books(Protocol):
+    """Who keeps books of commands that change something."""
+
+    async def before(self, asked: Asked) -> Mapping[str, Any] | None:
+        """The result of the same, asked before this switch was started; None: it is new. Raises CommandError for
+        another command under the same id.
+        """
+        ...
+
+    def done(self, asked: Asked, command: Command, result: Mapping[str, Any]) -> None:
+        """It was done. Never waits."""
+        ...
+
+    def refused(self, asked: Asked, reason: Reason) -> None:
+        """It was not done. Never waits."""
+        ...
 
 
 class _Cut(Exception):
@@ -128,6 +153,7 @@ class ControlServer:
         self._clients: set[_Client] = set()
         self._work = Background(limit=self._limits.at_work)
         self._answers: dict[tuple[str, str], tuple[Asked, asyncio.Future[dict[str, Any]]]] = {}
+        self.books: Books | None = None
 
     async def open(self) -> None:
         """Listen. Raises SocketError."""
@@ -224,7 +250,12 @@ class ControlServer:
         if command is None:
             known = ", ".join(sorted([*self._commands, EVENTS]))
             raise CommandError(f"`{asked.do}` is no command; there are: {known}")
-        command.check(asked)
+        try:
+            command.check(asked)
+        except CommandError as error:
+            if command.changes and self.books is not None:
+                self.books.refused(asked, error.reason)
+            raise
         if not command.changes or asked.id is None:
             return await asyncio.shield(self._begin(asked, command))
         before = self._answers.get((asked.by, asked.id))
@@ -242,9 +273,16 @@ class ControlServer:
     def _begin(self, asked: Asked, command: Command) -> asyncio.Future[dict[str, Any]]:
         """Run a command beside its connection: what was begun is done, also when the client goes away meanwhile."""
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        if not self._work.start(_run(asked, command, answer), name=str(asked)):
+        books = self.books if command.changes else None
+        if not self._work.start(_run(asked, command, answer, books), name=str(asked)):
             raise CommandError("too many commands are at work: ask again in a moment", Reason.TOO_MANY)
+        if command.forgets:
+            answer.add_done_callback(lambda _: self._forget_all())
         return answer
+
+    def _forget_all(self) -> None:
+        for key in [key for key, (_, answer) in self._answers.items() if answer.done()]:
+            del self._answers[key]
 
     def _forget_old(self) -> None:
         spare = len(self._answers) - self._limits.remembered
@@ -316,10 +354,17 @@ class ControlServer:
         asyncio.get_running_loop().call_later(self._limits.farewell, writer.transport.abort)
 
 
-async def _run(asked: Asked, command: Command, answer: asyncio.Future[dict[str, Any]]) -> None:
+async def _run(asked: Asked, command: Command, answer: asyncio.Future[dict[str, Any]], books: Books | None) -> None:
     try:
-        result = done(asked.id, await command.run(asked))
+        came_of_it = await books.before(asked) if books is not None else None
+        if came_of_it is None:
+            came_of_it = await command.run(asked)
+            if books is not None:
+                books.done(asked, command, came_of_it)
+        result = done(asked.id, came_of_it)
     except CommandError as error:
+        if books is not None:
+            books.refused(asked, error.reason)
         result = refused(asked.id, error)
     except asyncio.CancelledError:
         answer.set_result(refused(asked.id, CommandError("the switch goes down", Reason.UNAVAILABLE)))

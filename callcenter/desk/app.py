@@ -13,6 +13,7 @@ from callcenter.desk.gate import Gate
 from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
 from callcenter.desk.routes import (
     agents,
+    audit,
     call_me,
     callbacks,
     calls,
@@ -36,6 +37,7 @@ from callcenter.desk.routes import (
 from callcenter.desk.routes.customers import router as customers_router
 
 ROUTERS: tuple[APIRouter, ...] = (
+    audit.router,
     callbacks.router,
     health.router,
     call_me.router,

@@ -92,7 +92,9 @@ class Desk:
         """Have the switch write down what was done here, in the desk's own database. Never fails."""
         log.info("done at the desk", action=action, by=f"{actor.role} {actor.user}", client=client, target=target)
         try:
-            await self.switch.ask("audited", actor, action=action, client=client, target=target)
+            await self.switch.ask(
+                "audited", None, user=actor.user, role=actor.role.value, action=action, client=client, target=target
+            )
         except (SwitchAway, CommandError) as error:
             log.warning("not in the audit: the switch does not take it", action=action, detail=str(error))
 

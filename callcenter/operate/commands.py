@@ -12,6 +12,7 @@ from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.media.plane import MediaError
 from callcenter.model.access import Actor, Role, Scope
+from callcenter.operate.audit import audit_commands
 from callcenter.operate.callbacks import callback_commands
 from callcenter.operate.crm import crm_commands
 from callcenter.operate.customers import customer_commands
@@ -57,11 +58,12 @@ class Commands:
             "snapshot": Command(self._snapshot, changes=False, scope=Scope.EVENTS_READ),
             "waiting": Command(self._waiting, changes=False, scope=Scope.CALLS_READ),
             "metrics": Command(self._metrics, changes=False),
-            "reload": Command(self._reload, scope=Scope.CONFIG),
+            "reload": Command(self._reload, scope=Scope.CONFIG, secret=True),
             "reload_look": Command(self._reload_look, changes=False, scope=Scope.CONFIG),
             "drain": Command(self._drain),
             "media": Command(self._media),
             **recording_commands(self._house),
+            **audit_commands(self._house),
             **crm_commands(self._house),
             **paperwork_commands(self._house, self.all),
             **customer_commands(self._house),

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from callcenter.runtime.clock import Clock
+from callcenter.storage.audit import Audit
 from callcenter.storage.breaks import Breaks
 from callcenter.storage.callbacks import Callbacks
 from callcenter.storage.customers import Customers
@@ -35,6 +36,7 @@ class Storage:
         self.database = database
         self.log = log
         self.interactions = Interactions(database, log)
+        self.audit = Audit(database, log)
         self.customers = Customers(database)
         self.locations = Locations(database, log, clock)
         self.intents = Intents(database, log)

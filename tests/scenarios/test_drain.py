@@ -16,6 +16,7 @@ from callcenter.simulation.world import World, story
 from callcenter.sip.headers import NameAddr
 from callcenter.sip.message import Response
 from callcenter.sip.uri import Uri
+from tests.scenarios.trunks import trunk
 
 
 def life_of(world: World, limit: float = 600.0) -> Life:
@@ -235,3 +236,23 @@ async def test_told_to_end_after_a_drain_it_ends_when_that_is_done(world: World)
     emptied.ask_to_end("SIGTERM")
     assert await emptied.over() == "SIGTERM"
     emptied.close()
+
+
+@story()
+async def test_a_switch_without_a_trunk_that_is_required_is_not_ready_for_calls(world: World) -> None:
+    life = life_of(world)
+    needed, spare = await world.carrier("needed"), await world.carrier("spare")
+    world.trunks(replace(trunk(needed, qualify=30.0), required=True), trunk(spare, qualify=30.0))
+    await world.sleep(1)
+    assert health(world.house, life)["ready"]
+    spare.host.vanish()
+    await world.sleep(60)
+    assert health(world.house, life)["ready"], "nobody said that this one is"
+    needed.host.vanish()
+    await world.sleep(60)
+    now = health(world.house, life)
+    assert (now["live"], now["ready"], now["reasons"]) == (True, False, ["trunk needed"])
+    assert now["why"] == [f"the trunk needed is down, and required: no answer from udp {needed.address}:5060"]
+    needed.host.come_back()
+    await world.sleep(40)
+    assert health(world.house, life)["ready"]

@@ -90,6 +90,12 @@ async def test_a_supervisor_commands_by_her_own_login_and_nobody_does_in_her_nam
             ("not_ready training", "supervisor eva over MQTT", "done"),
             ("roster english=2", "supervisor eva over MQTT", "done"),
         ]
+        acts = switch.query("SELECT user, role, via, action, target, outcome, command FROM audit ORDER BY id")
+        assert [tuple(each) for each in acts] == [
+            ("tom", "supervisor", "mqtt", "state", TECH.agent, "forbidden", "t1"),
+            ("eva", "supervisor", "mqtt", "state", TECH.agent, "done", "e1"),
+            ("eva", "supervisor", "mqtt", "roster", TECH.agent, "done", "e2"),
+        ]
 
 
 async def test_an_operator_commands_for_an_agent_by_a_word_on_the_machine(tmp_path: Path) -> None:

@@ -129,6 +129,7 @@ ELSEWHERE: dict[str, str] = {
     "GET /metrics": "test_metrics",
     "GET /livez": "test_health",
     "GET /readyz": "test_health",
+    "GET /api/v1/audit": "test_audit",
     "POST /api/v1/session": "test_session",
     "GET /api/v1/session": "test_session",
     "DELETE /api/v1/session": "test_session",
