@@ -198,7 +198,8 @@ class Timelines:
         """Other calls, each with why it belongs to this one."""
         named = links(facts)
         found = [(link.kind, link.call) for link in named if link.call]
-        callbacks = {link.callback for link in named if link.callback}
+        for name in dict.fromkeys(link.callback for link in named if link.callback):
+            found += [("callback", other) for other in await self._of_callback(name) if other != call.call_id]
         near = (utc(call.arrived_at - SAME_JOURNEY), utc(call.arrived_at + SAME_JOURNEY))
         if call.from_number:
             rows = await self._database.fetch_all(
@@ -208,9 +209,7 @@ class Timelines:
                 record = from_json(text)
                 if other == call.call_id:
                     continue
-                if record.get("callback") in callbacks:
-                    found.append(("callback", other))
-                elif any(visit["place_of"].startswith(f"{call.call_id}/") for visit in record["visits"]):
+                if any(visit["place_of"].startswith(f"{call.call_id}/") for visit in record["visits"]):
                     found.append(("later", other))
         talks = _talks(facts)
         if talks:
@@ -224,6 +223,14 @@ class Timelines:
                 if any(by == agent and since <= began <= end + ABOUT for agent, since, end in talks):
                     found.append(("consulted", other))
         return found
+
+    async def _of_callback(self, name: str) -> list[str]:
+        """The call in which a callback was asked for, and those in which the customer was dialled."""
+        rows = await self._database.fetch_all(_CALLBACK, (name,))
+        if not rows:
+            return []
+        record = from_json(rows[0][0])
+        return [call for call in (record["requested_in"], *(each["call"] for each in record["history"])) if call]
 
     async def _followed_up(self, entries: Sequence[Entry], call: Interaction) -> list[Entry]:
         """What is to be done about the call, and was: each behind the last thing that happened before it."""
@@ -356,6 +363,7 @@ _OF_NUMBER = (
     "SELECT call_id, record FROM interactions WHERE client = ? AND from_number = ? AND from_number <> ''"
     " AND arrived_at BETWEEN ? AND ? ORDER BY arrived_at LIMIT ?"
 )
+_CALLBACK = "SELECT record FROM callbacks WHERE id = ?"
 _DIALLED = (
     "SELECT call_id, record FROM interactions WHERE client = ? AND arrived_at BETWEEN ? AND ?"
     " AND direction <> 'inbound' ORDER BY arrived_at LIMIT ?"
