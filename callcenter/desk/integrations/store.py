@@ -330,7 +330,11 @@ class Store:
             ]
             return len(gone) + len(emptied)
 
-        return await self._database.write(write)
+        found = await self._database.write(write)
+        if found:
+            # Nor in the log of what was written; where somebody reads just now, by the next checkpoint.
+            await self._database.scrub()
+        return found
 
 
 _HOOK = "id, client, url, events, description, secret, former, former_until, created_at, created_by"

@@ -240,6 +240,10 @@ class Webhooks:
             if now - tidied >= TIDY_EVERY:
                 tidied = now
                 await self._store.tidy(self._clock.now().timestamp())
+                # Also of calls that were emptied by their age, of which no fact tells.
+                for client in self._settings().calls.clients:
+                    if await self._erased_calls(client):
+                        await self._erase(client, ())
             await asyncio.sleep(LOOK_EVERY)
 
     async def _hire(self, group: asyncio.TaskGroup) -> None:
@@ -377,11 +381,14 @@ class Webhooks:
 
     async def _erase(self, client: str, customers: Collection[str]) -> None:
         """Empty what there is of these customers, and of every call that names nobody any more."""
-        told = await self._store.told_of(client)
-        calls = [row[0] for row in await self._reader.fetch_all(_ERASED_CALLS, (json.dumps(told),))]
-        emptied = await self._store.erase(client, customers, calls)
+        emptied = await self._store.erase(client, customers, await self._erased_calls(client))
         if emptied:
             log.info("what is kept of who was erased is emptied", client=client, rows=emptied)
+
+    async def _erased_calls(self, client: str) -> list[str]:
+        """Calls of which something is kept here, and that name nobody any more."""
+        told = await self._store.told_of(client)
+        return [row[0] for row in await self._reader.fetch_all(_ERASED_CALLS, (json.dumps(told),))]
 
     async def _client_of(self, fact: Fact) -> str:
         client = getattr(fact.body, "client", "")

@@ -61,6 +61,7 @@ async def test_a_reader_is_told_what_comes_and_what_was_before_in_order() -> Non
 
 async def test_who_is_erased_is_not_in_the_ring_any_more() -> None:
     async with a_floor(ring=100, page=50, heartbeat=0.02) as floor, following(floor):
+        await floor.hub.position_of(ADMIN, None)
         floor.add(call_of("acme"), ACME)
         floor.add(CustomerErased("acme", ("c-1",), "admin ada"))
         floor.add(CallAnswered(), ACME)
