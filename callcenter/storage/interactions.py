@@ -89,12 +89,13 @@ class Interactions:
         return [row[0] for row in await self._database.fetch_all("SELECT call_id FROM open_calls ORDER BY seq")]
 
 
-# Each half is answered by the end of an index.
+# Each half is answered by the end of an index: by whose calls they are, never by what all of a client's calls came to
+# (which is why the outcome is none that an index knows).
 _LAST_AGENT = (
     "SELECT agent FROM ("
     + " UNION ALL ".join(
         "SELECT agent, arrived_at FROM (SELECT agent, arrived_at FROM interactions"
-        f" WHERE client = ? AND {whose} AND arrived_at >= ? AND outcome = 'handled' AND direction = 'inbound'"
+        f" WHERE client = ? AND {whose} AND arrived_at >= ? AND outcome || '' = 'handled' AND direction = 'inbound'"
         " AND agent <> '' ORDER BY arrived_at DESC LIMIT 1)"
         for whose in ("customer_id = ? AND customer_id <> ''", "from_number = ? AND from_number <> ''")
     )
