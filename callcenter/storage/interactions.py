@@ -89,8 +89,8 @@ class Interactions:
         return [row[0] for row in await self._database.fetch_all("SELECT call_id FROM open_calls ORDER BY seq")]
 
 
-# Each half is answered by the end of an index: by whose calls they are, never by what all of a client's calls came to
-# (which is why the outcome is none that an index knows).
+# Each half is answered by the end of an index, of whom it asks for: the outcome has one too, of all that were handled,
+# which is not to be taken.
 _LAST_AGENT = (
     "SELECT agent FROM ("
     + " UNION ALL ".join(

@@ -387,7 +387,8 @@ _SOURCES: Mapping[str, str] = {
     "follow_up": "SELECT created_at, id, kind, state, title, due_at, agent, queue, done_at FROM followups"
     " WHERE client = ? AND customer IN (IDS) AND customer <> '' AND " + _BEHIND.format(at="created_at", id="id"),
     "callback": "SELECT requested_at, id, queue, source, outcome, attempts, json_extract(record, '$.not_before')"
-    " FROM callbacks WHERE client = ? AND customer IN (IDS) AND customer != '' AND "
+    # By the customer, who has a few, and not by the client, who has all.
+    " FROM callbacks WHERE client || '' = ? AND customer IN (IDS) AND customer != '' AND "
     + _BEHIND.format(at="requested_at", id="id"),
     "merge": "SELECT merged_at, id, id, merged_by FROM customer_merges WHERE client = ? AND into_id IN (IDS) AND "
     + _BEHIND.format(at="merged_at", id="id"),
