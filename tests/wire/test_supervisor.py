@@ -72,7 +72,7 @@ async def test_a_supervisor_commands_by_her_own_login_and_nobody_does_in_her_nam
                 await command(switch, tmp_path, intruder, "eva", id="x", **sign_out)
             await command(switch, tmp_path, tom, "tom", id="t1", **sign_out)
             await until(lambda: last(his, reply("tom")) is not None, "the other supervisor is answered")
-            assert last(his, reply("tom"))["error"].startswith("your clients are not all that this agent serves")
+            assert last(his, reply("tom"))["error"] == "no agent is named `ana`", "as of one whom there is not"
             await stays(lambda: last(agent, STATE)["chosen"] == "ready", "nobody else commands", 0.5)
 
             await command(switch, tmp_path, eva, "eva", id="e1", do="state", chosen="not_ready", reason="training")
@@ -92,7 +92,7 @@ async def test_a_supervisor_commands_by_her_own_login_and_nobody_does_in_her_nam
         ]
         acts = switch.query("SELECT user, role, via, action, target, outcome, command FROM audit ORDER BY id")
         assert [tuple(each) for each in acts] == [
-            ("tom", "supervisor", "mqtt", "state", TECH.agent, "forbidden", "t1"),
+            ("tom", "supervisor", "mqtt", "state", TECH.agent, "not_found", "t1"),
             ("eva", "supervisor", "mqtt", "state", TECH.agent, "done", "e1"),
             ("eva", "supervisor", "mqtt", "roster", TECH.agent, "done", "e2"),
         ]
