@@ -264,7 +264,7 @@ class House:
             self.recordings,
             storage.recordings,
             storage.callbacks,
-            self.books.knows,
+            self.books,
             self.supervisor.calls.values,
             random,
         )

@@ -65,6 +65,10 @@ class Books:
         if call_id is not None and not self.knows(call_id):
             self._await_the_rest(call_id, list(facts))
 
+    def forget(self, call_id: str) -> None:
+        """What is known here of a call that has ended is no more so: whoever says more of it has it reopened."""
+        self._ended.pop(call_id, None)
+
     def take(self, fact: Fact) -> None:
         """Read one fact."""
         if fact.call_id is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from callcenter.acd.agents import ON_THE_PHONE
 from callcenter.calls.call import Call
 from callcenter.calls.callback_plans import NotPlanned
 from callcenter.calls.recordings import NotDone, Recordings
@@ -19,6 +20,7 @@ from callcenter.model.customer import Match, Rules, caller_number
 from callcenter.model.erasure import MARK
 from callcenter.model.facts import CustomerErased
 from callcenter.model.followup import Followup, FollowupState
+from callcenter.model.states import Work
 from callcenter.storage.callbacks import Callbacks as KeptCallbacks
 from callcenter.storage.database import StorageError
 from callcenter.storage.erasure import PAGE, Erasure, Person, is_derived
@@ -27,6 +29,8 @@ from callcenter.storage.recordings import Recordings as RecordingIndex
 
 if TYPE_CHECKING:
     from random import Random
+
+    from callcenter.calls.books import Books
 
 # When what is older than it may be is looked for, in seconds; and how long the switch has the database to itself after
 # each call that was erased.
@@ -41,6 +45,13 @@ SCRUB_TRIES, SCRUB_REST = 5, 0.2
 KEPT_WITHIN = 10.0
 # Reasons that are told, at most: one for each kind, and some recordings by name.
 MOST_KEPT = 20
+
+# What is out of reach here, in a sentence of everybody's.
+ELSEWHERE = (
+    "backups, logs, SIP messages that are kept for traces, a request on a website until it is a day old, and what other"
+    " programs were sent before"
+)
+AT_WORK = ON_THE_PHONE | {Work.WRAP_UP}
 
 log = structlog.get_logger()
 
@@ -97,17 +108,17 @@ class Eraser:
         recordings: Recordings,
         index: RecordingIndex,
         callbacks: KeptCallbacks,
-        under_way: Callable[[str], bool],
+        books: Books,
         calls: Callable[[], Iterable[Call]],
         random: Random,
     ) -> None:
-        """``under_way``: whether more is expected of a call; ``calls`` are those that are up."""
+        """``books`` have the facts of calls of which more is expected; ``calls`` are those that are up."""
         self._services = services
         self._tables = tables
         self._recordings = recordings
         self._index = index
         self._kept_callbacks = callbacks
-        self._under_way = under_way
+        self._books = books
         self._up = calls
         self._random = random
         self._at_work = asyncio.Lock()
@@ -136,14 +147,19 @@ class Eraser:
         promised = await self._tables.followups_of(person)
         await self._followups(promised, erased, by)
         await self._calls(person, promised, erased, by, reason)
-        await self._base(person, erased)
+        there = await self._base(person, erased)
         self._tell_what_stays(person, erased)
         if not dry and erased.found:
-            if not await self._scrub():
-                erased.keep("log", "older pages in the database's write-ahead log, until its next checkpoint")
             ids = tuple(each for each in person.ids if not is_derived(each))
             counts = (erased.counts.get("calls", 0), erased.counts.get("recordings", 0))
-            self._services.stream.append(CustomerErased(client, ids, by, reason, *counts, tuple(erased.kinds)))
+            stream = self._services.stream
+            stream.append(CustomerErased(client, ids, by, reason, *counts, tuple(erased.kinds)))
+            if there:
+                # Last, and behind the fact: where a crash comes in between there is somebody to be asked for again.
+                await self._tables.told(stream.seq, KEPT_WITHIN)
+                await self._tables.erase_customer(person, self._services.clock.now())
+            if not await self._scrub():
+                erased.keep("log", "older pages in the database's write-ahead log, until its next checkpoint")
         return erased
 
     async def watch(self) -> None:
@@ -165,12 +181,13 @@ class Eraser:
 
     async def _old_calls(self, client: str, days: int) -> None:
         before, passed = self._services.clock.now() - timedelta(days=days), 0
-        while calls := [
-            each for each in await self._tables.calls_before(client, before, PAGE + passed) if not self._under_way(each)
-        ]:
+        while calls := (await self._tables.calls_before(client, before, PAGE + passed))[passed:]:
             for call_id in calls:
+                if self._under_way(call_id):
+                    passed += 1
+                    continue
                 async with self._at_work:
-                    await self._tables.erase_call(call_id, self._services.clock.now(), self._mark(), customer=False)
+                    await self._erase_call(call_id, self._mark(), customer=False)
                 await asyncio.sleep(REST)
         await self._scrub()
 
@@ -234,8 +251,26 @@ class Eraser:
                 of_call = await self._tables.followups_of_call(call_id)
                 await self._followups([each for each in of_call if each not in promised], erased, by)
                 if not erased.dry:
-                    await self._tables.erase_call(call_id, self._services.clock.now(), mark)
+                    await self._erase_call(call_id, mark)
                     await asyncio.sleep(REST)
+
+    def _under_way(self, call_id: str) -> bool:
+        """Whether a call goes on, an agent has still to do with it, or its recording is not whole yet.
+
+        The books may expect more of it: the end of a wrap-up that there never is.
+        """
+        so_far = self._books.so_far(call_id)
+        if so_far is None:
+            return False
+        if so_far.ended_at is None or so_far.records:
+            return True
+        views = (self._services.dispatcher.acd.agent(leg.agent) for leg in so_far.legs)
+        return any(view is not None and view.call_id == call_id and view.work in AT_WORK for view in views)
+
+    async def _erase_call(self, call_id: str, mark: str, *, customer: bool = True) -> None:
+        await self._tables.erase_call(call_id, self._services.clock.now(), mark, customer=customer)
+        # What is said of it from now on is of what the database has.
+        self._books.forget(call_id)
 
     async def _recorded(self, call_id: str, erased: Erased, by: str, reason: str) -> None:
         for each in await self._index.find(call=call_id):
@@ -271,14 +306,14 @@ class Eraser:
         await self._kept_callbacks.kept(KEPT_WITHIN)
         await self._tables.erase_said(person)
 
-    async def _base(self, person: Person, erased: Erased) -> None:
+    async def _base(self, person: Person, erased: Erased) -> bool:
+        """Count what there is of them in the customer base; whether there is anything."""
         if not person.ids:
-            return
+            return False
         there = await self._services.customers.by_ids(person.client, person.ids)
         erased.count("customers", len(there))
         erased.count("former records", max(0, len(person.ids) - 1))
-        if there and not erased.dry:
-            await self._tables.erase_customer(person, self._services.clock.now())
+        return bool(there)
 
     def _tell_what_stays(self, person: Person, erased: Erased) -> None:
         """What of them this switch cannot reach, or may not."""
@@ -293,7 +328,7 @@ class Eraser:
         if any(is_derived(each) for each in person.ids):
             told = "the id, which is made of the number or account, in facts that say that it was saved or merged"
             erased.keep("derived id", f"{told}; a file of customers that has them brings them back")
-        erased.keep("elsewhere", "backups, logs, and what other programs were sent before")
+        erased.keep("elsewhere", ELSEWHERE)
 
     async def _scrub(self) -> bool:
         for _ in range(SCRUB_TRIES):

@@ -17,7 +17,7 @@ import structlog
 
 from callcenter.desk.whose import Whose
 from callcenter.model.access import Actor
-from callcenter.model.facts import BODIES, CallArrived, Fact, body_to_dict, utc
+from callcenter.model.facts import BODIES, CallArrived, CustomerErased, Fact, body_to_dict, utc
 from callcenter.publish.payloads import EVENTS
 from callcenter.runtime.encoding import from_json, json_text
 from callcenter.storage.database import Database
@@ -123,6 +123,10 @@ class Hub:
         if fact.seq <= self._last:
             return
         self.whose.take(fact)
+        if isinstance(fact.body, CustomerErased):
+            # Who comes back for what was before reads it in the database, where nobody is named any more.
+            self._ring.clear()
+            self._floor = self._last
         self._ring.append(fact)
         self._last = fact.seq
         if len(self._ring) > self.limits.ring:

@@ -36,7 +36,8 @@ def read_customer(
         changes["name"] = " ".join(_text("name", written["name"]).split())
     for name in WORDS:
         if name in written:
-            changes[name] = _text(name, written[name])
+            # Notes that two records became may be longer, and are kept: an export is read again.
+            changes[name] = _text(name, written[name], max(MAX_TEXT, len(getattr(base, name))))
     agent = changes.get("agent", "")
     if agent and not is_slug(agent):
         raise BadField("agent", f"{agent!r}: write the agent's id, lower-case letters, digits and dashes, or nothing")
@@ -88,14 +89,14 @@ def digits_of(account: str) -> str:
     return "".join(letter for letter in account if letter in "0123456789")
 
 
-def _text(name: str, value: object) -> str:
+def _text(name: str, value: object, most: int = MAX_TEXT) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
         raise BadField(name, "is a text")
     text = _clean(value)
-    if len(text) > MAX_TEXT:
-        raise BadField(name, f"longer than {MAX_TEXT} characters")
+    if len(text) > most:
+        raise BadField(name, f"longer than {most} characters")
     return text
 
 

@@ -19,7 +19,10 @@ from callcenter.model.facts import (
     ConferenceLeft,
     CustomerFound,
     DigitsEntered,
+    DispositionChosen,
+    DispositionCorrected,
     Fact,
+    FieldsWritten,
     MediaMissing,
     OneWayAudio,
     OutsideConnected,
@@ -65,6 +68,9 @@ def erased(body: Body, mark: str = MARK, *, customer: bool = True) -> Body:
             return _without(body, "detail")
         case RecordingStarted():
             return _without(body, "left")
+        case DispositionChosen() | DispositionCorrected() | FieldsWritten():
+            # Whoever corrects says why in a sentence, and may name whom they talked to.
+            return _without(body, "why")
         case _:
             return body
 

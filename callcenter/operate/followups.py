@@ -30,6 +30,7 @@ from callcenter.model.followup import (
 )
 from callcenter.model.ids import derived_id
 from callcenter.operate import fields
+from callcenter.operate.callbacks import serves
 from callcenter.storage import followups as storage
 from callcenter.storage.database import StorageError
 
@@ -460,7 +461,7 @@ async def _schedule(house: House, known: Mapping[str, Command], asked: Asked, fo
         "followup": followup.id,
         "customer": followup.customer,
         "call": followup.call,
-        "prefer": next((each for each in (followup.agent, followup.made_by) if each in house.acd.plan.agents), ""),
+        "prefer": next((who for who in (followup.agent, followup.made_by) if serves(house, who, followup.client)), ""),
         **{name: asked.fields.get(name) for name in CALLBACK_FIELDS},
     }
     request = Asked(

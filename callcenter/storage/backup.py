@@ -157,8 +157,9 @@ def _copy_all(sources: Sources, part: Path, now: datetime) -> Manifest:
     files: dict[str, Kept] = {}
     tables: dict[str, dict[str, int]] = {}
     (part / DATABASES).mkdir(mode=0o700)
-    # The main one first: what the others say of it (how far they have read) is then never of its future.
-    for name, path in sorted(sources.databases.items(), key=lambda item: item[0] != MAIN):
+    # The main one last: what the others say of it (how far they have read its facts) is then never of its future. What
+    # was told of since is told again under its id; the other way about it would be passed over.
+    for name, path in sorted(sources.databases.items(), key=lambda item: item[0] == MAIN):
         if not path.is_file():
             continue
         copy = part / DATABASES / f"{name}.db"
@@ -328,7 +329,9 @@ def restore(
     try:
         goals = _goals(folder, manifest, databases, data, recordings)
         aside = data / f"before-{now:%Y%m%dT%H%M%SZ}"
-        in_the_way = [goal for _, goal in goals if goal.exists()]
+        # A database that the backup has none of, too: what it says of the switch's is not of that one.
+        wanted = dict.fromkeys([*(goal for _, goal in goals), *databases.values()])
+        in_the_way = [goal for goal in wanted if goal.exists()]
         if in_the_way and not replace:
             more = f", and {len(in_the_way) - 1} more" if len(in_the_way) > 1 else ""
             raise BackupError(f"{in_the_way[0]}{more}: is there already; --replace moves what is there into {aside}")
@@ -418,7 +421,12 @@ def waiting_callbacks(database: Path) -> int:
     """How many people a restored database is going to call back, who may have been called since. Raises BackupError."""
     try:
         with _opened(database) as connection:
-            return _one(connection, "SELECT COUNT(*) FROM callbacks")
+            columns = [row[1] for row in connection.execute("PRAGMA table_info(callbacks)")]
+            # It may be of an older schema: before ended ones were kept, and before there were any.
+            if not columns:
+                return 0
+            ended = " WHERE outcome = ''" if "outcome" in columns else ""
+            return _one(connection, f"SELECT COUNT(*) FROM callbacks{ended}")
     except sqlite3.Error as error:
         raise BackupError(f"the database {database} cannot be read: {error}") from error
 

@@ -67,7 +67,7 @@ class Callbacks:
             sql = "DELETE FROM callbacks WHERE client = ? AND number = ? AND outcome != ''"
             self._log.put((sql, (storable(client), storable(number))))
         if customer:
-            sql = "DELETE FROM callbacks WHERE client = ? AND customer = ? AND outcome != ''"
+            sql = "DELETE FROM callbacks WHERE client = ? AND customer = ? AND customer != '' AND outcome != ''"
             self._log.put((sql, (storable(client), storable(customer))))
 
     async def kept(self, within: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -150,6 +151,11 @@ class Erasure:
         Of an id that is not made of a number or an account stays that it was erased: a file does not bring it back.
         """
         await self._database.write(partial(_forget, person, utc(now)))
+
+    async def told(self, fact: int, within: float) -> None:
+        """Until a fact is in the database. Raises TimeoutError after so many seconds, StorageError when it never is."""
+        async with asyncio.timeout(within):
+            await self._log.flushed(fact)
 
     async def scrub(self) -> bool:
         """Take what was overwritten out of the write-ahead log too; False where somebody reads just now, and it takes

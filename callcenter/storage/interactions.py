@@ -89,12 +89,13 @@ class Interactions:
         return [row[0] for row in await self._database.fetch_all("SELECT call_id FROM open_calls ORDER BY seq")]
 
 
-# Each half is answered by the end of an index.
+# Each half is answered by the end of an index, of whom it asks for: the outcome has one too, of all that were handled,
+# which is not to be taken.
 _LAST_AGENT = (
     "SELECT agent FROM ("
     + " UNION ALL ".join(
         "SELECT agent, arrived_at FROM (SELECT agent, arrived_at FROM interactions"
-        f" WHERE client = ? AND {whose} AND arrived_at >= ? AND outcome = 'handled' AND direction = 'inbound'"
+        f" WHERE client = ? AND {whose} AND arrived_at >= ? AND outcome || '' = 'handled' AND direction = 'inbound'"
         " AND agent <> '' ORDER BY arrived_at DESC LIMIT 1)"
         for whose in ("customer_id = ? AND customer_id <> ''", "from_number = ? AND from_number <> ''")
     )

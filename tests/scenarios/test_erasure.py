@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 
-from callcenter.calls.erasure import SWEEP_EVERY
+from callcenter.acd.settings import WrapUpSettings
+from callcenter.calls.erasure import ELSEWHERE, SWEEP_EVERY
 from callcenter.calls.record_policy import ALWAYS, RecordingSettings
 from callcenter.control.protocol import CommandError, Reason
 from callcenter.model.access import Actor, Role
 from callcenter.model.customer import Rules
 from callcenter.model.facts import CustomerErased, body_to_dict, utc
-from callcenter.simulation.world import AgentPhone, World, story
+from callcenter.model.states import WrapUpMode
+from callcenter.simulation.world import AgentPhone, World, story, tell
+from callcenter.storage.database import StorageError
 from tests.scenarios.callbacks import furnish as furnish_callbacks
 from tests.scenarios.commands import ask, supervisor
+from tests.scenarios.test_agents_choose import has_wrap_up
 from tests.scenarios.test_customers import GRACE, create, furnish
 from tests.scenarios.test_recording import records
 from tests.scenarios.trunks import trunk
@@ -71,7 +75,7 @@ async def test_who_asks_to_be_forgotten_stands_nowhere_any_more_and_it_is_told_w
     assert {**dry, "dry": False} == told, "what a dry run tells comes true"
     assert told["customers"] == ["grace", "gracie"]
     assert told["erased"] == {"calls": 1, "recordings": 1, "customers": 1, "former records": 1}
-    assert [each.split(":")[0] for each in told["kept"]] == ["backups, logs, and what other programs were sent before"]
+    assert told["kept"] == [ELSEWHERE]
     await world.settled()
 
     assert await named(world, *secrets) == []
@@ -260,3 +264,45 @@ async def test_a_company_that_keeps_everything_loses_nothing(world: World) -> No
     record = await world.storage.interactions.by_call(call)
     assert record is not None
     assert record["from_number"] == GRACE
+
+
+@story()
+async def test_a_call_that_is_never_wrapped_up_is_over_with_its_talk_and_what_is_said_later_brings_nobody_back(
+    world: World,
+) -> None:
+    furnish(world)
+    amy = await world.agent("amy", english=5)
+    has_wrap_up(world, WrapUpSettings(WrapUpMode.NONE))
+    await create(world, "grace", GRACE)
+    call = await has_called(world, amy)
+    told = await erase(world, customer="grace")
+    assert (told["erased"], told["kept"]) == ({"calls": 1, "customers": 1}, [ELSEWHERE])
+    await ask(world, "disposition", supervisor("sue", "tech"), call=call, disposition="solved", why="said on the phone")
+    await world.settled()
+    record = await world.storage.interactions.by_call(call)
+    assert record is not None
+    assert record["legs"][0]["disposition"] == "solved"
+    assert await named(world, "2025550111", "Grace Whitfield") == []
+
+
+def test_an_erasure_that_is_cut_before_its_end_is_asked_for_again_and_told_to_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def cut_short(world: World) -> None:
+        async def crash(*_: object) -> None:
+            raise StorageError("the switch is gone")
+
+        furnish(world)
+        amy = await world.agent("amy", english=5)
+        await create(world, "grace", GRACE)
+        await has_called(world, amy)
+        with monkeypatch.context() as patch:
+            patch.setattr(world.storage.erasure, "erase_customer", crash)
+            with pytest.raises(CommandError):
+                await erase(world, customer="grace")
+        assert [fact.body.ids for fact in world.facts if isinstance(fact.body, CustomerErased)] == [("grace",)]
+        again = await erase(world, customer="grace")
+        assert again["erased"] == {"customers": 1}
+        assert await named(world, "2025550111", "Grace Whitfield") == []
+
+    tell(cut_short)

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
+from callcenter.acd.events import Reconfigured
 from callcenter.calls.settings import CallbackRules, Missed, RingsIn, ToQueue
 from callcenter.control.protocol import CommandError, Reason
 from callcenter.model.callback import Attempt
@@ -152,8 +153,16 @@ async def test_what_it_takes_is_said_and_nothing_of_another_companys_is_seen(wor
         with pytest.raises(CommandError) as refused:
             await ask(world, "callback_schedule", actor=BOSS, **{**good, **wrong})
         assert (refused.value.reason, refused.value.field) == (reason, field), str(refused.value)
-    for each in ("amy", "bob"):
+    for each in ("amy", "bob", "cid"):
         await world.hire(each, {"english": 5})
+    elsewhere = {**world.plan.agents, "cid": replace(world.plan.agents["cid"], clients=frozenset({"other"}))}
+    world.plan = replace(world.plan, agents=elsewhere)
+    world.house.dispatcher.tell(Reconfigured(world.plan))
+    world.house.dispatcher.decide()
+    for who in ("cid", "nobody"):
+        with pytest.raises(CommandError) as refused:
+            await ask(world, "callback_schedule", actor=BOSS, **good, prefer=who)
+        assert (refused.value.reason, str(refused.value)) == (Reason.NOT_FOUND, f"no agent `{who}` serves tech")
     name = await plan(world, ANN, after=3600, actor=AMY)
     for do, fields in (
         ("callback_get", {}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ KEPT_FOR = 14 * 86_400.0
 TIDIED_AT_ONCE = 1_000
 
 CURSOR = "webhooks"
+# How far it was looked for who was erased, also while nobody is told of anything.
+ERASURES = "erasures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +153,18 @@ class Store:
 
     # Deliveries
 
-    async def cursor(self) -> int | None:
+    async def cursor(self, name: str = CURSOR) -> int | None:
         """The last fact that was made deliveries of; None: none ever."""
-        rows = await self._database.fetch_all("SELECT seq FROM integration_cursors WHERE name = ?", (CURSOR,))
+        rows = await self._database.fetch_all("SELECT seq FROM integration_cursors WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else None
+
+    async def set_cursor(self, name: str, seq: int) -> None:
+        """A reader has come so far; it may be less than before."""
+        await self._database.execute(
+            "INSERT INTO integration_cursors (name, seq) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
+            (name, seq),
+        )
 
     async def take(self, events: Sequence[Event], cursor: int, now: float) -> None:
         """Queue what happened, and remember that we have come so far: both or neither.
@@ -291,21 +301,40 @@ class Store:
             (client, key, str(customer["id"]), json.dumps(customer), kept_until),
         )
 
-    async def erase(self, client: str, customer: str) -> int:
-        """Nothing of a customer stays here: no answer, and no event about them, sent or not; how many there were."""
+    async def told_of(self, client: str) -> list[str]:
+        """The calls of a client of which there is an event here that still says something."""
+        rows = await self._database.fetch_all(
+            "SELECT DISTINCT call_id FROM deliveries WHERE client = ? AND call_id <> '' AND state <> 'erased'",
+            (client,),
+        )
+        return [row[0] for row in rows]
+
+    async def erase(self, client: str, customers: Collection[str], calls: Collection[str] = ()) -> int:
+        """Nothing of customers and of calls stays here: no event about them, sent or not; how many there were.
+
+        With them goes what the client's CRM has answered, whomever it was about: it is kept by numbers and by the CRM's
+        own ids, and is soon asked for again.
+        """
 
         def write(writing: Writing) -> int:
-            gone = writing.execute(
-                "DELETE FROM crm_answers WHERE client = ? AND customer_id = ? RETURNING 1", (client, customer)
-            )
-            emptied = writing.execute(
-                "UPDATE deliveries SET body = x'', state = 'erased', error = '' WHERE client = ? AND customer = ?"
-                " AND state <> 'erased' RETURNING 1",
-                (client, customer),
-            )
+            gone = writing.execute("DELETE FROM crm_answers WHERE client = ? RETURNING 1", (client,))
+            emptied = [
+                row
+                for column, named in (("customer", customers), ("call_id", calls))
+                for row in writing.execute(
+                    "UPDATE deliveries SET body = x'', state = 'erased', error = '' WHERE client = ?"
+                    f" AND {column} <> '' AND {column} IN (SELECT value FROM json_each(?)) AND state <> 'erased'"
+                    " RETURNING 1",
+                    (client, json.dumps(list(named))),
+                )
+            ]
             return len(gone) + len(emptied)
 
-        return await self._database.write(write)
+        found = await self._database.write(write)
+        if found:
+            # Nor in the log of what was written; where somebody reads just now, by the next checkpoint.
+            await self._database.scrub()
+        return found
 
 
 _HOOK = "id, client, url, events, description, secret, former, former_until, created_at, created_by"

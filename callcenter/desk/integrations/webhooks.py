@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -22,7 +23,6 @@ from callcenter.config.settings import Settings
 from callcenter.control.protocol import CommandError
 from callcenter.desk.integrations.events import (
     CHANGES,
-    ERASED,
     body_of,
     delivery_id,
     fact_event,
@@ -33,9 +33,9 @@ from callcenter.desk.integrations.events import (
 )
 from callcenter.desk.integrations.lane import Attempt, Lane, Policy, Verdict, retry_after
 from callcenter.desk.integrations.signature import BadSecret, key_of, sign
-from callcenter.desk.integrations.store import Delivery, Event, Hook, LaneRow, Store
+from callcenter.desk.integrations.store import ERASURES, Delivery, Event, Hook, LaneRow, Store
 from callcenter.desk.integrations.web import Server, Web, WebError
-from callcenter.model.facts import CallEnded, Fact
+from callcenter.model.facts import CallEnded, CustomerErased, Fact
 from callcenter.runtime.clock import Clock
 from callcenter.storage.database import Database
 from callcenter.storage.log import fact_of
@@ -218,6 +218,7 @@ class Webhooks:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._look(), name="webhooks: look for changes")
                 group.create_task(self._read_all(), name="webhooks: read the facts")
+                group.create_task(self._forget_all(), name="webhooks: forget who was erased")
                 while True:
                     self._changed.clear()
                     await self._hire(group)
@@ -239,6 +240,10 @@ class Webhooks:
             if now - tidied >= TIDY_EVERY:
                 tidied = now
                 await self._store.tidy(self._clock.now().timestamp())
+                # Also of calls that were emptied by their age, of which no fact tells.
+                for client in self._settings().calls.clients:
+                    if await self._erased_calls(client):
+                        await self._erase(client, ())
             await asyncio.sleep(LOOK_EVERY)
 
     async def _hire(self, group: asyncio.TaskGroup) -> None:
@@ -306,8 +311,9 @@ class Webhooks:
 
     async def _events(self, fact: Fact) -> list[Event]:
         """What is told of a fact, to whom."""
-        if fact.kind == ERASED:
-            await self._erase(fact)
+        if isinstance(fact.body, CustomerErased):
+            # Here too: what was made of facts from before they were emptied is behind us now.
+            await self._erase(fact.body.client, fact.body.ids)
         client = await self._client_of(fact)
         wanted = [
             each
@@ -353,10 +359,36 @@ class Webhooks:
             return event
         return replace(event, state=Verdict.GIVEN_UP, error="the webhook is off")
 
-    async def _erase(self, fact: Fact) -> None:
-        client, customer = getattr(fact.body, "client", ""), getattr(fact.body, "customer", "")
-        if customer:
-            await self._store.erase(client, customer)
+    # Who is erased
+
+    async def _forget_all(self) -> None:
+        """Keep nothing of who is erased, whether anybody is told of anything or not, and of who was while no desk was.
+
+        It is read from the table: this is nobody's hurry, and no receiver need be there.
+        """
+        while True:
+            after, head = await self._store.cursor(ERASURES), await self._head()
+            if after is None or after > head:
+                # The first time, or the database was put back to an earlier day.
+                for client in self._settings().calls.clients:
+                    await self._erase(client, ())
+                after = head
+            for client, ids in await self._reader.fetch_all(_ERASED, (after, head)):
+                await self._erase(client, json.loads(ids))
+            if await self._store.cursor(ERASURES) != head:
+                await self._store.set_cursor(ERASURES, head)
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _erase(self, client: str, customers: Collection[str]) -> None:
+        """Empty what there is of these customers, and of every call that names nobody any more."""
+        emptied = await self._store.erase(client, customers, await self._erased_calls(client))
+        if emptied:
+            log.info("what is kept of who was erased is emptied", client=client, rows=emptied)
+
+    async def _erased_calls(self, client: str) -> list[str]:
+        """Calls of which something is kept here, and that name nobody any more."""
+        told = await self._store.told_of(client)
+        return [row[0] for row in await self._reader.fetch_all(_ERASED_CALLS, (json.dumps(told),))]
 
     async def _client_of(self, fact: Fact) -> str:
         client = getattr(fact.body, "client", "")
@@ -485,3 +517,13 @@ class Webhooks:
         finally:
             await server.close()
         return attempt, round((self._clock.monotonic() - began) * 1000)
+
+
+_ERASED = (
+    "SELECT json_extract(body, '$.client'), json_extract(body, '$.ids') FROM facts"
+    " WHERE seq > ? AND seq <= ? AND kind = 'CustomerErased' ORDER BY seq"
+)
+_ERASED_CALLS = (
+    "SELECT i.call_id FROM json_each(?) AS told JOIN interactions AS i ON i.call_id = told.value"
+    " WHERE i.erased_at IS NOT NULL"
+)

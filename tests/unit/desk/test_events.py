@@ -16,7 +16,7 @@ from callcenter.desk.events import Cut, Hub, Page, TooMany, Unwritten, encoded
 from callcenter.desk.switch import Switch
 from callcenter.desk.whose import Whose
 from callcenter.model.access import Actor
-from callcenter.model.facts import CallAnswered, DigitsEntered
+from callcenter.model.facts import CallAnswered, CustomerErased, DigitsEntered
 from tests.unit.desk.two_companies import ADMIN, SUPERVISOR, Floor, a_floor, call_of
 
 ACME, GLOBEX = "cc1-acme", "cc1-globex"
@@ -57,6 +57,19 @@ async def test_a_reader_is_told_what_comes_and_what_was_before_in_order() -> Non
             assert await reading == list(range(1, 16))
             assert await told(floor, ADMIN, 13, 15) == [14, 15], "out of the ring"
             assert floor.followed == 1, "one follows for all"
+
+
+async def test_who_is_erased_is_not_in_the_ring_any_more() -> None:
+    async with a_floor(ring=100, page=50, heartbeat=0.02) as floor, following(floor):
+        await floor.hub.position_of(ADMIN, None)
+        floor.add(call_of("acme"), ACME)
+        floor.add(CustomerErased("acme", ("c-1",), "admin ada"))
+        floor.add(CallAnswered(), ACME)
+        await floor.written()
+        await floor.hub.position_of(ADMIN, 3)
+        assert [fact.seq for fact in floor.hub._ring] == [2, 3]
+        assert await told(floor, ADMIN, 0, 3) == [1, 2, 3], "the first one as the database has it now"
+        assert await told(floor, ADMIN, 1, 3) == [2, 3]
 
 
 async def test_what_is_anothers_is_left_out_and_the_position_goes_on_all_the_same() -> None:

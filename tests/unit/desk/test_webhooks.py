@@ -16,15 +16,18 @@ from callcenter.config.crm import WebhookSettings
 from callcenter.desk.integrations import lane, webhooks
 from callcenter.desk.integrations.integrations import Integrations
 from callcenter.desk.integrations.signature import key_of, sign
+from callcenter.desk.integrations.store import ERASURES, Store
 from callcenter.model.facts import (
     CallAnswered,
     CallArrived,
     CallConnected,
     CallEnded,
     CallQueued,
+    CustomerErased,
     OfferMade,
     WrapUpEnded,
 )
+from callcenter.model.interaction import Interaction
 from callcenter.model.states import EndCause, Side
 from callcenter.signaling.trunks.settings import PasswordFrom
 from tests.unit.desk.receiver import Receiver, Seen, eventually, open_receiver, response
@@ -287,16 +290,71 @@ async def test_a_secret_that_cannot_be_read_is_told_and_nothing_is_sent(
 async def test_what_is_erased_is_not_sent_any_more_and_not_kept(tmp_path: Path) -> None:
     async with open_floor(tmp_path) as floor, open_receiver() as receiver:
         receiver.answer = response(503)
-        told_to(floor, hook(receiver))
+        told_to(floor, hook(receiver, events=("call.arrived", "interaction.finished")))
         async with running(floor) as integrations:
-            call(floor, "cc1-0")
+            for name in ("cc1-0", "cc1-1"):
+                call(floor, name)
             await floor.written()
-            await receiver.has(1)
-            store = integrations.store
-            await store.remember("acme", "number +1", {"id": "c-1", "name": "Jo"}, 9e12)
-            await floor.desk.own.execute("UPDATE deliveries SET customer = 'c-1'")
-            assert await store.erase("acme", "c-1") == 2
-            assert await store.remembered("acme", "number +1", 0.0) is None
-            assert await store.first("acme.crm") is None
-            (row,) = await floor.desk.own.fetch_all("SELECT body, state FROM deliveries")
-            assert row == (b"", "erased")
+            await deliveries(floor, 4)
+            # Of neither call is it known whose it is: what is erased in the switch's own tables tells.
+            await erased(floor, "cc1-0")
+
+            async def emptied() -> bool:
+                return await floor.desk.own.fetch_all(
+                    "SELECT call_id, event, state, body = x'' FROM deliveries ORDER BY n"
+                ) == [
+                    ("cc1-0", "call.arrived", "erased", 1),
+                    ("cc1-0", "interaction.finished", "erased", 1),
+                    ("cc1-1", "call.arrived", "pending", 0),
+                    ("cc1-1", "interaction.finished", "pending", 0),
+                ]
+
+            await eventually(emptied)
+            first = await integrations.store.first("acme.crm")
+            assert first is not None
+            assert first[0].call == "cc1-1"
+
+
+@pytest.mark.parametrize("desk_was_there", [True, False])
+async def test_who_is_erased_is_forgotten_also_where_nobody_is_told_of_anything(
+    tmp_path: Path, desk_was_there: bool
+) -> None:
+    async with open_floor(tmp_path) as floor:
+        store = floor.desk.integrations.store
+        for client in ("acme", "globex"):
+            await store.remember(client, "number +1", {"id": "c-1", "name": "Jo"}, 9e12)
+        await store.set_cursor(ERASURES, 0)
+        if desk_was_there:
+            async with running(floor):
+                floor.stream.append(CustomerErased("acme", (), "admin ada"))
+                await floor.written()
+                await eventually(lambda: forgotten(store, "acme"))
+        else:
+            floor.stream.append(CustomerErased("acme", (), "admin ada"))
+            await floor.written()
+            async with running(floor):
+                await eventually(lambda: forgotten(store, "acme"))
+        assert not await forgotten(store, "globex")
+
+
+async def forgotten(store: Store, client: str) -> bool:
+    return await store.remembered(client, "number +1", 0.0) is None
+
+
+async def deliveries(floor: Floor, number: int) -> None:
+    """Until so many were made."""
+
+    async def made() -> bool:
+        return await floor.desk.own.fetch_all("SELECT COUNT(*) FROM deliveries") == [(number,)]
+
+    await eventually(made)
+
+
+async def erased(floor: Floor, name: str) -> None:
+    """Who has called is erased, as the switch does it."""
+    storage = floor.storage
+    storage.interactions.save(Interaction.from_facts(await storage.log.read(0, 100, name)))
+    await storage.log.drained()
+    await storage.erasure.erase_call(name, floor.desk.clock.now())
+    floor.stream.append(CustomerErased("acme", (), "admin ada"))
+    await floor.written()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 import sqlite3
@@ -104,6 +105,71 @@ async def test_it_is_one_moment_of_a_switch_that_goes_on_writing(place: Place, s
         assert [fact.seq for fact in facts] == list(range(1, manifest.last_fact + 1))
     finally:
         await again.close()
+
+
+async def test_what_the_desk_says_of_the_facts_is_never_of_their_future(
+    place: Place, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await recorded(storage)
+    await storage.close()
+    with contextlib.closing(sqlite3.connect(place.databases["desk"])) as desk, desk:
+        desk.execute("CREATE TABLE integration_cursors (name TEXT, seq INTEGER)")
+        desk.execute("INSERT INTO integration_cursors VALUES ('webhooks', 22)")
+    copy = backup._copy_database
+    copied: list[str] = []
+
+    def while_both_go_on(path: Path, goal: Path) -> None:
+        copy(path, goal)
+        copied.append(path.name)
+        if len(copied) == 1:
+            with contextlib.closing(sqlite3.connect(place.databases[MAIN])) as main, main:
+                main.execute("INSERT INTO facts (seq, at, boot, ms, kind, body) VALUES (23, '', '', 0, 'X', '{}')")
+            with contextlib.closing(sqlite3.connect(place.databases["desk"])) as desk, desk:
+                desk.execute("UPDATE integration_cursors SET seq = 23")
+
+    monkeypatch.setattr(backup, "_copy_database", while_both_go_on)
+    whole, manifest = backup.back_up(place.sources(), place.backups, NOW)
+    assert len(copied) == 2
+    with contextlib.closing(sqlite3.connect(whole / "databases" / "desk.db")) as desk:
+        assert desk.execute("SELECT seq FROM integration_cursors").fetchall() == [(22,)]
+    assert manifest.last_fact == 23
+
+
+async def test_a_database_that_the_backup_has_none_of_is_moved_aside_with_its_log(
+    place: Place, storage: Storage
+) -> None:
+    await recorded(storage)
+    whole, _ = backup.back_up(place.sources(), place.backups, NOW)
+    await storage.close()
+    desk = place.databases["desk"]
+    for path in (desk, desk.with_name("desk.db-wal")):
+        path.write_text("of another future")
+    backup.restore(whole, place.databases, place.data, place.recordings, replace=True, now=LATER)
+    assert not desk.exists()
+    aside = {path.name.split("-", 1)[1] for path in (place.data / "before-20261201T120000Z").iterdir()}
+    assert {"desk.db", "desk.db-wal"} <= aside
+
+
+async def test_who_waits_to_be_called_back_is_counted_and_no_other_whatever_the_schema(
+    place: Place, storage: Storage, tmp_path: Path
+) -> None:
+    await storage.close()
+    with contextlib.closing(sqlite3.connect(place.databases[MAIN])) as main, main:
+        for name, outcome in (("one", ""), ("two", "reached"), ("three", "cancelled")):
+            main.execute(
+                "INSERT INTO callbacks (id, client, queue, number, first_joined_at, due_at, attempts, record, outcome)"
+                " VALUES (?, '', '', '', '', '', 0, '{}', ?)",
+                (name, outcome),
+            )
+    assert backup.waiting_callbacks(place.databases[MAIN]) == 1
+    older = tmp_path / "older.db"
+    with contextlib.closing(sqlite3.connect(older)) as main, main:
+        main.execute("CREATE TABLE facts (seq INTEGER)")
+    assert backup.waiting_callbacks(older) == 0
+    with contextlib.closing(sqlite3.connect(older)) as main, main:
+        main.execute("CREATE TABLE callbacks (id TEXT)")
+        main.execute("INSERT INTO callbacks VALUES ('one')")
+    assert backup.waiting_callbacks(older) == 1
 
 
 async def test_it_holds_what_cannot_be_made_anew_for_its_owner_alone(place: Place, storage: Storage) -> None:

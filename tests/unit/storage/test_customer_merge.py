@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from callcenter.model.customer import Customer, Match
+from callcenter.model.customer import NO_RULES, Customer, Match
+from callcenter.model.customer_fields import MAX_TEXT, BadField
+from callcenter.model.customer_form import read_customer
 from callcenter.model.facts import Body, CallEnded, CustomerFound
 from callcenter.model.interaction import Interaction
 from callcenter.model.states import EndCause, Side
-from callcenter.storage.customers import CustomerExists, Customers, NoSuchCustomer, StaleCustomer
+from callcenter.storage.customers import (
+    BY_NAME,
+    MOVED,
+    CustomerExists,
+    Customers,
+    NoSuchCustomer,
+    StaleCustomer,
+)
 from callcenter.storage.database import InlineDatabase
 from callcenter.storage.interactions import Interactions
 from callcenter.storage.log import FactLog
 from callcenter.storage.migrate import migrate
+from callcenter.storage.timelines import _SOURCES
 from tests.unit.storage.support import NOON, arrived, fact
 
 
@@ -182,7 +193,11 @@ def with_number(customer: Customer, number: str) -> Customer:
     return Customer(customer.id, customer.client, customer.name, (*customer.numbers, number), customer.account)
 
 
-async def test_customers_are_listed_by_their_ids_and_by_how_their_names_begin(database: InlineDatabase) -> None:
+@pytest.mark.parametrize("few", [0, 1, 500])
+async def test_customers_are_listed_by_their_ids_and_by_how_their_names_begin(
+    database: InlineDatabase, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr("callcenter.storage.customers.FEW", few)
     customers = Customers(database)
     for at, name in enumerate(("Jana", "JANA B", "Jan_x", "Janox", "Petr")):
         await customers.create(Customer(f"c-{at}", "acme", name, account=f"A-{at}"), NOON)
@@ -191,3 +206,33 @@ async def test_customers_are_listed_by_their_ids_and_by_how_their_names_begin(da
     assert [each.id for each in await customers.listed("acme", after="c-1")] == ["c-2", "c-3", "c-4"]
     assert [each.id for each in await customers.listed("acme", name="jana")] == ["c-0", "c-1"]
     assert [each.id for each in await customers.listed("acme", name="jan_")] == ["c-2"]
+    assert [each.id for each in await customers.listed("acme", name="jan", after="c-0", limit=2)] == ["c-1", "c-2"]
+    assert await customers.listed("acme", name="jan", after="c-3") == []
+
+
+async def plan(database: InlineDatabase, sql: str) -> str:
+    rows = await database.fetch_all(f"EXPLAIN QUERY PLAN {sql}", ("x",) * (3 if "?3" in sql else sql.count("?")))
+    return "\n".join(row[3] for row in rows)
+
+
+async def test_what_was_of_the_one_that_goes_is_found_by_an_index(database: InlineDatabase) -> None:
+    """All that is written, facts too, waits for it: it must not look at every call of the client."""
+    indexes = ("interactions_of_customer", "notes_of_customer", "callbacks_of_customer", "followups_of_customer")
+    for sql, index in zip(MOVED, indexes, strict=True):
+        assert f"INDEX {index} " in await plan(database, sql), sql
+
+
+async def test_names_and_the_story_of_a_customer_are_found_by_an_index(database: InlineDatabase) -> None:
+    """The switch's one reader serves the look-ups of calls as well."""
+    assert "INDEX customers_by_name (client=? AND name>? AND name<?)" in await plan(database, BY_NAME)
+    for kind, sql in _SOURCES.items():
+        index = "customer_merges_into" if kind == "merge" else "of_customer"
+        assert index in (found := await plan(database, sql.replace("IDS", "?"))), (kind, found)
+
+
+def test_notes_that_two_records_became_are_longer_than_anybody_writes_and_can_be_written_again() -> None:
+    whole = replace(JANA, notes="x" * (MAX_TEXT + 1_000))
+    assert read_customer("acme", "c-1", {"notes": whole.notes}, NO_RULES, whole) == whole
+    for before in (whole, JANA):
+        with pytest.raises(BadField):
+            read_customer("acme", "c-1", {"notes": f"{whole.notes}y"}, NO_RULES, before)

@@ -27,6 +27,7 @@ from callcenter.model.facts import (
     CallQueued,
     CustomerFound,
     DigitsEntered,
+    DispositionCorrected,
     OfferMade,
     OutsideConnected,
     RecordingStarted,
@@ -175,6 +176,12 @@ async def test_customers_who_were_neither_changed_nor_in_touch_are_found_page_by
 )
 def test_an_id_that_is_made_of_a_number_is_known(customer: str, *, derived: bool) -> None:
     assert is_derived(customer) is derived
+
+
+def test_why_something_was_corrected_is_a_sentence_that_may_name_them() -> None:
+    told = DispositionCorrected("acme", "ana", "o1", "lost", "sold", "supervisor sue", f"{NAME} rang again")
+    assert erased(told) == dataclasses.replace(told, why=MARK)
+    assert erased(dataclasses.replace(told, why="")) == dataclasses.replace(told, why="")
 
 
 @given(st.sampled_from(sorted(BODIES)), st.data())
