@@ -235,6 +235,7 @@ class Call:
             if handover is not None:
                 handover.close()
         self.handover = self.parting = None  # they hold us
+        self.pops.clear()  # and so do these
         # Told through the dispatcher, so that it stands behind the end of the visit and of the agent's leg.
         self.services.dispatcher.note(CallEnded(ending.by, ending.cause, ending.sip_status, ending.detail), self.id)
 

@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 MOST_PENDING = 5_000
 # Nothing is promised, and nobody is dialled, before it is in the database; one that takes longer is taken to be away.
 WRITTEN_WITHIN = 1.0
+# Why one has ended that was refused for it: asked for again it is as if it had never been.
+NOT_WRITTEN = "not_written"
 # Requests for one number are counted for so long; of so many numbers, those that were asked for last.
 DAY = timedelta(hours=24)
 MOST_COUNTED = 20_000
@@ -224,11 +226,12 @@ class Callbacks:
         for client, number, at in await self._store.asked_since(now - DAY):
             self._count(client, number, at)
         for value in await self._store.load_all():
-            each = Pending(value)
-            if self._find(value.client, value.queue, value.number) is not None:
-                continue
-            self._add(each)
+            if self._find(value.client, value.queue, value.number) is None:
+                self._add(Pending(value))
+        # When all are known: of two for one number whose queues are one now, one ends, and that is told.
+        for each in self:
             self._take_new_name(each)
+            value = each.value
             if value.lease is not None:
                 self.failed(each, value.requested_in or None, "interrupted", "by a restart")
                 each.value = replace(each.value, due_at=max(each.value.due_at, value.lease.until))
@@ -328,7 +331,7 @@ class Callbacks:
         Returns when it is written. Asked for the same number and queue again, there is still one: the latest window
         counts, and both reasons do. Raises NotPlanned, StorageError.
         """
-        if wanted.id and (before := await self.look_up(wanted.id)) is not None:
+        if wanted.id and (before := await self.look_up(wanted.id)) is not None and before.ended_why != NOT_WRITTEN:
             return before, False
         value = self._planned(wanted)
         known = self._find(value.client, value.queue, value.number)
@@ -684,6 +687,8 @@ class Callbacks:
         if at is None:
             return
         each.opens = at
+        if each.paused_until is not None:  # the wall's clock may have been set back since
+            each.paused_until = min(each.paused_until, now + timedelta(seconds=PAUSE))
         paused = each.paused_until is not None and each.paused_until > at
         wait = ((each.paused_until if paused and each.paused_until else at) - now).total_seconds()
         if wait > 2 * LOOKS_EVERY:
@@ -852,7 +857,10 @@ class Callbacks:
                 self._store.forget_ended(name, now - timedelta(seconds=client.callbacks.keep_for))
 
     def _note(self, each: Pending, attempt: Attempt) -> None:
-        each.value = replace(each.value, history=(*each.value.history, attempt)[-MOST_HISTORY:])
+        history = [*each.value.history, attempt]
+        if len(history) > MOST_HISTORY:  # attempts are counted by the day: refusals go first
+            del history[next((at for at, tried in enumerate(history[:-1]) if not tried.number), 0)]
+        each.value = replace(each.value, history=tuple(history))
 
     def _attempt_over(self, each: Pending, cause: str, detail: str) -> None:
         """What the last attempt came to."""
@@ -993,7 +1001,7 @@ class Callbacks:
         except (TimeoutError, StorageError) as error:
             log.warning("a callback is not written", callback=value.id, why=str(error) or "it is slow")
             if new and value.id in self._pending:
-                self._end(each, CallbackOutcome.REMOVED, "not_written", call_id)
+                self._end(each, CallbackOutcome.REMOVED, NOT_WRITTEN, call_id)
             return False
         if new:
             self._count(value.client, value.number, value.requested_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, assert_never
 
@@ -713,7 +713,7 @@ class CommandDesk:
         if supervisor is not None and names_a_caller(command):
             return self._obey_of_caller(command, by, supervisor)
         try:
-            order = read_order(command, self._reasons(), self._dispatcher.acd.plan, own=supervisor is None)
+            order = read_order(command, self._reasons(), self._plan_of(supervisor), own=supervisor is None)
             if supervisor is not None and (why := _text(command, "why", MAX_WHY, wanted="why, in words", default="")):
                 by = f"{by}: {why}"
             if agent is None and supervisor is not None and isinstance(order, Supervise) and "agent" not in command:
@@ -726,8 +726,10 @@ class CommandDesk:
         result = self.obey(whom, order, by=by, supervisor=supervisor)
         if result is Result.PENDING:
             return {"ok": True, "pending": True}
+        if result is Result.NOT_PERMITTED and whom not in self._plan_of(supervisor).agents:
+            result = Result.NO_SUCH_AGENT  # what is another company's alone is as none
         if not result.good:
-            return refusal(result, self._sentence(result, whom, order))
+            return refusal(result, self._sentence(result, whom, order, supervisor))
         if isinstance(order, AskDispositions):
             known = self._dispositions(whom)
             return {"ok": True, "required": known.required, "codes": dict(known.codes), **self._asked_for(whom)}
@@ -749,15 +751,31 @@ class CommandDesk:
         result = self.command_caller(call, order, by=by, supervisor=supervisor)
         if result is Result.PENDING:
             return {"ok": True, "pending": True}
+        hers = self._plan_of(supervisor).agents
+        if result is Result.NOT_ALLOWED and isinstance(order, Take) and order.agent not in hers:
+            result = Result.NO_SUCH_AGENT
         if result is Result.NO_SUCH_AGENT and isinstance(order, Take):
-            known = near(order.agent, self._dispatcher.acd.plan.agents)
-            return refusal(result, f"no agent is named `{order.agent}`{known}")
+            return refusal(result, f"no agent is named `{order.agent}`{near(order.agent, hers)}")
         return {"ok": True} if result.good else refusal(result, SENTENCES[result])
 
-    def _sentence(self, result: Result, agent: str, order: Order) -> str:
+    def _plan_of(self, supervisor: Supervisor | None) -> Plan:
+        """What somebody is told that there is: to who has some companies alone, nothing that is only another's."""
+        acd = self._dispatcher.acd
+        if supervisor is None or supervisor.clients is None:
+            return acd.plan
+        hers = supervisor.clients
+        agents = {
+            name: agent
+            for name, agent in acd.plan.agents.items()
+            if name == supervisor.agent or not hers.isdisjoint(agent.clients | acd.who(name).clients)
+        }
+        queues = {name: queue for name, queue in acd.plan.queues.items() if queue.client in hers}
+        return replace(acd.plan, agents=agents, queues=queues)
+
+    def _sentence(self, result: Result, agent: str, order: Order, supervisor: Supervisor | None) -> str:
         match result, order:
             case Result.NO_SUCH_AGENT, _:
-                return f"no agent is named `{agent}`{near(agent, self._dispatcher.acd.plan.agents)}"
+                return f"no agent is named `{agent}`{near(agent, self._plan_of(supervisor).agents)}"
             case Result.UNKNOWN_DISPOSITION | Result.NEEDS_DISPOSITION, FinishWrapUp(disposition=given):
                 codes = self._dispositions(agent).codes
                 sentence = f"no disposition is named `{given}`{near(given, codes)}" if given else SENTENCES[result]

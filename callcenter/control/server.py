@@ -269,7 +269,8 @@ class ControlServer:
                 Reason.CONFLICT,
                 field="id",
             )
-        if before is None:
+        if before is None or _was_away(before[1]):
+            self._answers.pop((asked.by, asked.id), None)
             before = self._answers[asked.by, asked.id] = asked, self._begin(asked, command)
             self._forget_old()
         return await asyncio.shield(before[1])
@@ -356,6 +357,11 @@ class ControlServer:
         writer.write(line({"id": None, "ok": False, "error": word}))
         writer.close()
         asyncio.get_running_loop().call_later(self._limits.farewell, writer.transport.abort)
+
+
+def _was_away(answer: asyncio.Future[dict[str, Any]]) -> bool:
+    """Whether a command could not be done for now: who asks again as they were told to is not told so for ever."""
+    return answer.done() and not answer.cancelled() and answer.result().get("reason") == Reason.UNAVAILABLE.value
 
 
 async def _run(asked: Asked, command: Command, answer: asyncio.Future[dict[str, Any]], books: Books | None) -> None:

@@ -8,6 +8,7 @@ of the actor (``actor.sees(client)``); what they do not see is answered as if it
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -28,6 +29,8 @@ from callcenter.model.access import Actor, Role, Scope
 COOKIE, PLAIN_COOKIE = "__Host-callcenter", "callcenter"
 CSRF_HEADER = "X-CSRF-Token"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+# Bits of an address of IPv6 that say in whose network it is (RFC 4291 2.5.1); the rest its owner chooses.
+IPV6_NETWORK = 64
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="token", description="a token, as `callcenter token create` made it")
 _cookie = APIKeyCookie(
@@ -111,7 +114,15 @@ def unauthenticated(detail: str) -> Problem:
 def address_of(request: Request) -> str:
     """From where it is asked; of IPv6 the network, for one machine has many addresses of it."""
     host = request.client.host if request.client is not None else ""
-    return ":".join(host.split(":")[:4]) if ":" in host else host
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, IPV6_NETWORK), strict=False).network_address)
 
 
 def is_secure(desk: Desk, request: Request) -> bool:

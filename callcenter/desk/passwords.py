@@ -62,6 +62,8 @@ class Passwords:
                 raise TooOften(wait)
             taken.append((buckets, key))
         if self._waiting >= MOST_WAITING:
+            for buckets, key in taken:
+                buckets.give_back(key)
             raise TooOften(1.0)
         self._waiting += 1
         try:

@@ -18,12 +18,14 @@ from callcenter.model.facts import (
     AgentCommanded,
     AgentSkillsChanged,
     AgentStateChanged,
+    AttributeSet,
     BreakOverran,
     BreakRefused,
     CallArrived,
     CallTransferred,
     ConferenceJoined,
     ConferenceLeft,
+    DigitsEntered,
     Fact,
     FeatureCodeDialled,
     RecordingOpened,
@@ -59,6 +61,7 @@ OF_CUSTOMERS: Mapping[type[Any], tuple[str, ...]] = {
 }
 # Who listens to whom, or hears it later, is for those who supervise: whether an agent is to know says his own state.
 _SUPERVISION = (SupervisionStarted, SupervisionChanged, SupervisionEnded, RecordingOpened)
+_ENTERED = (DigitsEntered, AttributeSet)
 _STATES = (AgentStateChanged, BreakOverran, BreakRefused)
 # Told in words, or naming all clients and queues of an agent: for who sees all of them.
 _TOLD_OF_AGENTS = (AgentCommanded, AgentSkillsChanged, FeatureCodeDialled)
@@ -128,6 +131,11 @@ class Whose:
                 return None
         elif actor.role not in OF_THE_HOUSE:
             return None
+        if actor.role is Role.AGENT and isinstance(body, _ENTERED):
+            # Whose call it will be is not known yet: the pop tells it to whom it is offered.
+            name = "digits" if isinstance(body, DigitsEntered) else "value"
+            stars: Any = {name: "*" * len(getattr(body, name))}
+            fact = dataclasses.replace(fact, body=dataclasses.replace(body, **stars))
         return self._without_customers(fact, actor)
 
     def _of_agent(self, agent: str, actor: Actor, *, all_of: bool) -> bool:

@@ -232,6 +232,8 @@ async def _wanted(house: House, asked: Asked) -> Wanted:
     if not number:
         hint = "`number` is missing" if not call.call else "the caller's number is not shown: ask for one"
         raise CommandError(hint, field="number")
+    # Also one that is written as in the company's country says by whose clocks a time is meant.
+    number = house.do_not_call.written(client, number) or number
     queue = fields.text(asked, "queue", most=64) or call.queue or _only_queue(house, client)
     home = house.callbacks.times.home(client)
     plain = house.callbacks.times.zone_for(client, number, _zone(asked), house.edges.clock.now())
@@ -249,7 +251,7 @@ async def _wanted(house: House, asked: Asked) -> Wanted:
         zone=_zone(asked),
         mode=_mode(asked),
         preview=fields.flag(asked, "preview") if asked.fields.get("preview") is not None else None,
-        prefer=fields.text(asked, "prefer", most=64),
+        prefer=_prefer(house, asked, client),
         prefer_for=fields.number(asked, "prefer_for_s", least=0, most=LONGEST_PREFERENCE, usual=0),
         customer=fields.text(asked, "customer", most=64) or call.customer,
         followup=fields.text(asked, "followup", most=64),
@@ -268,9 +270,11 @@ def _changes(house: House, asked: Asked, value: Callback) -> dict[str, Any]:
     for name in ("not_before", "not_after"):
         if name in given:
             changes[name] = _moment(asked, name, zone)
-    for name, most in (("queue", 64), ("reason", MAX_REASON), ("prefer", 64)):
+    for name, most in (("queue", 64), ("reason", MAX_REASON)):
         if name in given:
             changes[name] = fields.text(asked, name, most=most)
+    if "prefer" in given:
+        changes["prefer"] = _prefer(house, asked, value.client)
     if given.get("mode") is not None:
         changes["mode"] = _mode(asked)
     if given.get("preview") is not None:
@@ -280,6 +284,20 @@ def _changes(house: House, asked: Asked, value: Callback) -> dict[str, Any]:
     if not changes:
         raise CommandError(f"nothing is changed: write one of {', '.join(f'`{each}`' for each in CHANGES)}")
     return changes
+
+
+def _prefer(house: House, asked: Asked, client: str) -> str:
+    """Who is to call rather than others; empty: nobody. Raises CommandError, of another company's agents as of none."""
+    name = fields.text(asked, "prefer", most=64)
+    if name and not serves(house, name, client):
+        raise CommandError(f"no agent `{name}` serves {client}", Reason.NOT_FOUND, field="prefer")
+    return name
+
+
+def serves(house: House, agent: str, client: str) -> bool:
+    """Whether there is an agent of that name who calls for this client, as configured or as it is just now."""
+    known = house.acd.plan.agents.get(agent)
+    return known is not None and client in known.clients | house.acd.who(agent).clients
 
 
 def _source(asked: Asked) -> Source:

@@ -108,6 +108,7 @@ class Commands:
 
     async def _reload(self, asked: Asked) -> dict[str, Any]:
         asked.only("dry", "revision")
+        _of_the_whole_house(asked)
         dry, revision = asked.fields.get("dry", False), asked.fields.get("revision")
         if not isinstance(dry, bool):
             raise CommandError("`dry` is true or false")
@@ -122,6 +123,7 @@ class Commands:
     async def _reload_look(self, asked: Asked) -> dict[str, Any]:
         """As a dry ``reload``; asked again with the same id, it looks again."""
         asked.only()
+        _of_the_whole_house(asked)
         if self._life.phase is Phase.ENDING:
             raise CommandError("the switch goes down", Reason.UNAVAILABLE)
         return await self._reloader.look()
@@ -186,6 +188,11 @@ class Commands:
         elif actor.role is Role.AGENT:
             if command.pop("agent", actor.agent) != actor.agent:
                 raise CommandError("an agent commands for himself alone", Reason.FORBIDDEN, field="agent")
+            known = self._house.acd.plan.agents.get(actor.agent)
+            # Of whoever signed in as the agent this is so; a token may have been made for less.
+            if known is not None and actor.user != actor.agent and not all(map(actor.sees, known.clients)):
+                sentence = f"{actor.agent} serves companies that this token does not see: make one that sees them"
+                raise CommandError(sentence, Reason.FORBIDDEN)
             answer = self._house.desk.take(command, by=str(asked.by), agent=actor.agent)
         else:
             others = command.get("agent", actor.agent) != actor.agent
@@ -196,6 +203,12 @@ class Commands:
             raise CommandError(str(answer["error"]), Reason(answer.get("reason", Reason.INVALID)))
         answer.pop("id", None)
         return answer
+
+
+def _of_the_whole_house(asked: Asked) -> None:
+    """Raises CommandError for who sees some companies alone: what changes is told of all of them, and binds all."""
+    if asked.actor.clients is not None:
+        raise CommandError("the configuration is that of all companies: ask who sees all of them", Reason.FORBIDDEN)
 
 
 def supervisor_of(house: House, actor: Actor) -> Supervisor:

@@ -157,7 +157,8 @@ def supervisor_reads(supervisor: str, sight: Sight | None = None) -> tuple[str, 
     if sight is None:
         return (*monitor_reads(), answers)
     agents = (agent_state(agent) for agent in sorted(sight.agents))
-    return (*client_reads(sight), *agents, f"{PREFIX}/trunks/#", f"{PREFIX}/system/#", answers)
+    promised = (f"{PREFIX}/followups/{_slug(client)}/#" for client in sorted(sight.clients))
+    return (*client_reads(sight), *promised, *agents, f"{PREFIX}/trunks/#", f"{PREFIX}/system/#", answers)
 
 
 def admin_reads(admin: str, sight: Sight | None = None) -> tuple[str, ...]:
@@ -175,13 +176,15 @@ def agent_anybodys(what: str) -> str:
 
 
 def client_reads(sight: Sight) -> tuple[str, ...]:
-    """What the login of a client company may read: its own, and nothing of another's. It writes nothing."""
+    """What the login of a client company may read: its own, and nothing of another's. It writes nothing.
+
+    What happens to follow-ups is the house's own: it names who has them.
+    """
     clients = sorted(sight.clients)
     return (
         STATUS,
         *map(queue_state, sorted(sight.queues)),
         *(f"{PREFIX}/clients/{_slug(client)}/#" for client in clients),
-        *(f"{PREFIX}/followups/{_slug(client)}/#" for client in clients),
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from callcenter.model.access import Actor
+from callcenter.model.access import Actor, Scope
 from callcenter.model.facts import (
     BODIES,
     AgentLegEnded,
@@ -147,7 +147,8 @@ class Timelines:
         for _, facts, interaction in told.values():
             sight = Sight.of(actor, interaction)
             entries = await self._with_texts(timeline(facts, sight), facts, interaction.call_id, sight)
-            after = await self._followed_up(entries, interaction) if sight.house else []
+            promised = sight.house and actor.may(Scope.FOLLOWUPS_READ)
+            after = await self._followed_up(entries, interaction) if promised else []
             parts.append((*entries, *after))
         calls = [CallOfJourney(why, interaction) for why, _, interaction in told.values()]
         calls.sort(key=lambda each: (each.interaction.arrived_at, each.interaction.call_id))
@@ -167,11 +168,12 @@ class Timelines:
         return found
 
     async def of_customer(
-        self, client: str, ids: Sequence[str], *, after: str | None = None, limit: int = 50
+        self, client: str, ids: Sequence[str], actor: Actor, *, after: str | None = None, limit: int = 50
     ) -> tuple[list[Item], str | None]:
         """What there is of a customer, the latest first, and the cursor of the next page; None: that is all.
 
-        ``ids``: all that mean this customer. Raises BadCursor, StorageError.
+        ``ids``: all that mean this customer. Of each kind is told what ``actor`` may read of it elsewhere. Raises
+        BadCursor, StorageError.
         """
         at, key = read_cursor(after) if after else ("~", "~")
         limit = max(1, min(limit, MAX_LIMIT))
@@ -179,6 +181,8 @@ class Timelines:
         marks = ", ".join("?" * len(known))
         found: list[Item] = []
         for kind, sql in _SOURCES.items():
+            if not actor.may(_TAKES[kind]):
+                continue
             # The first comparison alone is one that an index is entered by.
             params: tuple[Value, ...] = (client, *known, at, at, f"{kind}/", key, limit + 1)
             rows = await self._database.fetch_all(sql.replace("IDS", marks), params)
@@ -377,6 +381,13 @@ _FOLLOW_UPS = (
     " WHERE call_id = ? AND call_id <> '' ORDER BY created_at, id"
 )
 _VALUES = "SELECT offer, field, revision, value FROM wrap_up_fields WHERE call_id = ?"
+_TAKES: Mapping[str, Scope] = {
+    "call": Scope.CALLS_READ,
+    "note": Scope.CALLS_READ,
+    "follow_up": Scope.FOLLOWUPS_READ,
+    "callback": Scope.CALLBACKS_READ,
+    "merge": Scope.CUSTOMERS_READ,
+}
 # Of each kind: when, which, and what; the latest first, from a cursor on.
 _BEHIND = "{at} <= ? AND ({at} < ? OR ? || {id} < ?) ORDER BY {at} DESC, {id} DESC LIMIT ?"
 _SOURCES: Mapping[str, str] = {

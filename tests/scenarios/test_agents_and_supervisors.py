@@ -374,7 +374,7 @@ async def test_who_may_not_command_is_refused_and_an_attempt_of_a_supervisor_is_
     assert supervise(world, "1", **sign_out)["error"] == "no supervisor is named `eva`"
     has_calls_settings(world, supervisors={"eva": Supervisor("eva", "Eva Lang", frozenset({"other"}))})
     refused = supervise(world, "2", **sign_out)
-    assert refused["error"].startswith("your clients are not all that this agent serves")
+    assert refused["error"] == "no agent is named `amy`"
     assert [(body.by, body.result) for body in bodies(world, AgentCommanded)] == [
         ("supervisor eva over MQTT", "not permitted")
     ]

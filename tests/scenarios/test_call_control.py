@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import pytest
 
 from callcenter.calls.settings import DialRules, Supervisor
 from callcenter.config.settings import DeskUser
+from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import ControlServer
-from callcenter.model.access import Role
+from callcenter.model.access import Actor, Role
 from callcenter.model.do_not_call import Source
 from callcenter.model.facts import (
     CallArrived,
@@ -643,3 +646,20 @@ async def test_what_is_said_of_what_is_kept_goes_the_same_way_over_mqtt_once_for
     ]
     assert answers[0] == answers[1]
     assert [body.by for body in bodies(world, DoNotCallAdded)] == ["agent amy"]
+
+
+@story()
+async def test_a_token_for_some_of_an_agents_companies_commands_nothing_in_his_name(world: World) -> None:
+    """His talk may be another company's, which the token does not see."""
+    await world.agent("amy", english=5)
+    commands = Commands(world.house, Life(), cast("Any", None)).all()
+
+    async def orders(actor: Actor) -> Mapping[str, Any]:
+        asked = Asked("state", f"agent {actor.user}", f"s{next(NUMBERS)}", {"chosen": "ready"}, actor)
+        return await commands["state"].run(asked)
+
+    with pytest.raises(CommandError, match="serves companies that this token does not see") as refusal:
+        await orders(Actor("token:crm", Role.AGENT, frozenset({"other"}), agent="amy"))
+    assert refusal.value.reason is Reason.FORBIDDEN
+    assert await orders(Actor("token:crm", Role.AGENT, frozenset({"tech", "other"}), agent="amy")) == {}
+    assert await orders(Actor("amy", Role.AGENT, frozenset({"tech"}), agent="amy")) == {}

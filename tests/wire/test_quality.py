@@ -55,5 +55,5 @@ async def test_a_call_outlives_an_upgrade_and_tells_when_it_went_one_way_and_how
         new = await until(lambda: now if len(now := workers(switch)) == 1 else None, "the end of the old worker")
         assert new[0].pid != old.pid
         _, told, _ = await callcenter(tmp_path, "metrics", "--socket", socket)
-        assert 'callcenter_media_legs_total{trunk=""} 2\n' in told
-        assert 'callcenter_media_one_way_total{trunk="",kind="stopped"} 1\n' in told
+        assert 'callcenter_media_legs_total{trunk=""} 2.0\n' in told
+        assert 'callcenter_media_one_way_total{kind="stopped",trunk=""} 1.0\n' in told

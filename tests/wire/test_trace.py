@@ -30,7 +30,7 @@ async def test_the_ladder_the_capture_and_the_metrics_of_a_call(switch: Switch, 
         assert "* call connected" in out
         status, out, err = await callcenter(tmp_path, "metrics", "--socket", socket)
         assert (status, err) == (0, "")
-        assert 'callcenter_sip_requests_received_total{method="INVITE"} 1' in out.splitlines()
+        assert 'callcenter_sip_requests_received_total{method="INVITE"} 1.0' in out.splitlines()
         status, out, err = await callcenter(tmp_path, "trace", "--socket", socket, "--number", "+19995550000")
         assert (status, out) == (1, "")
         assert "no call is known" in err

@@ -28,6 +28,9 @@ USER_AGENT = f"callcenter/{__version__}"
 
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Leads to whatever addresses of IPv4 a network of one's own gives it (RFC 8215).
+_OWN_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+_COMPATIBLE = ipaddress.ip_network("::/96")
 
 
 class WebError(Exception):
@@ -181,8 +184,10 @@ def is_public(address: Ip) -> bool:
     """Whether an address belongs to somebody in the Internet, whatever is written around an older one within it."""
     if isinstance(address, ipaddress.IPv6Address):
         within = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if within is None and address in _NAT64:
+        if within is None and (address in _NAT64 or address in _COMPATIBLE):
             within = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if within is not None:
             return is_public(within)
+        if address.is_site_local or address in _OWN_NAT64:
+            return False
     return address.is_global and not address.is_multicast

@@ -124,6 +124,18 @@ def summary_for_client(call: dict[str, Any]) -> dict[str, Any]:
     return {**call, "agent": "", **ours}
 
 
+def for_agent(record: Mapping[str, Any], agent: str) -> dict[str, Any]:
+    """A call's record for an agent: as its timeline, with what the caller entered only for who has talked in it.
+
+    Whether an agent is to know that somebody listens is the company's to say, and the agent's state says it.
+    """
+    shown = {**record, "supervisions": []}
+    if not agent or agent not in {record.get("dialled_by"), *(leg["agent"] for leg in record["legs"])}:
+        shown["digits"] = ["*" * len(each) for each in record["digits"]]
+        shown["attributes"] = {name: "*" * len(value) for name, value in record["attributes"].items()}
+    return shown
+
+
 def for_client(record: Mapping[str, Any]) -> dict[str, Any]:
     """A call's record for the client company: what its customer did and got, and nobody of the house.
 

@@ -11,7 +11,7 @@ from callcenter.control.protocol import CommandError, Reason
 from callcenter.desk.asked import FIRST_PAGE, After, Limit, ListOf, Moment, Name, Word, for_whom, refused
 from callcenter.desk.identity import TheDesk, requires
 from callcenter.desk.problems import Problem, not_found
-from callcenter.desk.reading.calls import Calls, Filter, for_client, summary_for_client
+from callcenter.desk.reading.calls import Calls, Filter, for_agent, for_client, summary_for_client
 from callcenter.desk.reading.paging import BadCursor
 from callcenter.model.access import Actor, Role, Scope
 from callcenter.model.ids import is_slug
@@ -127,8 +127,7 @@ async def call(desk: TheDesk, actor: Reads, call: Name) -> CallRecord:
     if found is None:
         raise not_found(CALL)
     if actor.role is Role.AGENT:
-        # Whether an agent is to know that somebody listens is the company's to say, and the agent's state says it.
-        found = {**found, "supervisions": []}
+        found = for_agent(found, actor.agent)
     return CallRecord(**for_whom(actor, found, for_client))
 
 

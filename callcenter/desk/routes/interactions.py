@@ -307,10 +307,13 @@ async def timeline_of_customer(
     after: Annotated[str | None, Query(max_length=MAX_CURSOR, description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
 ) -> CustomerTimeline:
-    """What there is of a customer: calls, notes, follow-ups, callbacks, and who became one with them."""
+    """What there is of a customer: calls, notes, follow-ups, callbacks, and who became one with them.
+
+    Of each kind as far as one's scopes go: calls and notes take calls:read.
+    """
     ids = await _customer(desk, actor, client, customer)
     try:
-        items, following = await Timelines(desk.reader).of_customer(ids[0], ids[1], after=after, limit=limit)
+        items, following = await Timelines(desk.reader).of_customer(*ids, actor, after=after, limit=limit)
     except BadCursor as error:
         raise Problem(422, Reason.INVALID, str(error), "after") from None
     return CustomerTimeline(items=[CustomerItem(**item.plain()) for item in items], next=following)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-import structlog
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -35,8 +34,6 @@ TEST = "webhook.test"
 
 Operator = Annotated[Actor, requires(Scope.WEBHOOKS)]
 Limit = Annotated[int, Query(ge=1, le=500)]
-
-log = structlog.get_logger()
 
 
 class State(StrEnum):
@@ -212,7 +209,7 @@ async def create_webhook(desk: TheDesk, actor: Operator, request: Request, wante
         )
         await store.save_hook(before)
         await desk.integrations.webhooks.refresh()
-        log.info("a webhook was made", webhook=name, client=wanted.client, by=actor.user)
+        await desk.audit(actor, "webhook_create", client=wanted.client, target=name)
     elif (before.client, before.url, list(before.events)) != (wanted.client, wanted.url, wanted.events):
         detail = "this key was used for something else: take a new one for each request"
         raise Problem(409, Reason.CONFLICT, detail, HEADER)
@@ -245,7 +242,7 @@ async def change_webhook(desk: TheDesk, actor: Operator, webhook: str, wanted: W
     if wanted.enabled is not None:
         await hooks.enable(webhook, enabled=wanted.enabled)
     await hooks.refresh()
-    log.info("a webhook was changed", webhook=webhook, by=actor.user)
+    await desk.audit(actor, "webhook_change", client=receiver.client, target=webhook)
     return await _shown(desk, _receiver(desk, actor, webhook))
 
 
@@ -256,7 +253,7 @@ async def delete_webhook(desk: TheDesk, actor: Operator, webhook: str) -> Respon
     hook = await _made_here(desk, _receiver(desk, actor, webhook))
     await desk.integrations.store.delete_hook(hook.id)
     await desk.integrations.webhooks.refresh()
-    log.info("a webhook was deleted", webhook=webhook, by=actor.user)
+    await desk.audit(actor, "webhook_delete", client=hook.client, target=webhook)
     return Response(status_code=204)
 
 
@@ -271,7 +268,7 @@ async def new_webhook_secret(desk: TheDesk, actor: Operator, webhook: str) -> We
     )
     await desk.integrations.store.save_hook(changed)
     await desk.integrations.webhooks.refresh()
-    log.info("a webhook has a new secret", webhook=webhook, by=actor.user)
+    await desk.audit(actor, "webhook_secret", client=hook.client, target=webhook)
     shown = await _shown(desk, _receiver(desk, actor, webhook))
     return WebhookWithSecret(**shown.model_dump(), secret=changed.secret)
 
@@ -304,7 +301,7 @@ async def replay(desk: TheDesk, actor: Operator, webhook: str, delivery: str) ->
     if found is None:
         raise not_found("delivery that could be sent again")
     hooks.wake(receiver.id)
-    log.info("a webhook delivery is replayed", webhook=webhook, delivery=delivery, by=actor.user)
+    await desk.audit(actor, "webhook_replay", client=receiver.client, target=webhook)
     return _delivery(found)
 
 
@@ -316,7 +313,7 @@ async def replay_all(desk: TheDesk, actor: Operator, webhook: str) -> Replayed:
     receiver = _receiver(desk, actor, webhook)
     number = await desk.integrations.store.replay_given_up(receiver.id, desk.clock.now().timestamp())
     hooks.wake(receiver.id)
-    log.info("what a webhook was not told is replayed", webhook=webhook, deliveries=number, by=actor.user)
+    await desk.audit(actor, "webhook_replay", client=receiver.client, target=webhook)
     return Replayed(replayed=number)
 
 

@@ -220,8 +220,12 @@ def test_a_supervisors_word_is_kept_whatever_came_of_it_and_an_agents_is_not() -
 def test_a_supervisor_commands_for_those_alone_who_serve_no_other_client() -> None:
     def told(room: Room) -> None:
         assert room.supervise(1, "tech", "other", do="state", chosen="signed_out")["ok"]
+        unknown = [room.supervise(at, "other", agent=who, do="state", chosen="ready") for at, who in enumerate("xy", 8)]
         refused = room.supervise(2, "other", do="state", chosen="ready")
-        assert refused["error"].startswith("your clients are not all that this agent serves")
+        assert refused["error"] == "no agent is named `amy`", "nobody of another company alone is anybody to her"
+        assert {each["reason"] for each in (refused, *unknown)} == {"not_found"}
+        near = room.supervise(4, "other", agent="any", do="state", chosen="ready")
+        assert near["error"] == "no agent is named `any`"
         assert room.chosen == (Intent.SIGNED_OUT, "")
         assert not room.supervise(3, "other", do="roster", clients=["tech"])["ok"]
         assert room.acd.change("amy") is None

@@ -176,6 +176,8 @@ async def test_a_file_is_taken_in_by_a_program_of_its_own_and_comes_out_the_same
         ana = await floor.client(Role.AGENT)
         out = await ana.get(f"{PATH}/export", params={"client": "acme"})
         assert (out.text, out.headers["content-type"]) == (text, "text/csv; charset=utf-8")
+        (act,) = [each.fields for each in floor.asked if each.do == "audited"]
+        assert (act["action"], act["client"], act["role"]) == ("customers_export", "acme", "agent")
         bad = await take_in(floor, "client,name,numbers\nacme,Novák,1\n".encode("cp1250"))
         assert (bad.status_code, bad.json()["detail"]) == (422, "the file:2: not UTF-8; save the file as CSV UTF-8")
         assert not list((floor.desk.settings.switch.data).glob("import-*")), "nothing is left of the files"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from callcenter.control.protocol import Asked, CommandError, Reason
-from callcenter.model.access import Role
+from callcenter.model.access import Role, Scope
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import CallAnswered, CallArrived, CallEnded, CustomerFound, DigitsEntered
 from callcenter.model.interaction import Interaction
@@ -137,6 +137,9 @@ async def test_a_customers_history_comes_in_pages_the_latest_first(tmp_path: Pat
         kinds = {item["kind"] for item in items}
         assert kinds == {"call", "note", "merge"}
         assert {item["id"] for item in items if item["kind"] == "call"} == {"c0", "c1", "c2", "c3", "c4", "c9"}
+        narrow = await floor.client(Role.AGENT, scopes={Scope.CUSTOMERS_READ})
+        told = (await narrow.get("/api/v1/customers/k1/timeline")).json()["items"]
+        assert {item["kind"] for item in told} == {"merge"}, "calls and notes take the scope of calls here, too"
         assert (await ana.get("/api/v1/customers/k9/timeline")).status_code == 404
         bob = await floor.client(Role.AGENT, agent="bob")
         assert (await bob.get("/api/v1/customers/k1/timeline", params={"client": "acme"})).status_code == 404

@@ -12,11 +12,14 @@ from typing import Any
 import argon2
 import httpx
 import pytest
+from fastapi import Request
 
 from callcenter.config.secrets import DeskLogin
 from callcenter.desk import passwords
+from callcenter.desk.identity import address_of
 from callcenter.desk.passwords import verify
 from callcenter.publish.mosquitto import mosquitto_hash
+from callcenter.runtime.clock import SystemClock
 from tests.unit.desk.support import BASE, TWO_COMPANIES, Floor, open_floor
 
 IDA = "desk:\n  users:\n    ida: {name: Ida, role: admin}\n    acme-portal: {name: A, role: client, clients: [acme]}\n"
@@ -145,6 +148,34 @@ async def test_an_own_hash_serves_in_place_of_what_was_made(tmp_path: Path) -> N
         assert (await sign_in(client, "ana", "my own choice")).status_code == 201
         assert (await sign_in(client, "ana", floor.passwords["ana"])).status_code == 401
         assert (await sign_in(client, "bob", "bobs own")).status_code == 201
+
+
+async def test_who_comes_while_too_many_are_checked_has_failed_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "MOST_WAITING", 0)
+    checks = passwords.Passwords({"ana": DeskLogin("", "right")}, SystemClock())
+    for _ in range(10):
+        with pytest.raises(passwords.TooOften):
+            await checks.check("ana", "right", "203.0.113.7")
+    monkeypatch.setattr(passwords, "MOST_WAITING", 1)
+    assert await checks.check("ana", "right", "203.0.113.7")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8::1:2:3:4", "2001:db8::"),
+        ("2001:db8::9:9:9:9", "2001:db8::"),
+        ("2001:db8::1", "2001:db8::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_all_addresses_of_one_network_of_ipv6_are_one(host: str, address: str) -> None:
+    """Whoever has one has as many as they like: what is limited for each would be limited for nobody."""
+    assert address_of(Request({"type": "http", "client": (host, 1), "headers": []})) == address
 
 
 async def test_who_guesses_must_wait_and_keeps_nobody_else_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,10 @@ async def test_nothing_is_sent_within_unless_that_is_allowed(web: Web) -> None:
         ("64:ff9b::7f00:1", False),
         ("64:ff9b::5db8:d822", True),
         ("2002:7f00:1::", False),
+        ("64:ff9b:1::a00:1", False),
+        ("::7f00:1", False),
+        ("::1", False),
+        ("fec0::1", False),
     ],
 )
 def test_an_older_address_within_a_newer_one_counts(address: str, public: bool) -> None:

@@ -58,6 +58,11 @@ async def test_a_receiver_is_changed_and_gets_a_new_secret_while_the_old_one_sti
         assert (await admin.delete(path)).status_code == 204
         assert (await admin.get(path)).status_code == 404
         assert (await admin.get(PATH)).json()["items"] == []
+        acts = [each.fields for each in floor.asked if each.do == "audited"]
+        assert {(act["client"], act["target"]) for act in acts} == {("acme", made["id"])}
+        assert [act["action"].removeprefix("webhook_") for act in acts] == [
+            "create", "change", "change", "secret", "delete",
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,16 @@ def test_who_may_not_see_calls_is_told_no_numbers_names_and_digits(whose: Whose)
     assert whose.seen(fact(9, call_of("acme"), OF_ACME), SUPERVISOR) == fact(9, call_of("acme"), OF_ACME)
 
 
+def test_what_a_caller_entered_is_told_to_no_agent_whose_call_it_may_never_be(whose: Whose) -> None:
+    for body in (DigitsEntered("main", "4711", True), AttributeSet("order", "A-1881")):
+        told = whose.seen(fact(9, body, OF_ACME), ANA)
+        assert told is not None
+        assert "****" in str(told)
+        assert "4711" not in str(told)
+        assert "A-1881" not in str(told)
+        assert whose.seen(fact(9, body, OF_ACME), SUPERVISOR) == fact(9, body, OF_ACME)
+
+
 def test_every_field_that_could_name_a_customer_is_left_out_of_facts_that_are_still_to_come_too() -> None:
     for kind in get_args(Body):
         speaking = {each.name for each in fields(kind) if each.name in SPEAKING and each.type == "str"}

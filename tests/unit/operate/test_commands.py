@@ -8,7 +8,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from callcenter.control.protocol import Asked, CommandError
+from callcenter.control.protocol import Asked, CommandError, Reason
+from callcenter.model.access import Actor, Role
 from callcenter.operate.commands import Commands
 from callcenter.operate.life import Life
 
@@ -42,6 +43,19 @@ async def test_what_is_asked_wrongly_is_refused(do: str, fields: dict[str, Any],
     with pytest.raises(CommandError) as caught:
         await commands[do].run(Asked(do, "olga", "1", fields))
     assert error in str(caught.value)
+
+
+@pytest.mark.parametrize(("do", "fields"), [("reload", {}), ("reload", {"dry": True}), ("reload_look", {})])
+async def test_the_configuration_of_all_is_read_and_changed_by_nobody_who_sees_some(
+    do: str, fields: dict[str, Any]
+) -> None:
+    """What would change is told of every company, and is in force for every one."""
+    command = Commands(MagicMock(), Life(), cast("Any", None)).all()[do]
+    asked = Asked(do, "admin ida", fields=fields, behalf=Actor("ida", Role.ADMIN, frozenset({"acme"})))
+    command.check(asked)
+    with pytest.raises(CommandError, match="of all companies") as refused:
+        await command.run(asked)
+    assert refused.value.reason is Reason.FORBIDDEN
 
 
 async def test_a_switch_that_goes_down_is_neither_reloaded_nor_drained() -> None:

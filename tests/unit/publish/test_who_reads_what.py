@@ -72,7 +72,7 @@ RULES = (
     Rule(topics.queue_state("help"), FLOOR),
     Rule(topics.client_state("acme"), ("sofia", "acme-eyes", *FLOOR)),
     Rule(topics.client_state("globex"), FLOOR),
-    Rule(topics.followup_event("acme"), ("sofia", "acme-eyes", *FLOOR)),
+    Rule(topics.followup_event("acme"), ("sofia", *FLOOR)),
     Rule(topics.followup_event("globex"), FLOOR),
     Rule(topics.trunk_state("carrier"), ("sofia", *FLOOR)),
     Rule(topics.call_event("cc1-1"), FLOOR),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from callcenter.desk.reading.calls import Calls, Filter, for_client, summary_for_client
+from callcenter.desk.reading.calls import Calls, Filter, for_agent, for_client, summary_for_client
 from callcenter.desk.reading.paging import MAX_CURSOR, BadCursor, read_cursor
 from callcenter.model.facts import CallAnswered, utc
 from callcenter.model.interaction import Interaction
@@ -196,3 +196,17 @@ def test_the_client_company_sees_nobody_of_the_house() -> None:
     assert "still_to_come" not in shown, "what is added to records is told when it is known what it says"
     outbound = summary_for_client({"direction": "outbound", "from": "201", "to": "+1415", "agent": "ana"})
     assert outbound == {"direction": "outbound", "from": "", "to": "+1415", "agent": ""}
+
+
+def test_what_a_caller_entered_is_for_the_agents_who_talked_to_them() -> None:
+    """As in the call's timeline: one of the two must not tell what the other keeps to itself."""
+    record: dict[str, Any] = {"digits": ["4711"], "attributes": {"order": "A-1"}, "legs": [{"agent": "ana"}],
+                              "supervisions": [{"supervisor": "sue"}], "dialled_by": ""}  # fmt: skip
+    assert for_agent(record, "ana") == {**record, "supervisions": []}
+    for other in ("bob", ""):
+        assert for_agent(record, other) == {
+            **record,
+            "digits": ["****"],
+            "attributes": {"order": "***"},
+            "supervisions": [],
+        }
