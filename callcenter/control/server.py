@@ -90,6 +90,10 @@ class Command:
         """Whether somebody is erased by it, and with them every answer that is kept: their name may stand in one."""
         return self.scope is Scope.CUSTOMERS_ERASE
 
+    def has_forgotten(self, asked: Asked) -> bool:
+        """Whether that was so, and not only told what would be: who asks the same again is answered the same then."""
+        return self.forgets and asked.fields.get("dry") is not True
+
     def check(self, asked: Asked) -> None:
         """Raises CommandError when this is not for whoever asks."""
         if asked.behalf is None:
@@ -277,7 +281,7 @@ class ControlServer:
         books = self.books if command.changes else None
         if not self._work.start(_run(asked, command, answer, books), name=str(asked)):
             raise CommandError("too many commands are at work: ask again in a moment", Reason.TOO_MANY)
-        if command.forgets:
+        if command.has_forgotten(asked):
             answer.add_done_callback(lambda _: self._forget_all())
         return answer
 
