@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,15 +17,15 @@ import structlog
 from callcenter.acd.events import Ticket
 from callcenter.acd.requirements import text
 from callcenter.calls.call import Call, Captured
+from callcenter.calls.callback_numbers import account_of, callable_number, own_number
+from callcenter.calls.callback_pending import NotDialled, Pending
 from callcenter.calls.callback_plans import NotPlanned, Obstacle, Wanted
 from callcenter.calls.callback_times import CallbackTimes
 from callcenter.calls.dialled import e164
 from callcenter.calls.line import Line
-from callcenter.calls.settings import CallsSettings, Client, Missed, Number, RingsIn
-from callcenter.calls.steps.collect import DIGITS
+from callcenter.calls.settings import Client, Missed, Number, RingsIn
 from callcenter.calls.windows import LOOKS_AHEAD, Wish
 from callcenter.model.callback import MAX_REASON, Attempt, Callback, Lease, Source
-from callcenter.model.dial_plan import country_code
 from callcenter.model.facts import (
     CallArrived,
     CallbackAttempted,
@@ -44,15 +43,12 @@ from callcenter.model.facts import (
 )
 from callcenter.model.interaction import Ending
 from callcenter.model.states import CallbackOutcome, Direction, EndCause, Side, VisitOutcome
-from callcenter.signaling.leg import EndedBy, Leg, LegEnded
-from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
     from callcenter.acd.events import Offer
     from callcenter.calls.services import Services
     from callcenter.calls.supervisor import Supervisor
-    from callcenter.signaling.user_agent import UserAgent
     from callcenter.storage.callbacks import Callbacks as Store
 
 # So many are looked after at once; who asks when there are more keeps waiting on the phone.
@@ -77,107 +73,10 @@ MOST_HISTORY = 50
 TIDIES_EVERY = timedelta(hours=6)
 # A turn that ended before anybody was dialled, by a mistake of ours or for want of a queue, is not begun anew at once.
 PAUSE = 30.0
-# North American numbers (+1): area code and exchange begin with 2 to 9, and no area code is like 911.
-_NORTH_AMERICAN = re.compile(r"\+1(?![2-9]11)[2-9][0-9]{2}[2-9][0-9]{6}")
 
 AT_ONCE = Wish()
-NOWHERE = Flow(Transport.UDP, Address("0.0.0.0", 0), Address("0.0.0.0", 0))
 
 log = structlog.get_logger()
-
-
-# Which number
-
-
-def own_number(call: Call) -> str | None:
-    """The caller's own number, where it is shown and the company calls it back."""
-    if call.caller.leg.withheld or call.agent:
-        return None
-    return callable_number(call.settings, call.client, call.from_number)
-
-
-def account_of(call: Call) -> str:
-    """The account of the customer in digits, where it is sure who calls: they may be called at another number."""
-    customer = call.known.customer
-    return "".join(each for each in customer.account if each in DIGITS) if customer is not None else ""
-
-
-def callable_number(settings: CallsSettings, client: Client, written: str) -> str | None:
-    """A number as somebody wrote it, in E.164, when the company calls it back; None for all others.
-
-    Short numbers, as those for emergencies are, never come to be one; and nobody is called back at a number of ours.
-    """
-    if client.outbound is None or client.callbacks is None:
-        return None
-    number = client.outbound.plan.to_e164(written)
-    if number is None or settings.find_number(number) is not None:
-        return None
-    if country_code(number) == "1" and not _NORTH_AMERICAN.fullmatch(number):
-        return None
-    return number if client.callbacks.permits(number) else None
-
-
-# Who is to be called back
-
-
-class NotDialled(Leg):
-    """The leg of whoever is called back and was not dialled yet: nobody, who can be hung up on all the same."""
-
-    def __init__(self, callback: Callback, user_agent: UserAgent) -> None:
-        super().__init__(
-            f"callback {callback.id}",
-            NOWHERE,
-            user_agent.endpoint,
-            user_agent.driver,
-            remote_number=callback.number,
-            remote_name=callback.name,
-        )
-
-    def hangup(self, *, status: int | None = None, reason: str | None = None, cause: str = "") -> None:
-        """Give up. Never waits; may be called twice."""
-        if self.ending is None:
-            self._take_end(LegEnded(EndedBy.LOCAL, status or 487, reason or cause))
-
-
-class Pending:
-    """A callback that has not ended, and the ``call`` that carries it out while it stands in line or is dialled.
-
-    ``holders`` are calls of the customer's own that are up: nobody is called back who is on the phone with us.
-    ``attempted``: they were dialled in this call; ``why`` it is cut short, in a word. ``opens`` is when it joins the
-    line next, as far as is known. ``shown_to`` is the agent who is to say whether to call, and ``verdict`` what he
-    says; ``declined`` are those who said no, and until when (monotonic) they are not asked again.
-    """
-
-    def __init__(self, value: Callback) -> None:
-        self.value = value
-        self.call: Call | None = None
-        self.holders: set[str] = set()
-        self.attempted = False
-        self.why = ""
-        self.timer: asyncio.TimerHandle | None = None
-        self.opens: datetime | None = None
-        self.paused_until: datetime | None = None
-        self.deferred_to: datetime | None = None
-        self.shown_to = ""
-        self.verdict: asyncio.Future[bool] | None = None
-        self.declined: dict[str, float] = {}
-
-    @property
-    def dialling(self) -> bool:
-        """Whether the customer is being dialled."""
-        return self.value.dialling
-
-    @property
-    def state(self) -> str:
-        """What is done about it now, in words."""
-        if self.call is not None:
-            return self.call.stage
-        if self.holders:
-            return "the customer is on the phone with us"
-        return "planned" if self.value.scheduled and not self.value.attempts else "waiting for the next attempt"
-
-    def __repr__(self) -> str:
-        return f"<Pending {self.value.id} {self.value.queue} {self.value.number} {self.state}>"
 
 
 Turn = Callable[[Call, Pending], Awaitable[Ending]]
