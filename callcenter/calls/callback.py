@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,15 +17,15 @@ import structlog
 from callcenter.acd.events import Ticket
 from callcenter.acd.requirements import text
 from callcenter.calls.call import Call, Captured
+from callcenter.calls.callback_numbers import account_of, callable_number, own_number
+from callcenter.calls.callback_pending import NotDialled, Pending
 from callcenter.calls.callback_plans import NotPlanned, Obstacle, Wanted
 from callcenter.calls.callback_times import CallbackTimes
 from callcenter.calls.dialled import e164
 from callcenter.calls.line import Line
-from callcenter.calls.settings import CallsSettings, Client, Missed, Number, RingsIn
-from callcenter.calls.steps.collect import DIGITS
+from callcenter.calls.settings import Client, Missed, Number, RingsIn
 from callcenter.calls.windows import LOOKS_AHEAD, Wish
 from callcenter.model.callback import MAX_REASON, Attempt, Callback, Lease, Source
-from callcenter.model.dial_plan import country_code
 from callcenter.model.facts import (
     CallArrived,
     CallbackAttempted,
@@ -44,21 +43,20 @@ from callcenter.model.facts import (
 )
 from callcenter.model.interaction import Ending
 from callcenter.model.states import CallbackOutcome, Direction, EndCause, Side, VisitOutcome
-from callcenter.signaling.leg import EndedBy, Leg, LegEnded
-from callcenter.sip.flow import Address, Flow, Transport
 from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
     from callcenter.acd.events import Offer
     from callcenter.calls.services import Services
     from callcenter.calls.supervisor import Supervisor
-    from callcenter.signaling.user_agent import UserAgent
     from callcenter.storage.callbacks import Callbacks as Store
 
 # So many are looked after at once; who asks when there are more keeps waiting on the phone.
 MOST_PENDING = 5_000
 # Nothing is promised, and nobody is dialled, before it is in the database; one that takes longer is taken to be away.
 WRITTEN_WITHIN = 1.0
+# Why one has ended that was refused for it: asked for again it is as if it had never been.
+NOT_WRITTEN = "not_written"
 # Requests for one number are counted for so long; of so many numbers, those that were asked for last.
 DAY = timedelta(hours=24)
 MOST_COUNTED = 20_000
@@ -75,107 +73,10 @@ MOST_HISTORY = 50
 TIDIES_EVERY = timedelta(hours=6)
 # A turn that ended before anybody was dialled, by a mistake of ours or for want of a queue, is not begun anew at once.
 PAUSE = 30.0
-# North American numbers (+1): area code and exchange begin with 2 to 9, and no area code is like 911.
-_NORTH_AMERICAN = re.compile(r"\+1(?![2-9]11)[2-9][0-9]{2}[2-9][0-9]{6}")
 
 AT_ONCE = Wish()
-NOWHERE = Flow(Transport.UDP, Address("0.0.0.0", 0), Address("0.0.0.0", 0))
 
 log = structlog.get_logger()
-
-
-# Which number
-
-
-def own_number(call: Call) -> str | None:
-    """The caller's own number, where it is shown and the company calls it back."""
-    if call.caller.leg.withheld or call.agent:
-        return None
-    return callable_number(call.settings, call.client, call.from_number)
-
-
-def account_of(call: Call) -> str:
-    """The account of the customer in digits, where it is sure who calls: they may be called at another number."""
-    customer = call.known.customer
-    return "".join(each for each in customer.account if each in DIGITS) if customer is not None else ""
-
-
-def callable_number(settings: CallsSettings, client: Client, written: str) -> str | None:
-    """A number as somebody wrote it, in E.164, when the company calls it back; None for all others.
-
-    Short numbers, as those for emergencies are, never come to be one; and nobody is called back at a number of ours.
-    """
-    if client.outbound is None or client.callbacks is None:
-        return None
-    number = client.outbound.plan.to_e164(written)
-    if number is None or settings.find_number(number) is not None:
-        return None
-    if country_code(number) == "1" and not _NORTH_AMERICAN.fullmatch(number):
-        return None
-    return number if client.callbacks.permits(number) else None
-
-
-# Who is to be called back
-
-
-class NotDialled(Leg):
-    """The leg of whoever is called back and was not dialled yet: nobody, who can be hung up on all the same."""
-
-    def __init__(self, callback: Callback, user_agent: UserAgent) -> None:
-        super().__init__(
-            f"callback {callback.id}",
-            NOWHERE,
-            user_agent.endpoint,
-            user_agent.driver,
-            remote_number=callback.number,
-            remote_name=callback.name,
-        )
-
-    def hangup(self, *, status: int | None = None, reason: str | None = None, cause: str = "") -> None:
-        """Give up. Never waits; may be called twice."""
-        if self.ending is None:
-            self._take_end(LegEnded(EndedBy.LOCAL, status or 487, reason or cause))
-
-
-class Pending:
-    """A callback that has not ended, and the ``call`` that carries it out while it stands in line or is dialled.
-
-    ``holders`` are calls of the customer's own that are up: nobody is called back who is on the phone with us.
-    ``attempted``: they were dialled in this call; ``why`` it is cut short, in a word. ``opens`` is when it joins the
-    line next, as far as is known. ``shown_to`` is the agent who is to say whether to call, and ``verdict`` what he
-    says; ``declined`` are those who said no, and until when (monotonic) they are not asked again.
-    """
-
-    def __init__(self, value: Callback) -> None:
-        self.value = value
-        self.call: Call | None = None
-        self.holders: set[str] = set()
-        self.attempted = False
-        self.why = ""
-        self.timer: asyncio.TimerHandle | None = None
-        self.opens: datetime | None = None
-        self.paused_until: datetime | None = None
-        self.deferred_to: datetime | None = None
-        self.shown_to = ""
-        self.verdict: asyncio.Future[bool] | None = None
-        self.declined: dict[str, float] = {}
-
-    @property
-    def dialling(self) -> bool:
-        """Whether the customer is being dialled."""
-        return self.value.dialling
-
-    @property
-    def state(self) -> str:
-        """What is done about it now, in words."""
-        if self.call is not None:
-            return self.call.stage
-        if self.holders:
-            return "the customer is on the phone with us"
-        return "planned" if self.value.scheduled and not self.value.attempts else "waiting for the next attempt"
-
-    def __repr__(self) -> str:
-        return f"<Pending {self.value.id} {self.value.queue} {self.value.number} {self.state}>"
 
 
 Turn = Callable[[Call, Pending], Awaitable[Ending]]
@@ -224,11 +125,12 @@ class Callbacks:
         for client, number, at in await self._store.asked_since(now - DAY):
             self._count(client, number, at)
         for value in await self._store.load_all():
-            each = Pending(value)
-            if self._find(value.client, value.queue, value.number) is not None:
-                continue
-            self._add(each)
+            if self._find(value.client, value.queue, value.number) is None:
+                self._add(Pending(value))
+        # When all are known: of two for one number whose queues are one now, one ends, and that is told.
+        for each in self:
             self._take_new_name(each)
+            value = each.value
             if value.lease is not None:
                 self.failed(each, value.requested_in or None, "interrupted", "by a restart")
                 each.value = replace(each.value, due_at=max(each.value.due_at, value.lease.until))
@@ -328,7 +230,7 @@ class Callbacks:
         Returns when it is written. Asked for the same number and queue again, there is still one: the latest window
         counts, and both reasons do. Raises NotPlanned, StorageError.
         """
-        if wanted.id and (before := await self.look_up(wanted.id)) is not None:
+        if wanted.id and (before := await self.look_up(wanted.id)) is not None and before.ended_why != NOT_WRITTEN:
             return before, False
         value = self._planned(wanted)
         known = self._find(value.client, value.queue, value.number)
@@ -684,6 +586,8 @@ class Callbacks:
         if at is None:
             return
         each.opens = at
+        if each.paused_until is not None:  # the wall's clock may have been set back since
+            each.paused_until = min(each.paused_until, now + timedelta(seconds=PAUSE))
         paused = each.paused_until is not None and each.paused_until > at
         wait = ((each.paused_until if paused and each.paused_until else at) - now).total_seconds()
         if wait > 2 * LOOKS_EVERY:
@@ -852,7 +756,10 @@ class Callbacks:
                 self._store.forget_ended(name, now - timedelta(seconds=client.callbacks.keep_for))
 
     def _note(self, each: Pending, attempt: Attempt) -> None:
-        each.value = replace(each.value, history=(*each.value.history, attempt)[-MOST_HISTORY:])
+        history = [*each.value.history, attempt]
+        if len(history) > MOST_HISTORY:  # attempts are counted by the day: refusals go first
+            del history[next((at for at, tried in enumerate(history[:-1]) if not tried.number), 0)]
+        each.value = replace(each.value, history=tuple(history))
 
     def _attempt_over(self, each: Pending, cause: str, detail: str) -> None:
         """What the last attempt came to."""
@@ -993,7 +900,7 @@ class Callbacks:
         except (TimeoutError, StorageError) as error:
             log.warning("a callback is not written", callback=value.id, why=str(error) or "it is slow")
             if new and value.id in self._pending:
-                self._end(each, CallbackOutcome.REMOVED, "not_written", call_id)
+                self._end(each, CallbackOutcome.REMOVED, NOT_WRITTEN, call_id)
             return False
         if new:
             self._count(value.client, value.number, value.requested_at)

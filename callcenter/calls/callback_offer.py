@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from callcenter.calls.call import Call
-from callcenter.calls.callback import AT_ONCE, callable_number, own_number
+from callcenter.calls.callback import AT_ONCE
+from callcenter.calls.callback_numbers import callable_number, own_number
 from callcenter.calls.settings import AskCallback, AskWhen, Collect
 from callcenter.calls.steps.collect import take_digits
 from callcenter.calls.windows import Wish

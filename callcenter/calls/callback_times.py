@@ -41,7 +41,8 @@ class CallbackTimes:
 
     def next(self, value: Callback, now: datetime) -> datetime | None:
         """When the customer may be called next, in UTC, at the earliest ``now``; None: not within the window."""
-        at = max(now.astimezone(UTC), value.due_at, value.not_before or value.due_at)
+        # Before the first attempt there is no spacing: a clock that is set back throws nobody out of the line.
+        at = max(now.astimezone(UTC), value.due_at if value.attempts else now, value.not_before or now)
         return next_allowed(list(self._hours(value)), self._on_another_day(value, at), value.not_after)
 
     def until(self, value: Callback, now: datetime) -> datetime | None:

@@ -12,7 +12,7 @@ from callcenter.acd.events import Ticket, TicketExpired, TicketRefused
 from callcenter.acd.requirements import parse
 from callcenter.acd.settings import QUEUE_RENAMED
 from callcenter.calls.call import Call
-from callcenter.calls.callback import Pending
+from callcenter.calls.callback_pending import Pending
 from callcenter.calls.dispatcher import HowLeft, LeftByKey, OfferInHand, SentOn, Waiting
 from callcenter.calls.flow import go_on
 from callcenter.calls.heard import watch_caller

@@ -110,7 +110,7 @@ class Followups:
         self._tick()
         if self._of_callback:
             # Beside the start: of a callback that ended just before we did.
-            self._following.start(self._catch_up(), name="outcomes of follow-ups")
+            self._following.start(self._catch_up(*self._of_callback), name="outcomes of follow-ups")
 
     def close(self) -> None:
         """Tell of nothing more. May be called twice."""
@@ -141,6 +141,10 @@ class Followups:
     def counts(self, agent: str) -> Counts:
         """How many an agent has."""
         return Counts(*self._counts.get(agent, ()))
+
+    def carried_out_by(self, callback: str) -> frozenset[str]:
+        """The open ones that a callback carries out."""
+        return frozenset(self._of_callback.get(callback, ()))
 
     # What they say
 
@@ -182,6 +186,9 @@ class Followups:
             )
             self._services.stream.append(created)
             self._put(followup)
+            if followup.callback:
+                # It may have ended before this stood here: asked for again behind a crash, it has rung already.
+                self._following.start(self._catch_up(followup.callback), name=f"outcome for {followup.id}")
             await self._store.kept(WRITTEN_WITHIN)
             return followup
 
@@ -246,11 +253,12 @@ class Followups:
             except (StorageError, TimeoutError) as error:
                 log.warning("a follow-up does not know how its callback ended", followup=name, why=str(error))
 
-    async def _catch_up(self) -> None:
-        for callback in list(self._of_callback):
+    async def _catch_up(self, *callbacks: str) -> None:
+        for callback in callbacks:
             try:
+                await self._store.kept(WRITTEN_WITHIN)  # its end may be on the way to the table
                 value = await self._services.callbacks.look_up(callback)
-            except StorageError as error:
+            except (StorageError, TimeoutError) as error:
                 log.warning("a callback's outcome cannot be read", callback=callback, why=str(error))
                 continue
             if value is None or value.outcome:

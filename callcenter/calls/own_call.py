@@ -12,7 +12,7 @@ import structlog
 from callcenter.acd.events import Ticket, TicketExpired, TicketRefused
 from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk, talk_outside
 from callcenter.calls.call import Call
-from callcenter.calls.callback import NOWHERE
+from callcenter.calls.callback_pending import NOWHERE
 from callcenter.calls.codecs import codecs_of, codecs_of_agent
 from callcenter.calls.commands import Result
 from callcenter.calls.dialled import Colleague, Destination, Forbidden, Line, Outside, destination, home_of

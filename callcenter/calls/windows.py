@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -69,7 +69,7 @@ def next_allowed(every: Sequence[Local], at: datetime, until: datetime | None = 
 
 def closing(every: Sequence[Local], at: datetime) -> datetime | None:
     """When the first of them closes that are all open at ``at``; None when none does within days."""
-    ends = [closes(each.hours, each.zone, at) for each in every]
+    ends = [closes(replace(each.hours, zone=None), each.zone, at) for each in every]  # by the zone that is given here
     return min((end for end in ends if end is not None), default=None)
 
 

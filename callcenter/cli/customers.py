@@ -30,7 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     into.add_argument("file", type=Path, help="CSV with columns client, name, numbers and, if any, id, accounts, tier,"
                       " language, since, notes, agent and the client's own fields; several numbers or accounts are"
                       " separated by semicolons")  # fmt: skip
-    into.add_argument("--dry", action="store_true", help="only tell what would be done, and which lines are wrong")
+    into.add_argument(
+        "--dry-run",
+        "--dry",
+        dest="dry",
+        action="store_true",
+        help="only tell what would be done, and which lines are wrong",
+    )
     into.add_argument("--mode", choices=list(Mode), default=Mode.REPLACE, type=Mode, help="what becomes of customers"
                       " who are there: replaced by the file, filled where they are empty, or left (add)")  # fmt: skip
     into.add_argument("--client", action="append", default=[], metavar="CLIENT", help="take rows of this client alone")
@@ -60,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     who = erase.add_mutually_exclusive_group(required=True)
     who.add_argument("--id", metavar="CUSTOMER", help="by the id")
     who.add_argument("--number", metavar="NUMBER", help="by the number, where it is one person's")
-    erase.add_argument("--dry", action="store_true", help="only tell what would be erased, and what would not")
+    erase.add_argument(
+        "--dry-run", "--dry", dest="dry", action="store_true", help="only tell what would be erased, and what would not"
+    )
     erase.add_argument("--json", action="store_true", help="as JSON")
     add_switch_arguments(erase)
 

@@ -90,6 +90,10 @@ class Command:
         """Whether somebody is erased by it, and with them every answer that is kept: their name may stand in one."""
         return self.scope is Scope.CUSTOMERS_ERASE
 
+    def has_forgotten(self, asked: Asked) -> bool:
+        """Whether that was so, and not only told what would be: who asks the same again is answered the same then."""
+        return self.forgets and asked.fields.get("dry") is not True
+
     def check(self, asked: Asked) -> None:
         """Raises CommandError when this is not for whoever asks."""
         if asked.behalf is None:
@@ -265,7 +269,8 @@ class ControlServer:
                 Reason.CONFLICT,
                 field="id",
             )
-        if before is None:
+        if before is None or _was_away(before[1]):
+            self._answers.pop((asked.by, asked.id), None)
             before = self._answers[asked.by, asked.id] = asked, self._begin(asked, command)
             self._forget_old()
         return await asyncio.shield(before[1])
@@ -276,7 +281,7 @@ class ControlServer:
         books = self.books if command.changes else None
         if not self._work.start(_run(asked, command, answer, books), name=str(asked)):
             raise CommandError("too many commands are at work: ask again in a moment", Reason.TOO_MANY)
-        if command.forgets:
+        if command.has_forgotten(asked):
             answer.add_done_callback(lambda _: self._forget_all())
         return answer
 
@@ -352,6 +357,11 @@ class ControlServer:
         writer.write(line({"id": None, "ok": False, "error": word}))
         writer.close()
         asyncio.get_running_loop().call_later(self._limits.farewell, writer.transport.abort)
+
+
+def _was_away(answer: asyncio.Future[dict[str, Any]]) -> bool:
+    """Whether a command could not be done for now: who asks again as they were told to is not told so for ever."""
+    return answer.done() and not answer.cancelled() and answer.result().get("reason") == Reason.UNAVAILABLE.value
 
 
 async def _run(asked: Asked, command: Command, answer: asyncio.Future[dict[str, Any]], books: Books | None) -> None:

@@ -188,13 +188,16 @@ async def confirm(desk: Desk, request: Request, rules: CallMe) -> Request:
     """Have the callback planned; done once, however often it is asked for.
 
     A number that is not to be called, or was asked for too often, is answered as any other: what is noted of a number
-    is nobody's business here. Raises CommandError where it may go well later, SwitchAway, StorageError.
+    is nobody's business here. Raises CommandError where it may go well later, or the time that was wished is over;
+    SwitchAway, StorageError.
     """
     requests, callback = desk.call_me, ""
+    earliest = max(request.not_before, desk.clock.now() + timedelta(seconds=rules.delay))
+    if request.not_after is not None and request.not_after <= earliest:
+        raise CommandError("the time that was wished is over: ask again", Reason.CONFLICT)
     if await requests.too_often(request, rules):
         log.info("a call-me is dropped: its number was asked for too often", client=request.client, request=request.id)
         return await requests.set_state(request, State.CONFIRMED)
-    earliest = max(request.not_before, desk.clock.now() + timedelta(seconds=rules.delay))
     fields: dict[str, Any] = {
         "client": request.client,
         "queue": rules.queue,
@@ -214,7 +217,8 @@ async def confirm(desk: Desk, request: Request, rules: CallMe) -> Request:
             id=derived_id("call-me", request.id),
             **{name: value for name, value in fields.items() if value},
         )
-        callback = str(told["callback"]["id"])
+        # What was promised in another way as well is not this door's to call off.
+        callback = "" if told["merged"] else str(told["callback"]["id"])
     except CommandError as error:
         if error.reason is Reason.UNAVAILABLE:
             raise

@@ -76,7 +76,8 @@ class CommandBooks:
         now = self._house.edges.clock.now()
         self._note(asked, DONE, result)
         if command.forgets:
-            self._audit.forget_answers()
+            if command.has_forgotten(asked):
+                self._audit.forget_answers()
         elif asked.id is not None and asked.behalf is not None and not command.secret:
             self._audit.keep(asked.by, asked.id, _digest(asked), result, now)
         if now - self._pruned >= PRUNED_EVERY:

@@ -232,6 +232,8 @@ async def _wanted(house: House, asked: Asked) -> Wanted:
     if not number:
         hint = "`number` is missing" if not call.call else "the caller's number is not shown: ask for one"
         raise CommandError(hint, field="number")
+    # Also one that is written as in the company's country says by whose clocks a time is meant.
+    number = house.do_not_call.written(client, number) or number
     queue = fields.text(asked, "queue", most=64) or call.queue or _only_queue(house, client)
     home = house.callbacks.times.home(client)
     plain = house.callbacks.times.zone_for(client, number, _zone(asked), house.edges.clock.now())

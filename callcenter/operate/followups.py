@@ -15,6 +15,7 @@ from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.model.access import Actor, Role, Scope
 from callcenter.model.due import Due, NotADue, read_due
+from callcenter.model.facts import utc
 from callcenter.model.followup import (
     MAX_NOTE,
     MAX_TEXT,
@@ -136,7 +137,7 @@ def followup_commands(house: House, known: Callable[[], Mapping[str, Command]]) 
                 return replace(followup.tried(attempt) if note else followup, state=state)
 
             told = await _change(house, asked, edit)
-            if callback := told["followup"]["callback"]:
+            if (callback := told["followup"]["callback"]) and _alone(house, callback, told["followup"]["created_at"]):
                 await _cancel_callback(known(), asked, callback)
             return told
 
@@ -148,7 +149,10 @@ def followup_commands(house: House, known: Callable[[], Mapping[str, Command]]) 
         due = _due(house, asked, before.client, zone=before.zone) if asked.fields.get("due_at") is not None else None
 
         def edit(followup: Followup) -> Followup:
-            again = replace(followup, state=FollowupState.OPEN)
+            if followup.state is FollowupState.OPEN:
+                again = followup
+            else:  # the callback has ended with it: left there, it would end this one again
+                again = replace(followup, state=FollowupState.OPEN, callback="")
             return again if due is None else _with_due(again, due)
 
         return await _change(house, asked, edit)
@@ -470,6 +474,15 @@ async def _schedule(house: House, known: Mapping[str, Command], asked: Asked, fo
     command.check(replace(request, behalf=asked.behalf))
     result = await command.run(request)
     return str(result["callback"]["id"])
+
+
+def _alone(house: House, callback: str, created_at: str) -> bool:
+    """Whether a callback is there for one follow-up alone, that is over: one that was promised before, and became one
+    with it, or that others wait for too, is dialled all the same.
+    """
+    each = house.callbacks.find(callback)
+    others = house.followups.carried_out_by(callback)
+    return each is not None and utc(each.value.requested_at) >= created_at and not others
 
 
 async def _cancel_callback(known: Mapping[str, Command], asked: Asked, callback: str) -> None:

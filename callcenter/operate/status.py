@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from callcenter.acd.agents import AgentView
     from callcenter.app import House
     from callcenter.calls.call import Call
-    from callcenter.calls.callback import Pending
+    from callcenter.calls.callback_pending import Pending
     from callcenter.calls.supervision import Supervision
     from callcenter.signaling.trunks.trunk import Trunk
 

@@ -21,6 +21,8 @@ MAX_FOUND = 5
 # A national number that is shorter says too little to be anyone's (RFC 3966 sets no length; plans begin at 7).
 MIN_TAIL = 7
 TAIL = 7
+# Numbers that are looked at for one caller, of each kind: those that are the same, and those that end so.
+MOST_ALIKE = 200
 # Notes of a record that many became: past that, what else there was stands with the merge alone.
 MOST_NOTES = 20_000
 # The most that one question returns.
@@ -87,7 +89,8 @@ class Customers:
             return Match.NONE, []
         # A number that is the same has the same tail, so one question finds both kinds (one hop to the thread a call).
         # Put into order here: asked for in order, all numbers of the client are read in that order, a scan.
-        rows = sorted(await self._database.fetch_all(BY_TAIL, (client, tail(wanted))))
+        params = (client, wanted, client, spellings[-1], client, tail(wanted))
+        rows = sorted(await self._database.fetch_all(BY_TAIL, params))
         exact = list(dict.fromkeys(row[0] for row in rows if row[1] in spellings))
         if exact:
             sure = rules.unattested if not attested else Match.SURE
@@ -204,7 +207,14 @@ SELECT = (
     " WHERE a.client = c.client AND a.customer_id = c.id ORDER BY a.place))"
     " FROM customers AS c"
 )
-BY_TAIL = "SELECT customer_id, number FROM customer_numbers WHERE client = ? AND tail = ?"
+# What a file has for "no number" may be ten thousand customers': no more of them are read than tell that they are many.
+# The indexes are named, for a caller waits: for two spellings the planner would rather read all numbers of the client.
+_NUMBERS = "SELECT customer_id, number FROM customer_numbers INDEXED BY customer_numbers_by"
+BY_TAIL = (
+    f"SELECT * FROM ({_NUMBERS}_number WHERE client = ? AND number = ? LIMIT {MOST_ALIKE})"
+    f" UNION ALL SELECT * FROM ({_NUMBERS}_number WHERE client = ? AND number = ? LIMIT {MOST_ALIKE})"
+    f" UNION ALL SELECT * FROM ({_NUMBERS}_tail WHERE client = ? AND tail = ? AND tail <> '' LIMIT {MOST_ALIKE})"
+)
 # Without an order: in that of the ids, every customer of the client would be looked at.
 BY_NAME = "SELECT id FROM customers WHERE client = ? AND name LIKE ? ESCAPE '\\' LIMIT ?"
 _INTO = "SELECT into_id FROM customer_merges WHERE client = ? AND id = ?"

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from callcenter.acd.events import Reconfigured
-from callcenter.calls.settings import PROMISE, Routing
+from callcenter.calls.settings import PROMISE, CallbackRules, Missed, Routing
 from callcenter.control.protocol import CommandError, Reason
 from callcenter.model.access import Actor, Role, Scope
 from callcenter.model.facts import Fact, FollowupChanged, body_to_dict, utc
@@ -590,3 +590,67 @@ async def test_the_outcome_of_a_promised_call_is_known_after_a_crash_that_cut_it
     await world.settled()
     now = (await ask(world, "followup_get", followup=each["id"]))["followup"]
     assert (now["state"], now["callback"], now["attempts"][0]["outcome"]) == ("open", None, "cancelled")
+
+
+@story()
+async def test_what_is_reopened_whose_call_is_over_is_a_task_and_stays_open_over_a_restart(world: World) -> None:
+    await calls_out(world)
+    off = await promised(world, "in 20 min", AMY, kind="callback", number=ANN, queue=SALES)
+    await ask(world, "followup_done", AMY, followup=off["id"], note="she rang in herself")
+    again = (await ask(world, "followup_reopen", AMY, followup=off["id"]))["followup"]
+    assert (again["state"], again["callback"]) == ("open", None)
+    await ask(world, "followup_update", AMY, followup=off["id"], due_at="in 3h")
+    await world.restart()
+    await world.settled()
+    now = (await ask(world, "followup_get", followup=off["id"]))["followup"]
+    assert (now["state"], [each["outcome"] for each in now["attempts"]]) == ("open", ["done"])
+
+
+@story()
+async def test_one_that_is_created_when_its_call_is_over_already_knows_how_that_ended(world: World) -> None:
+    """As when the power fails between the two, and the creation is asked for again when the customer was called."""
+    await calls_out(world)
+    each = await promised(world, "in 20 min", AMY, kind="callback", number=ANN, queue=SALES)
+    await ask(world, "callback_cancel", callback=each["callback"])
+    await world.settled()
+    found = await world.house.followups.get(each["id"])
+    assert found is not None
+    await world.house.followups.create(replace(found, id="x-later", callback=each["callback"], attempts=()))
+    await world.settled()
+    now = (await ask(world, "followup_get", followup="x-later"))["followup"]
+    assert (now["callback"], [one["outcome"] for one in now["attempts"]]) == (None, ["cancelled"])
+
+
+@story()
+async def test_a_call_that_was_promised_twice_is_dialled_though_one_promise_is_off(world: World) -> None:
+    await calls_out(world)
+    first = await promised(world, "in 20 min", AMY, kind="callback", number=ANN, queue=SALES)
+    await world.sleep(1)
+    second = await promised(world, "in 30 min", BOB, kind="callback", number=ANN, queue=SALES)
+    assert first["callback"] == second["callback"]
+    await ask(world, "followup_cancel", BOB, followup=second["id"])
+    planned = (await ask(world, "callback_get", callback=first["callback"]))["callback"]
+    assert planned["state"] == "planned"
+    await ask(world, "followup_cancel", AMY, followup=first["id"])
+    planned = (await ask(world, "callback_get", callback=first["callback"]))["callback"]
+    assert planned["state"] == "cancelled"
+    # One that was promised without a follow-up, and became one with it, is nobody's to call off by that.
+    fields: dict[str, Any] = {"client": "tech", "number": ANN, "queue": SALES, "not_before": "2026-05-01T10:00"}
+    alone = (await ask(world, "callback_schedule", **fields))["callback"]
+    await world.sleep(1)
+    third = await promised(world, "in 30 min", BOB, kind="callback", number=ANN, queue=SALES)
+    assert third["callback"] == alone["id"]
+    await ask(world, "followup_cancel", BOB, followup=third["id"])
+    assert (await ask(world, "callback_get", callback=alone["id"]))["callback"]["state"] == "planned"
+
+
+@story()
+async def test_a_promised_call_whose_window_passed_while_we_were_down_is_a_task_at_the_start(world: World) -> None:
+    await calls_out(world)
+    furnish(world, rules=CallbackRules(outside=("+1",), missed=Missed.EXPIRE))
+    until = utc(world.clock.now() + timedelta(minutes=20))
+    each = await promised(world, "in 10 min", AMY, kind="callback", number=ANN, queue=SALES, not_after=until)
+    await world.restart(down=3600)
+    await world.settled()
+    now = (await ask(world, "followup_get", followup=each["id"]))["followup"]
+    assert (now["state"], now["callback"], now["attempts"][0]["outcome"]) == ("open", None, "expired")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from callcenter.acd.events import Reconfigured
 from callcenter.calls.settings import CallbackRules, Missed, RingsIn, ToQueue
 from callcenter.control.protocol import CommandError, Reason
-from callcenter.model.facts import CallbackAttempted, CallbackDeferred, utc
-from callcenter.model.states import Outcome
+from callcenter.model.callback import Attempt
+from callcenter.model.facts import CallbackAttempted, CallbackDeferred, CallbackEnded, utc
+from callcenter.model.interaction import Ending
+from callcenter.model.states import EndCause, Outcome, Side
 from callcenter.simulation.trunk import Manners
 from callcenter.simulation.world import World, story
 from tests.scenarios.callback_commands import AMY, BOB, BOSS, STRANGER, ask, now, plan, shown
@@ -401,3 +405,103 @@ async def test_a_queue_that_is_gone_takes_what_is_planned_with_it_and_says_so(wo
     await world.settled()
     each = await shown(world, name)
     assert (each["outcome"], each["ended_why"]) == ("removed", "queue_removed")
+
+
+@story()
+async def test_what_was_refused_because_it_could_not_be_written_is_planned_when_it_is_asked_for_again(
+    world: World,
+) -> None:
+    carrier = await world.carrier("carrier")
+    world.trunks(trunk(carrier))
+    furnish(world, rules=RULES)
+    asked: dict[str, Any] = {
+        "client": "tech",
+        "queue": SALES,
+        "number": ANN,
+        "not_before": utc(now(world) + timedelta(hours=3)),
+    }
+    with (
+        patch.object(world.storage.callbacks, "kept", side_effect=TimeoutError),
+        pytest.raises(CommandError) as refused,
+    ):
+        await ask(world, "callback_schedule", command="one", **asked)
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert len(world.house.callbacks) == 0
+    await world.settled()
+    again = await ask(world, "callback_schedule", command="one", **asked)
+    assert (again["callback"]["state"], len(world.house.callbacks)) == ("planned", 1)
+    await world.restart()
+    assert (await shown(world, again["callback"]["id"]))["state"] == "planned"
+
+
+@story()
+async def test_of_two_for_one_number_whose_queues_are_one_behind_a_restart_one_ends_and_that_is_told(
+    world: World,
+) -> None:
+    carrier = await world.carrier("carrier")
+    world.trunks(trunk(carrier))
+    furnish(world, rules=RULES)
+    sales, helped = await plan(world, ANN, after=3600), await plan(world, ANN, after=7200, queue=HELP)
+    calls = world.settings.calls
+    world.plan = replace(world.plan, queues={HELP: world.plan.queues[HELP]}, renamed={SALES: HELP})
+    world.settings = replace(world.settings, calls=replace(calls, treatments={HELP: calls.treatments[HELP]}))
+    await world.restart()
+    await world.settled()
+    states = [(await shown(world, name))["state"] for name in (sales, helped)]
+    assert states == ["removed", "planned"]
+    log = await world.logged()
+    ends = [(fact.body.callback, fact.body.detail) for fact in log if isinstance(fact.body, CallbackEnded)]
+    assert ends == [(sales, "queue_removed")]
+
+
+@story()
+async def test_a_time_is_meant_by_the_customers_clocks_however_the_number_is_written(world: World) -> None:
+    carrier = await world.carrier("carrier")
+    world.trunks(trunk(carrier))
+    furnish(world, rules=RULES)
+    name = await plan(world, "(415) 555-0101", not_before="2026-06-01T10:00")
+    kept = await shown(world, name)
+    assert (kept["number"], kept["zone"]) == (ANN, "America/Los_Angeles")
+    assert kept["not_before"] == "2026-06-01T17:00:00.000Z"
+
+
+@story()
+async def test_a_clock_that_is_set_back_keeps_nobody_from_being_called_who_is_due(world: World) -> None:
+    ann = await world.phone(ANN)
+    reaches(world, ann.host.address)
+    furnish(world, rules=RULES)
+    name = await plan(world, ANN)
+    world.clock.set_wall(timedelta(hours=-2))
+    await world.sleep(125)
+    assert (await shown(world, name))["state"] == "in_line"
+    # As a mistake of ours would end the turn: it is begun anew half a minute later, whatever the clock shows.
+    (each,) = world.house.callbacks
+    assert each.call is not None
+    each.call.end(Ending(Side.SYSTEM, EndCause.CANCELLED, 487, "a mistake"))
+    each.call.caller.leg.hangup()
+    await world.settled()
+    assert (await shown(world, name))["state"] == "planned"
+    world.clock.set_wall(timedelta(hours=-4))
+    await world.sleep(95)
+    assert (await shown(world, name))["state"] == "in_line"
+    amy = await world.agent("amy", english=5)
+    await talk(world, amy, ann)
+    await ann.hangs_up()
+    await amy.is_hung_up()
+
+
+@story()
+async def test_an_attempt_counts_for_its_day_however_many_decline_after_it(world: World) -> None:
+    carrier = await world.carrier("carrier")
+    world.trunks(trunk(carrier))
+    furnish(world, rules=RULES)
+    await plan(world, ANN, after=600)
+    callbacks, at = world.house.callbacks, now(world)
+    (each,) = callbacks
+    declined = [Attempt(0, at, "amy", cause="declined_by_agent")] * 49
+    each.value = replace(each.value, attempts=1, history=(Attempt(1, at, "amy", cause="busy"), *declined))
+    verdict = callbacks.show(each, "bob")
+    assert callbacks.decide("bob", False, "knows them")
+    assert not await verdict
+    assert [tried.number for tried in each.value.history] == [1] + [0] * 49
+    assert each.value.history[-1].agent == "bob"

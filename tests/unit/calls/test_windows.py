@@ -127,3 +127,11 @@ def test_hours_that_never_meet_allow_nothing_and_one_is_not_kept_looking() -> No
 )
 def test_a_number_says_where_it_is_or_nothing(number: str, zone: str) -> None:
     assert zone_of_number(number, 2026) == zone
+
+
+def test_hours_with_clocks_of_their_own_close_by_the_clocks_that_they_are_asked_for() -> None:
+    """As the hours for callbacks do: they are the customer's, also where the hours themselves name a zone."""
+    local = Local(Hours("office", OFFICE.week, zone=PRAGUE), ZoneInfo("America/New_York"))
+    at = datetime(2026, 3, 2, 16, tzinfo=UTC)
+    assert allowed([local], at)
+    assert closing([local], at) == datetime(2026, 3, 2, 23, tzinfo=UTC)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from callcenter.calls.callback import callable_number
+from callcenter.calls.callback_numbers import callable_number
 from callcenter.calls.overflow import ToCallback, overflow_of
 from callcenter.calls.settings import (
     AskCallback,

@@ -56,6 +56,7 @@ class Desk:
         return {"number": len(self.asked)}
 
     async def _break(self, asked: Asked) -> Mapping[str, Any]:
+        self.asked.append(asked)
         raise ZeroDivisionError("ours")
 
 

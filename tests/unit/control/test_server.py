@@ -120,6 +120,13 @@ async def test_a_mistake_of_ours_in_a_command_costs_that_command_alone(tmp_path:
         assert (await one.ask({"do": "do"}))["ok"]
 
 
+async def test_what_could_not_be_done_for_now_is_tried_again_under_the_same_id(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk, caller(desk) as one:
+        for _ in range(2):
+            assert (await one.ask({"id": "a", "do": "break"}))["reason"] == "unavailable"
+        assert [asked.do for asked in desk.asked] == ["break", "break"]
+
+
 async def test_more_commands_at_once_than_the_bound_are_asked_to_come_again(tmp_path: Path) -> None:
     async with open_desk(tmp_path, Limits(at_work=1)) as desk, caller(desk) as one, caller(desk) as other:
         one.send({"id": "a", "do": "wait"})

@@ -228,3 +228,26 @@ async def test_who_wishes_a_time_is_called_then_and_within_the_hours_in_which_so
         assert [round(each.total_seconds() / 3600) for each in window] == [3, 5]
         soon = await asks(page, at="in 1 min")
         assert datetime.fromisoformat(soon["not_before"]) - datetime.now(UTC) > timedelta(minutes=9)
+
+
+async def test_who_asks_here_calls_off_nothing_that_was_promised_in_another_way(tmp_path: Path) -> None:
+    async with open_floor(tmp_path, configured()) as floor:
+        floor.answers["callback_schedule"] = {"callback": {"id": "cb-of-an-agent"}, "merged": True}
+        floor.answers["callback_cancel"] = {}
+        page = await floor.client(None)
+        made = await asks(page)
+        await confirms(page, made)
+        over = await page.post(f"{PATH}/{made['id']}/cancel", json={"code": made["code"]})
+        assert over.json()["state"] == "cancelled"
+        assert [each.do for each in floor.asked if each.do == "callback_cancel"] == []
+
+
+async def test_nothing_is_confirmed_when_the_time_that_was_wished_is_over(tmp_path: Path) -> None:
+    async with open_floor(tmp_path, configured()) as floor:
+        floor.answers["callback_schedule"] = planned
+        page = await floor.client(None)
+        made = await asks(page, until="in 3h")
+        await floor.desk.own.execute("UPDATE call_me SET not_after = ?", (datetime.now(UTC).isoformat(),))
+        answer = await confirms(page, made)
+        assert (answer.status_code, answer.json()["reason"]) == (409, "conflict")
+        assert plans(floor) == []

@@ -156,6 +156,17 @@ async def test_an_answer_is_kept_for_a_day_and_one_with_secrets_not_at_all(tmp_p
         assert len(doors.done) == 1
 
 
+async def test_who_only_looks_what_would_be_erased_has_nothing_forgotten(tmp_path: Path) -> None:
+    async with running(tmp_path) as doors:
+        first = await doors.switch.ask("note", IDA, id="one", text="late")
+        await doors.switch.ask("erase", IDA, id="two", customer="c-1", dry=True)
+        assert await doors.switch.ask("note", IDA, id="one", text="late") == first
+        assert [asked.do for asked in doors.done] == ["note", "erase"]
+    async with running(tmp_path) as doors:
+        assert await doors.switch.ask("note", IDA, id="one", text="late") == first
+        assert doors.done == [], "nor over a restart"
+
+
 async def test_who_is_erased_stands_in_no_answer_any_more(tmp_path: Path) -> None:
     async with running(tmp_path) as doors:
         await doors.switch.ask("note", ANA, id="one", text="Jana")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from callcenter.model.customer import NO_RULES, Match
 from callcenter.storage import customer_csv
 from callcenter.storage.customer_csv import CustomerFiles, ImportReport, read_rows
-from callcenter.storage.customers import BY_TAIL, Customers
+from callcenter.storage.customers import BY_TAIL, MAX_FOUND, MOST_ALIKE, Customers
 from callcenter.storage.database import InlineDatabase, StorageError
 from callcenter.storage.migrate import migrate, shipped
 from tests.unit.storage.support import NOON
@@ -48,6 +48,9 @@ acme,c-2,Petr Malý,+420777999888,,,,,,
 acme,c-3,Petra Malá,+420 777-999-888,,,,,,
 globex,c-1,Hans,+420777123456,,,,,,
 """
+
+
+HEAD = CSV.split("\n", 1)[0]
 
 
 async def found(customers: Both, client: str, number: str) -> tuple[Match, list[str]]:
@@ -277,7 +280,18 @@ async def test_rows_that_are_left_out_are_told_at_every_start_and_other_clients_
 
 async def test_a_look_up_by_number_reads_those_of_its_tail_alone(customers: Both) -> None:
     """It stands in the way of every call: with a million customers, too, it is a matter of microseconds."""
-    plan = await customers._database.fetch_all(f"EXPLAIN QUERY PLAN {BY_TAIL}", ("acme", "7123456"))
-    assert [row[3] for row in plan] == [
-        "SEARCH customer_numbers USING INDEX customer_numbers_by_tail (client=? AND tail=?)"
+    params = ("acme", "+420777123456", "acme", "777123456", "acme", "7123456")
+    plan = await customers._database.fetch_all(f"EXPLAIN QUERY PLAN {BY_TAIL}", params)
+    assert [row[3] for row in plan if "customer_numbers" in row[3]] == [
+        *["SEARCH customer_numbers USING INDEX customer_numbers_by_number (client=? AND number=?)"] * 2,
+        "SEARCH customer_numbers USING INDEX customer_numbers_by_tail (client=? AND tail=?)",
     ]
+
+
+async def test_what_a_file_has_for_no_number_makes_nobody_wait_and_hides_nobody(customers: Both) -> None:
+    rows = "".join(f"acme,c-{at:04},Somebody,+420777777777,,,,\n" for at in range(MOST_ALIKE + 50))
+    await customers.import_csv(f"{HEAD}\n{rows}acme,c-real,Jana,+430777777777,,,,\n", NOON)
+    assert [each.id for each in (await customers.find("acme", "+430777777777"))[1]] == ["c-real"]
+    assert (await customers.find("acme", "+430777777777"))[0] is Match.SURE
+    match, found = await customers.find("acme", "+420777777777")
+    assert (match, len(found)) == (Match.MAYBE, MAX_FOUND)
