@@ -986,8 +986,14 @@ class Callbacks:
 
 
 def merged(before: Callback, latest: Callback) -> Callback:
-    """Two callbacks for one number and queue, as one: the window that was asked for last, and both reasons."""
+    """Two callbacks for one number and queue, as one: the window that was asked for last, and both reasons.
+
+    Of a website's visitor, who may be anybody with that number, the reason alone: what was promised in another way
+    stands.
+    """
     reasons = list(dict.fromkeys(each for each in (before.reason, latest.reason) if each))
+    if latest.source is Source.CALL_ME and before.source is not Source.CALL_ME:
+        return replace(before, reason="; ".join(reasons)[:MAX_REASON])
     return replace(
         before,
         scheduled=True,

@@ -30,6 +30,7 @@ class Scope(StrEnum):
     CUSTOMERS_READ = "customers:read"
     CUSTOMERS_WRITE = "customers:write"
     CUSTOMERS_ERASE = "customers:erase"
+    CUSTOMERS_BULK = "customers:bulk"
     FOLLOWUPS_READ = "followups:read"
     FOLLOWUPS_WRITE = "followups:write"
     CALLBACKS_READ = "callbacks:read"
@@ -60,6 +61,8 @@ _AGENT = frozenset(
     }
 )
 _SUPERVISOR = _AGENT | {
+    # All of a company at once, in a file: an agent looks at whom he talks to.
+    Scope.CUSTOMERS_BULK,
     Scope.AGENTS_CONTROL,
     Scope.SUPERVISE,
     Scope.RECORDINGS_READ,

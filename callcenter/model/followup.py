@@ -139,10 +139,12 @@ class FollowupRules:
 USUAL_RULES = FollowupRules()
 
 # What is counted of promises, and how; a change of a formula is another version.
-PROMISES_VERSION = 1
+PROMISES_VERSION = 2
+# A callback is not dialled before it is due: who is reached within this (seconds) was called back in time.
+CALLED_WITHIN = 3_600
 PROMISES: Mapping[str, str] = {
     "promised": "follow-ups that fell due in the time asked for, but for cancelled ones",
-    "kept": "of these, done no later than they were due",
+    "kept": "of these, done no later than they were due; a callback, which is dialled from then on: within an hour",
     "late": "of these, done after that",
     "open": "of these, not done yet",
     "kept_share": "kept / promised",

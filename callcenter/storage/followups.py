@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from callcenter.model.facts import utc
-from callcenter.model.followup import Attempt, Followup, FollowupKind, FollowupState, Promises, Told
+from callcenter.model.followup import CALLED_WITHIN, Attempt, Followup, FollowupKind, FollowupState, Promises, Told
 from callcenter.runtime.encoding import from_json, json_text
 from callcenter.storage.database import Database, Row, StorageError, Value, storable
 from callcenter.storage.log import FactLog
@@ -162,8 +162,8 @@ class Followups:
         # Whose promise it was: who made it, else who has it.
         agent = "CASE WHEN made_by <> '' THEN made_by ELSE agent END" if by_agent else "''"
         rows = await self._database.fetch_all(
-            f"SELECT client, {agent}, SUM(state = 'done' AND done_at <= due_at),"
-            " SUM(state = 'done' AND done_at > due_at), SUM(state = 'open')"
+            f"SELECT client, {agent}, SUM(state = 'done' AND ({_IN_TIME})),"
+            f" SUM(state = 'done' AND NOT ({_IN_TIME})), SUM(state = 'open')"
             f" FROM followups WHERE {' AND '.join(where)} GROUP BY 1, 2 ORDER BY 1, 2",
             params,
         )
@@ -246,6 +246,10 @@ def _followup(row: Row) -> Followup:
 
 # The customer's own, and those of records that became one with it.
 _OF_CUSTOMER = "customer IN (SELECT ? UNION ALL SELECT id FROM customer_merges WHERE client = ? AND into_id = ?)"
+_IN_TIME = (
+    "done_at <= due_at OR kind = 'callback'"
+    f" AND julianday(done_at) <= julianday(due_at) + {CALLED_WITHIN} / 86400.0"
+)
 _COLUMNS = (
     "id, client, kind, state, title, text, due_at, due_local, zone, customer, number, call_id, queue, agent, made_by,"
     " callback, attempts, created_by, created_at, done_by, done_at, revision, told"

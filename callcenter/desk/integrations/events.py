@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from callcenter.config.crm import CHANGED, FINISHED, wants
+from callcenter.model.access import Scope
 from callcenter.model.facts import BODIES, CallEnded, Fact, body_to_dict, utc
 from callcenter.model.interaction import Interaction
 from callcenter.publish.payloads import EVENTS
@@ -35,6 +36,13 @@ ABOUT = ("Callback", "Followup", "Customer")
 """What events beside calls are about, as the names of their facts begin; each of them names its client."""
 
 ERASED = "CustomerErased"
+
+_READ: Mapping[str, Scope] = {
+    "call": Scope.CALLS_READ,
+    "callback": Scope.CALLBACKS_READ,
+    "followup": Scope.FOLLOWUPS_READ,
+    "customer": Scope.CUSTOMERS_READ,
+}
 
 _CALL_WORDS = {body.__name__: word for body, word in EVENTS.items()}
 
@@ -69,6 +77,17 @@ def kinds_for(events: Iterable[tuple[str, ...]]) -> frozenset[str]:
         if wants(wanted, CHANGED):
             found |= CHANGES & BODIES.keys()
         found |= {kind for kind in BODIES if any(wants(wanted, name) for name in names_of(kind))}
+    return frozenset(found)
+
+
+def scopes_of(events: Iterable[str]) -> frozenset[Scope]:
+    """What somebody must be allowed to read who has a receiver told of these events: it is told all that they say."""
+    wanted, found = tuple(events), set()
+    if wants(wanted, FINISHED) or wants(wanted, CHANGED):
+        found.add(Scope.CALLS_READ)
+    for name in {name for kind in BODIES for name in names_of(kind)}:
+        if wants(wanted, name):
+            found.add(_READ[name.partition(".")[0]])
     return frozenset(found)
 
 

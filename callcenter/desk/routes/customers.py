@@ -34,6 +34,8 @@ MAX_FILE = 1 << 30
 
 Reader = Annotated[Actor, requires(Scope.CUSTOMERS_READ)]
 Writer = Annotated[Actor, requires(Scope.CUSTOMERS_WRITE)]
+Exporter = Annotated[Actor, requires(Scope.CUSTOMERS_READ, Scope.CUSTOMERS_BULK)]
+Importer = Annotated[Actor, requires(Scope.CUSTOMERS_WRITE, Scope.CUSTOMERS_BULK)]
 Client = Annotated[str, Query(min_length=1, max_length=64, description="the company whose customer it is")]
 FieldValue = str | int | float | bool | None
 
@@ -201,7 +203,7 @@ async def look_up(
 
 
 @router.get("/customers/export", response_class=StreamingResponse, responses={200: {"content": {"text/csv": {}}}})
-async def export(desk: TheDesk, actor: Reader, client: Client) -> Response:
+async def export(desk: TheDesk, actor: Exporter, client: Client) -> Response:
     """All customers of a company as CSV, as an import reads it."""
     rules = _rules(desk, actor, client)
     # Nothing is changed, but all that is known of everybody leaves the house.
@@ -278,7 +280,7 @@ async def erase(
 async def take_in(
     desk: TheDesk,
     request: Request,
-    actor: Writer,
+    actor: Importer,
     client: Client,
     mode: Mode = Mode.REPLACE,
     dry: Annotated[bool, Query(description="only tell what would be done")] = False,

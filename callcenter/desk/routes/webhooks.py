@@ -17,7 +17,7 @@ from callcenter.control.protocol import Reason
 from callcenter.desk.commands import HEADER, command_id
 from callcenter.desk.desk import Desk
 from callcenter.desk.identity import TheDesk, requires
-from callcenter.desk.integrations.events import body_of
+from callcenter.desk.integrations.events import body_of, scopes_of
 from callcenter.desk.integrations.signature import new_secret
 from callcenter.desk.integrations.store import Delivery, Hook, LaneRow
 from callcenter.desk.integrations.webhooks import Receiver
@@ -199,7 +199,7 @@ async def create_webhook(desk: TheDesk, actor: Operator, request: Request, wante
             name,
             wanted.client,
             _url(wanted.url),
-            _events(wanted.events),
+            _events(actor, wanted.events),
             wanted.description,
             new_secret(secrets.token_bytes(SECRET_BYTES)),
             "",
@@ -235,7 +235,7 @@ async def change_webhook(desk: TheDesk, actor: Operator, webhook: str, wanted: W
         changed = replace(
             hook,
             url=hook.url if wanted.url is None else _url(wanted.url),
-            events=hook.events if wanted.events is None else _events(wanted.events),
+            events=hook.events if wanted.events is None else _events(actor, wanted.events),
             description=hook.description if wanted.description is None else wanted.description,
         )
         await desk.integrations.store.save_hook(changed)
@@ -361,11 +361,17 @@ def _url(url: str) -> str:
     return url
 
 
-def _events(events: list[str]) -> tuple[str, ...]:
+def _events(actor: Actor, events: list[str]) -> tuple[str, ...]:
+    """The events, when they are some, and the actor may read what they say. Raises Problem."""
     try:
-        return events_of(events)
+        wanted = events_of(events)
     except PydanticCustomError as error:
         raise Problem(422, Reason.INVALID, error.message(), "events") from None
+    for scope in sorted(scopes_of(wanted)):
+        if not actor.may(scope):
+            detail = f"these events say what takes the scope {scope}, which you do not hold"
+            raise Problem(403, Reason.FORBIDDEN, detail, "events", scope=scope)
+    return wanted
 
 
 async def _shown(desk: Desk, receiver: Receiver) -> Webhook:
