@@ -38,4 +38,6 @@ def command_id(request: Request, actor: Actor) -> str | None:
         return None
     if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise Problem(400, Reason.INVALID, f"a key is 1 to {LONGEST_KEY} printable characters of ASCII", HEADER)
-    return hashlib.sha256(f"{actor.role} {actor.user}\n{key}".encode()).hexdigest()[:40]
+    # By the token itself where there is one: its name may be another's later, who is not told what came of this.
+    whose = request.headers.get("Authorization", "") or f"{actor.role} {actor.user}"
+    return hashlib.sha256(f"{whose}\n{key}".encode()).hexdigest()[:40]

@@ -88,16 +88,13 @@ class Tokens:
         # Who makes it with less than all of a role hands no more on.
         if scopes is None and maker.scopes is not None:
             scopes = SCOPES[role] & maker.scopes
-        # What a token did stands under its name in the books, and is answered again to it: no other gets that name.
-        if await self._database.fetch_all("SELECT 1 FROM tokens WHERE name = ?", (name,)):
-            raise BadToken(f"there is a token `{name}` already, or was: take another name", "name")
         token = f"{PREFIX}{secrets.token_urlsafe(BYTES)}"
         made = Token(secrets.token_hex(8), name, role, clients, scopes, agent, now, maker.user, expires_at, None, None)
         row = (made.id, name, _hash(token), role.value, _listed(clients), _listed(scopes), agent, utc(now), maker.user)
         try:
             await self._database.execute(_INSERT, (*row, None if expires_at is None else utc(expires_at)))
         except RejectedStatement:
-            raise BadToken(f"there is a token `{name}` already, or was: take another name", "name") from None
+            raise BadToken(f"there is a token `{name}` already: revoke it, or take another name", "name") from None
         return token, made
 
     async def find(self, token: str) -> Token | None:

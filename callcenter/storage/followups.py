@@ -247,8 +247,7 @@ def _followup(row: Row) -> Followup:
 # The customer's own, and those of records that became one with it.
 _OF_CUSTOMER = "customer IN (SELECT ? UNION ALL SELECT id FROM customer_merges WHERE client = ? AND into_id = ?)"
 _IN_TIME = (
-    "done_at <= due_at OR kind = 'callback'"
-    f" AND julianday(done_at) <= julianday(due_at) + {CALLED_WITHIN} / 86400.0"
+    f"done_at <= due_at OR kind = 'callback' AND julianday(done_at) <= julianday(due_at) + {CALLED_WITHIN} / 86400.0"
 )
 _COLUMNS = (
     "id, client, kind, state, title, text, due_at, due_local, zone, customer, number, call_id, queue, agent, made_by,"

@@ -456,7 +456,7 @@ async def test_promises_kept_late_and_open_are_counted_by_who_made_them(world: W
     by_agent = await ask(world, "followup_figures", by="agent")
     assert [(each["agent"], each["promised"], each["kept"], each["late"], each["open"], each["kept_share"])
             for each in by_agent["items"]] == [("amy", 3, 1, 1, 1, 0.3333), ("bob", 1, 1, 0, 0, 1.0)]  # fmt: skip
-    assert by_agent["version"] == 1
+    assert by_agent["version"] == 2
     assert (await ask(world, "followup_figures"))["items"][0]["kept_share"] == 0.5
 
 
@@ -554,6 +554,8 @@ async def test_a_promised_call_is_dialled_when_it_is_due_and_then_the_promise_is
     await world.settled()
     now = (await ask(world, "followup_get", followup=each["id"]))["followup"]
     assert (now["state"], now["done_by"], now["attempts"][0]["outcome"]) == ("done", "the switch", "reached")
+    (figures,) = (await ask(world, "followup_figures"))["items"]
+    assert (figures["kept"], figures["late"]) == (1, 0), "nobody is dialled before it is due"
 
 
 @story()

@@ -99,6 +99,24 @@ async def test_asked_twice_with_one_id_it_is_planned_once_also_over_a_restart(wo
 
 
 @story()
+async def test_a_visitor_of_a_website_moves_no_callback_that_was_promised_in_another_way(world: World) -> None:
+    """Whoever knows somebody's number could put off what an agent has promised them."""
+    world.trunks(trunk(await world.carrier("carrier")))
+    furnish(world, rules=RULES)
+    promised = await plan(world, ANN, after=900, lasts=600, reason="a quote")
+    before = await shown(world, promised)
+    later = utc(now(world) + timedelta(days=7))
+    visitor = await ask(world, "callback_schedule", client="tech", queue=SALES, number=ANN, source="call_me",
+                        reason="call me", not_before=later)  # fmt: skip
+    assert (visitor["merged"], visitor["callback"]["id"]) == (True, promised)
+    after = await shown(world, promised)
+    assert (after["not_before"], after["not_after"], after["source"]) == (
+        before["not_before"], before["not_after"], before["source"],
+    )  # fmt: skip
+    assert after["reason"] == "a quote; call me"
+
+
+@story()
 async def test_two_wishes_for_one_number_and_queue_are_one_callback_and_those_for_two_queues_are_not_dialled_at_once(
     world: World,
 ) -> None:

@@ -204,3 +204,28 @@ async def test_a_receiver_that_is_made_hears_of_what_happens_from_then_on(tmp_pa
 
             await eventually(queued)
             assert [each.event["data"]["call"] for each in await receiver.has(2)] == ["cc1-1", "cc1-2"]
+
+
+@pytest.mark.parametrize(
+    ("events", "takes"),
+    [
+        (["interaction"], Scope.CALLS_READ),
+        (["call.answered"], Scope.CALLS_READ),
+        (["callback"], Scope.CALLBACKS_READ),
+        (["followup.due"], Scope.FOLLOWUPS_READ),
+        (["customer"], Scope.CUSTOMERS_READ),
+    ],
+)
+async def test_a_receiver_is_told_no_more_than_its_maker_may_read(
+    tmp_path: Path, events: list[str], takes: Scope
+) -> None:
+    async with open_floor(tmp_path) as floor:
+        narrow = await floor.client(scopes=set(Scope) - {takes})
+        refused = await narrow.post(PATH, json={**NEW, "events": events})
+        assert (refused.status_code, refused.json()["scope"]) == (403, takes.value)
+        just = await floor.client(scopes={Scope.WEBHOOKS, takes})
+        made = await just.post(PATH, json={**NEW, "events": events})
+        assert made.status_code == 201, made.text
+        other = next(each for each in (["callback"], ["customer"]) if each != events)
+        wider = await just.patch(f"{PATH}/{made.json()['id']}", json={"events": other})
+        assert wider.status_code == 403
