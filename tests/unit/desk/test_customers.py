@@ -188,13 +188,13 @@ async def test_a_file_is_taken_in_by_a_program_of_its_own_and_comes_out_the_same
 async def test_files_of_another_company_are_nobodys_business(tmp_path: Path, verb: str) -> None:
     async with open_floor(tmp_path) as floor:
         await floor.storage.customers.create(Customer("g-1", "globex", "Hans", account="1"), SystemClock().now())
-        ana = await floor.client(Role.AGENT)
+        sue = await floor.client(Role.SUPERVISOR, clients={"acme"})
         for client in ("globex", "nobody"):
             if verb == "import":
                 answer = await take_in(floor, b"", client=client)
             else:
-                answer = await ana.get(f"{PATH}/export", params={"client": client})
+                answer = await sue.get(f"{PATH}/export", params={"client": client})
             assert answer.status_code == 404
             assert answer.json()["detail"] == f"there is no client `{client}`"
-        plain = await ana.post(f"{PATH}/import", params={"client": "acme"}, json={})
+        plain = await sue.post(f"{PATH}/import", params={"client": "acme"}, json={})
         assert plain.status_code == 415
