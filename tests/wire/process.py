@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from asyncio.subprocess import PIPE, Process
@@ -68,7 +69,8 @@ async def end(process: Process, how: signal.Signals = signal.SIGTERM) -> int:
     """Ends a process that we started and returns its status."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(how)
+            # Not by its own method, which looks whether it has ended, and takes the status from who waits for it (255).
+            os.kill(process.pid, how)
     try:
         async with asyncio.timeout(ENDS_WITHIN):
             return await process.wait()
