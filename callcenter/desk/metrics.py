@@ -6,15 +6,15 @@ that ended since the switch started is read once, so that a desk that was away h
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from callcenter.ledger.quality import Spread
 from callcenter.model.facts import CallEnded, ScreenPopSent, SwitchStarted
 from callcenter.runtime.encoding import from_json
 from callcenter.storage.database import Database
@@ -63,28 +63,6 @@ POPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.3, 1.0)
 PAGE = 2_000
 
 Labels = tuple[str, ...]
-
-
-class Spread:
-    """A histogram: how many values were no more than each of ``bounds``, and their sum."""
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def add(self, value: float) -> None:
-        """Count one."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.sum += value
-
-    def plain(self) -> dict[str, Any]:
-        """As the switch tells its own."""
-        reached, up_to = 0, []
-        for bound, number in zip(self.bounds, self.counts, strict=False):
-            reached += number
-            up_to.append([bound, reached])
-        return {"up_to": up_to, "count": sum(self.counts), "sum": self.sum}
 
 
 class EndedCalls:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
 from typing import Any
 
+from callcenter.ledger.quality import Spread
 from callcenter.runtime.scopes import Background
 
 # A look costs some 20 us.
@@ -18,8 +18,7 @@ class LoopLag:
     """A timer ten times a second, and how late it came."""
 
     def __init__(self) -> None:
-        self._counts = [0] * (len(BOUNDS) + 1)
-        self._sum = 0.0
+        self._spread = Spread(BOUNDS)
         self._running = Background(limit=1)
 
     def begin(self) -> None:
@@ -32,16 +31,11 @@ class LoopLag:
 
     def note(self, late: float) -> None:
         """Count one timer that came ``late`` seconds after its time."""
-        self._counts[bisect_left(BOUNDS, late)] += 1
-        self._sum += late
+        self._spread.add(late)
 
     def plain(self) -> dict[str, Any]:
         """As a histogram: how many were late by no more than each bound, all of them, and their sum in seconds."""
-        reached, up_to = 0, []
-        for bound, number in zip(BOUNDS, self._counts, strict=False):
-            reached += number
-            up_to.append([bound, reached])
-        return {"up_to": up_to, "count": sum(self._counts), "sum": round(self._sum, 6)}
+        return self._spread.plain()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
