@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from callcenter import __version__
 from callcenter.model.facts import utc
 from callcenter.model.states import Intent, Work
 from callcenter.operate.life import Life, Phase
+from callcenter.operate.status import rows
 
 if TYPE_CHECKING:
     from callcenter.acd.agents import AgentView
+    from callcenter.acd.settings import QueueSettings
     from callcenter.app import House
-
-# So many rows take a millisecond or two; then others have their turn.
-SLICE = 100
 
 
 async def figures(house: House, life: Life) -> dict[str, Any]:
@@ -26,31 +25,9 @@ async def figures(house: House, life: Life) -> dict[str, Any]:
     what they do.
     """
     now, settings = house.edges.clock.now(), house.settings
-    queues = []
-    for number, queue in enumerate(house.acd.plan.queues.values(), start=1):
-        status = house.queue_board.status(queue.id)
-        longest = 0.0 if status.longest_since is None else (now - status.longest_since).total_seconds()
-        queues.append(
-            {
-                "queue": queue.id,
-                "client": queue.client,
-                "waiting": status.waiting,
-                "callbacks": status.callbacks,
-                "planned": status.planned,
-                "longest_s": round(max(0.0, longest), 3),
-                "ready": status.ready,
-                "signed_in": status.signed_in,
-                "threshold_s": round(queue.service_level_ms / 1000, 3),
-                "service_level": status.today.service_level,
-            }
-        )
-        if not number % SLICE:
-            await asyncio.sleep(0)
-    agents: Counter[str] = Counter()
-    for number, view in enumerate(house.acd.agents(), start=1):
-        agents[_at(view)] += 1
-        if not number % (10 * SLICE):
-            await asyncio.sleep(0)
+    plan, views = house.acd.plan.queues, house.acd.agents()
+    queues = await rows(plan.values(), len(plan), lambda queue: _queue(house, queue, now))
+    agents = Counter(await rows(views, len(views), _at))
     calls = Counter(str(call.direction) for call in house.supervisor.calls.values() if call.id not in
                     house.supervisor.aside)  # fmt: skip
     log, publisher, recordings = house.edges.storage.log, house.edges.publisher.status(), house.recordings.status
@@ -79,6 +56,23 @@ async def figures(house: House, life: Life) -> dict[str, Any]:
             "failures": recordings.failures,
         },
         "lag": house.lag.plain(),
+    }
+
+
+def _queue(house: House, queue: QueueSettings, now: datetime) -> dict[str, Any]:
+    """A queue's line, and who is there for it."""
+    status = house.queue_board.status(queue.id)
+    longest = 0.0 if status.longest_since is None else (now - status.longest_since).total_seconds()
+    return {
+        "queue": queue.id,
+        "client": queue.client,
+        "waiting": status.waiting,
+        "callbacks": status.callbacks,
+        "longest_s": round(max(0.0, longest), 3),
+        "ready": status.ready,
+        "signed_in": status.signed_in,
+        "threshold_s": round(queue.service_level_ms / 1000, 3),
+        "service_level": status.today.service_level,
     }
 
 

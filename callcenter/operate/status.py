@@ -36,6 +36,7 @@ BEST = 4.5
 SLICE = 100
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 async def status(house: House, life: Life) -> dict[str, Any]:
@@ -68,12 +69,12 @@ async def status(house: House, life: Life) -> dict[str, Any]:
             "at_next_start": list(house.at_next_start),
         },
         "calls_up": len(calls),
-        "calls": await _rows(calls, MOST_CALLS, lambda call: _call(house, call, by_call.get(call.id), now, bad)),
+        "calls": await rows(calls, MOST_CALLS, lambda call: _call(house, call, by_call.get(call.id), now, bad)),
         "supervisions": [_supervision(each, now) for each in house.supervisions],
         "callbacks_pending": len(house.callbacks),
-        "callbacks": await _rows(house.callbacks, MOST_CALLS, lambda each: _callback(each, clock.now())),
-        "queues": await _rows(house.acd.plan.queues, MOST_QUEUES, lambda name: _queue(house, name, now)),
-        "agents": await _rows(agents, MOST_AGENTS, lambda view: _agent(house, view, now, uptime)),
+        "callbacks": await rows(house.callbacks, MOST_CALLS, lambda each: _callback(each, clock.now())),
+        "queues": await rows(house.acd.plan.queues, MOST_QUEUES, lambda name: _queue(house, name, now)),
+        "agents": await rows(agents, MOST_AGENTS, lambda view: _agent(house, view, now, uptime)),
         "trunks": [_trunk(house, trunk) for trunk in house.trunks],
         "media": media(house),
         "sound": _worst(bad),
@@ -444,10 +445,11 @@ def sip_metrics(house: House) -> dict[str, Any]:
     }
 
 
-async def _rows(things: Iterable[T], most: int, row: Callable[[T], dict[str, Any]]) -> list[dict[str, Any]]:
-    rows = []
+async def rows(things: Iterable[T], most: int, row: Callable[[T], R]) -> list[R]:
+    """What ``row`` makes of each, of ``most`` at most; other work gets its turn in between."""
+    made = []
     for number, thing in enumerate(list(things)[:most], start=1):
-        rows.append(row(thing))
+        made.append(row(thing))
         if not number % SLICE:
             await asyncio.sleep(0)
-    return rows
+    return made
