@@ -14,12 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
 WIRE = TESTS / "wire"
-# Here real time is measured: these run one at a time.
-REAL_TIME = (WIRE, TESTS / "unit" / "media")
 # Seconds for a test of the wire that names none itself: real phones start slowly on a busy machine.
 WIRE_TIMEOUT = 180
-# All others run beside these, and give way to them (nice(2)): phones leave them most of the time.
-GIVE_WAY = 10
 
 # Of a property that names no number itself so many examples are tried; the quick run wants fewer.
 EXAMPLES = int(os.environ.get("CALLCENTER_EXAMPLES", "100"))
@@ -35,17 +31,17 @@ def _nobody_elses_log() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-class RealTimeApart(LoadScopeScheduling):  # type: ignore[misc]  # xdist brings no types
-    """Hands out single tests, but all that measure real time to one worker, which begins with them."""
+class WireApart(LoadScopeScheduling):  # type: ignore[misc]  # xdist brings no types
+    """Hands out single tests, but all of tests/wire to one worker: there real time is measured, so one at a time."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "real time" if measures_real_time(TESTS.parent / nodeid.split("::", maxsplit=1)[0]) else nodeid
+        return "wire" if nodeid.startswith("tests/wire/") else nodeid
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> RealTimeApart:
-    """Who runs what: in the order collected, so that what takes longest is begun first."""
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WireApart:
+    """Who runs what: in the order collected, so that the wire comes when the other worker runs dry."""
     config.option.loadscopereorder = False
-    return RealTimeApart(config, log)
+    return WireApart(config, log)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -57,17 +53,5 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts what measures real time first."""
-    items.sort(key=lambda item: not measures_real_time(item.path))
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Lets a worker give way to the one that measures real time, once it has begun with anything else."""
-    if "PYTEST_XDIST_WORKER" in os.environ and not measures_real_time(item.path) and os.nice(0) < GIVE_WAY:
-        os.nice(GIVE_WAY)
-
-
-def measures_real_time(path: Path) -> bool:
-    """Whether a test's file is one of those."""
-    return any(folder in path.parents for folder in REAL_TIME)
+    """Puts the wire last."""
+    items.sort(key=lambda item: item.get_closest_marker("wire") is not None)
