@@ -182,7 +182,7 @@ class Callbacks:
         """Have the caller called back; True when that is written, and may be promised.
 
         Who has asked before keeps the place that they have, and the latest ``wish`` counts. Nobody is dialled before
-        this call is over.
+        this call is over. Who asks at a number that is not their own may be anybody: what was promised there stands.
         """
         clock, ticket = self._services.clock, call.ticket
         now, here = clock.now(), call.line if call.line is not None else Line(clock.monotonic())
@@ -198,7 +198,9 @@ class Callbacks:
         if self.times.next(value, now) is None:
             log.warning("no callback was promised: nobody may be called in that time", queue=queue)
             return False
-        if known is not None:
+        if known is not None and asker and known.value.asked_by != asker:
+            each, value = known, known.value
+        elif known is not None:
             self._hold(known, call.id)
             self._recall(known, "asked_again")
             before = known.value
