@@ -19,6 +19,7 @@ from callcenter.model.facts import (
     AgentSkillsChanged,
     AgentStateChanged,
     AttributeSet,
+    BranchTaken,
     BreakOverran,
     BreakRefused,
     CallArrived,
@@ -136,6 +137,9 @@ class Whose:
             name = "digits" if isinstance(body, DigitsEntered) else "value"
             stars: Any = {name: "*" * len(getattr(body, name))}
             fact = dataclasses.replace(fact, body=dataclasses.replace(body, **stars))
+        if isinstance(body, BranchTaken) and (actor.role is Role.AGENT or not actor.may(Scope.CALLS_READ)):
+            # In words, which may name what was entered, or who it is.
+            fact = dataclasses.replace(fact, body=dataclasses.replace(body, why=()))
         return self._without_customers(fact, actor)
 
     def _of_agent(self, agent: str, actor: Actor, *, all_of: bool) -> bool:
