@@ -81,6 +81,12 @@ SHIPPED_MUSIC = DEFAULT_FOLDER / "music" / "quiet-hours.wav"
 RINGBACK = DEFAULT_FOLDER / "music" / "ringback.wav"
 """What an agent hears while a customer's phone rings."""
 
+HOLD_TONE, SILENCE = DEFAULT_FOLDER / "music" / "hold-tone.wav", DEFAULT_FOLDER / "music" / "silence.wav"
+"""What an agent hears who has a caller held from a program, and not by the phone: the one, and then the other."""
+
+SILENCES = 9
+"""So often, of a second each: a sign every ten seconds that the caller still waits."""
+
 Section = TypeVar("Section", bound=shape.Shape)
 Thing = TypeVar("Thing", bound=BaseModel)
 
@@ -990,8 +996,13 @@ def _prompts(sounds: Sounds) -> calls.Prompts:
     return calls.Prompts(
         {key: _clips(parts) for key, parts in sounds.texts.items()},
         {name: _clips(pieces) for name, pieces in sounds.music.items()},
-        _clips([ringing] if (ringing := speech.recorded(RINGBACK)) is not None else []),
+        _shipped(RINGBACK),
+        _shipped(HOLD_TONE) + _shipped(SILENCE) * SILENCES,
     )
+
+
+def _shipped(path: Path) -> tuple[Clip, ...]:
+    return _clips([sound] if (sound := speech.recorded(path)) is not None else [])
 
 
 def _clips(sounds: Iterable[Recorded | Job]) -> tuple[Clip, ...]:
