@@ -10,7 +10,6 @@ from enum import Enum
 from callcenter.calls.call import Call
 from callcenter.calls.call_control import ControlledTalk, refused
 from callcenter.calls.circle import Circle, Seat
-from callcenter.calls.commands import Result
 from callcenter.calls.consult import Asking
 from callcenter.calls.dialled import Forbidden
 from callcenter.calls.dispatcher import OfferInHand, Waiting
@@ -20,6 +19,7 @@ from callcenter.calls.party import Party
 from callcenter.calls.pulling import Pulls
 from callcenter.calls.record_notice import give_notice
 from callcenter.calls.recorded_talk import Talkers
+from callcenter.calls.results import Result
 from callcenter.calls.sound import Sound
 from callcenter.calls.star_keys import StarKeys
 from callcenter.calls.transfer import (

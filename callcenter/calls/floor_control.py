@@ -8,11 +8,12 @@ from callcenter.acd.agents import AgentView
 from callcenter.acd.events import Prioritised
 from callcenter.calls.call import Call
 from callcenter.calls.call_control import refused
-from callcenter.calls.commands import Dial, HangUp, Result, Steer
 from callcenter.calls.dialled import Forbidden
 from callcenter.calls.dispatcher import Waiting
 from callcenter.calls.do_not_call import ON_THE_LIST
+from callcenter.calls.orders import Dial, HangUp, Steer
 from callcenter.calls.own_call import OwnCalls
+from callcenter.calls.results import Result
 from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
 from callcenter.model.interaction import Ending

@@ -12,11 +12,11 @@ import structlog
 from callcenter.calls.busy_lines import BusyLines
 from callcenter.calls.circle import Circle, Guest
 from callcenter.calls.codecs import codecs_of_agent
-from callcenter.calls.commands import Result
 from callcenter.calls.fork import first_answer, hang_up
 from callcenter.calls.inbound import RETRY_AFTER, take_up
 from callcenter.calls.party import Party
 from callcenter.calls.pulling import binding_of
+from callcenter.calls.results import Result
 from callcenter.calls.ringing import TAKE_IT_YOURSELF
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Supervisor

@@ -15,7 +15,8 @@ from callcenter.config import Settings
 from callcenter.control import SOCKET
 from callcenter.control.client import ControlClient, ControlError
 from callcenter.runtime.clock import SystemClock
-from callcenter.storage.customer_csv import CustomerFiles, ImportReport, Mode, RejectedRow
+from callcenter.storage.customer_csv import CustomerFiles, ImportReport, Mode
+from callcenter.storage.customer_rows import RejectedRow
 from callcenter.storage.database import StorageError
 from callcenter.storage.store import open_database_beside
 

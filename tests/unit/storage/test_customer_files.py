@@ -15,7 +15,8 @@ from callcenter.model.customer import Customer, Match, Rules
 from callcenter.model.customer_fields import BadField, CustomerFields, FieldKind, FieldRule
 from callcenter.model.customer_form import read_customer
 from callcenter.storage import customer_csv
-from callcenter.storage.customer_csv import CustomerFiles, ImportReport, Mode, RejectedRow
+from callcenter.storage.customer_csv import CustomerFiles, ImportReport, Mode
+from callcenter.storage.customer_rows import ImportRow, RejectedRow
 from callcenter.storage.customers import Customers, write_all
 from callcenter.storage.database import InlineDatabase, StorageError, Writing
 from callcenter.storage.migrate import migrate
@@ -181,7 +182,7 @@ async def test_ten_thousand_rows_are_taken_from_a_file_with_little_of_it_in_memo
             file.write(f"acme,c-{n},Name {n},+42077{n:07d};+42088{n:07d},A{n},gold,,{n}\n" if n % 1000 else "acme,,,\n")
     most, taken = 0, customer_csv._by_client
 
-    def counted(rows: list[customer_csv.ImportRow]) -> dict[str, list[str]]:
+    def counted(rows: list[ImportRow]) -> dict[str, list[str]]:
         nonlocal most
         most = max(most, len(rows))
         return taken(rows)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from callcenter.model.customer import NO_RULES, Match
 from callcenter.storage import customer_csv
-from callcenter.storage.customer_csv import CustomerFiles, ImportReport, read_rows
+from callcenter.storage.customer_csv import CustomerFiles, ImportReport
+from callcenter.storage.customer_rows import read_rows
 from callcenter.storage.customers import BY_TAIL, MAX_FOUND, MOST_ALIKE, Customers
 from callcenter.storage.database import InlineDatabase, StorageError
 from callcenter.storage.migrate import migrate, shipped
