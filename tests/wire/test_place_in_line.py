@@ -28,7 +28,7 @@ def visits(switch: Switch) -> list[dict[str, object]]:
 
 def stood_since(row: sqlite3.Row) -> float:
     """Since when the caller of a visit has stood in line by the wall's clock, as its fact has both clocks."""
-    kept_ms = row["ms"] - int(json.loads(row["body"])["first_joined_ms"])
+    kept_ms: int = row["ms"] - int(json.loads(row["body"])["first_joined_ms"])
     return datetime.fromisoformat(row["at"]).timestamp() - kept_ms / 1000
 
 
