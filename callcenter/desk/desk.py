@@ -137,7 +137,10 @@ async def open_desk(settings: Settings, load: Callable[[], Settings] | None = No
         stack.callback(switch.close)
         logins = await asyncio.to_thread(desk_logins, settings)
         secret = await asyncio.to_thread(_secret, settings.switch.data / SECRET_FILE)
-        yield Desk(settings, clock, switch, reader, own, load, logins, secret)
+        desk = Desk(settings, clock, switch, reader, own, load, logins, secret)
+        # Before the first one asks: who was taken from a company sees nothing of it, also while the switch is away.
+        await desk.hub.load_roster()
+        yield desk
 
 
 def _secret(path: Path) -> bytes | None:
