@@ -25,7 +25,7 @@ from callcenter.calls.breaks import BreakRules
 from callcenter.calls.busy_lines import BusyLines
 from callcenter.calls.callback import Callbacks
 from callcenter.calls.calling_back import call_back
-from callcenter.calls.commands import DISPOSITIONS, FIELDS, CommandDesk, is_for_the_desk
+from callcenter.calls.commands import CommandDesk
 from callcenter.calls.dialled import guarded
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.do_not_call import DoNotCall
@@ -38,6 +38,8 @@ from callcenter.calls.followups import Counts, Followups
 from callcenter.calls.inbound import FrontDoor
 from callcenter.calls.line import LONGEST_KEPT, Places, came_to_nothing
 from callcenter.calls.live_ledger import LiveLedger, threshold_ms
+from callcenter.calls.order_reading import is_for_the_desk
+from callcenter.calls.orders import DISPOSITIONS, FIELDS
 from callcenter.calls.own_call import OwnCalls
 from callcenter.calls.paperwork import Paperwork
 from callcenter.calls.queue_status import QueueBoard, QueueStatus

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from callcenter.calls.commands import FIELDS, SUPERVISORS_ALONE
+from callcenter.calls.orders import FIELDS, SUPERVISORS_ALONE
 from callcenter.calls.settings import Supervisor
 from callcenter.config.shape import LONGEST
 from callcenter.control.protocol import Asked, CommandError, Reason

@@ -30,7 +30,7 @@ from callcenter.model.followup import (
 )
 from callcenter.model.ids import derived_id
 from callcenter.operate import fields
-from callcenter.operate.callbacks import serves
+from callcenter.operate.callbacks import schedule, serves, wanted_by
 from callcenter.storage import followups as storage
 from callcenter.storage.database import StorageError
 
@@ -472,7 +472,7 @@ async def _schedule(house: House, known: Mapping[str, Command], asked: Asked, fo
     )
     # Whoever asks must be allowed to; that it comes of a follow-up is ours to say.
     command.check(replace(request, behalf=asked.behalf))
-    result = await command.run(request)
+    result = await schedule(house, await wanted_by(house, request, asked.actor))
     return str(result["callback"]["id"])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from callcenter.calls.commands import near
+from callcenter.calls.order_reading import near
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.model.customer import Match
 

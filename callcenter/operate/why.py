@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from callcenter.acd.why import Explanation, as_json
-from callcenter.calls.commands import near
+from callcenter.calls.order_reading import near
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.model.access import Actor
 from callcenter.model.facts import (
