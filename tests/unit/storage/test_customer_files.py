@@ -69,7 +69,7 @@ async def test_fields_are_columns_by_their_names_and_mistakes_are_told_by_line(d
     assert [str(row) for row in told] == [
         "text:3: seats: 'a dozen' is no number; write 12 or -3.5",
         "text:5: born: is missing",
-        "text:6: client 'initech' is not configured; there are: acme, globex",
+        "text:6: client 'initech': customers of acme, globex are taken in, of no others",
     ]
     [jana] = await everybody(database)
     assert jana.fields == {"seats": 12, "vip": True, "motto": "=cmd"}
