@@ -153,12 +153,16 @@ class Callbacks:
         return self._planned_of[queue]
 
     def of_person(self, client: str, customer: str, numbers: Collection[str]) -> list[Pending]:
-        """Those of one person that have not ended."""
+        """Those of one person that have not ended, also those that they have asked for at another number."""
         return [
             each
             for each in self
             if each.value.client == client
-            and (each.value.number in numbers or (customer and each.value.customer == customer))
+            and (
+                each.value.number in numbers
+                or each.value.asked_by in numbers
+                or (customer and each.value.customer == customer)
+            )
         ]
 
     def belong_to(self, client: str, former: str, customer: str) -> None:
@@ -387,6 +391,9 @@ class Callbacks:
             case CallConnected() if call := self._here.get(fact.call_id or ""):
                 # After this fact, for every reader.
                 asyncio.get_running_loop().call_soon(self._talked, call)
+            case CallArrived(direction=Direction.OUTBOUND, agent=agent, to_number=number) if agent:
+                # The number is dialled once at a time: also while an agent tries it by hand nobody else does.
+                asyncio.get_running_loop().call_soon(self._dialled_by_hand, fact.call_id or "", number)
             case OutsideConnected(number=number) if call := self._supervisor.calls.get(fact.call_id or ""):
                 if call.agent:  # an agent has called them by hand
                     asyncio.get_running_loop().call_soon(self._called_by_hand, call, number)
@@ -404,6 +411,10 @@ class Callbacks:
             self._hold(each, call.id)
             if not each.dialling:
                 self._recall(each, "caller_here")
+
+    def _dialled_by_hand(self, call_id: str, number: str) -> None:
+        if (call := self._supervisor.calls.get(call_id)) is not None:
+            self._is_on_phone(call, number)
 
     def _called_by_hand(self, call: Call, number: str) -> None:
         if call.id not in self._supervisor.calls:

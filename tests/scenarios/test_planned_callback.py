@@ -415,6 +415,27 @@ async def test_who_is_on_the_phone_with_us_is_not_called_back_before_that_talk_i
     await ask(world, "callback_cancel", callback=behind["callback"]["id"])
 
 
+@story()
+async def test_nobody_is_called_back_while_an_agent_dials_their_number_by_hand(world: World) -> None:
+    """One number is dialled once at a time: Amy tries Ann at once, and Bob, who is free, is not offered her."""
+    ann = await world.phone(ANN)
+    reaches(world, ann.host.address)
+    furnish(world, rules=RULES)
+    sam = await world.agent("sam", support=5)
+    permit(world, sam=DialRules(outside=("+1415",)))
+    sam.starts_dialling(ANN)
+    await ann.rings()
+    name = await plan(world, ANN)
+    bob = await world.agent("bob", english=3)
+    await bob.rings_not(during=5)
+    assert (await shown(world, name))["state"] == "held"
+    await sam.hangs_up()
+    await ann.stops_ringing()
+    await talk(world, bob, ann)
+    await ann.hangs_up()
+    await bob.is_hung_up()
+
+
 # Spacing, restarts
 
 
