@@ -624,8 +624,8 @@ async def test_an_attempt_counts_for_its_day_however_many_decline_after_it(world
     (each,) = callbacks
     declined = [Attempt(0, at, "amy", cause="declined_by_agent")] * 49
     each.value = replace(each.value, attempts=1, history=(Attempt(1, at, "amy", cause="busy"), *declined))
-    verdict = callbacks.show(each, "bob")
-    assert callbacks.decide("bob", False, "knows them")
+    verdict = callbacks.previews.show(each, "bob")
+    assert callbacks.previews.decide("bob", False, "knows them")
     assert not await verdict
     assert [tried.number for tried in each.value.history] == [1] + [0] * 49
     assert each.value.history[-1].agent == "bob"
