@@ -206,6 +206,7 @@ class Callbacks:
                 before,
                 first_joined_at=min(before.first_joined_at, value.first_joined_at) if kept else value.first_joined_at,
                 language=value.language,
+                beside=True,
                 scheduled=value.scheduled,
                 not_before=not_before,
                 not_after=not_after,

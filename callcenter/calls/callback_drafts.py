@@ -146,12 +146,14 @@ def merged(before: Callback, latest: Callback) -> Callback:
     Of a website's visitor, who may be anybody with that number, the reason alone: what was promised in another way
     stands.
     """
+    beside = before.beside or {before.source, latest.source} != {Source.FOLLOW_UP}
     reasons = list(dict.fromkeys(each for each in (before.reason, latest.reason) if each))
     if latest.source is Source.CALL_ME and before.source is not Source.CALL_ME:
-        return replace(before, reason="; ".join(reasons)[:MAX_REASON])
+        return replace(before, beside=beside, reason="; ".join(reasons)[:MAX_REASON])
     return replace(
         before,
         scheduled=True,
+        beside=beside,
         first_joined_at=latest.first_joined_at,
         not_before=latest.not_before,
         not_after=latest.not_after,
