@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from callcenter.calls.commands import HangUp, Hold, Result, Resume, Steer, Transfer
+from callcenter.calls.orders import HangUp, Hold, Resume, Steer, Transfer
+from callcenter.calls.results import Result
 
 if TYPE_CHECKING:
     from callcenter.calls.call import Call

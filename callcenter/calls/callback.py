@@ -182,7 +182,7 @@ class Callbacks:
         """Have the caller called back; True when that is written, and may be promised.
 
         Who has asked before keeps the place that they have, and the latest ``wish`` counts. Nobody is dialled before
-        this call is over.
+        this call is over. Who asks at a number that is not their own may be anybody: what was promised there stands.
         """
         clock, ticket = self._services.clock, call.ticket
         now, here = clock.now(), call.line if call.line is not None else Line(clock.monotonic())
@@ -198,7 +198,9 @@ class Callbacks:
         if self.times.next(value, now) is None:
             log.warning("no callback was promised: nobody may be called in that time", queue=queue)
             return False
-        if known is not None:
+        if known is not None and asker and known.value.asked_by != asker:
+            each, value = known, known.value
+        elif known is not None:
             self._hold(known, call.id)
             self._recall(known, "asked_again")
             before = known.value
@@ -230,13 +232,16 @@ class Callbacks:
         Returns when it is written. Asked for the same number and queue again, there is still one: the latest window
         counts, and both reasons do. Raises NotPlanned, StorageError.
         """
-        if wanted.id and (before := await self.look_up(wanted.id)) is not None and before.ended_why != NOT_WRITTEN:
-            return before, False
+        if wanted.id and (before := await self._planned_before(wanted.id)) is not None:
+            return before, before.id != wanted.id
         value = self._planned(wanted)
         known = self._find(value.client, value.queue, value.number)
         client = self._services.settings.clients[value.client]
         if known is None and (why := self._too_many(client, value.number, "")):
             raise NotPlanned(f"this number was asked for too often: {why}", Obstacle.TOO_MANY, "number")
+        if known is not None and not wanted.may_join(known.value):
+            sentence = "this queue is to call this number already, and that is not yours to change: ask a supervisor"
+            raise NotPlanned(sentence, Obstacle.CONFLICT, "number")
         if known is None and len(self._pending) >= MOST_PENDING:
             raise NotPlanned(f"{MOST_PENDING} callbacks are planned, and no more are taken", Obstacle.TOO_MANY)
         if known is not None and known.dialling:
@@ -253,10 +258,18 @@ class Callbacks:
             number = value.number if wanted.call else ""
             place = round(self._services.clock.monotonic() * 1000)
             self._services.stream.append(_requested(value, "", place, number), wanted.call or None)
-        if not await self._written(each, value, new=known is None, call_id=wanted.call or None):
+        asked_as = wanted.id if known is not None else ""
+        if not await self._written(each, value, new=known is None, call_id=wanted.call or None, asked_as=asked_as):
             raise NotPlanned("the database is away: nothing was planned", Obstacle.UNAVAILABLE)
         self._arm(each)
         return each.value, known is not None
+
+    async def _planned_before(self, callback_id: str) -> Callback | None:
+        """What was planned under an id, or became one with what was; ended or not. Raises StorageError."""
+        found = await self.look_up(callback_id)
+        if found is None and (joined := await self._store.joined(callback_id)):
+            found = await self.look_up(joined)
+        return None if found is None or found.ended_why == NOT_WRITTEN else found
 
     async def change(self, callback_id: str, by: str, changes: Mapping[str, Any]) -> Callback:
         """Have a callback carried out otherwise: its window, queue, mode, agent, reason; times by name of the field.
@@ -892,9 +905,11 @@ class Callbacks:
             customer=call.known.customer.id if call.known.customer is not None else "",
         )
 
-    async def _written(self, each: Pending, value: Callback, *, new: bool, call_id: str | None) -> bool:
+    async def _written(
+        self, each: Pending, value: Callback, *, new: bool, call_id: str | None, asked_as: str = ""
+    ) -> bool:
         """Whether it is in the database; what is new and is not there has never been."""
-        self._store.keep(value)
+        self._store.keep(value, asked_as)
         try:
             await self._store.kept(WRITTEN_WITHIN)
         except (TimeoutError, StorageError) as error:
@@ -1009,7 +1024,7 @@ def merged(before: Callback, latest: Callback) -> Callback:
         customer=latest.customer or before.customer,
         followup=latest.followup or before.followup,
         source=latest.source,
-        created_by=latest.created_by,
+        created_by=before.created_by or latest.created_by,
     )
 
 

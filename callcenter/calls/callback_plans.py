@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from callcenter.model.callback import Mode, Source
+from callcenter.model.callback import Callback, Mode, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,9 @@ class Wanted:
     ``id`` is what it shall be called: the same again asks for nothing new. ``call`` is the call in which it came up.
     ``zone`` empty: that of the number, else the company's. What is None is as the company has it. ``prefer`` is an
     agent, who alone is asked for ``prefer_for`` seconds since it is due.
+
+    ``agent`` is who asks, where it is an agent: of others' plans they change none. ``talked``: they have had the
+    customer on the phone for it, who may think better of what they had asked for themselves.
     """
 
     client: str
@@ -37,6 +40,14 @@ class Wanted:
     call: str = ""
     language: str = ""
     name: str = ""
+    agent: str | None = None
+    talked: bool = False
+
+    def may_join(self, there: Callback) -> bool:
+        """Whether it may become one with a callback for the same number and queue."""
+        if self.agent is None or there.is_of(self.by, self.agent):
+            return True
+        return self.talked and not there.created_by
 
 
 class Obstacle(StrEnum):

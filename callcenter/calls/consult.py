@@ -14,8 +14,9 @@ import structlog
 
 from callcenter.calls.call_control import let_wait
 from callcenter.calls.circle import Circle, Seat
-from callcenter.calls.commands import Consult, Result
 from callcenter.calls.dialled import Forbidden, destination
+from callcenter.calls.orders import Consult
+from callcenter.calls.results import Result
 from callcenter.calls.settings import ConsultDo
 from callcenter.calls.sound import Sound
 from callcenter.calls.tie import found_here, open_end

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from callcenter.calls.commands import CancelEntry, Result, SendDigits, StartEntry
+from callcenter.calls.orders import CancelEntry, SendDigits, StartEntry
+from callcenter.calls.results import Result
 from callcenter.calls.settings import Collect, Flow, Say, SetAttributes
 from callcenter.calls.steps.attributes import note, stars
 from callcenter.calls.steps.collect import BREATH, Collected, collect

@@ -11,24 +11,24 @@ import structlog
 
 from callcenter.acd.agents import AgentView
 from callcenter.calls.busy_lines import BusyLines
-from callcenter.calls.commands import (
+from callcenter.calls.commands import CommandDesk
+from callcenter.calls.inbound import RETRY_AFTER, take_up
+from callcenter.calls.orders import (
     AnswerPreview,
     CancelEntry,
     Choose,
-    CommandDesk,
     Consult,
     ExtendWrapUp,
     FinishWrapUp,
     Order,
     Record,
-    Result,
     StartEntry,
     Supervise,
 )
-from callcenter.calls.inbound import RETRY_AFTER, take_up
 from callcenter.calls.party import Party
 from callcenter.calls.phrases import Phrase, reason_prompt
 from callcenter.calls.recorded_talk import RecordAction
+from callcenter.calls.results import Result
 from callcenter.calls.services import Services
 from callcenter.calls.settings import CONSULTING, SUPERVISING, CodeAction, ConsultDo, FeatureCode, find_code
 from callcenter.calls.sound import Sound

@@ -8,11 +8,12 @@ from callcenter.acd.agents import AgentView
 from callcenter.acd.events import Prioritised
 from callcenter.calls.call import Call
 from callcenter.calls.call_control import refused
-from callcenter.calls.commands import Dial, HangUp, Result, Steer
 from callcenter.calls.dialled import Forbidden
 from callcenter.calls.dispatcher import Waiting
 from callcenter.calls.do_not_call import ON_THE_LIST
+from callcenter.calls.orders import Dial, HangUp, Steer
 from callcenter.calls.own_call import OwnCalls
+from callcenter.calls.results import Result
 from callcenter.calls.services import Services
 from callcenter.calls.supervisor import Supervisor
 from callcenter.model.interaction import Ending
@@ -67,6 +68,10 @@ class CallsControl:
         """The company of a call that is up; empty when there is none."""
         found = self._supervisor.calls.get(call)
         return found.client.id if found is not None else ""
+
+    def talks_in(self, agent: str, call: str) -> bool:
+        """Whether an agent talks in a call."""
+        return self._services.controls.of(agent, call) is not None
 
     def agent_in(self, call: str) -> str:
         """The agent who talks in a call, or has dialled it; empty when there is none."""

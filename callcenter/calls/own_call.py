@@ -14,7 +14,6 @@ from callcenter.calls.bridge import HANDED_OVER, TalkEnd, talk, talk_outside
 from callcenter.calls.call import Call
 from callcenter.calls.callback_pending import NOWHERE
 from callcenter.calls.codecs import codecs_of, codecs_of_agent
-from callcenter.calls.commands import Result
 from callcenter.calls.dialled import Colleague, Destination, Forbidden, Line, Outside, destination, home_of
 from callcenter.calls.dispatcher import LeftByKey, OfferInHand, SentOn, Waiting
 from callcenter.calls.flow import run_steps
@@ -26,6 +25,7 @@ from callcenter.calls.party import Party
 from callcenter.calls.pulling import binding_of
 from callcenter.calls.queueing import tell_phone_lost
 from callcenter.calls.refusal import refused
+from callcenter.calls.results import Result
 from callcenter.calls.ringing import TAKE_IT_YOURSELF, ring_agent
 from callcenter.calls.services import Services
 from callcenter.calls.settings import Client, Number, ToQueue

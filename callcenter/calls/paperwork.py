@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from callcenter.acd.agents import ON_THE_PHONE, AgentView
 from callcenter.acd.events import DispositionGiven
 from callcenter.acd.settings import ANY_WORD, MAX_DISPOSITION, Dispositions
-from callcenter.calls.commands import near
+from callcenter.calls.order_reading import near
 from callcenter.calls.settings import FollowUpDemand
 from callcenter.calls.wrap_up_fields import BadValue, WrapUpField
 from callcenter.control.protocol import CommandError, Reason

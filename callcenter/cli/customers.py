@@ -15,7 +15,8 @@ from callcenter.config import Settings
 from callcenter.control import SOCKET
 from callcenter.control.client import ControlClient, ControlError
 from callcenter.runtime.clock import SystemClock
-from callcenter.storage.customer_csv import CustomerFiles, ImportReport, Mode, RejectedRow
+from callcenter.storage.customer_csv import CustomerFiles, ImportReport, Mode
+from callcenter.storage.customer_rows import RejectedRow, is_encoding
 from callcenter.storage.database import StorageError
 from callcenter.storage.store import open_database_beside
 
@@ -39,7 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     into.add_argument("--mode", choices=list(Mode), default=Mode.REPLACE, type=Mode, help="what becomes of customers"
                       " who are there: replaced by the file, filled where they are empty, or left (add)")  # fmt: skip
-    into.add_argument("--client", action="append", default=[], metavar="CLIENT", help="take rows of this client alone")
+    into.add_argument("--client", action="append", default=[], metavar="CLIENT", help="take rows of this client alone;"
+                      " of one, they need not name it")  # fmt: skip
+    into.add_argument("--encoding", type=_encoding, metavar="NAME", help="what the file is written in, as"
+                      " cp1252 or cp1250 (default: UTF-8, or UTF-16 where the file says so)")  # fmt: skip
     into.add_argument("--untold", action="store_true", help="leave it to whoever asks to tell the switch")
     into.add_argument("--json", action="store_true", help="tell the report as JSON")
     add_config_arguments(into)
@@ -96,18 +100,30 @@ async def _import(settings: Settings, options: argparse.Namespace) -> int:
     # Not as the one writer of the log: the switch may be running, and finds the new customers at the next call.
     database = await open_database_beside(settings.storage.path, clock)
     report = ImportReport(on_rejected=None if options.json else _tell_rejected)
+    files, whole = CustomerFiles(database, _rules(settings, options.client)), False
+    asked = {"mode": options.mode, "dry": options.dry, "encoding": options.encoding or ""}
     try:
-        files = CustomerFiles(database, _rules(settings, options.client))
-        await files.import_csv(options.file, clock.now(), mode=options.mode, dry=options.dry, rest=REST, report=report)
+        await files.import_csv(options.file, clock.now(), rest=REST, report=report, **asked)
+        whole = True
     finally:
         await database.close()
         if not (report.dry or options.untold) and report.clients:
             _tell_switch(settings.switch.data / SOCKET, report.clients)
+        if not (whole or options.json) and report.rows:
+            print(f"{report}, until it was cut short")
     if options.json:
         print(json.dumps({**report.plain(), "clients": report.clients}))
     else:
+        if report.passed_over:
+            print(f"passed over, as nothing is known of such columns: {', '.join(report.passed_over)}", file=sys.stderr)
         print(f"{report} (nothing is written)" if report.dry else report)
     return 1 if report.refused else 0
+
+
+def _encoding(text: str) -> str:
+    if not is_encoding(text):
+        raise argparse.ArgumentTypeError(f"there is no encoding {text!r}; write utf-8, cp1252 or cp1250")
+    return text
 
 
 def _tell_rejected(row: RejectedRow) -> None:

@@ -1,8 +1,9 @@
 """Configuration: YAML to Settings, every mistake with file, line and path."""
 
-from callcenter.config.load import DEFAULT_FOLDER, data_folder, load, render
+from callcenter.config.load import data_folder, load, render
 from callcenter.config.problems import Code, ConfigError, Problem
 from callcenter.config.settings import DeskSettings, OwnHashes, Settings, SwitchSettings
+from callcenter.config.shipped import DEFAULT_FOLDER
 
 __all__ = [
     "DEFAULT_FOLDER",

@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from callcenter.acd.requirements import lacking, match_all, text
-from callcenter.config import schema
+from callcenter.config.agents import Agent
+from callcenter.config.calls import PREFERRED_WORDS
+from callcenter.config.clients import Client
 from callcenter.config.explain import KeyPath
+from callcenter.config.flows import QueueStep
 from callcenter.config.paths import Stop
 from callcenter.config.problems import Code, did_you_mean
+from callcenter.config.skills import needs_of
 
 if TYPE_CHECKING:
     from callcenter.config.things import Things
@@ -42,7 +46,7 @@ class _Asked:
             if stop.step.waiting is not None:
                 self._step((*stop.path, stop.step.waiting[0]), stop.step.waiting[1])
 
-    def _step(self, path: KeyPath, step: schema.QueueStep) -> None:
+    def _step(self, path: KeyPath, step: QueueStep) -> None:
         queue = self._things.queues.get(step.to)
         if queue is None:
             return
@@ -50,7 +54,7 @@ class _Asked:
             self._somebody((*path, "requirements"), step.requirements, queue.client, step.to)
         self._preferred((*path, "prefer"), step.prefer or (), queue.client, step.to, step.requirements)
 
-    def _languages(self, name: str, client: schema.Client) -> None:
+    def _languages(self, name: str, client: Client) -> None:
         for language, needs in (client.language_skills or {}).items():
             path: KeyPath = ("clients", name, "language_skills", language)
             if language not in client.languages:
@@ -73,12 +77,12 @@ class _Asked:
         if self._things.broken["agents"] or client not in self._things.clients:
             return
         who = [agent for agent in self._things.agents.values() if self._may(agent, client, queue)]
-        if not who or any(match_all(schema.needs_of(needs), agent.skills) is not None for agent in who):
+        if not who or any(match_all(needs_of(needs), agent.skills) is not None for agent in who):
             return  # that nobody serves at all is told where the queue is
-        written = text(schema.needs_of(needs))
+        written = text(needs_of(needs))
         whose = f"may take callers of `{queue}` and" if queue else f"serves {client} and"
-        nearest = min(who, key=lambda agent: len(lacking(schema.needs_of(needs), agent.skills)))
-        lacks = ", ".join(lacking(schema.needs_of(needs), nearest.skills)).removesuffix(" needed")
+        nearest = min(who, key=lambda agent: len(lacking(needs_of(needs), agent.skills)))
+        lacks = ", ".join(lacking(needs_of(needs), nearest.skills)).removesuffix(" needed")
         self._add(
             Code.NOBODY_SERVES,
             path,
@@ -87,18 +91,18 @@ class _Asked:
             key=True,
         )
 
-    def _may(self, agent: schema.Agent, client: str, queue: str, needs: Mapping[str, Any] | None = None) -> bool:
+    def _may(self, agent: Agent, client: str, queue: str, needs: Mapping[str, Any] | None = None) -> bool:
         if client not in agent.clients or (queue and agent.queues is not None and queue not in agent.queues):
             return False
         of_queue = self._things.queues[queue].requirements if queue in self._things.queues else {}
-        return match_all((*schema.needs_of(of_queue), *schema.needs_of(needs or {})), agent.skills) is not None
+        return match_all((*needs_of(of_queue), *needs_of(needs or {})), agent.skills) is not None
 
     def _preferred(
         self, path: KeyPath, words: Iterable[str], client: str, queue: str = "", needs: Mapping[str, Any] | None = None
     ) -> None:
         """An agent who is preferred by name and could never take the call is no mistake that stops a switch."""
         for at, word in enumerate(words):
-            agent = self._things.agents.get(word) if word not in schema.PREFERRED_WORDS else None
+            agent = self._things.agents.get(word) if word not in PREFERRED_WORDS else None
             if agent is not None and not self._may(agent, client, queue, needs):
                 lacks = f"may not take callers of `{queue}`" if client in agent.clients else f"does not serve {client}"
                 hint = "look at the agent's skills, clients and queues, or prefer somebody else"

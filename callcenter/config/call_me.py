@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from callcenter.config.explain import KeyPath
+from callcenter.config.names import HoursName, QueueName
+from callcenter.config.origins import origin
 from callcenter.config.problems import Code
 from callcenter.config.settings import CallMe
+from callcenter.config.shape import Name, Positive, Shape, Slug, as_list, at_most, mistake
 
 if TYPE_CHECKING:
     from callcenter.config.things import Notes, Things
+
+
+def _not_at_once(value: float) -> float:
+    if not 10.0 <= value <= 86_400.0:
+        raise mistake(Code.DURATION, "who asks is called 10 seconds to a day later", "write e.g. 1m")
+    return value
+
+
+class ClientCallMe(Shape):
+    """How customers ask on a company's website or in its app to be called."""
+
+    queue: QueueName
+    reasons: Annotated[dict[Slug, Name], at_most(100)] = {}
+    origins: Annotated[
+        tuple[Annotated[str, AfterValidator(origin)], ...],
+        at_most(50),
+        BeforeValidator(as_list),
+    ] = ()
+    confirm: Literal["caller", "backend"] = "caller"
+    delay: Annotated[Positive, AfterValidator(_not_at_once)] = 60.0
+    hours: HoursName | None = None
+    per_address: Annotated[int, Field(ge=1, le=10_000)] = 5
+    per_number: Annotated[int, Field(ge=1, le=100)] = 3
+    per_hour: Annotated[int, Field(ge=1, le=100_000)] = 60
+    per_day: Annotated[int, Field(ge=1, le=1_000_000)] = 300
 
 
 def call_me_settings(things: Things) -> Mapping[str, CallMe]:

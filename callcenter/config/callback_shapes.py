@@ -5,13 +5,31 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from callcenter.calls.settings import Missed, RingsIn
 from callcenter.calls.windows import Wish
 from callcenter.config import calendar
 from callcenter.config.calendar import NotWrittenSo
+from callcenter.config.names import HoursName
+from callcenter.config.numbers import Beginning
 from callcenter.config.problems import Code, did_you_mean
-from callcenter.config.shape import ALSO, DURATION, Duration, Positive, Shape, either, mistake, seconds, tell
+from callcenter.config.shape import (
+    ALSO,
+    DURATION,
+    Duration,
+    Positive,
+    Retention,
+    Shape,
+    as_list,
+    either,
+    mistake,
+    none_for,
+    seconds,
+    some,
+    tell,
+)
+from callcenter.model.callback import Mode
 
 # A customer who was not there a moment ago is not there yet; and whoever is dialled all the time feels hunted.
 SHORTEST_SPACING = 30.0
@@ -52,6 +70,7 @@ def _by_cause(value: Any) -> Any:
 
 
 tell(_by_cause, lambda inner: either({**inner, "propertyNames": {"enum": list(CAUSES)}}, DURATION))
+
 OneSpacing = Annotated[float, BeforeValidator(_with_days), AfterValidator(_spaced)]
 Spacing = Annotated[dict[str, OneSpacing], BeforeValidator(_by_cause)]
 
@@ -122,4 +141,38 @@ def wish(value: Any) -> Wish:
 
 
 tell(wish, lambda _: {"type": "string", "pattern": r"^\s*(now|in\s.+|\S+\s+\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2})\s*$"})
+
 WrittenWish = Annotated[Wish, BeforeValidator(wish)]
+
+
+def _let_ring(value: float) -> float:
+    if not 5.0 <= value <= 120.0:
+        raise mistake(Code.DURATION, "a phone is let ring for 5 seconds to 2 minutes", "write e.g. 40s")
+    return value
+
+
+class ClientCallbacks(Shape):
+    """Which numbers a company calls back, when, and how often it tries."""
+
+    enabled: bool = True
+    outside: Annotated[tuple[Beginning, ...], some(1000), BeforeValidator(as_list)] | None = None
+    never: Annotated[tuple[Beginning, ...], BeforeValidator(as_list)] = ()
+    tries: Annotated[int, Field(ge=1, le=20)] = 3
+    tries_per_day: Annotated[int, Field(ge=1, le=20)] | None = None
+    spacing: Spacing = {}
+    ring_for: Annotated[Positive, AfterValidator(_let_ring)] = 40.0
+    per_caller: Annotated[int, Field(ge=0, le=100)] = 3
+    per_day: Annotated[int, Field(ge=1, le=100)] = 5
+    hours: HoursName | None = None
+    missed: Missed = Missed.NEXT
+    rings_in: RingsIn = RingsIn.MERGE
+    mode: Mode = Mode.AGENT_FIRST
+    preview: Annotated[Preview | None, none_for("off")] = None
+    keep_for: Retention = 365.0
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> ClientCallbacks:
+        for number in self.never:
+            if number in (self.outside or ()):
+                raise mistake(Code.FORM, f"`{number}` stands in `outside` and in `never`", "take one away")
+        return self

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 
-from callcenter.config import schema
+from callcenter.calls import settings
+from callcenter.config.callback_shapes import OTHERWISE, USUAL_SPACING, ClientCallbacks, Preview
+from callcenter.config.clients import Client
 from callcenter.config.explain import KeyPath, dotted
+from callcenter.config.flows import CallbackStep
 from callcenter.config.paths import Paths
 from callcenter.config.problems import Code
+from callcenter.config.queues import OVERFLOW_KEYS
 from callcenter.config.things import Notes, Things
 from callcenter.config.wording import DIGIT, names_digit
 from callcenter.model.callback import Mode
@@ -31,7 +35,7 @@ def callbacks(things: Things, paths: Paths, clients: Mapping[str, Set[str]], not
                 called_back.setdefault(client, path)
                 _step(things, notes, step, path, client)
     for name, queue in things.queues.items():
-        for key, overflow in dict(queue.follows(event) for event in schema.OVERFLOW_KEYS).items():
+        for key, overflow in dict(queue.follows(event) for event in OVERFLOW_KEYS).items():
             if overflow.callback and queue.client in things.clients:
                 called_back.setdefault(queue.client, ("queues", name, key))
                 for prompt, where in _prompts(things):
@@ -47,7 +51,7 @@ def callbacks(things: Things, paths: Paths, clients: Mapping[str, Set[str]], not
     _unused(things, notes)
 
 
-def _step(things: Things, notes: Notes, step: schema.CallbackStep, path: KeyPath, client: str) -> None:
+def _step(things: Things, notes: Notes, step: CallbackStep, path: KeyPath, client: str) -> None:
     queue = things.queues.get(step.queue)
     if queue is not None and queue.client != client:
         message = f"callers of {client} would be called back from a queue of {queue.client}"
@@ -61,7 +65,7 @@ def _step(things: Things, notes: Notes, step: schema.CallbackStep, path: KeyPath
         _said(things, notes, client, step.at.prompt, (*path, "at", "prompt"), path)
 
 
-def _own(things: Things, notes: Notes, client: str, rules: schema.ClientCallbacks) -> None:
+def _own(things: Things, notes: Notes, client: str, rules: ClientCallbacks) -> None:
     """What a company's own rules take: words for a customer who is called first, clocks for its hours."""
     here: KeyPath = ("clients", client, "callbacks")
     if rules.mode is Mode.CUSTOMER_FIRST:
@@ -123,3 +127,32 @@ def _said(things: Things, notes: Notes, client: str, prompt: str, where: KeyPath
             hint = f"write {DIGIT} where the digit belongs" if counts else f"take {DIGIT} away"
             notes.add(Code.POSITION, ("prompts", prompt, tag), message, hint)
             break
+
+
+def callback_rules(name: str, client: Client, things: Things) -> settings.CallbackRules | None:
+    """What a company calls back: by its own word, else what is in the countries of its numbers and costs no more."""
+    written = client.callbacks or ClientCallbacks()
+    if client.outbound is None or not written.enabled:
+        return None
+    own = [number for number, about in things.numbers.items() if about.client == name]
+    home = settings.CallbackRules.at_home(client.outbound.caller_id, *own)
+    outside = home.outside if written.outside is None else written.outside
+    return settings.CallbackRules(
+        outside=outside,
+        never=tuple(each for each in (*home.never, *written.never) if each not in outside),
+        tries=written.tries,
+        spacing=written.spacing.get(OTHERWISE, USUAL_SPACING),
+        ring_for=written.ring_for,
+        per_caller=written.per_caller,
+        per_day=written.per_day,
+        spacing_by={cause: seconds for cause, seconds in written.spacing.items() if cause != OTHERWISE},
+        tries_per_day=written.tries_per_day,
+        hours=written.hours or "",
+        missed=written.missed,
+        rings_in=written.rings_in,
+        mode=written.mode,
+        preview=written.preview is not None,
+        preview_for=(written.preview or Preview()).time,
+        preview_again=(written.preview or Preview()).again,
+        keep_for=written.keep_for * 86_400.0,
+    )

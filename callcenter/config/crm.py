@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from callcenter.config.explain import KeyPath
+from callcenter.config.outside import Outside
 from callcenter.config.problems import Code, did_you_mean
 from callcenter.config.shape import Duration, Positive, Shape, Slug, as_list, besides, form, mistake, some, tell
 from callcenter.signaling.trunks.settings import PasswordFrom
@@ -345,3 +346,34 @@ def _in_the_clear(path: KeyPath, url: str, notes: Notes) -> None:
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         hint = "write https://, unless nobody else is on the way"
         notes.add(Code.FORM, path, "who is on the way reads along: numbers, names, the secret", hint, warning=True)
+
+
+def crms(things: Things, outside: Outside) -> dict[str, CrmSettings]:
+    """Of each company that has one, what its CRM is asked by."""
+    found = {}
+    for name, client in things.clients.items():
+        if client.crm is not None:
+            secret = _secret(outside, ("clients", name, "crm"), client.crm.secret_env, client.crm.secret_file)
+            found[name] = crm_settings(name, client.crm, secret)
+    return found
+
+
+def webhooks(things: Things, outside: Outside) -> tuple[WebhookSettings, ...]:
+    """Every receiver of every company."""
+    found = []
+    for client, about in things.clients.items():
+        for name, hook in (about.webhooks or {}).items():
+            path: KeyPath = ("clients", client, "webhooks", name)
+            now = _secret(outside, path, hook.secret_env, hook.secret_file)
+            before = _secret(outside, path, hook.former_secret_env, hook.former_secret_file, "former_")
+            secrets = tuple(each for each in (now, before) if each is not None)
+            found.append(webhook_settings(client, name, hook, secrets))
+    return tuple(found)
+
+
+def _secret(outside: Outside, path: KeyPath, env: str | None, file: str | None, which: str = "") -> PasswordFrom | None:
+    if env is None and file is None:
+        return None
+    hint = "the desk does without until it is set where the switch is started"
+    outside.variable((*path, f"{which}secret_env"), env, hint)
+    return PasswordFrom(env, outside.file((*path, f"{which}secret_file")))

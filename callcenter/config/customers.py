@@ -14,7 +14,7 @@ from callcenter.model.customer_fields import MAX_TEXT, CustomerFields, FieldKind
 from callcenter.model.dial_plan import DialPlan
 
 if TYPE_CHECKING:
-    from callcenter.config import schema
+    from callcenter.config.clients import Client
 
 # What every customer has, by the names of the columns that say so: no field of a company's own is called so.
 CUSTOMER_COLUMNS = (
@@ -82,7 +82,7 @@ class ClientCalls(Shape):
     retention: Retention = math.inf
 
 
-def customer_rules(client: schema.Client) -> Rules:
+def customer_rules(client: Client) -> Rules:
     """All that a client's customers go by. Numbers are read as they are dialled in its name."""
     out, written = client.outbound, client.customers
     return Rules(

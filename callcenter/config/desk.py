@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from callcenter.config import schema
+from callcenter.config.addresses import check_address
+from callcenter.config.hashes import DeskHash, MosquittoHash
+from callcenter.config.names import AgentSlug, ClientName
 from callcenter.config.origins import origin, web_address
 from callcenter.config.problems import Code
 from callcenter.config.settings import DeskSettings, DeskUser
 from callcenter.config.settings import Rate as RateSettings
 from callcenter.config.settings import Session as SessionSettings
-from callcenter.config.shape import Duration, Name, Shape, as_list, either, mistake, some, tell
+from callcenter.config.shape import Duration, Name, Shape, as_list, at_most, either, mistake, some, tell
 from callcenter.model.access import Role
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ tell(_listen, lambda inner: either(inner, {"type": ["string", "integer"]}))
 class ListenOn(Shape):
     """An address and a TCP port; 0 takes a free one."""
 
-    host: Annotated[str, AfterValidator(schema.address)] = "127.0.0.1"
+    host: Annotated[str, AfterValidator(check_address)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
 
 
@@ -78,9 +80,9 @@ class User(Shape):
 
     name: Name
     role: Literal["admin", "client"]
-    clients: Annotated[tuple[schema.ClientName, ...], some(1000)] | None = None
-    desk: schema.DeskHash | None = None
-    mqtt: schema.MosquittoHash | None = None
+    clients: Annotated[tuple[ClientName, ...], some(1000)] | None = None
+    desk: DeskHash | None = None
+    mqtt: MosquittoHash | None = None
 
     @model_validator(mode="after")
     def _of_a_company(self) -> User:
@@ -100,12 +102,12 @@ class Desk(Shape):
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     cors: Annotated[
         tuple[Annotated[str, AfterValidator(origin)], ...],
-        schema.at_most(MOST_ORIGINS),
+        at_most(MOST_ORIGINS),
         BeforeValidator(as_list),
     ] = ()
     rate: Rate = Rate()
     session: Session = Session()
-    users: Annotated[dict[schema.AgentSlug, User], schema.at_most(MOST_USERS)] = Field(default={})
+    users: Annotated[dict[AgentSlug, User], at_most(MOST_USERS)] = Field(default={})
 
 
 def desk_settings(written: Desk) -> DeskSettings:

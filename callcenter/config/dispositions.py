@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from callcenter.calls.settings import FollowUpDemand
-from callcenter.config import schema
+from callcenter.config.shape import Name, Positive, Shape, Slug, either, some, tell, word_as
 
 
-def leaves(codes: Mapping[str, schema.Disposition], path: str = "", family: str = "") -> Iterator[tuple[str, str]]:
+def _required(value: Any) -> Any:
+    """The short forms: ``required``, or when it is due."""
+    if value == "required":
+        return {"required": True}
+    return {"due": value} if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+tell(_required, lambda inner: either(inner, {"type": ["string", "integer"]}))
+
+
+class FollowUp(Shape):
+    """That a disposition is to be followed up, and when, where nobody says another time."""
+
+    required: bool = True
+    due: Positive | None = None
+
+
+class Disposition(Shape):
+    """What a call may come to, or with ``codes`` a family of such."""
+
+    label: Name
+    follow_up: Annotated[FollowUp, BeforeValidator(_required)] | None = None
+    codes: Annotated[dict[Slug, Annotated[Disposition, word_as("label")]], some(200)] | None = None
+
+
+def leaves(codes: Mapping[str, Disposition], path: str = "", family: str = "") -> Iterator[tuple[str, str]]:
     """Each disposition that has none below it, by its path (``not-sold/too-dear``), with the labels on the way."""
     for name, about in codes.items():
         label = f"{family}: {about.label}" if family else about.label
@@ -18,7 +46,7 @@ def leaves(codes: Mapping[str, schema.Disposition], path: str = "", family: str 
             yield f"{path}{name}", label
 
 
-def demands(codes: Mapping[str, schema.Disposition], path: str = "") -> Iterator[tuple[str, FollowUpDemand]]:
+def demands(codes: Mapping[str, Disposition], path: str = "") -> Iterator[tuple[str, FollowUpDemand]]:
     """The leaves that have to do with a follow-up, by their paths: what a family says holds for all below it."""
     for name, about in codes.items():
         said = about.follow_up

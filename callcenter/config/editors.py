@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, create_model
+from pydantic import create_model
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema as core
 
 from callcenter.config import schema, shape
-from callcenter.config.sections import SECTIONS
 
 FILE = "schema.json"
 """Its name, beside the YAML files."""
@@ -25,19 +24,6 @@ DRAFT = "http://json-schema.org/draft-07/schema#"
 
 # Sections whose things are one field of their model: a flow is its steps.
 WITHIN = {"flows": "steps", "prompts": "languages"}
-MODELS: dict[str, type[BaseModel]] = {
-    "clients": schema.Client,
-    "numbers": schema.Number,
-    "flows": schema.Flow,
-    "hours": schema.Hours,
-    "queues": schema.Queue,
-    "agents": schema.Agent,
-    "supervisors": schema.Supervisor,
-    "feature_codes": schema.FeatureCode,
-    "prompts": schema.Prompt,
-    "music": schema.Music,
-    "trunks": schema.Trunk,
-}
 
 
 def json_schema() -> dict[str, Any]:
@@ -45,7 +31,7 @@ def json_schema() -> dict[str, Any]:
 
     What a single value does not show (names of nothing, numbers given twice) it cannot tell: ``callcenter check`` does.
     """
-    fields: dict[str, Any] = {name: (model | None, None) for name, model in SECTIONS.items()}
+    fields: dict[str, Any] = {name: (model | None, None) for name, model in schema.SECTIONS.items()}
     for section in schema.THINGS:
         key = schema.KEY_TYPES.get(section, shape.Slug)
         fields[section] = (dict[key, _thing(section)] | None, None)  # type: ignore[valid-type, misc]
@@ -58,7 +44,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _thing(section: str) -> Any:
-    model = MODELS[section]
+    model = schema.THINGS[section]
     if section not in WITHIN:
         return model
     field: FieldInfo = model.model_fields[WITHIN[section]]

@@ -8,8 +8,9 @@ from datetime import date
 from itertools import pairwise
 
 from callcenter.calls.hours import DAY_MINUTES, Interval
-from callcenter.config import calendar, schema
+from callcenter.config import calendar
 from callcenter.config.explain import KeyPath
+from callcenter.config.hours import Hours
 from callcenter.config.problems import Code
 from callcenter.config.things import Notes, Things
 
@@ -34,7 +35,7 @@ def hours(things: Things, notes: Notes, today: date) -> None:
 class _Week:
     """The week of one set of hours: for each day where it is written, and its intervals."""
 
-    def __init__(self, written: schema.Hours, path: KeyPath, notes: Notes) -> None:
+    def __init__(self, written: Hours, path: KeyPath, notes: Notes) -> None:
         self._written = written
         self._path = (*path, "open")
         self._notes = notes
@@ -105,7 +106,7 @@ def _slip(closed: int, opened: int, path: KeyPath, notes: Notes) -> None:
     )
 
 
-def _holidays(written: schema.Hours, path: KeyPath, notes: Notes, today: date) -> None:
+def _holidays(written: Hours, path: KeyPath, notes: Notes, today: date) -> None:
     dated: dict[str, list[tuple[date, str]]] = defaultdict(list)
     yearly: set[str] = set()
     for text, holiday in written.holidays.items():

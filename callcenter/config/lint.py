@@ -11,7 +11,7 @@ from callcenter.acd.requirements import Requirement, lacking, match, match_all, 
 from callcenter.acd.settings import MAX_DISPOSITION, Dispositions
 from callcenter.calls.phrases import needed_prompts, reason_prompt
 from callcenter.calls.settings import CodeAction
-from callcenter.config import schema
+from callcenter.config.agents import Agent
 from callcenter.config.asked import asked
 from callcenter.config.call_me import call_me
 from callcenter.config.callbacks import callbacks
@@ -19,13 +19,16 @@ from callcenter.config.crm import integrations
 from callcenter.config.desk import desk
 from callcenter.config.dispositions import leaves
 from callcenter.config.explain import KeyPath, dotted
+from callcenter.config.flows import CollectStep, DoNotCallStep, HangupStep, MenuStep, SayStep, Step, When
 from callcenter.config.followups import followups
 from callcenter.config.gaps import hours
 from callcenter.config.in_talk import entries
 from callcenter.config.paths import Paths, Reach, Stop
 from callcenter.config.problems import Code, Problems, did_you_mean
+from callcenter.config.queues import OVERFLOW_KEYS, Queue
 from callcenter.config.recordings import recordings
 from callcenter.config.rounds import rounds, routing_steps
+from callcenter.config.skills import needs_of
 from callcenter.config.things import Notes, Things
 from callcenter.config.times import times
 from callcenter.config.tree import Node
@@ -295,24 +298,24 @@ class _Lint:
             used: list[tuple[str, KeyPath]] = []
             for path, step in _placed(steps):
                 match step:
-                    case schema.Step(say=schema.SayStep() as say):
+                    case Step(say=SayStep() as say):
                         used.append((say.prompt, (*path, "say")))
-                    case schema.Step(do_not_call=schema.DoNotCallStep(prompt=str() as prompt)):
+                    case Step(do_not_call=DoNotCallStep(prompt=str() as prompt)):
                         used.append((prompt, (*path, "do_not_call")))
-                    case schema.Step(hangup=schema.HangupStep(prompt=str() as prompt)):
+                    case Step(hangup=HangupStep(prompt=str() as prompt)):
                         used.append((prompt, (*path, "hangup")))
-                    case schema.Step(menu=schema.MenuStep() as menu):
+                    case Step(menu=MenuStep() as menu):
                         around = [menu.invalid or calls.invalid, menu.no_input or calls.no_input]
                         around += [] if menu.otherwise else [calls.goodbye]
                         used += [(each, (*path, "menu")) for each in (menu.prompt, *around) if each is not None]
                         for key, choice in menu.choices.items():
                             if choice.language is not None:
                                 self._spoken(choice.language, (*path, "menu", "choices", key, "language"), name)
-                    case schema.Step(collect=schema.CollectStep() as collect):
+                    case Step(collect=CollectStep() as collect):
                         asked = [collect.prompt, collect.invalid or calls.invalid, collect.no_input or calls.no_input]
                         asked += [calls.goodbye] if collect.otherwise is None else []
                         used += [(each, (*path, "collect")) for each in asked if each is not None]
-                    case schema.Step(language=str() as language) if language != "customer":
+                    case Step(language=str() as language) if language != "customer":
                         self._spoken(language, (*path, "language"), name)
                     case _:
                         pass
@@ -495,7 +498,7 @@ class _Lint:
                 ):
                     needs = ", ".join(
                         f"{need.skill} {need.minimum}" if isinstance(need, Requirement) else text((need,))
-                        for need in schema.needs_of(queue.requirements)
+                        for need in needs_of(queue.requirements)
                     )
                     self._add(
                         Code.NOBODY_SERVES,
@@ -517,11 +520,11 @@ class _Lint:
                             warning=True,
                         )
 
-    def _overflows(self, name: str, queue: schema.Queue) -> None:
+    def _overflows(self, name: str, queue: Queue) -> None:
         """Where a queue's callers overflow to must be able to take them."""
         things = self._things
         client = things.clients.get(queue.client)
-        for key, overflow in dict(queue.follows(event) for event in schema.OVERFLOW_KEYS).items():
+        for key, overflow in dict(queue.follows(event) for event in OVERFLOW_KEYS).items():
             path: KeyPath = ("queues", name, key)
             other = things.queues.get(overflow.queue or "")
             if other is not None and other.client != queue.client:
@@ -547,11 +550,11 @@ class _Lint:
                 key=True,
             )
 
-    def _nearest(self, queue_name: str, queue: schema.Queue) -> str:
+    def _nearest(self, queue_name: str, queue: Queue) -> str:
         """Who comes nearest to serving a queue, and what he lacks."""
         best, least = "", 10**6
         for name, agent in self._things.agents.items():
-            short = [need for need in schema.needs_of(queue.requirements) if match(need, agent.skills) is None]
+            short = [need for need in needs_of(queue.requirements) if match(need, agent.skills) is None]
             lacks = [lack.removesuffix(" needed") for lack in lacking(short, agent.skills)]
             distance = sum(max(0, n.minimum - agent.skills.get(n.skill, 0)) for n in requirements(short))
             if queue.client not in agent.clients:
@@ -720,17 +723,17 @@ class _Lint:
                     self._add(Code.NAMES_NOTHING, where, f"no number is `{number}`", hint)
 
 
-def language_of(agent: schema.Agent, things: Things) -> str:
+def language_of(agent: Agent, things: Things) -> str:
     """What an agent hears: the own language, else the first of the agent's first client; empty when that is broken."""
     client = things.clients.get(agent.clients[0]) if agent.clients else None
     return agent.language or (client.languages[0] if client is not None else "")
 
 
-def _placed(stops: Iterable[Stop]) -> Iterator[tuple[KeyPath, schema.Step]]:
+def _placed(stops: Iterable[Stop]) -> Iterator[tuple[KeyPath, Step]]:
     return ((stop.path, stop.step) for stop in stops)
 
 
-def _conditions(stops: Iterable[Stop]) -> Iterator[tuple[KeyPath, schema.When]]:
+def _conditions(stops: Iterable[Stop]) -> Iterator[tuple[KeyPath, When]]:
     """What the branches among these steps ask."""
     for path, step in _placed(stops):
         for at, case in enumerate(step.branch.cases if step.branch is not None else ()):
@@ -748,17 +751,17 @@ def _hours_asked(stops: Iterable[Stop]) -> Iterator[tuple[str, KeyPath]]:
         yield from ((name, (*path, "hours")) for name in when.hours)
 
 
-def serves(agent: schema.Agent, name: str, queue: schema.Queue) -> bool:
+def serves(agent: Agent, name: str, queue: Queue) -> bool:
     """Whether an agent may take the callers of the queue of this name, at once or when its steps have relaxed it."""
     asked = (queue.requirements, *(step.requirements for step in queue.routing))
     return any(meets(agent, name, queue, each) for each in asked)
 
 
-def meets(agent: schema.Agent, name: str, queue: schema.Queue, asked: Mapping[str, object]) -> bool:
+def meets(agent: Agent, name: str, queue: Queue, asked: Mapping[str, object]) -> bool:
     """Whether an agent may take callers of a queue who ask this."""
     if queue.client not in agent.clients or (agent.queues is not None and name not in agent.queues):
         return False
-    return match_all(schema.needs_of(asked), agent.skills) is not None
+    return match_all(needs_of(asked), agent.skills) is not None
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from callcenter.calls.overflow import CONTINUE
-from callcenter.config import schema
 from callcenter.config.explain import KeyPath
+from callcenter.config.flows import Flow, Step
+from callcenter.config.queues import OVERFLOW_KEYS, Overflow, Queue
 
 
 class Reach(IntEnum):
@@ -24,7 +25,7 @@ class Stop:
     """A step, where it stands, and how a caller who is in its flow comes there."""
 
     path: KeyPath
-    step: schema.Step
+    step: Step
     reach: Reach
 
 
@@ -40,7 +41,7 @@ class Onward:
 class Paths:
     """The steps of all flows as a map of ways."""
 
-    def __init__(self, flows: Mapping[str, schema.Flow], queues: Mapping[str, schema.Queue]) -> None:
+    def __init__(self, flows: Mapping[str, Flow], queues: Mapping[str, Queue]) -> None:
         self.stops: dict[str, list[Stop]] = {}
         self.unreached: list[KeyPath] = []
         """The first of the steps that stand behind an end."""
@@ -72,13 +73,13 @@ class Paths:
                 if overflow.flow not in (None, CONTINUE):
                     yield Onward(path, overflow.flow or "", stop.reach)
 
-    def overflows(self, queue: str) -> list[tuple[KeyPath, schema.Overflow]]:
+    def overflows(self, queue: str) -> list[tuple[KeyPath, Overflow]]:
         """What may follow a queue in which nobody answers, and where that stands; also behind those it leads to."""
-        found: dict[schema.Overflow, KeyPath] = {}
+        found: dict[Overflow, KeyPath] = {}
         todo, seen = [queue], {queue}
         for name in todo:
             about = self._queues.get(name)
-            for event in schema.OVERFLOW_KEYS if about is not None else ():
+            for event in OVERFLOW_KEYS if about is not None else ():
                 assert about is not None
                 key, overflow = about.follows(event)
                 found.setdefault(overflow, ("queues", name, key))
@@ -100,7 +101,7 @@ class Paths:
                     ways.append([*way, onward.target])
         return None
 
-    def _walk(self, steps: Sequence[schema.Step], path: KeyPath, reach: Reach, stops: list[Stop]) -> Reach:
+    def _walk(self, steps: Sequence[Step], path: KeyPath, reach: Reach, stops: list[Stop]) -> Reach:
         """Note the steps; how a caller comes out behind the last one."""
         for at, step in enumerate(steps):
             here = (*path, at)
@@ -110,7 +111,7 @@ class Paths:
                 self.unreached.append((*path, at + 1))
         return reach
 
-    def _behind(self, step: schema.Step, here: KeyPath, reach: Reach, stops: list[Stop]) -> Reach:
+    def _behind(self, step: Step, here: KeyPath, reach: Reach, stops: list[Stop]) -> Reach:
         """How a caller comes out behind one step."""
         by_key = min(reach, Reach.BY_KEY)
         if step.hangup is not None or step.goto is not None:
@@ -162,6 +163,6 @@ class Paths:
         return reach
 
 
-def _is_end(steps: Sequence[schema.Step]) -> bool:
+def _is_end(steps: Sequence[Step]) -> bool:
     """Nothing, or a hangup without a word: written for safety's sake, it may stand where nobody comes."""
     return all(step.hangup is not None and step.hangup.prompt is None for step in steps)

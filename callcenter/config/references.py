@@ -1,4 +1,4 @@
-"""References: everywhere that one thing of the configuration names another, found by the types of schema.py."""
+"""References: everywhere that one thing of the configuration names another, found by the types that read it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel
 
-from callcenter.config import schema, shape
+from callcenter.config import shape, skills
 from callcenter.config.explain import KeyPath
+from callcenter.config.flows import Flow
+from callcenter.config.prompts import Prompt
 
 # Fields that hold a whole section's thing and are not written: a flow is its steps.
-UNWRITTEN = {(schema.Flow, "steps"), (schema.Prompt, "languages")}
+UNWRITTEN = {(Flow, "steps"), (Prompt, "languages")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def _bare(annotation: Any, value: Any, metadata: Iterable[Any]) -> tuple[Any, li
             choices = [each for each in get_args(annotation) if each is not type(None)]
             annotation = next((each for each in choices if _fits(each, value)), Any)
         elif isinstance(annotation, str):  # a type that holds itself
-            annotation = getattr(schema, annotation, Any)
+            annotation = getattr(skills, annotation, Any)
         elif hasattr(annotation, "__value__"):
             annotation = annotation.__value__
         else:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from callcenter.config import schema
 from callcenter.config.explain import KeyPath
 from callcenter.config.problems import Code
+from callcenter.config.queues import OVERFLOW_KEYS
+from callcenter.config.skills import needs_of
 from callcenter.config.things import Notes, Things
 
 
@@ -28,7 +29,7 @@ def _onward(things: Things, queue: str) -> Iterator[tuple[KeyPath, str]]:
     """The queues that a queue overflows into, and where that stands."""
     about = things.queues.get(queue)
     if about is not None:
-        follows = dict(about.follows(event) for event in schema.OVERFLOW_KEYS)
+        follows = dict(about.follows(event) for event in OVERFLOW_KEYS)
         yield from ((("queues", queue, key), each.queue) for key, each in follows.items() if each.queue is not None)
 
 
@@ -49,9 +50,9 @@ def _way(things: Things, start: str, goal: str) -> list[str] | None:
 def routing_steps(things: Things, notes: Notes) -> None:
     """Note routing steps that change nothing."""
     for name, queue in things.queues.items():
-        before = schema.needs_of(queue.requirements)
+        before = needs_of(queue.requirements)
         for at, step in enumerate(queue.routing):
-            needs = schema.needs_of(step.requirements)
+            needs = needs_of(step.requirements)
             if needs == before:
                 path: KeyPath = ("queues", name, "routing", at)
                 notes.warn(Code.UNUSED, path, "this step asks the same as before", "take it away, or ask for less")

@@ -49,6 +49,10 @@ def besides(inner: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"allOf": [inner], **more} if "$ref" in inner else {**inner, **more}
 
 
+ONE_WORD = {"minProperties": 1, "maxProperties": 1}
+"""What an editor is told of a mapping that holds one key."""
+
+
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 LONGEST = 7 * 86400.0
 
@@ -162,8 +166,65 @@ def word_as(key: str) -> BeforeValidator:
     return BeforeValidator(tell(read, lambda inner: either(inner, {"type": ["string", "integer"]})))
 
 
+def limit(value: Any) -> float:
+    """A duration, or ``never``, which is without end. Raises a mistake."""
+    if value in ("off", "none", "no", False):
+        raise mistake(Code.DURATION, f"`{value}` is not a duration", "write never, or a duration as 20s or 2m")
+    return math.inf if value == "never" else positive(seconds(value))
+
+
+tell(limit, lambda _: {"anyOf": [DURATION, {"const": "never"}]})
+
+
+def at_most(most: int) -> BeforeValidator:
+    """A list that may be empty, and does not hold too much."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, list) and len(value) > most:
+            raise mistake(Code.FORM, f"it holds {len(value)}, too many", f"write at most {most}")
+        return value
+
+    return BeforeValidator(tell(check, lambda inner: besides(inner, maxItems=most)))
+
+
+def share(value: Any) -> float:
+    """A share as a percentage, ``80%``, or as a number up to 1."""
+    written = str(value).strip()
+    try:
+        found = float(written[:-1]) / 100 if written.endswith("%") else float(written)
+    except ValueError:
+        found = 0.0
+    if isinstance(value, bool) or not 0 < found <= 1:
+        raise mistake(Code.FORM, f"`{value}` is no share", "write a percentage up to 100%, as in 80%")
+    return found
+
+
+tell(share, lambda _: {"type": ["string", "number"]})
+
+
+def each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    """A list in which nothing stands twice. Raises a mistake."""
+    for at, name in enumerate(value):
+        if name in value[:at]:
+            raise mistake(Code.FORM, f"`{name}` stands here twice", "take one away")
+    return value
+
+
+tell(each_once, lambda inner: {**inner, "uniqueItems": True})
+
+
+def off_as(meant: dict[str, Any]) -> BeforeValidator:
+    """The short form: the word ``off`` stands for the pairs that turn a thing off."""
+
+    def read(value: Any) -> Any:
+        return meant if value == "off" else value
+
+    return BeforeValidator(tell(read, lambda inner: either(inner, {"const": "off"})))
+
+
 Duration = Annotated[float, BeforeValidator(seconds)]
 Positive = Annotated[float, BeforeValidator(seconds), AfterValidator(positive)]
+Limit = Annotated[float, BeforeValidator(limit)]
 Retention = Annotated[float, BeforeValidator(kept_for)]
 Slug = Annotated[str, AfterValidator(check_slug)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]

@@ -5,32 +5,44 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from callcenter.config import schema
+from callcenter.config.acd import Reason
+from callcenter.config.agents import Agent
+from callcenter.config.calls import Calls
+from callcenter.config.clients import Client
 from callcenter.config.desk import Desk
 from callcenter.config.explain import KeyPath, dotted
+from callcenter.config.feature_codes import FeatureCode
+from callcenter.config.flows import Flow
+from callcenter.config.hours import Hours
+from callcenter.config.numbers import Number
 from callcenter.config.problems import Code, Problems
+from callcenter.config.prompts import Music, Prompt
+from callcenter.config.queues import Queue
+from callcenter.config.recordings import Recordings
+from callcenter.config.supervision import Supervisor
 from callcenter.config.tree import Node
+from callcenter.config.trunks import Trunk
 
 
 @dataclass(slots=True)
 class Things:
     """What of the configuration could be read; the names of what could not are in ``broken``."""
 
-    calls: schema.Calls = field(default_factory=schema.Calls)
-    recordings: schema.Recordings = field(default_factory=schema.Recordings)
+    calls: Calls = field(default_factory=Calls)
+    recordings: Recordings = field(default_factory=Recordings)
     desk: Desk = field(default_factory=Desk)
-    clients: dict[str, schema.Client] = field(default_factory=dict)
-    numbers: dict[str, schema.Number] = field(default_factory=dict)
-    flows: dict[str, schema.Flow] = field(default_factory=dict)
-    hours: dict[str, schema.Hours] = field(default_factory=dict)
-    queues: dict[str, schema.Queue] = field(default_factory=dict)
-    agents: dict[str, schema.Agent] = field(default_factory=dict)
-    feature_codes: dict[str, schema.FeatureCode] = field(default_factory=dict)
-    supervisors: dict[str, schema.Supervisor] = field(default_factory=dict)
-    reasons: dict[str, schema.Reason] = field(default_factory=dict)
-    prompts: dict[str, schema.Prompt] = field(default_factory=dict)
-    music: dict[str, schema.Music] = field(default_factory=dict)
-    trunks: dict[str, schema.Trunk] = field(default_factory=dict)
+    clients: dict[str, Client] = field(default_factory=dict)
+    numbers: dict[str, Number] = field(default_factory=dict)
+    flows: dict[str, Flow] = field(default_factory=dict)
+    hours: dict[str, Hours] = field(default_factory=dict)
+    queues: dict[str, Queue] = field(default_factory=dict)
+    agents: dict[str, Agent] = field(default_factory=dict)
+    feature_codes: dict[str, FeatureCode] = field(default_factory=dict)
+    supervisors: dict[str, Supervisor] = field(default_factory=dict)
+    reasons: dict[str, Reason] = field(default_factory=dict)
+    prompts: dict[str, Prompt] = field(default_factory=dict)
+    music: dict[str, Music] = field(default_factory=dict)
+    trunks: dict[str, Trunk] = field(default_factory=dict)
     asks_for_certificates: bool = True
     codecs: tuple[str, ...] = ()
     broken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))

@@ -11,10 +11,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from callcenter.calls.hours import DAY_MINUTES, Door
-from callcenter.config import calendar, schema
+from callcenter.config import calendar
 from callcenter.config.explain import KeyPath
+from callcenter.config.flows import Flow, Step
+from callcenter.config.hours import Hours
 from callcenter.config.paths import Paths, Stop
 from callcenter.config.problems import Code
+from callcenter.config.queues import OVERFLOW_KEYS
 from callcenter.config.things import Notes, Things
 
 WEEK = 7 * DAY_MINUTES
@@ -26,7 +29,7 @@ def times(things: Things, paths: Paths, notes: Notes) -> None:
     _Times(things, paths, notes).look()
 
 
-def minutes(hours: schema.Hours) -> int:
+def minutes(hours: Hours) -> int:
     """When these hours are open in a week."""
     found = 0
     for line, spans in hours.open.items():
@@ -65,7 +68,7 @@ class _Times:
                     comes[stop.step.waiting[1].to] |= self._flows[flow] & self._doors(stop.path)
                     self._door(stop)
         for queue in self._things.queues.values():
-            for event in schema.OVERFLOW_KEYS:
+            for event in OVERFLOW_KEYS:
                 comes[queue.follows(event)[1].queue or ""] |= ALWAYS
         for name, queue in self._things.queues.items():
             if queue.extension is not None:
@@ -123,11 +126,11 @@ class _Times:
             )
 
 
-def _passed(flows: dict[str, schema.Flow], path: KeyPath) -> Iterator[tuple[str, Door]]:
+def _passed(flows: dict[str, Flow], path: KeyPath) -> Iterator[tuple[str, Door]]:
     """The doors of hours on the way to a step. On the way of ``holiday`` there is no day of the week."""
     if path[:1] != ("flows",) or len(path) < 3:
         return
-    steps: Sequence[schema.Step] = flows[str(path[1])].steps
+    steps: Sequence[Step] = flows[str(path[1])].steps
     at = 2
     while at < len(path) and isinstance(path[at], int):
         step, rest = steps[int(path[at])], path[at + 1 :]

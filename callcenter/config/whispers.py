@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from callcenter.calls.settings import intent_of, language_of, said_of
-from callcenter.config import schema
 from callcenter.config.explain import KeyPath
 from callcenter.config.paths import Paths
+from callcenter.config.prompts import Spoken, Whispered
+from callcenter.config.queues import Queue
 from callcenter.config.things import Things
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = {
@@ -33,11 +34,11 @@ class Piece:
     id: str
     language: str
     file: str
-    part: schema.Spoken
+    part: Spoken
     path: KeyPath
 
 
-def whisper_of(queue: str, things: Things) -> tuple[KeyPath, Mapping[str, schema.Whispered]]:
+def whisper_of(queue: str, things: Things) -> tuple[KeyPath, Mapping[str, Whispered]]:
     """What agents hear before the callers of a queue, by language, and where that stands."""
     about = things.queues[queue]
     client = things.clients.get(about.client)
@@ -72,9 +73,7 @@ def pieces(things: Things) -> Iterator[Piece]:
     yield from found.values()
 
 
-def _parts(
-    queue: str, things: Things, path: KeyPath, language: str, whispered: schema.Whispered
-) -> Iterator[Piece | str]:
+def _parts(queue: str, things: Things, path: KeyPath, language: str, whispered: Whispered) -> Iterator[Piece | str]:
     """A whisper, cut: pieces that are the same for all callers of the queue, and ``{intent}`` and ``{language}``."""
     here: KeyPath = (*path, language)
     if whispered.file is not None:
@@ -97,18 +96,18 @@ def _parts(
                 pass  # a comma between two names
 
 
-def _of_callers(part: str, about: schema.Queue, things: Things, language: str, path: KeyPath) -> Iterator[Piece]:
+def _of_callers(part: str, about: Queue, things: Things, language: str, path: KeyPath) -> Iterator[Piece]:
     """What a placeholder may stand for."""
     client = things.clients.get(about.client)
     here: KeyPath = (*path, language)
     if part == "{intent}":
         for intent in sorted(_intents(things)):
             text = _word(intent, language, things) or _plain(intent)
-            yield Piece(intent_of(intent), language, _file(text), schema.Spoken(text=text), here)
+            yield Piece(intent_of(intent), language, _file(text), Spoken(text=text), here)
     else:
         for spoken in client.languages if client is not None else ():
             text = _word(spoken, language, things) or LANGUAGES.get(_base(language), {}).get(_base(spoken), spoken)
-            yield Piece(language_of(spoken), language, _file(text), schema.Spoken(text=text), here)
+            yield Piece(language_of(spoken), language, _file(text), Spoken(text=text), here)
 
 
 def _intents(things: Things) -> set[str]:
@@ -119,7 +118,7 @@ def _intents(things: Things) -> set[str]:
 
 
 def _piece(text: str, language: str, path: KeyPath) -> Piece:
-    return Piece(said_of(text), language, _file(text), schema.Spoken(text=text), path)
+    return Piece(said_of(text), language, _file(text), Spoken(text=text), path)
 
 
 def _word(key: str, language: str, things: Things) -> str:

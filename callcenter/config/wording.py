@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from callcenter.acd.estimate import RANGES
 from callcenter.calls.settings import position_of, wait_of
-from callcenter.config import schema
+from callcenter.config.calls import Calls
+from callcenter.config.prompts import Spoken
+from callcenter.config.queues import Queue
 
 POSITION = "{position}"
 DIGIT = "{digit}"
@@ -22,27 +24,27 @@ class Asked:
     ranges: tuple[tuple[int, int], ...] = ()
 
 
-def names(placeholder: str, parts: Sequence[schema.Spoken]) -> bool:
+def names(placeholder: str, parts: Sequence[Spoken]) -> bool:
     """Whether a prompt has this in its text or in the name of its recording."""
     return any(placeholder in (part.spoken or part.text or part.file or "") for part in parts)
 
 
-def names_position(parts: Sequence[schema.Spoken]) -> bool:
+def names_position(parts: Sequence[Spoken]) -> bool:
     """Whether a prompt names a place in line."""
     return names(POSITION, parts)
 
 
-def names_digit(parts: Sequence[schema.Spoken]) -> bool:
+def names_digit(parts: Sequence[Spoken]) -> bool:
     """Whether a prompt reads out a digit."""
     return names(DIGIT, parts)
 
 
-def names_wait(parts: Sequence[schema.Spoken]) -> bool:
+def names_wait(parts: Sequence[Spoken]) -> bool:
     """Whether a prompt names a time to wait."""
     return names(LOW, parts) or names(HIGH, parts)
 
 
-def numbers_asked(common: schema.Calls, queues: Mapping[str, schema.Queue]) -> dict[str, Asked]:
+def numbers_asked(common: Calls, queues: Mapping[str, Queue]) -> dict[str, Asked]:
     """The prompts that queues announce places and times by, and the numbers that each is asked for."""
     asked: dict[str, Asked] = {}
     for queue in queues.values():
@@ -60,9 +62,7 @@ def numbers_asked(common: schema.Calls, queues: Mapping[str, schema.Queue]) -> d
     return asked
 
 
-def spelled_out(
-    name: str, parts: Sequence[schema.Spoken], asked: Asked
-) -> Iterator[tuple[str, str, tuple[schema.Spoken, ...]]]:
+def spelled_out(name: str, parts: Sequence[Spoken], asked: Asked) -> Iterator[tuple[str, str, tuple[Spoken, ...]]]:
     """A prompt as it is, or once for each number in it: its id, a name for its file, and its parts."""
     if names_digit(parts):
         for digit in range(10):
@@ -79,7 +79,7 @@ def spelled_out(
         yield name, name, tuple(parts)
 
 
-def _with(part: schema.Spoken, told: Mapping[str, str]) -> schema.Spoken:
+def _with(part: Spoken, told: Mapping[str, str]) -> Spoken:
     filled: dict[str, str | None] = {}
     for key in ("text", "spoken", "file"):
         value = getattr(part, key)

@@ -25,6 +25,7 @@ from callcenter.control.protocol import (
     refused,
     told,
 )
+from callcenter.control.skeleton import skeleton
 from callcenter.control.sockets import Listening, peer
 from callcenter.model.access import Scope
 from callcenter.model.facts import Fact
@@ -87,7 +88,7 @@ class Command:
 
     @property
     def forgets(self) -> bool:
-        """Whether somebody is erased by it, and with them every answer that is kept: their name may stand in one."""
+        """Whether somebody is erased by it, and with them what is kept of answers: their name may stand in one."""
         return self.scope is Scope.CUSTOMERS_ERASE
 
     def has_forgotten(self, asked: Asked) -> bool:
@@ -156,7 +157,8 @@ class ControlServer:
         self._server: asyncio.Server | None = None
         self._clients: set[_Client] = set()
         self._work = Background(limit=self._limits.at_work)
-        self._answers: dict[tuple[str, str], tuple[Asked, asyncio.Future[dict[str, Any]]]] = {}
+        # What was asked, and the answer; of those that were forgotten the name of the command alone.
+        self._answers: dict[tuple[str, str], tuple[Asked | str, asyncio.Future[dict[str, Any]]]] = {}
         self.books: Books | None = None
 
     async def open(self) -> None:
@@ -263,7 +265,7 @@ class ControlServer:
         if not command.changes or asked.id is None:
             return await asyncio.shield(self._begin(asked, command))
         before = self._answers.get((asked.by, asked.id))
-        if before is not None and before[0] != asked:
+        if before is not None and before[0] != (asked if isinstance(before[0], Asked) else asked.do):
             raise CommandError(
                 f"the id `{asked.id}` was used for another command: take a new one for each",
                 Reason.CONFLICT,
@@ -286,8 +288,17 @@ class ControlServer:
         return answer
 
     def _forget_all(self) -> None:
-        for key in [key for key, (_, answer) in self._answers.items() if answer.done()]:
-            del self._answers[key]
+        """Of each answer there is left that it was done: who asks again must not have it done once more."""
+        for key, (asked, answer) in list(self._answers.items()):
+            if not answer.done() or isinstance(asked, str):
+                continue
+            told = answer.result()
+            if not told["ok"] or self._commands[asked.do].forgets:
+                del self._answers[key]  # nothing was done, or it says anew what there is left to be erased
+                continue
+            rest = asyncio.get_running_loop().create_future()
+            rest.set_result(done(asked.id, skeleton(told["result"])))
+            self._answers[key] = asked.do, rest
 
     def _forget_old(self) -> None:
         spare = len(self._answers) - self._limits.remembered

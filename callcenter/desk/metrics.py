@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from callcenter.ledger.quality import Spread
 from callcenter.model.facts import CallEnded, ScreenPopSent, SwitchStarted
+from callcenter.model.spread import Spread
 from callcenter.runtime.encoding import from_json
 from callcenter.storage.database import Database
 
@@ -175,8 +175,7 @@ def _sip(told: Mapping[str, Any]) -> Iterator[Metric]:
     yield _counter("callcenter_sip_guard_bans", "Bans since the start.", (), [((), guard["bans"])])
     yield _gauge("callcenter_sip_guard_banned", "Sources banned now.", (), [((), guard["bans_now"])])
     for name, about, key in _TIMES:
-        times = [((method,), {**each, "sum": each["seconds"]}) for method, each in told[key].items()]
-        yield _histogram(name, about, ("method",), times)
+        yield _histogram(name, about, ("method",), (((method,), times) for method, times in told[key].items()))
     for key in _NOW:
         yield _gauge(
             f"callcenter_sip_{key}", f"{key.replace('_', ' ').capitalize()} now.", (), [((), told["now"][key])]

@@ -143,6 +143,10 @@ class Callback:
         """Whether the customer is being dialled, or was when we were interrupted."""
         return self.lease is not None
 
+    def is_of(self, by: str, agent: str) -> bool:
+        """Whether an agent may change it: they have planned it (``by``, as ``created_by`` says it), or are to call."""
+        return self.created_by == by or (agent != "" and self.prefer == agent)
+
     def plain(self) -> dict[str, Any]:
         """As plain JSON values."""
         lease = None if self.lease is None else _plain(self.lease)

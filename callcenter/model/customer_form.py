@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from callcenter.model.customer import WORDS, Customer, Rules
+import phonenumbers
+
+from callcenter.model.customer import WORDS, Customer, Rules, normalise_number
 from callcenter.model.customer_fields import MAX_TEXT, BadField
 from callcenter.model.ids import is_slug
 
@@ -68,13 +70,35 @@ def filled(before: Customer, written: Mapping[str, object], rules: Rules) -> dic
         if name in written and not getattr(before, name):
             news[name] = written[name]
     if "numbers" in written:
-        news["numbers"] = [*before.numbers, *map(rules.number, _list("numbers", written["numbers"]))]
+        news["numbers"] = [*before.numbers, *(noted(each, rules) for each in _list("numbers", written["numbers"]))]
     if "accounts" in written:
         news["accounts"] = [*before.accounts, *_list("accounts", written["accounts"])]
     fields = written.get("fields")
     if isinstance(fields, Mapping):
         news["fields"] = {name: value for name, value in fields.items() if name not in before.fields}
     return news
+
+
+def noted(written: str, rules: Rules) -> str:
+    """A number that somebody wrote down, as it is kept.
+
+    A spreadsheet takes the plus away. What begins with the code of the client's country, and is a number with a plus in
+    front but none of the country without (by libphonenumber's tables, or because those have a prefix), is that one.
+    """
+    kept, plan = rules.number(written), rules.plan
+    if plan is None or not plan.country or not kept.startswith(f"+{plan.country * 2}"):
+        return kept
+    whole = f"+{normalise_number(written)}"
+    if whole != f"+{kept.removeprefix(f'+{plan.country}')}" or not _exists(whole):
+        return kept
+    return whole if plan.national_prefix or not _exists(kept) else kept
+
+
+def _exists(number: str) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def split(text: str) -> list[str]:
@@ -115,7 +139,7 @@ def _list(name: str, value: object) -> list[str]:
 
 
 def _numbers(value: object, rules: Rules, before: int) -> tuple[str, ...]:
-    numbers = _once(rules.number(each) for each in _list("numbers", value))
+    numbers = _once(noted(each, rules) for each in _list("numbers", value))
     for number in numbers:
         if not (number.isascii() and number.removeprefix("+").isdigit()) or len(number) > 32:
             raise BadField("numbers", f"{number!r} is no telephone number; write +420777123456")

@@ -294,6 +294,9 @@ class _Story:
                 data["digits"] = "*" * len(digits)
             case AttributeSet(value=value) if not sight.digits:
                 data["value"] = "*" * len(value)
+            case BranchTaken() if not sight.digits:
+                # It may name what was entered.
+                data.pop("why", None)
             case CallArrived(direction=direction) if not (sight.house or direction is Direction.INBOUND):
                 data["from_number"] = data["from_name"] = ""
             case SupervisionStarted(supervision=part, agent_sees=seen) if not (sight.supervision or seen):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,15 @@ import structlog
 
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
+from callcenter.control.skeleton import is_id, skeleton
 from callcenter.model.access import Scope
 from callcenter.model.facts import utc
 from callcenter.operate.fields import moment, number, text
-from callcenter.storage.audit import DONE, MOST, Act, find_acts
+from callcenter.storage.audit import DONE, MOST, Act, Answer, find_acts
 from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 DEFAULT_LIMIT = 50
 NEWEST = 2**63 - 1
@@ -39,8 +39,6 @@ NOUNS = (
     "worker",
     "revision",
 )
-# An id, never a number that somebody dials, and never words.
-_ID = re.compile(r"(?!\+?\d{6,}\Z)[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z")
 
 log = structlog.get_logger()
 
@@ -65,11 +63,11 @@ class CommandBooks:
             return None
         if found is None:
             return None
-        if found[0] != _digest(asked):
+        # Of what stands in a command there is no trace any more when somebody was erased since: it may be they.
+        if found.do not in ("", asked.do) or (found.digest and found.digest != _digest(asked)):
             sentence = f"the id `{asked.id}` was used for another command: take a new one for each"
             raise CommandError(sentence, Reason.CONFLICT, field="id")
-        result: Mapping[str, Any] = found[1]
-        return result
+        return found.result
 
     def done(self, asked: Asked, command: Command, result: Mapping[str, Any]) -> None:
         """It was done."""
@@ -79,7 +77,8 @@ class CommandBooks:
             if command.has_forgotten(asked):
                 self._audit.forget_answers()
         elif asked.id is not None and asked.behalf is not None and not command.secret:
-            self._audit.keep(asked.by, asked.id, _digest(asked), result, now)
+            answer = Answer(asked.do, _digest(asked), result)
+            self._audit.keep(asked.by, asked.id, answer, skeleton(result), now)
         if now - self._pruned >= PRUNED_EVERY:
             self._pruned = now
             self._audit.prune(now)
@@ -156,11 +155,11 @@ def _of(noun: str, *places: Mapping[str, Any]) -> str:
         value = place.get(noun)
         if isinstance(value, Mapping):
             value = value.get("id", value.get(noun))
-        if isinstance(value, str) and _ID.match(value):
-            return value
+        if is_id(value):
+            return str(value)
         for inner in place.values():
-            if isinstance(inner, Mapping) and isinstance(found := inner.get(noun), str) and _ID.match(found):
-                return found
+            if isinstance(inner, Mapping) and is_id(found := inner.get(noun)):
+                return str(found)
     return ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from callcenter.config.calendar import NotWrittenSo
 from callcenter.config.calendar import zone as written_zone
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
-from callcenter.model.access import Role, Scope
+from callcenter.model.access import Actor, Role, Scope
 from callcenter.model.callback import MAX_REASON, Callback, Mode, Source
 from callcenter.model.facts import utc
 from callcenter.model.ids import derived_id
@@ -24,7 +24,7 @@ from callcenter.storage.callbacks import find_callbacks
 from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 MOST_LISTED = 500
 DEFAULT_LIMIT = 50
@@ -46,8 +46,7 @@ def callback_commands(house: House) -> Mapping[str, Command]:
 
     async def scheduled(asked: Asked) -> dict[str, Any]:
         asked.only(*PLAN)
-        wanted = await _wanted(house, asked)
-        return await schedule(house, wanted)
+        return await schedule(house, await wanted_by(house, asked, asked.actor))
 
     async def shown(asked: Asked) -> dict[str, Any]:
         asked.only("callback")
@@ -205,14 +204,14 @@ async def _one(house: House, asked: Asked) -> Callback:
 def _may_change(asked: Asked, value: Callback) -> None:
     """Agents change what they have planned, and what is theirs to call. Raises CommandError."""
     actor = asked.actor
-    if actor.role is Role.AGENT and value.created_by != asked.by and value.prefer != actor.agent:
+    if actor.role is Role.AGENT and not value.is_of(asked.by, actor.agent):
         sentence = "it was planned by somebody else, and for another agent: ask a supervisor"
         raise CommandError(sentence, Reason.FORBIDDEN, field="callback")
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a call says of whom is to be called back."""
+    """What a call says of whom is to be called back; ``theirs``: who asks was in it."""
 
     call: str = ""
     client: str = ""
@@ -221,10 +220,15 @@ class _Known:
     customer: str = ""
     language: str = ""
     name: str = ""
+    theirs: bool = False
 
 
-async def _wanted(house: House, asked: Asked) -> Wanted:
-    call = await _of_call(house, asked) if asked.fields.get("call") is not None else _Known()
+async def wanted_by(house: House, asked: Asked, actor: Actor) -> Wanted:
+    """The callback that a command asks for. ``actor`` is who is behind it, where we ask for them. Raises CommandError.
+
+    Agents change nothing of another's by it.
+    """
+    call = await _of_call(house, asked, actor.agent) if asked.fields.get("call") is not None else _Known()
     client = call.client if call.client and asked.fields.get("client") is None else fields.client(house, asked)
     if call.client and client != call.client:
         raise CommandError(f"the call is one of {call.client}", field="client")
@@ -234,6 +238,7 @@ async def _wanted(house: House, asked: Asked) -> Wanted:
         raise CommandError(hint, field="number")
     # Also one that is written as in the company's country says by whose clocks a time is meant.
     number = house.do_not_call.written(client, number) or number
+    of_call = house.do_not_call.written(client, call.number) if call.theirs else None
     queue = fields.text(asked, "queue", most=64) or call.queue or _only_queue(house, client)
     home = house.callbacks.times.home(client)
     plain = house.callbacks.times.zone_for(client, number, _zone(asked), house.edges.clock.now())
@@ -258,6 +263,8 @@ async def _wanted(house: House, asked: Asked) -> Wanted:
         call=call.call,
         language=fields.text(asked, "language", most=35) or call.language,
         name=fields.text(asked, "name", most=100) or call.name,
+        agent=actor.agent if actor.role is Role.AGENT else None,
+        talked=of_call == number,
     )
 
 
@@ -346,13 +353,13 @@ def _only_queue(house: House, client: str) -> str:
     return queues[0]
 
 
-async def _of_call(house: House, asked: Asked) -> _Known:
+async def _of_call(house: House, asked: Asked, agent: str) -> _Known:
     """What is known of the call that it came up in: it goes on, or has ended. Raises CommandError."""
     name, actor = fields.text(asked, "call", most=64, wanted=True), asked.actor
     call = house.supervisor.calls.get(name)
     if call is not None:
-        view = house.acd.agent(actor.agent) if actor.agent else None
-        theirs = call.agent == actor.agent or (view is not None and view.call_id == name)
+        view = house.acd.agent(agent) if agent else None
+        theirs = agent != "" and (call.agent == agent or (view is not None and view.call_id == name))
         customer = call.known.customer
         known = _Known(
             call=name,
@@ -362,6 +369,7 @@ async def _of_call(house: House, asked: Asked) -> _Known:
             customer=customer.id if customer is not None else "",
             language=call.captured.language,
             name=customer.name if customer is not None else "",
+            theirs=theirs,
         )
     else:
         try:
@@ -370,8 +378,9 @@ async def _of_call(house: House, asked: Asked) -> _Known:
             raise CommandError(str(error), Reason.UNAVAILABLE) from error
         if record is None:
             raise CommandError(f"there is no call `{name}`", Reason.NOT_FOUND, field="call")
-        theirs = actor.agent in {record.get("dialled_by"), *(leg["agent"] for leg in record.get("legs", ()))}
-        known = _recorded(name, record)
+        agents = {record.get("dialled_by"), *(leg["agent"] for leg in record.get("legs", ()))}
+        theirs = agent != "" and agent in agents
+        known = replace(_recorded(name, record), theirs=theirs)
     if not actor.sees(known.client):
         raise CommandError(f"there is no call `{name}`", Reason.NOT_FOUND, field="call")
     if actor.role is Role.AGENT and not theirs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from callcenter.calls.commands import FIELDS, SUPERVISORS_ALONE
+from callcenter.calls.orders import FIELDS, SUPERVISORS_ALONE
 from callcenter.calls.settings import Supervisor
 from callcenter.config.shape import LONGEST
 from callcenter.control.protocol import Asked, CommandError, Reason
@@ -30,7 +30,7 @@ from callcenter.operate.waiting import waiting
 from callcenter.operate.why import why
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 DEFAULT_LIMIT = 600.0
 # What may be done with the workers that carry sound, and how long one may take that ends with its last call.

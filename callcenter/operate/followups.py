@@ -30,12 +30,12 @@ from callcenter.model.followup import (
 )
 from callcenter.model.ids import derived_id
 from callcenter.operate import fields
-from callcenter.operate.callbacks import serves
+from callcenter.operate.callbacks import schedule, serves, wanted_by
 from callcenter.storage import followups as storage
 from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 DEFAULT_LIMIT = 50
 # What the scheduled callback of a follow-up is asked for with, beside what the follow-up says itself.
@@ -472,7 +472,7 @@ async def _schedule(house: House, known: Mapping[str, Command], asked: Asked, fo
     )
     # Whoever asks must be allowed to; that it comes of a follow-up is ours to say.
     command.check(replace(request, behalf=asked.behalf))
-    result = await command.run(request)
+    result = await schedule(house, await wanted_by(house, request, asked.actor))
     return str(result["callback"]["id"])
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from callcenter.calls.commands import near
+from callcenter.calls.order_reading import near
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.model.customer import Match
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
     from callcenter.calls.call import Call
 
 # Longer queues are counted: nobody reads so many lines, and each costs the loop its time.

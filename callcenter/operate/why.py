@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from callcenter.acd.why import Explanation, as_json
-from callcenter.calls.commands import near
+from callcenter.calls.order_reading import near
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.model.access import Actor
 from callcenter.model.facts import (
@@ -23,7 +23,7 @@ from callcenter.model.facts import (
 from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 WHICH = ("call", "agent", "queue")
 # Of one call, in the order in which they were told: whoever waits for hours is offered to many.

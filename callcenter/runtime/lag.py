@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from callcenter.ledger.quality import Spread
+from callcenter.model.spread import Spread
 from callcenter.runtime.scopes import Background
 
 # A look costs some 20 us.

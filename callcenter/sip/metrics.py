@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import Any, Generic, TypeVar
+
+from callcenter.model.spread import Spread
 
 # Methods that are counted by name; a peer may make up any word, and all of these are one.
 METHODS = frozenset(
@@ -27,31 +28,6 @@ class Counter(dict[K, int], Generic[K]):
     def add(self, key: K) -> None:
         """It happened once more."""
         self[key] = self.get(key, 0) + 1
-
-
-class Times:
-    """How long something took: how often it took up to each bound, and all in all."""
-
-    __slots__ = ("buckets", "count", "total")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * (len(BOUNDS) + 1)
-        self.count = 0
-        self.total = 0.0
-
-    def add(self, seconds: float) -> None:
-        """It took so long."""
-        self.buckets[bisect_left(BOUNDS, seconds)] += 1
-        self.count += 1
-        self.total += seconds
-
-    def plain(self) -> dict[str, Any]:
-        """As plain values; ``up_to`` counts all up to each bound in seconds."""
-        up_to, so_far = [], 0
-        for bound, number in zip(BOUNDS, self.buckets, strict=False):
-            so_far += number
-            up_to.append([bound, so_far])
-        return {"count": self.count, "seconds": round(self.total, 6), "up_to": up_to}
 
 
 class Metrics:
@@ -81,9 +57,9 @@ class Metrics:
         self.repeated_by_peers: Counter[str] = Counter()
         self.late_responses = 0
         self.unreadable: Counter[str] = Counter()
-        # From a request of ours to its final answer, and from a peer's to ours.
-        self.response_times: dict[str, Times] = {}
-        self.answer_times: dict[str, Times] = {}
+        # From a request of ours to its final answer, and from a peer's to ours, in seconds.
+        self.response_times: dict[str, Spread] = {}
+        self.answer_times: dict[str, Spread] = {}
 
     def request_came(self, method: str) -> None:
         """A request that has no transaction yet."""
@@ -102,11 +78,11 @@ class Metrics:
         self.unreadable.add(reason if reason in self.unreadable or len(self.unreadable) < MAX_REASONS else OTHER)
 
     @staticmethod
-    def time(times: dict[str, Times], method: str, seconds: float) -> None:
+    def time(times: dict[str, Spread], method: str, seconds: float) -> None:
         """Note how long a final answer took."""
         method = method if method in METHODS else OTHER
         if method not in times:
-            times[method] = Times()
+            times[method] = Spread(BOUNDS)
         times[method].add(seconds)
 
     def plain(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,6 +44,17 @@ class Act:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command was answered: its name (empty: written by a program that did not say), the digest of all that was
+    asked (empty: forgotten), and the result.
+    """
+
+    do: str
+    digest: bytes
+    result: Mapping[str, Any]
+
+
 class Audit:
     """The two tables. What is written goes behind the facts so far: an act is not kept without what came of it."""
 
@@ -55,15 +67,18 @@ class Audit:
         words = (act.at, act.user, act.role, act.via, act.action, act.client, act.target, act.outcome, act.command)
         self._log.put((_NOTE, tuple(storable(word) for word in words)))
 
-    def keep(self, asked_by: str, command: str, digest: bytes, result: object, at: datetime) -> None:
-        """Keep an answer for a day. Never waits."""
-        text = json_text(result)
-        if len(text) <= LONGEST_RESULT:
-            self._log.put((_KEEP, (storable(asked_by), command, digest, text, utc(at))))
+    def keep(self, asked_by: str, command: str, answer: Answer, skeleton: Mapping[str, Any], at: datetime) -> None:
+        """Keep an answer for a day, or its ``skeleton`` where it must be forgotten meanwhile. Never waits."""
+        text, rest = json_text(answer.result), json_text(skeleton)
+        kept = text if len(text) <= LONGEST_RESULT else rest
+        self._log.put((_KEEP, (storable(asked_by), command, answer.do, answer.digest, kept, rest, utc(at))))
 
     def forget_answers(self) -> None:
-        """Let go of all of them: somebody is erased, and may stand in one. Never waits."""
-        self._log.put(("DELETE FROM answers", ()))
+        """Let go of what was asked and answered, but that it was done: somebody is erased, and may stand in it.
+
+        Never waits.
+        """
+        self._log.put(("DELETE FROM answers WHERE do = ''", ()), (_FORGET, ()))
 
     def prune(self, now: datetime) -> None:
         """Let go of what is older than it need be kept. Never waits."""
@@ -72,13 +87,13 @@ class Audit:
             ("DELETE FROM answers WHERE at < ?", (utc(now - ANSWERS_KEPT),)),
         )
 
-    async def answer(self, asked_by: str, command: str, now: datetime) -> tuple[bytes, Any] | None:
-        """What was answered within a day: the digest of what was asked, and the result. Raises StorageError."""
+    async def answer(self, asked_by: str, command: str, now: datetime) -> Answer | None:
+        """What was answered within a day. Raises StorageError."""
         rows = await self._database.fetch_all(
-            "SELECT digest, result FROM answers WHERE asked_by = ? AND command = ? AND at >= ?",
+            "SELECT do, digest, result FROM answers WHERE asked_by = ? AND command = ? AND at >= ?",
             (storable(asked_by), command, utc(now - ANSWERS_KEPT)),
         )
-        return (rows[0][0], from_json(rows[0][1])) if rows else None
+        return Answer(rows[0][0], rows[0][1], from_json(rows[0][2])) if rows else None
 
 
 async def find_acts(
@@ -129,7 +144,8 @@ _NOTE = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _KEEP = (
-    "INSERT INTO answers (asked_by, command, digest, result, at) VALUES (?, ?, ?, ?, ?)"
-    " ON CONFLICT (asked_by, command) DO UPDATE SET"
-    " digest = excluded.digest, result = excluded.result, at = excluded.at"
+    "INSERT INTO answers (asked_by, command, do, digest, result, skeleton, at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (asked_by, command) DO UPDATE SET do = excluded.do,"
+    " digest = excluded.digest, result = excluded.result, skeleton = excluded.skeleton, at = excluded.at"
 )
+_FORGET = "UPDATE answers SET result = skeleton, digest = X'' WHERE digest <> X''"

@@ -29,8 +29,11 @@ class Callbacks:
         """The epoch of the one who writes: a lease of another is dead."""
         return self._log.epoch
 
-    def keep(self, callback: Callback) -> None:
-        """This is how it stands with a callback from now on. Never waits."""
+    def keep(self, callback: Callback, asked_as: str = "") -> None:
+        """This is how it stands with a callback from now on. Never waits.
+
+        ``asked_as`` is the id that another one was asked for with, and which became one with it.
+        """
         values = (
             callback.id,
             storable(callback.client),
@@ -47,7 +50,8 @@ class Callbacks:
             utc(callback.requested_at),
         )
         self._lost = self._log.lost
-        self._log.put((_UPSERT, values))
+        joined = [(_JOIN, (storable(asked_as), callback.id))] if asked_as else []
+        self._log.put((_UPSERT, values), *joined)
 
     def forget(self, callback_id: str) -> None:
         """Nothing is known of a callback any more. Never waits; one that is unknown is forgotten as well."""
@@ -94,6 +98,12 @@ class Callbacks:
         sql = "SELECT client, number, requested_at FROM callbacks WHERE requested_at >= ? ORDER BY requested_at"
         rows = await self._database.fetch_all(sql, (utc(since),))
         return [(str(client), str(number), datetime.fromisoformat(str(at))) for client, number, at in rows]
+
+    async def joined(self, asked_as: str) -> str:
+        """With which callback one became one that was asked for by this id; empty: with none. Raises StorageError."""
+        sql = "SELECT callback FROM callbacks_joined WHERE asked_as = ?"
+        rows = await self._database.fetch_all(sql, (storable(asked_as),))
+        return str(rows[0][0]) if rows else ""
 
     async def find(self, callback_id: str) -> Callback | None:
         """One of them, ended or not. Raises StorageError."""
@@ -169,6 +179,10 @@ def _read(rows: Sequence[Sequence[Value]]) -> list[Callback]:
 _COLUMNS = (
     *("id", "client", "queue", "number", "first_joined_at", "due_at", "attempts", "record"),
     *("outcome", "ended_at", "customer", "source", "requested_at"),
+)
+_JOIN = (
+    "INSERT INTO callbacks_joined (asked_as, callback) VALUES (?, ?)"
+    " ON CONFLICT (asked_as) DO UPDATE SET callback = excluded.callback"
 )
 _UPSERT = (
     f"INSERT INTO callbacks ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"

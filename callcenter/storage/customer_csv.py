@@ -3,42 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
-import contextlib
 import csv
 import dataclasses
 import hashlib
 import io
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from callcenter.model.customer import NO_RULES, WORDS, Customer, Rules, normalise_number
+from callcenter.model.customer import NO_RULES, WORDS, Customer, Rules
 from callcenter.model.customer_fields import BadField, text_of
-from callcenter.model.customer_form import MAX_ID, SEPARATORS, filled, read_customer, split
-from callcenter.model.ids import is_slug
+from callcenter.model.customer_form import SEPARATORS, filled, noted, read_customer
 from callcenter.runtime.encoding import from_json, json_text
+from callcenter.storage.customer_rows import (
+    ACCOUNTS,
+    BLOCK,
+    COLUMNS,
+    NUMBERS,
+    ImportRow,
+    RejectedRow,
+    escaped,
+    opened,
+    read_rows,
+)
 from callcenter.storage.customers import MAX_ROWS, SELECT, customer_of, write_all
-from callcenter.storage.database import Database, Row, Statement, StorageError, Writing, storable
+from callcenter.storage.database import Database, Row, Statement, StorageError, Writing
 
 # What is kept of the lines that are no customers; all of them are told as they are found.
 MAX_REJECTED_TOLD = 100
 # Rows that are looked at together, and the most that one transaction writes: the switch's own writer waits for no
 # longer than these take (some milliseconds).
 CHUNK = 100
-# What a file is read by, to see whether it is UTF-8.
-BLOCK = 1 << 20
-
-NUMBERS, ACCOUNTS = "numbers", "accounts"
-_TITLES = {"number": NUMBERS, "account": ACCOUNTS}
-COLUMNS = ("client", "id", "name", NUMBERS, ACCOUNTS, *WORDS)
-# What a spreadsheet would take for a formula. Such a text gets an apostrophe in front, and so does one that has it.
-_FORMULAS = ("=", "+", "-", "@", "'")
 
 
 class Mode(StrEnum):
@@ -53,24 +53,13 @@ class Mode(StrEnum):
     ADD = "add"
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedRow:
-    """A line of the file that is no customer, and why."""
-
-    file: str
-    line: int
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.why}"
-
-
 @dataclass(slots=True)
 class ImportReport:
     """What an import did, or with ``dry`` would do. ``rejected`` names the first hundred lines; ``refused`` counts all.
 
-    ``clients``: how many rows of each were added or changed. ``on_rejected`` is told of every line. Of an id that
-    stands in a file twice, far apart, a dry run takes the second row for a change, whatever it says.
+    ``clients``: how many rows of each were added or changed. ``passed_over`` are columns that mean nothing.
+    ``on_rejected`` is told of every line. Of an id that stands in a file twice, far apart, and differently, a dry run
+    takes the second row for a change, whatever there would be left to fill.
     """
 
     added: int = 0
@@ -80,6 +69,7 @@ class ImportReport:
     rejected: list[RejectedRow] = field(default_factory=list)
     dry: bool = False
     clients: dict[str, int] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
     on_rejected: Callable[[RejectedRow], None] | None = None
 
     def reject(self, row: RejectedRow) -> None:
@@ -98,20 +88,11 @@ class ImportReport:
     def plain(self) -> dict[str, object]:
         """As plain JSON values."""
         counts = {name: getattr(self, name) for name in ("added", "changed", "unchanged", "refused", "dry")}
-        return {**counts, "rejected": [{"line": each.line, "why": each.why} for each in self.rejected]}
+        rejected = [{"line": each.line, "why": each.why} for each in self.rejected]
+        return {**counts, "rejected": rejected, "passed_over": self.passed_over}
 
     def __str__(self) -> str:
         return f"{self.added} added, {self.changed} changed, {self.unchanged} as before, {self.refused} rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class ImportRow:
-    """A row that can be a customer: ``written`` is what its columns say."""
-
-    line: int
-    client: str
-    id: str
-    written: Mapping[str, object]
 
 
 class CustomerFiles:
@@ -132,33 +113,35 @@ class CustomerFiles:
         dry: bool = False,
         rest: float = 0.0,
         report: ImportReport | None = None,
+        encoding: str = "",
     ) -> ImportReport:
         """Import a file (a Path) or its text (a str, called ``name`` in the report), by id.
 
-        The first line names the columns: ``client``, ``name`` and ``numbers`` (or ``number``) have to be there; ``id``,
-        ``accounts`` (or ``account``), ``tier``, ``language``, ``since``, ``notes``, ``agent`` and the client's own
-        fields may be; others are passed over. Several numbers or accounts are separated by a semicolon or a bar. Comma,
-        semicolon and tab are understood as separators of columns. A row without ``id`` is known by its first account,
-        else by its first number. The id of a record that became one with another means that one, and adds what is
-        missing there. A row that is no customer is told in the report, and the others are taken.
+        The first line names the columns: ``client``, ``name`` and ``numbers`` (or ``number``) have to be there (the
+        client need not where there is one alone); ``id``, ``accounts`` (or ``account``), ``tier``, ``language``,
+        ``since``, ``notes``, ``agent`` and the client's own fields may be; others are passed over, and told. Several
+        numbers or accounts are separated by a semicolon or a bar. Comma, semicolon and tab are understood as separators
+        of columns. A row without ``id`` is known by its first account, else by its first number: one that says
+        something else of it than a line before is somebody else, and left out. The id of a record that became one with
+        another means that one, and adds what is missing there. A row that is no customer is told in the report, and the
+        others are taken.
 
-        The file is read as it is imported. After each transaction nothing is written for ``rest`` times as long as it
+        The file is read as it is imported; ``encoding`` is what it is written in when it is neither UTF-8 nor, by its
+        first octets, UTF-16. After each transaction nothing is written for ``rest`` times as long as it
         took: the switch writes then. An import that was cut short is done again from the beginning: what is there
         already is only looked at. Raises StorageError when the file cannot be read or the database not be written.
         """
         file = name or (str(source) if isinstance(source, Path) else "text")
         report = report or ImportReport()
         report.dry = dry
-        if isinstance(source, Path):
-            check_readable(source)
-        if not dry:
-            # Whatever is imported now, the file that is imported at every start has its word at the next one.
-            await self._database.execute("DELETE FROM imports")
-        seen: set[int] = set()
-        with _opened(source) as lines:
-            rows = read_rows(lines, file, self._clients)
+        seen = _Seen()
+        with opened(source, encoding) as lines:
+            if not dry:
+                # Whatever is imported now, the file that is imported at every start has its word at the next one.
+                await self._database.execute("DELETE FROM imports")
+            rows = read_rows(lines, file, self._clients, report.passed_over.extend)
             while chunk := list(itertools.islice(rows, CHUNK)):
-                news = await self._news(chunk, file, report, mode, seen if dry else None)
+                news = await self._news(chunk, file, report, mode, seen)
                 if news and not dry:
                     took = time.perf_counter()
                     await self._database.write(partial(self._write, news, now, mode))
@@ -171,11 +154,13 @@ class CustomerFiles:
 
         Raises StorageError as that does.
         """
-        check_readable(path)
         digest = hashlib.sha256(repr((sorted(self._clients or {}), sorted(self._columns()))).encode())
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
+        try:
+            with path.open("rb") as file:
+                while block := file.read(BLOCK):
+                    digest.update(block)
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
         params = (str(path), digest.hexdigest())
         if await self._database.fetch_all("SELECT 1 FROM imports WHERE file = ? AND digest = ?", params):
             return None
@@ -218,7 +203,7 @@ class CustomerFiles:
         file: str,
         report: ImportReport,
         mode: Mode,
-        seen: set[int] | None,
+        seen: _Seen,
     ) -> list[ImportRow]:
         """The rows that say something new, counted; what is there already needs no transaction."""
         there = {}
@@ -230,25 +215,28 @@ class CustomerFiles:
             if isinstance(row, RejectedRow):
                 report.reject(row)
                 continue
-            known, key = there[row.client], hash((row.client, row.id))
-            before = known.customer(row.id)
+            known = there[row.client]
+            before, earlier = known.customer(row.id), None
             try:
                 if row.id in known.erased:
                     raise BadField("id", f"{row.id} was erased on request; take the row out of the file")
                 after = self._changed(row, known, mode)
+                if report.dry or row.derived:
+                    earlier = seen.earlier(row, self._rules(row.client))
+                if earlier is not None and row.derived and not earlier.same:
+                    by = ACCOUNTS if row.written.get(ACCOUNTS) else NUMBERS
+                    raise BadField(by, f"line {earlier.line} has it too; write them as one, or give each an id")
             except BadField as error:
                 report.reject(RejectedRow(file, row.line, str(error)))
                 continue
-            if before is not None and after == before:
+            if (before is not None and after == before) or (earlier is not None and (earlier.same or mode is Mode.ADD)):
                 report.unchanged += 1
                 continue
-            if before is not None or (seen is not None and key in seen):
+            if before is not None or earlier is not None:
                 report.changed += 1
             else:
                 report.added += 1
             report.clients[row.client] = report.clients.get(row.client, 0) + 1
-            if seen is not None:
-                seen.add(key)
             known.customers[after.id] = after
             news.append(row)
         return news
@@ -291,6 +279,34 @@ class CustomerFiles:
         return dataclasses.replace(
             after, numbers=tuple(dict.fromkeys(numbers)), account=first, further_accounts=tuple(further)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """The row that a customer has in the file already: its line, and whether it says the same."""
+
+    line: int
+    same: bool
+
+
+class _Seen:
+    """Whom a file has had so far: two numbers of each, for there may be a million."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, int] = {}
+
+    def earlier(self, row: ImportRow, rules: Rules) -> _Earlier | None:
+        """The first row of the same customer; None, and this one is, when there is none yet."""
+        numbers = row.written.get(NUMBERS)
+        spelt = [noted(each, rules) for each in numbers] if isinstance(numbers, list) else []
+        said = hash(repr({**row.written, NUMBERS: spelt})) & _SAID
+        first = self._rows.setdefault(hash((row.client, row.id)), row.line << _BITS | said)
+        return None if first >> _BITS == row.line else _Earlier(first >> _BITS, first & _SAID == said)
+
+
+# Of the number that is kept of a row these bits are what it says, and those above its line.
+_BITS = 40
+_SAID = (1 << _BITS) - 1
 
 
 @dataclass(slots=True)
@@ -353,124 +369,6 @@ def _by_client(rows: Iterable[ImportRow]) -> dict[str, list[str]]:
     return {client: list(ids) for client, ids in found.items()}
 
 
-# Reading
-
-
-def check_readable(path: Path) -> None:
-    """Raises StorageError for a file that is not there, is not UTF-8, or has no lines: before any of it is taken."""
-    decoder, line, length = codecs.getincrementaldecoder("utf-8")(), 1, 0
-    try:
-        with path.open("rb") as file:
-            while True:
-                block = file.read(BLOCK)
-                try:
-                    decoder.decode(block, final=not block)
-                except UnicodeDecodeError as error:
-                    held = len(error.object) - len(block)
-                    line += block[: max(0, error.start - held)].count(b"\n")
-                    raise StorageError(f"{path}:{line}: not UTF-8; save the file as CSV UTF-8") from error
-                if not block:
-                    return
-                line += block.count(b"\n")
-                first, *others = block.split(b"\n")
-                length = length + len(first) if not others else len(others[-1])
-                if length > BLOCK:
-                    raise StorageError(f"{path}:{line}: a line is longer than {BLOCK >> 20} MB: this is no list")
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
-
-
-@contextlib.contextmanager
-def _opened(source: Path | str) -> Iterator[Iterator[str]]:
-    """The lines of a file or a text. Raises StorageError, also while they are read."""
-    if isinstance(source, str):
-        yield iter(io.StringIO(source.removeprefix("\ufeff"), newline=""))
-        return
-    try:
-        with source.open(encoding="utf-8-sig", newline="") as file:
-            yield iter(file)
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"cannot read {source}: {error}") from error
-
-
-def read_rows(
-    lines: Iterator[str], file: str, clients: Mapping[str, Rules] | None
-) -> Iterator[ImportRow | RejectedRow]:
-    """The rows of a CSV, as they are read: those that may be customers, and why the others are none."""
-    head = next((line for line in lines if line.strip("\r\n")), None)
-    if head is None:
-        yield RejectedRow(file, 1, "the file is empty")
-        return
-    separator = max(",;\t", key=head.count)
-    reader = csv.reader(itertools.chain([head], lines), delimiter=separator, strict=True)
-    columns: list[str] = []
-    while True:
-        try:
-            values = next(reader)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            yield RejectedRow(file, reader.line_num, f"not CSV: {error}")
-            continue
-        if not any(value.strip() for value in values):
-            continue
-        if not columns:
-            columns = [_column(value) for value in values]
-            missing = [name for name in ("client", "name", NUMBERS) if name not in columns]
-            twice = sorted({name for name in columns if name and columns.count(name) > 1})
-            if missing or twice:
-                what = f"has no column {', '.join(missing)}" if missing else f"names the column {twice[0]} twice"
-                yield RejectedRow(file, reader.line_num, f"the first line {what}")
-                return
-        elif len(values) > len(columns):
-            yield RejectedRow(file, reader.line_num, f"{len(values)} values for {len(columns)} columns")
-        else:
-            cells = {name: storable(value.strip()) for name, value in zip(columns, values, strict=False)}
-            row = _row(cells, reader.line_num, clients)
-            yield RejectedRow(file, reader.line_num, row) if isinstance(row, str) else row
-
-
-def _column(title: str) -> str:
-    name = title.strip().lower()
-    return _TITLES.get(name, name)
-
-
-def _row(cells: Mapping[str, str], line: int, clients: Mapping[str, Rules] | None) -> ImportRow | str:
-    """A row of cells by their columns, or why it is no customer's."""
-    client = cells.get("client", "")
-    if not is_slug(client):
-        return f"client {client!r}: write the client's id, lower-case letters, digits and dashes"
-    if clients is not None and client not in clients:
-        return f"client {client!r} is not configured; there are: {', '.join(sorted(clients)) or 'none'}"
-    cells = {name: value if name == NUMBERS else _plain(value) for name, value in cells.items()}
-    own = (clients or {}).get(client, NO_RULES).fields.rules
-    # A row that ends early says nothing of the columns behind; one that has nothing in a column says that.
-    written: dict[str, object] = {name: cells[name] for name in ("name", *WORDS) if name in cells}
-    written |= {name: split(cells[name]) for name in (NUMBERS, ACCOUNTS) if name in cells}
-    fields = {name: cells[name] for name in own if name in cells}
-    if fields:
-        written["fields"] = fields
-    numbers, accounts = split(cells.get(NUMBERS, "")), split(cells.get(ACCOUNTS, ""))
-    own_id = cells.get("id", "")
-    if len(own_id) > MAX_ID:
-        return f"id: longer than {MAX_ID} characters"
-    known_by = accounts[0] if accounts else normalise_number(numbers[0]) if numbers else ""
-    if not own_id and not known_by:
-        return "name: is empty" if not cells.get("name") else "numbers: is empty"
-    return ImportRow(line, client, own_id or derived_from(known_by), written)
-
-
-def derived_from(known_by: str) -> str:
-    """The id of a row that has none, by what the customer is known by."""
-    return DERIVED + hashlib.sha256(known_by.encode()).hexdigest()[:12]
-
-
-DERIVED = "c-"
-
-
-# Writing
-
-
 def _exported(customer: Customer, own: Sequence[str]) -> list[str]:
     cells = {
         "client": customer.client,
@@ -480,14 +378,9 @@ def _exported(customer: Customer, own: Sequence[str]) -> list[str]:
         **{name: getattr(customer, name) for name in WORDS},
         **{name: text_of(customer.fields[name]) for name in own if name in customer.fields},
     }
-    escaped = {name: f"'{text}" if text.startswith(_FORMULAS) else text for name, text in cells.items()}
-    escaped[NUMBERS] = SEPARATORS[0].join(customer.numbers)
-    return [escaped.get(name, "") for name in (*COLUMNS, *own)]
-
-
-def _plain(text: str) -> str:
-    """A text as it is meant: without the apostrophe that keeps a spreadsheet from taking it for a formula."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULAS) else text
+    told = {name: escaped(text) for name, text in cells.items()}
+    told[NUMBERS] = SEPARATORS[0].join(customer.numbers)
+    return [told.get(name, "") for name in (*COLUMNS, *own)]
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> str:

@@ -12,7 +12,7 @@ from callcenter.model.erasure import MARK, erased_fact
 from callcenter.model.facts import Fact, body_to_dict, utc
 from callcenter.model.interaction import Interaction
 from callcenter.runtime.encoding import json_text
-from callcenter.storage.customer_csv import DERIVED
+from callcenter.storage.customer_rows import DERIVED
 from callcenter.storage.database import Database, Value, Writing, storable
 from callcenter.storage.log import FactLog
 

@@ -619,6 +619,18 @@ async def test_one_caller_does_not_have_a_town_rung_up(world: World) -> None:
 
 
 @story()
+async def test_a_caller_who_enters_somebody_elses_number_moves_nothing_that_was_promised_there(world: World) -> None:
+    """Whoever knows the number could put off what was promised there. They are not told that there is anything."""
+    caller = await world.phone(ANN)
+    await is_to_be_called_back(world, BEN, rules=RULES)
+    promised = [each.value for each in world.house.callbacks]
+    assert await asks_for(world, caller, BEN)
+    assert [each.value for each in world.house.callbacks] == promised
+    furnish(world, ToQueue(HELP), queues=(HELP,))
+    await world.settled()
+
+
+@story()
 async def test_one_number_is_called_back_so_often_a_day(world: World) -> None:
     """Whoever it is that asks, also for the own number: it may be pretended. A day later it is as before."""
     ann = await world.phone(ANN)

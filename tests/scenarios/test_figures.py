@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callcenter.calls.commands import Choose
+from callcenter.calls.orders import Choose
 from callcenter.model.states import Intent
 from callcenter.operate.figures import figures
 from callcenter.simulation.world import World, story

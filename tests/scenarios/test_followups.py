@@ -628,9 +628,9 @@ async def test_a_call_that_was_promised_twice_is_dialled_though_one_promise_is_o
     await calls_out(world)
     first = await promised(world, "in 20 min", AMY, kind="callback", number=ANN, queue=SALES)
     await world.sleep(1)
-    second = await promised(world, "in 30 min", BOB, kind="callback", number=ANN, queue=SALES)
+    second = await promised(world, "in 30 min", supervisor(), kind="callback", number=ANN, queue=SALES)
     assert first["callback"] == second["callback"]
-    await ask(world, "followup_cancel", BOB, followup=second["id"])
+    await ask(world, "followup_cancel", supervisor(), followup=second["id"])
     planned = (await ask(world, "callback_get", callback=first["callback"]))["callback"]
     assert planned["state"] == "planned"
     await ask(world, "followup_cancel", AMY, followup=first["id"])
@@ -640,9 +640,9 @@ async def test_a_call_that_was_promised_twice_is_dialled_though_one_promise_is_o
     fields: dict[str, Any] = {"client": "tech", "number": ANN, "queue": SALES, "not_before": "2026-05-01T10:00"}
     alone = (await ask(world, "callback_schedule", **fields))["callback"]
     await world.sleep(1)
-    third = await promised(world, "in 30 min", BOB, kind="callback", number=ANN, queue=SALES)
+    third = await promised(world, "in 30 min", supervisor(), kind="callback", number=ANN, queue=SALES)
     assert third["callback"] == alone["id"]
-    await ask(world, "followup_cancel", BOB, followup=third["id"])
+    await ask(world, "followup_cancel", supervisor(), followup=third["id"])
     assert (await ask(world, "callback_get", callback=alone["id"]))["callback"]["state"] == "planned"
 
 

@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from callcenter.acd.events import Reconfigured
-from callcenter.calls.settings import CallbackRules, Missed, RingsIn, ToQueue
+from callcenter.calls.settings import CallbackRules, DialRules, Missed, RingsIn, ToQueue
 from callcenter.control.protocol import CommandError, Reason
 from callcenter.model.callback import Attempt
 from callcenter.model.facts import CallbackAttempted, CallbackDeferred, CallbackEnded, utc
@@ -19,8 +19,10 @@ from callcenter.model.states import EndCause, Outcome, Side
 from callcenter.simulation.trunk import Manners
 from callcenter.simulation.world import World, story
 from tests.scenarios.callback_commands import AMY, BOB, BOSS, STRANGER, ask, now, plan, shown
-from tests.scenarios.callbacks import ANN, BEN, HELP, SALES, asks, furnish, talk, told, waits
-from tests.scenarios.carrier import reaches
+from tests.scenarios.callbacks import ANN, BEN, HELP, SALES, asks, furnish, is_to_be_called_back, talk, told, waits
+from tests.scenarios.carrier import permit, reaches
+from tests.scenarios.commands import agent
+from tests.scenarios.commands import ask as ask_anything
 from tests.scenarios.trunks import trunk
 
 RULES = CallbackRules(outside=("+1",), tries=3, spacing=300.0, ring_for=40.0)
@@ -96,6 +98,89 @@ async def test_asked_twice_with_one_id_it_is_planned_once_also_over_a_restart(wo
     ended = await ask(world, "callback_schedule", command="one", **asked)
     assert (ended["callback"]["outcome"], len(world.house.callbacks)) == ("cancelled", 0)
     assert ended["callback"]["ended_why"] == "called_off: they wrote a letter"
+
+
+@story()
+async def test_asked_again_with_the_id_of_one_that_became_one_with_another_it_is_that_one_also_when_it_has_ended(
+    world: World,
+) -> None:
+    """The answer was lost with the switch, and meanwhile the customer was called: they are not called once more."""
+    ann = await world.phone(ANN)
+    reaches(world, ann.host.address)
+    furnish(world, rules=RULES)
+    first = await plan(world, ANN, after=900, reason="a quote")
+    asked: dict[str, Any] = {"client": "tech", "queue": SALES, "number": ANN, "reason": "an invoice"}
+    second = await ask(world, "callback_schedule", actor=BOSS, command="two", **asked)
+    assert (second["merged"], second["callback"]["id"]) == (True, first)
+    amy = await world.agent("amy", english=5)
+    await talk(world, amy, ann)
+    await ann.hangs_up()
+    await amy.is_hung_up()
+    await world.settled()
+    for _ in range(2):
+        again = await ask(world, "callback_schedule", actor=BOSS, command="two", **asked)
+        assert (again["merged"], again["callback"]["id"], again["callback"]["outcome"]) == (True, first, "reached")
+        assert len(world.house.callbacks) == 0
+        await world.restart()
+
+
+@story()
+async def test_an_agent_takes_over_no_callback_of_another_agents_by_planning_the_same(world: World) -> None:
+    """Amy has promised Ann a call at three; Bob would have had it his, at another time, without being told."""
+    world.trunks(trunk(await world.carrier("carrier")))
+    await world.hire("amy", {"english": 5})
+    furnish(world, rules=RULES)
+    promised = await plan(world, ANN, after=900, reason="a quote", prefer="amy", actor=AMY)
+    before = await shown(world, promised)
+    later = utc(now(world) + timedelta(days=7))
+    wanted = {"client": "tech", "number": ANN, "queue": SALES}
+    for do, fields in (
+        ("callback_schedule", {"not_before": later, "reason": "mine"}),
+        ("followup_create", {"kind": "callback", "due_at": later, "title": "mine"}),
+    ):
+        with pytest.raises(CommandError) as refused:
+            await ask_anything(world, do, BOB, **wanted, **fields)
+        assert (refused.value.reason, refused.value.field) == (Reason.CONFLICT, "number")
+        for secret in ("amy", "quote", promised, before["not_before"]):
+            assert secret not in str(refused.value)
+        assert await shown(world, promised) == before
+    assert (await ask_anything(world, "followup_list", BOSS))["items"] == []
+    mine = await ask(world, "callback_schedule", actor=AMY, **wanted, reason="and an invoice")
+    assert (mine["merged"], mine["callback"]["id"], mine["callback"]["not_before"]) == (True, promised, None)
+    of_boss = await ask(world, "callback_schedule", actor=BOSS, **wanted, not_before=later)
+    assert (of_boss["callback"]["not_before"], of_boss["callback"]["created_by"]) == (later, "agent amy")
+    changed = await ask(world, "callback_change", actor=AMY, callback=promised, prefer=None)
+    assert (changed["callback"]["id"], changed["callback"]["prefer"]) == (promised, "")
+
+
+@story()
+async def test_what_a_customer_has_asked_for_an_agent_changes_who_has_talked_to_them_and_nobody_else(
+    world: World,
+) -> None:
+    ann = await is_to_be_called_back(world, rules=RULES)
+    sam = await world.agent("sam", support=5)
+    permit(world, sam=DialRules(outside=("+1415",)))
+    call = sam.starts_dialling(ANN)
+    await ann.rings()
+    await ann.answers()
+    await ann.hears(sam)
+    (asked,) = [each.value for each in world.house.callbacks]
+    wanted = {"client": "tech", "queue": SALES, "number": ANN, "call": world.call_id(call)}
+    wanted["not_before"] = later = utc(now(world) + timedelta(days=1))
+    other = {**wanted, "number": BEN}
+    without = {name: value for name, value in wanted.items() if name != "call"}
+    with pytest.raises(CommandError) as refused:
+        await ask(world, "callback_schedule", actor=agent("sam"), **without)
+    assert refused.value.reason is Reason.CONFLICT
+    with pytest.raises(CommandError) as refused:
+        await ask(world, "callback_schedule", actor=AMY, **wanted)
+    assert refused.value.reason is Reason.FORBIDDEN
+    assert not (await ask(world, "callback_schedule", actor=agent("sam"), **other))["merged"]
+    agreed = await ask(world, "callback_schedule", actor=agent("sam"), **wanted)
+    assert (agreed["callback"]["id"], agreed["callback"]["not_before"]) == (asked.id, later)
+    assert agreed["callback"]["created_by"] == "agent sam"
+    await ann.hangs_up()
+    await sam.is_hung_up()
 
 
 @story()

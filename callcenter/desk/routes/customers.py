@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import json
 import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from email.message import Message
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +27,7 @@ from callcenter.model.access import Actor, Scope
 from callcenter.model.customer import Match, Rules
 from callcenter.model.customer_form import MAX_ID
 from callcenter.storage.customer_csv import CustomerFiles, Mode
+from callcenter.storage.customer_rows import is_encoding
 from callcenter.storage.customers import MAX_ROWS
 
 router = APIRouter(prefix="/api/v1", tags=["customers"])
@@ -167,6 +170,7 @@ class Imported(BaseModel):
     refused: int
     dry: bool
     rejected: list[RejectedLine]
+    passed_over: list[str] = Field(default=[], description="columns that mean nothing")
 
 
 @router.get("/customers")
@@ -285,17 +289,18 @@ async def take_in(
     mode: Mode = Mode.REPLACE,
     dry: Annotated[bool, Query(description="only tell what would be done")] = False,
 ) -> Imported:
-    """Take in a CSV of customers of one company. It is read by a program of its own, while calls go on."""
+    """Take in a CSV of customers of one company. It is read by a program of its own, while calls go on.
+
+    It is UTF-8, or what the ``charset`` of its ``Content-Type`` says, as ``windows-1250``.
+    """
     _rules(desk, actor, client)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "text/csv":
-        raise Problem(415, Reason.INVALID, "the body is a CSV: Content-Type text/csv", "Content-Type")
+    encoding = _encoding(request.headers.get("content-type", ""))
     if desk.importing.locked():
         raise Problem(429, Reason.TOO_MANY, "a file is being taken in already", headers={"Retry-After": "10"})
     async with desk.importing:
         with _room(desk.settings.switch.data) as path:
             await _receive(request, path)
-            report = await _import(desk, path, client, mode, dry=dry)
+            report = await _import(desk, path, client, mode, encoding, dry=dry)
     if report["clients"] and not dry:
         await command(desk, request, actor, "customers_imported", clients=report["clients"])
     return Imported(**report)
@@ -307,6 +312,19 @@ def _rules(desk: Desk, actor: Actor, client: str) -> Mapping[str, Rules]:
     if found is None or not actor.sees(client):
         raise Problem(404, Reason.NOT_FOUND, f"there is no client `{client}`", "client")
     return {client: found.customers}
+
+
+def _encoding(content_type: str) -> str:
+    """What a CSV is written in, if its type says so. Raises Problem for another type, and for what is no encoding."""
+    told = Message()
+    told["Content-Type"] = content_type
+    if told.get_content_type() != "text/csv" or not content_type:
+        raise Problem(415, Reason.INVALID, "the body is a CSV: Content-Type text/csv", "Content-Type")
+    charset = told.get_content_charset("utf-8")
+    if not is_encoding(charset):
+        raise Problem(415, Reason.INVALID, f"there is no charset {charset!r:.60}", "Content-Type")
+    # A file in UTF-8 need not be said to be, and may say itself that it is UTF-16.
+    return "" if codecs.lookup(charset).name == "utf-8" else charset
 
 
 @contextlib.contextmanager
@@ -331,10 +349,12 @@ async def _receive(request: Request, path: Path) -> None:
             await asyncio.to_thread(file.write, part)
 
 
-async def _import(desk: Desk, path: Path, client: str, mode: Mode, *, dry: bool) -> dict[str, Any]:
+async def _import(desk: Desk, path: Path, client: str, mode: Mode, encoding: str, *, dry: bool) -> dict[str, Any]:
     """Have a program of its own take the file in; what it says of it. Raises Problem."""
     settings = desk.settings
     arguments = [str(path), "--mode", mode.value, "--client", client, "--json", "--untold", *(["--dry"] if dry else [])]
+    if encoding:
+        arguments += ["--encoding", encoding]
     if settings.folder is not None:
         arguments += ["--config", str(settings.folder)]
     process = await asyncio.create_subprocess_exec(

@@ -16,9 +16,10 @@ from callcenter.acd.events import DeviceChanged
 from callcenter.acd.settings import Dispositions
 from callcenter.calls import commands
 from callcenter.calls.breaks import BreakRules
-from callcenter.calls.commands import MAX_ID, CommandDesk, known_skills
+from callcenter.calls.commands import CommandDesk
 from callcenter.calls.dispatcher import Dispatcher
 from callcenter.calls.facts import FactStream
+from callcenter.calls.order_reading import MAX_ID, known_skills
 from callcenter.calls.settings import BreakLimits, CallsSettings, Supervisor
 from callcenter.model.facts import AgentCommanded, AgentStateChanged, BreakRefused, Fact
 from callcenter.model.states import Device, Intent

@@ -41,6 +41,7 @@ def test_a_file_comes_in_and_out_again_and_every_line_that_is_none_is_told(
         "refused": 0,
         "dry": False,
         "rejected": [],
+        "passed_over": [],
         "clients": {"acme": 1},
     }
     out = tmp_path / "out.csv"
@@ -48,6 +49,26 @@ def test_a_file_comes_in_and_out_again_and_every_line_that_is_none_is_told(
     assert out.read_text() == TEXT
     assert main(["customers", "import", str(out), "--mode", "add", *floor]) == 0
     assert capsys.readouterr().out == "0 added, 0 changed, 1 as before, 0 rejected\n"
+
+
+def test_a_file_of_a_spreadsheet_comes_in_as_it_is_written_and_what_it_means_nothing_by_is_told(
+    floor: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "in.csv"
+    file.write_bytes("Name;Numbers;Seat;Notes\r\nJana Nováková;+420777123456;3;káva\r\n".encode("cp1250"))
+    assert main(["customers", "import", str(file), "--client", "acme", *floor]) == 1
+    assert capsys.readouterr().err == (
+        f"callcenter: {file}:2: not UTF-8; save the file as CSV UTF-8, or tell its encoding, as cp1252 or cp1250\n"
+    )
+    assert main(["customers", "import", str(file), "--client", "acme", "--encoding", "cp1250", *floor]) == 0
+    told = capsys.readouterr()
+    assert told.err == "passed over, as nothing is known of such columns: seat\n"
+    assert told.out == "1 added, 0 changed, 0 as before, 0 rejected\n"
+    assert main(["customers", "export", "--client", "acme", *floor]) == 0
+    assert "Jana Nováková,+420777123456,,,,,káva," in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["customers", "import", str(file), "--encoding", "hex", *floor])
+    assert "there is no encoding 'hex'; write utf-8, cp1252 or cp1250" in capsys.readouterr().err
 
 
 def test_what_cannot_be_done_is_one_line(floor: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from callcenter.calls.hours import Door, look
-from callcenter.config import Code, Problem, load, schema
+from callcenter.config import Code, Problem, load
+from callcenter.config.hours import Hours
 from callcenter.config.times import WEEK as WEEK_MINUTES
 from callcenter.config.times import minutes, told
 from tests.unit.config.floor import load_text, marked, problems_of, span, write_floor
@@ -218,7 +219,7 @@ def test_a_door_that_is_open_before_a_queue_that_is_closed_is_told_with_the_hour
 )
 def test_a_week_is_a_set_of_minutes_also_behind_midnight(open_: str, first: str, tmp_path: Path) -> None:
     settings = load_text(tmp_path, changed("{mon-fri: 09:00-18:00}", open_))
-    written = schema.Hours.model_validate(settings.written["hours"]["office"])
+    written = Hours.model_validate(settings.written["hours"]["office"])
     found = minutes(written)
     assert told(found) == first
     hours = settings.calls.hours["office"]

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callcenter.config import plain, source
-from callcenter.config.load import DEFAULT_FOLDER
 from callcenter.config.problems import Problems, Source
+from callcenter.config.shipped import DEFAULT_FOLDER
 from callcenter.config.tree import Node
 from scripts.benchmarks import floor
 

@@ -12,7 +12,7 @@ import pytest
 
 from callcenter.calls.settings import Menu, Prompts, ToQueue
 from callcenter.config import DEFAULT_FOLDER, Settings, load
-from callcenter.config.schema import Prompt
+from callcenter.config.prompts import Prompt
 from callcenter.model.customer import normalise_number
 from callcenter.speech import level, wav
 

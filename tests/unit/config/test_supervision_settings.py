@@ -9,7 +9,7 @@ import pytest
 from callcenter.calls.phrases import needed_prompts
 from callcenter.calls.settings import CodeAction, FeatureCode, Supervisor, find_code
 from callcenter.calls.supervision_rules import ALL_ALLOWED, SupervisionRules
-from callcenter.config import schema
+from callcenter.config import feature_codes
 from callcenter.model.states import SupervisionMode
 from tests.unit.config.floor import GOOD, load_text, marked, problems_of, span
 from tests.unit.config.test_agents_settings import with_client
@@ -73,7 +73,7 @@ def test_an_announcement_must_be_there_in_the_languages_of_the_client(tmp_path: 
 def test_codes_for_supervisors_and_for_who_asks_others_are_one_word_each() -> None:
     for action in CodeAction:
         if action not in (CodeAction.NOT_READY, CodeAction.WRAP_UP_DONE):
-            assert schema.FeatureCode.model_validate(action.value).action is action
+            assert feature_codes.FeatureCode.model_validate(action.value).action is action
 
 
 def test_whom_a_code_is_about_stands_behind_it() -> None:

@@ -137,9 +137,9 @@ async def test_every_route_is_for_who_holds_its_scopes_and_for_nobody_else(tmp_p
             assert (await nobody.request(method, path, **request)).status_code == 401
 
 
-async def take_in(floor: Floor, text: bytes, **query: str) -> Any:
+async def take_in(floor: Floor, text: bytes, kind: str = "text/csv", **query: str) -> Any:
     sue = await floor.client(Role.SUPERVISOR, clients={"acme"})
-    headers = {"Content-Type": "text/csv"}
+    headers = {"Content-Type": kind}
     return await sue.post(f"{PATH}/import", params={"client": "acme", **query}, content=text, headers=headers)
 
 
@@ -165,9 +165,10 @@ async def test_a_file_is_taken_in_by_a_program_of_its_own_and_comes_out_the_same
             "refused": 2,
             "dry": True,
             "rejected": [
-                {"line": 3, "why": "client 'globex' is not configured; there are: acme"},
+                {"line": 3, "why": "client 'globex': customers of acme are taken in, of no others"},
                 {"line": 4, "why": "name: is empty"},
             ],
+            "passed_over": [],
         }
         assert told == []
         assert (await take_in(floor, text.encode())).json()["added"] == 1
@@ -179,8 +180,14 @@ async def test_a_file_is_taken_in_by_a_program_of_its_own_and_comes_out_the_same
         assert (out.text, out.headers["content-type"]) == (text, "text/csv; charset=utf-8")
         (act,) = [each.fields for each in floor.asked if each.do == "audited"]
         assert (act["action"], act["client"], act["role"]) == ("customers_export", "acme", "supervisor")
-        bad = await take_in(floor, "client,name,numbers\nacme,Novák,1\n".encode("cp1250"))
-        assert (bad.status_code, bad.json()["detail"]) == (422, "the file:2: not UTF-8; save the file as CSV UTF-8")
+        windows = "client,name,numbers\nacme,Novák,1\n".encode("cp1250")
+        bad = await take_in(floor, windows)
+        detail = "the file:2: not UTF-8; save the file as CSV UTF-8, or tell its encoding, as cp1252 or cp1250"
+        assert (bad.status_code, bad.json()["detail"]) == (422, detail)
+        good = await take_in(floor, windows, 'Text/CSV; charset="windows-1250"', dry="true")
+        assert (good.json()["added"], good.json()["rejected"]) == (1, [])
+        for kind in ("text/csv; charset=klingon", "text/csv; charset=hex", "text/csvx", ""):
+            assert (await take_in(floor, windows, kind)).status_code == 415, kind
         assert not list((floor.desk.settings.switch.data).glob("import-*")), "nothing is left of the files"
 
 

@@ -11,6 +11,7 @@ from callcenter.model.access import Actor, Role
 from callcenter.model.facts import (
     BODIES,
     AgentLegEnded,
+    BranchTaken,
     CallArrived,
     CallbackRequested,
     CallConnected,
@@ -125,3 +126,11 @@ def test_facts_of_no_call_tell_no_story() -> None:
 )
 def test_times_are_said_as_people_read_them(ms: int, said: str, shown: str) -> None:
     assert (span(ms), clock(ms)) == (said, shown)
+
+
+def test_why_a_branch_was_taken_is_told_to_nobody_from_whom_is_kept_what_was_entered() -> None:
+    told = facts((0, ARRIVED), (5, BranchTaken("check", 2, ("order is A-1881", "caller +420777123456"))))
+    for sight in (Sight(digits=False), Sight(digits=False, supervision=False, house=False)):
+        assert "1881" not in str(timeline(told, sight))
+        assert "777" not in str(timeline(told, sight)[1])
+    assert timeline(told)[1].words == "branch check: case 2 (order is A-1881; caller +420777123456)"

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from callcenter.app import House
+from callcenter.app.house import House
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command, ControlServer
 from callcenter.desk.switch import Switch
@@ -174,9 +174,32 @@ async def test_who_is_erased_stands_in_no_answer_any_more(tmp_path: Path) -> Non
         assert "Jana" in str(await doors.storage.database.fetch_all("SELECT * FROM answers"))
         await doors.switch.ask("erase", IDA, id="two", customer="c-1")
         await doors.storage.log.drained()
-        assert await doors.storage.database.fetch_all("SELECT * FROM answers") == []
-        await doors.switch.ask("note", ANA, id="one", text="other")
-        assert [asked.do for asked in doors.done] == ["note", "erase", "note"], "nor in the memory"
+        [row] = await doors.storage.database.fetch_all("SELECT * FROM answers")
+        assert "Jana" not in str(row)
+        assert b"" in row, "nor a digest, by which one could try names until one fits"
+
+
+async def test_what_was_done_is_not_done_again_because_somebody_was_erased_meanwhile(tmp_path: Path) -> None:
+    """A `dial` whose answer was lost, asked for again behind an erasure, would ring the customer once more."""
+    async with running(tmp_path) as doors:
+        await doors.switch.ask("note", ANA, id="one", text="Jana")
+        with pytest.raises(CommandError):
+            await doors.switch.ask("note", ANA, id="wrong", text="wrong")
+        await doors.switch.ask("note", None, id="own", text="Jana")
+        await doors.switch.ask("erase", IDA, id="two", customer="c-1")
+        for who, name in ((ANA, "one"), (None, "own")):
+            told = await doors.switch.ask("note", who, id=name, text="Jana")
+            assert told["note"] == {"id": "n1" if who else "n3", "text": "", "password": ""}
+        await doors.switch.ask("note", IDA, id="three", text="x")
+        await doors.switch.ask("erase", IDA, id="four", customer="c-2")
+        with pytest.raises(CommandError) as conflict:
+            await doors.switch.ask("erase", IDA, id="three", customer="c-2")
+        assert (conflict.value.reason, conflict.value.field) == (Reason.CONFLICT, "id")
+    async with running(tmp_path) as doors:
+        assert (await doors.switch.ask("note", ANA, id="one", text="Jana"))["note"]["id"] == "n1"
+        assert doors.done == [], "nor behind a restart"
+        await doors.switch.ask("erase", IDA, id="two", customer="c-1")
+        assert [asked.do for asked in doors.done] == ["erase"], "who is erased again is told what there is left"
 
 
 async def test_who_sees_one_company_alone_sees_what_was_done_of_theirs(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from callcenter import __version__
-from callcenter.calls.commands import FIELDS, OF_A_CALLER
+from callcenter.calls.orders import FIELDS, OF_A_CALLER
 from callcenter.cli import main
 from callcenter.publish import models, topics
 from callcenter.publish.asyncapi import document

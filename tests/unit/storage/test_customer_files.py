@@ -15,7 +15,8 @@ from callcenter.model.customer import Customer, Match, Rules
 from callcenter.model.customer_fields import BadField, CustomerFields, FieldKind, FieldRule
 from callcenter.model.customer_form import read_customer
 from callcenter.storage import customer_csv
-from callcenter.storage.customer_csv import CustomerFiles, ImportReport, Mode, RejectedRow
+from callcenter.storage.customer_csv import CustomerFiles, ImportReport, Mode
+from callcenter.storage.customer_rows import ImportRow, RejectedRow
 from callcenter.storage.customers import Customers, write_all
 from callcenter.storage.database import InlineDatabase, StorageError, Writing
 from callcenter.storage.migrate import migrate
@@ -68,7 +69,7 @@ async def test_fields_are_columns_by_their_names_and_mistakes_are_told_by_line(d
     assert [str(row) for row in told] == [
         "text:3: seats: 'a dozen' is no number; write 12 or -3.5",
         "text:5: born: is missing",
-        "text:6: client 'initech' is not configured; there are: acme, globex",
+        "text:6: client 'initech': customers of acme, globex are taken in, of no others",
     ]
     [jana] = await everybody(database)
     assert jana.fields == {"seats": 12, "vip": True, "motto": "=cmd"}
@@ -181,7 +182,7 @@ async def test_ten_thousand_rows_are_taken_from_a_file_with_little_of_it_in_memo
             file.write(f"acme,c-{n},Name {n},+42077{n:07d};+42088{n:07d},A{n},gold,,{n}\n" if n % 1000 else "acme,,,\n")
     most, taken = 0, customer_csv._by_client
 
-    def counted(rows: list[customer_csv.ImportRow]) -> dict[str, list[str]]:
+    def counted(rows: list[ImportRow]) -> dict[str, list[str]]:
         nonlocal most
         most = max(most, len(rows))
         return taken(rows)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from callcenter.model.customer import NO_RULES, Match
 from callcenter.storage import customer_csv
-from callcenter.storage.customer_csv import CustomerFiles, ImportReport, read_rows
+from callcenter.storage.customer_csv import CustomerFiles, ImportReport
+from callcenter.storage.customer_rows import read_rows
 from callcenter.storage.customers import BY_TAIL, MAX_FOUND, MOST_ALIKE, Customers
 from callcenter.storage.database import InlineDatabase, StorageError
 from callcenter.storage.migrate import migrate, shipped
@@ -148,7 +149,7 @@ async def test_rows_that_are_no_customers_are_told_by_line_and_the_others_taken(
         "6: numbers: is empty",
         "7: numbers: 'call me' is no telephone number; write +420777123456",
         "8: 5 values for 3 columns",
-        "11: client 'globex' is not configured; there are: acme",
+        "11: client 'globex': customers of acme are taken in, of no others",
     ]
     _, [milan] = await customers.find("acme", "+420777000114")
     assert milan.name == "Milan the Tall"
@@ -159,9 +160,9 @@ async def test_rows_that_are_no_customers_are_told_by_line_and_the_others_taken(
     [
         ("", "text:1: the file is empty"),
         ("\n\n", "text:1: the file is empty"),
-        ("name,number\nJana,1\n", "text:1: the first line has no column client"),
-        ("client,name\nacme,Jana\n", "text:1: the first line has no column numbers"),
-        ('client,name,number\nacme,"Jana\n', "text:2: not CSV: unexpected end of data"),
+        ("name,number\nJana,1\n", "text:1: the first line has no column client; it names: name, numbers"),
+        ("client,name\nacme,Jana\n", "text:1: the first line has no column numbers; it names: client, name"),
+        ('client,name,number\nacme,"Jana\n', "text:2: a quotation mark is opened here and not closed"),
     ],
 )
 async def test_a_text_that_is_no_list_of_customers_is_rejected_in_words(customers: Both, text: str, why: str) -> None:
