@@ -25,7 +25,9 @@ ERASURES = "erasures"
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A receiver that was made by the API. ``former`` is the secret of before, good until ``former_until``."""
+    """A receiver that was made by the API. ``former`` are the secrets of before, the latest first, with a space between
+    them, good until ``former_until``.
+    """
 
     id: str
     client: str

@@ -108,7 +108,7 @@ def of_settings(settings: WebhookSettings) -> Receiver:
 
 def of_hook(hook: Hook, now: float) -> Receiver:
     """A receiver that was made by the API: never within, and always by TLS."""
-    secrets = [hook.secret, *([hook.former] if hook.former and now < hook.former_until else [])]
+    secrets = [hook.secret, *(hook.former.split() if now < hook.former_until else [])]
     return Receiver(hook.id, hook.client, hook.url, hook.events, tuple(map(key_of, secrets)))
 
 

@@ -29,6 +29,8 @@ router = APIRouter(prefix="/api/v1", tags=["webhooks"])
 
 # A secret that was replaced is good for a day more: as long as it takes to bring the new one everywhere.
 FORMER_GOOD_FOR = 86_400.0
+# So many of them at once: each is one more signature of every delivery.
+MOST_FORMER = 4
 SECRET_BYTES = 32
 TEST = "webhook.test"
 
@@ -235,7 +237,10 @@ async def change_webhook(desk: TheDesk, actor: Operator, webhook: str, wanted: W
         changed = replace(
             hook,
             url=hook.url if wanted.url is None else _url(wanted.url),
-            events=hook.events if wanted.events is None else _events(actor, wanted.events),
+            # Whoever has them sent elsewhere may read them there.
+            events=_events(actor, list(hook.events) if wanted.events is None else wanted.events)
+            if (wanted.url, wanted.events) != (None, None)
+            else hook.events,
             description=hook.description if wanted.description is None else wanted.description,
         )
         await desk.integrations.store.save_hook(changed)
@@ -262,9 +267,14 @@ async def new_webhook_secret(desk: TheDesk, actor: Operator, webhook: str) -> We
     """A new secret. For a day what is sent is signed by both, so that none is refused meanwhile."""
     await desk.integrations.webhooks.refresh()
     hook = await _made_here(desk, _receiver(desk, actor, webhook))
-    until = desk.clock.now().timestamp() + FORMER_GOOD_FOR
+    now = desk.clock.now().timestamp()
+    # Who lost the answer asks again: the secret that the receiver has must sign on.
+    former = [hook.secret, *(hook.former.split() if now < hook.former_until else ())][:MOST_FORMER]
     changed = replace(
-        hook, secret=new_secret(secrets.token_bytes(SECRET_BYTES)), former=hook.secret, former_until=until
+        hook,
+        secret=new_secret(secrets.token_bytes(SECRET_BYTES)),
+        former=" ".join(former),
+        former_until=now + FORMER_GOOD_FOR,
     )
     await desk.integrations.store.save_hook(changed)
     await desk.integrations.webhooks.refresh()

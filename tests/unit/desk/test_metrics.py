@@ -24,8 +24,9 @@ from callcenter.model.facts import (
 )
 from callcenter.model.states import EndCause, OneWay, Side, VisitOutcome
 from callcenter.sip.metrics import Metrics
-from tests.unit.desk.support import BASE, Floor, open_floor
+from tests.unit.desk.support import Floor, open_floor
 
+HERE = "http://127.0.0.1:8080"
 FLOOR: dict[str, Any] = {
     "version": "1.0",
     "node": "cc1",
@@ -184,15 +185,20 @@ async def test_prometheus_asks_from_this_machine_without_a_token_and_through_a_p
     async with open_floor(tmp_path) as floor:
         floor.answers["metrics"] = {**sip(), "floor": FLOOR}
 
-        async def scrape(address: str, **headers: str) -> httpx.Response:
+        async def scrape(address: str, base: str = HERE, **headers: str) -> httpx.Response:
             transport = httpx.ASGITransport(floor.app, client=(address, 4711))
-            async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
+            async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers) as client:
                 return await client.get("/metrics")
 
         here = await scrape("127.0.0.1")
         assert here.status_code == 200
         assert here.headers["content-type"].startswith("text/plain; version=0.0.4")
         assert of(samples(here.text), "callcenter_switch_up") == 1
+        assert (await scrape("127.0.0.1", "http://localhost:8080")).status_code == 200
+        assert (await scrape("127.0.0.1", "http://[::1]:8080")).status_code == 200
+        assert (await scrape("127.0.0.1", "http://page.example.com:8080")).status_code == 401, (
+            "a page whose name is ours"
+        )
         assert (await scrape("192.0.2.7")).status_code == 401
         assert (await scrape("127.0.0.1", **{"X-Forwarded-For": "192.0.2.7"})).status_code == 401
         reports = await floor.token(Role.ADMIN, scopes={Scope.REPORTS_READ})

@@ -55,13 +55,16 @@ async def test_a_receiver_is_changed_and_gets_a_new_secret_while_the_old_one_sti
         secret = (await admin.post(f"{path}/secret")).json()["secret"]
         keys = floor.desk.integrations.webhooks.receivers[made["id"]].keys
         assert keys == (key_of(secret), key_of(made["secret"]))
+        again = (await admin.post(f"{path}/secret")).json()["secret"]
+        keys = floor.desk.integrations.webhooks.receivers[made["id"]].keys
+        assert keys == (key_of(again), key_of(secret), key_of(made["secret"])), "whose answer was lost has it sign on"
         assert (await admin.delete(path)).status_code == 204
         assert (await admin.get(path)).status_code == 404
         assert (await admin.get(PATH)).json()["items"] == []
         acts = [each.fields for each in floor.asked if each.do == "audited"]
         assert {(act["client"], act["target"]) for act in acts} == {("acme", made["id"])}
         assert [act["action"].removeprefix("webhook_") for act in acts] == [
-            "create", "change", "change", "secret", "delete",
+            "create", "change", "change", "secret", "secret", "delete",
         ]  # fmt: skip
 
 
@@ -229,3 +232,9 @@ async def test_a_receiver_is_told_no_more_than_its_maker_may_read(
         other = next(each for each in (["callback"], ["customer"]) if each != events)
         wider = await just.patch(f"{PATH}/{made.json()['id']}", json={"events": other})
         assert wider.status_code == 403
+        elsewhere = {"url": "https://thief.example.com/"}
+        taken = await narrow.patch(f"{PATH}/{made.json()['id']}", json=elsewhere)
+        assert (taken.status_code, taken.json()["scope"]) == (403, takes.value), (
+            "it would be told what they may not read"
+        )
+        assert (await just.patch(f"{PATH}/{made.json()['id']}", json=elsewhere)).status_code == 200
