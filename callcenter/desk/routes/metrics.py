@@ -47,11 +47,12 @@ async def metrics(desk: TheDesk) -> Response:
     ended = desk.ended_calls
     await ended.read(desk.reader)
     beside = _sizes(desk.settings.storage.path)
+    others = await desk.integrations.figures()
     try:
         told: Mapping[str, Any] = await desk.switch.ask("metrics", None)
     except (SwitchAway, CommandError):
-        return _text(render({}, ended, {**beside, "callcenter_switch_up": 0}))
-    return _text(render(told, ended, {**beside, "callcenter_switch_up": 1}))
+        return _text(render({}, ended, {**beside, "callcenter_switch_up": 0}, others))
+    return _text(render(told, ended, {**beside, "callcenter_switch_up": 1}, others))
 
 
 def _text(rendered: str) -> Response:
