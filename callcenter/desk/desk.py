@@ -128,4 +128,7 @@ async def open_desk(settings: Settings, load: Callable[[], Settings] | None = No
         stack.push_async_callback(reader.close)
         switch = Switch(settings.switch.data / SOCKET)
         stack.callback(switch.close)
-        yield Desk(settings, clock, switch, reader, own, load, await asyncio.to_thread(desk_logins, settings))
+        desk = Desk(settings, clock, switch, reader, own, load, await asyncio.to_thread(desk_logins, settings))
+        # Before the first one asks: who was taken from a company sees nothing of it, also while the switch is away.
+        await desk.hub.load_roster()
+        yield desk

@@ -301,7 +301,8 @@ class _Story:
             case AttributeSet(value=value) if not sight.digits:
                 data["value"] = "*" * len(value)
             case BranchTaken() if not sight.digits:
-                data.pop("why")  # it says which of the values it was
+                # It may name what was entered.
+                data.pop("why", None)
             case CallArrived(direction=direction) if not (sight.house or direction is Direction.INBOUND):
                 data["from_number"] = data["from_name"] = ""
             case SupervisionStarted(supervision=part, agent_sees=seen) if not (sight.supervision or seen):

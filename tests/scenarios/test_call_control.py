@@ -79,6 +79,30 @@ async def waiting(world: World, number: str, key: str = "1") -> tuple[Phone, str
     return caller, world.call_id(call)
 
 
+# Which call
+
+
+@story()
+async def test_what_was_meant_for_one_customer_is_not_done_to_the_next_one(world: World) -> None:
+    """A program is slower than a hang-up: keys, an entry, a question or a recording are of the call that it names."""
+    caller, _ = await talking(world)
+    first = world.call_id(caller.this_call())
+    orders: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("send_digits", {"digits": "1"}), ("consult", {"to": "bob"}), ("consult_drop", {}), ("entry_cancel", {}),
+        ("record_start", {}), ("entry_start", {"entry": "pin"}), ("answer", {}),
+    )  # fmt: skip
+    assert order(world, "send_digits", digits="1", call=first) == DONE
+    for do, fields in orders:
+        assert refused(order(world, do, **fields, call="cc1-another"), "not_found", "no such call"), do
+        told = order(world, do, **fields, call=first)
+        assert not refused(told, "not_found"), (do, told)
+    await caller.hangs_up()
+    await world.settled()
+    assert work(world, "amy") is Work.WRAP_UP
+    for do, fields in orders:
+        assert refused(order(world, do, **fields, call=first), "not_found"), do
+
+
 # Hold
 
 

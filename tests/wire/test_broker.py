@@ -176,7 +176,7 @@ async def test_somebody_elses_broker_with_tls_restarts_twice_while_calls_go_on(t
                         seen, told = len(phone.received), len(caller.events)
                         await caller.dial(TECH.alias)
                         await caller.event("CALL_ESTABLISHED", after=told)
-                        await caller.press(TECH.key)
+                        await caller.press(TECH.keys)
                         await phone.request("INVITE", after=seen)
                         await until(
                             lambda: (
@@ -227,7 +227,7 @@ async def test_a_broker_that_is_not_there_or_hangs_delays_the_ring_by_pop_wait_a
                     broker.hang()
                 await caller.dial(TECH.alias)
                 await caller.event("CALL_ESTABLISHED")
-                await caller.press(TECH.key)
+                await caller.press(TECH.keys)
                 await phone.request("INVITE")
                 (pop,) = switch.query("SELECT body FROM facts WHERE kind = 'ScreenPopSent'") or await until(
                     lambda: switch.query("SELECT body FROM facts WHERE kind = 'ScreenPopSent'"), "the pop's fact"
