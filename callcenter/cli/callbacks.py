@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from callcenter.cli.common import add_switch_arguments, columns, socket_or_tell
+from callcenter.cli.common import add_switch_arguments, ask_or_tell, columns
 from callcenter.config.problems import many
-from callcenter.control.client import ControlClient, ControlError
+from callcenter.control.client import ControlClient
 
 FILTERS = ("client", "queue", "number", "customer", "agent", "call", "source", "state")
 STATES = ("open", "ended", "reached", "given_up", "cancelled", "removed", "expired")
@@ -53,29 +52,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask or command; exit status 1 when it was not done."""
-    path = socket_or_tell(options)
-    if path is None:
-        return 1
-    try:
-        with ControlClient(path) as client:
-            match options.what:
-                case "list":
-                    return _list(client, options)
-                case "show":
-                    told = client.ask("callback_get", callback=options.callback)["callback"]
-                    print(json.dumps(told) if options.json else "\n".join(lines(told)))
-                case "plan":
-                    answer = client.ask("callback_schedule", **_said(options, PLAN))
-                    told = answer["callback"]
-                    print(f"{told['id']} is planned for {_moment(told['next_at'])}")
-                    if answer["merged"]:
-                        print("it is one with what was planned for this number before")
-                case _:
-                    told = client.ask("callback_cancel", callback=options.callback, **_said(options, ("why",)))
-                    print(f"{told['callback']['id']} is called off")
-    except ControlError as error:
-        print(f"callcenter: {error}", file=sys.stderr)
-        return 1
+    return ask_or_tell(options, _ask)
+
+
+def _ask(client: ControlClient, options: argparse.Namespace) -> int:
+    match options.what:
+        case "list":
+            return _list(client, options)
+        case "show":
+            told = client.ask("callback_get", callback=options.callback)["callback"]
+            print(json.dumps(told) if options.json else "\n".join(lines(told)))
+        case "plan":
+            answer = client.ask("callback_schedule", **_said(options, PLAN))
+            told = answer["callback"]
+            print(f"{told['id']} is planned for {_moment(told['next_at'])}")
+            if answer["merged"]:
+                print("it is one with what was planned for this number before")
+        case _:
+            told = client.ask("callback_cancel", callback=options.callback, **_said(options, ("why",)))
+            print(f"{told['callback']['id']} is called off")
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +17,7 @@ from callcenter.config.problems import count
 from callcenter.config.secrets import MONITOR
 from callcenter.config.shape import seconds
 from callcenter.control import SOCKET
+from callcenter.control.client import ControlClient, ControlError
 
 # What a terminal shows in a line, at the least.
 WIDTH = 80
@@ -62,6 +63,19 @@ def socket_or_tell(options: argparse.Namespace) -> Path | None:
     except ConfigError as error:
         show(error.problems, sys.stderr)
         return None
+
+
+def ask_or_tell(options: argparse.Namespace, ask: Callable[[ControlClient, argparse.Namespace], int]) -> int:
+    """What is asked of the switch that the options name, and the exit status of that: 1 after it was told why not."""
+    path = socket_or_tell(options)
+    if path is None:
+        return 1
+    try:
+        with ControlClient(path) as client:
+            return ask(client, options)
+    except ControlError as error:
+        print(f"callcenter: {error}", file=sys.stderr)
+        return 1
 
 
 def password_table(rows: Sequence[tuple[str, str, str, str]], path: str | Path) -> str:
