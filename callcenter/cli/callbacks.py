@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from callcenter.cli.common import add_switch_arguments, ask_or_tell, columns
+from callcenter.cli.common import add_switch_arguments, ask_or_tell, columns, moment
 from callcenter.config.problems import many
 from callcenter.control.client import ControlClient
 
@@ -65,7 +65,7 @@ def _ask(client: ControlClient, options: argparse.Namespace) -> int:
         case "plan":
             answer = client.ask("callback_schedule", **_said(options, PLAN))
             told = answer["callback"]
-            print(f"{told['id']} is planned for {_moment(told['next_at'])}")
+            print(f"{told['id']} is planned for {moment(told['next_at'])}")
             if answer["merged"]:
                 print("it is one with what was planned for this number before")
         case _:
@@ -91,7 +91,7 @@ def table(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Callbacks as lines, the latest first."""
     rows: list[tuple[str, ...]] = [("CALLBACK", "CLIENT", "QUEUE", "NUMBER", "STATE", "NEXT (UTC)", "TRIES", "SOURCE")]
     for each in found:
-        next_at = _moment(each["next_at"])[:19] if each["next_at"] else "-"
+        next_at = moment(each["next_at"])[:19] if each["next_at"] else "-"
         rows.append(
             (
                 each["id"],
@@ -113,25 +113,21 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {told['number']} for {told['client']}, queue {told['queue']}; {told['mode'].replace('_', ' ')}"
     if told["reason"]:
         yield f"  about: {told['reason']}"
-    asked = f"  asked for {_moment(told['requested_at'])}, source {told['source']}"
+    asked = f"  asked for {moment(told['requested_at'])}, source {told['source']}"
     yield f"{asked}, by {told['created_by']}" if told["created_by"] else asked
     if told["not_before"] or told["not_after"]:
-        window = " to ".join(_moment(each) if each else "..." for each in (told["not_before"], told["not_after"]))
+        window = " to ".join(moment(each) if each else "..." for each in (told["not_before"], told["not_after"]))
         yield f"  window {window}; the customer's clocks: {told['zone']}"
     if told["next_at"]:
-        yield f"  in line from {_moment(told['next_at'])}"
+        yield f"  in line from {moment(told['next_at'])}"
     for each in told["history"]:
         what = f"attempt {each['number']}" if each["number"] else "declined"
         by = f" by {each['agent']}" if each["agent"] else ""
         said = f"{each['cause'].replace('_', ' ') or 'under way'}" + (f": {each['detail']}" if each["detail"] else "")
-        yield f"  {_moment(each['at'])} {what}{by}: {said}"
+        yield f"  {moment(each['at'])} {what}{by}: {said}"
     if told["ended_at"]:
-        yield f"  ended {_moment(told['ended_at'])}: {told['ended_why'].replace('_', ' ') or told['outcome']}"
+        yield f"  ended {moment(told['ended_at'])}: {told['ended_why'].replace('_', ' ') or told['outcome']}"
 
 
 def _said(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(options, name)) is not None}
-
-
-def _moment(at: str | None) -> str:
-    return "-" if at is None else f"{at[:19].replace('T', ' ')} UTC"

@@ -109,6 +109,11 @@ def duration(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{error}: {hint}") from None
 
 
+def moment(at: str | None) -> str:
+    """An instant of a record as people read it, to the second; a dash for none."""
+    return "-" if at is None else f"{at[:19].replace('T', ' ')} UTC"
+
+
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
     """Rows as lines of aligned columns, those in ``right`` to the right."""
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]

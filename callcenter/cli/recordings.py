@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from callcenter.calls.recordings import size
-from callcenter.cli.common import add_switch_arguments, ask_or_tell, columns
+from callcenter.cli.common import add_switch_arguments, ask_or_tell, columns, moment
 from callcenter.cli.recording_files import ACTIONS, add_actions
 from callcenter.cli.recording_files import run as run_on_files
 from callcenter.cli.status import clock
@@ -107,9 +107,9 @@ def shown(told: Mapping[str, Any], directory: str) -> Iterator[str]:
     """A recording in some lines."""
     yield f"{told['recording']}: {told['state']}"
     yield f"  call {told['call']} of {told['client']}, queue {told['queue'] or 'none'}"
-    yield f"  agent {', '.join(told['agents']) or 'none'}; begun {_moment(told['started_at'])} by {told['started_by']}"
+    yield f"  agent {', '.join(told['agents']) or 'none'}; begun {moment(told['started_at'])} by {told['started_by']}"
     if told["ended_at"]:
-        ended = f"  ended {_moment(told['ended_at'])}: {told['reason'].replace('_', ' ')}"
+        ended = f"  ended {moment(told['ended_at'])}: {told['reason'].replace('_', ' ')}"
         yield f"{ended}; {told['detail']}" if told["detail"] else ended
     if told["octets"]:
         channels = f"{told['channels']} channels, {size(told['octets'])}"
@@ -118,10 +118,6 @@ def shown(told: Mapping[str, Any], directory: str) -> Iterator[str]:
     yield f"  encrypted under the key {told['key']}" if told["key"] else "  not encrypted"
     yield f"  {Path(directory) / told['path']}"
     if told["held_at"]:
-        yield f"  held since {_moment(told['held_at'])} by {told['held_by']}: {told['held_why']}"
+        yield f"  held since {moment(told['held_at'])} by {told['held_by']}: {told['held_why']}"
     if told["deleted_at"]:
-        yield f"  deleted {_moment(told['deleted_at'])} by {told['deleted_by']}: {told['deleted_why']}"
-
-
-def _moment(at: str) -> str:
-    return f"{at[:19].replace('T', ' ')} UTC"
+        yield f"  deleted {moment(told['deleted_at'])} by {told['deleted_by']}: {told['deleted_why']}"

@@ -128,5 +128,6 @@ async def test_what_was_filled_in_stands_in_the_story_as_it_was_then(world: Worl
     told = await asks(world, EVA, "timeline", call=call)
     filled = [entry["data"]["values"] for entry in told["entries"] if entry["kind"] == "fields_written"]
     assert filled == [{"order": "A-1", "pin": "****"}, {"order": "A-2"}]
-    entries = (await world.storage.timelines.of_call(call, EVA)).entries  # type: ignore[union-attr]
-    assert len(list(lines(entries))) == len(entries)
+    timeline = await world.storage.timelines.of_call(call, EVA)
+    assert timeline is not None
+    assert len(list(lines(timeline.entries))) == len(timeline.entries)
