@@ -14,6 +14,15 @@ from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
 WIRE = TESTS / "wire"
+# Of the wire these judge no sound and no moment: programs are started, asked, told and ended, and whoever waits has
+# patience. They run among the others, and first, so that none of them is left when the machine belongs to the wire.
+AMONG_OTHERS = frozenset(
+    f"tests/wire/test_{name}.py"
+    for name in (
+        *("addresses", "broker", "control", "demo", "desk", "dns", "malformed", "queue_state", "refusals"),
+        *("registration", "report", "screen_pop", "start", "supervisor", "tls", "tools", "trace"),
+    )
+)
 # Seconds for a test of the wire that names none itself: real phones start slowly on a busy machine.
 WIRE_TIMEOUT = 180
 
@@ -32,10 +41,13 @@ def _nobody_elses_log() -> Iterator[None]:
 
 
 class WireApart(LoadScopeScheduling):  # type: ignore[misc]  # xdist brings no types
-    """Hands out single tests, but all of tests/wire to one worker: there real time is measured, so one at a time."""
+    """Hands out single tests, but nearly all of tests/wire to one worker: there real time is measured, alone."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "wire" if nodeid.startswith("tests/wire/") else nodeid
+        file = nodeid.partition("::")[0]
+        if file in AMONG_OTHERS:
+            return file  # what it starts for all of its tests is started once
+        return "wire" if file.startswith("tests/wire/") else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WireApart:
@@ -53,5 +65,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the wire last."""
-    items.sort(key=lambda item: item.get_closest_marker("wire") is not None)
+    """Puts the wire last, and what may run among the others first."""
+
+    def turn(item: pytest.Item) -> int:
+        if item.get_closest_marker("wire") is None:
+            return 1
+        return 0 if item.nodeid.partition("::")[0] in AMONG_OTHERS else 2
+
+    items.sort(key=turn)

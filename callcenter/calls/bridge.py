@@ -287,23 +287,33 @@ def holds(
 
     So does whoever goes on by another phone, being on hold; ``tell_moved`` hears of them. Of three, two talk on when
     one holds; and an agent who asks somebody else hears them, whatever the one does who waits meanwhile.
-    """
-    plays: dict[Party, tuple[Sound, int]] = {}
 
-    def has_music(party: Party) -> bool:
-        sound, play = plays.get(party, (None, 0))
-        return sound is party.sound and sound.is_playing(play)
+    Who lets the other wait by an order, and hears nobody meanwhile, hears a tone now and then: the phone knows of no
+    hold, and some hang up when nothing comes any more.
+    """
+    tone = circle.call.settings.prompts.hold_tone
+    plays: dict[Party, tuple[Sound, int, Sequence[Clip]]] = {}
+
+    def has(party: Party, clips: Sequence[Clip]) -> bool:
+        sound, play, playing = plays.get(party, (None, 0, ()))
+        return sound is party.sound and sound.is_playing(play) and playing is clips
 
     def waits(party: Party) -> bool:
         asks = party is other and circle.seats[0].apart
         return (other if party is one else one).holds and not circle.is_conference and not asks
 
+    def lets_wait(party: Party) -> bool:
+        """Whether it is by an order alone that they hear nobody."""
+        by_order = party.lets_wait and not (party.away or party.phone_holds)
+        return bool(tone) and by_order and not circle.lets_hear(party.sound.session)
+
     def play_or_stop(party: Party) -> None:
-        if not waits(party):
-            if has_music(party):
+        wanted = music if waits(party) else tone if lets_wait(party) else None
+        if wanted is None:
+            if has(party, music) or has(party, tone):
                 party.sound.stop()
-        elif not has_music(party):
-            plays[party] = party.sound, party.sound.start(music, loop=True)
+        elif not has(party, wanted):
+            plays[party] = party.sound, party.sound.start(wanted, loop=True), wanted
 
     def changed(party: Party, before: bool) -> None:
         play_or_stop(one)
@@ -321,6 +331,12 @@ def holds(
         if tell_moved is not None:
             tell_moved()
 
+    def heard_otherwise() -> None:
+        # A supervisor speaks to who hears the tone, or does no more.
+        for party in (one, other):
+            if party.lets_wait:
+                play_or_stop(party)
+
     one.on_hold = other.on_hold = changed
     one.on_moved = other.on_moved = moved
     one.on_quiet = other.on_quiet = play_or_stop
@@ -328,13 +344,14 @@ def holds(
         for party in (one, other):
             if party.holds:
                 changed(party, False)
-        yield
+        with circle.call.services.circles.watch_those_in(circle, heard_otherwise):
+            yield
     finally:
         one.on_hold = other.on_hold = one.on_moved = other.on_moved = None
         one.on_quiet = other.on_quiet = None
         # Whoever was on hold may go on talking to somebody else.
         for party in (one, other):
-            if has_music(party) or waits(party):
+            if has(party, music) or has(party, tone) or waits(party):
                 party.sound.stop()
 
 

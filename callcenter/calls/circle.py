@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,6 +90,10 @@ class Circle:
     def is_conference(self) -> bool:
         """Whether more than two hear each other."""
         return len(self.together) > 2
+
+    def lets_hear(self, session: MediaSession) -> bool:
+        """Whether whoever has this session is to hear anybody now."""
+        return bool(self.wanted().get(session))
 
     def mixes_for(self, session: MediaSession) -> bool:
         """Whether several are heard at once by whoever has this session."""
@@ -214,6 +218,14 @@ class Circles:
             watchers.remove(changed)
             if not watchers:
                 self._watchers.pop(agent, None)
+
+    @contextmanager
+    def watch_those_in(self, circle: Circle, changed: Callable[[], None]) -> Iterator[None]:
+        """Be told of changes around the agents who sit in a circle now, while the block lasts."""
+        with ExitStack() as watched:
+            for agent in {seat.agent for seat in circle.seats if seat.agent}:
+                watched.enter_context(self.watch(agent, changed))
+            yield
 
     def _tell(self, circle: Circle) -> None:
         for seat in circle.seats:

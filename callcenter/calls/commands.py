@@ -39,6 +39,7 @@ from callcenter.calls.orders import (
     InTalk,
     Move,
     OfCaller,
+    OfPresentCall,
     Order,
     Prioritise,
     Record,
@@ -96,6 +97,10 @@ class FloorControl(Protocol):
 
     def client_of(self, call: str) -> str:
         """The company of a call that is up; empty when there is none."""
+        ...
+
+    def talks_in(self, agent: str, call: str) -> bool:
+        """Whether an agent talks in a call."""
         ...
 
     def agent_in(self, call: str) -> str:
@@ -205,6 +210,8 @@ class CommandDesk:
             return self.supervise(supervisor, agent, order.mode)
         if supervisor is not None and not self._may_command(supervisor, agent, order):
             return Result.NOT_PERMITTED
+        if isinstance(order, OfPresentCall) and order.call and not self._is_in(view, order.call):
+            return Result.NO_SUCH_CALL
         result = Result.DONE
         match order:
             case Choose():
@@ -270,6 +277,12 @@ class CommandDesk:
                 return floor.take(call, agent)
             case EndCall():
                 return floor.end_call(call, by)
+
+    def _is_in(self, view: AgentView, call: str) -> bool:
+        """Whether an agent has to do with a call now: is rung for it, talks in it, or has dialled it."""
+        present = view.call_id if view.work not in (Work.IDLE, Work.WRAP_UP) else ""
+        talks = self.floor is not None and self.floor.talks_in(view.id, call)
+        return talks or call == present or call in view.own_calls
 
     def _choose(self, view: AgentView, order: Choose, by: str, supervisor: Supervisor | None) -> Result:
         lasts = None

@@ -69,6 +69,10 @@ class CallsControl:
         found = self._supervisor.calls.get(call)
         return found.client.id if found is not None else ""
 
+    def talks_in(self, agent: str, call: str) -> bool:
+        """Whether an agent talks in a call."""
+        return self._services.controls.of(agent, call) is not None
+
     def agent_in(self, call: str) -> str:
         """The agent who talks in a call, or has dialled it; empty when there is none."""
         found = self._supervisor.calls.get(call)

@@ -82,15 +82,15 @@ def read_order(
         case "dispositions":
             return AskDispositions()
         case "record_start" | "record_stop" | "record_pause" | "record_resume":
-            return Record(RecordAction(do))
+            return Record(RecordAction(do), _call(command))
         case "supervise":
             return read_supervision(command)
         case "send_digits":
             return read_digits(command)
         case "entry_start":
-            return StartEntry(text_of(command, "entry", MAX_ID, wanted="the name of a flow"))
+            return StartEntry(text_of(command, "entry", MAX_ID, wanted="the name of a flow"), _call(command))
         case "entry_cancel":
-            return CancelEntry()
+            return CancelEntry(_call(command))
         case "hold":
             return Hold(_call(command))
         case "resume":
@@ -102,11 +102,13 @@ def read_order(
         case "dial":
             return Dial(text_of(command, "to", MAX_TARGET, wanted="whom to dial: a name or a number"))
         case "answer":
-            return Answer()
+            return Answer(_call(command))
         case ConsultDo.ASK:
-            return Consult(ConsultDo.ASK, text_of(command, "to", MAX_ID, wanted="whom to ask: a name or a number"))
+            return Consult(
+                ConsultDo.ASK, text_of(command, "to", MAX_ID, wanted="whom to ask: a name or a number"), _call(command)
+            )
         case ConsultDo.SWAP | ConsultDo.JOIN | ConsultDo.DROP | ConsultDo.TRANSFER:
-            return Consult(ConsultDo(do))
+            return Consult(ConsultDo(do), call=_call(command))
         case _:
             return ExtendWrapUp()
 
@@ -176,7 +178,7 @@ def read_digits(command: Mapping[str, Any]) -> SendDigits:
     """Keys that are to be pressed. Raises BadCommand."""
     digits = text_of(command, "digits", MOST_KEYS, wanted="the keys to press")
     try:
-        return SendDigits(checked_keys(digits))
+        return SendDigits(checked_keys(digits), _call(command))
     except ValueError as error:
         raise BadCommand(f"`digits`: {error}") from error
 

@@ -25,19 +25,19 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     WRAP_UP_EXTEND: (),
     DISPOSITIONS: (),
     ROSTER: ("skills", "clients", "queues", "reset"),
-    **{str(action): () for action in RecordAction},
+    **{str(action): ("call",) for action in RecordAction},
     SUPERVISE: ("mode", "call"),
-    SEND_DIGITS: ("digits",),
-    ENTRY_START: ("entry",),
-    ENTRY_CANCEL: (),
-    ConsultDo.ASK: ("to",),
-    **{do: () for do in ConsultDo if do is not ConsultDo.ASK},
+    SEND_DIGITS: ("digits", "call"),
+    ENTRY_START: ("entry", "call"),
+    ENTRY_CANCEL: ("call",),
+    ConsultDo.ASK: ("to", "call"),
+    **{do: ("call",) for do in ConsultDo if do is not ConsultDo.ASK},
     HOLD: ("call",),
     RESUME: ("call",),
     TRANSFER: ("to", "call"),
     HANG_UP: ("call",),
     DIAL: ("to",),
-    ANSWER: (),
+    ANSWER: ("call",),
     MOVE: ("call", "queue"),
     PRIORITY: ("call", "priority"),
     TAKE: ("call",),
@@ -109,6 +109,7 @@ class Record:
     """Have the present talk recorded, or not, or not for a while."""
 
     action: RecordAction
+    call: str = ""
 
     def __str__(self) -> str:
         return str(self.action)
@@ -130,6 +131,7 @@ class Consult:
 
     do: ConsultDo
     to: str = ""
+    call: str = ""
 
     def __str__(self) -> str:
         return f"{self.do} {self.to}".strip()
@@ -140,6 +142,7 @@ class SendDigits:
     """Press keys towards whom the agent talks to."""
 
     digits: str
+    call: str = ""
 
     def __str__(self) -> str:
         return f"{SEND_DIGITS}, {len(self.digits)} keys"  # they may be a secret
@@ -150,6 +153,7 @@ class StartEntry:
     """Have the customer enter something while they talk: go through this flow."""
 
     flow: str
+    call: str = ""
 
     def __str__(self) -> str:
         return f"{ENTRY_START} {self.flow}"
@@ -158,6 +162,8 @@ class StartEntry:
 @dataclass(frozen=True, slots=True)
 class CancelEntry:
     """Ask for it no more."""
+
+    call: str = ""
 
     def __str__(self) -> str:
         return ENTRY_CANCEL
@@ -238,8 +244,16 @@ class Dial:
 class Answer:
     """Have the phone that rings taken off, where it can be told to."""
 
+    call: str = ""
+
     def __str__(self) -> str:
         return ANSWER
+
+
+OfPresentCall: TypeAlias = Record | Consult | SendDigits | StartEntry | CancelEntry | Answer
+"""What is ordered of what an agent is at now. With a ``call``: only while it is that one, for the talk that was meant
+may be over, and the next customer's have begun.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -595,6 +595,8 @@ class Prompts:
     pieces: Mapping[str, tuple[Clip, ...]] = field(default_factory=dict)
     ringback: tuple[Clip, ...] = ()
     """What an agent hears while somebody's phone rings outside, as long as the carrier lets nothing be heard."""
+    hold_tone: tuple[Clip, ...] = ()
+    """What whoever lets somebody wait by an order hears meanwhile: a sign now and then that it is so."""
 
     def prompt(self, id: str, language: str) -> tuple[Clip, ...]:
         """The clips of a prompt. Raises KeyError for one that the configuration does not have."""
@@ -622,7 +624,7 @@ class Prompts:
 
     def clips(self) -> Iterator[Clip]:
         """Every clip, for the media plane to prepare."""
-        for clips in (*self.texts.values(), *self.pieces.values(), self.ringback):
+        for clips in (*self.texts.values(), *self.pieces.values(), self.ringback, self.hold_tone):
             yield from clips
 
 

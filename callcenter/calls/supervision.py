@@ -57,8 +57,9 @@ class Supervision:
     """One supervisor who follows one agent, by a phone of her own, until she hangs up.
 
     Of each talk that she hears a fact tells when that begins and ends. Between two talks she hears music, so that no
-    phone takes the silence for the end; while the agent has somebody on hold, nothing. Where the client does not let
-    her do what she chose, she listens, or hears nothing of the call. The keys 4, 5 and 6 change between the three ways.
+    phone takes the silence for the end; while the agent has somebody on hold, nothing but the tone that tells so. Where
+    the client does not let her do what she chose, she listens, or hears nothing of the call. The keys 4, 5 and 6 change
+    between the three ways.
     """
 
     def __init__(self, services: Services, supervisor: Supervisor, agent: str, mode: SupervisionMode) -> None:
@@ -76,6 +77,8 @@ class Supervision:
         self._tie: Tie | None = None
         self._untold = False
         self._rests = False
+        self._tone = 0
+        """The play of the tone that she hears while the agent has somebody on hold."""
 
     @property
     def call(self) -> Call | None:
@@ -143,6 +146,7 @@ class Supervision:
             self._note(SupervisionChanged(self._id, self.supervisor.id, self.agent, mode))
             circle.changed()
         self._announce(circle)
+        self._tell_hold(circle)
 
     def _allowed(self, circle: Circle) -> SupervisionMode | None:
         client, hers = circle.call.client, self.supervisor.clients
@@ -202,6 +206,15 @@ class Supervision:
             await self._sound.session.hear(())
         pieces = self._services.settings.prompts.pieces
         self._sound.start(next(iter(pieces.values()), ()), loop=True)
+
+    def _tell_hold(self, circle: Circle) -> None:
+        """Let her hear the tone as long as she hears nobody, the agent having somebody on hold."""
+        tone = self._services.settings.prompts.hold_tone
+        on_hold = self._guest is not None and not circle.lets_hear(self._guest.session)
+        if on_hold and tone and not self._sound.is_playing(self._tone):
+            self._tone = self._sound.start(tone, loop=True)
+        elif not on_hold and self._sound.is_playing(self._tone):
+            self._sound.stop()
 
     def _announce(self, circle: Circle) -> None:
         """Let those who talk hear that somebody listens, where the law wants it: as soon as nobody waits on hold."""

@@ -16,3 +16,9 @@ SHIPPED_MUSIC = DEFAULT_FOLDER / "music" / "quiet-hours.wav"
 
 RINGBACK = DEFAULT_FOLDER / "music" / "ringback.wav"
 """What an agent hears while a customer's phone rings."""
+
+HOLD_TONE, SILENCE = DEFAULT_FOLDER / "music" / "hold-tone.wav", DEFAULT_FOLDER / "music" / "silence.wav"
+"""What an agent hears who has a caller held from a program, and not by the phone: the one, and then the other."""
+
+SILENCES = 9
+"""So often, of a second each: a sign every ten seconds that the caller still waits."""

@@ -11,7 +11,7 @@ from callcenter.config.outside import Outside
 from callcenter.config.problems import Code
 from callcenter.config.prompts import Speech, Spoken
 from callcenter.config.settings import Sounds
-from callcenter.config.shipped import DEFAULT_FOLDER, RINGBACK, SHIPPED_MUSIC
+from callcenter.config.shipped import DEFAULT_FOLDER, HOLD_TONE, RINGBACK, SHIPPED_MUSIC, SILENCE, SILENCES
 from callcenter.config.things import Things
 from callcenter.config.whispers import Piece, pieces
 from callcenter.config.wording import Asked, numbers_asked, spelled_out
@@ -26,8 +26,13 @@ def prompts_of(sounds: Sounds) -> settings.Prompts:
     return settings.Prompts(
         {key: _clips(parts) for key, parts in sounds.texts.items()},
         {name: _clips(pieces) for name, pieces in sounds.music.items()},
-        _clips([ringing] if (ringing := speech.recorded(RINGBACK)) is not None else []),
+        _shipped(RINGBACK),
+        _shipped(HOLD_TONE) + _shipped(SILENCE) * SILENCES,
     )
+
+
+def _shipped(path: Path) -> tuple[Clip, ...]:
+    return _clips([sound] if (sound := speech.recorded(path)) is not None else [])
 
 
 def _clips(sounds: Iterable[Recorded | Job]) -> tuple[Clip, ...]:

@@ -18,7 +18,7 @@ import structlog
 from callcenter.desk.whose import Whose
 from callcenter.model.access import Actor
 from callcenter.model.facts import BODIES, CallArrived, CustomerErased, Fact, body_to_dict, utc
-from callcenter.publish.payloads import EVENTS
+from callcenter.publish.events import EVENTS
 from callcenter.runtime.encoding import from_json, json_text
 from callcenter.storage.database import Database
 from callcenter.storage.log import fact_of
@@ -106,7 +106,7 @@ class Hub:
     async def run(self) -> None:
         """Follow the facts, for as long as they come. Raises what following raises, and StorageError."""
         last = await self._last_written()
-        await self._load_roster()
+        await self.load_roster()
         if last < self._last:
             log.warning("the log began anew", last=last, before=self._last)
             self._log_no += 1
@@ -117,6 +117,11 @@ class Hub:
         self._wake()
         async for fact in self._facts(self._last):
             self.take(fact)
+
+    async def load_roster(self) -> None:
+        """Learn which companies agents serve who were lent to others. Raises StorageError."""
+        rows = await self._database.fetch_all("SELECT agent, clients FROM agent_roster WHERE clients IS NOT NULL")
+        self.whose.begin({agent: frozenset(from_json(clients)) for agent, clients in rows})
 
     def take(self, fact: Fact) -> None:
         """The next fact."""
@@ -217,10 +222,6 @@ class Hub:
     async def _last_written(self) -> int:
         rows = await self._database.fetch_all("SELECT COALESCE(MAX(seq), 0) FROM facts")
         return int(rows[0][0])
-
-    async def _load_roster(self) -> None:
-        for agent, clients in await self._database.fetch_all("SELECT agent, clients FROM agent_roster"):
-            self.whose.change(agent, frozenset(from_json(clients)) if clients is not None else None)
 
 
 class _Place:

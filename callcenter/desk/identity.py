@@ -17,7 +17,6 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from callcenter.config import Settings
 from callcenter.control.protocol import Reason
 from callcenter.desk.desk import Desk
 from callcenter.desk.gate import own_origins
@@ -145,13 +144,13 @@ def same_origin(desk: Desk, request: Request) -> None:
 
 async def _by_token(desk: Desk, shown: str) -> Actor | None:
     token = await desk.tokens.find(shown)
-    return None if token is None else as_of_now(desk.settings, token.actor)
+    return None if token is None else as_of_now(desk, token.actor)
 
 
 async def _by_cookie(desk: Desk, request: Request) -> Actor | None:
     secret = secret_of(desk, request)
     session = await desk.sessions.find(secret) if secret else None
-    actor = None if session is None else login(desk.settings, session.user)
+    actor = None if session is None else login(desk, session.user)
     if secret is None or actor is None:
         return None
     if request.method not in SAFE:
@@ -163,27 +162,33 @@ async def _by_cookie(desk: Desk, request: Request) -> Actor | None:
     return actor
 
 
-def login(settings: Settings, user: str) -> Actor | None:
-    """Who somebody is who signs in by that name, as the configuration in force has it; None: nobody."""
-    if (agent := settings.plan.agents.get(user)) is not None:
-        return Actor(user, Role.AGENT, agent.clients, agent=user)
-    if (supervisor := settings.calls.supervisors.get(user)) is not None:
+def login(desk: Desk, user: str) -> Actor | None:
+    """Who somebody is who signs in by that name, as the configuration and the roster in force have it; None: nobody."""
+    if (served := _served(desk, user)) is not None:
+        return Actor(user, Role.AGENT, served, agent=user)
+    if (supervisor := desk.settings.calls.supervisors.get(user)) is not None:
         return Actor(user, Role.SUPERVISOR, supervisor.clients, agent=supervisor.agent)
-    if (other := settings.desk.users.get(user)) is not None:
+    if (other := desk.settings.desk.users.get(user)) is not None:
         return Actor(user, other.role, other.clients)
     return None
 
 
-def as_of_now(settings: Settings, actor: Actor) -> Actor | None:
-    """The same as the configuration in force has it: an agent sees no company that they do not serve any more.
+def as_of_now(desk: Desk, actor: Actor) -> Actor | None:
+    """The same as the configuration and the roster in force have it: an agent sees the companies that they serve now,
+    one that they are lent to as well, and none that they do not serve any more.
 
     None: the agent is gone.
     """
     if not actor.agent:
         return actor
-    agent = settings.plan.agents.get(actor.agent)
-    if agent is None:
+    served = _served(desk, actor.agent)
+    if served is None:
         return None
     if actor.role is not Role.AGENT:
         return actor
-    return replace(actor, clients=agent.clients if actor.clients is None else agent.clients & actor.clients)
+    return replace(actor, clients=served if actor.clients is None else served & actor.clients)
+
+
+def _served(desk: Desk, agent: str) -> frozenset[str] | None:
+    """The companies that an agent serves now; None: there is no such agent."""
+    return desk.hub.whose.floor.agents.get(agent)

@@ -19,6 +19,7 @@ from callcenter.model.facts import (
     AgentSkillsChanged,
     AgentStateChanged,
     AttributeSet,
+    BranchTaken,
     BreakOverran,
     BreakRefused,
     CallArrived,
@@ -93,15 +94,13 @@ class Whose:
             case CallArrived(client=client) if fact.call_id:
                 self.know(fact.call_id, client)
             case AgentSkillsChanged(agent=agent, changed=changed, clients=clients):
-                self.change(agent, frozenset(clients) if "clients" in changed else None)
+                self._change(agent, frozenset(clients) if "clients" in changed else None)
             case _:
                 pass
 
-    def change(self, agent: str, clients: frozenset[str] | None) -> None:
-        """An agent serves these clients from now on; None: those that are configured."""
-        self._changed.pop(agent, None)
-        if clients is not None:
-            self._changed[agent] = clients
+    def begin(self, roster: Mapping[str, frozenset[str]]) -> None:
+        """The agents who serve other clients than those that are configured; all others serve these."""
+        self._changed = dict(roster)
         self._floor = None
 
     def know(self, call_id: str, client: str) -> None:
@@ -110,6 +109,12 @@ class Whose:
         self._calls.move_to_end(call_id)
         if len(self._calls) > MAX_CALLS:
             self._calls.popitem(last=False)
+
+    def _change(self, agent: str, clients: frozenset[str] | None) -> None:
+        self._changed.pop(agent, None)
+        if clients is not None:
+            self._changed[agent] = clients
+        self._floor = None
 
     def unknown(self, facts: Iterable[Fact]) -> set[str]:
         """The calls of these facts of which nobody has said whose they are."""
@@ -136,6 +141,9 @@ class Whose:
             name = "digits" if isinstance(body, DigitsEntered) else "value"
             stars: Any = {name: "*" * len(getattr(body, name))}
             fact = dataclasses.replace(fact, body=dataclasses.replace(body, **stars))
+        if isinstance(body, BranchTaken) and (actor.role is Role.AGENT or not actor.may(Scope.CALLS_READ)):
+            # In words, which may name what was entered, or who it is.
+            fact = dataclasses.replace(fact, body=dataclasses.replace(body, why=()))
         return self._without_customers(fact, actor)
 
     def _of_agent(self, agent: str, actor: Actor, *, all_of: bool) -> bool:

@@ -13,7 +13,7 @@ from callcenter.model.customer_form import FROM_ELSEWHERE, MAX_FIELD_FROM_ELSEWH
 from callcenter.model.ids import is_slug
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 MOST_FIELDS = 50
 

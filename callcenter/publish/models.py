@@ -393,6 +393,12 @@ class _OfTalk(_Command):
     call: NotRequired[Annotated[str, Meta(description="which talk, where the agent has several")]]
 
 
+class _OfPresentCall(_Command):
+    call: NotRequired[
+        Annotated[str, Meta(description="only while the agent is at this call: not for the one that has come after it")]
+    ]
+
+
 class _OfCaller(TypedDict):
     id: CommandId
     call: Id
@@ -439,7 +445,7 @@ class RosterCommand(_Command):
     reset: NotRequired[bool]
 
 
-class RecordCommand(_Command):
+class RecordCommand(_OfPresentCall):
     """Have the present talk recorded, or not, or not for a while."""
 
     do: Literal["record_start", "record_stop", "record_pause", "record_resume"]
@@ -453,34 +459,34 @@ class SuperviseCommand(_Command):
     call: NotRequired[Annotated[str, Meta(description="in place of `agent`: whoever talks in it")]]
 
 
-class SendDigitsCommand(_Command):
+class SendDigitsCommand(_OfPresentCall):
     """Press keys towards whom the agent talks to."""
 
     do: Literal["send_digits"]
     digits: str
 
 
-class EntryStartCommand(_Command):
+class EntryStartCommand(_OfPresentCall):
     """Have the customer enter something while they talk."""
 
     do: Literal["entry_start"]
     entry: Id
 
 
-class EntryCancelCommand(_Command):
+class EntryCancelCommand(_OfPresentCall):
     """Ask for it no more."""
 
     do: Literal["entry_cancel"]
 
 
-class ConsultCommand(_Command):
+class ConsultCommand(_OfPresentCall):
     """Ask somebody while the caller waits."""
 
     do: Literal["consult"]
     to: Target
 
 
-class ConsultingCommand(_Command):
+class ConsultingCommand(_OfPresentCall):
     """Change between the caller and whom was asked, join all three, let them go, or put the caller through to them."""
 
     do: Literal["consult_swap", "consult_join", "consult_drop", "consult_transfer"]
@@ -518,7 +524,7 @@ class DialCommand(_Command):
     to: Target
 
 
-class AnswerCommand(_Command):
+class AnswerCommand(_OfPresentCall):
     """Have the phone taken off that rings, where it can be told to."""
 
     do: Literal["answer"]

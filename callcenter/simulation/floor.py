@@ -46,6 +46,7 @@ TECH = Client(
 # Prompts by id, with their length in seconds.
 PROMPTS = {"greeting": 3.0, "menu": 4.0, "invalid": 1.0, "no_input": 1.5, "nobody": 2.0, "goodbye": 1.0, "notice": 2.0}
 MUSIC = Clip("music", 30.0)
+HOLD_TONE = Clip("hold tone", 8.0)
 
 REASONS = {"lunch": "Lunch", "break": "Short break"}
 CODES = {
@@ -130,7 +131,7 @@ def settings(
         numbers={"+18005550100": Number("+18005550100", "tech", "main", ("1000",))},
         flows={"main": Flow("main", (Say("greeting", barge_in), menu)), "sorry": Flow("sorry", (Hangup("nobody"),))},
         treatments={each.id: QueueTreatment(each.id, "default") for each in queues},
-        prompts=Prompts(clips, {"default": (MUSIC,)}),
+        prompts=Prompts(clips, {"default": (MUSIC,)}, hold_tone=(HOLD_TONE,)),
         reasons=REASONS,
         feature_codes=CODES,
         max_calls=max_calls,

@@ -79,17 +79,43 @@ async def waiting(world: World, number: str, key: str = "1") -> tuple[Phone, str
     return caller, world.call_id(call)
 
 
+# Which call
+
+
+@story()
+async def test_what_was_meant_for_one_customer_is_not_done_to_the_next_one(world: World) -> None:
+    """A program is slower than a hang-up: keys, an entry, a question or a recording are of the call that it names."""
+    caller, _ = await talking(world)
+    first = world.call_id(caller.this_call())
+    orders: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("send_digits", {"digits": "1"}), ("consult", {"to": "bob"}), ("consult_drop", {}), ("entry_cancel", {}),
+        ("record_start", {}), ("entry_start", {"entry": "pin"}), ("answer", {}),
+    )  # fmt: skip
+    assert order(world, "send_digits", digits="1", call=first) == DONE
+    for do, fields in orders:
+        assert refused(order(world, do, **fields, call="cc1-another"), "not_found", "no such call"), do
+        told = order(world, do, **fields, call=first)
+        assert not refused(told, "not_found"), (do, told)
+    await caller.hangs_up()
+    await world.settled()
+    assert work(world, "amy") is Work.WRAP_UP
+    for do, fields in orders:
+        assert refused(order(world, do, **fields, call=first), "not_found"), do
+
+
 # Hold
 
 
 @story()
 async def test_a_caller_is_held_and_taken_back_from_the_desk_and_the_phone_knows_nothing_of_it(world: World) -> None:
-    """The caller hears music; the agent hears nothing, and is not heard; both states are right."""
+    """The caller hears music; the agent hears a tone that tells of the hold, and is not heard; both states are right.
+    Sound goes on to the phone: one that hangs up when nothing comes any more does not.
+    """
     caller, amy = await talking(world)
     call = caller.this_call()
     assert order(world, "hold") == DONE
     await world.settled()
-    assert heard(caller, amy) == [("music",), ()]
+    assert heard(caller, amy) == [("music",), ("hold tone",)]
     assert work(world, "amy") is Work.HELD
     await world.sleep(100)
     assert order(world, "hold") == DONE
@@ -113,7 +139,7 @@ async def test_the_phone_and_the_desk_hold_each_for_itself(world: World) -> None
     assert order(world, "hold") == DONE
     await amy.resume()
     await world.settled()
-    assert heard(caller, amy) == [("music",), ()], "the desk still holds"
+    assert heard(caller, amy) == [("music",), ("hold tone",)], "the desk still holds"
     assert work(world, "amy") is Work.HELD
     await amy.hold()
     await world.settled()
@@ -145,7 +171,7 @@ async def test_who_asks_somebody_while_the_caller_is_held_talks_to_them_and_take
     assert order(world, "consult_drop") == DONE
     await bob.is_hung_up()
     await world.settled()
-    assert heard(caller, amy) == [("music",), ()], "held before, held afterwards"
+    assert heard(caller, amy) == [("music",), ("hold tone",)], "held before, held afterwards"
     assert order(world, "consult", to="bob") == DONE
     await bob.rings()
     await bob.answers()
@@ -174,8 +200,11 @@ async def test_a_supervisor_hears_nobody_on_hold_and_speaks_to_the_agent_meanwhi
     order(world, "resume")
     await world.settled()
     assert heard(eve, amy, caller) == [(CALLER, "amy"), (CALLER, "eve"), ("amy",)]
-    await caller.hangs_up()
+    order(world, "hold")
     await eve.hangs_up()
+    await world.settled()
+    assert heard(amy, caller) == [("hold tone",), ("music",)], "whoever spoke to her is gone"
+    await caller.hangs_up()
 
 
 @story()
@@ -189,7 +218,7 @@ async def test_whom_an_agent_has_dialled_outside_is_held_too(world: World) -> No
     await world.settled()
     assert order(world, "hold") == DONE
     await world.settled()
-    assert heard(jana, amy) == [("music",), ()]
+    assert heard(jana, amy) == [("music",), ("hold tone",)]
     assert order(world, "resume") == DONE
     await world.settled()
     assert world.hear_each_other(amy, jana)
@@ -331,7 +360,7 @@ async def test_an_agent_clicks_a_number_and_picks_up_the_own_phone_first(world: 
     assert (body.direction, body.agent, body.to_number) == (Direction.OUTBOUND, "amy", "+14155550111")
     assert order(world, "hold", call=answer["call"]) == DONE
     await world.settled()
-    assert heard(jana, amy) == [("music",), ()]
+    assert heard(jana, amy) == [("music",), ("hold tone",)]
     await jana.hangs_up()
     await amy.is_hung_up()
     await world.settled()
@@ -378,7 +407,7 @@ async def test_colleagues_and_queues_are_clicked_too(world: World) -> None:
     assert world.hear_each_other(amy, bob)
     assert order(world, "hold") == DONE
     await world.settled()
-    assert heard(bob, amy) == [("music",), ()]
+    assert heard(bob, amy) == [("music",), ("hold tone",)]
     assert order(world, "hang_up") == DONE
     await amy.is_hung_up()
     await bob.is_hung_up()
@@ -618,7 +647,7 @@ async def test_what_is_said_of_what_is_kept_goes_the_same_way_over_mqtt_once_for
     life = Life()
     commands = Commands(world.house, life, Reloader(world.house, life, lambda: world.settings))
     server = ControlServer(Path("unused"), commands.all(), world.storage.log)
-    world.house.answer, world.house.for_programs = server.answer, commands.for_programs()
+    world.house.mqtt_orders.answer, world.house.mqtt_orders.for_programs = server.answer, commands.for_programs()
     answers: list[Any] = []
 
     def send(**command: Any) -> None:

@@ -161,7 +161,7 @@ async def test_while_the_agent_holds_she_hears_nobody_who_waits_and_no_music_of_
     await world.settled()
     await amy.hold()
     await caller.hears("music")
-    assert heard(eve) == [()]
+    assert heard(eve) == [("hold tone",)], "and knows that her own line is there"
     await amy.resume()
     await world.settled()
     assert heard(eve, amy, caller) == [("+14155550100", "amy"), ("+14155550100", "eve"), ("amy", "eve")]

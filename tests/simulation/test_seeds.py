@@ -1,6 +1,7 @@
 """Seeded days on a floor where everything breaks: nothing is left over, whatever people, networks and disks do.
 
-Which seeds: those of CALLCENTER_SEEDS ("7", "1..500"); ./scripts/simulate sets it.
+Which seeds: those of CALLCENTER_SEEDS ("7", "1..500"); without it 120 of them. ./scripts/simulate sets it, and is where
+thousands are lived.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import pytest
 from callcenter.simulation.fate import Fate
 from callcenter.simulation.workload import live
 
-FIRST, _, LAST = os.environ.get("CALLCENTER_SEEDS", "1..200").partition("..")
+FIRST, _, LAST = os.environ.get("CALLCENTER_SEEDS", "1..120").partition("..")
 SEEDS = range(int(FIRST), int(LAST or FIRST) + 1)
 
 

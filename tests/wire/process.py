@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -13,14 +14,27 @@ from pathlib import Path
 from typing import IO
 
 ENDS_WITHIN = 30.0  # s after SIGTERM; then SIGKILL
+# Which of the workers of a run this is: none gives away the ports of another.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+# Neither those that the system gives to who asks for any, nor those of the sound of switches. Those beside them are for
+# whoever takes them unasked: a phone listens for TLS one above its port.
+_PORTS = range(9_000, 16_000, 4)
 _given: set[int] = set()
+# Where two runs on one machine begin is a matter of chance.
+_next = itertools.count(os.getppid() * 211 + _WORKER * (len(_PORTS) // 2))
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that was free a moment ago, for programs that cannot tell which one they took."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that was free a moment ago, for programs that cannot tell which one they took.
+
+    None is given twice to one test run: who was given it may not have bound it yet.
+    """
+    for _ in _PORTS:
+        port = _PORTS[next(_next) % len(_PORTS)]
+        with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def free_range(count: int) -> tuple[int, int]:
@@ -28,7 +42,8 @@ def free_range(count: int) -> tuple[int, int]:
 
     None is given twice to one test run: who was given them may not have bound them yet.
     """
-    for low in range(40_000, 60_000, 100):
+    half = 10_000 * (_WORKER % 2)
+    for low in range(40_000 + half, 50_000 + half, 100):
         if low in _given:
             continue
         try:

@@ -328,11 +328,12 @@ class Stub(asyncio.DatagramProtocol):
             body=self.sdp() if body is None else body,
         )
 
-    def press(self, answer: Message, key: str) -> None:
-        """Sends one key (RFC 4733) to where a 2xx said that it wants its sound."""
+    def press(self, answer: Message, keys: str) -> None:
+        """Sends keys (RFC 4733), the first ones of a call, to where a 2xx said that it wants its sound."""
         assert self._media is not None
-        for packet in tone.rtp_of_key(key):
-            self._media.sendto(packet, self._ear(answer))
+        for nth, key in enumerate(keys):
+            for packet in tone.rtp_of_key(key, nth=nth):
+                self._media.sendto(packet, self._ear(answer))
 
     async def speak(self, answer: Message, samples: tone.Samples) -> None:
         """Sends sound (PCMU) to where a 2xx said that it wants its sound, as fast as it is spoken."""

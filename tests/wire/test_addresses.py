@@ -23,7 +23,7 @@ async def test_a_call_over_ipv6_is_answered_and_rings_over_ipv6(switch: Switch) 
         assert answer.status == 200
         assert "[::1]:" in answer.header("Contact")
         assert "c=IN IP6 ::1" in answer.body
-        caller.press(answer, LUMINA.key)
+        caller.press(answer, LUMINA.keys)
         rung = await agent.request("INVITE")
         assert "c=IN IP6 ::1" in rung.body
         await until(lambda: caller.media, "the caller hears something")

@@ -19,7 +19,9 @@ from tests.wire.wait import until
 
 HZ = 660.0
 OUTBOUND = '{country: "1", national_prefix: "1", caller_id: "+18005550100", trunks: [carrier]}'
-FLOW = f'[{{queue: {{to: {TECH.queue}, keys: {{"1": [{{callback: {TECH.queue}}}]}}}}}}]'
+# What is said at last cannot be cut short: something brief.
+CALLBACK = f"{{callback: {{queue: {TECH.queue}, accepted: tech-giant-welcome}}}}"
+FLOW = f'[{{queue: {{to: {TECH.queue}, keys: {{"1": [{CALLBACK}]}}}}}}]'
 
 
 def options(port: int) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ AGENT_HZ = 880.0
 MUSIC_AT_LEAST = 30.0  # root mean square: quiet, but not silence
 
 
-@pytest.mark.parametrize(("caller_by", "agent_by"), [("udp", "udp"), ("tcp", "tcp"), ("udp", "tcp"), ("tcp", "udp")])
+@pytest.mark.parametrize(("caller_by", "agent_by"), [("udp", "tcp"), ("tcp", "udp")])
 async def test_caller_presses_a_key_and_talks_to_the_right_agent(
     switch: Switch, tmp_path: Path, caller_by: str, agent_by: str
 ) -> None:
@@ -28,7 +28,7 @@ async def test_caller_presses_a_key_and_talks_to_the_right_agent(
         await caller.dial(TECH.alias)
         await caller.event("CALL_ESTABLISHED")
         await until(lambda: caller.loudness() > MUSIC_AT_LEAST, "the caller hears the greeting")
-        await caller.press(TECH.key)
+        await caller.press(TECH.keys)
         ringing = await agent.event("CALL_INCOMING")
         assert TECH.name in agent.log(), "the phone shows for which company it rings"
         assert caller.user in ringing.peer, "and the caller's number"

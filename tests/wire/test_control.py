@@ -38,7 +38,7 @@ async def begin_talk(switch: Switch, agent: Stub, caller: Stub, user: str = TECH
     answer = await caller.final(invite)
     assert answer.status == 200
     caller.send(caller.ack(invite, answer))
-    caller.press(answer, TECH.key)
+    caller.press(answer, TECH.keys)
     await until(lambda: switch.query("SELECT 1 FROM facts WHERE kind = 'CallConnected'"), "they talk")
     return invite, answer
 
@@ -165,7 +165,7 @@ async def test_an_agent_who_is_added_registers_at_once_and_takes_a_call(tmp_path
         second = other.invite(TECH.alias)
         heard = await other.final(second)
         other.send(other.ack(second, heard))
-        other.press(heard, TECH.key)
+        other.press(heard, TECH.keys)
         await until(lambda: len(switch.query("SELECT 1 FROM facts WHERE kind = 'CallConnected'")) == 2, "they talk")
         assert gina.talked() == 1
         await hang_up(other, second, heard)

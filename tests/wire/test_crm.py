@@ -71,7 +71,7 @@ async def test_a_crm_a_receiver_and_the_sample_client_with_one_call(
                 await until(lambda: said, lambda: f"the client follows: {switch.log()[-2000:]}")
                 await caller.dial(TECH.alias)
                 await caller.event("CALL_ESTABLISHED")
-                await caller.press(TECH.key)
+                await caller.press(TECH.keys)
                 await agent.event("CALL_INCOMING")
                 await agent.accept()
                 await caller.heard(agent.hz)

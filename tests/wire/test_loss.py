@@ -92,7 +92,7 @@ def still_open(switch: Switch, relay: Relay) -> str:
     return "\n".join(f"{row['id']} is not over:\n{relay.told_of(row['id'])}" for row in rows)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_two_telephones_talk_hold_and_hang_up_over_such_a_line(switch: Switch, tmp_path: Path, seed: int) -> None:
     """What one side does reaches the other, if a little later."""
     patience = 40.0

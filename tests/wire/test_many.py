@@ -29,7 +29,7 @@ async def test_fifty_calls_at_once_none_lost(switch: Switch, tmp_path: Path, tra
             TECH.alias,
             calls=CALLS,
             rate=CALLS,
-            talk=9.0,
+            talk=6.0,
             keys=TECH.keys,
             transport=transport,
         )

@@ -36,7 +36,7 @@ async def wait_in_line(switch: Switch, phone: Baresip) -> None:
     before, seen = len(visits(switch)), len(phone.events)
     await phone.dial(TECH.alias)
     await phone.event("CALL_ESTABLISHED", after=seen)
-    await phone.press(TECH.key)
+    await phone.press(TECH.keys)
     await until(lambda: len(visits(switch)) == before + 1, f"{phone.user} waits")
 
 
@@ -79,7 +79,7 @@ async def test_a_killed_switch_gives_everybody_the_place_of_before(tmp_path: Pat
         async def joins(number: str, count: int) -> None:
             answer = await phone.final(phone.invite(TECH.alias, user=number))
             assert answer.status == 200
-            phone.press(answer, TECH.key)
+            phone.press(answer, TECH.keys)
             await until(lambda: len(visits(switch)) == count, f"{number} waits")
 
         await joins(FIRST, 1)

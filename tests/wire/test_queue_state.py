@@ -37,7 +37,7 @@ async def test_the_monitor_sees_who_waits_and_a_late_one_sees_it_too(tmp_path: P
 
         await caller.dial(TECH.alias)
         await caller.event("CALL_ESTABLISHED")
-        await caller.press(TECH.key)
+        await caller.press(TECH.keys)
         await until(lambda: floor.on(STATE)[-1].json["waiting"] == 1, "one waits")
         assert floor.on(STATE)[-1].json["longest_since"]
         async with monitor(switch, tmp_path, "late") as late:

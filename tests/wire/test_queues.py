@@ -166,7 +166,7 @@ async def test_the_expected_wait_is_heard_when_ten_talks_have_been_seen(tmp_path
         for number in range(11):
             before = len(agent.events)
             answer = await talker.final(talker.invite(TECH.alias, user=f"+1415555{number:04d}"))
-            talker.press(answer, TECH.key)
+            talker.press(answer, TECH.keys)
             await agent.event("CALL_INCOMING", after=before)
             await agent.accept()
             await happened(switch, "CallConnected", number + 1)

@@ -94,7 +94,7 @@ async def test_figures_of_today_outlive_a_kill_and_what_it_cut_off_is_lost(tmp_p
             assert (await agent.register(line["user"], line["password"])).status == 200
             for _ in range(2):
                 invite = caller.invite(TECH.alias)
-                caller.press(await caller.final(invite), TECH.key)
+                caller.press(await caller.final(invite), TECH.keys)
                 await until(
                     lambda: switch.query("SELECT 1 FROM facts WHERE kind = 'CallConnected'"), "the first one talks"
                 )

@@ -22,7 +22,7 @@ async def test_killed_and_started_again_it_keeps_registrations_and_closes_the_bo
         async with Stub(switch.where) as agent, Stub(switch.where) as caller:
             assert (await agent.register(line["user"], line["password"])).status == 200
             talking = caller.invite(TECH.alias)
-            caller.press(await caller.final(talking), TECH.key)
+            caller.press(await caller.final(talking), TECH.keys)
             await until(lambda: switch.query("SELECT 1 FROM facts WHERE kind = 'CallConnected'"), "one call talks")
             listening = caller.invite(TECH.alias)
             assert (await caller.final(listening)).status == 200
@@ -47,7 +47,7 @@ async def test_killed_and_started_again_it_keeps_registrations_and_closes_the_bo
             again = caller.invite(TECH.alias)
             answer = await caller.final(again)
             assert answer.status == 200
-            caller.press(answer, TECH.key)
+            caller.press(answer, TECH.keys)
             await agent.request("INVITE", after=seen)
             assert (await caller.final(caller.in_dialog("BYE", again, answer))).status == 200
             assert len(await switch.interactions(3)) == 3

@@ -92,13 +92,13 @@ async def test_caller_without_an_offer_is_offered_the_sound_presses_a_key_and_ch
 
 async def test_session_is_refreshed_and_ends_by_itself_when_the_phone_is_gone(tmp_path: Path) -> None:
     """A phone that knows no session timers gets the same description again; then its socket is closed."""
-    options = ("--set", "sip.session_timer={expires: 6s, min: 3s}")
+    options = ("--set", "sip.session_timer={expires: 4s, min: 2s}")
     async with Switch(tmp_path / "switch", options=options) as switch:
         async with Stub(switch.where) as phone:
             invite = phone.invite(TECH.alias)
             answer = await phone.final(invite)
             assert answer.status == 200
-            assert answer.header("Session-Expires") == "6;refresher=uas"
+            assert answer.header("Session-Expires") == "4;refresher=uas"
             again = await phone.request("INVITE")
             assert again.body == answer.body, "nothing changes"
             await until(lambda: phone.find(method="ACK"), "the switch takes the answer")

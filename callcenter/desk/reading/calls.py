@@ -131,18 +131,26 @@ def for_agent(record: Mapping[str, Any], agent: str) -> dict[str, Any]:
     """
     shown = {**record, "supervisions": []}
     if not agent or agent not in {record.get("dialled_by"), *(leg["agent"] for leg in record["legs"])}:
-        shown["digits"] = ["*" * len(each) for each in record["digits"]]
-        shown["attributes"] = {name: "*" * len(value) for name, value in record["attributes"].items()}
+        shown |= _in_stars(record)
     return shown
+
+
+def _in_stars(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the caller entered, and what was noted of it, in as many stars: as in the call's timeline."""
+    return {
+        "digits": ["*" * len(each) for each in record["digits"]],
+        "attributes": {name: "*" * len(value) for name, value in record["attributes"].items()},
+    }
 
 
 def for_client(record: Mapping[str, Any]) -> dict[str, Any]:
     """A call's record for the client company: what its customer did and got, and nobody of the house.
 
     Who answered, was offered the call, listened in, or corrected what, is the house's own, and so is how it sounded to
-    whom. What is added to records is not told before it is named here.
+    whom. What was entered is for who talked to them: the company sees stars, here as in the timeline. What is added to
+    records is not told before it is named here.
     """
-    shown = _only(record, _OF_A_CALL)
+    shown = {**_only(record, _OF_A_CALL), **_in_stars(record)}
     for name, fields in _OF_ITS_PARTS.items():
         shown[name] = [_only(each, fields) for each in record.get(name, ())]
     if record.get("direction") != Direction.INBOUND:
@@ -152,8 +160,8 @@ def for_client(record: Mapping[str, Any]) -> dict[str, Any]:
 
 _OF_A_CALL = (
     "call_id", "client", "flow", "from_number", "from_name", "to_number", "arrived_at", "answered_at", "ended_at",
-    "language", "intent", "customer", "match", "digits", "ivr_ms", "duration_ms", "outcome", "ending", "attributes",
-    "direction", "diverted_number", "diverted_why", "callback", "queue", "wait_ms", "talk_ms", "hold_ms", "wrap_up_ms",
+    "language", "intent", "customer", "match", "ivr_ms", "duration_ms", "outcome", "ending", "direction",
+    "diverted_number", "diverted_why", "callback", "queue", "wait_ms", "talk_ms", "hold_ms", "wrap_up_ms",
 )  # fmt: skip
 _OF_ITS_PARTS: Mapping[str, tuple[str, ...]] = {
     "visits": ("id", "queue", "wait_ms", "outcome", "reason", "positions", "number"),

@@ -173,7 +173,7 @@ async def dial(request: Request, body: Dialling, actor: Controls, desk: TheDesk)
 @router.post("/calls/{call}/answer")
 async def answer(request: Request, call: Name, actor: Controls, desk: TheDesk, body: OfAgent | None = None) -> Done:
     """Have the phone taken off that rings for this call, where it can be told to; else this is a conflict."""
-    return await _done(desk, request, actor, "answer", body)
+    return await _done(desk, request, actor, "answer", body, call=call)
 
 
 @router.post("/calls/{call}/hold")
@@ -200,13 +200,13 @@ async def consult(request: Request, call: Name, body: Consulting, actor: Control
     if (body.do == "ask") is (body.to is None):
         raise Problem(422, Reason.INVALID, "`to` says whom to ask, and goes with `ask` alone", "to")
     do = "consult" if body.do == "ask" else f"consult_{body.do}"
-    return await _done(desk, request, actor, do, body, **_told(to=body.to))
+    return await _done(desk, request, actor, do, body, call=call, **_told(to=body.to))
 
 
 @router.post("/calls/{call}/conference")
 async def conference(request: Request, call: Name, actor: Controls, desk: TheDesk, body: OfAgent | None = None) -> Done:
     """Join caller, agent and whom was asked."""
-    return await _done(desk, request, actor, "consult_join", body)
+    return await _done(desk, request, actor, "consult_join", body, call=call)
 
 
 @router.post("/calls/{call}/hangup")
@@ -220,21 +220,21 @@ async def hang_up(request: Request, call: Name, actor: Controls, desk: TheDesk, 
 @router.post("/calls/{call}/record")
 async def record(request: Request, call: Name, body: WantedRecording, actor: Controls, desk: TheDesk) -> Done:
     """Have the talk recorded, or not, or not for a while."""
-    return await _done(desk, request, actor, f"record_{body.do}", body)
+    return await _done(desk, request, actor, f"record_{body.do}", body, call=call)
 
 
 @router.post("/calls/{call}/digits")
 async def press(request: Request, call: Name, body: Digits, actor: Controls, desk: TheDesk) -> Done:
     """Press keys towards whom the agent talks to."""
-    return await _done(desk, request, actor, "send_digits", body, digits=body.digits)
+    return await _done(desk, request, actor, "send_digits", body, call=call, digits=body.digits)
 
 
 @router.post("/calls/{call}/entry")
 async def enter(request: Request, call: Name, body: Entering, actor: Controls, desk: TheDesk) -> Done:
     """Have the customer enter something while they talk, heard by nobody; or ask for it no more."""
     if body.entry is None:
-        return await _done(desk, request, actor, "entry_cancel", body)
-    return await _done(desk, request, actor, "entry_start", body, entry=body.entry)
+        return await _done(desk, request, actor, "entry_cancel", body, call=call)
+    return await _done(desk, request, actor, "entry_start", body, call=call, entry=body.entry)
 
 
 @router.post("/calls/{call}/move")

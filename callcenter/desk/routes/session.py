@@ -73,7 +73,7 @@ async def sign_in(
         right = await desk.passwords.check(credentials.user[:MAX_USER], credentials.password, address)
     except TooOften as error:
         raise too_many(error.wait) from None
-    actor = login(desk.settings, credentials.user)
+    actor = login(desk, credentials.user)
     if not right or actor is None:
         log.warning("sign-in refused", user=credentials.user[:MAX_USER], address=address)
         raise unauthenticated("user or password is wrong")

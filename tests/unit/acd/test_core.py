@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from callcenter.acd.core import WRAPUP_TIMEOUT, Acd
+from callcenter.acd.core import Acd
 from callcenter.acd.events import (
     Connected,
     DeviceChanged,
@@ -30,6 +30,7 @@ from callcenter.acd.events import (
 )
 from callcenter.acd.requirements import Requirement
 from callcenter.acd.settings import AgentSettings, Plan, RnaRule, RnaSettings, WrapUpSettings
+from callcenter.acd.wrap_up import WRAPUP_TIMEOUT
 from callcenter.model.facts import (
     AgentLegEnded,
     AgentRang,
@@ -215,7 +216,7 @@ def test_a_join_repeated_brings_no_second_place_and_no_ghost(floor: Floor) -> No
 
 
 def test_visits_that_ended_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("callcenter.acd.core.REMEMBERED_VISITS", 2)
+    monkeypatch.setattr("callcenter.acd.floor.REMEMBERED_VISITS", 2)
     acd = Acd(plan())
     for number in range(5):
         acd.handle(Join(Ticket(f"v{number}", "call", "sales", "acme")), START)

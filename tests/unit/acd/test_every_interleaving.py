@@ -101,7 +101,7 @@ def actions(
 def look(floor: Floor) -> object:
     """The state, with times as seen from now: equal states have equal futures."""
     now = floor.now
-    order = sorted(floor.acd._agents.values(), key=lambda agent: (agent.idle_since, agent.id))
+    order = sorted(floor.acd._floor.agents.values(), key=lambda agent: (agent.idle_since, agent.id))
     return (
         id(floor.acd.plan),
         tuple(agent.id for agent in order),
@@ -114,7 +114,7 @@ def look(floor: Floor) -> object:
                 agent.break_until and agent.break_until - round(now * 1000),
                 floor.acd.change(agent.id),
             )
-            for agent in floor.acd._agents.values()
+            for agent in floor.acd._floor.agents.values()
         ),
         tuple(
             (ticket.id, ticket.ringing, ticket.step, ticket.preferred, round(now - ticket.joined, 3))
@@ -130,9 +130,9 @@ def look(floor: Floor) -> object:
                 *sorted(each.held_by),
                 each.due - round(now * 1000),
             )
-            for each in floor.acd._engagements.values()
+            for each in floor.acd._floor.engagements.values()
         ),
-        tuple(floor.acd._ended),
+        tuple(floor.acd._floor.ended),
     )
 
 

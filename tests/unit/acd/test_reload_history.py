@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from callcenter.acd.agents import AgentView
-from callcenter.acd.core import asked_at
+from callcenter.acd.asked import asked_at
 from callcenter.acd.events import MakeOffer, Reconfigured, RosterChanged, TicketExpired
 from callcenter.acd.queue import TicketView
 from callcenter.acd.requirements import parse

@@ -139,13 +139,13 @@ def test_a_sign_in_works_out_for_nobody_who_waits_what_it_was_worked_out_before(
 
 
 def test_what_is_kept_of_who_may_take_whom_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("callcenter.acd.core.KEPT_KINDS", 5)
+    monkeypatch.setattr("callcenter.acd.stepping.KEPT_KINDS", 5)
     floor = Floor(plan(EXPERTS, AMY, BOB, CAS))
     floor.join("stays", asked=(Requirement("french", 1),))
     for at in range(20):
         floor.join(f"v{at}", asked=(Requirement(f"skill{at}", 1),))
         floor.hang_up(f"v{at}")
-        assert len(floor.acd._meeting) <= 7
+        assert len(floor.acd._floor.stepping._meeting) <= 7
     floor.tell(RosterChanged("cas", {"english": 5, "french": 2}, None, None, "dora"))
     floor.phone("cas", Device.REGISTERED)
     assert floor.offered("stays") == "cas"

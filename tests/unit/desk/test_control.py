@@ -35,6 +35,7 @@ class Order:
 
 
 OWN = {"agent": "ana"}
+C1 = {"call": "c1", **OWN}
 CONTROL, SUPERVISE, AGENTS = Scope.CALLS_CONTROL, Scope.SUPERVISE, Scope.AGENTS_CONTROL
 ORDERS = (
     Order("/me/state", {"chosen": "not_ready", "reason": "lunch"}, CONTROL, "state",
@@ -42,18 +43,18 @@ ORDERS = (
     Order("/me/wrap_up", {"disposition": "solved"}, CONTROL, "wrap_up_done", {"disposition": "solved", **OWN}),
     Order("/me/wrap_up", {"do": "extend"}, CONTROL, "wrap_up_extend", OWN),
     Order("/calls", {"to": "+14155550100"}, CONTROL, "dial", {"to": "+14155550100", **OWN}),
-    Order("/calls/c1/answer", None, CONTROL, "answer", OWN),
+    Order("/calls/c1/answer", None, CONTROL, "answer", C1),
     Order("/calls/c1/hold", None, CONTROL, "hold", {"call": "c1", **OWN}),
     Order("/calls/c1/resume", {}, CONTROL, "resume", {"call": "c1", **OWN}),
     Order("/calls/c1/transfer", {"to": "ben"}, CONTROL, "transfer", {"call": "c1", "to": "ben", **OWN}),
-    Order("/calls/c1/consult", {"to": "ben"}, CONTROL, "consult", {"to": "ben", **OWN}),
-    Order("/calls/c1/consult", {"do": "swap"}, CONTROL, "consult_swap", OWN),
-    Order("/calls/c1/conference", None, CONTROL, "consult_join", OWN),
+    Order("/calls/c1/consult", {"to": "ben"}, CONTROL, "consult", {"to": "ben", **C1}),
+    Order("/calls/c1/consult", {"do": "swap"}, CONTROL, "consult_swap", C1),
+    Order("/calls/c1/conference", None, CONTROL, "consult_join", C1),
     Order("/calls/c1/hangup", None, CONTROL, "hang_up", {"call": "c1", **OWN}),
-    Order("/calls/c1/record", {"do": "pause"}, CONTROL, "record_pause", OWN),
-    Order("/calls/c1/digits", {"digits": "12#"}, CONTROL, "send_digits", {"digits": "12#", **OWN}),
-    Order("/calls/c1/entry", {"entry": "pin"}, CONTROL, "entry_start", {"entry": "pin", **OWN}),
-    Order("/calls/c1/entry", {"entry": None}, CONTROL, "entry_cancel", OWN),
+    Order("/calls/c1/record", {"do": "pause"}, CONTROL, "record_pause", C1),
+    Order("/calls/c1/digits", {"digits": "12#"}, CONTROL, "send_digits", {"digits": "12#", **C1}),
+    Order("/calls/c1/entry", {"entry": "pin"}, CONTROL, "entry_start", {"entry": "pin", **C1}),
+    Order("/calls/c1/entry", {"entry": None}, CONTROL, "entry_cancel", C1),
     Order("/calls/c1/move", {"queue": "sales"}, SUPERVISE, "move", {"call": "c1", "queue": "sales"}),
     Order("/calls/c1/priority", {"priority": 7}, SUPERVISE, "priority", {"call": "c1", "priority": 7}),
     Order("/calls/c1/take", {"agent": "ana"}, SUPERVISE, "take", {"call": "c1", "agent": "ana"}),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
+from callcenter.desk.desk import open_desk
+from callcenter.desk.identity import as_of_now
 from callcenter.model.access import SCOPES, Role, Scope
+from callcenter.model.facts import AgentSkillsChanged
 from tests.unit.desk.support import open_floor
 
 
@@ -49,6 +54,39 @@ async def test_an_agent_who_is_gone_asks_for_nothing_any_more(tmp_path: Path) ->
     async with open_floor(tmp_path) as floor:
         ghost = await floor.client(Role.AGENT, agent="ghost")
         assert (await ghost.get("/api/v1/me")).status_code == 401
+
+
+async def test_an_agent_who_is_lent_to_another_company_sees_it_as_long_as_that_lasts(tmp_path: Path) -> None:
+    """As over MQTT: what is theirs to see is what they serve now, also for a desk that is started meanwhile."""
+    async with open_floor(tmp_path) as floor:
+        ana, narrowed = await floor.client(Role.AGENT), await floor.client(Role.AGENT, clients={"acme"})
+        browser = await floor.client(None)
+        signed_in = await browser.post("/api/v1/session", json={"user": "ana", "password": floor.passwords["ana"]})
+        assert signed_in.status_code == 201
+
+        async def seen(who: httpx.AsyncClient) -> list[str]:
+            told = [each["client"] for each in (await who.get("/api/v1/clients")).json()["items"]]
+            assert told == (await who.get("/api/v1/me")).json()["clients"]
+            return told
+
+        def roster(changed: tuple[str, ...], clients: tuple[str, ...]) -> None:
+            fact = floor.stream.append(AgentSkillsChanged("ana", "sue", changed=changed, clients=clients))
+            floor.desk.hub.take(fact)
+            floor.storage.roster.take(fact)
+
+        assert await seen(ana) == ["acme"]
+        roster(("clients",), ("globex",))
+        for who in (ana, browser):
+            assert await seen(who) == ["globex"]
+        assert await seen(narrowed) == [], "a token holds no more than it was made for"
+        await floor.storage.log.drained()
+        async with open_desk(floor.desk.settings) as later:
+            again = await later.tokens.find(ana.headers["Authorization"].removeprefix("Bearer "))
+            assert again is not None
+            assert as_of_now(later, again.actor) == replace(again.actor, clients=frozenset({"globex"}))
+        roster((), ())
+        for who in (ana, browser, narrowed):
+            assert await seen(who) == ["acme"]
 
 
 async def test_a_path_that_is_not_there_is_a_problem_too(tmp_path: Path) -> None:

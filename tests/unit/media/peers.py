@@ -421,7 +421,7 @@ class RealHouse:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder = folder
         self.peers: list[RealPeer] = []
-        self.plane = EmbeddedPlane(MediaSettings(**{"ports": free_ports(24), "workers": 2, **settings}))
+        self.plane = EmbeddedPlane(MediaSettings(**{"ports": free_ports(24), "workers": 1, **settings}))
 
     def peer(
         self,
@@ -542,7 +542,7 @@ class SimHouse:
         self.folder = folder
         self.peers: list[SimPeer] = []
         self.world = SimMediaWorld()
-        self.plane = SimMediaPlane(self.world, MediaSettings(**{"ports": (20000, 20047), "workers": 2, **settings}))
+        self.plane = SimMediaPlane(self.world, MediaSettings(**{"ports": (20000, 20047), "workers": 1, **settings}))
 
     def peer(
         self,

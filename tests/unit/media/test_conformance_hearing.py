@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callcenter.media.plane import MediaError, MediaGone, MediaSession
-from tests.unit.media.peers import Call, House, Peer, until
+from tests.unit.media.peers import Call, House, Peer, until, with_settings
 from tests.unit.media.singers import heard_by, singer
 
 
@@ -59,6 +59,7 @@ async def test_who_listens_goes_on_whatever_becomes_of_the_bridge(house: House) 
     await until(lambda: (amy.hears, bob.hears) == (None, None), "nobody")
 
 
+@with_settings(workers=2)
 async def test_only_who_stands_beside_is_heard(house: House) -> None:
     one, other = Call(house), Call(house)
     first = await one.incoming(house.peer("amy"))

@@ -183,7 +183,8 @@ async def test_a_call_of_another_is_as_one_that_there_is_not() -> None:
 def test_the_client_company_sees_nobody_of_the_house() -> None:
     record = {
         "call_id": "c", "client": "acme", "direction": "inbound", "from_number": "+1415", "agent": "ana",
-        "dialled_by": "", "told": [{"agent": "bob"}], "supervisions": [{"supervisor": "sam"}],
+        "dialled_by": "", "digits": ["4711", ""], "attributes": {"order": "A-1"},
+        "told": [{"agent": "bob"}], "supervisions": [{"supervisor": "sam"}],
         "still_to_come": [{"by": "ana"}], "conferences": [{"agent": "ana", "target": "bob"}], "quality": {"mos": 4},
         "legs": [{"agent": "ana", "offer": "o1-ana", "talk_ms": 7, "disposition": "solved"}],
         "recordings": [{"id": "r", "agent": "ana", "by": "sam", "offer": "o1-ana", "length_ms": 7}],
@@ -193,6 +194,7 @@ def test_the_client_company_sees_nobody_of_the_house() -> None:
     assert not {"ana", "bob", "sam", "o1-ana"} & set(str(shown).replace("'", " ").split())
     assert shown["legs"] == [{"talk_ms": 7, "disposition": "solved"}]
     assert (shown["from_number"], shown["recordings"]) == ("+1415", [{"id": "r", "length_ms": 7}])
+    assert (shown["digits"], shown["attributes"]) == (["****", ""], {"order": "***"}), "as in the timeline"
     assert "still_to_come" not in shown, "what is added to records is told when it is known what it says"
     outbound = summary_for_client({"direction": "outbound", "from": "201", "to": "+1415", "agent": "ana"})
     assert outbound == {"direction": "outbound", "from": "", "to": "+1415", "agent": ""}
