@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from callcenter.model.do_not_call import Entry, Source
 from callcenter.model.facts import utc
 from callcenter.runtime.clock import Clock
-from callcenter.storage.database import Database, Row, StorageError, Value, storable
+from callcenter.storage.database import Database, Row, Value, storable
+from callcenter.storage.keeper import Keeper
 from callcenter.storage.log import FactLog
 
 # Read at once at the start: the loop is nobody else's yet, and a list of a million is read in pieces all the same.
@@ -25,6 +25,7 @@ class DoNotCall:
     def __init__(self, database: Database, log: FactLog, clock: Clock) -> None:
         self._database = database
         self._log = log
+        self._keeper = Keeper(log)
         self._clock = clock
         # By client and number, the second in which it ends, and its id.
         self._until: dict[str, dict[str, tuple[float, str]]] = {}
@@ -40,6 +41,13 @@ class DoNotCall:
         """The id of the entry by which this client is not to call ``number`` (E.164); None when it may."""
         until, entry = self._until.get(client, {}).get(number, (0.0, ""))
         return entry if until > self._clock.now().timestamp() else None
+
+    def at_least(self, client: str, number: str, expires_at: datetime | None) -> datetime | None:
+        """When an entry is to end that would end at ``expires_at``: not before the one that there is; None: never."""
+        until, _ = self._until.get(client, {}).get(number, (0.0, ""))
+        if until <= _second(expires_at):
+            return expires_at
+        return None if math.isinf(until) else datetime.fromtimestamp(until, UTC)
 
     async def load_all(self) -> None:
         """Read the lists, and let go of what has expired. Raises StorageError."""
@@ -72,23 +80,18 @@ class DoNotCall:
             utc(entry.added_at),
             None if entry.expires_at is None else utc(entry.expires_at),
         )
-        self._log.put((_UPSERT, values))
+        self._keeper.put((_UPSERT, values))
 
     def forget(self, client: str, number: str) -> None:
         """Let this number be called again. Never waits."""
         self._until.get(client, {}).pop(number, None)
-        self._log.put(("DELETE FROM do_not_call WHERE client = ? AND number = ?", (storable(client), storable(number))))
+        self._keeper.put(
+            ("DELETE FROM do_not_call WHERE client = ? AND number = ?", (storable(client), storable(number)))
+        )
 
     async def kept(self, within: float) -> None:
-        """Until all that was told so far is in the database.
-
-        Raises TimeoutError when that takes longer than ``within`` seconds, StorageError when it never will be.
-        """
-        lost = self._log.lost
-        async with asyncio.timeout(within):
-            await self._log.drained()
-        if self._log.lost > lost:
-            raise StorageError(f"it had to be let go: {self._log.detail or 'the log takes nothing more'}")
+        """Until all that was told so far is in the database, :meth:`Keeper.kept`. Raises TimeoutError, StorageError."""
+        await self._keeper.kept(within)
 
     async def entry(self, client: str, number: str) -> Entry | None:
         """The entry of a number; None when there is none in force. Raises StorageError."""
