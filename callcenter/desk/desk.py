@@ -23,6 +23,7 @@ from callcenter.desk.integrations.integrations import Integrations
 from callcenter.desk.metrics import EndedCalls
 from callcenter.desk.passwords import Passwords
 from callcenter.desk.rates import Buckets
+from callcenter.desk.reading.peaks import Seen
 from callcenter.desk.sessions import Sessions
 from callcenter.desk.snapshots import Snapshots
 from callcenter.desk.switch import Switch, SwitchAway
@@ -74,6 +75,7 @@ class Desk:
         self.hub = Hub(switch.facts, reader, Whose(lambda: self.settings))
         self.snapshots = Snapshots(lambda: switch.ask("snapshot", None))
         self.hearings = Hearings()
+        self.peaks = Seen()
         self.integrations = Integrations(lambda: self.settings, switch, reader, own, clock)
         self.passwords = Passwords(logins or {}, clock)
         self.sessions = Sessions(own, clock, self.passwords, lambda: self.settings.desk.session)
