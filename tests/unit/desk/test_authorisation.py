@@ -268,14 +268,22 @@ def filled_in(written: Any, ids: Mapping[str, str]) -> Any:
     return written.format(**ids) if isinstance(written, str) else written
 
 
-async def ask(floor: Floor, client: httpx.AsyncClient, name: str, ids: Mapping[str, str], agent: str) -> httpx.Response:
+async def ask(
+    floor: Floor,
+    client: httpx.AsyncClient,
+    name: str,
+    ids: Mapping[str, str],
+    agent: str,
+    headers: Mapping[str, str] | None = None,
+) -> httpx.Response:
     """Ask by a route of the table for the things of these ids; who is no agent means ``agent``."""
     method, path = name.split(" ")
     route = ROUTES[name]
     body = filled_in(route.json, ids)
     if route.of_talk and agent:
         body = {**body, "agent": agent}
-    answer = await client.request(method, path.format(**ids), params=filled_in(dict(route.query), ids), json=body)
+    query = filled_in(dict(route.query), ids)
+    answer = await client.request(method, path.format(**ids), params=query, json=body, headers=headers)
     if method != "GET" and ("/webhooks" in path or "/tokens" in path):
         await renew(floor)
     return answer
