@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from callcenter.desk.reading.recordings import NotThere, Sound
 from callcenter.media.embedded.recorder.files import read_wav_header
-from callcenter.media.plane import RecordingEncoding
 
 # As fine as any screen draws it; what is asked for more coarsely is made of these.
 FINEST = 2_048
@@ -64,7 +63,7 @@ def peaks_of(sound: Sound, finest: int = FINEST) -> Peaks:
             ends = (piece + 1) * frames // pieces
             taken = min(whole - at, ends - frame)
             part = block[at * form.frame : (at + taken) * form.frame]
-            if form.encoding is RecordingEncoding.ULAW:
+            if form.frame == CHANNELS:  # an octet a sample: G.711
                 part = audioop.ulaw2lin(part, 2)
             caller[piece] = max(caller[piece], audioop.max(audioop.tomono(part, 2, 1, 0), 2))
             agent[piece] = max(agent[piece], audioop.max(audioop.tomono(part, 2, 0, 1), 2))
