@@ -70,5 +70,5 @@ def create_app(desk: Desk) -> FastAPI:
     handle_problems(app)
     for router in ROUTERS:
         app.include_router(router, responses=PROBLEMS)
-    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # as FastAPI would have it
     return app
