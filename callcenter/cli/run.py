@@ -49,7 +49,7 @@ from callcenter.signaling.settings import Listen
 from callcenter.speech.prompts import PromptError
 
 if TYPE_CHECKING:
-    from callcenter.app import Ready
+    from callcenter.app.serving import Ready
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -98,7 +98,8 @@ def _run(options: argparse.Namespace, data: Path | None) -> int:
     if not options.trial and secrets.new:
         print(new_passwords(settings, secrets), flush=True)
 
-    from callcenter import app, observe
+    from callcenter import observe
+    from callcenter.app import serving
 
     observe.set_up(options.log or ("text" if sys.stderr.isatty() else "json"), options.log_level)
 
@@ -109,7 +110,7 @@ def _run(options: argparse.Namespace, data: Path | None) -> int:
         print(told, flush=True)
 
     try:
-        app.run(
+        serving.run(
             settings,
             secrets,
             on_ready=ready,
@@ -117,7 +118,7 @@ def _run(options: argparse.Namespace, data: Path | None) -> int:
             hangup_reloads=not options.trial and not _has_terminal(),
             desk=desk_command(options, data),
         )
-    except app.StartError as error:
+    except serving.StartError as error:
         print(f"callcenter: {error}", file=sys.stderr)
         return 1
     return 0

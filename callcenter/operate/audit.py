@@ -20,7 +20,7 @@ from callcenter.storage.audit import DONE, MOST, Act, Answer, find_acts
 from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 DEFAULT_LIMIT = 50
 NEWEST = 2**63 - 1

@@ -24,7 +24,7 @@ from callcenter.storage.callbacks import find_callbacks
 from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 MOST_LISTED = 500
 DEFAULT_LIMIT = 50

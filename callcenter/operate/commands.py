@@ -30,7 +30,7 @@ from callcenter.operate.waiting import waiting
 from callcenter.operate.why import why
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 DEFAULT_LIMIT = 600.0
 # What may be done with the workers that carry sound, and how long one may take that ends with its last call.

@@ -12,7 +12,7 @@ from callcenter.model.customer import Customer
 from callcenter.model.ids import is_slug
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 TEXTS: Mapping[str, int] = {
     "id": 100,

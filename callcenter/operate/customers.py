@@ -18,7 +18,7 @@ from callcenter.storage.customers import MAX_ROWS, CustomerExists, NoSuchCustome
 from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 DEFAULT_LIMIT = 50
 MAX_WORDS = 200

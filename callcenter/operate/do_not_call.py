@@ -15,7 +15,7 @@ from callcenter.storage.database import StorageError
 from callcenter.storage.do_not_call import MAX_ROWS
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 # Entries of one command; a line of the socket holds 64 kB.
 MOST_AT_ONCE = 250

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from callcenter.control.protocol import Asked, CommandError, Reason
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 # How long a change may take to be in the database before the answer is that nobody knows.
 WRITTEN_WITHIN = 5.0

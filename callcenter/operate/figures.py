@@ -15,7 +15,7 @@ from callcenter.operate.status import rows
 if TYPE_CHECKING:
     from callcenter.acd.agents import AgentView
     from callcenter.acd.settings import QueueSettings
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 
 async def figures(house: House, life: Life) -> dict[str, Any]:

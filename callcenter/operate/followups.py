@@ -35,7 +35,7 @@ from callcenter.storage import followups as storage
 from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 DEFAULT_LIMIT = 50
 # What the scheduled callback of a follow-up is asked for with, beside what the follow-up says itself.

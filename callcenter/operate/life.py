@@ -20,7 +20,7 @@ from callcenter.runtime.once import Once
 from callcenter.runtime.scopes import Background
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 # How long calls may take to hang up when the limit of a drain is reached.
 HANG_UP_PATIENCE = 5.0

@@ -20,7 +20,7 @@ from callcenter.storage.database import StorageError
 from callcenter.storage.wrap_up_fields import in_force
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 # The command that makes a follow-up, and what of it may be said beside a disposition.
 FOLLOW_UP = "followup_create"

@@ -15,7 +15,7 @@ from callcenter.storage.database import StorageError
 from callcenter.storage.recordings import MAX_ROWS, Recording
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 DEFAULT_LIMIT = 100
 # A reason that is longer belongs into a file of one's own.

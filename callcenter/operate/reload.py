@@ -35,7 +35,7 @@ from callcenter.signaling.transport import TransportError
 from callcenter.speech.prompts import PromptError
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 log = structlog.get_logger()
 

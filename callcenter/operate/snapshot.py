@@ -16,7 +16,7 @@ from callcenter.operate.written import written
 from callcenter.publish.shown import Floor, shown
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 # States that are looked at before other work gets its turn, where not everybody sees all: a millisecond.
 SLICE = 200

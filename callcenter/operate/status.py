@@ -17,7 +17,7 @@ from callcenter.rtp.codecs import CODECS
 
 if TYPE_CHECKING:
     from callcenter.acd.agents import AgentView
-    from callcenter.app import House
+    from callcenter.app.house import House
     from callcenter.calls.call import Call
     from callcenter.calls.callback_pending import Pending
     from callcenter.calls.supervision import Supervision

@@ -21,7 +21,7 @@ from callcenter.sip.masking import masked
 from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 # Calls that are remembered by their dialogs, the latest ones; their messages are gone before that.
 MAX_CALLS = 5_000

@@ -9,7 +9,7 @@ from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.model.customer import Match
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
     from callcenter.calls.call import Call
 
 # Longer queues are counted: nobody reads so many lines, and each costs the loop its time.

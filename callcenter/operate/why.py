@@ -23,7 +23,7 @@ from callcenter.model.facts import (
 from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 WHICH = ("call", "agent", "queue")
 # Of one call, in the order in which they were told: whoever waits for hours is offered to many.

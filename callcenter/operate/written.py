@@ -9,7 +9,7 @@ from callcenter.control.protocol import CommandError, Reason
 from callcenter.storage.database import StorageError
 
 if TYPE_CHECKING:
-    from callcenter.app import House
+    from callcenter.app.house import House
 
 # A healthy disk takes some milliseconds; whoever asks has something better to do than to wait for another.
 PATIENCE = 2.0

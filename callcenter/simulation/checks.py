@@ -12,7 +12,7 @@ from typing import Any
 from callcenter.acd.matching import why_not
 from callcenter.acd.roster import effective
 from callcenter.acd.settings import Plan
-from callcenter.app import House
+from callcenter.app.house import House
 from callcenter.calls.queue_status import QueueStatus, Today
 from callcenter.ledger.agent_time import PARTS, kind, part_of
 from callcenter.ledger.days import figures_of

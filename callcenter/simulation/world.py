@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from callcenter.acd.events import Reconfigured
-from callcenter.app import Edges, House, open_house
+from callcenter.app.edges import Edges
+from callcenter.app.house import House, open_house
 from callcenter.calls.settings import DialRules
 from callcenter.config.secrets import Secrets
 from callcenter.media.plane import MediaPlane

@@ -647,7 +647,7 @@ async def test_what_is_said_of_what_is_kept_goes_the_same_way_over_mqtt_once_for
     life = Life()
     commands = Commands(world.house, life, Reloader(world.house, life, lambda: world.settings))
     server = ControlServer(Path("unused"), commands.all(), world.storage.log)
-    world.house.answer, world.house.for_programs = server.answer, commands.for_programs()
+    world.house.mqtt_orders.answer, world.house.mqtt_orders.for_programs = server.answer, commands.for_programs()
     answers: list[Any] = []
 
     def send(**command: Any) -> None:

@@ -116,7 +116,7 @@ def nobodys_folder() -> Iterator[Path]:
     try:
         os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
         tried = subprocess.run(
-            [ANYBODYS_PYTHON, "-c", "import callcenter.app, pyVoIP"],
+            [ANYBODYS_PYTHON, "-c", "import callcenter.app.serving, pyVoIP"],
             cwd=folder, user="nobody", extra_groups=[], check=False, capture_output=True,
             env={**os.environ, "PYTHONPATH": ANYBODYS_PATH},
         )  # fmt: skip

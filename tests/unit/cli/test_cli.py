@@ -23,8 +23,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from callcenter import app
-from callcenter.app import Ready
+from callcenter.app import serving
+from callcenter.app.serving import Ready
 from callcenter.cli import main
 from callcenter.cli.run import ready_lines, trial_line, trial_overrides
 from callcenter.config import Settings, load
@@ -50,7 +50,7 @@ def switch(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         on_ready(READY)
         held.during(settings, secrets)
 
-    monkeypatch.setattr(app, "run", run)
+    monkeypatch.setattr(serving, "run", run)
     return held
 
 
@@ -67,7 +67,7 @@ def test_check_of_what_ships_is_clean_and_loads_nothing_that_an_editor_would_wai
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "callcenter.config.load" in loaded
     # An editor checks at every save: what only a running switch needs stays away.
-    heavy = {"uvloop", "aiomqtt", "paho.mqtt.client", "aiosqlite", "structlog", "numpy", "callcenter.app"}
+    heavy = {"uvloop", "aiomqtt", "paho.mqtt.client", "aiosqlite", "structlog", "numpy", "callcenter.app.serving"}
     assert not loaded & heavy
     assert list(tmp_path.iterdir()) == []
 
@@ -361,9 +361,9 @@ def test_a_switch_that_cannot_start_says_why_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(settings: Settings, secrets: Secrets, **_: object) -> None:
-        raise app.StartError("udp 0.0.0.0:5060 is in use")
+        raise serving.StartError("udp 0.0.0.0:5060 is in use")
 
-    monkeypatch.setattr(app, "run", run)
+    monkeypatch.setattr(serving, "run", run)
     asked = ["run", "--config", str(write_floor(tmp_path / "config")), "--data", str(tmp_path / "data")]
     assert main(asked) == 1
     assert capsys.readouterr().err == "callcenter: udp 0.0.0.0:5060 is in use\n"

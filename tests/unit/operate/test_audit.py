@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from callcenter.app import House
+from callcenter.app.house import House
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command, ControlServer
 from callcenter.desk.switch import Switch

@@ -1,0 +1,1 @@
+"""Builds the house: the only files that know every concrete class."""
