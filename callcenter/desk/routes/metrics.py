@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,13 @@ from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from callcenter.control.protocol import CommandError, Reason
+from callcenter.desk.desk import Desk
 from callcenter.desk.identity import TheDesk, who_asks
 from callcenter.desk.metrics import render
 from callcenter.desk.problems import Problem
 from callcenter.desk.switch import SwitchAway
 from callcenter.model.access import Scope
+from callcenter.storage.database import StorageError
 
 router = APIRouter(tags=["operations"])
 
@@ -44,14 +48,35 @@ async def metrics(desk: TheDesk) -> Response:
     """The text format of Prometheus. While the switch is away `callcenter_switch_up` is 0, and the rest is what is
     known without it. From this machine no token is needed; through a proxy, and from elsewhere, one is.
     """
-    ended = desk.ended_calls
-    await ended.read(desk.reader)
-    beside = _sizes(desk.settings.storage.path)
+    ended, beside = desk.ended_calls, _sizes(desk.settings.storage.path)
+    # One of these fails when one looks here: what the others know is told all the same.
     try:
-        told: Mapping[str, Any] = await desk.switch.ask("metrics", None)
+        await ended.read(desk.reader)
+        beside["callcenter_desk_db_readable"] = 1
+    except StorageError:
+        beside["callcenter_desk_db_readable"] = 0
+    told: Mapping[str, Any] = {}
+    try:
+        told = await desk.switch.ask("metrics", None)
+        beside["callcenter_switch_up"] = 1
     except (SwitchAway, CommandError):
-        return _text(render({}, ended, {**beside, "callcenter_switch_up": 0}))
-    return _text(render(told, ended, {**beside, "callcenter_switch_up": 1}))
+        beside["callcenter_switch_up"] = 0
+    if floor := told.get("floor"):
+        beside["callcenter_desk_facts_behind"] = max(0, floor["database"]["facts"] - desk.hub.position)
+    return _text(render(told, ended, beside, await _webhooks(desk)))
+
+
+async def _webhooks(desk: Desk) -> dict[str, tuple[float, bool]]:
+    """By receiver: how long the oldest event has waited, in seconds, and whether nothing is sent any more."""
+    try:
+        since = await desk.integrations.store.oldest_pending()
+    except StorageError:
+        return {}
+    now = desk.clock.now().timestamp()
+    return {
+        name: (max(0.0, now - since.get(name, now)), not row.enabled or bool(row.lane.disabled))
+        for name, row in desk.integrations.webhooks.lanes.items()
+    }
 
 
 def _text(rendered: str) -> Response:
@@ -59,7 +84,7 @@ def _text(rendered: str) -> Response:
 
 
 def _sizes(database: Path) -> dict[str, float]:
-    """Bytes of the database and of its write-ahead log; what is not there is 0."""
+    """Bytes of the database and of its write-ahead log, and those free beside them; what is not there is 0."""
 
     def size(path: Path) -> int:
         try:
@@ -68,7 +93,10 @@ def _sizes(database: Path) -> dict[str, float]:
             return 0
 
     wal = database.with_name(database.name + "-wal")
-    return {"callcenter_db_bytes": size(database), "callcenter_db_wal_bytes": size(wal)}
+    sizes: dict[str, float] = {"callcenter_db_bytes": size(database), "callcenter_db_wal_bytes": size(wal)}
+    with contextlib.suppress(OSError):
+        sizes["callcenter_data_free_bytes"] = shutil.disk_usage(database.parent).free
+    return sizes
 
 
 def _from_this_machine(request: Request) -> bool:
