@@ -16,7 +16,7 @@ from callcenter.config.crm import CHANGED, FINISHED, wants
 from callcenter.model.access import Scope
 from callcenter.model.facts import BODIES, CallEnded, Fact, body_to_dict, utc
 from callcenter.model.interaction import Interaction
-from callcenter.publish.payloads import EVENTS
+from callcenter.publish.events import EVENTS
 from callcenter.runtime.encoding import json_text
 
 CHANGES = frozenset(

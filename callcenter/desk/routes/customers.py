@@ -29,6 +29,7 @@ from callcenter.model.customer_form import MAX_ID
 from callcenter.storage.customer_csv import CustomerFiles, Mode
 from callcenter.storage.customer_rows import is_encoding
 from callcenter.storage.customers import MAX_ROWS
+from callcenter.storage.database import storable
 
 router = APIRouter(prefix="/api/v1", tags=["customers"])
 
@@ -274,7 +275,27 @@ async def erase(
     desk: TheDesk, request: Request, actor: Annotated[Actor, requires(Scope.CUSTOMERS_ERASE)], order: ErasureOrder
 ) -> Erased:
     """Erase one person: the record, and whatever names them in calls, recordings, notes and callbacks."""
-    return Erased(**await command(desk, request, actor, "customer_erase", **order.model_dump(exclude_none=True)))
+    numbers = await _numbers(desk, order)  # before: nobody knows them then
+    told = await command(desk, request, actor, "customer_erase", **order.model_dump(exclude_none=True))
+    if not order.dry:
+        await desk.call_me.forget(order.client, numbers)
+    return Erased(**told)
+
+
+async def _numbers(desk: Desk, order: ErasureOrder) -> list[str]:
+    """The numbers of who is to be erased, in E.164."""
+    client = desk.settings.calls.clients.get(order.client)
+    plan = client.outbound.plan if client is not None and client.outbound is not None else None
+    if plan is None:
+        return []  # nobody asks to be called by a company that calls nobody
+    written = [order.number or ""]
+    if order.customer is not None:
+        rows = await desk.reader.fetch_all(
+            "SELECT number FROM customer_numbers WHERE client = ? AND customer_id = ?",
+            (storable(order.client), storable(order.customer)),
+        )
+        written = [str(number) for (number,) in rows]
+    return [number for each in written if (number := plan.to_e164(each)) is not None]
 
 
 @router.post(
