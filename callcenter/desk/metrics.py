@@ -318,6 +318,7 @@ _ABOUT_BESIDE = {
     "callcenter_db_wal_bytes": "The write-ahead log of the database.",
     "callcenter_db_bytes": "The database.",
     "callcenter_data_free_bytes": "Room on the disk of the database.",
+    "callcenter_last_backup_time_seconds": "When the last backup was made, in seconds since 1970.",
     "callcenter_switch_up": "Whether the switch answers the desk.",
     "callcenter_desk_db_readable": "Whether the desk can read the database; else calls that ended are not counted.",
     "callcenter_desk_facts_behind": "Facts that are written and that the desk has not come to yet.",

@@ -37,9 +37,13 @@ DATABASES, DATA, CONFIG, RECORDINGS = "databases", "data", "config", "recordings
 # The switch's own database; others (the desk's) may be missing.
 MAIN = "main"
 PART = ".part"
+# In the data folder: when the last backup of it was made.
+LAST = "last_backup"
 # What the data folder holds that is made anew, copied in another way, or only of this run.
 LEFT_OUT_FOLDERS = frozenset({"mosquitto", "prompts", "recordings"})
-LEFT_OUT_FILES = re.compile(r".*(\.db|\.db-wal|\.db-shm|\.db-journal|\.lock|\.sock|\.part|\.pid|\.restoring)\Z")
+LEFT_OUT_FILES = re.compile(
+    r".*(\.db|\.db-wal|\.db-shm|\.db-journal|\.lock|\.sock|\.part|\.pid|\.restoring)\Z|last_backup\Z"
+)
 # Backups, and what a restore has moved aside: each would hold all that were made before it.
 EARLIER = re.compile(r"(callcenter|before)-\d{8}T\d{6}Z(\.part)?\Z")
 # So many octets stay free on the disk that a backup is written to: the switch may write its facts there.
@@ -160,7 +164,19 @@ def back_up(sources: Sources, folder: Path, now: datetime) -> tuple[Path, Manife
         raise BackupError(f"the backup was not made: a database cannot be read: {error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+    with contextlib.suppress(OSError):  # whoever may only read there has made one all the same
+        last = sources.data / LAST
+        last.unlink(missing_ok=True)  # it may be another user's
+        last.write_text(f"{manifest.made_at}\n")
     return whole, manifest
+
+
+def last_made(data: Path) -> datetime | None:
+    """When the last backup of a data folder was made; None: never, as far as is known there."""
+    try:
+        return datetime.fromisoformat((data / LAST).read_text().strip())
+    except (OSError, ValueError):
+        return None
 
 
 def cut_short(folder: Path) -> list[Path]:

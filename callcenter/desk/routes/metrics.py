@@ -21,6 +21,7 @@ from callcenter.desk.metrics import render
 from callcenter.desk.problems import Problem
 from callcenter.desk.switch import SwitchAway
 from callcenter.model.access import Scope
+from callcenter.storage.backup import last_made
 from callcenter.storage.database import StorageError
 
 router = APIRouter(tags=["operations"])
@@ -49,6 +50,8 @@ async def metrics(desk: TheDesk) -> Response:
     known without it. From this machine no token is needed; through a proxy, and from elsewhere, one is.
     """
     ended, beside = desk.ended_calls, _sizes(desk.settings.storage.path)
+    if (backed_up := last_made(desk.settings.switch.data)) is not None:
+        beside["callcenter_last_backup_time_seconds"] = backed_up.timestamp()
     # One of these fails when one looks here: what the others know is told all the same.
     try:
         await ended.read(desk.reader)

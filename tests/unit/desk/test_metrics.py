@@ -33,6 +33,7 @@ from callcenter.model.facts import (
 from callcenter.model.states import EndCause, OneWay, Side, VisitOutcome
 from callcenter.runtime.clock import SystemClock
 from callcenter.sip.metrics import Metrics
+from callcenter.storage.backup import LAST
 from callcenter.storage.database import InlineDatabase, Row, StorageError, Value
 from callcenter.storage.store import Storage
 from tests.unit.desk.support import BASE, Floor, open_floor
@@ -285,6 +286,10 @@ async def test_how_far_the_desk_is_behind_and_how_long_receivers_wait_is_told(
         assert of(read, "callcenter_webhook_disabled", webhook="old") == 1
         assert of(read, "callcenter_webhook_disabled", webhook="crm") == 0
         assert of(read, "callcenter_data_free_bytes") > 0
+        assert ("callcenter_last_backup_time_seconds", frozenset()) not in read
+        (floor.desk.settings.switch.data / LAST).write_text("2026-11-30T12:00:00.000Z\n")
+        noon = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()
+        assert of(samples((await client.get("/metrics")).text), "callcenter_last_backup_time_seconds") == noon
 
 
 async def test_prometheus_asks_from_this_machine_without_a_token_and_through_a_proxy_with_one(tmp_path: Path) -> None:

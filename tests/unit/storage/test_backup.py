@@ -436,6 +436,19 @@ async def test_a_backup_of_a_newer_program_is_told_as_one_whichever_database_is_
     assert backup.verify(whole, {}).notes == ["database desk: this program has none of that name, and restores none"]
 
 
+async def test_when_the_last_one_was_made_is_known_to_who_watches(place: Place, storage: Storage) -> None:
+    await recorded(storage)
+    assert backup.last_made(place.data) is None
+    manifest = backup.back_up(place.sources(), place.backups, NOW)[1]
+    assert backup.last_made(place.data) == NOW
+    # It is said of this folder, and not of the one that is restored elsewhere.
+    again = backup.back_up(place.sources(), place.backups, LATER)[1]
+    assert set(again.files) == set(manifest.files)
+    assert backup.last_made(place.data) == LATER
+    (place.data / backup.LAST).write_text("no instant")
+    assert backup.last_made(place.data) is None
+
+
 # A restore that does not come to its end
 
 
