@@ -131,12 +131,11 @@ class House:
             pace=self.pace,
             phones_of=self.registrar.bindings,
             customers=storage.customers,
-            interactions=storage.interactions,
+            callers=storage.callers,
             publisher=edges.publisher,
             trunks=self.trunks,
             call_of=self.supervisor.call_of,
             places=self.places,
-            notes=storage.notes,
         )
         self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
         self.services.callbacks = self.callbacks

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from email.message import Message
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -35,6 +36,8 @@ router = APIRouter(prefix="/api/v1", tags=["customers"])
 
 # A million customers are some 150 MB.
 MAX_FILE = 1 << 30
+# Seconds that the next part of a file may take to come.
+PATIENCE = 30.0
 
 Reader = Annotated[Actor, requires(Scope.CUSTOMERS_READ)]
 Writer = Annotated[Actor, requires(Scope.CUSTOMERS_WRITE)]
@@ -234,7 +237,7 @@ async def create(desk: TheDesk, request: Request, response: Response, actor: Wri
     own = {} if new.id is None else {"customer": new.id}
     told = await command(desk, request, actor, "customer_create", client=new.client, **own, **fields)
     found = _tagged(response, told)
-    response.headers["Location"] = f"/api/v1/customers/{found.id}?client={new.client}"
+    response.headers["Location"] = f"/api/v1/customers/{quote(found.id, safe='')}?client={quote(new.client)}"
     return found
 
 
@@ -363,7 +366,16 @@ async def _receive(request: Request, path: Path) -> None:
     """The body into a file, as it comes. Raises Problem when it is too large."""
     received = 0
     with path.open("wb") as file:
-        async for part in request.stream():
+        parts = aiter(request.stream())
+        while True:
+            try:
+                # Somebody else's file waits for the end of this one.
+                async with asyncio.timeout(PATIENCE):
+                    part = await anext(parts, None)
+            except TimeoutError:
+                raise Problem(408, Reason.INVALID, f"nothing of the file came for {PATIENCE:g} s") from None
+            if part is None:
+                return
             received += len(part)
             if received > MAX_FILE:
                 raise Problem(413, Reason.INVALID, f"a file is at most {MAX_FILE >> 20} MB: part it")

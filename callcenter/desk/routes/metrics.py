@@ -15,7 +15,6 @@ from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from callcenter.control.protocol import CommandError, Reason
-from callcenter.desk.desk import Desk
 from callcenter.desk.identity import TheDesk, who_asks
 from callcenter.desk.metrics import render
 from callcenter.desk.problems import Problem
@@ -58,6 +57,9 @@ async def metrics(desk: TheDesk) -> Response:
         beside["callcenter_desk_db_readable"] = 1
     except StorageError:
         beside["callcenter_desk_db_readable"] = 0
+    others = None
+    with contextlib.suppress(StorageError):
+        others = await desk.integrations.figures()
     told: Mapping[str, Any] = {}
     try:
         told = await desk.switch.ask("metrics", None)
@@ -66,20 +68,7 @@ async def metrics(desk: TheDesk) -> Response:
         beside["callcenter_switch_up"] = 0
     if floor := told.get("floor"):
         beside["callcenter_desk_facts_behind"] = max(0, floor["database"]["facts"] - desk.hub.position)
-    return _text(render(told, ended, beside, await _webhooks(desk)))
-
-
-async def _webhooks(desk: Desk) -> dict[str, tuple[float, bool]]:
-    """By receiver: how long the oldest event has waited, in seconds, and whether nothing is sent any more."""
-    try:
-        since = await desk.integrations.store.oldest_pending()
-    except StorageError:
-        return {}
-    now = desk.clock.now().timestamp()
-    return {
-        name: (max(0.0, now - since.get(name, now)), not row.enabled or bool(row.lane.disabled))
-        for name, row in desk.integrations.webhooks.lanes.items()
-    }
+    return _text(render(told, ended, beside, others))
 
 
 def _text(rendered: str) -> Response:
@@ -102,8 +91,20 @@ def _sizes(database: Path) -> dict[str, float]:
     return sizes
 
 
+def _is_local(host: str) -> bool:
+    """Whether a host can be nobody's name but this machine's: an address, or one without a domain."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host
+    return True
+
+
 def _from_this_machine(request: Request) -> bool:
     if request.client is None or any(name in request.headers for name in _BY_A_PROXY):
+        return False
+    # A page in a browser here asks by a name of its own that leads to us (DNS rebinding).
+    if not _is_local(request.url.hostname or ""):
         return False
     try:
         return ipaddress.ip_address(request.client.host).is_loopback

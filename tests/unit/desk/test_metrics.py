@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from callcenter.calls.books import Books
 from callcenter.calls.facts import FactStream
-from callcenter.desk.integrations.lane import Lane
-from callcenter.desk.integrations.store import LaneRow
+from callcenter.desk.integrations.figures import CrmFigures, Figures, WebhookFigures
+from callcenter.desk.integrations.lookup import Tally
 from callcenter.desk.metrics import EndedCalls, render
 from callcenter.ledger.quality import QualityLedger
 from callcenter.model.access import Role, Scope
@@ -36,8 +36,9 @@ from callcenter.sip.metrics import Metrics
 from callcenter.storage.backup import LAST
 from callcenter.storage.database import InlineDatabase, Row, StorageError, Value
 from callcenter.storage.store import Storage
-from tests.unit.desk.support import BASE, Floor, open_floor
+from tests.unit.desk.support import Floor, open_floor
 
+HERE = "http://127.0.0.1:8080"
 FLOOR: dict[str, Any] = {
     "version": "1.0",
     "node": "cc1",
@@ -128,6 +129,34 @@ def test_what_the_switch_counts_of_sip_and_sound_is_read_by_prometheus() -> None
     assert of(read, "callcenter_media_trunk_sounds_bad", trunk="t1") == 1
     assert of(read, "callcenter_media_worker_late_seconds", worker="1", pid="77") == 0.0015
     assert of(read, "callcenter_media_worker_up", worker="1", pid="77") == 1
+
+
+def test_receivers_and_crms_are_told_by_how_it_goes_with_them() -> None:
+    tally = Tally(asked=7, found=2, nobody=1, remembered=4, failed=3, timed_out=2, left_out=5, opened=1)
+    tally.answered(250)
+    hooks = (
+        WebhookFigures("acme.crm", "acme", "failing", 12, 3, 90.5, 4),
+        WebhookFigures("w-1", "acme", "well", 0, 0, 0.0, 0),
+    )
+    read = samples(render({}, None, {}, Figures(hooks, 40, 4, (CrmFigures("acme", "open", 2, tally),))))
+    crm = {"client": "acme", "webhook": "acme.crm"}
+    assert of(read, "callcenter_webhook_state", state="failing", **crm) == 1
+    assert of(read, "callcenter_webhook_state", state="well", **crm) == 0
+    assert of(read, "callcenter_webhook_pending", **crm) == 12
+    assert of(read, "callcenter_webhook_given_up", **crm) == 3
+    assert of(read, "callcenter_webhook_oldest_pending_seconds", **crm) == 90.5
+    assert of(read, "callcenter_webhook_failures", client="acme", webhook="w-1") == 0
+    assert of(read, "callcenter_webhook_attempts_total", result="failed") == 4
+    results = {"found": 2, "nobody": 1, "from_cache": 4, "timed_out": 2, "failed": 1, "left_out": 5}
+    for result, number in results.items():
+        assert of(read, "callcenter_crm_lookups_total", client="acme", result=result) == number
+    assert of(read, "callcenter_crm_breaker", client="acme", state="open") == 1
+    assert of(read, "callcenter_crm_breaker", client="acme", state="closed") == 0
+    assert of(read, "callcenter_crm_breaker_opened_total", client="acme") == 1
+    assert of(read, "callcenter_crm_under_way", client="acme") == 2
+    assert of(read, "callcenter_crm_answer_seconds_bucket", client="acme", le="0.3") == 1
+    assert of(read, "callcenter_crm_answer_seconds_bucket", client="acme", le="0.2") == 0
+    assert not [name for name, _ in samples(render({})) if "webhook" in name or "crm" in name], "where there are none"
 
 
 def test_the_floor_is_told_by_queue_and_state_and_names_nobody() -> None:
@@ -265,26 +294,12 @@ async def test_a_database_that_cannot_be_read_hides_nothing_of_what_the_switch_t
         assert of(read, "callcenter_queue_waiting", client="acme", queue="sales") == 4
 
 
-async def test_how_far_the_desk_is_behind_and_how_long_receivers_wait_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_how_far_the_desk_is_behind_and_when_the_last_backup_was_made_is_told(tmp_path: Path) -> None:
     async with open_floor(tmp_path) as floor:
         floor.answers["metrics"] = {**sip(), "floor": FLOOR}
         client = await floor.client(Role.ADMIN)
-        integrations, now = floor.desk.integrations, floor.desk.clock.now().timestamp()
-        lanes = {name: LaneRow(name, 0, True, Lane(disabled=why)) for name, why in (("crm", ""), ("old", "gone"))}
-        monkeypatch.setattr(integrations.webhooks, "_lanes", lanes)
-
-        async def oldest() -> dict[str, float]:
-            return {"crm": now - 90}
-
-        monkeypatch.setattr(integrations.store, "oldest_pending", oldest)
         read = samples((await client.get("/metrics")).text)
         assert of(read, "callcenter_desk_facts_behind") == 88 - floor.desk.hub.position
-        assert 90 <= of(read, "callcenter_webhook_oldest_pending_seconds", webhook="crm") < 100
-        assert of(read, "callcenter_webhook_oldest_pending_seconds", webhook="old") == 0
-        assert of(read, "callcenter_webhook_disabled", webhook="old") == 1
-        assert of(read, "callcenter_webhook_disabled", webhook="crm") == 0
         assert of(read, "callcenter_data_free_bytes") > 0
         assert ("callcenter_last_backup_time_seconds", frozenset()) not in read
         (floor.desk.settings.switch.data / LAST).write_text("2026-11-30T12:00:00.000Z\n")
@@ -296,15 +311,20 @@ async def test_prometheus_asks_from_this_machine_without_a_token_and_through_a_p
     async with open_floor(tmp_path) as floor:
         floor.answers["metrics"] = {**sip(), "floor": FLOOR}
 
-        async def scrape(address: str, **headers: str) -> httpx.Response:
+        async def scrape(address: str, base: str = HERE, **headers: str) -> httpx.Response:
             transport = httpx.ASGITransport(floor.app, client=(address, 4711))
-            async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
+            async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers) as client:
                 return await client.get("/metrics")
 
         here = await scrape("127.0.0.1")
         assert here.status_code == 200
         assert here.headers["content-type"].startswith("text/plain; version=0.0.4")
         assert of(samples(here.text), "callcenter_switch_up") == 1
+        assert (await scrape("127.0.0.1", "http://localhost:8080")).status_code == 200
+        assert (await scrape("127.0.0.1", "http://[::1]:8080")).status_code == 200
+        assert (await scrape("127.0.0.1", "http://page.example.com:8080")).status_code == 401, (
+            "a page whose name is ours"
+        )
         assert (await scrape("192.0.2.7")).status_code == 401
         assert (await scrape("127.0.0.1", **{"X-Forwarded-For": "192.0.2.7"})).status_code == 401
         reports = await floor.token(Role.ADMIN, scopes={Scope.REPORTS_READ})
