@@ -502,25 +502,24 @@ def _put_back(
     owner: tuple[int, int] | None,
 ) -> list[str]:
     mark = databases[MAIN].with_name(databases[MAIN].name + RESTORING)
+    # There is one already where an earlier restore was cut short: only a whole one takes it away.
+    marked = mark.exists()
     done: list[tuple[Path, Path]] = []
-
-    def rename(path: Path, new: Path) -> None:
-        path.rename(new)
-        done.append((path, new))
-
     try:
         # Copied first and named last: a full disk is found before anything was touched.
         parts = [(_part_of(source, goal, owner), goal) for source, goal in goals]
         logs = [path.with_name(path.name + end) for path in databases.values() for end in ("-wal", "-shm")]
         moved = [(path, aside.place(path)) for path in (*in_the_way, *(log for log in logs if log.exists()))]
-        mark.write_text(f"{folder}\n{aside}\n")
-        _settle(mark.parent)
+        if not marked:
+            mark.write_text(f"{folder}\n{aside}\n")
+            _settle(mark.parent)
         for path, new in (*moved, *parts):
-            rename(path, new)
+            done.append((path, new))
+            path.rename(new)
         for each in {*aside.folders, *(path.parent for path, _ in moved), *(goal.parent for _, goal in parts)}:
             _settle(each)
     except BaseException as error:
-        left = _undo(done, aside, mark)
+        left = _undo(done, aside, None if marked else mark)
         if not isinstance(error, OSError):
             raise
         if left:
@@ -536,14 +535,16 @@ def _put_back(
     return [*told, f"{len(goals)} files restored"]
 
 
-def _undo(done: list[tuple[Path, Path]], aside: _Aside, mark: Path) -> bool:
-    """Give everything its name again; whether something could not be."""
+def _undo(done: list[tuple[Path, Path]], aside: _Aside, mark: Path | None) -> bool:
+    """Give everything its name again; whether something could not be. The last one may not have got its new name."""
     try:
         for path, new in reversed(done):
-            new.rename(path)
+            if new.exists() and not path.exists():
+                new.rename(path)
         for folder in aside.folders:
             folder.rmdir()
-        mark.unlink(missing_ok=True)
+        if mark is not None:
+            mark.unlink(missing_ok=True)
     except OSError:
         return True
     return False

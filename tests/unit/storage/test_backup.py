@@ -52,6 +52,11 @@ class Place:
         return Sources(self.databases, self.data, self.config, chosen, "cc1", "abc")
 
 
+def full(*_: object) -> None:
+    """A disk that is."""
+    raise OSError(28, "No space left on device", "manifest.json")
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
@@ -251,9 +256,6 @@ async def test_a_switch_that_runs_is_not_restored_under(place: Place, storage: S
 async def test_what_is_cut_short_is_no_backup(place: Place, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     await recorded(storage)
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device", "manifest.json")
-
     monkeypatch.setattr(backup, "_write", full)
     with pytest.raises(BackupError, match=r"was not made: manifest\.json: no space left on device"):
         backup.back_up(place.sources(), place.backups, NOW)
@@ -413,9 +415,6 @@ async def test_looking_at_a_backup_takes_no_room_and_leaves_it_as_it_was(
     whole, _ = backup.back_up(place.sources(), place.backups, NOW)
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(shutil, "copyfile", full)
     assert backup.verify(whole).wrong == []
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
@@ -500,6 +499,13 @@ async def test_a_switch_does_not_start_over_a_restore_that_was_cut_short(
     monkeypatch.undo()
     assert not place.databases[MAIN].exists()
     with pytest.raises(StorageError, match=r"a restore .* was cut short: .*before-20261201T120000Z.*restore it again"):
+        await Storage.open(place.databases[MAIN], clock=SystemClock())
+    # Who tries again and fails before anything was touched has not mended it.
+    monkeypatch.setattr(backup, "_part_of", full)
+    with pytest.raises(BackupError, match="no space left on device"):
+        backup.restore(whole, place.databases, place.data, place.recordings, replace=True, now=LATER)
+    monkeypatch.undo()
+    with pytest.raises(StorageError, match="was cut short"):
         await Storage.open(place.databases[MAIN], clock=SystemClock())
     # Once more, and it is whole; what was there before stays aside.
     even_later = datetime(2026, 12, 2, 12, 0, tzinfo=UTC)
