@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.wire)
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(WIRE_TIMEOUT))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: who looks for garbage need not go through it again and again."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

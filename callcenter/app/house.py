@@ -131,12 +131,11 @@ class House:
             pace=self.pace,
             phones_of=self.registrar.bindings,
             customers=storage.customers,
-            interactions=storage.interactions,
+            callers=storage.callers,
             publisher=edges.publisher,
             trunks=self.trunks,
             call_of=self.supervisor.call_of,
             places=self.places,
-            notes=storage.notes,
         )
         self.callbacks = Callbacks(self.services, self.supervisor, storage.callbacks, call_back)
         self.services.callbacks = self.callbacks
@@ -181,7 +180,7 @@ class House:
         self.desk.consult = self.services.consults.order
         self.desk.floor = CallsControl(self.services, self.supervisor, self.own_calls)
         self.desk.in_talk = self.entries.order
-        self.desk.preview = self.callbacks.decide
+        self.desk.preview = self.callbacks.previews.decide
         self.desk.paperwork = self.paperwork
         self.services.dial_own, self.services.obey_code = self.own_calls.take, self.feature_codes.pressed
         self.signalling.lead_to(

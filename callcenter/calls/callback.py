@@ -15,26 +15,26 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from callcenter.acd.events import Ticket
-from callcenter.acd.requirements import text
 from callcenter.calls.call import Call, Captured
-from callcenter.calls.callback_numbers import account_of, callable_number, own_number
+from callcenter.calls.callback_drafts import CallbackDrafts, merged, requested
+from callcenter.calls.callback_history import attempt_over, noted
+from callcenter.calls.callback_limits import DAY, CallbackLimits
+from callcenter.calls.callback_numbers import own_number, shown_number
 from callcenter.calls.callback_pending import NotDialled, Pending
 from callcenter.calls.callback_plans import NotPlanned, Obstacle, Wanted
+from callcenter.calls.callback_previews import CallbackPreviews
 from callcenter.calls.callback_times import CallbackTimes
-from callcenter.calls.dialled import e164
 from callcenter.calls.line import Line
-from callcenter.calls.settings import Client, Missed, Number, RingsIn
-from callcenter.calls.windows import LOOKS_AHEAD, Wish
+from callcenter.calls.settings import Missed, Number, RingsIn
+from callcenter.calls.windows import Wish
 from callcenter.model.callback import MAX_REASON, Attempt, Callback, Lease, Source
 from callcenter.model.facts import (
     CallArrived,
     CallbackAttempted,
     CallbackChanged,
-    CallbackDeclined,
     CallbackDeferred,
     CallbackEnded,
     CallbackFailed,
-    CallbackRequested,
     CallConnected,
     CallEnded,
     Fact,
@@ -57,18 +57,10 @@ MOST_PENDING = 5_000
 WRITTEN_WITHIN = 1.0
 # Why one has ended that was refused for it: asked for again it is as if it had never been.
 NOT_WRITTEN = "not_written"
-# Requests for one number are counted for so long; of so many numbers, those that were asked for last.
-DAY = timedelta(hours=24)
-MOST_COUNTED = 20_000
-# Callers who hide their number are one caller to us, who may ask for so many times as much.
-WITHHELD = "withheld"
-SHARE_WITHHELD = 10
 # The wall's clock may be set meanwhile: so often it is looked at, for who waits until they may be dialled.
 LOOKS_EVERY = 60.0
 # What an attempt has dialled may ring on for so long when nobody is there any more to take it back (seconds).
 LINGERS = 15.0
-# Attempts and refusals that are kept of one callback, the last ones.
-MOST_HISTORY = 50
 # Those that have ended are looked through so often for what is too old.
 TIDIES_EVERY = timedelta(hours=6)
 # A turn that ended before anybody was dialled, by a mistake of ours or for want of a queue, is not begun anew at once.
@@ -91,6 +83,9 @@ class Callbacks:
 
     def __init__(self, services: Services, supervisor: Supervisor, store: Store, turn: Turn) -> None:
         self.times = CallbackTimes(lambda: services.settings)
+        self.previews = CallbackPreviews(services, store, self)
+        self._drafts = CallbackDrafts(services, self.times)
+        self._limits = CallbackLimits(services, self)
         self._services = services
         self._supervisor = supervisor
         self._store = store
@@ -100,8 +95,6 @@ class Callbacks:
         self._of_number: dict[tuple[str, str], dict[str, Pending]] = {}
         self._held: dict[str, list[Pending]] = {}
         self._dialled: set[str] = set()
-        # When each number was asked for in the last day, by client and number.
-        self._asked: dict[tuple[str, str], list[datetime]] = {}
         # Calls that customers have made to us, while they are up; and who is on the phone with us, by the call.
         self._here: dict[str, Call] = {}
         self._on_phone: dict[str, tuple[str, str]] = {}
@@ -123,7 +116,7 @@ class Callbacks:
         """Take up what the last run has left; of an attempt that it was in nobody knows more. Raises StorageError."""
         now = self._services.clock.now()
         for client, number, at in await self._store.asked_since(now - DAY):
-            self._count(client, number, at)
+            self._limits.count(client, number, at)
         for value in await self._store.load_all():
             if self._find(value.client, value.queue, value.number) is None:
                 self._add(Pending(value))
@@ -153,12 +146,16 @@ class Callbacks:
         return self._planned_of[queue]
 
     def of_person(self, client: str, customer: str, numbers: Collection[str]) -> list[Pending]:
-        """Those of one person that have not ended."""
+        """Those of one person that have not ended, also those that they have asked for at another number."""
         return [
             each
             for each in self
             if each.value.client == client
-            and (each.value.number in numbers or (customer and each.value.customer == customer))
+            and (
+                each.value.number in numbers
+                or each.value.asked_by in numbers
+                or (customer and each.value.customer == customer)
+            )
         ]
 
     def belong_to(self, client: str, former: str, customer: str) -> None:
@@ -188,11 +185,11 @@ class Callbacks:
         now, here = clock.now(), call.line if call.line is not None else Line(clock.monotonic())
         joined = ticket if ticket is not None and ticket.queue == queue else None
         known = self._find(call.client.id, queue, number)
-        asker = self._asker(call, number)
-        if known is None and (why := self._too_many(call.client, number, asker)):
+        asker = self._limits.asker(call, number)
+        if known is None and (why := self._limits.too_many(call.client, number, asker)):
             log.warning("no callback was promised", queue=queue, why=why)
             return False
-        value = self._of_call(call, queue, number, Source.CALLER, asker)
+        value = self._drafts.of_call(call, queue, number, Source.CALLER, asker)
         not_before, not_after = wish.window(now, self.times.zone(value))
         value = replace(value, scheduled=not wish.at_once, not_before=not_before, not_after=not_after)
         if self.times.next(value, now) is None:
@@ -209,6 +206,7 @@ class Callbacks:
                 before,
                 first_joined_at=min(before.first_joined_at, value.first_joined_at) if kept else value.first_joined_at,
                 language=value.language,
+                beside=True,
                 scheduled=value.scheduled,
                 not_before=not_before,
                 not_after=not_after,
@@ -220,7 +218,7 @@ class Callbacks:
             self._hold(each, call.id)
             self._add(each)
         visit, first_joined_ms = joined.id if joined is not None else "", round(here.first_joined * 1000)
-        call.add(_requested(value, visit, first_joined_ms, number))
+        call.add(requested(value, visit, first_joined_ms, number))
         if not await self._written(each, value, new=known is None, call_id=call.id):
             log.warning("no callback was promised: the database is away", queue=queue)
             return False
@@ -234,10 +232,10 @@ class Callbacks:
         """
         if wanted.id and (before := await self._planned_before(wanted.id)) is not None:
             return before, before.id != wanted.id
-        value = self._planned(wanted)
+        value = self._drafts.planned(wanted)
         known = self._find(value.client, value.queue, value.number)
         client = self._services.settings.clients[value.client]
-        if known is None and (why := self._too_many(client, value.number, "")):
+        if known is None and (why := self._limits.too_many(client, value.number, "")):
             raise NotPlanned(f"this number was asked for too often: {why}", Obstacle.TOO_MANY, "number")
         if known is not None and not wanted.may_join(known.value):
             sentence = "this queue is to call this number already, and that is not yours to change: ask a supervisor"
@@ -257,7 +255,7 @@ class Callbacks:
             self._add(each)
             number = value.number if wanted.call else ""
             place = round(self._services.clock.monotonic() * 1000)
-            self._services.stream.append(_requested(value, "", place, number), wanted.call or None)
+            self._services.stream.append(requested(value, "", place, number), wanted.call or None)
         asked_as = wanted.id if known is not None else ""
         if not await self._written(each, value, new=known is None, call_id=wanted.call or None, asked_as=asked_as):
             raise NotPlanned("the database is away: nothing was planned", Obstacle.UNAVAILABLE)
@@ -281,7 +279,7 @@ class Callbacks:
         value = replace(before, **changes)
         if {"not_before", "not_after"} & changes.keys():
             value = replace(value, scheduled=True, first_joined_at=now)
-        self._check(value, now)
+        self._drafts.check(value, now)
         there = self._find(value.client, value.queue, value.number)
         if there is not None and there is not each:
             raise NotPlanned(f"{value.queue} calls this number back already", Obstacle.CONFLICT, "queue")
@@ -319,7 +317,7 @@ class Callbacks:
         One that kept their place has ended by it, also while an agent dials. One that was planned ends when they talk
         (see :meth:`take`): whoever hangs up again is called as planned. None when there is no place for them.
         """
-        if call.direction is not Direction.INBOUND or (number := self._number_of(call)) is None:
+        if call.direction is not Direction.INBOUND or (number := shown_number(call)) is None:
             return None
         each = self._find(call.client.id, queue, number)
         if each is None:
@@ -337,7 +335,7 @@ class Callbacks:
     @contextmanager
     def caller_is_here(self, call: Call) -> Iterator[None]:
         """While the block lasts the caller is on the phone with us, and is not called back."""
-        number = self._number_of(call)
+        number = shown_number(call)
         self._here[call.id] = call
         self._is_on_phone(call, number or "")
         try:
@@ -369,16 +367,16 @@ class Callbacks:
         # What was planned or asked for is as good, and says more.
         if self._find(call.client.id, ticket.queue, number) is not None or not self.possible(call, ticket.queue):
             return
-        if self._too_many(call.client, number, ""):
+        if self._limits.too_many(call.client, number, ""):
             return
-        value = self._of_call(call, ticket.queue, number, Source.ABANDONED, "")
+        value = self._drafts.of_call(call, ticket.queue, number, Source.ABANDONED, "")
         if self.times.next(value, self._services.clock.now()) is None:
             return
         each = Pending(value)
         self._hold(each, call.id)
         self._add(each)
-        self._count(value.client, number, value.requested_at)
-        call.add(_requested(value, ticket.id, round(here.first_joined * 1000), number))
+        self._limits.count(value.client, number, value.requested_at)
+        call.add(requested(value, ticket.id, round(here.first_joined * 1000), number))
         self._store.keep(value)
 
     def take(self, fact: Fact) -> None:
@@ -387,6 +385,9 @@ class Callbacks:
             case CallConnected() if call := self._here.get(fact.call_id or ""):
                 # After this fact, for every reader.
                 asyncio.get_running_loop().call_soon(self._talked, call)
+            case CallArrived(direction=Direction.OUTBOUND, agent=agent, to_number=number) if agent:
+                # The number is dialled once at a time: also while an agent tries it by hand nobody else does.
+                asyncio.get_running_loop().call_soon(self._dialled_by_hand, fact.call_id or "", number)
             case OutsideConnected(number=number) if call := self._supervisor.calls.get(fact.call_id or ""):
                 if call.agent:  # an agent has called them by hand
                     asyncio.get_running_loop().call_soon(self._called_by_hand, call, number)
@@ -405,6 +406,10 @@ class Callbacks:
             if not each.dialling:
                 self._recall(each, "caller_here")
 
+    def _dialled_by_hand(self, call_id: str, number: str) -> None:
+        if (call := self._supervisor.calls.get(call_id)) is not None:
+            self._is_on_phone(call, number)
+
     def _called_by_hand(self, call: Call, number: str) -> None:
         if call.id not in self._supervisor.calls:
             return  # it was over in the same moment
@@ -414,7 +419,7 @@ class Callbacks:
                 self._end(each, CallbackOutcome.CANCELLED, "talked_meanwhile", call.id)
 
     def _talked(self, call: Call) -> None:
-        number = self._number_of(call)
+        number = shown_number(call)
         for each in list(self._of_number.get((call.client.id, number or ""), {}).values()):
             if each.dialling:
                 continue
@@ -450,7 +455,7 @@ class Callbacks:
             self._take_new_name(each)
             if each.dialling:
                 continue
-            if why := self._gone(each.value):
+            if why := self._drafts.gone(each.value):
                 self._end(each, CallbackOutcome.REMOVED, why, self._told_in(each.value))
             elif each.call is None:
                 self._arm(each)
@@ -473,48 +478,6 @@ class Callbacks:
             self._of_number[value.client, value.number][queue] = each
             self._planned_of = None
             self._store.keep(each.value)
-
-    # What an agent says of one that is shown to him first
-
-    def show(self, each: Pending, agent: str) -> asyncio.Future[bool]:
-        """Ask an agent whether he calls this customer; what he says is in the future."""
-        each.shown_to, each.verdict = agent, asyncio.get_running_loop().create_future()
-        return each.verdict
-
-    def shown(self, each: Pending) -> None:
-        """He is asked no more. May be called twice."""
-        each.shown_to, each.verdict = "", None
-
-    def shown_to(self, agent: str) -> Pending | None:
-        """What this agent is asked about now."""
-        return next((each for each in self if each.shown_to == agent and each.verdict is not None), None)
-
-    def decide(self, agent: str, accepts: bool, reason: str = "") -> bool:
-        """An agent accepts or declines whom he is shown, with a ``reason``; False when he is shown nobody."""
-        each = self.shown_to(agent)
-        if each is None or each.verdict is None or each.verdict.done():
-            return False
-        each.verdict.set_result(accepts)
-        if not accepts:
-            self._note(each, Attempt(0, self._services.clock.now(), agent, cause="declined_by_agent", detail=reason))
-        return True
-
-    def declined(self, each: Pending, call: Call, offer: Offer) -> None:
-        """The agent does not call this customer: it is another's for a while."""
-        rules = call.client.callbacks
-        until = self._services.clock.monotonic() + (rules.preview_again if rules is not None else 0.0)
-        each.declined[offer.agent_id] = until
-        if not each.value.history or each.value.history[-1].number or each.value.history[-1].agent != offer.agent_id:
-            self._note(each, Attempt(0, self._services.clock.now(), offer.agent_id, cause="declined_by_agent"))
-        call.add(CallbackDeclined(each.value.id, each.value.client, offer.agent_id, offer.id))
-        self._store.keep(each.value)
-
-    def without(self, each: Pending) -> tuple[tuple[str, ...], float | None]:
-        """Who is not asked now, and how long (seconds) until one of them is again; None: nobody declined."""
-        now = self._services.clock.monotonic()
-        each.declined = {agent: until for agent, until in each.declined.items() if until > now}
-        ends = min(each.declined.values(), default=None)
-        return tuple(sorted(each.declined)), None if ends is None else ends - now
 
     # What a turn tells
 
@@ -542,7 +505,7 @@ class Callbacks:
         number = value.attempts + 1
         lease = Lease(f"{value.id}-{number}", self._store.epoch, now + timedelta(seconds=rules.ring_for + LINGERS))
         each.value = replace(value, attempts=number, due_at=now + timedelta(seconds=rules.least_spacing), lease=lease)
-        self._note(each, Attempt(number, now, offer.agent_id, call.id))
+        each.value = noted(each.value, Attempt(number, now, offer.agent_id, call.id))
         spacing_ms = round(rules.least_spacing * 1000)
         call.add(CallbackAttempted(value.id, number, offer.agent_id, offer.id, value.number, spacing_ms))
         self._store.keep(each.value)
@@ -558,7 +521,7 @@ class Callbacks:
         self._dialled.discard(each.value.number)
         self._supervisor.aside.discard(call.id)
         self._on_phone[call.id] = each.value.client, each.value.number
-        self._attempt_over(each, "reached", "")
+        each.value = attempt_over(each.value, "reached", "", self._services.clock.now())
         self._end(each, CallbackOutcome.REACHED, "", call.id)
 
     def failed(self, each: Pending, call_id: str | None, cause: str, detail: str) -> None:
@@ -571,7 +534,7 @@ class Callbacks:
         each.value = replace(each.value, lease=None, due_at=due_at)
         if each.value.scheduled:
             each.value = replace(each.value, first_joined_at=due_at)
-        self._attempt_over(each, cause, detail)
+        each.value = attempt_over(each.value, cause, detail, self._services.clock.now())
         failed = CallbackFailed(each.value.id, each.value.attempts, cause, detail)
         self._services.stream.append(failed, call_id)
         self._store.keep(each.value)
@@ -588,7 +551,7 @@ class Callbacks:
         self._later.discard(each)
         if each.holders or self._suspended or each.value.id not in self._pending:
             return
-        if why := self._gone(each.value):
+        if why := self._drafts.gone(each.value):
             self._end(each, CallbackOutcome.REMOVED, why, self._told_in(each.value))
             return
         if self._exhausted(each.value):
@@ -716,7 +679,7 @@ class Callbacks:
         if each.dialling and each.value.id in self._pending:
             self.failed(each, call.id, "interrupted", each.why or "the call ended")
         each.call = self._planned_of = None
-        self.shown(each)
+        self.previews.shown(each)
         self._release(call.id)
         if not each.attempted and not each.why:
             each.paused_until = self._services.clock.now() + timedelta(seconds=PAUSE)
@@ -747,7 +710,7 @@ class Callbacks:
         self._later.discard(each)
         if value.dialling:
             self._dialled.discard(value.number)
-            self._attempt_over(each, str(outcome), detail)
+            each.value = attempt_over(each.value, str(outcome), detail, self._services.clock.now())
         if outcome is not CallbackOutcome.REACHED:
             self._recall(each, str(outcome))
         ended = CallbackEnded(value.id, value.client, value.queue, outcome, value.attempts, detail)
@@ -768,98 +731,9 @@ class Callbacks:
             if client.callbacks is not None and not math.isinf(client.callbacks.keep_for):
                 self._store.forget_ended(name, now - timedelta(seconds=client.callbacks.keep_for))
 
-    def _note(self, each: Pending, attempt: Attempt) -> None:
-        history = [*each.value.history, attempt]
-        if len(history) > MOST_HISTORY:  # attempts are counted by the day: refusals go first
-            del history[next((at for at, tried in enumerate(history[:-1]) if not tried.number), 0)]
-        each.value = replace(each.value, history=tuple(history))
-
-    def _attempt_over(self, each: Pending, cause: str, detail: str) -> None:
-        """What the last attempt came to."""
-        *before, last = each.value.history or (Attempt(each.value.attempts, self._services.clock.now()),)
-        if last.number and not last.cause:
-            last = replace(last, cause=cause, detail=detail, ended_at=self._services.clock.now())
-        each.value = replace(each.value, history=(*before, last))
-
     def _exhausted(self, value: Callback) -> bool:
         rules = self._services.settings.clients[value.client].callbacks
         return rules is None or value.attempts >= rules.tries
-
-    def _gone(self, value: Callback) -> str:
-        """Why a callback cannot be carried out by the configuration in force, in a word; empty when it can."""
-        settings, plan = self._services.settings, self._services.dispatcher.acd.plan
-        client, queue = settings.clients.get(value.client), plan.queues.get(value.queue)
-        if client is None:
-            return "client_removed"
-        if queue is None or queue.client != client.id or value.queue not in settings.treatments:
-            return "queue_removed"
-        if client.outbound is None or client.callbacks is None:
-            return "no_trunk"
-        if callable_number(settings, client, value.number) != value.number:
-            return "number_forbidden"
-        return "do_not_call" if self._services.do_not_call.forbids(value.client, value.number) else ""
-
-    def _planned(self, wanted: Wanted) -> Callback:
-        """What is wanted, as a callback that can be carried out. Raises NotPlanned."""
-        settings, now = self._services.settings, self._services.clock.now()
-        client = settings.clients.get(wanted.client)
-        if client is None:
-            raise NotPlanned(f"no client is named `{wanted.client}`", Obstacle.NOT_FOUND, "client")
-        if client.outbound is None or client.callbacks is None:
-            sentence = f"{client.id} calls nobody back: it has no `outbound`, or `callbacks: off`"
-            raise NotPlanned(sentence, Obstacle.CONFLICT, "client")
-        number = callable_number(settings, client, wanted.number)
-        if number is None:
-            sentence = f"{client.id} does not call this number: write it in E.164, as +14155550100; see its `callbacks`"
-            raise NotPlanned(sentence, Obstacle.INVALID, "number")
-        rules = client.callbacks
-        value = Callback(
-            id=wanted.id or self._services.ids.new(),
-            client=client.id,
-            queue=wanted.queue,
-            number=number,
-            first_joined_at=now,
-            requested_at=now,
-            due_at=now,
-            requested_in=wanted.call,
-            dialled="",
-            language=wanted.language or client.language,
-            name=wanted.name,
-            prefer=wanted.prefer,
-            prefer_for=wanted.prefer_for,
-            source=wanted.source,
-            scheduled=True,
-            not_before=wanted.not_before,
-            not_after=wanted.not_after,
-            zone=self.times.zone_for(client.id, number, wanted.zone, now),
-            mode=rules.mode if wanted.mode is None else wanted.mode,
-            preview=rules.preview if wanted.preview is None else wanted.preview,
-            reason=wanted.reason[:MAX_REASON],
-            customer=wanted.customer,
-            followup=wanted.followup,
-            created_by=wanted.by,
-        )
-        self._check(value, now)
-        return value
-
-    def _check(self, value: Callback, now: datetime) -> None:
-        """Raises NotPlanned for what cannot be carried out."""
-        plan = self._services.dispatcher.acd.plan
-        queue = plan.queues.get(value.queue)
-        if queue is None or queue.client != value.client:
-            raise NotPlanned(f"{value.client} has no queue `{value.queue}`", Obstacle.NOT_FOUND, "queue")
-        if value.prefer and value.prefer not in plan.agents:
-            raise NotPlanned(f"no agent is named `{value.prefer}`", Obstacle.NOT_FOUND, "prefer")
-        if self._services.do_not_call.forbids(value.client, value.number):
-            raise NotPlanned("the number is on the do-not-call list", Obstacle.FORBIDDEN, "number")
-        begin, end = value.not_before, value.not_after
-        if begin is not None and begin > now + timedelta(days=LOOKS_AHEAD):
-            raise NotPlanned(f"it is planned {LOOKS_AHEAD} days ahead at most", Obstacle.INVALID, "not_before")
-        if end is not None and end <= max(now, begin or now):
-            raise NotPlanned("the window is over before it begins", Obstacle.INVALID, "not_after")
-        if self.times.next(value, now) is None:
-            sentence = "nobody may be called in this window: see `callbacks.hours` and the hours of the queue"
-            raise NotPlanned(sentence, Obstacle.INVALID, "not_before" if begin is not None else "not_after")
 
     def _changeable(self, callback_id: str) -> Pending:
         each = self._pending.get(callback_id)
@@ -868,42 +742,6 @@ class Callbacks:
         if each.dialling:
             raise NotPlanned("the customer is being dialled at this moment", Obstacle.CONFLICT)
         return each
-
-    def _of_call(self, call: Call, queue: str, number: str, source: Source, asker: str) -> Callback:
-        """A callback for whoever called, as it is known by now."""
-        clock, captured, ticket, rules = self._services.clock, call.captured, call.ticket, call.client.callbacks
-        now, here = clock.now(), call.line if call.line is not None else Line(clock.monotonic())
-        joined = ticket if ticket is not None and ticket.queue == queue else None
-        assert rules is not None, "the company calls nobody back"
-        return Callback(
-            id=self._services.ids.new(),
-            client=call.client.id,
-            queue=queue,
-            number=number,
-            first_joined_at=now - timedelta(seconds=max(0.0, clock.monotonic() - here.first_joined)),
-            requested_at=now,
-            due_at=now,
-            requested_in=call.id,
-            dialled=call.number.number,
-            language=captured.language,
-            name=call.caller.leg.remote_name if number == own_number(call) else "",
-            account=account_of(call),
-            intent=captured.intent,
-            priority=joined.priority if joined is not None else None,
-            needs=text(joined.requirements) if joined is not None else "",
-            prefer=joined.prefer if joined is not None else "",
-            place_of=here.visit,
-            told=here.told,
-            asked_by=asker,
-            menus=tuple(captured.menus),
-            entered=dict(captured.entered),
-            attributes=dict(captured.told),
-            source=source,
-            zone=self.times.zone_for(call.client.id, number, "", now),
-            mode=rules.mode,
-            preview=rules.preview,
-            customer=call.known.customer.id if call.known.customer is not None else "",
-        )
 
     async def _written(
         self, each: Pending, value: Callback, *, new: bool, call_id: str | None, asked_as: str = ""
@@ -918,7 +756,7 @@ class Callbacks:
                 self._end(each, CallbackOutcome.REMOVED, NOT_WRITTEN, call_id)
             return False
         if new:
-            self._count(value.client, value.number, value.requested_at)
+            self._limits.count(value.client, value.number, value.requested_at)
         return True
 
     async def _kept(self) -> None:
@@ -931,35 +769,6 @@ class Callbacks:
     def _told_in(self, value: Callback) -> str | None:
         """The call in which what becomes of it is told."""
         return value.requested_in or None
-
-    def _asker(self, call: Call, number: str) -> str:
-        """Who asks to be called back at a number that is not the own one; empty for all others."""
-        if number == own_number(call):
-            return ""
-        return WITHHELD if call.caller.leg.withheld else self._number_of(call) or call.from_number or WITHHELD
-
-    def _too_many(self, client: Client, number: str, asker: str) -> str:
-        """Why this is one callback too many, in words: nobody has strangers rung, nor runs up a bill; empty if not."""
-        rules = client.callbacks
-        if rules is None:
-            return "nobody is called back"
-        if self._services.do_not_call.forbids(client.id, number):
-            return "the number is on the do-not-call list"
-        if asker:
-            most = rules.per_caller * (SHARE_WITHHELD if asker == WITHHELD else 1)
-            asked = sum(each.value.asked_by == asker and each.value.client == client.id for each in self)
-            if asked >= most:
-                return f"{asked} by one caller at other numbers"
-        since = self._services.clock.now() - DAY
-        lately = sum(at > since for at in self._asked.get((client.id, number), ()))
-        return f"{lately} for one number in 24 hours" if lately >= rules.per_day else ""
-
-    def _count(self, client: str, number: str, at: datetime) -> None:
-        """Remember when a number was asked for."""
-        since, name = self._services.clock.now() - DAY, (client, number)
-        self._asked[name] = [*(each for each in self._asked.pop(name, ()) if each > since), at]
-        if len(self._asked) > MOST_COUNTED:
-            del self._asked[next(iter(self._asked))]
 
     def _find(self, client: str, queue: str, number: str) -> Pending | None:
         return self._of_number.get((client, number), {}).get(queue)
@@ -984,12 +793,6 @@ class Callbacks:
             if who == (value.client, value.number):
                 self._hold(each, call_id)
 
-    def _number_of(self, call: Call) -> str | None:
-        if call.caller.leg.withheld:
-            return None
-        plan = call.client.outbound.plan if call.client.outbound is not None else None
-        return e164(call.from_number, plan)
-
     def _line(self, value: Callback) -> Line:
         """The place in line that the callback has."""
         return Line(self._monotonic(value), value.told, value.place_of)
@@ -998,46 +801,3 @@ class Callbacks:
         """The place in line on this boot's clock."""
         clock = self._services.clock
         return clock.monotonic() - max(0.0, (clock.now() - value.first_joined_at).total_seconds())
-
-
-def merged(before: Callback, latest: Callback) -> Callback:
-    """Two callbacks for one number and queue, as one: the window that was asked for last, and both reasons.
-
-    Of a website's visitor, who may be anybody with that number, the reason alone: what was promised in another way
-    stands.
-    """
-    reasons = list(dict.fromkeys(each for each in (before.reason, latest.reason) if each))
-    if latest.source is Source.CALL_ME and before.source is not Source.CALL_ME:
-        return replace(before, reason="; ".join(reasons)[:MAX_REASON])
-    return replace(
-        before,
-        scheduled=True,
-        first_joined_at=latest.first_joined_at,
-        not_before=latest.not_before,
-        not_after=latest.not_after,
-        zone=latest.zone or before.zone,
-        mode=latest.mode,
-        preview=before.preview or latest.preview,
-        prefer=latest.prefer or before.prefer,
-        prefer_for=latest.prefer_for if latest.prefer else before.prefer_for,
-        reason="; ".join(reasons)[:MAX_REASON],
-        customer=latest.customer or before.customer,
-        followup=latest.followup or before.followup,
-        source=latest.source,
-        created_by=before.created_by or latest.created_by,
-    )
-
-
-def _requested(value: Callback, visit: str, first_joined_ms: int, number: str) -> CallbackRequested:
-    not_before = utc(value.not_before) if value.not_before is not None else ""
-    return CallbackRequested(
-        value.id,
-        visit,
-        value.client,
-        value.queue,
-        number,
-        first_joined_ms,
-        str(value.source),
-        value.scheduled,
-        not_before,
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from callcenter.calls.call import Call
+from callcenter.calls.dialled import e164
 from callcenter.calls.settings import CallsSettings, Client
 from callcenter.calls.steps.collect import DIGITS
 from callcenter.model.dial_plan import country_code
@@ -18,6 +19,14 @@ def own_number(call: Call) -> str | None:
     if call.caller.leg.withheld or call.agent:
         return None
     return callable_number(call.settings, call.client, call.from_number)
+
+
+def shown_number(call: Call) -> str | None:
+    """The number of who calls, in E.164; None where it is hidden, or is none."""
+    if call.caller.leg.withheld:
+        return None
+    plan = call.client.outbound.plan if call.client.outbound is not None else None
+    return e164(call.from_number, plan)
 
 
 def account_of(call: Call) -> str:

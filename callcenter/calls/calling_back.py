@@ -90,7 +90,7 @@ async def stand_in_line(call: Call, each: Pending, step: ToQueue) -> Talked | No
     value, line = each.value, call.line
     assert line is not None, "a callback has a place"
     call.stage = "in line to be called back"
-    without, asked_again_in = call.services.callbacks.without(each)
+    without, asked_again_in = call.services.callbacks.previews.without(each)
     rules = call.client.callbacks
     reserved = 0.0
     if rules is not None and value.mode is Mode.CUSTOMER_FIRST:
@@ -179,8 +179,8 @@ async def take_offer(
     with contextlib.ExitStack() as undo:
         verdict = None
         if each.value.preview:
-            undo.callback(call.services.callbacks.shown, each)
-            verdict = call.services.callbacks.show(each, in_hand.offer.agent_id)
+            undo.callback(call.services.callbacks.previews.shown, each)
+            verdict = call.services.callbacks.previews.show(each, in_hand.offer.agent_id)
         taken = await ring_or_not(call, waiting, rung, verdict)
         if taken is None and verdict is not None and says_no(verdict):
             return decline(call, each, waiting, in_hand)
@@ -223,7 +223,7 @@ def decline(call: Call, each: Pending, waiting: Waiting, in_hand: OfferInHand) -
     """The agent does not call this customer: he is free again at once, and it is no missed call of his."""
     waiting.leave(VisitOutcome.FLOWED_OUT, "declined")
     waiting.talk_ended(Side.AGENT, EndCause.AGENT_HANGUP)
-    call.services.callbacks.declined(each, call, in_hand.offer)
+    call.services.callbacks.previews.declined(each, call, in_hand.offer)
     return Declines.THIS_ONE
 
 
@@ -353,7 +353,7 @@ async def dial_first(
         return None
     in_hand = rung[0]
     if each.value.preview:
-        verdict = call.services.callbacks.show(each, in_hand.offer.agent_id)
+        verdict = call.services.callbacks.previews.show(each, in_hand.offer.agent_id)
         try:
             pop = SentPop(call, in_hand.offer)
             try:
@@ -362,7 +362,7 @@ async def dial_first(
                 pop.close()
             accepted = await accepts_unrung(call, in_hand, verdict)
         finally:
-            call.services.callbacks.shown(each)
+            call.services.callbacks.previews.shown(each)
         if in_hand.withdrawn.done():
             return None
         if not accepted:

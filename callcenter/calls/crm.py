@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+from dataclasses import replace
 from enum import StrEnum
 
-from callcenter.calls.call import CRM, CRM_ACCOUNT, Call, CallerKnown
-from callcenter.calls.known import LOOK_UP_LIMIT, RECENT_INTERACTIONS, look_up_followups, look_up_last_agent
+from callcenter.calls.call import CRM, CRM_ACCOUNT, Call
+from callcenter.calls.known import ask, known
 from callcenter.model.customer import Customer, Match
 from callcenter.model.facts import CustomerFound
-from callcenter.storage.database import StorageError
 
 
 class Learnt(StrEnum):
@@ -28,32 +27,22 @@ async def learn(call: Call, customer: Customer, *, by_account: bool) -> Learnt:
     """
     if (word := _word(call, customer, by_account=by_account)) is not Learnt.TAKEN:
         return word
-    services, client = call.services, call.client.id
-    until = asyncio.get_running_loop().time() + LOOK_UP_LIMIT
-    try:
-        async with asyncio.timeout_at(until):
-            recent = await services.interactions.recent_of_customer(client, customer.id, RECENT_INTERACTIONS)
-            note = await services.notes.last_of_customer(client, customer.id)
-    except (TimeoutError, StorageError):
-        recent, note = [], None
     # Who entered an account may call by somebody else's telephone.
-    number = "" if by_account else call.from_number
-    last_agent = await look_up_last_agent(call, customer, number, until)
-    count, followups = await look_up_followups(call, customer, until)
+    found = await ask(call, lambda _: (Match.SURE, (customer,)), "" if by_account else call.from_number)
     # Meanwhile the call may have heard of somebody else.
     if (word := _word(call, customer, by_account=by_account)) is Learnt.TAKEN:
         by = CRM_ACCOUNT if by_account else CRM
-        call.known = CallerKnown(Match.SURE, (customer,), tuple(recent), last_agent, note, count, tuple(followups), by)
+        call.known = replace(known(found, by), match=Match.SURE, customers=(customer,))
         call.add(CustomerFound(customer.id, Match.SURE, by))
         call.show_again()
     return word
 
 
 def _word(call: Call, customer: Customer, *, by_account: bool) -> Learnt:
-    known = call.known
-    if known.customer is None:
+    before = call.known
+    if before.customer is None:
         return Learnt.TAKEN
-    if known.customer == customer:
+    if before.customer == customer:
         return Learnt.KNOWN
-    better = known.by in ("account", CRM_ACCOUNT) if not by_account else known.by == "account"
-    return Learnt.KNOWN_BETTER if better or (known.by == "number" and not by_account) else Learnt.TAKEN
+    better = before.by in ("account", CRM_ACCOUNT) if not by_account else before.by == "account"
+    return Learnt.KNOWN_BETTER if better or (before.by == "number" and not by_account) else Learnt.TAKEN

@@ -40,10 +40,14 @@ class DoNotCall:
         self, client: str, number: str, *, reason: str, source: Source, by: str, call: str = "",
         expires_at: datetime | None = None,
     ) -> Entry:  # fmt: skip
-        """Put a number (E.164) on the list; what was known of it before is written over. Never waits."""
+        """Put a number (E.164) on the list; what was known of it before is written over. Never waits.
+
+        It stays there as long as it was to stay before at least: who may take it off does that.
+        """
         now = self._services.clock.now()
         name = self._store.entry_of(client, number) or self._services.ids.new()
-        entry = Entry(name, client, number, reason.strip(), source, call, by, now, expires_at)
+        until = self._store.at_least(client, number, expires_at)
+        entry = Entry(name, client, number, reason.strip(), source, call, by, now, until)
         self._services.stream.append(DoNotCallAdded(client, entry.id, source.value, by), call or None)
         self._store.keep(entry)
         self.on_added(client, number)

@@ -48,8 +48,8 @@ MOST_KEPT = 20
 
 # What is out of reach here, in a sentence of everybody's.
 ELSEWHERE = (
-    "backups, logs, SIP messages that are kept for traces, a request on a website until it is a day old, and what other"
-    " programs were sent before"
+    "backups, logs, SIP messages that are kept for traces, a request on a website that was not confirmed, for a quarter"
+    " of an hour, and what other programs were sent before"
 )
 AT_WORK = ON_THE_PHONE | {Work.WRAP_UP}
 

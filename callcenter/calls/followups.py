@@ -142,6 +142,10 @@ class Followups:
         """How many an agent has."""
         return Counts(*self._counts.get(agent, ()))
 
+    def any_open(self, client: str) -> bool:
+        """Whether anything is to be done for anybody of this client: else no caller has to be looked for."""
+        return bool(self._of_client[client])
+
     def carried_out_by(self, callback: str) -> frozenset[str]:
         """The open ones that a callback carries out."""
         return frozenset(self._of_callback.get(callback, ()))
@@ -158,10 +162,6 @@ class Followups:
             if found.revision == there.revision:
                 return replace(found, told=Told(there.told))
         raise StorageError("it is changed all the time: ask again")
-
-    async def of_caller(self, client: str, customer: str, number: str) -> tuple[int, list[Followup]]:
-        """How many are open for who calls, and the next of them. Raises StorageError."""
-        return await self._store.of_caller(client, customer, number) if self._of_client[client] else (0, [])
 
     # What is done to them
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from callcenter.calls.call import Call, CallerKnown
 from callcenter.calls.settings import LAST_AGENT
 from callcenter.model.customer import Customer, Match, caller_number
 from callcenter.model.facts import CustomerFound
-from callcenter.model.followup import Followup
-from callcenter.storage.database import StorageError
+from callcenter.storage.callers import Found, Wanted, Who
+from callcenter.storage.customers import of_account, of_number
+from callcenter.storage.database import Reading
 
 # The customer base is asked before the greeting; a slow disk must not keep the caller in silence.
 LOOK_UP_LIMIT = 0.3
@@ -27,34 +26,25 @@ async def look_up_number(call: Call) -> None:
     """
     if call.caller.leg.withheld:
         return
-    services, client, leg = call.services, call.client.id, call.caller.leg
-    recent: list[dict[str, Any]] = []
-    note = None
-    until = asyncio.get_running_loop().time() + LOOK_UP_LIMIT
-    if not call.client.own_base:
-        last_agent = await look_up_last_agent(call, None, call.from_number, until)
-        count, followups = await look_up_followups(call, None, until)
+    leg, client = call.caller.leg, call.client
+    if not client.own_base:
+        found = await ask(call, nobody, call.from_number)
         if call.known.customer is None:
-            call.known = replace(call.known, last_agent=last_agent, open_followups=count, followups=tuple(followups))
+            call.known = known(found, "")
         return
-    try:
-        async with asyncio.timeout_at(until):
-            match, found = await services.customers.find(
-                client, call.from_number, call.client.customers, attested=leg.attested
-            )
-            customer = found[0] if match is Match.SURE else None
-            if customer is not None:
-                recent = await services.interactions.recent_of_customer(client, customer.id, RECENT_INTERACTIONS)
-                note = await services.notes.last_of_customer(client, customer.id)
-    except (TimeoutError, StorageError):
+
+    def who(reading: Reading) -> tuple[Match, Sequence[Customer]]:
+        return of_number(reading, client.id, call.from_number, client.customers, attested=leg.attested)
+
+    found = await ask(call, who, call.from_number)
+    if found.match is None:
         return
-    last_agent = await look_up_last_agent(call, customer, call.from_number, until)
-    count, followups = await look_up_followups(call, customer, until)
-    if call.known.customer is not None and match is not Match.SURE:
+    if call.known.customer is not None and found.match is not Match.SURE:
         return  # a CRM was quicker, and is sure
-    call.known = CallerKnown(match, tuple(found), tuple(recent), last_agent, note, count, tuple(followups), "number")
-    if match is not Match.NONE:
-        call.add(CustomerFound(customer.id if customer is not None else "", match, attested=leg.attested))
+    call.known = known(found, "number")
+    if found.match is not Match.NONE:
+        customer = found.customer
+        call.add(CustomerFound(customer.id if customer is not None else "", found.match, attested=leg.attested))
 
 
 async def look_up_account(call: Call, digits: str) -> bool:
@@ -65,62 +55,59 @@ async def look_up_account(call: Call, digits: str) -> bool:
     """
     if not call.client.own_base:
         return True
-    services, client = call.services, call.client.id
-    until = asyncio.get_running_loop().time() + LOOK_UP_LIMIT
-    try:
-        async with asyncio.timeout_at(until):
-            customer = await services.customers.find_account(client, digits)
-            if customer is None:
-                return False
-            recent = await services.interactions.recent_of_customer(client, customer.id, RECENT_INTERACTIONS)
-            note = await services.notes.last_of_customer(client, customer.id)
-    except (TimeoutError, StorageError):
-        return True
+
+    def who(reading: Reading) -> tuple[Match, Sequence[Customer]]:
+        customer = of_account(reading, call.client.id, digits)
+        return (Match.NONE, ()) if customer is None else (Match.SURE, (customer,))
+
     # The telephone may be somebody else's.
-    last_agent = await look_up_last_agent(call, customer, "", until)
-    count, followups = await look_up_followups(call, customer, until)
-    call.known = CallerKnown(
-        Match.SURE, (customer,), tuple(recent), last_agent, note, count, tuple(followups), "account"
-    )
-    call.add(CustomerFound(customer.id, Match.SURE, "account"))
+    found = await ask(call, who, "")
+    if found.match is None:
+        return True
+    if found.customer is None:
+        return False
+    call.known = known(found, "account")
+    call.add(CustomerFound(found.customer.id, Match.SURE, "account"))
     return True
 
 
-async def look_up_followups(call: Call, customer: Customer | None, until: float) -> tuple[int, list[Followup]]:
-    """What is still to be done for this customer, or this number: how many, and the next; nothing without an answer
-    ``until`` then, by the loop's time.
+async def ask(call: Call, who: Who, number: str) -> Found:
+    """Who it is, their last calls and note, who answered them, or this ``number``, last, and what is to be done yet.
+
+    Asked all at once, and here, so that nobody's phone has to wait for it. What nothing in the configuration wants to
+    know is not asked, nor is the last agent beyond the time that counts.
     """
-    services = call.services
-    try:
-        async with asyncio.timeout_at(until):
-            leg, rules = call.caller.leg, call.client.customers
-            # What is noted of a number is shown to an agent for whom the network, or the client, takes it to be theirs.
-            known = leg.attested or rules.unattested is Match.SURE
-            number = services.do_not_call.number_of(call) if known else None
-            return await services.followups.of_caller(
-                call.client.id, customer.id if customer is not None else "", number or ""
-            )
-    except (TimeoutError, StorageError):
-        return 0, []
+    services, client, leg = call.services, call.client, call.caller.leg
+    since = None
+    if LAST_AGENT in call.settings.preferred or LAST_AGENT in client.routing.prefer:
+        since = services.clock.now() - timedelta(seconds=client.routing.last_agent_within)
+    # What is noted of a number is shown to an agent for whom the network, or the client, takes it to be theirs.
+    theirs = leg.attested or client.customers.unattested is Match.SURE
+    wanted = Wanted(
+        client.id,
+        RECENT_INTERACTIONS,
+        number=number if caller_number(number) else "",
+        last_agent_since=since,
+        followups=services.followups.any_open(client.id),
+        followups_of=(services.do_not_call.number_of(call) if theirs else None) or "",
+    )
+    return await services.callers.look_up(who, wanted, LOOK_UP_LIMIT)
 
 
-async def look_up_last_agent(call: Call, customer: Customer | None, number: str, until: float) -> str:
-    """Who answered this customer, or this number, last; asked here, so that nobody's phone has to wait for it.
+def nobody(_: Reading) -> tuple[Match, Sequence[Customer]]:
+    """Whom our own base does not know: what else is known of them is asked for."""
+    return Match.NONE, ()
 
-    Empty when nobody did within the time that counts, when nothing in the configuration wants to know, and without an
-    answer ``until`` then, by the loop's time.
-    """
-    settings, services = call.settings, call.services
-    if LAST_AGENT not in settings.preferred and LAST_AGENT not in call.client.routing.prefer:
-        return ""
-    since = services.clock.now() - timedelta(seconds=call.client.routing.last_agent_within)
-    try:
-        async with asyncio.timeout_at(until):
-            return await services.interactions.last_agent(
-                call.client.id,
-                since,
-                customer=customer.id if customer is not None else "",
-                number=number if caller_number(number) else "",
-            )
-    except (TimeoutError, StorageError):
-        return ""
+
+def known(found: Found, by: str) -> CallerKnown:
+    """What was found of who calls, whom we know ``by`` that."""
+    return CallerKnown(
+        found.match or Match.NONE,
+        found.customers,
+        found.recent,
+        found.last_agent,
+        found.note,
+        found.open_followups,
+        found.followups,
+        by,
+    )

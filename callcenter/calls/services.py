@@ -19,9 +19,8 @@ from callcenter.runtime.clock import Clock
 from callcenter.signaling.trunks.board import TrunkBoard
 from callcenter.signaling.user_agent import UserAgent
 from callcenter.sip.registrar import Binding
+from callcenter.storage.callers import Callers
 from callcenter.storage.customers import Customers
-from callcenter.storage.interactions import Interactions
-from callcenter.storage.notes import Notes
 
 if TYPE_CHECKING:
     from callcenter.calls.call import Call
@@ -53,12 +52,11 @@ class Services:
     pace: Pace
     phones_of: Callable[[str], tuple[Binding, ...]]
     customers: Customers
-    interactions: Interactions
+    callers: Callers
     publisher: Publisher
     trunks: TrunkBoard
     call_of: Callable[[Leg], Call | None]
     places: Places
-    notes: Notes
     circles: Circles = field(default_factory=Circles)
     consults: Consults = field(default_factory=Consults)
     controls: CallControl = field(default_factory=CallControl)

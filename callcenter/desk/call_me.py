@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -55,7 +56,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asked for. Instants are UTC; ``number`` is in E.164."""
+    """What somebody asked for. Instants are UTC; ``number`` is in E.164, and empty when it is confirmed or over.
+
+    ``number_key`` tells the number from others, and says of nobody which it is.
+    """
 
     id: str
     client: str
@@ -69,6 +73,7 @@ class Request:
     callback: str
     created_at: datetime
     code: bytes
+    number_key: str
 
     @property
     def confirm_by(self) -> datetime:
@@ -85,11 +90,15 @@ class TooMany(Exception):
 
 
 class Requests:
-    """The requests of all clients, in the desk's own database."""
+    """The requests of all clients, in the desk's own database.
 
-    def __init__(self, own: Database, clock: Clock) -> None:
+    Who it was is kept until a request is confirmed or over. For the limits there are hashes, keyed by a ``secret``.
+    """
+
+    def __init__(self, own: Database, clock: Clock, secret: bytes) -> None:
         self._own = own
         self._clock = clock
+        self._secret = secret
 
     async def add(
         self,
@@ -106,8 +115,9 @@ class Requests:
     ) -> tuple[Request, str]:
         """A new request, with the code by which it is known; nothing is planned yet. Raises TooMany, StorageError."""
         now = _to_the_ms(self._clock.now())
+        address_key = self._key("address", client, address)
         for where, value, most, span in (
-            ("address", address, rules.per_address, HOUR),
+            ("address_key", address_key, rules.per_address, HOUR),
             ("client", client, rules.per_hour, HOUR),
             ("client", client, rules.per_day, DAY),
         ):
@@ -126,9 +136,11 @@ class Requests:
             callback="",
             created_at=now,
             code=_hash(code),
+            number_key=self._key("number", client, number),
         )
+        values = (*_row(request), address_key)
         await self._own.execute(
-            f"INSERT INTO call_me ({_COLUMNS}, address) VALUES ({', '.join('?' * 13)})", (*_row(request), address)
+            f"INSERT INTO call_me ({_COLUMNS}, address_key) VALUES ({', '.join('?' * len(values))})", values
         )
         return request, code
 
@@ -145,7 +157,7 @@ class Requests:
     async def set_state(self, request: Request, state: State, callback: str = "") -> Request:
         """It stands so from now on. Raises StorageError."""
         rows = await self._own.execute(
-            f"UPDATE call_me SET state = ?, callback = ?, reason = '', name = '' WHERE id = ? RETURNING {_COLUMNS}",
+            f"UPDATE call_me SET state = ?, callback = ?, {_NOBODY} WHERE id = ? RETURNING {_COLUMNS}",
             (state.value, callback or request.callback, request.id),
         )
         return _request(rows[0])
@@ -154,8 +166,8 @@ class Requests:
         """Whether this number was confirmed so often in a day that it is not called again. Raises StorageError."""
         since = utc(self._clock.now() - DAY)
         rows = await self._own.fetch_all(
-            "SELECT COUNT(*) FROM call_me WHERE client = ? AND number = ? AND created_at > ? AND state = ? AND id <> ?",
-            (request.client, request.number, since, State.CONFIRMED.value, request.id),
+            "SELECT COUNT(*) FROM call_me WHERE number_key = ? AND created_at > ? AND state = ? AND id <> ?",
+            (request.number_key, since, State.CONFIRMED.value, request.id),
         )
         return int(rows[0][0]) >= rules.per_number
 
@@ -164,9 +176,23 @@ class Requests:
         now = self._clock.now()
         await self._own.execute("DELETE FROM call_me WHERE created_at <= ?", (utc(now - KEPT),))
         await self._own.execute(
-            "UPDATE call_me SET state = ?, reason = '', name = '' WHERE state = ? AND created_at <= ?",
+            f"UPDATE call_me SET state = ?, {_NOBODY} WHERE state = ? AND created_at <= ?",
             (State.EXPIRED.value, State.REQUESTED.value, utc(now - CONFIRM_WITHIN)),
         )
+        await self._own.scrub()
+
+    async def forget(self, client: str, numbers: Iterable[str]) -> None:
+        """Nobody is called at these numbers (E.164) who has not confirmed it: they are erased. Raises StorageError."""
+        for number in numbers:
+            await self._own.execute(
+                f"UPDATE call_me SET state = ?, {_NOBODY} WHERE number_key = ? AND state = ?",
+                (State.EXPIRED.value, self._key("number", client, number), State.REQUESTED.value),
+            )
+        await self._own.scrub()
+
+    def _key(self, kind: str, client: str, value: str) -> str:
+        """What stands for a number or an address in the limits of a client."""
+        return hmac.new(self._secret, f"{kind}\0{client}\0{value}".encode(), hashlib.sha256).hexdigest()[:32]
 
     async def _limit(self, where: str, value: str, client: str, most: int, span: timedelta, now: datetime) -> None:
         """Raises TooMany when there were so many of one kind within a span of time."""
@@ -289,4 +315,8 @@ def _request(row: Row) -> Request:
     return Request(**{**told, "state": State(told["state"])})
 
 
-_COLUMNS = "id, client, number, reason, name, language, not_before, not_after, state, callback, created_at, code"
+_COLUMNS = (
+    "id, client, number, reason, name, language, not_before, not_after, state, callback, created_at, code, number_key"
+)
+# What is taken out of a row when it is confirmed or over.
+_NOBODY = "number = '', reason = '', name = ''"

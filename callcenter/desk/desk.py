@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_bytes
 
 import structlog
 
@@ -29,6 +30,7 @@ from callcenter.desk.tokens import Tokens
 from callcenter.desk.whose import Whose
 from callcenter.model.access import Actor
 from callcenter.runtime.clock import Clock, SystemClock
+from callcenter.runtime.private_file import SECRET_LENGTH, NotPrivate, own_secret
 from callcenter.storage.database import AioDatabase, Database, ReadingDatabase
 from callcenter.storage.migrate import migrate, shipped
 
@@ -36,6 +38,8 @@ log = structlog.get_logger()
 
 FILE = "desk.db"
 """The desk's own database in the data folder: tokens, sessions, webhooks; nothing of the switch's."""
+SECRET_FILE = "desk.secret"
+"""What hashes in it are keyed by, beside it."""
 
 
 class Desk:
@@ -55,8 +59,11 @@ class Desk:
         own: Database,
         load: Callable[[], Settings] | None = None,
         logins: Mapping[str, DeskLogin] | None = None,
+        secret: bytes | None = None,
     ) -> None:
-        """``load`` reads the configuration again. Raises ConfigError."""
+        """``load`` reads the configuration again; it raises ConfigError. ``secret`` is the installation's; None: one of
+        this process, and limits begin anew with it.
+        """
         self.settings = settings
         self.clock = clock
         self.switch = switch
@@ -70,7 +77,7 @@ class Desk:
         self.integrations = Integrations(lambda: self.settings, switch, reader, own, clock)
         self.passwords = Passwords(logins or {}, clock)
         self.sessions = Sessions(own, clock, self.passwords, lambda: self.settings.desk.session)
-        self.call_me = Requests(own, clock)
+        self.call_me = Requests(own, clock, secret or token_bytes(SECRET_LENGTH))
         self.rates = _rates(settings, clock)
         self.readiness = Fresh(clock)
         self.ended_calls = EndedCalls()
@@ -128,7 +135,17 @@ async def open_desk(settings: Settings, load: Callable[[], Settings] | None = No
         stack.push_async_callback(reader.close)
         switch = Switch(settings.switch.data / SOCKET)
         stack.callback(switch.close)
-        desk = Desk(settings, clock, switch, reader, own, load, await asyncio.to_thread(desk_logins, settings))
+        logins = await asyncio.to_thread(desk_logins, settings)
+        secret = await asyncio.to_thread(_secret, settings.switch.data / SECRET_FILE)
+        desk = Desk(settings, clock, switch, reader, own, load, logins, secret)
         # Before the first one asks: who was taken from a company sees nothing of it, also while the switch is away.
         await desk.hub.load_roster()
         yield desk
+
+
+def _secret(path: Path) -> bytes | None:
+    try:
+        return own_secret(path)
+    except (NotPrivate, OSError) as error:
+        log.warning("limits of who asks to be called begin anew: there is no secret to know them by", detail=str(error))
+        return None

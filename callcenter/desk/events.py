@@ -18,7 +18,7 @@ import structlog
 from callcenter.desk.whose import Whose
 from callcenter.model.access import Actor
 from callcenter.model.facts import BODIES, CallArrived, CustomerErased, Fact, body_to_dict, utc
-from callcenter.publish.payloads import EVENTS
+from callcenter.publish.events import EVENTS
 from callcenter.runtime.encoding import from_json, json_text
 from callcenter.storage.database import Database
 from callcenter.storage.log import fact_of

@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from callcenter.desk.integrations.breaker import BreakerState
+from callcenter.desk.integrations.figures import Figures, State
 from callcenter.model.facts import CallEnded, ScreenPopSent, SwitchStarted
 from callcenter.model.spread import Spread
 from callcenter.runtime.encoding import from_json
@@ -122,20 +124,29 @@ _NEWS = (
 )
 
 
-def render(told: Mapping[str, Any], ended: EndedCalls | None = None, beside: Mapping[str, float] | None = None) -> str:
+def render(
+    told: Mapping[str, Any],
+    ended: EndedCalls | None = None,
+    beside: Mapping[str, float] | None = None,
+    others: Figures | None = None,
+) -> str:
     """The text format of Prometheus, version 0.0.4, of what the switch tells, and what ended calls came to.
 
-    ``beside``: further gauges by their names, of what this process knows itself.
+    ``beside``: further gauges by their names, of what this process knows itself; ``others``: how it goes with other
+    people's servers.
     """
     registry = CollectorRegistry()
-    registry.register(_Told(told, ended, beside or {}))
+    registry.register(_Told(told, ended, beside or {}, others or Figures()))
     return generate_latest(registry).decode()
 
 
 class _Told(Collector):
     """One look, as Prometheus' library asks for it."""
 
-    def __init__(self, told: Mapping[str, Any], ended: EndedCalls | None, beside: Mapping[str, float]) -> None:
+    def __init__(
+        self, told: Mapping[str, Any], ended: EndedCalls | None, beside: Mapping[str, float], others: Figures
+    ) -> None:
+        self._others = others
         self._told = told
         self._ended = ended
         self._beside = beside
@@ -149,6 +160,8 @@ class _Told(Collector):
             yield from _floor(floor)
         if self._ended is not None:
             yield from _calls(self._ended)
+        yield from _webhooks(self._others)
+        yield from _crms(self._others)
         for name, value in self._beside.items():
             yield _gauge(name, _ABOUT_BESIDE.get(name, ""), (), [((), value)])
 
@@ -263,6 +276,54 @@ def _calls(ended: EndedCalls) -> Iterator[Metric]:
     yield _histogram("callcenter_talk_seconds", "How long was talked.", ("client", "queue"), _plain(ended.talks))
     about = "From an offer to the broker's word for its screen pop, or to the end of waiting for it."
     yield _histogram("callcenter_pop_delay_seconds", about, ("acknowledged",), _plain(ended.pops))
+
+
+def _webhooks(figures: Figures) -> Iterator[Metric]:
+    """How it goes with those who are told of events."""
+    labels, hooks = ("client", "webhook"), figures.webhooks
+    if not hooks:
+        return
+    states = [((each.client, each.webhook, state.value), int(each.state == state)) for each in hooks for state in State]
+    yield _gauge("callcenter_webhook_state", "1 of the state that it is in.", (*labels, "state"), states)
+    for name, about, values in (
+        ("pending", "Deliveries that wait.", [each.pending for each in hooks]),
+        ("given_up", "Deliveries that were given up, and may be replayed.", [each.given_up for each in hooks]),
+        ("oldest_pending_seconds", "How long the first of them has waited.", [each.oldest_s for each in hooks]),
+        ("failures", "Attempts that failed since the last that did not.", [each.failures for each in hooks]),
+    ):
+        rows = [((each.client, each.webhook), value) for each, value in zip(hooks, values, strict=True)]
+        yield _gauge(f"callcenter_webhook_{name}", about, labels, rows)
+    attempts = [(("delivered",), figures.sent), (("failed",), figures.failed)]
+    yield _counter("callcenter_webhook_attempts", "Attempts since the desk began.", ("result",), attempts)
+
+
+def _crms(figures: Figures) -> Iterator[Metric]:
+    """How it goes with CRMs that are asked who calls; counted since the desk began."""
+    crms = figures.crms
+    if not crms:
+        return
+    results = [
+        ((each.client, result), number)
+        for each in crms
+        for result, number in (
+            ("found", each.tally.found),
+            ("nobody", each.tally.nobody),
+            ("from_cache", each.tally.remembered),
+            ("timed_out", each.tally.timed_out),
+            ("failed", each.tally.failed - each.tally.timed_out),
+            ("left_out", each.tally.left_out),
+        )
+    ]
+    about = "What came of asking; left out while the breaker was open, or too many questions were under way."
+    yield _counter("callcenter_crm_lookups", about, ("client", "result"), results)
+    states = [((each.client, state), int(each.state == state)) for each in crms for state in (*BreakerState, "unused")]
+    yield _gauge("callcenter_crm_breaker", "1 of the state that it is in.", ("client", "state"), states)
+    opened = [((each.client,), each.tally.opened) for each in crms]
+    yield _counter("callcenter_crm_breaker_opened", "How often it opened.", ("client",), opened)
+    under_way = [((each.client,), each.under_way) for each in crms]
+    yield _gauge("callcenter_crm_under_way", "Questions under way.", ("client",), under_way)
+    took = [((each.client,), each.tally.took.plain()) for each in crms]
+    yield _histogram("callcenter_crm_answer_seconds", "How long answers took.", ("client",), took)
 
 
 _ABOUT_BESIDE = {

@@ -89,7 +89,8 @@ class Callback:
     ``scheduled``: it has no place of a caller's who waited, but joins the line when it is due, as a caller arriving
     then. It is due not before ``not_before`` and not from ``not_after`` on; None: no matter. ``zone`` is the customer's
     time zone (IANA), empty where it is the company's. ``reason`` is what the call is about, in somebody's words.
-    ``preview``: the agent sees the customer first, and accepts or declines. ``customer`` and ``followup`` are ids.
+    ``preview``: the agent sees the customer first, and accepts or declines. ``customer`` and ``followup`` are ids;
+    ``beside``: whatever becomes of its follow-ups, somebody else has asked for it too.
 
     What the flow had learnt, for the agent's screen: the ``account`` of a customer who is known for sure, ``language``,
     ``intent``, ``menus``, and ``entered`` and ``attributes`` with stars for what is masked.
@@ -132,6 +133,7 @@ class Callback:
     reason: str = ""
     customer: str = ""
     followup: str = ""
+    beside: bool = False
     created_by: str = ""
     history: tuple[Attempt, ...] = ()
     outcome: str = ""

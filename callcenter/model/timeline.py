@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 from callcenter.model.access import Actor, Role
 from callcenter.model.customer import Match
@@ -23,6 +23,7 @@ from callcenter.model.facts import (
     AgentStateChanged,
     AgentTookOver,
     AttributeSet,
+    Body,
     BranchTaken,
     CallAnswered,
     CallArrived,
@@ -158,6 +159,10 @@ class Sight:
 
 
 ALL = Sight()
+Words: TypeAlias = str | tuple[str, Mapping[str, Any]] | None
+"""What is said of a fact, with the durations that ended with it, if any did; None: nothing by this part."""
+# Of what people have written so much stands in a line (characters); all of it is with the data.
+MOST_SAID = 200
 # What of a fact's fields means something within the switch alone.
 _OF_OURS = ("explanation", "source", "sip_call_id", "path", "sha256", "key", "client", "alive_ms", "first_joined_ms")
 
@@ -276,6 +281,7 @@ class _Story:
         self._legs = {leg.offer: leg for leg in interaction.legs}
         self._outside = {leg.leg: leg for leg in interaction.outside}
         self._hidden: set[str] = set()
+        self._alone: set[str] = set()
         self._since: dict[str, int] = {}
 
     def tell(self, fact: Fact, ms: int) -> tuple[str, dict[str, Any]] | None:
@@ -309,78 +315,86 @@ class _Story:
         words, more = self._words(fact, data, ms)
         return words, {name: value for name, value in {**data, **more}.items() if value not in ("", None, [], ())}
 
-    def _words(self, fact: Fact, data: Mapping[str, Any], ms: int) -> tuple[str, dict[str, Any]]:
-        body = fact.body
+    def _words(self, fact: Fact, data: Mapping[str, Any], ms: int) -> tuple[str, Mapping[str, Any]]:
+        """What is said of a fact, and the durations that ended with it."""
+        for part in (self._begins, self._waiting, self._talking, self._beside):
+            match part(fact.body, data, ms):
+                case None:
+                    continue
+                case str(words):
+                    return words, {}
+                case words, more:
+                    return words, more
+        # A fact that is told here for the first time, by a newer part of the house.
+        return spoken(kind_of(fact)), {}
+
+    def _begins(self, body: Body, data: Mapping[str, Any], ms: int) -> Words:
         match body:
             case CallArrived():
-                return self._arrived(body), {}
+                return self._arrived(body)
             case CallAnswered():
-                return "answered: the flow begins" if self._call.direction is Direction.INBOUND else "answered", {}
+                return "answered: the flow begins" if self._call.direction is Direction.INBOUND else "answered"
             case CustomerFound(customer=customer, match=found, by=by):
                 who = f"customer {customer}" if found is Match.SURE else "perhaps a known customer"
-                return f"found by {by}: {who}", {}
+                return f"found by {by}: {who}"
             case LanguageChosen(language=language):
-                return f"served in {language}", {}
+                return f"served in {language}"
             case DigitsEntered(step=step, valid=valid):
                 unknown = "" if valid else ", which it does not know"
-                return f"pressed {data['digits'] or 'nothing'} at {step}{unknown}", {}
+                return f"pressed {data['digits'] or 'nothing'} at {step}{unknown}"
             case AttributeSet(name=name):
-                return f"noted: {name} is {data['value'] or 'empty'}", {}
+                return f"noted: {name} is {data['value'] or 'empty'}"
             case HoursChecked(hours=hours, door=door, holiday=holiday):
-                return f"hours {hours}: {door}" + (f" ({holiday})" if holiday else ""), {}
+                return f"hours {hours}: {door}" + (f" ({holiday})" if holiday else "")
             case BranchTaken(step=step, case=case, why=why):
                 way = f"case {case}" if case else "otherwise"
                 because = f" ({'; '.join(why)})" if why and self._sight.digits else ""
-                return f"branch {step}: {way}{because}", {}
+                return f"branch {step}: {way}{because}"
             case FlowEntered(flow=flow):
-                return f"goes on in the flow {flow}", {}
+                return f"goes on in the flow {flow}"
             case IntentCaptured(intent=intent):
-                return f"wants {intent}", {}
+                return f"wants {intent}"
             case EntryBegan(agent=agent, entry=entry):
-                return f"{agent} has the customer enter {entry}", {}
+                return f"{agent} has the customer enter {entry}"
             case EntryEnded(entry=entry, result=result):
-                return f"entry {entry}: {spoken(result)}", {}
+                return f"entry {entry}: {spoken(result)}"
             case _:
-                return self._waiting(fact, data, ms)
+                return None
 
-    def _waiting(self, fact: Fact, data: Mapping[str, Any], ms: int) -> tuple[str, dict[str, Any]]:
-        body = fact.body
+    def _waiting(self, body: Body, data: Mapping[str, Any], ms: int) -> Words:
         match body:
-            case CallQueued(queue=queue, agent=agent, priority=priority, place_of=place):
-                whom = f"in {queue}" if queue else f"for {agent}"
-                kept = f", on the place of visit {place}" if place else ""
-                return f"waits {whom}, priority {priority}{kept}", {}
+            case CallQueued(visit=visit, queue=queue, agent=agent, priority=priority, place_of=place):
+                if agent:
+                    self._alone.add(visit)
+                kept = f", on {self._place(place)}" if place else ""
+                return f"waits for {agent} alone{kept}" if agent else f"waits in {queue}, priority {priority}{kept}"
             case RoutingRelaxed(step=step, needs=needs, requirements=requirements, reason=reason):
                 asks = needs or " and ".join(f"{skill}>={level}" for skill, level in requirements) or "nothing"
-                return f"routing step {step} asks for {asks} ({spoken(reason)})", {}
+                return f"routing step {step} asks for {asks} ({spoken(reason)})"
             case PreferenceEnded(agent=agent, reason=reason):
-                return f"waits for {agent} alone no more ({spoken(reason)})", {}
+                return f"waits for {agent} alone no more ({spoken(reason)})"
             case CallPrioritised(priority=priority, by=by):
-                return f"priority {priority} from here" + (f", by {by}" if by else ""), {}
+                return f"priority {priority} from here" + (f", by {by}" if by else "")
             case CallCommanded(order=order, by=by, result=result):
-                return f"{by} orders {spoken(order)}: {spoken(result)}", {}
+                return f"{by} orders: {spoken(order)}" + (f" ({result})" if result != "done" else "")
             case DoNotCallAdded():
-                return "is not to be called any more", {}
+                return "is not to be called any more"
             case PositionAnnounced(position=position):
-                return f"told: number {position} in line", {}
+                return f"told: number {position} in line"
             case WaitAnnounced(low_ms=low, high_ms=high):
-                return f"told: {span(low)} to {span(high)} to wait", {}
-            case QueueLeft(visit=visit, queue=queue, outcome=outcome, reason=reason):
+                return f"told: {span(low)} to {span(high)} to wait"
+            case QueueLeft(visit=visit, queue=queue):
                 wait = self._wait_of(visit)
-                line = queue or "the line"
-                if outcome is VisitOutcome.ANSWERED:
-                    return f"waited {span(wait)} in {line}", {"wait_ms": wait}
-                why = f" ({spoken(reason)})" if reason else ""
-                return f"left {line}: {spoken(outcome)}{why}, after {span(wait)}", {"wait_ms": wait}
+                return self._left(body, queue or "the line", visit in self._alone, span(wait)), {"wait_ms": wait}
             case OfferMade(offer=offer, agent=agent, why=why):
                 self._since[offer] = ms
                 because = f": {'; '.join(why)}" if why else ""
-                return f"offered to {agent}{because}", {}
+                return f"offered to {agent}{because}"
             case ScreenPopSent(agent=agent, acknowledged=acknowledged, took_ms=took):
                 came = f"in {took} ms" if acknowledged else "not confirmed by the broker"
-                return f"screen pop for {agent} {came}", {}
+                return f"screen pop for {agent} {came}"
             case AgentRang(agent=agent):
-                return f"{agent}'s phone rings", {}
+                return f"{agent}'s phone rings"
             case OfferEnded(offer=offer, agent=agent, result=result, detail=detail):
                 after = ms - self._since.get(offer, ms)
                 if result is OfferResult.ACCEPTED:
@@ -389,129 +403,125 @@ class _Story:
                 return f"{agent}: {spoken(result)}{why_not}, after {span(after)}", {"after_ms": after}
             case CallbackRequested(queue=queue, source=source, not_before=not_before):
                 who = "asks to be called back" if source == "caller" else f"to be called back ({spoken(source)})"
-                return f"{who}, by {queue}" + (f", not before {not_before}" if not_before else ""), {}
+                return f"{who}, by {queue}" + (f", not before {not_before}" if not_before else "")
             case CallbackChanged(what=what, by=by):
-                return f"callback changed by {by or 'the house'}: {', '.join(what) or 'nothing'}", {}
+                return f"callback changed by {by or 'the house'}: {', '.join(what) or 'nothing'}"
             case CallbackDeferred(until=until, reason=reason):
-                return f"callback put off until {until} ({spoken(reason)})", {}
+                return f"callback put off until {until} ({spoken(reason)})"
             case CallbackDeclined(agent=agent):
-                return f"{agent} does not take the callback", {}
+                return f"{agent} does not take the callback"
             case CallbackAttempted(attempt=attempt, agent=agent):
-                return f"called back by {agent}, attempt {attempt}", {}
+                return f"called back by {agent}, attempt {attempt}"
             case CallbackFailed(attempt=attempt, cause=cause):
-                return f"attempt {attempt} to call back: {spoken(cause)}", {}
+                return f"attempt {attempt} to call back: {spoken(cause)}"
             case CallbackEnded(outcome=outcome, attempts=attempts):
-                return f"callback {spoken(outcome)}, after {attempts} attempt{'' if attempts == 1 else 's'}", {}
+                return f"callback {spoken(outcome)}, after {attempts} attempt{'' if attempts == 1 else 's'}"
             case _:
-                return self._talking(fact, data, ms)
+                return None
 
-    def _talking(self, fact: Fact, data: Mapping[str, Any], ms: int) -> tuple[str, dict[str, Any]]:
-        body = fact.body
+    def _talking(self, body: Body, data: Mapping[str, Any], ms: int) -> Words:
         match body:
             case CallConnected(agent=agent):
-                return f"talks to {agent}", {}
+                return f"talks to {agent}"
             case AgentTookOver(agent=agent):
-                return f"talks to {agent}, who took over", {}
+                return f"talks to {agent}, who took over"
             case CallHeld(by=by):
                 self._since[f"hold {by}"] = ms
-                return f"on hold by the {by}", {}
+                return f"on hold by the {by}"
             case CallResumed(by=by):
                 after = ms - self._since.pop(f"hold {by}", ms)
                 return f"taken back by the {by} after {span(after)}", {"after_ms": after}
             case AgentLegEnded(offer=offer, agent=agent, by=by, cause=cause):
                 leg = self._legs.get(offer)
                 if leg is None:
-                    return f"{agent} is gone before the talk ({spoken(cause)})", {}
+                    return f"{agent} is gone before the talk ({spoken(cause)})"
                 held = f", {span(leg.hold_ms)} of it on hold" if leg.hold_ms else ""
                 talked = span(leg.talk_ms + leg.hold_ms)
                 times = {"talk_ms": leg.talk_ms, "hold_ms": leg.hold_ms}
                 return f"talk with {agent} over after {talked}{held}: {_ended(by, cause)}", times
             case CallTransferred(by=by, kind=kind, to=to, target=target):
-                return f"{by} hands over ({kind}) to {to} {target}", {}
+                return f"{by} hands over ({kind}) to {to} {target}"
             case TransferFailed(target=target, status=status, detail=detail):
-                return f"{target} does not take over: {detail or status}", {}
+                return f"{target} does not take over: {detail or status}"
             case PhoneChanged(side=side, agent=agent):
-                return f"{agent or f'the {side}'} goes on with another phone", {}
+                return f"{agent or f'the {side}'} goes on with another phone"
             case OutsideConnected(number=number):
-                return f"talks to {number or 'somebody'} outside", {}
+                return f"talks to {number or 'somebody'} outside"
             case OutsideLegEnded(leg=name, by=by, cause=cause):
                 outside = self._outside.get(name)
                 if outside is None:
-                    return f"the one outside is gone: {_ended(by, cause)}", {}
+                    return f"the one outside is gone: {_ended(by, cause)}"
                 times = {"talk_ms": outside.talk_ms, "hold_ms": outside.hold_ms}
                 return f"talk outside over after {span(outside.talk_ms + outside.hold_ms)}: {_ended(by, cause)}", times
             case TrunkTried(trunk=trunk, result=result):
-                return f"tried by trunk {trunk}: {result}", {}
+                return f"tried by trunk {trunk}: {result}"
             case SupervisionStarted(supervisor=who, agent=agent, mode=mode):
-                return f"{who} takes part with {agent}: {mode}", {}
+                return f"{who} takes part with {agent}: {mode}"
             case SupervisionChanged(supervisor=who, mode=mode):
-                return f"{who} takes part otherwise: {mode}", {}
+                return f"{who} takes part otherwise: {mode}"
             case SupervisionEnded(supervisor=who):
-                return f"{who} takes part no more", {}
+                return f"{who} takes part no more"
             case ConferenceJoined(agent=agent, target=target):
-                return f"{agent} joins {target}: all three hear each other", {}
+                return f"{agent} joins {target}: all three hear each other"
             case ConferenceLeft(by=by):
-                return f"two again: the {by} has left", {}
+                return f"two again: the {by} has left"
             case CallEnded(by=by, cause=cause):
                 return f"over after {span(self._call.duration_ms)}: {_ended(by, cause)}", self._sums()
             case _:
-                return self._beside(fact, data)
+                return None
 
-    def _beside(self, fact: Fact, data: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        body = fact.body
+    def _beside(self, body: Body, _: Mapping[str, Any], ms: int) -> Words:
         match body:
             case CallerMediaStarted(srtp=srtp):
-                return f"the caller is heard{' (encrypted)' if srtp else ''}", {}
+                return f"the caller is heard{' (encrypted)' if srtp else ''}"
             case AgentMediaStarted(agent=agent, srtp=srtp):
-                return f"{agent} is heard{' (encrypted)' if srtp else ''}", {}
+                return f"{agent} is heard{' (encrypted)' if srtp else ''}"
             case MediaMissing(side=side, detail=detail):
-                return f"nothing is heard of the {side}: {detail}", {}
+                return f"nothing is heard of the {side}: {detail}"
             case OneWayAudio(side=side, detail=detail):
-                return f"the {side} is heard no more: {detail}", {}
+                return f"the {side} is heard no more: {detail}"
             case OneWayAudioEnded(side=side, after_ms=after):
-                return f"the {side} is heard again after {span(after)}", {}
+                return f"the {side} is heard again after {span(after)}"
             case LegQuality(side=side, codec=codec, agent=agent, mos=mos):
                 score = f", score {mos:.1f}" if mos else ""
-                return f"sound of {agent or f'the {side}'}: {codec}{score}", {}
+                return f"sound of {agent or f'the {side}'}: {codec}{score}"
             case RecordingStarted(by=by):
-                return f"recorded from here ({by})", {}
+                return f"recorded from here ({by})"
             case RecordingPaused(by=by):
-                return f"recording paused ({by})", {}
+                return f"recording paused ({by})"
             case RecordingResumed(by=by):
-                return f"recording goes on ({by})", {}
+                return f"recording goes on ({by})"
             case RecordingEnded(length_ms=length, reason=reason, octets=octets):
                 kept = f"recording of {span(length)} {spoken(reason)}"
-                return kept if octets else f"no recording: {spoken(reason)}", {}
+                return kept if octets else f"no recording: {spoken(reason)}"
             case RecordingFailed(reason=reason):
-                return f"not recorded: {spoken(reason)}", {}
+                return f"not recorded: {spoken(reason)}"
             case RecordingOpened(by=by):
-                return f"recording opened by {by}", {}
+                return f"recording opened by {by}"
             case RecordingHeld(by=by):
-                return f"recording held by {by}", {}
+                return f"recording held by {by}"
             case RecordingReleased(by=by):
-                return f"recording released by {by}", {}
+                return f"recording released by {by}"
             case RecordingDeleted(why=why):
-                return f"recording deleted: {why}", {}
+                return f"recording deleted: {why}"
             case WrapUpEnded(agent=agent, offer=offer, disposition=disposition):
                 leg = self._legs.get(offer)
                 took = leg.wrap_up_ms if leg is not None else 0
                 said = f": {disposition}" if disposition else ""
                 return f"{agent} is through after {span(took)} of wrap-up{said}", {"wrap_up_ms": took}
             case DispositionChosen(agent=agent, disposition=disposition):
-                return f"{agent}'s talk comes to {disposition}", {}
+                return f"{agent}'s talk comes to {disposition}"
             case DispositionCorrected(agent=agent, before=before, after=after):
                 if not self._sight.house:
-                    return f"the talk came to {after}", {}
+                    return f"the talk came to {after}"
                 why = f" ({body.why})" if body.why else ""
-                return f"corrected by {body.by}: {agent}'s talk came to {after}, not {before or 'nothing'}{why}", {}
-            case NoteWritten(by=by, revision=revision, corrects=corrects):
-                return f"note {'corrected' if corrects else 'written'} by {by}, revision {revision}", {}
-            case FieldsWritten(agent=agent, fields=names, cleared=cleared, corrects=corrects):
-                told = ", ".join((*names, *(f"{name} taken away" for name in cleared)))
-                return f"{'corrected of' if corrects else 'filled in by'} {agent}: {told}", {}
+                return f"corrected by {body.by}: {agent}'s talk came to {after}, not {before or 'nothing'}{why}"
+            case NoteWritten():
+                return noted(body)
+            case FieldsWritten():
+                return filled_in(body, {})
             case _:
-                # A fact that is told here for the first time, by a newer part of the house.
-                return f"{kind_of(fact).replace('_', ' ')}", {}
+                return None
 
     def _arrived(self, body: CallArrived) -> str:
         who = body.from_number or "somebody"
@@ -524,6 +534,23 @@ class _Story:
             case _:
                 return f"{body.agent} dials {body.to_number}"
 
+    def _place(self, place: str) -> str:
+        return "the same place" if place.rpartition("/")[0] == self._call.call_id else "the place of an earlier call"
+
+    def _left(self, body: QueueLeft, line: str, alone: bool, wait: str) -> str:
+        reason = f" ({spoken(body.reason)})" if body.reason else ""
+        match body.outcome, body.reason:
+            case VisitOutcome.ANSWERED, _:
+                return f"waited {wait} in {line}"
+            case VisitOutcome.FLOWED_OUT, "moved":
+                return f"sent on to another queue by a supervisor, after {wait} in {line}"
+            case VisitOutcome.FLOWED_OUT, "taken":
+                return f"offered by a supervisor to somebody of her choice, after {wait} in {line}"
+            case VisitOutcome.FLOWED_OUT, _ if alone:
+                return f"not taken by whom they waited for{reason}, after {wait}"
+            case outcome, _:
+                return f"left {line}: {spoken(outcome)}{reason}, after {wait}"
+
     def _wait_of(self, visit: str) -> int:
         known = self._visits.get(visit)
         return known.wait_ms if known is not None else 0
@@ -533,6 +560,35 @@ class _Story:
         sums = {"wait_ms": call.wait_ms, "talk_ms": call.talk_ms, "hold_ms": call.hold_ms, "ivr_ms": call.ivr_ms}
         outcome = {"outcome": call.outcome.value} if call.outcome is not None else {}
         return {"duration_ms": call.duration_ms, "sums": sums, **outcome}
+
+
+def noted(body: NoteWritten, text: str | None = None) -> str:
+    """That a note was written, in words, with its ``text`` in one line; None where that is not known."""
+    did = "taken away" if text == "" else "corrected" if body.corrects else "written"
+    said = f"note {did} by {body.by}, revision {body.revision}"
+    return f"{said}: {_in_a_line(text)}" if text else said
+
+
+def filled_in(body: FieldsWritten, values: Mapping[str, tuple[str | None, str | None]]) -> str:
+    """That fields were filled in, or corrected, in words: ``values`` are, by their names, what they are and were."""
+    told = [_now_and_before(name, *values.get(name, (None, None))) for name in body.fields]
+    for name in body.cleared:
+        was = values.get(name, (None, None))[1]
+        told.append(f"{name} taken away" + (f", was {_in_a_line(was)}" if was else ""))
+    did = "corrected" if body.corrects else "filled in"
+    why = f" ({body.why})" if body.why else ""
+    return f"{did} by {body.by}, of {body.agent}'s talk: {('; ' if values else ', ').join(told)}{why}"
+
+
+def _now_and_before(name: str, now: str | None, before: str | None) -> str:
+    if not now:
+        return name
+    return f"{name} is {_in_a_line(now)}" + (f", not {_in_a_line(before)}" if before else "")
+
+
+def _in_a_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MOST_SAID else line[: MOST_SAID - 1] + "…"
 
 
 def lines(entries: Sequence[Entry]) -> Iterator[str]:

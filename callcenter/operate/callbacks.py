@@ -404,9 +404,9 @@ def _recorded(name: str, record: Mapping[str, Any]) -> _Known:
 def _decided(house: House, asked: Asked, *, accepts: bool) -> dict[str, Any]:
     actor = asked.actor
     agent = actor.agent if actor.role is Role.AGENT else fields.text(asked, "agent", most=64) or actor.agent
-    each = house.callbacks.shown_to(agent) if agent else None
+    each = house.callbacks.previews.shown_to(agent) if agent else None
     wanted = fields.text(asked, "callback", most=64)
     if each is None or not actor.sees(each.value.client) or wanted not in ("", each.value.id):
         raise CommandError("the agent is not asked now whether to call anybody", Reason.CONFLICT)
-    house.callbacks.decide(agent, accepts, fields.text(asked, "reason", most=MAX_REASON))
+    house.callbacks.previews.decide(agent, accepts, fields.text(asked, "reason", most=MAX_REASON))
     return {"callback": told(house, each.value)}

@@ -477,12 +477,12 @@ async def _schedule(house: House, known: Mapping[str, Command], asked: Asked, fo
 
 
 def _alone(house: House, callback: str, created_at: str) -> bool:
-    """Whether a callback is there for one follow-up alone, that is over: one that was promised before, and became one
-    with it, or that others wait for too, is dialled all the same.
+    """Whether a callback is there for one follow-up alone, that is over: one that was promised in another way too, or
+    that others wait for, is dialled all the same.
     """
     each = house.callbacks.find(callback)
     others = house.followups.carried_out_by(callback)
-    return each is not None and utc(each.value.requested_at) >= created_at and not others
+    return each is not None and utc(each.value.requested_at) >= created_at and not (each.value.beside or others)
 
 
 async def _cancel_callback(known: Mapping[str, Command], asked: Asked, callback: str) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from callcenter.publish import models
 from callcenter.publish.channels import CHANNELS, Channel, Way
-from callcenter.publish.payloads import EVENTS
+from callcenter.publish.events import EVENTS
 from callcenter.publish.topics import REPLY_EXPIRES_S
 
 VERSION = "3.0.0"

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from callcenter.publish import models, topics
-from callcenter.publish.payloads import EVENTS
+from callcenter.publish.events import EVENTS
 
 # What stands for a name in a topic.
 _SOME = "some"

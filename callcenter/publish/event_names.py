@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from callcenter.model.facts import BODIES
-from callcenter.publish.payloads import EVENTS
+from callcenter.publish.events import EVENTS
 
 ABOUT = ("Callback", "Followup", "Customer")
 """What events beside calls are about, as the names of their facts begin; each of them names its client."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from pathlib import Path
 
@@ -19,3 +20,24 @@ def read_private(path: Path) -> str:
         if mode & 0o077:
             raise NotPrivate(f"{path} can be read by others (mode {mode:04o}): chmod 600 {path}")
         return file.read()
+
+
+SECRET_LENGTH = 32
+
+
+def own_secret(path: Path) -> bytes:
+    """A secret of this installation, 32 octets, made when there is none yet. Raises NotPrivate, OSError."""
+    try:
+        secret = bytes.fromhex(read_private(path))
+        if len(secret) == SECRET_LENGTH:
+            return secret
+    except (FileNotFoundError, ValueError):
+        pass  # there is none, or half of one
+    secret = secrets.token_bytes(SECRET_LENGTH)
+    part = path.with_name(f"{path.name}.part")
+    with open(
+        os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(secret.hex())
+    part.replace(path)
+    return secret

@@ -14,7 +14,7 @@ from callcenter.model.customer import NO_RULES, WORDS, Conflicts, Customer, Matc
 from callcenter.model.customer_form import digits_of
 from callcenter.model.facts import utc
 from callcenter.runtime.encoding import from_json, json_text
-from callcenter.storage.database import Database, Row, Value, Writing, storable
+from callcenter.storage.database import Database, Reading, Row, Value, Writing, storable
 
 # A screen pop shows candidates side by side; more than this is no help to anyone.
 MAX_FOUND = 5
@@ -73,43 +73,17 @@ class Customers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    # Who is it? Both are in the way of a call.
+    # Who is it?
 
     async def find(
         self, client: str, number: str, rules: Rules = NO_RULES, *, attested: bool = True
     ) -> tuple[Match, list[Customer]]:
-        """Who of this client has this number; at most five, by id. Raises StorageError.
-
-        One customer with the number itself is SURE, or less where it is not ``attested`` and the client's ``rules`` say
-        so. Several, or a number that is the same but for its country or trunk prefix, are MAYBE.
-        """
-        spellings = [storable(each) for each in rules.spellings(number)]
-        wanted = spellings[0]
-        if not wanted:
-            return Match.NONE, []
-        # A number that is the same has the same tail, so one question finds both kinds (one hop to the thread a call).
-        # Put into order here: asked for in order, all numbers of the client are read in that order, a scan.
-        params = (client, wanted, client, spellings[-1], client, tail(wanted))
-        rows = sorted(await self._database.fetch_all(BY_TAIL, params))
-        exact = list(dict.fromkeys(row[0] for row in rows if row[1] in spellings))
-        if exact:
-            sure = rules.unattested if not attested else Match.SURE
-            return (sure if len(exact) == 1 else Match.MAYBE), await self.by_ids(client, exact[:MAX_FOUND])
-        if len(_significant(wanted)) < MIN_TAIL:
-            return Match.NONE, []
-        alike = list(dict.fromkeys(row[0] for row in rows if _alike(wanted, row[1])))
-        return (Match.MAYBE if alike else Match.NONE), await self.by_ids(client, alike[:MAX_FOUND])
+        """Who of this client has this number, as :func:`of_number` says. Raises StorageError."""
+        return await self._database.read(lambda reading: of_number(reading, client, number, rules, attested=attested))
 
     async def find_account(self, client: str, digits: str) -> Customer | None:
-        """The one customer of this client whose account has these digits; its letters cannot be keyed in.
-
-        None also when two have them. Raises StorageError.
-        """
-        if not digits:
-            return None
-        rows = await self._database.fetch_all(_BY_ACCOUNT, (client, storable(digits), client, storable(digits)))
-        found = await self.by_ids(client, [row[0] for row in rows])
-        return found[0] if len(found) == 1 else None
+        """Whose account this is, as :func:`of_account` says. Raises StorageError."""
+        return await self._database.read(lambda reading: of_account(reading, client, digits))
 
     # What programs ask
 
@@ -198,22 +172,73 @@ class Customers:
         return await self._database.write(partial(_merge, client, into, other, now, by))
 
 
-# What is read of each: one row has it all, so that the way of a call takes two hops to the thread.
+# Who calls? Both are in the way of a call.
+
+
+def of_number(
+    reading: Reading, client: str, number: str, rules: Rules = NO_RULES, *, attested: bool = True
+) -> tuple[Match, list[Customer]]:
+    """Who of this client has this number; at most five, by id.
+
+    One customer with the number itself is SURE, or less where it is not ``attested`` and the client's ``rules`` say so.
+    Several, or a number that is the same but for its country or trunk prefix, are MAYBE.
+    """
+    spellings = [storable(each) for each in rules.spellings(number)]
+    wanted = spellings[0]
+    if not wanted:
+        return Match.NONE, []
+    # A number that is the same has the same tail, so one question finds both kinds. Put into order here: asked for in
+    # order, all numbers of the client are read in that order, a scan.
+    params = (client, wanted, client, spellings[-1], client, tail(wanted))
+    rows = sorted(reading.fetch_all(BY_TAIL, params))
+    exact = list(dict.fromkeys(row[0] for row in rows if row[1] in spellings))
+    if exact:
+        sure = rules.unattested if not attested else Match.SURE
+        return (sure if len(exact) == 1 else Match.MAYBE), _read(reading, client, exact[:MAX_FOUND])
+    if len(_significant(wanted)) < MIN_TAIL:
+        return Match.NONE, []
+    alike = list(dict.fromkeys(row[0] for row in rows if _alike(wanted, row[1])))
+    return (Match.MAYBE if alike else Match.NONE), _read(reading, client, alike[:MAX_FOUND])
+
+
+def of_account(reading: Reading, client: str, digits: str) -> Customer | None:
+    """The one customer of this client whose account has these digits; its letters cannot be keyed in.
+
+    None also when two have them.
+    """
+    if not digits:
+        return None
+    rows = reading.fetch_all(_BY_ACCOUNT, (client, storable(digits), client, storable(digits)))
+    return _read(reading, client, [rows[0][0]])[0] if len(rows) == 1 else None
+
+
+def _read(reading: Reading, client: str, ids: Sequence[str]) -> list[Customer]:
+    return [customer_of(row) for row in reading.fetch_all(*_chosen(client, ids))] if ids else []
+
+
+# What is SQLite's own, all of it here; elsewhere other words stand in these places. A list within a row: so one row has
+# all of a customer, and a caller does not wait for a statement to each table. Which index: the primary key covers what
+# is asked of the numbers, and by it the planner would read all numbers of the client.
+_LIST = "json_group_array({})"
+_BY_INDEX = "INDEXED BY customer_numbers_by_{}"
+_RECORD_OF = "json_set(record, '$.customer', ?1)"
+
+# What is read of each: one row has it all.
 SELECT = (
     "SELECT c.client, c.id, c.name, c.account, c.tier, c.language, c.since, c.notes, c.agent, c.fields, c.revision,"
-    " (SELECT json_group_array(number) FROM (SELECT n.number FROM customer_numbers AS n"
-    " WHERE n.client = c.client AND n.customer_id = c.id ORDER BY n.place)),"
-    " (SELECT json_group_array(account) FROM (SELECT a.account FROM customer_accounts AS a"
-    " WHERE a.client = c.client AND a.customer_id = c.id ORDER BY a.place))"
+    f" (SELECT {_LIST.format('number')} FROM (SELECT n.number FROM customer_numbers AS n"
+    " WHERE n.client = c.client AND n.customer_id = c.id ORDER BY n.place) AS numbers),"
+    f" (SELECT {_LIST.format('account')} FROM (SELECT a.account FROM customer_accounts AS a"
+    " WHERE a.client = c.client AND a.customer_id = c.id ORDER BY a.place) AS accounts)"
     " FROM customers AS c"
 )
 # What a file has for "no number" may be ten thousand customers': no more of them are read than tell that they are many.
-# The indexes are named, for a caller waits: for two spellings the planner would rather read all numbers of the client.
-_NUMBERS = "SELECT customer_id, number FROM customer_numbers INDEXED BY customer_numbers_by"
+# Each spelling for itself: for two of them at once all numbers of the client would be read.
+_NUMBERS = f"SELECT customer_id, number FROM customer_numbers {_BY_INDEX}"
+_SAME = f"{_NUMBERS.format('number')} WHERE client = ? AND number = ? LIMIT {MOST_ALIKE}"
 BY_TAIL = (
-    f"SELECT * FROM ({_NUMBERS}_number WHERE client = ? AND number = ? LIMIT {MOST_ALIKE})"
-    f" UNION ALL SELECT * FROM ({_NUMBERS}_number WHERE client = ? AND number = ? LIMIT {MOST_ALIKE})"
-    f" UNION ALL SELECT * FROM ({_NUMBERS}_tail WHERE client = ? AND tail = ? AND tail <> '' LIMIT {MOST_ALIKE})"
+    f"SELECT * FROM ({_SAME}) AS as_it_came UNION ALL SELECT * FROM ({_SAME}) AS as_it_is_kept UNION ALL SELECT * FROM"
+    f" ({_NUMBERS.format('tail')} WHERE client = ? AND tail = ? AND tail <> '' LIMIT {MOST_ALIKE}) AS alike"
 )
 # Without an order: in that of the ids, every customer of the client would be looked at.
 BY_NAME = "SELECT id FROM customers WHERE client = ? AND name LIKE ? ESCAPE '\\' LIMIT ?"
@@ -374,13 +399,12 @@ def _merge(
 # What is of the one that goes, and of the one that stays from now on; what is written later is by Interactions.save.
 # The indexes leave out what is nobody's, and serve who says so: whatever is written waits for this.
 _CALLS = (
-    "UPDATE interactions SET customer_id = ?1, record = json_set(record, '$.customer', ?1)"
+    f"UPDATE interactions SET customer_id = ?1, record = {_RECORD_OF}"
     " WHERE client = ?2 AND customer_id = ?3 AND customer_id <> ''"
 )
 _NOTES = "UPDATE notes SET customer_id = ?1 WHERE client = ?2 AND customer_id = ?3 AND customer_id <> ''"
 _CALLBACKS = (
-    "UPDATE callbacks SET customer = ?1, record = json_set(record, '$.customer', ?1)"
-    " WHERE client = ?2 AND customer = ?3 AND customer <> ''"
+    f"UPDATE callbacks SET customer = ?1, record = {_RECORD_OF} WHERE client = ?2 AND customer = ?3 AND customer <> ''"
 )
 _FOLLOWUPS = "UPDATE followups SET customer = ?1 WHERE client = ?2 AND customer = ?3 AND customer <> ''"
 MOVED: tuple[str, ...] = (_CALLS, _NOTES, _CALLBACKS, _FOLLOWUPS)

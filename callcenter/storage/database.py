@@ -51,8 +51,16 @@ class Transaction(Protocol):
         ...
 
 
+class Reading(Protocol):
+    """Queries on the spot, for :meth:`Database.read`: plain calls, in the database's own thread."""
+
+    def fetch_all(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """The rows of a query."""
+        ...
+
+
 class Writing(Protocol):
-    """The same on the spot, for :meth:`Database.write`: plain calls, in the database's own thread."""
+    """Statements on the spot, for :meth:`Database.write`: plain calls, in the database's own thread."""
 
     def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """Run one statement; the rows are those of a query or of ``RETURNING``."""
@@ -72,6 +80,14 @@ class Database(Protocol):
 
     async def fetch_all(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """The rows of a query, as of the last commit; never waits for a writer."""
+        ...
+
+    async def read(self, work: Callable[[Reading], T]) -> T:
+        """Queries as one piece of ``work``, all as of one commit: the database's thread is asked once, not for each.
+
+        ``work`` touches nothing but what it is given, and goes on although the wait was cancelled. Whoever waits pays
+        for the way to the thread and back: some 0.4 ms where a query takes a tenth of that.
+        """
         ...
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
@@ -129,6 +145,10 @@ class AioDatabase:
     async def fetch_all(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """The rows of a query, as of the last commit. Raises StorageError."""
         return await self._reader.run(lambda connection: connection.execute(sql, params).fetchall())
+
+    async def read(self, work: Callable[[Reading], T]) -> T:
+        """Queries as one piece of work. Raises StorageError."""
+        return await self._reader.run(lambda connection: _as_of_one_commit(connection, work))
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -196,6 +216,14 @@ class ReadingDatabase:
         thread = await self._free.get()
         try:
             return await thread.run(lambda connection: connection.execute(sql, params).fetchall())
+        finally:
+            self._free.put_nowait(thread)
+
+    async def read(self, work: Callable[[Reading], T]) -> T:
+        """Queries as one piece of work. Raises StorageError."""
+        thread = await self._free.get()
+        try:
+            return await thread.run(lambda connection: _as_of_one_commit(connection, work))
         finally:
             self._free.put_nowait(thread)
 
@@ -286,8 +314,10 @@ class _Spot:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+    def fetch_all(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         return self._connection.execute(sql, params).fetchall()
+
+    execute = fetch_all
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         self._connection.executemany(sql, rows)
@@ -295,6 +325,15 @@ class _Spot:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", isolation_level=None, uri=True)
+
+
+def _as_of_one_commit(connection: sqlite3.Connection, work: Callable[[Reading], T]) -> T:
+    connection.execute("BEGIN")
+    try:
+        return work(_Spot(connection))
+    finally:
+        # Nothing was written: how it ends is all the same. (Without a transaction it does nothing.)
+        connection.rollback()
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[[Writing], T]) -> T:
@@ -346,6 +385,11 @@ class InlineDatabase:
         """The rows of a query. Raises StorageError."""
         with _mapped(self.path):
             return self._connection.execute(sql, params).fetchall()
+
+    async def read(self, work: Callable[[Reading], T]) -> T:
+        """Queries as one piece of work. Raises StorageError."""
+        with _mapped(self.path):
+            return work(_Spot(self._connection))
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

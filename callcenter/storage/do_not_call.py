@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from callcenter.model.do_not_call import Entry, Source
 from callcenter.model.facts import utc
@@ -40,6 +40,13 @@ class DoNotCall:
         """The id of the entry by which this client is not to call ``number`` (E.164); None when it may."""
         until, entry = self._until.get(client, {}).get(number, (0.0, ""))
         return entry if until > self._clock.now().timestamp() else None
+
+    def at_least(self, client: str, number: str, expires_at: datetime | None) -> datetime | None:
+        """When an entry is to end that would end at ``expires_at``: not before the one that there is; None: never."""
+        until, _ = self._until.get(client, {}).get(number, (0.0, ""))
+        if until <= _second(expires_at):
+            return expires_at
+        return None if math.isinf(until) else datetime.fromtimestamp(until, UTC)
 
     async def load_all(self) -> None:
         """Read the lists, and let go of what has expired. Raises StorageError."""

@@ -12,6 +12,7 @@ from callcenter.model.erasure import MARK, erased_fact
 from callcenter.model.facts import Fact, body_to_dict, utc
 from callcenter.model.interaction import Interaction
 from callcenter.runtime.encoding import json_text
+from callcenter.storage.callbacks import ASKED_BY
 from callcenter.storage.customer_rows import DERIVED
 from callcenter.storage.database import Database, Value, Writing, storable
 from callcenter.storage.log import FactLog
@@ -117,8 +118,8 @@ class Erasure:
             f"SELECT (SELECT COUNT(*) FROM notes WHERE {_NOTES_OF}),"
             " (SELECT COUNT(*) FROM callbacks WHERE client = ? AND outcome <> ''"
             " AND (customer IN (SELECT value FROM json_each(?)) AND customer <> ''"
-            " OR number IN (SELECT value FROM json_each(?))))",
-            (person.client, ids, person.client, ids, numbers),
+            f" OR number IN (SELECT value FROM json_each(?)) OR {ASKED_BY} IN (SELECT value FROM json_each(?))))",
+            (person.client, ids, person.client, ids, numbers, numbers),
         )
         return dict(zip(("notes", "callbacks"), rows[0], strict=True))
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from callcenter.model.facts import utc
 from callcenter.model.followup import CALLED_WITHIN, Attempt, Followup, FollowupKind, FollowupState, Promises, Told
 from callcenter.runtime.encoding import from_json, json_text
-from callcenter.storage.database import Database, Row, StorageError, Value, storable
+from callcenter.storage.database import Database, Reading, Row, StorageError, Value, storable
 from callcenter.storage.log import FactLog
 
 # The most that one question returns.
@@ -135,26 +135,6 @@ class Followups:
         params += map(storable, after)
         return await self._rows(" AND ".join(where), params, min(limit, MAX_ROWS), index=_index(asked))
 
-    async def of_caller(self, client: str, customer: str, number: str) -> tuple[int, list[Followup]]:
-        """How many are open for a customer of this client, or a number, and the next of them. Raises StorageError."""
-        if not customer and not number:
-            return 0, []
-        # Named, for a caller waits for it: whatever the planner thinks of indexes that are there for lists.
-        halves = (
-            f"INDEXED BY followups_of_customer WHERE client = ? AND customer <> '' AND {_OF_CUSTOMER}",
-            "INDEXED BY followups_of_number WHERE client = ? AND number <> '' AND number = ?",
-        )
-        of_whom = (f"SELECT id FROM followups {each} AND state = 'open'" for each in halves)
-        counted = await self._database.fetch_all(
-            f"SELECT id, COUNT(*) OVER () FROM followups WHERE id IN ({' UNION '.join(of_whom)})"
-            f" ORDER BY due_at, id LIMIT {MOST_OF_CALLER}",
-            (client, storable(customer), client, storable(customer), client, storable(number)),
-        )
-        if not counted:
-            return 0, []
-        marks = ", ".join("?" * len(counted))
-        return counted[0][1], await self._rows(f"id IN ({marks})", [row[0] for row in counted], MOST_OF_CALLER)
-
     async def promises(self, asked: Asked, *, by_agent: bool = False) -> list[Promises]:
         """How those that fell due in a time were kept, by client and, where asked for, agent. Raises StorageError."""
         where, params = _where(asked)
@@ -177,6 +157,16 @@ class Followups:
     async def _rows(self, where: str, params: Sequence[Value], limit: int, *, index: str = "") -> list[Followup]:
         sql = f"SELECT {_COLUMNS} FROM followups {index} WHERE {where} ORDER BY due_at, id LIMIT ?"
         return [_followup(row) for row in await self._database.fetch_all(sql, (*params, limit))]
+
+
+def of_caller(reading: Reading, client: str, customer: str, number: str) -> tuple[int, list[Followup]]:
+    """How many are open for a customer of this client, or a number, and the next of them."""
+    if not customer and not number:
+        return 0, []
+    rows = reading.fetch_all(
+        _OF_CALLER, (client, storable(customer), client, storable(customer), client, storable(number))
+    )
+    return (rows[0][-1] if rows else 0), [_followup(row[:-1]) for row in rows]
 
 
 def _where(asked: Asked) -> tuple[list[str], list[Value]]:
@@ -204,14 +194,6 @@ def _where(asked: Asked) -> tuple[list[str], list[Value]]:
         where.append(f"client IN ({', '.join('?' * len(asked.clients))})")
         params.extend(sorted(asked.clients))
     return where or ["1"], params
-
-
-def _index(asked: Asked) -> str:
-    """Of one call, or one customer, there are few: their index is the one to use, and not that by due time."""
-    if asked.call:
-        return "INDEXED BY followups_of_call"
-    one_client = asked.clients is not None and len(asked.clients) == 1
-    return "INDEXED BY followups_of_customer" if asked.customer and one_client else ""
 
 
 def _followup(row: Row) -> Followup:
@@ -244,15 +226,34 @@ def _followup(row: Row) -> Followup:
     )
 
 
-# The customer's own, and those of records that became one with it.
-_OF_CUSTOMER = "customer IN (SELECT ? UNION ALL SELECT id FROM customer_merges WHERE client = ? AND into_id = ?)"
-_IN_TIME = (
-    f"done_at <= due_at OR kind = 'callback' AND julianday(done_at) <= julianday(due_at) + {CALLED_WITHIN} / 86400.0"
-)
 _COLUMNS = (
     "id, client, kind, state, title, text, due_at, due_local, zone, customer, number, call_id, queue, agent, made_by,"
     " callback, attempts, created_by, created_at, done_by, done_at, revision, told"
 )
+# What is SQLite's own, all of it here; elsewhere other words stand in these places. Instants are text, and are reckoned
+# with as days. And which index, where an order or a state has one too.
+_WITHIN = f"julianday(done_at) <= julianday(due_at) + {CALLED_WITHIN} / 86400.0"
+
+
+def _index(asked: Asked) -> str:
+    """Of one call, or one customer, there are few: their index is the one to use, and not that by due time."""
+    if asked.call:
+        return "INDEXED BY followups_of_call"
+    one_client = asked.clients is not None and len(asked.clients) == 1
+    return "INDEXED BY followups_of_customer" if asked.customer and one_client else ""
+
+
+# The customer's own, and those of records that became one with it.
+_OF_CUSTOMER = "customer IN (SELECT ? UNION ALL SELECT id FROM customer_merges WHERE client = ? AND into_id = ?)"
+# Each half is answered by the index of whom it asks for; the state has one too, of all that are open, which is not to
+# be taken: a caller waits.
+_OF_CALLER = (
+    f"SELECT {_COLUMNS}, COUNT(*) OVER () FROM followups WHERE id IN ("
+    f"SELECT id FROM followups WHERE client = ? AND customer <> '' AND {_OF_CUSTOMER} AND state || '' = 'open' UNION "
+    "SELECT id FROM followups WHERE client = ? AND number <> '' AND number = ? AND state || '' = 'open'"
+    f") ORDER BY due_at, id LIMIT {MOST_OF_CALLER}"
+)
+_IN_TIME = f"done_at <= due_at OR kind = 'callback' AND {_WITHIN}"
 _UPSERT = (
     f"INSERT INTO followups ({_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS.split(', ')))})"
     f" ON CONFLICT (id) DO UPDATE SET "

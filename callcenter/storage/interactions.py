@@ -8,7 +8,7 @@ from typing import Any
 from callcenter.model.facts import utc
 from callcenter.model.interaction import Interaction
 from callcenter.runtime.encoding import from_json, json_text
-from callcenter.storage.database import Database, Value, storable
+from callcenter.storage.database import Database, Reading, Value, storable
 from callcenter.storage.log import FactLog
 
 # The most that one question returns: a screen shows some tens, a report asks again.
@@ -60,27 +60,6 @@ class Interactions:
         rows = await self._database.fetch_all("SELECT record FROM interactions WHERE call_id = ?", (call_id,))
         return from_json(rows[0][0]) if rows else None
 
-    async def recent_of_customer(self, client: str, customer_id: str, limit: int = 5) -> list[dict[str, Any]]:
-        """The last ended calls of a customer of this client, latest first. Raises StorageError."""
-        if not customer_id:
-            return []
-        rows = await self._database.fetch_all(
-            "SELECT record FROM interactions WHERE client = ? AND customer_id = ? AND customer_id <> ''"
-            " AND ended_at IS NOT NULL ORDER BY arrived_at DESC, call_id DESC LIMIT ?",
-            (client, storable(customer_id), min(limit, MAX_ROWS)),
-        )
-        return [from_json(row[0]) for row in rows]
-
-    async def last_agent(self, client: str, since: datetime, *, customer: str = "", number: str = "") -> str:
-        """Who talked last in the last handled call of a customer of this client, or from a number, that arrived since.
-
-        Calls that came in count, and those alone. ``number`` is as it was signalled. Empty when there was none, and for
-        who has neither. Raises StorageError.
-        """
-        params = (client, storable(customer), utc(since), client, storable(number), utc(since))
-        rows = await self._database.fetch_all(_LAST_AGENT, params)
-        return rows[0][0] if rows else ""
-
     async def unfinished(self) -> list[str]:
         """The calls that arrived and have no final record, oldest first: what a restart has to close.
 
@@ -89,9 +68,37 @@ class Interactions:
         return [row[0] for row in await self._database.fetch_all("SELECT call_id FROM open_calls ORDER BY seq")]
 
 
+# Who calls? Both are in the way of a call.
+
+
+def recent_of_customer(reading: Reading, client: str, customer_id: str, limit: int = 5) -> list[dict[str, Any]]:
+    """The last ended calls of a customer of this client, latest first."""
+    if not customer_id:
+        return []
+    rows = reading.fetch_all(
+        "SELECT record FROM interactions WHERE client = ? AND customer_id = ? AND customer_id <> ''"
+        " AND ended_at IS NOT NULL ORDER BY arrived_at DESC, call_id DESC LIMIT ?",
+        (client, storable(customer_id), min(limit, MAX_ROWS)),
+    )
+    return [from_json(row[0]) for row in rows]
+
+
+def last_agent(reading: Reading, client: str, since: datetime, *, customer: str = "", number: str = "") -> str:
+    """Who talked last in the last handled call of a customer of this client, or from a number, that arrived since.
+
+    Calls that came in count, and those alone. ``number`` is as it was signalled. Empty when there was none, and for who
+    has neither.
+    """
+    if not customer and not number:
+        return ""
+    params = (client, storable(customer), utc(since), client, storable(number), utc(since))
+    rows = reading.fetch_all(WHO_ANSWERED_LAST, params)
+    return rows[0][0] if rows else ""
+
+
 # Each half is answered by the end of an index, of whom it asks for: the outcome has one too, of all that were handled,
 # which is not to be taken.
-_LAST_AGENT = (
+WHO_ANSWERED_LAST = (
     "SELECT agent FROM ("
     + " UNION ALL ".join(
         "SELECT agent, arrived_at FROM (SELECT agent, arrived_at FROM interactions"

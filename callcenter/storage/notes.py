@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from callcenter.model.note import Note, NoteRevision
-from callcenter.storage.database import Database, Row, Statement, Value, storable
+from callcenter.storage.database import Database, Reading, Row, Statement, Value, storable
 from callcenter.storage.log import FactLog
 
 # The most that one question returns.
 MAX_ROWS = 500
+# Notes of one moment are in the order in which they were written: by SQLite's own number of a row. Elsewhere it would
+# take a column that counts.
+EARLIEST_FIRST, LATEST_FIRST = "created_at, rowid", "created_at DESC, rowid DESC"
 
 
 class Notes:
@@ -51,18 +54,7 @@ class Notes:
         values: tuple[Value, ...] = (client, *known)
         if before:
             where, values = f"{where} AND created_at < ?", (*values, before)
-        return await self._rows(where, values, limit, order="created_at DESC, rowid DESC")
-
-    async def last_of_customer(self, client: str, customer: str) -> Note | None:
-        """The last note of a customer that says something, drafts left out; who became one with them counts too.
-
-        Raises StorageError.
-        """
-        whose = "customer_id IN (SELECT ? UNION SELECT id FROM customer_merges WHERE client = ? AND into_id = ?)"
-        where = f"client = ? AND {whose} AND customer_id <> '' AND draft = 0 AND text <> ''"
-        values = (client, storable(customer), client, storable(customer))
-        found = await self._rows(where, values, 1, order="created_at DESC, rowid DESC")
-        return found[0] if found else None
+        return await self._rows(where, values, limit, order=LATEST_FIRST)
 
     async def drafts(self) -> list[Note]:
         """What was being typed. Raises StorageError."""
@@ -81,10 +73,19 @@ class Notes:
         return [NoteRevision(*row) for row in rows]
 
     async def _rows(
-        self, where: str, params: Sequence[Value], limit: int, *, order: str = "created_at, rowid"
+        self, where: str, params: Sequence[Value], limit: int, *, order: str = EARLIEST_FIRST
     ) -> list[Note]:
-        sql = f"SELECT {', '.join(_COLUMNS)} FROM notes WHERE {where} ORDER BY {order} LIMIT ?"
+        sql = f"{_SELECT} WHERE {where} ORDER BY {order} LIMIT ?"
         return [_note(row) for row in await self._database.fetch_all(sql, (*params, min(limit, MAX_ROWS)))]
+
+
+def last_of_customer(reading: Reading, client: str, customer: str) -> Note | None:
+    """The last note of a customer that says something, drafts left out; who became one with them counts too."""
+    whose = "customer_id IN (SELECT ? UNION SELECT id FROM customer_merges WHERE client = ? AND into_id = ?)"
+    where = f"client = ? AND {whose} AND customer_id <> '' AND draft = 0 AND text <> ''"
+    values = (client, storable(customer), client, storable(customer))
+    rows = reading.fetch_all(f"{_SELECT} WHERE {where} ORDER BY {LATEST_FIRST} LIMIT 1", values)
+    return _note(rows[0]) if rows else None
 
 
 def _values(note: Note) -> tuple[Value, ...]:
@@ -113,6 +114,7 @@ _COLUMNS = (
     "draft",
     "text",
 )
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM notes"
 # A statement may run twice: what was written later stays.
 _UPSERT = (
     f"INSERT INTO notes ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"

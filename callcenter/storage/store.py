@@ -10,6 +10,7 @@ from callcenter.runtime.clock import Clock
 from callcenter.storage.audit import Audit
 from callcenter.storage.breaks import Breaks
 from callcenter.storage.callbacks import Callbacks
+from callcenter.storage.callers import Callers
 from callcenter.storage.customers import Customers
 from callcenter.storage.database import AioDatabase, Database, StorageError
 from callcenter.storage.do_not_call import DoNotCall
@@ -38,6 +39,7 @@ class Storage:
         self.interactions = Interactions(database, log)
         self.audit = Audit(database, log)
         self.customers = Customers(database)
+        self.callers = Callers(database)
         self.locations = Locations(database, log, clock)
         self.intents = Intents(database, log)
         self.breaks = Breaks(database, log)

@@ -26,7 +26,7 @@ from callcenter.model.facts import (
     utc,
 )
 from callcenter.model.interaction import Interaction
-from callcenter.model.timeline import Entry, Sight, journey, links, span, spoken, timeline
+from callcenter.model.timeline import Entry, Sight, filled_in, journey, links, noted, span, spoken, timeline
 from callcenter.runtime.encoding import from_json, json_text
 from callcenter.storage.database import Database, Row, Value, storable
 from callcenter.storage.log import fact_of
@@ -266,21 +266,26 @@ class Timelines:
             for offer, name, revision, value in await self._database.fetch_all(_VALUES, (storable(call),))
         }
         counted: dict[tuple[str, str], int] = {}
-        more: dict[int, dict[str, Any]] = {}
+        more: dict[int, tuple[str, dict[str, Any]]] = {}
         for fact in facts:
             match fact.body:
-                case NoteWritten(note=note, revision=revision) if (note, revision) in notes:
-                    more[fact.seq] = {"text": notes[note, revision]}
-                case FieldsWritten(offer=offer, fields=fields, cleared=cleared):
+                case NoteWritten(note=note, revision=revision) as body if (note, revision) in notes:
+                    text = notes[note, revision]
+                    more[fact.seq] = noted(body, text), {"text": text}
+                case FieldsWritten(offer=offer, fields=fields, cleared=cleared) as body:
+                    told: dict[str, tuple[str | None, str | None]] = {}
                     for name in (*fields, *cleared):
-                        counted[offer, name] = counted.get((offer, name), 0) + 1
-                    told = {name: values.get((offer, name, counted[offer, name])) for name in fields}
-                    more[fact.seq] = {"values": told}
+                        number = counted[offer, name] = counted.get((offer, name), 0) + 1
+                        told[name] = values.get((offer, name, number)), values.get((offer, name, number - 1))
+                    more[fact.seq] = filled_in(body, told), {"values": {name: told[name][0] for name in fields}}
                 case _:
                     pass
-        return tuple(
-            replace(entry, data={**entry.data, **more[entry.seq]}) if entry.seq in more else entry for entry in entries
-        )
+        return tuple(_written(entry, *more[entry.seq]) if entry.seq in more else entry for entry in entries)
+
+
+def _written(entry: Entry, words: str, data: Mapping[str, Any]) -> Entry:
+    """An entry with what was written."""
+    return replace(entry, words=words, data={**entry.data, **data})
 
 
 def cursor_of(item: Item) -> str:

@@ -28,8 +28,10 @@ from callcenter.model.facts import (
 )
 from callcenter.simulation import floor
 from callcenter.simulation.phone import Phone
+from callcenter.simulation.trunk import Manners, SimTrunk
 from callcenter.simulation.world import AgentPhone, World
 from tests.scenarios.carrier import reaches
+from tests.scenarios.trunks import trunk
 
 SALES, HELP = "sales-english", "help"
 ANN, BEN, CLEO = "+14155550101", "+14155550102", "+14155550103"
@@ -98,14 +100,53 @@ async def is_to_be_called_back(
     world: World, number: str = ANN, *steps: Step, rules: CallbackRules | None = None
 ) -> Phone:
     """The company calls out to this customer's phone alone, who has asked to be called back."""
-    phone = await world.phone(number)
-    reaches(world, phone.host.address)
-    furnish(world, *steps, rules=rules)
+    phone = await customer_at(world, number, *steps, rules=rules)
     await phone.dial("1000")
     await phone.hears("music")
     await asks(phone)
     await world.settled()
     return phone
+
+
+async def customer_at(world: World, number: str = ANN, *steps: Step, rules: CallbackRules | None = None) -> Phone:
+    """A customer's phone, which alone is reached by the company that calls back."""
+    phone = await world.phone(number)
+    reaches(world, phone.host.address)
+    furnish(world, *steps, rules=rules)
+    return phone
+
+
+async def calls_out(
+    world: World, *steps: Step, rules: CallbackRules | None = None, manners: Manners | None = None
+) -> SimTrunk:
+    """The company's carrier, by which it calls back whoever asks."""
+    carrier = await world.carrier("carrier")
+    if manners is not None:
+        carrier.manners = manners
+    world.trunks(trunk(carrier))
+    furnish(world, *steps, rules=rules)
+    return carrier
+
+
+async def has_talked(world: World, agent: AgentPhone, customer: Phone) -> None:
+    """The agent was rung, then the customer, and both have talked."""
+    await talk(world, agent, customer)
+    await hang_up(customer, agent)
+
+
+async def talks_to(agent: AgentPhone, customer: Phone) -> None:
+    """An agent who is rung calls the customer, and both have talked."""
+    await agent.answers()
+    await customer.rings()
+    await customer.answers()
+    await customer.hears(agent)
+    await hang_up(customer, agent)
+
+
+async def hang_up(customer: Phone, agent: AgentPhone) -> None:
+    """The customer hangs up, and with it the agent is hung up on."""
+    await customer.hangs_up()
+    await agent.is_hung_up()
 
 
 async def talk(world: World, agent: AgentPhone, customer: Phone) -> None:

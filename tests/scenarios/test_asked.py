@@ -12,6 +12,7 @@ from callcenter.model.facts import CallQueued
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import AgentPhone, World, story
 from callcenter.storage.customer_csv import CustomerFiles
+from callcenter.storage.interactions import WHO_ANSWERED_LAST
 
 SALES = "sales-english"
 CUSTOMERS = """\
@@ -338,18 +339,13 @@ async def test_the_record_of_customers_is_found_although_nobody_asks_for_the_las
     """Nobody's database is asked what nobody wants to know."""
     furnish(world, ToQueue(SALES))
     asked: list[str] = []
-
-    async def last_agent(*_: object, **__: object) -> str:
-        asked.append("asked")
-        return ""
-
-    world.house.services.interactions.last_agent = last_agent  # type: ignore[method-assign]
+    world.database.on_read = lambda sql, _: asked.append(sql) if sql == WHO_ANSWERED_LAST else None
     await know_customers(world)
     await waits(world, GRACE)
     assert asked == []
     furnish(world, ToQueue(SALES), routing=Routing(prefer=(LAST_AGENT,)))
     await waits(world, TWO)
-    assert asked == ["asked"]
+    assert asked == [WHO_ANSWERED_LAST]
     await all_hang_up(world)
 
 
@@ -362,11 +358,7 @@ async def test_a_database_that_is_slow_delays_nobody_beyond_the_look_up(world: W
     await know_customers(world)
     furnish(world, ToQueue(SALES), routing=Routing(prefer=(LAST_AGENT,)))
 
-    async def never(*_: object, **__: object) -> str:
-        await world.sleep(60)
-        return "bob"
-
-    world.house.services.interactions.last_agent = never  # type: ignore[method-assign]
+    world.database.stuck = WHO_ANSWERED_LAST
     amy = await world.agent("amy", english=5)
     caller = await world.phone(GRACE)
     await caller.dial("1000")

@@ -29,16 +29,20 @@ from tests.scenarios.callbacks import (
     SALES,
     TO_SALES,
     asks,
+    calls_out,
+    customer_at,
     furnish,
+    hang_up,
     has_asked,
+    has_talked,
     is_to_be_called_back,
     served,
     talk,
+    talks_to,
     told,
     visits,
     waits,
 )
-from tests.scenarios.carrier import reaches
 from tests.scenarios.test_flow_steps import know_customers
 from tests.scenarios.trunks import trunk
 
@@ -47,9 +51,7 @@ RULES = CallbackRules(outside=("+1",), tries=3, spacing=300.0, ring_for=40.0)
 
 @story()
 async def test_a_caller_who_asks_is_called_back_and_the_agent_hears_it_ring(world: World) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world)
+    ann = await customer_at(world)
     asked = await ann.dial("1000")
     await ann.hears("music")
     await asks(ann)
@@ -64,8 +66,7 @@ async def test_a_caller_who_asks_is_called_back_and_the_agent_hears_it_ring(worl
     await ann.hears(amy)
     assert world.hear_each_other(ann, amy)
     await world.sleep(60)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ann, amy)
     await world.settled()
     assert told(world) == ["requested 101", "attempt 1 of 101 by amy", "reached"]
     assert visits(world) == [(False, "flowed_out", "callback"), (True, "answered", "")]
@@ -83,9 +84,7 @@ async def test_who_is_called_back_keeps_the_place_before_those_who_came_later_an
     """Ben came before Ann, Cleo behind her. All want Amy, who comes in late."""
     furnish(world)
     ben = await waits(world, BEN)
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world)
+    ann = await customer_at(world)
     await ann.dial("1000")
     await ann.hears("music")
     await world.sleep(5)
@@ -108,9 +107,7 @@ async def test_who_is_called_back_keeps_the_place_before_those_who_came_later_an
 
 @story()
 async def test_a_callback_is_not_sent_away_by_the_longest_wait_nor_does_it_fill_the_queue(world: World) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world)
+    ann = await customer_at(world)
     world.plan = replace(
         world.plan, queues={name: replace(each, max_waiting=1) for name, each in world.plan.queues.items()}
     )
@@ -124,9 +121,7 @@ async def test_a_callback_is_not_sent_away_by_the_longest_wait_nor_does_it_fill_
     state = world.house.queue_board.status(SALES)
     assert (state.waiting, state.callbacks) == (1, 1)
     amy = await world.agent("amy", english=5)
-    await talk(world, amy, ann)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await has_talked(world, amy, ann)
 
 
 @story()
@@ -140,14 +135,11 @@ async def test_who_asks_twice_has_one_callback_on_the_first_place(world: World) 
     await world.settled()
     assert len(world.house.callbacks) == 1
     amy = await world.agent("amy", english=5)
-    await talk(world, amy, ann)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await has_talked(world, amy, ann)
     await amy.rings(within=60)
     await amy.answers()
     await ben.hears(amy)
-    await ben.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ben, amy)
 
 
 # Agents
@@ -156,9 +148,7 @@ async def test_who_asks_twice_has_one_callback_on_the_first_place(world: World) 
 @story()
 async def test_nobody_is_dialled_before_an_agent_has_picked_up(world: World) -> None:
     """Amy declines; Bob takes it. Ann's phone rings once."""
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world)
+    carrier = await calls_out(world)
     amy = await world.agent("amy", english=5)
     bob = await world.agent("bob", english=3)
     for phone in (amy, bob):
@@ -183,10 +173,7 @@ async def test_nobody_is_dialled_before_an_agent_has_picked_up(world: World) -> 
 async def test_an_agent_whose_customer_is_busy_is_back_at_what_he_chose_and_takes_the_next_caller_at_once(
     world: World,
 ) -> None:
-    carrier = await world.carrier("carrier")
-    carrier.manners = Manners(status=486)
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    carrier = await calls_out(world, rules=RULES, manners=Manners(status=486))
     await has_asked(world, ANN)
     ben = await waits(world, BEN)
     amy = await world.agent("amy", english=5)
@@ -196,8 +183,7 @@ async def test_an_agent_whose_customer_is_busy_is_back_at_what_he_chose_and_take
     await amy.rings(within=2)
     await amy.answers()
     await ben.hears(amy)
-    await ben.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ben, amy)
     assert told(world) == ["requested 101", "attempt 1 of 101 by amy", "failed: busy"]
     assert (True, "flowed_out", "busy") in visits(world)
     states = [fact.body for fact in world.facts if isinstance(fact.body, AgentStateChanged)]
@@ -211,10 +197,7 @@ async def test_an_agent_whose_customer_is_busy_is_back_at_what_he_chose_and_take
 
 @story()
 async def test_an_agent_who_went_to_lunch_while_a_customer_was_dialled_is_not_made_ready(world: World) -> None:
-    carrier = await world.carrier("carrier")
-    carrier.manners = Manners(rings=None)
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    await calls_out(world, rules=RULES, manners=Manners(rings=None))
     await has_asked(world, ANN)
     amy = await world.agent("amy", english=5)
     await amy.rings()
@@ -271,8 +254,7 @@ async def test_an_agent_is_told_who_it_is_before_the_customer_is_dialled(world: 
     await bob.hears("ringback")
     ann.picks_up()
     await ann.hears(bob)
-    await ann.hangs_up()
-    await bob.is_hung_up()
+    await hang_up(ann, bob)
     assert told(world) == ["requested 101", "attempt 1 of 101 by bob", "reached"]
 
 
@@ -293,12 +275,7 @@ async def test_where_all_are_rung_at_once_for_a_caller_one_is_for_a_callback_as_
     world.house.callbacks.suspend(False)
     await amy.rings()
     await bob.rings_not(during=2)
-    await amy.answers()
-    await ann.rings()
-    await ann.answers()
-    await ann.hears(amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await talks_to(amy, ann)
 
 
 @story()
@@ -311,8 +288,7 @@ async def test_an_agent_may_hand_over_whom_he_called_back(world: World) -> None:
     await sam.rings()
     await sam.answers()
     await ann.hears(sam)
-    await ann.hangs_up()
-    await sam.is_hung_up()
+    await hang_up(ann, sam)
     await amy.is_hung_up()
 
 
@@ -327,8 +303,7 @@ async def test_a_customer_whose_agent_is_lost_in_the_talk_waits_again_as_any_cal
     await bob.rings()
     await bob.answers()
     await ann.hears(bob)
-    await ann.hangs_up()
-    await bob.is_hung_up()
+    await hang_up(ann, bob)
 
 
 # Customers
@@ -338,10 +313,7 @@ async def test_a_customer_whose_agent_is_lost_in_the_talk_waits_again_as_any_cal
 async def test_a_customer_who_is_never_there_is_dialled_three_times_five_minutes_apart_and_given_up(
     world: World,
 ) -> None:
-    carrier = await world.carrier("carrier")
-    carrier.manners = Manners(rings=None)
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    carrier = await calls_out(world, rules=RULES, manners=Manners(rings=None))
     await has_asked(world, ANN)
     amy = await world.agent("amy", english=5)
     began = []
@@ -361,10 +333,7 @@ async def test_a_customer_who_is_never_there_is_dialled_three_times_five_minutes
 @story()
 async def test_a_place_is_kept_over_the_attempts(world: World) -> None:
     """Ann was busy. Five minutes later she comes before Ben, who has waited four."""
-    carrier = await world.carrier("carrier")
-    carrier.manners = Manners(status=486)
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    carrier = await calls_out(world, rules=RULES, manners=Manners(status=486))
     await has_asked(world, ANN)
     amy = await world.agent("amy", english=5)
     await amy.rings()
@@ -386,9 +355,7 @@ async def test_a_place_is_kept_over_the_attempts(world: World) -> None:
 @story()
 async def test_who_rings_in_first_takes_the_place_and_is_not_called_back(world: World) -> None:
     furnish(world)
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world)
+    carrier = await calls_out(world)
     ann = await has_asked(world, ANN)
     ben = await waits(world, BEN)
     await world.sleep(30)
@@ -404,8 +371,7 @@ async def test_who_rings_in_first_takes_the_place_and_is_not_called_back(world: 
     await amy.rings()
     await amy.answers()
     await ann.hears(amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ann, amy)
     await ben.hangs_up()
     await world.sleep(600)
     assert not carrier.seen.invites
@@ -416,9 +382,7 @@ async def test_who_rings_in_first_takes_the_place_and_is_not_called_back(world: 
 async def test_an_agent_who_rings_for_a_callback_stops_when_the_customer_calls_in_and_takes_that_call(
     world: World,
 ) -> None:
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world)
+    carrier = await calls_out(world)
     ann = await has_asked(world, ANN)
     amy = await world.agent("amy", english=5)
     await amy.rings()
@@ -427,17 +391,13 @@ async def test_an_agent_who_rings_for_a_callback_stops_when_the_customer_calls_i
     await amy.rings()
     await amy.answers()
     await ann.hears(amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ann, amy)
     assert not carrier.seen.invites
 
 
 @story()
 async def test_a_customer_who_calls_in_while_dialled_is_not_dialled_any_more_and_comes_first(world: World) -> None:
-    carrier = await world.carrier("carrier")
-    carrier.manners = Manners(rings=None)
-    world.trunks(trunk(carrier))
-    furnish(world)
+    carrier = await calls_out(world, manners=Manners(rings=None))
     ann = await has_asked(world, ANN)
     amy = await world.agent("amy", english=5)
     await amy.rings()
@@ -449,8 +409,7 @@ async def test_a_customer_who_calls_in_while_dialled_is_not_dialled_any_more_and
     await amy.rings()
     await amy.answers()
     await ann.hears(amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ann, amy)
     assert told(world) == ["requested 101", "attempt 1 of 101 by amy", "cancelled: rang_in"]
     assert all(call.over for call in carrier.calls)
 
@@ -465,18 +424,13 @@ async def test_who_is_on_the_phone_with_us_for_something_else_is_not_called_back
     amy = await world.agent("amy", english=5)
     await amy.rings_not(during=60)
     await ann.hangs_up()
-    await talk(world, amy, ann)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await has_talked(world, amy, ann)
 
 
 @story()
 async def test_a_number_that_two_queues_want_to_call_back_is_dialled_once_at_a_time(world: World) -> None:
     """Ann wants sales and help, and both have an agent in the same moment."""
-    carrier = await world.carrier("carrier")
-    carrier.manners = Manners(rings=None)
-    world.trunks(trunk(carrier))
-    furnish(world, rules=replace(RULES, spacing=60.0))
+    carrier = await calls_out(world, rules=replace(RULES, spacing=60.0), manners=Manners(rings=None))
     ann = await has_asked(world, ANN)
     furnish(world, ToQueue(HELP, keys={"1": (AskCallback(HELP),)}), rules=replace(RULES, spacing=60.0))
     await ann.dial("1000")
@@ -534,9 +488,7 @@ async def test_a_customer_who_is_known_by_account_is_known_at_another_number_too
 
 @story()
 async def test_who_hides_the_number_must_enter_one_and_hears_it_read_out(world: World) -> None:
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world)
+    carrier = await calls_out(world)
     ann = await waits(world, "anonymous")
     await ann.press("1")
     await ann.hears("callback-enter")
@@ -558,9 +510,7 @@ async def test_who_hides_the_number_must_enter_one_and_hears_it_read_out(world: 
 @story()
 async def test_numbers_that_cost_or_help_in_need_or_are_our_own_are_not_called_back(world: World) -> None:
     """Premium rate, emergency, abroad, an island that looks like home, ourselves; then a good one."""
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world, ToQueue(SALES, keys={"1": (AskCallback(SALES, retries=9),)}))
+    await calls_out(world, ToQueue(SALES, keys={"1": (AskCallback(SALES, retries=9),)}))
     ann = await waits(world, ANN)
     await ann.press("1")
     await ann.hears("callback-choose")
@@ -603,9 +553,7 @@ async def asks_for(world: World, caller: Phone, number: str) -> bool:
 @story()
 async def test_one_caller_does_not_have_a_town_rung_up(world: World) -> None:
     """Three at other numbers wait to be called back at once; the own number is one's own at any time."""
-    caller = await world.phone(ANN)
-    reaches(world, caller.host.address)
-    furnish(world, rules=RULES)
+    caller = await customer_at(world, rules=RULES)
     promised = [await asks_for(world, caller, f"+1415555020{each}") for each in range(4)]
     assert promised == [True, True, True, False]
     await asks(await waits(world, BEN))
@@ -633,9 +581,7 @@ async def test_a_caller_who_enters_somebody_elses_number_moves_nothing_that_was_
 @story()
 async def test_one_number_is_called_back_so_often_a_day(world: World) -> None:
     """Whoever it is that asks, also for the own number: it may be pretended. A day later it is as before."""
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=replace(RULES, per_day=2))
+    ann = await customer_at(world, rules=replace(RULES, per_day=2))
     promised = []
     for _ in range(3):
         await ann.dial("1000")
@@ -661,9 +607,7 @@ async def test_one_number_is_called_back_so_often_a_day(world: World) -> None:
 
 @story()
 async def test_who_does_not_confirm_waits_on_on_the_old_place(world: World) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world)
+    ann = await customer_at(world)
     await ann.dial("1000")
     await ann.hears("music")
     await world.sleep(20)
@@ -676,8 +620,7 @@ async def test_who_does_not_confirm_waits_on_on_the_old_place(world: World) -> N
     await amy.rings()
     await amy.answers()
     await ann.hears(amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ann, amy)
     await ben.hangs_up()
     assert told(world) == []
 
@@ -690,9 +633,7 @@ async def test_who_says_nothing_waits_on_and_a_company_without_a_trunk_promises_
     await ann.hears("callback-unavailable")
     await ann.hears("music")
     await ann.hangs_up()
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world)
+    await calls_out(world)
     await ann.dial("1000")
     await ann.hears("music")
     await ann.press("1")
@@ -703,9 +644,7 @@ async def test_who_says_nothing_waits_on_and_a_company_without_a_trunk_promises_
 
 @story()
 async def test_nothing_is_promised_that_is_not_written(world: World) -> None:
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world)
+    await calls_out(world)
     ann = await waits(world, ANN)
     await ann.press("1")
     await ann.hears("callback-choose")
@@ -725,10 +664,7 @@ async def test_nothing_is_promised_that_is_not_written(world: World) -> None:
 
 @story()
 async def test_the_operator_sees_who_is_to_be_called_back_and_when(world: World) -> None:
-    carrier = await world.carrier("carrier")
-    carrier.manners = Manners(status=486)
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    await calls_out(world, rules=RULES, manners=Manners(status=486))
     await has_asked(world, ANN)
     state = await status(world.house, Life())
     assert (state["calls_up"], state["calls"], state["callbacks_pending"]) == (0, [], 1)
@@ -758,9 +694,7 @@ async def test_a_caller_who_has_waited_too_long_is_offered_a_callback_and_goes_o
     world: World,
 ) -> None:
     """Ann takes it, Ben does not; Cleo comes to a full queue, and her place counts from there."""
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world, ToQueue(SALES), Hangup("nobody"))
+    await calls_out(world, ToQueue(SALES), Hangup("nobody"))
     queues = {name: replace(each, max_wait=60.0, max_waiting=2, on_max_wait=ToCallback().word)
               for name, each in world.plan.queues.items()}  # fmt: skip
     world.plan = replace(world.plan, queues=queues)
@@ -804,9 +738,7 @@ async def test_a_callback_outlasts_a_restart_with_its_place(world: World) -> Non
     assert isinstance(body, CallQueued)
     assert queued[-1].ms - body.first_joined_ms > 200_000
     amy = await world.agent("amy", english=5)
-    await talk(world, amy, ann)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await has_talked(world, amy, ann)
     await ben.hangs_up()
     assert (True, "flowed_out", "suspended") in visits(world)
 
@@ -816,9 +748,7 @@ async def test_a_callback_outlasts_a_crash(world: World) -> None:
     ann = await is_to_be_called_back(world)
     await world.restart(crash=True)
     amy = await world.agent("amy", english=5)
-    await talk(world, amy, ann)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await has_talked(world, amy, ann)
     await world.settled()
     ends = [fact.body for fact in await world.logged() if isinstance(fact.body, QueueLeft)]
     assert [(end.outcome, end.reason) for end in ends][1] == (VisitOutcome.FLOWED_OUT, "restart")
@@ -828,10 +758,7 @@ async def test_a_callback_outlasts_a_crash(world: World) -> None:
 
 @story()
 async def test_a_customer_who_was_being_dialled_at_a_crash_is_not_dialled_again_at_once(world: World) -> None:
-    carrier = await world.carrier("carrier")
-    carrier.manners = Manners(rings=None)
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    carrier = await calls_out(world, rules=RULES, manners=Manners(rings=None))
     await has_asked(world, ANN)
     amy = await world.agent("amy", english=5)
     await amy.rings()
@@ -869,9 +796,7 @@ async def test_a_queue_that_has_another_name_behind_a_restart_or_a_reload_keeps_
         await world.settled()
         assert [each.value.queue for each in world.house.callbacks] == [new]
     amy = await world.agent("amy", english=5)
-    await talk(world, amy, ann)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await has_talked(world, amy, ann)
     assert told(world)[-1] == "reached"
 
 
@@ -885,9 +810,7 @@ async def test_a_drain_calls_nobody_back_until_it_is_cancelled(world: World) -> 
     amy = await world.agent("amy", english=5)
     await amy.rings_not(during=20)
     house.take_calls(True)
-    await talk(world, amy, ann)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await has_talked(world, amy, ann)
 
 
 @story()

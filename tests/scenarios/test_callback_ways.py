@@ -20,9 +20,20 @@ from callcenter.model.states import Intent, Outcome, Work
 from callcenter.simulation.trunk import Manners
 from callcenter.simulation.world import World, story
 from tests.scenarios.callback_commands import AMY, ask, now, plan, shown
-from tests.scenarios.callbacks import ANN, BEN, SALES, furnish, talk, told, waits
+from tests.scenarios.callbacks import (
+    ANN,
+    BEN,
+    SALES,
+    calls_out,
+    customer_at,
+    furnish,
+    hang_up,
+    has_talked,
+    talks_to,
+    told,
+    waits,
+)
 from tests.scenarios.carrier import reaches
-from tests.scenarios.trunks import trunk
 
 RULES = CallbackRules(outside=("+1",), tries=3, spacing=300.0, ring_for=40.0)
 CUSTOMER_FIRST = replace(RULES, mode=Mode.CUSTOMER_FIRST)
@@ -88,12 +99,7 @@ async def test_a_caller_chooses_when_to_be_called_by_a_key(world: World) -> None
     await amy.rings_not(during=(each.value.not_before - now(world)).total_seconds() - 5)
     await amy.rings(within=20)
     assert now(world) >= each.value.not_before
-    await amy.answers()
-    await ann.rings()
-    await ann.answers()
-    await ann.hears(amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await talks_to(amy, ann)
 
 
 # After a hang-up
@@ -103,9 +109,7 @@ async def test_a_caller_chooses_when_to_be_called_by_a_key(world: World) -> None
 async def test_who_hangs_up_having_waited_long_is_called_back_on_that_place_and_the_record_is_of_a_hang_up(
     world: World,
 ) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, ToQueue(SALES), rules=RULES)
+    ann = await customer_at(world, ANN, ToQueue(SALES), rules=RULES)
     calls_back_who_hangs_up(world, 30.0)
     call = await ann.dial("1000")
     await ann.hears("music")
@@ -115,9 +119,7 @@ async def test_who_hangs_up_having_waited_long_is_called_back_on_that_place_and_
     saved = await world.interaction(call)
     assert (saved.outcome, bool(saved.callback)) == (Outcome.ABANDONED, True)
     amy = await world.agent("amy", english=5)
-    await talk(world, amy, ann)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await has_talked(world, amy, ann)
     assert told(world) == ["requested 101", "attempt 1 of 101 by amy", "reached"]
 
 
@@ -125,9 +127,7 @@ async def test_who_hangs_up_having_waited_long_is_called_back_on_that_place_and_
 async def test_nobody_is_called_back_for_a_short_wait_or_a_hidden_number_or_when_they_talked_since(
     world: World,
 ) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, ToQueue(SALES), rules=RULES)
+    ann = await customer_at(world, ANN, ToQueue(SALES), rules=RULES)
     calls_back_who_hangs_up(world, 30.0)
     hidden = await waits(world, "anonymous")
     await ann.dial("1000")
@@ -150,8 +150,7 @@ async def test_nobody_is_called_back_for_a_short_wait_or_a_hidden_number_or_when
     await amy.rings()
     await amy.answers()
     await ann.hears(amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ann, amy)
     world.house.callbacks.suspend(False)
     await world.settled()
     assert told(world)[1:] in (["cancelled: talked_meanwhile"], ["cancelled: rang_in"])
@@ -163,9 +162,7 @@ async def test_nobody_is_called_back_for_a_short_wait_or_a_hidden_number_or_when
 
 @story()
 async def test_the_customer_is_dialled_when_an_agent_is_reserved_and_hears_that_he_comes(world: World) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=CUSTOMER_FIRST)
+    ann = await customer_at(world, rules=CUSTOMER_FIRST)
     says(world, "callback-connecting")
     await plan(world, ANN)
     await ann.rings_not(during=30)
@@ -185,8 +182,7 @@ async def test_the_customer_is_dialled_when_an_agent_is_reserved_and_hears_that_
     await amy.answers()
     await ann.hears(amy)
     assert world.hear_each_other(ann, amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ann, amy)
     assert told(world) == ["requested ", "attempt 1 of 101 by amy", "reached"]
 
 
@@ -194,9 +190,7 @@ async def test_the_customer_is_dialled_when_an_agent_is_reserved_and_hears_that_
 async def test_when_the_reserved_agent_does_not_come_the_next_does_and_the_customer_keeps_the_place(
     world: World,
 ) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=CUSTOMER_FIRST)
+    ann = await customer_at(world, rules=CUSTOMER_FIRST)
     amy = await world.agent("amy", english=5)
     bob = await world.agent("bob", english=3)
     world.house.dispatcher.tell(IntentChosen("bob", Intent.NOT_READY, "lunch"))
@@ -212,8 +206,7 @@ async def test_when_the_reserved_agent_does_not_come_the_next_does_and_the_custo
     await bob.rings()
     await bob.answers()
     await ann.hears(bob)
-    await ann.hangs_up()
-    await bob.is_hung_up()
+    await hang_up(ann, bob)
     await ben.hangs_up()
     assert told(world)[-1] == "reached"
 
@@ -222,10 +215,7 @@ async def test_when_the_reserved_agent_does_not_come_the_next_does_and_the_custo
 async def test_a_customer_who_is_busy_costs_the_reserved_agent_nothing_and_the_next_caller_gets_him_at_once(
     world: World,
 ) -> None:
-    carrier = await world.carrier("carrier")
-    carrier.manners = Manners(status=486)
-    world.trunks(trunk(carrier))
-    furnish(world, rules=CUSTOMER_FIRST)
+    await calls_out(world, rules=CUSTOMER_FIRST, manners=Manners(status=486))
     name = await plan(world, ANN)
     amy = await world.agent("amy", english=5)
     await world.sleep(3)
@@ -234,8 +224,7 @@ async def test_a_customer_who_is_busy_costs_the_reserved_agent_nothing_and_the_n
     await amy.rings()
     await amy.answers()
     await ben.hears(amy)
-    await ben.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ben, amy)
     states = [fact.body for fact in world.facts if isinstance(fact.body, AgentStateChanged)]
     assert not any(state.intent is Intent.NOT_READY for state in states)
     await ask(world, "callback_cancel", callback=name)
@@ -244,9 +233,7 @@ async def test_a_customer_who_is_busy_costs_the_reserved_agent_nothing_and_the_n
 @story()
 async def test_an_agent_who_leaves_while_the_customer_is_dialled_takes_the_dialling_with_him(world: World) -> None:
     """Nobody ever picks up for whom nobody is there."""
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=CUSTOMER_FIRST)
+    ann = await customer_at(world, rules=CUSTOMER_FIRST)
     name = await plan(world, ANN)
     amy = await world.agent("amy", english=5)
     await ann.rings()
@@ -264,9 +251,7 @@ async def test_an_agent_who_leaves_while_the_customer_is_dialled_takes_the_diall
 @story()
 async def test_an_agent_sees_whom_to_call_and_nobody_is_dialled_before_he_accepts(world: World) -> None:
     """Amy accepts by a key, on the next one by a command."""
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=PREVIEWED)
+    ann = await customer_at(world, rules=PREVIEWED)
     says(world, "callback-preview")
     amy = await world.agent("amy", english=5)
     for by_command in (False, True):
@@ -292,9 +277,7 @@ async def test_an_agent_sees_whom_to_call_and_nobody_is_dialled_before_he_accept
 @story()
 async def test_who_declines_says_why_and_the_customer_is_another_agents(world: World) -> None:
     """By a command while it rings, and by a key; nobody is dialled, and it is no missed call of theirs."""
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=PREVIEWED)
+    ann = await customer_at(world, rules=PREVIEWED)
     amy, bob = await world.agent("amy", english=5), await world.agent("bob", english=3)
     name = await plan(world, ANN)
     with pytest.raises(CommandError):
@@ -322,16 +305,13 @@ async def test_who_declines_says_why_and_the_customer_is_another_agents(world: W
     await ann.rings()
     await ann.answers()
     await ann.hears(amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ann, amy)
     assert told(world) == ["requested ", "attempt 1 of 101 by amy", "reached"]
 
 
 @story()
 async def test_an_agent_who_does_not_say_in_time_is_let_go_and_nobody_was_dialled(world: World) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=replace(PREVIEWED, mode=Mode.CUSTOMER_FIRST))
+    ann = await customer_at(world, rules=replace(PREVIEWED, mode=Mode.CUSTOMER_FIRST))
     amy = await world.agent("amy", english=5)
     name = await plan(world, ANN)
     await world.sleep(1)
@@ -351,8 +331,7 @@ async def test_an_agent_who_does_not_say_in_time_is_let_go_and_nobody_was_dialle
     await amy.rings()
     await amy.answers()
     await ann.hears(amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ann, amy)
 
 
 # Hours
@@ -365,9 +344,7 @@ MORNINGS = Hours("mornings", tuple((Interval(9 * 60, 10 * 60),) for _ in range(7
 async def test_nobody_is_called_back_when_the_queue_has_closed_and_the_place_is_kept_until_it_opens(
     world: World,
 ) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=RULES)
+    ann = await customer_at(world, rules=RULES)
     opens(world, replace(MORNINGS, dates={datetime(2026, 3, 3, tzinfo=UTC).date(): Holiday("a day off")}), queue=True)
     await ann.dial("1000")
     await ann.hears("music")
@@ -381,20 +358,13 @@ async def test_nobody_is_called_back_when_the_queue_has_closed_and_the_place_is_
     await amy.rings_not(during=46 * 3600)
     await amy.rings(within=3600)
     assert now(world).isoformat()[:16] == "2026-03-04T09:00"
-    await amy.answers()
-    await ann.rings()
-    await ann.answers()
-    await ann.hears(amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await talks_to(amy, ann)
 
 
 @story()
 async def test_hours_for_callbacks_are_by_the_customers_clocks(world: World) -> None:
     """It is 9:00 in London, and 1:00 where Ann lives."""
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=RULES)
+    await customer_at(world, rules=RULES)
     opens(world, replace(MORNINGS, zone=None), callbacks=True)
     name = await plan(world, ANN)
     assert (await shown(world, name))["next_at"] == "2026-03-02T17:00:00.000Z"

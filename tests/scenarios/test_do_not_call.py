@@ -13,7 +13,7 @@ from callcenter.model.access import Actor, Role, Scope
 from callcenter.model.facts import DoNotCallAdded, DoNotCallDialled, DoNotCallRemoved, body_to_dict, utc
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import World, story
-from tests.scenarios.callbacks import ANN, BEN, furnish, has_asked, told
+from tests.scenarios.callbacks import ANN, BEN, CLEO, furnish, has_asked, told
 from tests.scenarios.carrier import permit, somebody_outside
 from tests.scenarios.commands import agent, ask, supervisor
 
@@ -126,6 +126,22 @@ async def test_an_agent_has_whom_they_talk_to_put_on_the_list_and_nobody_elses_c
     added = facts_of(world, DoNotCallAdded)
     assert added == [DoNotCallAdded("tech", entry["id"], "agent", "agent amy")]
     assert not any(ANN[1:] in str(body_to_dict(body)) for body in added)  # type: ignore[arg-type]
+
+
+@story()
+async def test_who_may_take_nobody_off_the_list_does_not_do_so_by_an_entry_that_ends_sooner(world: World) -> None:
+    """Ann has asked never to be called again: no agent, and no file, makes that a day."""
+    day, week = (utc(world.clock.now() + timedelta(days=days)) for days in (1, 7))
+    for number, before, given, ends in ((ANN, None, day, None), (BEN, week, day, week), (CLEO, day, week, week)):
+        await ask(world, "do_not_call_add", client="tech", number=number, expires_at=before)
+        added = await ask(world, "do_not_call_add", agent("amy"), client="tech", number=number, expires_at=given)
+        assert added["entry"]["expires_at"] == ends
+        entries = [{"number": number, "expires_at": day}]
+        await ask(world, "do_not_call_import", supervisor(), client="tech", entries=entries)
+        [listed] = (await ask(world, "do_not_call", client="tech", number=number))["items"]
+        assert listed["expires_at"] == ends
+    await world.sleep(2 * 86_400)
+    assert world.house.do_not_call.forbids("tech", ANN)
 
 
 @story()

@@ -22,6 +22,7 @@ from callcenter.storage.database import StorageError
 from tests.scenarios.callbacks import furnish as furnish_callbacks
 from tests.scenarios.commands import ask, supervisor
 from tests.scenarios.test_agents_choose import has_wrap_up
+from tests.scenarios.test_callback import asks_for
 from tests.scenarios.test_customers import GRACE, create, furnish
 from tests.scenarios.test_recording import records
 from tests.scenarios.trunks import trunk
@@ -159,6 +160,21 @@ async def test_a_number_erases_whoever_has_it_and_nobody_where_several_do(world:
     assert told["erased"] == {"calls": 1}, "of nobody whom we know, too"
     assert told["kept"][0] == "+14155550100 on the list of whom nobody calls: it is kept for their sake"
     assert not (await erase(world, number="+14155550100"))["found"]
+
+
+@story()
+async def test_who_has_asked_to_be_called_at_another_number_stands_in_no_callback_any_more(world: World) -> None:
+    world.trunks(trunk(await world.carrier("carrier")))
+    furnish_callbacks(world)
+    grace = await world.phone(GRACE)
+    assert await asks_for(world, grace, "+14155550177")
+    assert await asks_for(world, grace, "+14155550178")
+    first, _ = [each.value.id for each in world.house.callbacks]
+    await ask(world, "callback_cancel", callback=first)
+    told = await erase(world, number=GRACE)
+    assert told["erased"]["callbacks"] == 2
+    assert list(world.house.callbacks) == []
+    assert "callbacks" not in await named(world, GRACE)
 
 
 @story()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
+from callcenter.calls import known
 from callcenter.calls.hours import Door, Holiday, Hours, Interval
 from callcenter.calls.settings import (
     AskHours,
@@ -55,6 +56,7 @@ from callcenter.observe import FactLogger, set_up
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import World, story, tell
 from callcenter.storage.customer_csv import CustomerFiles
+from callcenter.storage.database import Reading
 
 CUSTOMERS = """\
 client,id,name,numbers,account,tier,language
@@ -535,16 +537,16 @@ async def test_while_a_secret_is_entered_the_sound_says_so(world: World) -> None
 
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_a_call_that_fails_tells_the_log_no_key_that_was_pressed(
-    style: str, capsys: pytest.CaptureFixture[str]
+    style: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A traceback shows where it failed, and nothing of what stood in the variables."""
     set_up(style, "debug")
 
     async def fails(world: World) -> None:
-        def broken(client: str, digits: str) -> None:
+        def broken(reading: Reading, client: str, digits: str) -> None:
             raise RuntimeError(f"a mistake of ours, with {len(digits)} digits")
 
-        world.house.services.customers.find_account = broken  # type: ignore[method-assign, assignment]
+        monkeypatch.setattr(known, "of_account", broken)
         flow(world, replace(PIN, look_up=True))
         caller = await world.phone("+14155550100")
         await caller.dial("1000")

@@ -647,6 +647,18 @@ async def test_a_call_that_was_promised_twice_is_dialled_though_one_promise_is_o
 
 
 @story()
+async def test_a_call_that_was_asked_for_beside_its_promise_is_dialled_though_the_promise_is_off(world: World) -> None:
+    """The shop has Ann called about her invoice, and Amy, who was to call her, puts her own promise off the list."""
+    await calls_out(world)
+    each = await promised(world, "in 20 min", AMY, kind="callback", number=ANN, queue=SALES)
+    fields: dict[str, Any] = {"client": "tech", "number": ANN, "queue": SALES, "reason": "the invoice"}
+    asked = await ask(world, "callback_schedule", **fields, not_before=utc(world.clock.now() + timedelta(hours=2)))
+    assert asked["callback"]["id"] == each["callback"]
+    await ask(world, "followup_cancel", AMY, followup=each["id"])
+    assert (await ask(world, "callback_get", callback=each["callback"]))["callback"]["state"] == "planned"
+
+
+@story()
 async def test_a_promised_call_whose_window_passed_while_we_were_down_is_a_task_at_the_start(world: World) -> None:
     await calls_out(world)
     furnish(world, rules=CallbackRules(outside=("+1",), missed=Missed.EXPIRE))

@@ -81,7 +81,7 @@ def test_in_steps_of_40_ms(leaves: Leaves) -> None:
             raise AssertionError(f"{leaves.__name__} at {moment_ms} ms") from error
 
 
-@pytest.mark.parametrize("unusual", [False, True], ids=["usual", "unusual"])
+@pytest.mark.parametrize("unusual", [False, pytest.param(True, marks=pytest.mark.long)], ids=["usual", "unusual"])
 @pytest.mark.parametrize("leaves", [caller_hangs_up, agent_hangs_up, agent_unplugged, caller_unplugged])
 def test_at_every_event(leaves: Leaves, unusual: bool) -> None:
     """At the fact itself, in the middle of whatever the switch is doing."""

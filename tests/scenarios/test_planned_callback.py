@@ -19,8 +19,24 @@ from callcenter.model.states import EndCause, Outcome, Side
 from callcenter.simulation.trunk import Manners
 from callcenter.simulation.world import World, story
 from tests.scenarios.callback_commands import AMY, BOB, BOSS, STRANGER, ask, now, plan, shown
-from tests.scenarios.callbacks import ANN, BEN, HELP, SALES, asks, furnish, is_to_be_called_back, talk, told, waits
-from tests.scenarios.carrier import permit, reaches
+from tests.scenarios.callbacks import (
+    ANN,
+    BEN,
+    HELP,
+    SALES,
+    asks,
+    calls_out,
+    customer_at,
+    furnish,
+    hang_up,
+    has_talked,
+    is_to_be_called_back,
+    talk,
+    talks_to,
+    told,
+    waits,
+)
+from tests.scenarios.carrier import permit
 from tests.scenarios.commands import agent
 from tests.scenarios.commands import ask as ask_anything
 from tests.scenarios.trunks import trunk
@@ -30,9 +46,7 @@ RULES = CallbackRules(outside=("+1",), tries=3, spacing=300.0, ring_for=40.0)
 
 @story()
 async def test_a_customer_is_called_at_the_time_that_was_planned_and_what_came_of_it_is_kept(world: World) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=RULES)
+    ann = await customer_at(world, rules=RULES)
     amy = await world.agent("amy", english=5)
     name = await plan(world, ANN, after=600, reason="about the invoice", actor=AMY)
     assert (await shown(world, name))["state"] == "planned"
@@ -40,12 +54,7 @@ async def test_a_customer_is_called_at_the_time_that_was_planned_and_what_came_o
     await amy.rings(within=20)
     pop = await amy.screen_pop()
     assert (pop["callback"]["reason"], pop["callback"]["source"]) == ("about the invoice", "agent")
-    await amy.answers()
-    await ann.rings()
-    await ann.answers()
-    await ann.hears(amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await talks_to(amy, ann)
     await world.settled()
     assert told(world) == ["requested ", "attempt 1 of 101 by amy", "reached"]
     kept = await shown(world, name)
@@ -55,9 +64,7 @@ async def test_a_customer_is_called_at_the_time_that_was_planned_and_what_came_o
 
 @story()
 async def test_it_joins_the_line_when_it_is_due_behind_those_who_wait_already(world: World) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=RULES)
+    ann = await customer_at(world, rules=RULES)
     await plan(world, ANN, after=60)
     assert world.house.callbacks.planned(SALES) == 1
     assert (world.house.queue_board.status(SALES).waiting, len(world.house.acd.waiting(SALES))) == (0, 0)
@@ -70,19 +77,14 @@ async def test_it_joins_the_line_when_it_is_due_behind_those_who_wait_already(wo
     await amy.rings()
     await amy.answers()
     await ben.hears(amy)
-    await ben.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ben, amy)
     await world.sleep(28)
-    await talk(world, amy, ann)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await has_talked(world, amy, ann)
 
 
 @story()
 async def test_asked_twice_with_one_id_it_is_planned_once_also_over_a_restart(world: World) -> None:
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    await calls_out(world, rules=RULES)
     asked: dict[str, Any] = {
         "client": "tech",
         "queue": SALES,
@@ -105,17 +107,13 @@ async def test_asked_again_with_the_id_of_one_that_became_one_with_another_it_is
     world: World,
 ) -> None:
     """The answer was lost with the switch, and meanwhile the customer was called: they are not called once more."""
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=RULES)
+    ann = await customer_at(world, rules=RULES)
     first = await plan(world, ANN, after=900, reason="a quote")
     asked: dict[str, Any] = {"client": "tech", "queue": SALES, "number": ANN, "reason": "an invoice"}
     second = await ask(world, "callback_schedule", actor=BOSS, command="two", **asked)
     assert (second["merged"], second["callback"]["id"]) == (True, first)
     amy = await world.agent("amy", english=5)
-    await talk(world, amy, ann)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await has_talked(world, amy, ann)
     await world.settled()
     for _ in range(2):
         again = await ask(world, "callback_schedule", actor=BOSS, command="two", **asked)
@@ -179,15 +177,13 @@ async def test_what_a_customer_has_asked_for_an_agent_changes_who_has_talked_to_
     agreed = await ask(world, "callback_schedule", actor=agent("sam"), **wanted)
     assert (agreed["callback"]["id"], agreed["callback"]["not_before"]) == (asked.id, later)
     assert agreed["callback"]["created_by"] == "agent sam"
-    await ann.hangs_up()
-    await sam.is_hung_up()
+    await hang_up(ann, sam)
 
 
 @story()
 async def test_a_visitor_of_a_website_moves_no_callback_that_was_promised_in_another_way(world: World) -> None:
     """Whoever knows somebody's number could put off what an agent has promised them."""
-    world.trunks(trunk(await world.carrier("carrier")))
-    furnish(world, rules=RULES)
+    await calls_out(world, rules=RULES)
     promised = await plan(world, ANN, after=900, lasts=600, reason="a quote")
     before = await shown(world, promised)
     later = utc(now(world) + timedelta(days=7))
@@ -205,10 +201,7 @@ async def test_a_visitor_of_a_website_moves_no_callback_that_was_promised_in_ano
 async def test_two_wishes_for_one_number_and_queue_are_one_callback_and_those_for_two_queues_are_not_dialled_at_once(
     world: World,
 ) -> None:
-    carrier = await world.carrier("carrier")
-    carrier.manners = Manners(rings=None)
-    world.trunks(trunk(carrier))
-    furnish(world, rules=replace(RULES, tries=1))
+    carrier = await calls_out(world, rules=replace(RULES, tries=1), manners=Manners(rings=None))
     first = await plan(world, ANN, after=900, reason="a quote")
     second = await ask(
         world, "callback_schedule", client="tech", queue=SALES, number=ANN, reason="an invoice", not_before=None
@@ -236,9 +229,7 @@ async def test_two_wishes_for_one_number_and_queue_are_one_callback_and_those_fo
 
 @story()
 async def test_what_it_takes_is_said_and_nothing_of_another_companys_is_seen(world: World) -> None:
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    await calls_out(world, rules=RULES)
     good = {"client": "tech", "queue": SALES, "number": ANN}
     for wrong, reason, field in (
         ({"number": "+442079460000"}, Reason.INVALID, "number"),
@@ -292,9 +283,7 @@ async def test_what_it_takes_is_said_and_nothing_of_another_companys_is_seen(wor
 
 @story()
 async def test_a_window_that_was_missed_is_made_up_for_or_has_expired_as_the_company_has_it(world: World) -> None:
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    await calls_out(world, rules=RULES)
     await plan(world, ANN, after=60, lasts=120)
     await world.sleep(300)
     deferred = [fact.body for fact in world.facts if isinstance(fact.body, CallbackDeferred)]
@@ -319,9 +308,7 @@ async def test_a_window_that_was_missed_is_made_up_for_or_has_expired_as_the_com
 async def test_who_rings_in_before_the_time_is_asked_about_it_and_called_no_more_but_who_hangs_up_again_is(
     world: World,
 ) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=RULES)
+    ann = await customer_at(world, rules=RULES)
     name = await plan(world, ANN, after=900, reason="a quote")
     await ann.dial("1000")
     await ann.hears("music")
@@ -335,17 +322,14 @@ async def test_who_rings_in_before_the_time_is_asked_about_it_and_called_no_more
     assert (pop["callback"]["id"], pop["callback"]["reason"], pop["callback"]["rang_in"]) == (name, "a quote", True)
     await amy.answers()
     await ann.hears(amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ann, amy)
     await world.settled()
     assert told(world)[-1] == "cancelled: rang_in"
 
 
 @story()
 async def test_where_the_company_has_it_so_who_rings_in_is_called_all_the_same(world: World) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=replace(RULES, rings_in=RingsIn.KEEP))
+    ann = await customer_at(world, rules=replace(RULES, rings_in=RingsIn.KEEP))
     await plan(world, ANN, after=300, reason="a quote")
     amy = await world.agent("amy", english=5)
     await ann.dial("1000")
@@ -355,21 +339,16 @@ async def test_where_the_company_has_it_so_who_rings_in_is_called_all_the_same(w
     await amy.answers()
     await ann.hears(amy)
     await world.sleep(400)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ann, amy)
     await world.sleep(28)
-    await talk(world, amy, ann)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await has_talked(world, amy, ann)
 
 
 @story()
 async def test_who_asks_in_the_flow_for_now_is_called_now_and_not_at_the_time_that_was_planned_before(
     world: World,
 ) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=RULES)
+    ann = await customer_at(world, rules=RULES)
     name = await plan(world, ANN, after=9000, reason="a quote")
     await ann.dial("1000")
     await ann.hears("music")
@@ -377,17 +356,13 @@ async def test_who_asks_in_the_flow_for_now_is_called_now_and_not_at_the_time_th
     await world.settled()
     assert [each.value.id for each in world.house.callbacks] == [name]
     amy = await world.agent("amy", english=5)
-    await talk(world, amy, ann)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await has_talked(world, amy, ann)
 
 
 @story()
 async def test_who_is_on_the_phone_with_us_is_not_called_back_before_that_talk_is_over(world: World) -> None:
     """Planned for at once in the talk, by the agent; Bob, who is free, does not dial them."""
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=RULES)
+    ann = await customer_at(world, rules=RULES)
     amy, bob = await world.agent("amy", english=5), await world.agent("bob", english=3)
     call = await ann.dial("1000")
     await amy.rings()
@@ -401,18 +376,33 @@ async def test_who_is_on_the_phone_with_us_is_not_called_back_before_that_talk_i
     planned = answer["callback"]
     assert (planned["number"], planned["queue"], planned["state"], planned["source"]) == (ANN, SALES, "held", "agent")
     await bob.rings_not(during=30)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await hang_up(ann, amy)
     saved = await world.interaction(call)
     assert (saved.outcome, saved.callback) == (Outcome.HANDLED, planned["id"])
     await talk(world, bob, ann)
     behind = await ask(world, "callback_schedule", actor=AMY, call=name.id, not_before="2026-03-03T10:00")
     assert (behind["callback"]["state"], behind["callback"]["number"]) == ("held", ANN)
-    await ann.hangs_up()
-    await bob.is_hung_up()
+    await hang_up(ann, bob)
     await world.settled()
     assert (await shown(world, behind["callback"]["id"]))["state"] == "planned"
     await ask(world, "callback_cancel", callback=behind["callback"]["id"])
+
+
+@story()
+async def test_nobody_is_called_back_while_an_agent_dials_their_number_by_hand(world: World) -> None:
+    """One number is dialled once at a time: Amy tries Ann at once, and Bob, who is free, is not offered her."""
+    ann = await customer_at(world, rules=RULES)
+    sam = await world.agent("sam", support=5)
+    permit(world, sam=DialRules(outside=("+1415",)))
+    sam.starts_dialling(ANN)
+    await ann.rings()
+    name = await plan(world, ANN)
+    bob = await world.agent("bob", english=3)
+    await bob.rings_not(during=5)
+    assert (await shown(world, name))["state"] == "held"
+    await sam.hangs_up()
+    await ann.stops_ringing()
+    await has_talked(world, bob, ann)
 
 
 # Spacing, restarts
@@ -447,10 +437,8 @@ async def test_the_next_try_comes_so_late_as_the_cause_asks_and_so_often_a_day(w
 async def test_a_crash_in_the_attempt_leaves_it_interrupted_and_nobody_is_dialled_while_it_may_still_ring(
     world: World,
 ) -> None:
-    carrier = await world.carrier("carrier")
-    carrier.manners = Manners(rings=None)
-    world.trunks(trunk(carrier))
-    furnish(world, rules=replace(RULES, spacing=300.0, spacing_by={"interrupted": 30.0}))
+    rules = replace(RULES, spacing=300.0, spacing_by={"interrupted": 30.0})
+    carrier = await calls_out(world, rules=rules, manners=Manners(rings=None))
     name = await plan(world, ANN)
     amy = await world.agent("amy", english=5)
     await amy.rings()
@@ -479,30 +467,21 @@ async def test_a_crash_in_the_attempt_leaves_it_interrupted_and_nobody_is_dialle
 
 @story()
 async def test_one_that_is_planned_outlasts_a_crash_and_is_not_due_earlier_by_it(world: World) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=RULES)
+    ann = await customer_at(world, rules=RULES)
     name = await plan(world, ANN, after=600)
     await world.restart(crash=True)
     amy = await world.agent("amy", english=5)
     await amy.rings_not(during=550)
     await world.restart()
     await amy.rings(within=60)
-    await amy.answers()
-    await ann.rings()
-    await ann.answers()
-    await ann.hears(amy)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await talks_to(amy, ann)
     await world.settled()
     assert (await shown(world, name))["outcome"] == "reached"
 
 
 @story()
 async def test_a_queue_that_is_gone_takes_what_is_planned_with_it_and_says_so(world: World) -> None:
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    await calls_out(world, rules=RULES)
     name = await plan(world, ANN, after=600)
     furnish(world, ToQueue(HELP), queues=(HELP,))
     await world.settled()
@@ -514,9 +493,7 @@ async def test_a_queue_that_is_gone_takes_what_is_planned_with_it_and_says_so(wo
 async def test_what_was_refused_because_it_could_not_be_written_is_planned_when_it_is_asked_for_again(
     world: World,
 ) -> None:
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    await calls_out(world, rules=RULES)
     asked: dict[str, Any] = {
         "client": "tech",
         "queue": SALES,
@@ -541,9 +518,7 @@ async def test_what_was_refused_because_it_could_not_be_written_is_planned_when_
 async def test_of_two_for_one_number_whose_queues_are_one_behind_a_restart_one_ends_and_that_is_told(
     world: World,
 ) -> None:
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    await calls_out(world, rules=RULES)
     sales, helped = await plan(world, ANN, after=3600), await plan(world, ANN, after=7200, queue=HELP)
     calls = world.settings.calls
     world.plan = replace(world.plan, queues={HELP: world.plan.queues[HELP]}, renamed={SALES: HELP})
@@ -559,9 +534,7 @@ async def test_of_two_for_one_number_whose_queues_are_one_behind_a_restart_one_e
 
 @story()
 async def test_a_time_is_meant_by_the_customers_clocks_however_the_number_is_written(world: World) -> None:
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    await calls_out(world, rules=RULES)
     name = await plan(world, "(415) 555-0101", not_before="2026-06-01T10:00")
     kept = await shown(world, name)
     assert (kept["number"], kept["zone"]) == (ANN, "America/Los_Angeles")
@@ -570,9 +543,7 @@ async def test_a_time_is_meant_by_the_customers_clocks_however_the_number_is_wri
 
 @story()
 async def test_a_clock_that_is_set_back_keeps_nobody_from_being_called_who_is_due(world: World) -> None:
-    ann = await world.phone(ANN)
-    reaches(world, ann.host.address)
-    furnish(world, rules=RULES)
+    ann = await customer_at(world, rules=RULES)
     name = await plan(world, ANN)
     world.clock.set_wall(timedelta(hours=-2))
     await world.sleep(125)
@@ -588,23 +559,19 @@ async def test_a_clock_that_is_set_back_keeps_nobody_from_being_called_who_is_du
     await world.sleep(95)
     assert (await shown(world, name))["state"] == "in_line"
     amy = await world.agent("amy", english=5)
-    await talk(world, amy, ann)
-    await ann.hangs_up()
-    await amy.is_hung_up()
+    await has_talked(world, amy, ann)
 
 
 @story()
 async def test_an_attempt_counts_for_its_day_however_many_decline_after_it(world: World) -> None:
-    carrier = await world.carrier("carrier")
-    world.trunks(trunk(carrier))
-    furnish(world, rules=RULES)
+    await calls_out(world, rules=RULES)
     await plan(world, ANN, after=600)
     callbacks, at = world.house.callbacks, now(world)
     (each,) = callbacks
     declined = [Attempt(0, at, "amy", cause="declined_by_agent")] * 49
     each.value = replace(each.value, attempts=1, history=(Attempt(1, at, "amy", cause="busy"), *declined))
-    verdict = callbacks.show(each, "bob")
-    assert callbacks.decide("bob", False, "knows them")
+    verdict = callbacks.previews.show(each, "bob")
+    assert callbacks.previews.decide("bob", False, "knows them")
     assert not await verdict
     assert [tried.number for tried in each.value.history] == [1] + [0] * 49
     assert each.value.history[-1].agent == "bob"

@@ -45,7 +45,7 @@ async def test_a_call_is_told_from_the_first_ring_to_the_correction_an_hour_late
         "offered to amy: english 5 of 2 needed; idle for 0 s",
         "amy's phone rings",
         "talks to amy",
-        "note written by agent amy, revision 1",
+        "note written by agent amy, revision 1: late again",
         "on hold by the agent",
         "taken back by the agent after 5.0 s",
         "talk with amy over after 30 s, 5.0 s of it on hold: hangup by the caller",
@@ -128,5 +128,9 @@ async def test_what_was_filled_in_stands_in_the_story_as_it_was_then(world: Worl
     told = await asks(world, EVA, "timeline", call=call)
     filled = [entry["data"]["values"] for entry in told["entries"] if entry["kind"] == "fields_written"]
     assert filled == [{"order": "A-1", "pin": "****"}, {"order": "A-2"}]
+    assert [sentence for sentence in words(told) if sentence.startswith("filled in")] == [
+        "filled in by agent amy, of amy's talk: order is A-1; pin is ****",
+        "filled in by agent amy, of amy's talk: order is A-2, not A-1",
+    ]
     entries = (await world.storage.timelines.of_call(call, EVA)).entries  # type: ignore[union-attr]
     assert len(list(lines(entries))) == len(entries)

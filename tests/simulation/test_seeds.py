@@ -56,6 +56,7 @@ def test_the_same_seed_is_the_same_day() -> None:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_days_are_worth_living() -> None:
     """A hundred days hold all that can break, and people who talk all the same."""

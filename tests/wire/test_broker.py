@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from callcenter.model.facts import body_from_dict
-from callcenter.publish import payloads
+from callcenter.publish import events
 from tests.unit.publish.external import PASSWORD, USER, Authority, External
 from tests.wire import mosquitto
 from tests.wire.floor import TECH, agent_phone, caller_phone, talk
@@ -46,7 +46,7 @@ async def command(switch: Switch, folder: Path, login: dict[str, Any], agent: st
 def story_of_calls(switch: Switch) -> list[int]:
     """The numbers of all facts in the log that are a part of a call's story."""
     rows = switch.query("SELECT seq, kind, body FROM facts WHERE call_id IS NOT NULL ORDER BY seq")
-    return [row["seq"] for row in rows if type(body_from_dict(row["kind"], json.loads(row["body"]))) in payloads.EVENTS]
+    return [row["seq"] for row in rows if type(body_from_dict(row["kind"], json.loads(row["body"]))) in events.EVENTS]
 
 
 def delivered(switch: Switch) -> int:

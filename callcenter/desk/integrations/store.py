@@ -25,7 +25,9 @@ ERASURES = "erasures"
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A receiver that was made by the API. ``former`` is the secret of before, good until ``former_until``."""
+    """A receiver that was made by the API. ``former`` are the secrets of before, the latest first, with a space between
+    them, good until ``former_until``.
+    """
 
     id: str
     client: str
@@ -41,12 +43,17 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class LaneRow:
-    """How it goes with a receiver. It is told what happened after fact ``since``; ``enabled`` as somebody chose."""
+    """How it goes with a receiver. It is told what happened after fact ``since``; ``enabled`` as somebody chose.
+
+    ``removed_at``: since when it stands in the configuration no more (seconds since 1970); None: it does, or it was
+    made by the API.
+    """
 
     id: str
     since: int
     enabled: bool
     lane: Lane
+    removed_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +140,27 @@ class Store:
     async def lanes(self) -> dict[str, LaneRow]:
         """How it goes with each."""
         rows = await self._database.fetch_all(
-            "SELECT id, since, enabled, failures, failing_since, retry_at, disabled FROM webhook_lanes"
+            "SELECT id, since, enabled, failures, failing_since, retry_at, disabled, removed_at FROM webhook_lanes"
         )
-        return {row[0]: LaneRow(row[0], row[1], bool(row[2]), Lane(*row[3:])) for row in rows}
+        return {row[0]: LaneRow(row[0], row[1], bool(row[2]), Lane(*row[3:7]), row[7]) for row in rows}
 
     async def begin_lane(self, hook: str, since: int) -> None:
         """The receiver is told what happens after fact ``since``; nothing changes when it is known already."""
         await self._database.execute(
             "INSERT INTO webhook_lanes (id, since) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", (hook, since)
+        )
+
+    async def mark_removed(self, hook: str, at: float) -> None:
+        """The receiver stands in the configuration no more."""
+        await self._database.execute(
+            "UPDATE webhook_lanes SET removed_at = ? WHERE id = ? AND removed_at IS NULL", (at, hook)
+        )
+
+    async def bring_back(self, hook: str, since: int) -> None:
+        """It does again: it is told what waits for it still, and what happens after fact ``since``."""
+        await self._database.execute(
+            "UPDATE webhook_lanes SET removed_at = NULL, since = ? WHERE id = ? AND removed_at IS NOT NULL",
+            (since, hook),
         )
 
     async def set_lane(self, hook: str, lane: Lane, *, enabled: bool) -> None:
@@ -274,7 +294,11 @@ class Store:
         return dict(rows)
 
     async def tidy(self, now: float) -> None:
-        """Away with what was kept for long enough."""
+        """Away with what was kept for long enough: with receivers that were removed also what they were to be told."""
+        for (hook,) in await self._database.fetch_all(
+            "SELECT id FROM webhook_lanes WHERE removed_at < ?", (now - KEPT_FOR,)
+        ):
+            await self.delete_hook(hook)
         await self._database.execute(
             "DELETE FROM deliveries WHERE n IN (SELECT n FROM deliveries WHERE state <> 'pending'"
             " AND COALESCE(attempted_at, created_at) < ? LIMIT ?)",

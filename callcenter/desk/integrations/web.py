@@ -37,6 +37,10 @@ class WebError(Exception):
     """No answer, or one that is none; one line that may be shown, without anything of its content."""
 
 
+class WebTimeout(WebError):
+    """No answer in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a server answered."""
@@ -95,7 +99,7 @@ class Server:
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
-            raise WebError(f"no answer within {within:g} s") from None
+            raise WebTimeout(f"no answer within {within:g} s") from None
         except httpx.ConnectError as error:
             raise WebError(_why(error)) from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:

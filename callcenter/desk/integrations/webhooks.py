@@ -32,7 +32,7 @@ from callcenter.desk.integrations.events import (
 )
 from callcenter.desk.integrations.lane import Attempt, Lane, Policy, Verdict, retry_after
 from callcenter.desk.integrations.signature import BadSecret, key_of, sign
-from callcenter.desk.integrations.store import ERASURES, Delivery, Event, Hook, LaneRow, Store
+from callcenter.desk.integrations.store import ERASURES, KEPT_FOR, Delivery, Event, Hook, LaneRow, Store
 from callcenter.desk.integrations.web import Server, Web, WebError
 from callcenter.model.facts import CallEnded, CustomerErased, Fact
 from callcenter.publish.event_names import names_of
@@ -108,7 +108,7 @@ def of_settings(settings: WebhookSettings) -> Receiver:
 
 def of_hook(hook: Hook, now: float) -> Receiver:
     """A receiver that was made by the API: never within, and always by TLS."""
-    secrets = [hook.secret, *([hook.former] if hook.former and now < hook.former_until else [])]
+    secrets = [hook.secret, *(hook.former.split() if now < hook.former_until else [])]
     return Receiver(hook.id, hook.client, hook.url, hook.events, tuple(map(key_of, secrets)))
 
 
@@ -144,6 +144,7 @@ class Webhooks:
         self._random = random
         self._receivers: dict[str, Receiver] = {}
         self._lanes: dict[str, LaneRow] = {}
+        self._removed: dict[str, LaneRow] = {}
         self._senders: dict[str, _Sender] = {}
         self._clients: dict[str, str] = {}
         self._changed = asyncio.Event()
@@ -166,6 +167,13 @@ class Webhooks:
         """How it goes with each of them."""
         return self._lanes
 
+    @property
+    def removed(self) -> Mapping[str, LaneRow]:
+        """Those that stand in the configuration no more, by id. What they were still to be told is kept for
+        ``KEPT_FOR``: whoever stands there again by that time, under the same name, is told it.
+        """
+        return self._removed
+
     async def refresh(self) -> None:
         """Look who is to be told now: the configuration, and what was made by the API. Raises StorageError."""
         settings = self._settings()
@@ -181,6 +189,9 @@ class Webhooks:
             for name in sorted(new):
                 await self._store.begin_lane(name, head)
             known = await self._store.lanes()
+        if await self._note_removed(known, found.keys()):
+            known = await self._store.lanes()
+        self._removed = {name: row for name, row in known.items() if name not in found}
         # How it goes with each is known here first, and written behind.
         known = {
             name: replace(row, lane=self._lanes[name].lane) if name in self._lanes else row
@@ -197,6 +208,23 @@ class Webhooks:
             self._wanted.set()
         for sender in self._senders.values():
             sender.wake.set()
+
+    async def _note_removed(self, known: Mapping[str, LaneRow], there: Collection[str]) -> bool:
+        """Write down who is gone from the configuration, and who is back; whether anybody is."""
+        changed = False
+        for name, row in known.items():
+            if (name in there) is (row.removed_at is None):
+                continue
+            changed = True
+            if name not in there:
+                await self._store.mark_removed(name, self._clock.now().timestamp())
+                waits = (await self._store.counts()).get(name, {}).get("pending", 0)
+                log.warning("a webhook is removed", webhook=name, pending=waits, kept_for_days=KEPT_FOR / 86_400)
+            else:
+                # What happened meanwhile is not told: it would be all since the first day.
+                await self._store.bring_back(name, await self._head())
+                log.info("a webhook is back", webhook=name)
+        return changed
 
     async def enable(self, webhook: str, *, enabled: bool) -> None:
         """Turn a receiver on, as if nothing had failed, or off. Raises StorageError."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from callcenter.runtime.encoding import from_json, json_text
-from callcenter.storage.database import Database, Row, Value
+from callcenter.storage.database import Database, Row, Value, storable
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
@@ -46,7 +46,8 @@ def read_cursor(cursor: str) -> tuple[str, str]:
             raise BadCursor
     except (ValueError, TypeError, binascii.Error, RecursionError):
         raise BadCursor("`after` is a cursor as `next` gives it: ask without it for the first page") from None
-    return at, name
+    # What is no text anywhere is none in a database either, and no row stands behind it.
+    return storable(at), storable(name)
 
 
 @dataclass(frozen=True, slots=True)

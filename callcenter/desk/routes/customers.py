@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from email.message import Message
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -29,11 +30,14 @@ from callcenter.model.customer_form import MAX_ID
 from callcenter.storage.customer_csv import CustomerFiles, Mode
 from callcenter.storage.customer_rows import is_encoding
 from callcenter.storage.customers import MAX_ROWS
+from callcenter.storage.database import storable
 
 router = APIRouter(prefix="/api/v1", tags=["customers"])
 
 # A million customers are some 150 MB.
 MAX_FILE = 1 << 30
+# Seconds that the next part of a file may take to come.
+PATIENCE = 30.0
 
 Reader = Annotated[Actor, requires(Scope.CUSTOMERS_READ)]
 Writer = Annotated[Actor, requires(Scope.CUSTOMERS_WRITE)]
@@ -233,7 +237,7 @@ async def create(desk: TheDesk, request: Request, response: Response, actor: Wri
     own = {} if new.id is None else {"customer": new.id}
     told = await command(desk, request, actor, "customer_create", client=new.client, **own, **fields)
     found = _tagged(response, told)
-    response.headers["Location"] = f"/api/v1/customers/{found.id}?client={new.client}"
+    response.headers["Location"] = f"/api/v1/customers/{quote(found.id, safe='')}?client={quote(new.client)}"
     return found
 
 
@@ -274,7 +278,27 @@ async def erase(
     desk: TheDesk, request: Request, actor: Annotated[Actor, requires(Scope.CUSTOMERS_ERASE)], order: ErasureOrder
 ) -> Erased:
     """Erase one person: the record, and whatever names them in calls, recordings, notes and callbacks."""
-    return Erased(**await command(desk, request, actor, "customer_erase", **order.model_dump(exclude_none=True)))
+    numbers = await _numbers(desk, order)  # before: nobody knows them then
+    told = await command(desk, request, actor, "customer_erase", **order.model_dump(exclude_none=True))
+    if not order.dry:
+        await desk.call_me.forget(order.client, numbers)
+    return Erased(**told)
+
+
+async def _numbers(desk: Desk, order: ErasureOrder) -> list[str]:
+    """The numbers of who is to be erased, in E.164."""
+    client = desk.settings.calls.clients.get(order.client)
+    plan = client.outbound.plan if client is not None and client.outbound is not None else None
+    if plan is None:
+        return []  # nobody asks to be called by a company that calls nobody
+    written = [order.number or ""]
+    if order.customer is not None:
+        rows = await desk.reader.fetch_all(
+            "SELECT number FROM customer_numbers WHERE client = ? AND customer_id = ?",
+            (storable(order.client), storable(order.customer)),
+        )
+        written = [str(number) for (number,) in rows]
+    return [number for each in written if (number := plan.to_e164(each)) is not None]
 
 
 @router.post(
@@ -342,7 +366,16 @@ async def _receive(request: Request, path: Path) -> None:
     """The body into a file, as it comes. Raises Problem when it is too large."""
     received = 0
     with path.open("wb") as file:
-        async for part in request.stream():
+        parts = aiter(request.stream())
+        while True:
+            try:
+                # Somebody else's file waits for the end of this one.
+                async with asyncio.timeout(PATIENCE):
+                    part = await anext(parts, None)
+            except TimeoutError:
+                raise Problem(408, Reason.INVALID, f"nothing of the file came for {PATIENCE:g} s") from None
+            if part is None:
+                return
             received += len(part)
             if received > MAX_FILE:
                 raise Problem(413, Reason.INVALID, f"a file is at most {MAX_FILE >> 20} MB: part it")

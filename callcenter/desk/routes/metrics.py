@@ -47,11 +47,12 @@ async def metrics(desk: TheDesk) -> Response:
     ended = desk.ended_calls
     await ended.read(desk.reader)
     beside = _sizes(desk.settings.storage.path)
+    others = await desk.integrations.figures()
     try:
         told: Mapping[str, Any] = await desk.switch.ask("metrics", None)
     except (SwitchAway, CommandError):
-        return _text(render({}, ended, {**beside, "callcenter_switch_up": 0}))
-    return _text(render(told, ended, {**beside, "callcenter_switch_up": 1}))
+        return _text(render({}, ended, {**beside, "callcenter_switch_up": 0}, others))
+    return _text(render(told, ended, {**beside, "callcenter_switch_up": 1}, others))
 
 
 def _text(rendered: str) -> Response:
@@ -71,8 +72,20 @@ def _sizes(database: Path) -> dict[str, float]:
     return {"callcenter_db_bytes": size(database), "callcenter_db_wal_bytes": size(wal)}
 
 
+def _is_local(host: str) -> bool:
+    """Whether a host can be nobody's name but this machine's: an address, or one without a domain."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host
+    return True
+
+
 def _from_this_machine(request: Request) -> bool:
     if request.client is None or any(name in request.headers for name in _BY_A_PROXY):
+        return False
+    # A page in a browser here asks by a name of its own that leads to us (DNS rebinding).
+    if not _is_local(request.url.hostname or ""):
         return False
     try:
         return ipaddress.ip_address(request.client.host).is_loopback

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -18,8 +18,9 @@ from callcenter.desk.commands import HEADER, command_id
 from callcenter.desk.desk import Desk
 from callcenter.desk.identity import TheDesk, requires
 from callcenter.desk.integrations.events import body_of, scopes_of
+from callcenter.desk.integrations.figures import State, state_of
 from callcenter.desk.integrations.signature import new_secret
-from callcenter.desk.integrations.store import Delivery, Hook, LaneRow
+from callcenter.desk.integrations.store import KEPT_FOR, Delivery, Hook, LaneRow
 from callcenter.desk.integrations.webhooks import Receiver
 from callcenter.desk.problems import Problem, not_found
 from callcenter.model.access import Actor, Scope
@@ -29,24 +30,13 @@ router = APIRouter(prefix="/api/v1", tags=["webhooks"])
 
 # A secret that was replaced is good for a day more: as long as it takes to bring the new one everywhere.
 FORMER_GOOD_FOR = 86_400.0
+# So many of them at once: each is one more signature of every delivery.
+MOST_FORMER = 4
 SECRET_BYTES = 32
 TEST = "webhook.test"
 
 Operator = Annotated[Actor, requires(Scope.WEBHOOKS)]
 Limit = Annotated[int, Query(ge=1, le=500)]
-
-
-class State(StrEnum):
-    """How it goes with a receiver. OFF: somebody turned it off. DISABLED: it failed for days, or said that it is gone.
-
-    UNSIGNED: its secret cannot be read.
-    """
-
-    WELL = "well"
-    FAILING = "failing"
-    OFF = "off"
-    DISABLED = "disabled"
-    UNSIGNED = "unsigned"
 
 
 class NewWebhook(BaseModel):
@@ -176,10 +166,12 @@ class Crms(BaseModel):
 
 @router.get("/webhooks")
 async def webhooks(desk: TheDesk, actor: Operator) -> Webhooks:
-    """Every receiver, those of the configuration too."""
+    """Every receiver: those of the API and of the configuration, for a while also those that stand there no more."""
     hooks = desk.integrations.webhooks
     await hooks.refresh()
-    return Webhooks(items=[await _shown(desk, each) for each in hooks.receivers.values() if actor.sees(each.client)])
+    there = [*hooks.receivers.values(), *map(_as_it_was, hooks.removed)]
+    books = await _Books.of(desk)
+    return Webhooks(items=[await _shown(desk, each, books) for each in there if actor.sees(each.client)])
 
 
 @router.post("/webhooks", status_code=201)
@@ -221,7 +213,7 @@ async def create_webhook(desk: TheDesk, actor: Operator, request: Request, wante
 async def webhook(desk: TheDesk, actor: Operator, webhook: str) -> Webhook:
     """One receiver."""
     await desk.integrations.webhooks.refresh()
-    return await _shown(desk, _receiver(desk, actor, webhook))
+    return await _shown(desk, _receiver(desk, actor, webhook, removed=True))
 
 
 @router.patch("/webhooks/{webhook}")
@@ -235,7 +227,10 @@ async def change_webhook(desk: TheDesk, actor: Operator, webhook: str, wanted: W
         changed = replace(
             hook,
             url=hook.url if wanted.url is None else _url(wanted.url),
-            events=hook.events if wanted.events is None else _events(actor, wanted.events),
+            # Whoever has them sent elsewhere may read them there.
+            events=_events(actor, list(hook.events) if wanted.events is None else wanted.events)
+            if (wanted.url, wanted.events) != (None, None)
+            else hook.events,
             description=hook.description if wanted.description is None else wanted.description,
         )
         await desk.integrations.store.save_hook(changed)
@@ -248,12 +243,17 @@ async def change_webhook(desk: TheDesk, actor: Operator, webhook: str, wanted: W
 
 @router.delete("/webhooks/{webhook}", status_code=204)
 async def delete_webhook(desk: TheDesk, actor: Operator, webhook: str) -> Response:
-    """Away with a receiver, and with what it was still to be told."""
-    await desk.integrations.webhooks.refresh()
-    hook = await _made_here(desk, _receiver(desk, actor, webhook))
-    await desk.integrations.store.delete_hook(hook.id)
-    await desk.integrations.webhooks.refresh()
-    await desk.audit(actor, "webhook_delete", client=hook.client, target=webhook)
+    """Away with a receiver, and with what it was still to be told; of one of the configuration when it stands there no
+    more.
+    """
+    hooks = desk.integrations.webhooks
+    await hooks.refresh()
+    receiver = _receiver(desk, actor, webhook, removed=True)
+    if receiver.id not in hooks.removed:
+        await _made_here(desk, receiver)
+    await desk.integrations.store.delete_hook(receiver.id)
+    await hooks.refresh()
+    await desk.audit(actor, "webhook_delete", client=receiver.client, target=webhook)
     return Response(status_code=204)
 
 
@@ -262,9 +262,14 @@ async def new_webhook_secret(desk: TheDesk, actor: Operator, webhook: str) -> We
     """A new secret. For a day what is sent is signed by both, so that none is refused meanwhile."""
     await desk.integrations.webhooks.refresh()
     hook = await _made_here(desk, _receiver(desk, actor, webhook))
-    until = desk.clock.now().timestamp() + FORMER_GOOD_FOR
+    now = desk.clock.now().timestamp()
+    # Who lost the answer asks again: the secret that the receiver has must sign on.
+    former = [hook.secret, *(hook.former.split() if now < hook.former_until else ())][:MOST_FORMER]
     changed = replace(
-        hook, secret=new_secret(secrets.token_bytes(SECRET_BYTES)), former=hook.secret, former_until=until
+        hook,
+        secret=new_secret(secrets.token_bytes(SECRET_BYTES)),
+        former=" ".join(former),
+        former_until=now + FORMER_GOOD_FOR,
     )
     await desk.integrations.store.save_hook(changed)
     await desk.integrations.webhooks.refresh()
@@ -284,7 +289,7 @@ async def deliveries(
 ) -> Deliveries:
     """What a receiver was told and is to be told, the latest first; given up ones may be replayed."""
     await desk.integrations.webhooks.refresh()
-    receiver = _receiver(desk, actor, webhook)
+    receiver = _receiver(desk, actor, webhook, removed=True)
     before = None if after is None else int(after)
     found = await desk.integrations.store.deliveries(receiver.id, before=before, state=state or "", limit=limit + 1)
     more = len(found) > limit
@@ -335,11 +340,38 @@ async def crms(desk: TheDesk, actor: Operator) -> Crms:
     return Crms(items=[_crm(desk, name) for name in found if actor.sees(name)])
 
 
-def _receiver(desk: Desk, actor: Actor, webhook: str) -> Receiver:
-    found = desk.integrations.webhooks.receivers.get(webhook)
+def _receiver(desk: Desk, actor: Actor, webhook: str, *, removed: bool = False) -> Receiver:
+    """A receiver that is theirs to see; ``removed``: or was one. Raises Problem."""
+    hooks = desk.integrations.webhooks
+    found = hooks.receivers.get(webhook)
+    if found is None and webhook in hooks.removed:
+        found = _as_it_was(webhook)
     if found is None or not actor.sees(found.client):
         raise not_found("webhook")
+    if webhook in hooks.removed and not removed:
+        detail = "this webhook stands in the configuration no more: write it there again, or delete what waits for it"
+        raise Problem(409, Reason.CONFLICT, detail)
     return found
+
+
+def _as_it_was(webhook: str) -> Receiver:
+    """What is still known of one that stood in the configuration: whose it was."""
+    return Receiver(webhook, webhook.partition(".")[0], "", (), (), configured=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """What is asked of the database once for all receivers."""
+
+    hooks: Mapping[str, Hook]
+    counts: Mapping[str, Mapping[str, int]]
+    oldest: Mapping[str, float]
+
+    @classmethod
+    async def of(cls, desk: Desk) -> _Books:
+        store = desk.integrations.store
+        hooks = {each.id: each for each in await store.hooks()}
+        return cls(hooks, await store.counts(), await store.oldest_pending())
 
 
 async def _made_here(desk: Desk, receiver: Receiver) -> Hook:
@@ -374,13 +406,14 @@ def _events(actor: Actor, events: list[str]) -> tuple[str, ...]:
     return wanted
 
 
-async def _shown(desk: Desk, receiver: Receiver) -> Webhook:
+async def _shown(desk: Desk, receiver: Receiver, books: _Books | None = None) -> Webhook:
     store, hooks = desk.integrations.store, desk.integrations.webhooks
-    hook = next((each for each in await store.hooks() if each.id == receiver.id), None)
-    counts = (await store.counts()).get(receiver.id, {})
-    oldest = (await store.oldest_pending()).get(receiver.id)
+    books = books or await _Books.of(desk)
+    hook, oldest = books.hooks.get(receiver.id), books.oldest.get(receiver.id)
+    counts = books.counts.get(receiver.id, {})
     row = hooks.lanes.get(receiver.id)
-    state, reason = _state(receiver, row)
+    state = state_of(receiver, row)
+    reason = _why(state, receiver, row)
     if state is State.FAILING:
         last = await store.deliveries(receiver.id, before=None, state="", limit=50)
         reason = next((each.error for each in last if each.error), "")
@@ -405,16 +438,13 @@ async def _shown(desk: Desk, receiver: Receiver) -> Webhook:
     )
 
 
-def _state(receiver: Receiver, row: LaneRow | None) -> tuple[State, str]:
-    if receiver.trouble:
-        return State.UNSIGNED, receiver.trouble
-    if row is None:
-        return State.WELL, ""
-    if not row.enabled:
-        return State.OFF, ""
-    if row.lane.disabled:
-        return State.DISABLED, row.lane.disabled
-    return (State.FAILING, "") if row.lane.failures else (State.WELL, "")
+def _why(state: State, receiver: Receiver, row: LaneRow | None) -> str:
+    """What stands in the way, as far as it is known without a look at what was sent."""
+    if row is None or state not in (State.REMOVED, State.DISABLED):
+        return receiver.trouble
+    if row.removed_at is not None:
+        return f"it stands in the configuration no more; kept until {_at(row.removed_at + KEPT_FOR)}"
+    return row.lane.disabled
 
 
 def _delivery(found: Delivery) -> DeliveryShown:

@@ -249,6 +249,7 @@ def test_one_agent_and_one_caller_through_all_that_can_ever_happen() -> None:
     assert works.total() > 1000
 
 
+@pytest.mark.long
 def test_two_callers_for_one_agent_through_every_five_events() -> None:
     works = explore(Floor(AMY_ALONE, ready=("amy",)), ("amy",), ("v1", "v2"), depth=5)
     assert set(works) == ALL_WORKS

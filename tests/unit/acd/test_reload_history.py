@@ -11,6 +11,7 @@ from hypothesis.stateful import precondition, rule
 from callcenter.acd.agents import AgentView
 from callcenter.acd.asked import asked_at
 from callcenter.acd.events import MakeOffer, Reconfigured, RosterChanged, TicketExpired
+from callcenter.acd.presence import Absence, counts
 from callcenter.acd.queue import TicketView
 from callcenter.acd.requirements import parse
 from callcenter.acd.settings import QUEUE_RENAMED, Plan
@@ -19,6 +20,7 @@ from callcenter.model.states import Intent, VisitOutcome, Work
 from tests.unit.acd.floor import Floor, check_refold, plan
 from tests.unit.acd.test_history import History, plans
 
+ABSENCES = frozenset(map(str, Absence))
 ON_THE_PHONE = (Work.TALKING, Work.HELD, Work.CONSULTING)
 
 
@@ -86,7 +88,10 @@ def check_agent(floor: Floor, before: AgentView, *, fresh: bool) -> None:
 
 
 def check_line(floor: Floor, queue: str, before: tuple[TicketView, ...]) -> None:
-    """Who waits keeps the place; only who waits too long by the new plan, or in a queue that is gone, goes on."""
+    """Who waits keeps the place.
+
+    Only those go on who wait too long or for nobody by the new plan, or in a queue that is gone.
+    """
     acd, new = floor.acd, floor.acd.plan
     after = {each.id: each for each in acd.waiting(queue)}
     known = new.queue(queue)
@@ -107,6 +112,8 @@ def check_line(floor: Floor, queue: str, before: tuple[TicketView, ...]) -> None
             wanted = QUEUE_RENAMED if queue in new.renamed else "queue_removed"
             assert left[ticket.id].reason == wanted
             assert any(isinstance(each, TicketExpired) and each.ticket_id == ticket.id for each in floor.effects)
+        elif left[ticket.id].reason in ABSENCES:
+            assert counts(Absence(left[ticket.id].reason), known.leave_empty)
         elif not ticket.only:
             assert known.max_wait is not None
             assert floor.now - ticket.joined >= known.max_wait - 0.001

@@ -13,6 +13,8 @@ import pytest
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.desk import call_me
 from callcenter.model.access import Role, Scope
+from callcenter.model.customer import Customer
+from callcenter.model.facts import utc
 from tests.unit.desk.support import TWO_COMPANIES, Floor, open_floor
 
 PAGE = "https://acme.example"
@@ -139,6 +141,63 @@ async def test_so_much_is_asked_and_no_more_by_one_address_and_of_one_client_and
             await asks(elsewhere)
             await asks(elsewhere)
             assert (await elsewhere.post(PATH, json={"number": NUMBER})).status_code == 429
+
+
+async def named(floor: Floor, *secrets: str) -> list[str]:
+    """Which of these stand in the desk's own table of requests, or in its file."""
+    rows = str(await floor.desk.own.fetch_all("SELECT * FROM call_me"))
+    files = b"".join(each.read_bytes() for each in sorted(floor.desk.settings.switch.data.glob("desk.db*")))
+    return [each for each in secrets if each in rows or each.encode() in files]
+
+
+async def test_who_has_confirmed_or_was_late_stands_nowhere_and_counts_all_the_same_over_a_restart(
+    tmp_path: Path,
+) -> None:
+    secrets = (NUMBER, "+14155550102", "127.0.0.1", "Ann Lee")
+    limits = ", per_address: 2, per_number: 1"
+    async with open_floor(tmp_path, configured(limits)) as floor:
+        floor.answers["callback_schedule"] = planned
+        page = await floor.client(None)
+        made = await asks(page, name="Ann Lee")
+        late = await asks(page, "+14155550102")
+        assert await named(floor, *secrets) == [NUMBER, "+14155550102", "Ann Lee"], "they are to be called"
+        await confirms(page, made)
+        await floor.desk.own.execute(
+            "UPDATE call_me SET created_at = ? WHERE id = ?",
+            (utc(datetime.now(UTC) - timedelta(minutes=16)), late["id"]),
+        )
+        await floor.desk.call_me.clean()
+        assert await named(floor, *secrets) == []
+    async with open_floor(tmp_path, configured(limits)) as floor:
+        floor.answers["callback_schedule"] = planned
+        page = await floor.client(None)
+        assert (await page.post(PATH, json={"number": "+14155550103"})).status_code == 429
+        elsewhere = httpx.ASGITransport(floor.app, client=("192.0.2.77", 1))
+        async with httpx.AsyncClient(transport=elsewhere, base_url="http://desk.test") as page:
+            assert (await confirms(page, await asks(page))).json()["state"] == "confirmed"
+            assert plans(floor) == [], "this number was called once today"
+
+
+async def test_who_is_erased_before_they_have_confirmed_it_is_not_called(tmp_path: Path) -> None:
+    async with open_floor(tmp_path, configured()) as floor:
+        floor.answers["callback_schedule"] = planned
+        erased = {"client": "acme", "customers": [], "found": False, "erased": {}, "kept": []}
+        floor.answers["customer_erase"] = lambda asked: answer(erased, asked)
+        page, ida = await floor.client(None), await floor.client(Role.ADMIN)
+        await floor.storage.customers.create(
+            Customer("c-1", "acme", "Ben", numbers=("+14155550102",)), datetime.now(UTC)
+        )
+        ann, ben, cleo = await asks(page), await asks(page, "+14155550102"), await asks(page, "+14155550103")
+        for order in ({"number": "(415) 555-0101", "dry": True}, {"number": "(415) 555-0101"}, {"customer": "c-1"}):
+            given = await ida.post("/api/v1/customers/erase", json={"client": "acme", **order})
+            assert given.status_code == 200
+            assert (NUMBER in await named(floor, NUMBER)) is ("dry" in order)
+        assert [(await confirms(page, made)).status_code for made in (ann, ben, cleo)] == [409, 409, 200]
+        assert await named(floor, NUMBER, "+14155550102") == []
+
+
+async def answer(told: Mapping[str, Any], asked: Asked) -> Mapping[str, Any]:
+    return {**told, "dry": bool(asked.fields.get("dry"))}
 
 
 async def test_a_backend_confirms_with_its_token_and_nobody_with_the_code(tmp_path: Path) -> None:

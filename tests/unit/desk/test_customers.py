@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,9 @@ async def test_a_change_of_what_somebody_has_changed_meanwhile_is_refused(tmp_pa
         made = await ana.post(PATH, json=new, headers={"Idempotency-Key": "one"})
         assert (made.status_code, made.headers["location"]) == (201, f"{PATH}/c-1?client=acme")
         assert floor.asked[-1].id is not None
+        floor.answers["customer_create"] = {"customer": {**JANA, "id": "Č 1/2?"}}
+        odd = await ana.post(PATH, json={**new, "id": "Č 1/2?"})
+        assert (odd.status_code, odd.headers["location"]) == (201, f"{PATH}/%C4%8C%201%2F2%3F?client=acme")
         floor.answers["customer_update"] = {"customer": {**JANA, "revision": 4}}
         path = f"{PATH}/c-1?client=acme"
         changed = await ana.patch(path, json={"tier": None, "fields": {"seats": 4}}, headers={"If-Match": '"3"'})
@@ -189,6 +193,23 @@ async def test_a_file_is_taken_in_by_a_program_of_its_own_and_comes_out_the_same
         for kind in ("text/csv; charset=klingon", "text/csv; charset=hex", "text/csvx", ""):
             assert (await take_in(floor, windows, kind)).status_code == 415, kind
         assert not list((floor.desk.settings.switch.data).glob("import-*")), "nothing is left of the files"
+
+
+async def test_a_file_that_stops_coming_keeps_no_other_one_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callcenter.desk.routes.customers.PATIENCE", 0.01)
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"client,id,name,numbers\n"
+        await asyncio.Event().wait()
+
+    async with open_floor(tmp_path) as floor:
+        sue = await floor.client(Role.SUPERVISOR, clients={"acme"})
+        headers = {"Content-Type": "text/csv"}
+        given_up = await sue.post(f"{PATH}/import", params={"client": "acme"}, content=stuck(), headers=headers)
+        assert (given_up.status_code, given_up.headers["content-type"]) == (408, "application/problem+json")
+        assert not floor.desk.importing.locked()
 
 
 @pytest.mark.parametrize("verb", ["import", "export"])

@@ -9,6 +9,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from callcenter.calls.books import Books
+from callcenter.desk.integrations.figures import CrmFigures, Figures, WebhookFigures
+from callcenter.desk.integrations.lookup import Tally
 from callcenter.desk.metrics import EndedCalls, render
 from callcenter.ledger.quality import QualityLedger
 from callcenter.model.access import Role, Scope
@@ -24,8 +26,9 @@ from callcenter.model.facts import (
 )
 from callcenter.model.states import EndCause, OneWay, Side, VisitOutcome
 from callcenter.sip.metrics import Metrics
-from tests.unit.desk.support import BASE, Floor, open_floor
+from tests.unit.desk.support import Floor, open_floor
 
+HERE = "http://127.0.0.1:8080"
 FLOOR: dict[str, Any] = {
     "version": "1.0",
     "node": "cc1",
@@ -117,6 +120,34 @@ def test_what_the_switch_counts_of_sip_and_sound_is_read_by_prometheus() -> None
     assert of(read, "callcenter_media_worker_up", worker="1", pid="77") == 1
 
 
+def test_receivers_and_crms_are_told_by_how_it_goes_with_them() -> None:
+    tally = Tally(asked=7, found=2, nobody=1, remembered=4, failed=3, timed_out=2, left_out=5, opened=1)
+    tally.answered(250)
+    hooks = (
+        WebhookFigures("acme.crm", "acme", "failing", 12, 3, 90.5, 4),
+        WebhookFigures("w-1", "acme", "well", 0, 0, 0.0, 0),
+    )
+    read = samples(render({}, None, {}, Figures(hooks, 40, 4, (CrmFigures("acme", "open", 2, tally),))))
+    crm = {"client": "acme", "webhook": "acme.crm"}
+    assert of(read, "callcenter_webhook_state", state="failing", **crm) == 1
+    assert of(read, "callcenter_webhook_state", state="well", **crm) == 0
+    assert of(read, "callcenter_webhook_pending", **crm) == 12
+    assert of(read, "callcenter_webhook_given_up", **crm) == 3
+    assert of(read, "callcenter_webhook_oldest_pending_seconds", **crm) == 90.5
+    assert of(read, "callcenter_webhook_failures", client="acme", webhook="w-1") == 0
+    assert of(read, "callcenter_webhook_attempts_total", result="failed") == 4
+    results = {"found": 2, "nobody": 1, "from_cache": 4, "timed_out": 2, "failed": 1, "left_out": 5}
+    for result, number in results.items():
+        assert of(read, "callcenter_crm_lookups_total", client="acme", result=result) == number
+    assert of(read, "callcenter_crm_breaker", client="acme", state="open") == 1
+    assert of(read, "callcenter_crm_breaker", client="acme", state="closed") == 0
+    assert of(read, "callcenter_crm_breaker_opened_total", client="acme") == 1
+    assert of(read, "callcenter_crm_under_way", client="acme") == 2
+    assert of(read, "callcenter_crm_answer_seconds_bucket", client="acme", le="0.3") == 1
+    assert of(read, "callcenter_crm_answer_seconds_bucket", client="acme", le="0.2") == 0
+    assert not [name for name, _ in samples(render({})) if "webhook" in name or "crm" in name], "where there are none"
+
+
 def test_the_floor_is_told_by_queue_and_state_and_names_nobody() -> None:
     read = samples(render({**sip(), "floor": FLOOR}))
     assert of(read, "callcenter_queue_waiting", client="acme", queue="sales") == 4
@@ -184,15 +215,20 @@ async def test_prometheus_asks_from_this_machine_without_a_token_and_through_a_p
     async with open_floor(tmp_path) as floor:
         floor.answers["metrics"] = {**sip(), "floor": FLOOR}
 
-        async def scrape(address: str, **headers: str) -> httpx.Response:
+        async def scrape(address: str, base: str = HERE, **headers: str) -> httpx.Response:
             transport = httpx.ASGITransport(floor.app, client=(address, 4711))
-            async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
+            async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers) as client:
                 return await client.get("/metrics")
 
         here = await scrape("127.0.0.1")
         assert here.status_code == 200
         assert here.headers["content-type"].startswith("text/plain; version=0.0.4")
         assert of(samples(here.text), "callcenter_switch_up") == 1
+        assert (await scrape("127.0.0.1", "http://localhost:8080")).status_code == 200
+        assert (await scrape("127.0.0.1", "http://[::1]:8080")).status_code == 200
+        assert (await scrape("127.0.0.1", "http://page.example.com:8080")).status_code == 401, (
+            "a page whose name is ours"
+        )
         assert (await scrape("192.0.2.7")).status_code == 401
         assert (await scrape("127.0.0.1", **{"X-Forwarded-For": "192.0.2.7"})).status_code == 401
         reports = await floor.token(Role.ADMIN, scopes={Scope.REPORTS_READ})

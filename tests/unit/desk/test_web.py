@@ -9,7 +9,7 @@ import ssl
 
 import pytest
 
-from callcenter.desk.integrations.web import Server, Web, WebError, is_public
+from callcenter.desk.integrations.web import Server, Web, WebError, WebTimeout, is_public
 from tests.unit.desk.receiver import Seen, open_receiver, response
 
 
@@ -42,8 +42,9 @@ async def test_what_a_server_does_to_us_is_told_in_a_line(web: Web, answer: obje
     async with open_receiver() as receiver:
         receiver.answer = answer  # type: ignore[assignment]
         server = web.server(private=True)
-        with pytest.raises(WebError, match=why):
+        with pytest.raises(WebError, match=why) as failed:
             await ask(server, receiver.url, within=0.2 if answer is forever else 5.0)
+        assert isinstance(failed.value, WebTimeout) is (answer is forever)
         await server.close()
         with pytest.raises(WebError, match="asked no more"):
             await ask(server, receiver.url)

@@ -11,6 +11,7 @@ import pytest
 from callcenter.config.crm import CrmSettings
 from callcenter.control.protocol import Asked
 from callcenter.desk.integrations.signature import key_of
+from callcenter.desk.integrations.store import KEPT_FOR, Event
 from callcenter.model.access import Role, Scope
 from callcenter.model.facts import CallArrived
 from callcenter.signaling.trunks.settings import PasswordFrom
@@ -55,13 +56,16 @@ async def test_a_receiver_is_changed_and_gets_a_new_secret_while_the_old_one_sti
         secret = (await admin.post(f"{path}/secret")).json()["secret"]
         keys = floor.desk.integrations.webhooks.receivers[made["id"]].keys
         assert keys == (key_of(secret), key_of(made["secret"]))
+        again = (await admin.post(f"{path}/secret")).json()["secret"]
+        keys = floor.desk.integrations.webhooks.receivers[made["id"]].keys
+        assert keys == (key_of(again), key_of(secret), key_of(made["secret"])), "whose answer was lost has it sign on"
         assert (await admin.delete(path)).status_code == 204
         assert (await admin.get(path)).status_code == 404
         assert (await admin.get(PATH)).json()["items"] == []
         acts = [each.fields for each in floor.asked if each.do == "audited"]
         assert {(act["client"], act["target"]) for act in acts} == {("acme", made["id"])}
         assert [act["action"].removeprefix("webhook_") for act in acts] == [
-            "create", "change", "change", "secret", "delete",
+            "create", "change", "change", "secret", "secret", "delete",
         ]  # fmt: skip
 
 
@@ -229,3 +233,82 @@ async def test_a_receiver_is_told_no_more_than_its_maker_may_read(
         other = next(each for each in (["callback"], ["customer"]) if each != events)
         wider = await just.patch(f"{PATH}/{made.json()['id']}", json={"events": other})
         assert wider.status_code == 403
+        elsewhere = {"url": "https://thief.example.com/"}
+        taken = await narrow.patch(f"{PATH}/{made.json()['id']}", json=elsewhere)
+        assert (taken.status_code, taken.json()["scope"]) == (403, takes.value), (
+            "it would be told what they may not read"
+        )
+        assert (await just.patch(f"{PATH}/{made.json()['id']}", json=elsewhere)).status_code == 200
+
+
+async def test_one_that_is_taken_from_the_configuration_is_shown_as_removed_and_goes_on_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    """What waited for it is told then, in order; what happened meanwhile is not, nor anything a second time."""
+    async with open_floor(tmp_path) as floor, open_receiver() as receiver:
+        theirs = hook(receiver, events=("call.arrived",))
+        told_to(floor, theirs)
+        admin, store = await floor.client(), floor.desk.integrations.store
+
+        async def shown(state: str, pending: int) -> None:
+            async def so() -> bool:
+                found = (await admin.get(f"{PATH}/acme.crm")).json()
+                return (found["state"], found["pending"]) == (state, pending)
+
+            await eventually(so)
+
+        async def arrives(call: str) -> None:
+            floor.stream.append(CallArrived("acme", "welcome", "+1202", "", "+1555", "UDP", "x", "s"), call)
+            await floor.written()
+
+        async with running(floor) as integrations:
+            floor.desk.integrations = integrations
+            await arrives("cc1-1")
+            await receiver.has(1)
+            await shown("well", 0)
+            assert (await admin.patch(f"{PATH}/acme.crm", json={"enabled": True})).status_code == 200
+            receiver.answer = response(503)
+            await arrives("cc1-2")
+            await shown("failing", 1)
+            told_to(floor)
+            await shown("removed", 1)
+            (told,) = (await integrations.figures()).webhooks
+            assert (told.webhook, told.client, told.state, told.pending) == ("acme.crm", "acme", "removed", 1)
+            assert 0 <= told.oldest_s < 60
+            assert [each["id"] for each in (await admin.get(PATH)).json()["items"]] == ["acme.crm"]
+            assert len((await admin.get(f"{PATH}/acme.crm/deliveries")).json()["items"]) == 2
+            other = await floor.client(clients={"globex"})
+            assert (await other.get(PATH)).json()["items"] == []
+            assert (await other.get(f"{PATH}/acme.crm")).status_code == 404
+            for refused in (admin.post(f"{PATH}/acme.crm/test"), admin.post(f"{PATH}/acme.crm/replay")):
+                assert (await refused).status_code == 409
+            await arrives("cc1-3")
+            receiver.answer = response(200)
+            told_to(floor, theirs)
+            await shown("failing", 1)
+            await arrives("cc1-4")
+            assert (await admin.patch(f"{PATH}/acme.crm", json={"enabled": True})).status_code == 200
+            seen = await receiver.has(4)
+            assert [each.event["data"]["call"] for each in seen] == ["cc1-1", "cc1-2", "cc1-2", "cc1-4"]
+            # Whoever does not wait for two weeks has it forgotten at once.
+            told_to(floor)
+            await shown("removed", 0)
+            assert (await admin.delete(f"{PATH}/acme.crm")).status_code == 204
+            assert (await admin.get(f"{PATH}/acme.crm")).status_code == 404
+            assert not await store.lanes()
+
+
+async def test_what_waited_for_one_that_was_removed_is_kept_for_two_weeks(tmp_path: Path) -> None:
+    async with open_floor(tmp_path) as floor, open_receiver() as receiver:
+        told_to(floor, hook(receiver))
+        hooks, store = floor.desk.integrations.webhooks, floor.desk.integrations.store
+        await hooks.refresh()
+        waits = Event("msg_1", "acme.crm", "acme", 1, "call.arrived", "cc1-1", "", b"{}")
+        now = floor.desk.clock.now().timestamp()
+        await store.take([waits], 1, now)
+        told_to(floor)
+        await hooks.refresh()
+        await store.tidy(now + KEPT_FOR - 60)
+        assert (await store.counts()) == {"acme.crm": {"pending": 1}}
+        await store.tidy(now + KEPT_FOR + 60)
+        assert (await store.counts(), await store.lanes()) == ({}, {})

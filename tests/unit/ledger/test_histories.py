@@ -32,6 +32,10 @@ MOMENTS = (
 ZONES = tuple(map(ZoneInfo, ("America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Asia/Kolkata", "UTC")))
 
 
+# Each example is a day of a floor.
+SPARING = settings(max_examples=min(60, settings().max_examples))
+
+
 def dated(facts: Sequence[Fact], begins: datetime, boot: str = "boot", seq: int = 0) -> list[Fact]:
     """The facts of a floor, from an instant on; a decision is told some milliseconds after it was made."""
     return [
@@ -78,7 +82,7 @@ def everything(cells: Cells) -> Figures:
     return total(figures for _, figures in cells.every)
 
 
-@settings(max_examples=60, deadline=None)
+@SPARING
 @given(st.data())
 def test_every_figure_adds_up_at_every_moment(data: st.DataObject) -> None:
     ledger = Ledger()
@@ -89,7 +93,7 @@ def test_every_figure_adds_up_at_every_moment(data: st.DataObject) -> None:
         assert not ledger.figures(later).gaps(), fact
 
 
-@settings(max_examples=60, deadline=None)
+@SPARING
 @given(st.data())
 def test_a_fold_that_goes_on_from_what_was_kept_is_the_fold_from_the_start(data: st.DataObject) -> None:
     """Kept as JSON at some moment, and the facts as the database gives them: bit for bit what the live one has."""
@@ -110,7 +114,7 @@ def test_a_fold_that_goes_on_from_what_was_kept_is_the_fold_from_the_start(data:
     assert live.plain() == again.plain() == whole.plain()
 
 
-@settings(max_examples=60, deadline=None)
+@SPARING
 @given(st.data())
 def test_a_crash_in_the_middle_leaves_nothing_open_and_nothing_out(data: st.DataObject) -> None:
     """Whoever waited is lost, whoever talked was answered, and the identity holds in every cell of every boot."""
@@ -130,7 +134,7 @@ def test_a_crash_in_the_middle_leaves_nothing_open_and_nothing_out(data: st.Data
     assert figures.time == still.time
 
 
-@settings(max_examples=60, deadline=None)
+@SPARING
 @given(st.data(), st.sampled_from(ZONES))
 def test_days_that_are_taken_out_and_what_stays_are_the_whole(data: st.DataObject, zone: ZoneInfo) -> None:
     """Days are published while the floor goes on, over a change of the clocks too; none holds anything unfinished."""

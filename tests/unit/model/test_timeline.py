@@ -11,24 +11,43 @@ from callcenter.model.access import Actor, Role
 from callcenter.model.facts import (
     BODIES,
     AgentLegEnded,
+    Body,
     BranchTaken,
     CallArrived,
     CallbackRequested,
+    CallCommanded,
     CallConnected,
     CallEnded,
     CallQueued,
     ConferenceJoined,
     DispositionCorrected,
     Fact,
+    FieldsWritten,
     NoteWritten,
+    QueueLeft,
     RecordingStarted,
     StateRepaired,
     SupervisionStarted,
 )
 from callcenter.model.interaction import Interaction
-from callcenter.model.states import EndCause, Side, SupervisionMode
-from callcenter.model.timeline import LEFT_OUT, OF_THE_HOUSE, Link, Sight, clock, journey, lines, links, span, timeline
+from callcenter.model.states import EndCause, Side, SupervisionMode, VisitOutcome
+from callcenter.model.timeline import (
+    LEFT_OUT,
+    OF_THE_HOUSE,
+    Link,
+    Sight,
+    clock,
+    filled_in,
+    journey,
+    lines,
+    links,
+    noted,
+    span,
+    timeline,
+)
 from tests.unit.model.test_interaction import ARRIVED, HANDLED, QUEUED, START, facts, offer
+
+FLOWED_OUT = VisitOutcome.FLOWED_OUT
 
 
 def test_every_fact_is_told_once_and_in_order_with_the_durations_of_the_record() -> None:
@@ -134,3 +153,50 @@ def test_why_a_branch_was_taken_is_told_to_nobody_from_whom_is_kept_what_was_ent
         assert "1881" not in str(timeline(told, sight))
         assert "777" not in str(timeline(told, sight)[1])
     assert timeline(told)[1].words == "branch check: case 2 (order is A-1881; caller +420777123456)"
+
+
+def words_of(*bodies: tuple[int, Body]) -> list[str]:
+    return [entry.words for entry in timeline(facts((0, ARRIVED), *bodies))][1:]
+
+
+def test_a_caller_whom_a_supervisor_sends_on_is_told_as_sent_on() -> None:
+    moved, taken = QueueLeft("v1", "sales", FLOWED_OUT, "moved"), QueueLeft("v1", "sales", FLOWED_OUT, "taken")
+    by = "supervisor eva over MQTT"
+    assert words_of((10, QUEUED), (5_010, moved), (5_010, CallCommanded("move to billing", by, "done")))[1:] == [
+        "sent on to another queue by a supervisor, after 5.0 s in sales",
+        "supervisor eva over MQTT orders: move to billing",
+    ]
+    for_amy = replace(QUEUED, visit="v2", agent="amy", priority=100, place_of="cc1-x/1")
+    assert words_of((10, QUEUED), (5_010, taken), (5_010, for_amy),
+                    (6_010, QueueLeft("v2", "sales", FLOWED_OUT, "declined")))[1:] == [
+        "offered by a supervisor to somebody of her choice, after 5.0 s in sales",
+        "waits for amy alone, on the same place",
+        "not taken by whom they waited for (declined), after 1.0 s",
+    ]  # fmt: skip
+    assert words_of((10, CallCommanded("hang_up", by, "no such call"))) == [f"{by} orders: hang up (no such call)"]
+
+
+def test_who_comes_back_to_a_kept_place_is_told_as_that() -> None:
+    (said,) = words_of((10, replace(QUEUED, place_of="cc1-before/2")))
+    assert said.endswith(", on the place of an earlier call")
+
+
+def test_what_was_filled_in_is_told_with_who_did_and_a_correction_with_what_stood_there() -> None:
+    first = FieldsWritten("tech", "bob", "o1", ("order",), "agent bob")
+    mended = FieldsWritten("tech", "bob", "o1", ("order",), "supervisor eva", ("reason",), True, "heard it again")
+    assert words_of((10, first), (20, mended)) == [
+        "filled in by agent bob, of bob's talk: order",
+        "corrected by supervisor eva, of bob's talk: order, reason taken away (heard it again)",
+    ]
+    assert filled_in(first, {"order": ("A-1881", None)}).endswith("talk: order is A-1881")
+    assert "order is A-1882, not A-1881; reason taken away, was late" in filled_in(
+        mended, {"order": ("A-1882", "A-1881"), "reason": (None, "late")}
+    )
+
+
+def test_a_note_is_told_with_its_text_on_one_line() -> None:
+    said = noted(NoteWritten("tech", "x-1", "agent bob", 2, "bob", corrects=True), "late again\nhe says " + "so " * 200)
+    assert said.startswith("note corrected by agent bob, revision 2: late again he says so so")
+    assert len(said) < 300
+    assert said.endswith("…")
+    assert noted(NoteWritten("tech", "x-1", "agent bob", 3), "") == "note taken away by agent bob, revision 3"

@@ -44,7 +44,7 @@ from callcenter.model.facts import (
 )
 from callcenter.model.ids import is_slug
 from callcenter.model.states import Device, EndCause, Intent, Side, Work
-from callcenter.publish import payloads, topics
+from callcenter.publish import events, payloads, topics
 from callcenter.publish.payloads import MAX_PAYLOAD, Pop
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 104_000, tzinfo=UTC)
@@ -282,10 +282,10 @@ def test_every_kind_of_fact_is_a_word_of_the_calls_story_or_left_out_on_purpose(
     of_trunks = {TrunkStateChanged, TrunkTried, TrunkQualityChanged}
     of_customers = {CustomerSaved, CustomerMerged, CustomerErased, CustomersImported}
     of_lists = {DoNotCallRemoved, DoNotCallDialled}
-    of_tables = of_lists | of_customers | set(payloads.FOLLOWUP_EVENTS)
+    of_tables = of_lists | of_customers | set(events.FOLLOWUP_EVENTS)
     left_out = of_the_switch | of_agents | of_trunks | of_tables | {StateRepaired, RecordingSpaceChanged}
-    assert set(payloads.EVENTS) == set(typing.get_args(Body)) - left_out
-    assert len(set(payloads.EVENTS.values())) == len(payloads.EVENTS)
+    assert set(events.EVENTS) == set(typing.get_args(Body)) - left_out
+    assert len(set(events.EVENTS.values())) == len(events.EVENTS)
     assert payloads.call_event(fact(DigitsEntered("m", "1", True), call_id=None)) is None
     assert payloads.call_event(fact(SwitchStopped("bye"))) is None
     ended = payloads.call_event(fact(CallEnded(Side.CALLER, EndCause.HANGUP)))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from callcenter.model.facts import Body, CallArrived, DigitsEntered, Fact
-from callcenter.storage.database import Database, Row, StorageError, Transaction, Value, Writing
+from callcenter.storage.database import Database, Reading, Row, StorageError, Transaction, Value, Writing
 
 T = TypeVar("T")
 
@@ -55,6 +55,9 @@ class FailingDatabase:
 
     async def fetch_all(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         return await self.inner.fetch_all(sql, params)
+
+    async def read(self, work: Callable[[Reading], T]) -> T:
+        return await self.inner.read(work)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

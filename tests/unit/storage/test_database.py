@@ -13,7 +13,10 @@ from callcenter.storage.database import (
     AioDatabase,
     Database,
     InlineDatabase,
+    Reading,
+    ReadingDatabase,
     RejectedStatement,
+    Row,
     StorageError,
     storable,
 )
@@ -151,6 +154,35 @@ async def test_readers_do_not_wait_for_a_writer_and_see_the_last_commit(tmp_path
     with pytest.raises(StorageError, match=r"is read-only$"):
         await database.fetch_all("DELETE FROM t")
     await database.close()
+
+
+async def test_a_piece_of_reading_sees_one_commit_whatever_is_written_meanwhile(tmp_path: Path) -> None:
+    database = await AioDatabase.open(tmp_path / "switch.db")
+    await database.execute("CREATE TABLE t (n INTEGER PRIMARY KEY)")
+    await database.execute("INSERT INTO t VALUES (1)")
+    beside = await ReadingDatabase.open(tmp_path / "switch.db", 1)
+
+    def count_twice(reading: Reading) -> list[Row]:
+        before = reading.fetch_all("SELECT COUNT(*) FROM t")
+        other = sqlite3.connect(tmp_path / "switch.db", isolation_level=None)
+        other.execute("INSERT INTO t (n) SELECT MAX(n) + 1 FROM t")
+        other.close()
+        return before + reading.fetch_all("SELECT COUNT(*) FROM t")
+
+    assert await database.read(count_twice) == [(1,), (1,)]
+    assert await beside.read(count_twice) == [(2,), (2,)]
+    assert await numbers(database) == await numbers(beside) == [1, 2, 3]
+    await beside.close()
+    await database.close()
+
+
+async def test_a_piece_of_reading_that_fails_leaves_the_next_one_well(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await database.read(lambda reading: 1 / 0)
+    with pytest.raises(StorageError, match="no such table"):
+        await database.read(lambda reading: reading.fetch_all("SELECT * FROM nowhere"))
+    await database.execute("INSERT INTO t VALUES (1, 'one')")
+    assert await database.read(lambda reading: reading.fetch_all("SELECT n FROM t")) == [(1,)]
 
 
 async def test_only_its_owner_may_read_the_file(tmp_path: Path) -> None:

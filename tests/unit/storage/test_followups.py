@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,7 @@ from callcenter.model.followup import Attempt, Followup, FollowupKind, FollowupS
 from callcenter.simulation.clock import SimClock, run
 from callcenter.simulation.database import SimDatabase
 from callcenter.storage.database import Row, Value
-from callcenter.storage.followups import Asked, Open
+from callcenter.storage.followups import Asked, Open, of_caller
 from callcenter.storage.store import Storage
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -46,6 +46,7 @@ class Watched(SimDatabase):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[tuple[str, Sequence[Value]]] = []
+        self.on_read = lambda *asked: self.asked.append(asked)
 
     async def fetch_all(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         self.asked.append((sql, params))
@@ -100,7 +101,10 @@ def test_who_calls_is_found_by_customer_by_number_and_by_a_record_that_became_on
             "INSERT INTO customer_merges (client, id, into_id, merged_at, merged_by, record, conflicts)"
             " VALUES ('acme', 'c-old', 'c-1', '', '', '{}', '{}')"
         )
-        find = storage.followups.of_caller
+
+        def find(*whom: str) -> Awaitable[tuple[int, list[Followup]]]:
+            return database.read(lambda reading: of_caller(reading, *whom))
+
         count, next_ones = await find("acme", "c-1", "+1415")
         assert (count, [each.id for each in next_ones]) == (4, ["x-3", "x-2", "x-1", "x-0"])
         assert (await find("acme", "", "+1415"))[0] == 2
@@ -122,7 +126,7 @@ def test_no_question_that_somebody_waits_for_looks_at_every_row() -> None:
         await storage.followups.kept(1.0)
         database.asked.clear()
         store = storage.followups
-        await store.of_caller("acme", "c-1", "+1415")
+        await database.read(lambda reading: of_caller(reading, "acme", "c-1", "+1415"))
         for asked in (
             Asked(),
             Asked(ACME, state="open"),
@@ -135,10 +139,10 @@ def test_no_question_that_somebody_waits_for_looks_at_every_row() -> None:
         for sql, params in list(database.asked):
             plan = [row[3] for row in await database.fetch_all(f"EXPLAIN QUERY PLAN {sql}", params)]
             assert not [step for step in plan if step.startswith("SCAN followups") and "INDEX" not in step], sql
-        of_caller = "\n".join(row[3] for row in await database.fetch_all(f"EXPLAIN QUERY PLAN {database.asked[0][0]}",
-                                                                        database.asked[0][1]))  # fmt: skip
-        assert "followups_of_customer (client=? AND customer=?" in of_caller
-        assert "followups_of_number (client=? AND number=?" in of_caller
+        sql, params = database.asked[0]
+        plan_of_caller = "\n".join(row[3] for row in await database.fetch_all(f"EXPLAIN QUERY PLAN {sql}", params))
+        assert "followups_of_customer (client=? AND customer=?" in plan_of_caller
+        assert "followups_of_number (client=? AND number=?" in plan_of_caller
         await storage.close()
         database.destroy()
 

@@ -24,6 +24,7 @@ from callcenter.model.facts import (
 from callcenter.model.interaction import Interaction
 from callcenter.model.states import Direction, EndCause, Side, VisitOutcome
 from callcenter.storage.database import InlineDatabase
+from callcenter.storage.interactions import last_agent
 from callcenter.storage.store import Storage
 from tests.unit.storage.support import NOON, StillClock, arrived
 
@@ -63,7 +64,9 @@ class Past:
         await self.store.log.drained()
 
     async def last(self, customer: str = "", number: str = "", within: timedelta = AGES, client: str = "acme") -> str:
-        return await self.store.interactions.last_agent(client, NOON - within, customer=customer, number=number)
+        return await self.store.database.read(
+            lambda reading: last_agent(reading, client, NOON - within, customer=customer, number=number)
+        )
 
 
 @pytest.fixture
@@ -123,9 +126,9 @@ async def test_callers_without_a_number_are_not_one_caller(past: Past) -> None:
 
 async def test_the_question_is_answered_by_indexes(past: Past) -> None:
     """Also with a year of calls in the database nobody waits for it."""
-    from callcenter.storage.interactions import _LAST_AGENT
+    from callcenter.storage.interactions import WHO_ANSWERED_LAST
 
-    rows = await past.store.database.fetch_all(f"EXPLAIN QUERY PLAN {_LAST_AGENT}", ("a", "b", "c") * 2)
+    rows = await past.store.database.fetch_all(f"EXPLAIN QUERY PLAN {WHO_ANSWERED_LAST}", ("a", "b", "c") * 2)
     plan = " ".join(str(row[-1]) for row in rows)
     assert "interactions_of_customer" in plan
     assert "interactions_of_number" in plan

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ from callcenter.model.facts import (
 from callcenter.model.interaction import Interaction
 from callcenter.model.states import EndCause, Side
 from callcenter.storage.database import InlineDatabase, StorageError
+from callcenter.storage.interactions import recent_of_customer
 from callcenter.storage.store import Storage, open_database_beside
 from tests.unit.storage.support import NOON, StillClock, arrived, fact
 
@@ -54,6 +56,10 @@ GOOD_CALL: list[Body] = [
     CallConnected("v1", "o1", "ana"),
     CallEnded(Side.CALLER, EndCause.HANGUP),
 ]
+
+
+async def recent(store: Storage, client: str, customer: str, limit: int = 5) -> list[dict[str, Any]]:
+    return await store.database.read(lambda reading: recent_of_customer(reading, client, customer, limit))
 
 
 async def test_a_second_switch_on_one_database_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
@@ -131,9 +137,9 @@ async def test_the_record_of_a_call_is_found_by_call_and_by_customer(tmp_path: P
         await store.log.drained()
         assert await store.interactions.by_call("cc1-good") == interaction.plain()
         assert await store.interactions.by_call("cc1-other") is None
-        assert await store.interactions.recent_of_customer("acme", "c-1") == [interaction.plain()]
-        assert await store.interactions.recent_of_customer("globex", "c-1") == []
-        assert await store.interactions.recent_of_customer("acme", "") == []
+        assert await recent(store, "acme", "c-1") == [interaction.plain()]
+        assert await recent(store, "globex", "c-1") == []
+        assert await recent(store, "acme", "") == []
         [row] = await store.database.fetch_all(
             "SELECT client, customer_id, from_number, outcome, intent, queue, agent, wait_ms, talk_ms, ended_by, cause"
             " FROM interactions"
@@ -154,8 +160,8 @@ async def test_the_last_calls_of_a_customer_come_first_and_running_ones_do_not_c
                 store.log.write(each)
             store.interactions.save(Interaction.from_facts(facts))
         await store.log.drained()
-        recent = await store.interactions.recent_of_customer("acme", "c-1", limit=2)
-        assert [record["call_id"] for record in recent] == ["cc1-2", "cc1-1"]
+        latest = await recent(store, "acme", "c-1", limit=2)
+        assert [record["call_id"] for record in latest] == ["cc1-2", "cc1-1"]
 
 
 async def test_a_restart_finds_the_calls_that_have_no_final_record(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from random import Random
@@ -150,6 +151,12 @@ async def test_a_cursor_that_is_none_is_told(database: InlineDatabase, cursor: s
         read_cursor(cursor)
     with pytest.raises(BadCursor):
         await Calls(database).page(Filter(), frozenset({"acme"}), after=cursor)
+
+
+async def test_a_cursor_of_half_a_character_is_answered_as_any_other(database: InlineDatabase) -> None:
+    cursor = base64.urlsafe_b64encode(b'["\\ud800","\\udfff"]').decode().rstrip("=")
+    items, _ = await Calls(database).page(Filter(), None, after=cursor)
+    assert all(item["arrived_at"] <= "\x3f" for item in items)
 
 
 async def test_a_call_that_is_up_is_told_as_far_as_it_has_come() -> None:
