@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from callcenter.cli.common import add_switch_arguments, socket_or_tell
+from callcenter.cli.common import add_switch_arguments, ask_or_tell
 from callcenter.cli.status import clock
-from callcenter.control.client import ControlClient, ControlError
+from callcenter.control.client import ControlClient
 
 # What is written, and what it is called in a command.
 CHOICES: Mapping[str, str] = {"ready": "ready", "not-ready": "not_ready", "sign-out": "signed_out"}
@@ -35,19 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Command, then show how the agent stands; exit status 1 when it was not done."""
-    path = socket_or_tell(options)
-    if path is None:
-        return 1
-    try:
-        with ControlClient(path) as client:
-            for do, fields in commands(options):
-                answer = client.ask(do, agent=options.name, **fields)
-                if answer.get("pending"):
-                    print("it holds when the present work ends")
-            state = client.ask("status")
-    except ControlError as error:
-        print(f"callcenter: {error}", file=sys.stderr)
-        return 1
+    return ask_or_tell(options, _ask)
+
+
+def _ask(client: ControlClient, options: argparse.Namespace) -> int:
+    for do, fields in commands(options):
+        answer = client.ask(do, agent=options.name, **fields)
+        if answer.get("pending"):
+            print("it holds when the present work ends")
+    state = client.ask("status")
     agents = {each["agent"]: each for each in state["agents"]}
     if options.name not in agents:
         print(f"callcenter: no agent is named `{options.name}`; there are {', '.join(agents)}", file=sys.stderr)

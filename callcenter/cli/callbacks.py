@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from callcenter.cli.common import add_switch_arguments, columns, socket_or_tell
+from callcenter.cli.common import add_switch_arguments, ask_or_tell, columns, moment
 from callcenter.config.problems import many
-from callcenter.control.client import ControlClient, ControlError
+from callcenter.control.client import ControlClient
 
 FILTERS = ("client", "queue", "number", "customer", "agent", "call", "source", "state")
 STATES = ("open", "ended", "reached", "given_up", "cancelled", "removed", "expired")
@@ -53,29 +52,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask or command; exit status 1 when it was not done."""
-    path = socket_or_tell(options)
-    if path is None:
-        return 1
-    try:
-        with ControlClient(path) as client:
-            match options.what:
-                case "list":
-                    return _list(client, options)
-                case "show":
-                    told = client.ask("callback_get", callback=options.callback)["callback"]
-                    print(json.dumps(told) if options.json else "\n".join(lines(told)))
-                case "plan":
-                    answer = client.ask("callback_schedule", **_said(options, PLAN))
-                    told = answer["callback"]
-                    print(f"{told['id']} is planned for {_moment(told['next_at'])}")
-                    if answer["merged"]:
-                        print("it is one with what was planned for this number before")
-                case _:
-                    told = client.ask("callback_cancel", callback=options.callback, **_said(options, ("why",)))
-                    print(f"{told['callback']['id']} is called off")
-    except ControlError as error:
-        print(f"callcenter: {error}", file=sys.stderr)
-        return 1
+    return ask_or_tell(options, _ask)
+
+
+def _ask(client: ControlClient, options: argparse.Namespace) -> int:
+    match options.what:
+        case "list":
+            return _list(client, options)
+        case "show":
+            told = client.ask("callback_get", callback=options.callback)["callback"]
+            print(json.dumps(told) if options.json else "\n".join(lines(told)))
+        case "plan":
+            answer = client.ask("callback_schedule", **_said(options, PLAN))
+            told = answer["callback"]
+            print(f"{told['id']} is planned for {moment(told['next_at'])}")
+            if answer["merged"]:
+                print("it is one with what was planned for this number before")
+        case _:
+            told = client.ask("callback_cancel", callback=options.callback, **_said(options, ("why",)))
+            print(f"{told['callback']['id']} is called off")
     return 0
 
 
@@ -96,7 +91,7 @@ def table(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Callbacks as lines, the latest first."""
     rows: list[tuple[str, ...]] = [("CALLBACK", "CLIENT", "QUEUE", "NUMBER", "STATE", "NEXT (UTC)", "TRIES", "SOURCE")]
     for each in found:
-        next_at = _moment(each["next_at"])[:19] if each["next_at"] else "-"
+        next_at = moment(each["next_at"])[:19] if each["next_at"] else "-"
         rows.append(
             (
                 each["id"],
@@ -118,25 +113,21 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {told['number']} for {told['client']}, queue {told['queue']}; {told['mode'].replace('_', ' ')}"
     if told["reason"]:
         yield f"  about: {told['reason']}"
-    asked = f"  asked for {_moment(told['requested_at'])}, source {told['source']}"
+    asked = f"  asked for {moment(told['requested_at'])}, source {told['source']}"
     yield f"{asked}, by {told['created_by']}" if told["created_by"] else asked
     if told["not_before"] or told["not_after"]:
-        window = " to ".join(_moment(each) if each else "..." for each in (told["not_before"], told["not_after"]))
+        window = " to ".join(moment(each) if each else "..." for each in (told["not_before"], told["not_after"]))
         yield f"  window {window}; the customer's clocks: {told['zone']}"
     if told["next_at"]:
-        yield f"  in line from {_moment(told['next_at'])}"
+        yield f"  in line from {moment(told['next_at'])}"
     for each in told["history"]:
         what = f"attempt {each['number']}" if each["number"] else "declined"
         by = f" by {each['agent']}" if each["agent"] else ""
         said = f"{each['cause'].replace('_', ' ') or 'under way'}" + (f": {each['detail']}" if each["detail"] else "")
-        yield f"  {_moment(each['at'])} {what}{by}: {said}"
+        yield f"  {moment(each['at'])} {what}{by}: {said}"
     if told["ended_at"]:
-        yield f"  ended {_moment(told['ended_at'])}: {told['ended_why'].replace('_', ' ') or told['outcome']}"
+        yield f"  ended {moment(told['ended_at'])}: {told['ended_why'].replace('_', ' ') or told['outcome']}"
 
 
 def _said(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(options, name)) is not None}
-
-
-def _moment(at: str | None) -> str:
-    return "-" if at is None else f"{at[:19].replace('T', ' ')} UTC"

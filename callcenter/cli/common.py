@@ -6,7 +6,7 @@ import argparse
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +17,7 @@ from callcenter.config.problems import count
 from callcenter.config.secrets import MONITOR
 from callcenter.config.shape import seconds
 from callcenter.control import SOCKET
+from callcenter.control.client import ControlClient, ControlError
 
 # What a terminal shows in a line, at the least.
 WIDTH = 80
@@ -64,6 +65,19 @@ def socket_or_tell(options: argparse.Namespace) -> Path | None:
         return None
 
 
+def ask_or_tell(options: argparse.Namespace, ask: Callable[[ControlClient, argparse.Namespace], int]) -> int:
+    """What is asked of the switch that the options name, and the exit status of that: 1 after it was told why not."""
+    path = socket_or_tell(options)
+    if path is None:
+        return 1
+    try:
+        with ControlClient(path) as client:
+            return ask(client, options)
+    except ControlError as error:
+        print(f"callcenter: {error}", file=sys.stderr)
+        return 1
+
+
 def password_table(rows: Sequence[tuple[str, str, str, str]], path: str | Path) -> str:
     """New passwords (user, SIP, MQTT, name), told this once; where the journal would keep them, where they are."""
     if _to_the_journal(sys.stdout):
@@ -93,6 +107,11 @@ def duration(text: str) -> float:
     except PydanticCustomError as error:
         hint = (error.context or {}).get("hint", "")
         raise argparse.ArgumentTypeError(f"{error}: {hint}") from None
+
+
+def moment(at: str | None) -> str:
+    """An instant of a record as people read it, to the second; a dash for none."""
+    return "-" if at is None else f"{at[:19].replace('T', ' ')} UTC"
 
 
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from callcenter.cli.common import add_config_arguments, add_switch_arguments, load_or_tell, socket_or_tell
+from callcenter.cli.common import add_config_arguments, add_switch_arguments, ask_or_tell, load_or_tell
 from callcenter.config import Settings
 from callcenter.control import SOCKET
 from callcenter.control.client import ControlClient, ControlError
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     """Do it, and say what came of it; exit status 1 when it was not done, or a row was left out."""
     try:
         if options.what in ("find", "merge", "erase"):
-            return _ask(options)
+            return ask_or_tell(options, _ask)
         settings = load_or_tell(options)
         if settings is None:
             return 1
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"callcenter: there is no client {unknown[0]}", file=sys.stderr)
             return 1
         return asyncio.run(_import(settings, options) if options.what == "import" else _export(settings, options))
-    except (StorageError, ControlError) as error:
+    except StorageError as error:
         print(f"callcenter: {error}", file=sys.stderr)
         return 1
 
@@ -166,28 +166,24 @@ def _rules(settings: Settings, only: Sequence[str]) -> dict[str, Any]:
     return {name: each.customers for name, each in settings.calls.clients.items() if not only or name in only}
 
 
-def _ask(options: argparse.Namespace) -> int:
-    path = socket_or_tell(options)
-    if path is None:
-        return 1
-    with ControlClient(path) as client:
-        if options.what == "erase":
-            who = {"customer": options.id} if options.id else {"number": options.number}
-            told = client.ask("customer_erase", client=options.client, dry=options.dry, **who)
-            print(json.dumps(told) if options.json else "\n".join(erased(told)))
-            return 0
-        if options.what == "merge":
-            answer = client.ask("customer_merge", client=options.client, customer=options.customer, other=options.other)
-            print("\n".join(_merged(answer, options.other)))
-            return 0
-        if options.id:
-            found = [client.ask("customer_get", client=options.client, customer=options.id)["customer"]]
-        else:
-            asked = {name: getattr(options, name) for name in ("number", "account", "name") if getattr(options, name)}
-            answer = client.ask("customer_find", client=options.client, **asked)
-            found = answer["customers"]
-            if answer.get("match") == "maybe" and not options.json:
-                print("it may be one of these:")
+def _ask(client: ControlClient, options: argparse.Namespace) -> int:
+    if options.what == "erase":
+        who = {"customer": options.id} if options.id else {"number": options.number}
+        told = client.ask("customer_erase", client=options.client, dry=options.dry, **who)
+        print(json.dumps(told) if options.json else "\n".join(erased(told)))
+        return 0
+    if options.what == "merge":
+        answer = client.ask("customer_merge", client=options.client, customer=options.customer, other=options.other)
+        print("\n".join(_merged(answer, options.other)))
+        return 0
+    if options.id:
+        found = [client.ask("customer_get", client=options.client, customer=options.id)["customer"]]
+    else:
+        asked = {name: getattr(options, name) for name in ("number", "account", "name") if getattr(options, name)}
+        answer = client.ask("customer_find", client=options.client, **asked)
+        found = answer["customers"]
+        if answer.get("match") == "maybe" and not options.json:
+            print("it may be one of these:")
     if options.json:
         for each in found:
             print(json.dumps(each))

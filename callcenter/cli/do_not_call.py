@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from callcenter.cli.common import add_switch_arguments, columns, socket_or_tell
+from callcenter.cli.common import add_switch_arguments, ask_or_tell, columns
 from callcenter.config.problems import many
-from callcenter.control.client import ControlClient, ControlError
+from callcenter.control.client import ControlClient
 from callcenter.model.do_not_call import NotAList, read_csv
 
 # Entries that go in one command, and what the list is read by.
@@ -40,32 +40,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask or command; exit status 1 when it was not done, or a line of a file was left out."""
-    path = socket_or_tell(options)
-    if path is None:
-        return 1
-    try:
-        with ControlClient(path) as client:
-            match options.what:
-                case "list":
-                    return _list(client, options)
-                case "import":
-                    return _import(client, options)
-                case "add":
-                    expires = {"expires_at": options.expires} if options.expires else {}
-                    told = client.ask(
-                        "do_not_call_add",
-                        client=options.client,
-                        number=options.number,
-                        reason=options.reason,
-                        **expires,
-                    )
-                    print(f"{told['entry']['number']} is not called any more by {options.client}")
-                case _:
-                    told = client.ask("do_not_call_remove", client=options.client, number=options.number)
-                    print(f"{told['entry']['number']} may be called again by {options.client}")
-    except ControlError as error:
-        print(f"callcenter: {error}", file=sys.stderr)
-        return 1
+    return ask_or_tell(options, _ask)
+
+
+def _ask(client: ControlClient, options: argparse.Namespace) -> int:
+    match options.what:
+        case "list":
+            return _list(client, options)
+        case "import":
+            return _import(client, options)
+        case "add":
+            expires = {"expires_at": options.expires} if options.expires else {}
+            told = client.ask(
+                "do_not_call_add",
+                client=options.client,
+                number=options.number,
+                reason=options.reason,
+                **expires,
+            )
+            print(f"{told['entry']['number']} is not called any more by {options.client}")
+        case _:
+            told = client.ask("do_not_call_remove", client=options.client, number=options.number)
+            print(f"{told['entry']['number']} may be called again by {options.client}")
     return 0
 
 

@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from callcenter.cli.common import add_switch_arguments, duration, socket_or_tell
+from callcenter.cli.common import add_switch_arguments, ask_or_tell, duration
 from callcenter.cli.status import clock
 from callcenter.config.problems import many
-from callcenter.control.client import ControlClient, ControlError, NoSwitch
+from callcenter.control.client import ControlClient, NoSwitch
 
 EVERY = 1.0
 
@@ -29,22 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Have it drain; exit status 1 when no switch runs, or there is nothing to cancel."""
-    path = socket_or_tell(options)
-    if path is None:
-        return 1
-    try:
-        with ControlClient(path) as client:
-            if options.cancel:
-                client.ask("drain", cancel=True)
-                print("calls are taken again")
-                return 0
-            fields = {} if options.limit is None else {"seconds": options.limit}
-            state = client.ask("drain", **fields)
-            print(words(state), flush=True)
-            return wait(client, state) if options.wait else 0
-    except ControlError as error:
-        print(f"callcenter: {error}", file=sys.stderr)
-        return 1
+    return ask_or_tell(options, _ask)
+
+
+def _ask(client: ControlClient, options: argparse.Namespace) -> int:
+    if options.cancel:
+        client.ask("drain", cancel=True)
+        print("calls are taken again")
+        return 0
+    fields = {} if options.limit is None else {"seconds": options.limit}
+    state = client.ask("drain", **fields)
+    print(words(state), flush=True)
+    return wait(client, state) if options.wait else 0
 
 
 def wait(client: ControlClient, state: Mapping[str, Any]) -> int:

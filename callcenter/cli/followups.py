@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from callcenter.cli.common import add_switch_arguments, columns, socket_or_tell
-from callcenter.control.client import ControlClient, ControlError
+from callcenter.cli.common import add_switch_arguments, ask_or_tell, columns
+from callcenter.control.client import ControlClient
 
 FILTERS = ("client", "agent", "queue", "customer", "call", "state", "due_after", "due_before")
 
@@ -57,25 +56,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask or command; exit status 1 when it was not done."""
-    path = socket_or_tell(options)
-    if path is None:
-        return 1
-    try:
-        with ControlClient(path) as client:
-            match options.what:
-                case "list":
-                    _list(client, options)
-                case "kept":
-                    _kept(client, options)
-                case "show":
-                    told = client.ask("followup_get", followup=options.followup)["followup"]
-                    print(json.dumps(told) if options.json else "\n".join(shown(told)))
-                case _:
-                    told = client.ask(f"followup_{options.what}", **_fields(options))["followup"]
-                    print(f"{told['id']} is {told['state']}, due {_due(told)}, {_owner(told)}")
-    except ControlError as error:
-        print(f"callcenter: {error}", file=sys.stderr)
-        return 1
+    return ask_or_tell(options, _ask)
+
+
+def _ask(client: ControlClient, options: argparse.Namespace) -> int:
+    match options.what:
+        case "list":
+            _list(client, options)
+        case "kept":
+            _kept(client, options)
+        case "show":
+            told = client.ask("followup_get", followup=options.followup)["followup"]
+            print(json.dumps(told) if options.json else "\n".join(shown(told)))
+        case _:
+            told = client.ask(f"followup_{options.what}", **_fields(options))["followup"]
+            print(f"{told['id']} is {told['state']}, due {_due(told)}, {_owner(told)}")
     return 0
 
 

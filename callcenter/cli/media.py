@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from callcenter.cli.common import add_switch_arguments, columns, duration, socket_or_tell
+from callcenter.cli.common import add_switch_arguments, ask_or_tell, columns, duration
 from callcenter.cli.status import worker_rows
 from callcenter.config.problems import many
-from callcenter.control.client import ControlClient, ControlError, NoSwitch
+from callcenter.control.client import ControlClient, NoSwitch
 
 EVERY = 1.0
 # A worker is there in a second, unless the machine is busy; an upgrade starts one after the other.
@@ -43,25 +42,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Have it done, and show the workers; exit status 1 when no switch runs, or it cannot be done."""
-    path = socket_or_tell(options)
-    if path is None:
-        return 1
-    try:
-        with ControlClient(path) as client:
-            if options.action == "status":
-                print("\n".join(lines(client.ask("status")["media"])))
-                return 0
-            fields = {"action": options.action}
-            if (worker := getattr(options, "worker", None)) is not None:
-                fields["worker"] = worker
-            if (limit := getattr(options, "limit", None)) is not None:
-                fields["seconds"] = limit
-            media = client.ask("media", timeout=PATIENCE, **fields)
-            print("\n".join(lines(media)), flush=True)
-            return wait(client, media, worker) if getattr(options, "wait", False) else 0
-    except ControlError as error:
-        print(f"callcenter: {error}", file=sys.stderr)
-        return 1
+    return ask_or_tell(options, _ask)
+
+
+def _ask(client: ControlClient, options: argparse.Namespace) -> int:
+    if options.action == "status":
+        print("\n".join(lines(client.ask("status")["media"])))
+        return 0
+    fields = {"action": options.action}
+    if (worker := getattr(options, "worker", None)) is not None:
+        fields["worker"] = worker
+    if (limit := getattr(options, "limit", None)) is not None:
+        fields["seconds"] = limit
+    media = client.ask("media", timeout=PATIENCE, **fields)
+    print("\n".join(lines(media)), flush=True)
+    return wait(client, media, worker) if getattr(options, "wait", False) else 0
 
 
 def wait(client: ControlClient, media: Mapping[str, Any], worker: int | None) -> int:

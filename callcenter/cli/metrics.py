@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
-from callcenter.cli.common import add_switch_arguments, socket_or_tell
-from callcenter.control.client import ControlClient, ControlError
+from callcenter.cli.common import add_switch_arguments, ask_or_tell
+from callcenter.control.client import ControlClient
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,15 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look, and write it; exit status 1 when no switch runs."""
-    path = socket_or_tell(options)
-    if path is None:
-        return 1
-    with ControlClient(path) as client:
-        try:
-            told = client.ask("metrics")
-        except ControlError as error:
-            print(f"callcenter: {error}", file=sys.stderr)
-            return 1
+    return ask_or_tell(options, _ask)
+
+
+def _ask(client: ControlClient, options: argparse.Namespace) -> int:
+    told = client.ask("metrics")
     if options.json:
         print(json.dumps(told))
     else:

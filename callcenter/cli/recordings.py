@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from callcenter.calls.recordings import size
-from callcenter.cli.common import add_switch_arguments, columns, socket_or_tell
+from callcenter.cli.common import add_switch_arguments, ask_or_tell, columns, moment
 from callcenter.cli.recording_files import ACTIONS, add_actions
 from callcenter.cli.recording_files import run as run_on_files
 from callcenter.cli.status import clock
 from callcenter.config.problems import many
-from callcenter.control.client import ControlClient, ControlError
+from callcenter.control.client import ControlClient
 
 STATES = ("recording", "kept", "cut", "failed", "deleted")
 
@@ -53,19 +52,15 @@ def run(options: argparse.Namespace) -> int:
     """Ask or command; exit status 1 when it was not done."""
     if options.what in ACTIONS:
         return run_on_files(options)
-    path = socket_or_tell(options)
-    if path is None:
-        return 1
-    try:
-        with ControlClient(path) as client:
-            if options.what == "list":
-                return _list(client, options)
-            do = "recording" if options.what == "show" else f"recording_{options.what}"
-            fields = {"why": options.why} if options.what in ("hold", "delete") else {}
-            answer = client.ask(do, recording=options.recording, **fields)
-    except ControlError as error:
-        print(f"callcenter: {error}", file=sys.stderr)
-        return 1
+    return ask_or_tell(options, _ask)
+
+
+def _ask(client: ControlClient, options: argparse.Namespace) -> int:
+    if options.what == "list":
+        return _list(client, options)
+    do = "recording" if options.what == "show" else f"recording_{options.what}"
+    fields = {"why": options.why} if options.what in ("hold", "delete") else {}
+    answer = client.ask(do, recording=options.recording, **fields)
     told = answer["recording"]
     if options.what == "show":
         print(json.dumps(told) if options.json else "\n".join(shown(told, answer["directory"])))
@@ -112,9 +107,9 @@ def shown(told: Mapping[str, Any], directory: str) -> Iterator[str]:
     """A recording in some lines."""
     yield f"{told['recording']}: {told['state']}"
     yield f"  call {told['call']} of {told['client']}, queue {told['queue'] or 'none'}"
-    yield f"  agent {', '.join(told['agents']) or 'none'}; begun {_moment(told['started_at'])} by {told['started_by']}"
+    yield f"  agent {', '.join(told['agents']) or 'none'}; begun {moment(told['started_at'])} by {told['started_by']}"
     if told["ended_at"]:
-        ended = f"  ended {_moment(told['ended_at'])}: {told['reason'].replace('_', ' ')}"
+        ended = f"  ended {moment(told['ended_at'])}: {told['reason'].replace('_', ' ')}"
         yield f"{ended}; {told['detail']}" if told["detail"] else ended
     if told["octets"]:
         channels = f"{told['channels']} channels, {size(told['octets'])}"
@@ -123,10 +118,6 @@ def shown(told: Mapping[str, Any], directory: str) -> Iterator[str]:
     yield f"  encrypted under the key {told['key']}" if told["key"] else "  not encrypted"
     yield f"  {Path(directory) / told['path']}"
     if told["held_at"]:
-        yield f"  held since {_moment(told['held_at'])} by {told['held_by']}: {told['held_why']}"
+        yield f"  held since {moment(told['held_at'])} by {told['held_by']}: {told['held_why']}"
     if told["deleted_at"]:
-        yield f"  deleted {_moment(told['deleted_at'])} by {told['deleted_by']}: {told['deleted_why']}"
-
-
-def _moment(at: str) -> str:
-    return f"{at[:19].replace('T', ' ')} UTC"
+        yield f"  deleted {moment(told['deleted_at'])} by {told['deleted_by']}: {told['deleted_why']}"

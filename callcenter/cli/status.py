@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from callcenter.calls.recordings import size
-from callcenter.cli.common import WIDTH, add_switch_arguments, columns, socket_or_tell
+from callcenter.cli.common import WIDTH, add_switch_arguments, ask_or_tell, columns
 from callcenter.config.problems import many
-from callcenter.control.client import ControlClient, ControlError, NoSwitch
+from callcenter.control.client import ControlClient, NoSwitch
 from callcenter.observe import mask_number, printable
 
 EVERY = 1.0
@@ -43,17 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look, and show it; exit status 1 when no switch runs."""
-    path = socket_or_tell(options)
-    if path is None:
-        return 1
-    with ControlClient(path) as client:
-        try:
-            if options.watch:
-                return watch(client, numbers=options.numbers)
-            state = client.ask("status")
-        except ControlError as error:
-            print(f"callcenter: {error}", file=sys.stderr)
-            return 1
+    return ask_or_tell(options, _ask)
+
+
+def _ask(client: ControlClient, options: argparse.Namespace) -> int:
+    if options.watch:
+        return watch(client, numbers=options.numbers)
+    state = client.ask("status")
     if options.json:
         print(json.dumps(masked(state, numbers=options.numbers), ensure_ascii=False))
     else:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
-from callcenter.cli.common import add_switch_arguments, socket_or_tell
-from callcenter.control.client import ControlClient, ControlError
+from callcenter.cli.common import add_switch_arguments, ask_or_tell
+from callcenter.control.client import ControlClient
 from callcenter.observe import printable
 
 
@@ -23,16 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask the running switch; exit status 1 when it does not know."""
-    path = socket_or_tell(options)
-    if path is None:
-        return 1
+    return ask_or_tell(options, _ask)
+
+
+def _ask(client: ControlClient, options: argparse.Namespace) -> int:
     asked = {name: value for name in ("call", "agent", "queue") if (value := getattr(options, name)) is not None}
-    try:
-        with ControlClient(path) as client:
-            answer = client.ask("why", **asked)
-    except ControlError as error:
-        print(f"callcenter: {error}", file=sys.stderr)
-        return 1
+    answer = client.ask("why", **asked)
     if options.json:
         answer.pop("lines")
         print(json.dumps(answer, ensure_ascii=False, indent=1))

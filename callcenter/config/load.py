@@ -178,8 +178,8 @@ class _Loader:
         crm, hooks = crms(things, outside), webhooks(things, outside)
         if self._problems.fatal:
             return None
-        assert switch and sip and mqtt and acd and desk  # noqa: PT018
-        assert mqtt_found and media_found  # noqa: PT018
+        assert switch and sip and mqtt and acd and desk  # noqa: PT018  what is fatal named the one
+        assert mqtt_found and media_found  # noqa: PT018  as above
         return Settings(
             switch=SwitchSettings(switch.node, data.absolute(), switch.drain_limit, switch.reload),
             sip=sip_settings(sip, tls),

@@ -48,7 +48,7 @@ class Media(Shape):
     advertised: Hosts = ()
     silence_timeout: Positive = 60.0
     missing_after: Positive = 5.0
-    codecs: Codecs = USUAL_CODECS  # type: ignore[assignment]
+    codecs: Codecs = USUAL_CODECS  # type: ignore[assignment]  # four of the names
     srtp: Literal["off", "optional", "required"] = "optional"
     srtp_without_tls: bool = False
     max_load: Annotated[float, Field(gt=0, le=1)] = 0.7

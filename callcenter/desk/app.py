@@ -72,7 +72,7 @@ def create_app(desk: Desk) -> FastAPI:
     handle_problems(app)
     for router in ROUTERS:
         app.include_router(router, responses=PROBLEMS)
-    app.openapi = lambda: _description(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _description(app)  # type: ignore[method-assign]  # as FastAPI would have it
     return app
 
 

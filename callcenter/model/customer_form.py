@@ -18,6 +18,19 @@ MAX_ID = 128
 # What lists of numbers and accounts are separated by in a CSV; none of an account's own letters.
 SEPARATORS = ";|"
 
+FROM_ELSEWHERE: Mapping[str, int] = {
+    "id": 100,
+    "name": 200,
+    "account": 100,
+    "tier": 80,
+    "language": 20,
+    "since": 40,
+    "notes": 2_000,
+    "agent": 64,
+}
+"""What another system tells of a customer while they call, as text, and how many characters of it at most."""
+MAX_FIELD_FROM_ELSEWHERE = 500
+
 KNOWN = ("name", "numbers", "accounts", *WORDS, "fields")
 """What may be written of a customer."""
 

@@ -9,25 +9,13 @@ from callcenter.calls.crm import learn
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.model.customer import Customer
+from callcenter.model.customer_form import FROM_ELSEWHERE, MAX_FIELD_FROM_ELSEWHERE
 from callcenter.model.ids import is_slug
 
 if TYPE_CHECKING:
     from callcenter.app.house import House
 
-TEXTS: Mapping[str, int] = {
-    "id": 100,
-    "name": 200,
-    "account": 100,
-    "tier": 80,
-    "language": 20,
-    "since": 40,
-    "notes": 2_000,
-    "agent": 64,
-}
-"""What is told of a customer as text, and how many characters at most."""
-
 MOST_FIELDS = 50
-LONGEST_FIELD = 500
 
 
 def crm_commands(house: House) -> Mapping[str, Command]:
@@ -52,9 +40,11 @@ def customer_of(client: str, told: object) -> Customer:
     if not isinstance(told, Mapping):
         raise CommandError('`customer` is an object such as {"id": "c-1", "name": "Jo Doe"}', field="customer")
     for name in told:
-        if name not in TEXTS and name != "fields":
-            raise CommandError(f"`customer` knows no `{name}`; there are: {', '.join(TEXTS)}, fields", field="customer")
-    texts: dict[str, Any] = {name: _text(told, name, most) for name, most in TEXTS.items()}
+        if name not in FROM_ELSEWHERE and name != "fields":
+            raise CommandError(
+                f"`customer` knows no `{name}`; there are: {', '.join(FROM_ELSEWHERE)}, fields", field="customer"
+            )
+    texts: dict[str, Any] = {name: _text(told, name, most) for name, most in FROM_ELSEWHERE.items()}
     if not texts["id"]:
         raise CommandError("`customer.id` is missing", field="customer.id")
     if texts["agent"] and not is_slug(texts["agent"]):
@@ -75,7 +65,7 @@ def _fields(told: object) -> dict[str, str]:
     if not isinstance(told, Mapping) or len(told) > MOST_FIELDS:
         raise CommandError(f"`customer.fields` is an object of up to {MOST_FIELDS} texts", field="customer.fields")
     for name, value in told.items():
-        if not isinstance(name, str) or not isinstance(value, str) or len(value) > LONGEST_FIELD:
-            sentence = f"`customer.fields` holds texts of up to {LONGEST_FIELD} characters"
+        if not isinstance(name, str) or not isinstance(value, str) or len(value) > MAX_FIELD_FROM_ELSEWHERE:
+            sentence = f"`customer.fields` holds texts of up to {MAX_FIELD_FROM_ELSEWHERE} characters"
             raise CommandError(sentence, field="customer.fields")
     return dict(told)

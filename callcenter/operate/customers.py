@@ -14,6 +14,7 @@ from callcenter.model.customer_fields import BadField
 from callcenter.model.customer_form import KNOWN, MAX_ID, digits_of, read_customer
 from callcenter.model.facts import CustomerMerged, CustomerSaved, CustomersImported
 from callcenter.model.ids import derived_id
+from callcenter.operate import fields
 from callcenter.storage.customers import MAX_ROWS, CustomerExists, NoSuchCustomer, StaleCustomer
 from callcenter.storage.database import StorageError
 
@@ -48,9 +49,7 @@ class _Customers:
         asked.only("client", "number", "account", "name", "after", "limit")
         client, rules = self._client(asked)
         words = {name: word(asked, name) for name in ("number", "account", "name", "after")}
-        limit = asked.fields.get("limit", DEFAULT_LIMIT)
-        if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_ROWS:
-            raise CommandError(f"`limit` is a number from 1 to {MAX_ROWS}", field="limit")
+        limit = fields.number(asked, "limit", least=1, most=MAX_ROWS, usual=DEFAULT_LIMIT)
         try:
             if words["number"]:
                 match, found = await self._base.find(client, caller_number(words["number"]), rules)
@@ -155,13 +154,11 @@ class _Customers:
         """Erase the person of an id or of a number; with ``dry`` only tell what would be."""
         asked.only("client", "customer", "number", "dry")
         client, rules = self._client(asked)
-        customer, number, dry = word(asked, "customer"), word(asked, "number"), asked.fields.get("dry", False)
+        customer, number, dry = word(asked, "customer"), word(asked, "number"), fields.flag(asked, "dry")
         if bool(customer) == bool(number):
             raise CommandError("say who: by `customer`, or by `number`", field="customer")
         if number and rules.plan is None and not caller_number(number):
             raise CommandError("`number` is no number", field="number")
-        if not isinstance(dry, bool):
-            raise CommandError("`dry` is true or false", field="dry")
         try:
             erased = await self._house.eraser.erase(client, customer=customer, number=number, by=asked.by, dry=dry)
         except SeveralHaveIt as error:
@@ -184,11 +181,8 @@ class _Customers:
         return {}
 
     def _client(self, asked: Asked) -> tuple[str, Rules]:
-        name = word(asked, "client", wanted=True)
-        client = self._house.services.settings.clients.get(name)
-        if client is None or not asked.actor.sees(name):
-            raise CommandError(f"there is no client `{name}`", Reason.NOT_FOUND, field="client")
-        return name, client.customers
+        name = fields.client(self._house, asked)
+        return name, self._house.services.settings.clients[name].customers
 
     @staticmethod
     def _read(client: str, customer: str, changes: Mapping[str, object], rules: Rules) -> Customer:
@@ -218,10 +212,5 @@ def away(error: StorageError) -> CommandError:
 
 def word(asked: Asked, name: str, *, wanted: bool = False) -> str:
     """A field that is a short text; empty where it is not there."""
-    value = asked.fields.get(name) or ""
     most = MAX_ID if name in ("customer", "other", "after") else MAX_WORDS
-    if not isinstance(value, str) or len(value) > most or not value.isprintable():
-        raise CommandError(f"`{name}` is a text of up to {most} characters", field=name)
-    if wanted and not value.strip():
-        raise CommandError(f"`{name}` is missing", field=name)
-    return value.strip()
+    return fields.text(asked, name, most=most, wanted=wanted)

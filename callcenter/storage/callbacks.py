@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from callcenter.model.callback import Callback
 from callcenter.model.facts import utc
 from callcenter.runtime.encoding import from_json, json_text
-from callcenter.storage.database import Database, StorageError, Value, storable
+from callcenter.storage.database import Database, Value, storable
+from callcenter.storage.keeper import Keeper
 from callcenter.storage.log import FactLog
 
 # The most that one question returns.
@@ -24,7 +24,7 @@ class Callbacks:
     def __init__(self, database: Database, log: FactLog) -> None:
         self._database = database
         self._log = log
-        self._lost = log.lost
+        self._keeper = Keeper(log)
 
     @property
     def epoch(self) -> int:
@@ -51,9 +51,8 @@ class Callbacks:
             str(callback.source),
             utc(callback.requested_at),
         )
-        self._lost = self._log.lost
         joined = [(_JOIN, (storable(asked_as), callback.id))] if asked_as else []
-        self._log.put((_UPSERT, values), *joined)
+        self._keeper.put((_UPSERT, values), *joined)
 
     def forget(self, callback_id: str) -> None:
         """Nothing is known of a callback any more. Never waits; one that is unknown is forgotten as well."""
@@ -79,15 +78,8 @@ class Callbacks:
             self._log.put((sql, (storable(client), storable(customer))))
 
     async def kept(self, within: float) -> None:
-        """Until all that was told so far is in the database.
-
-        Raises TimeoutError when that takes longer than ``within`` seconds, StorageError when it never will be.
-        """
-        before = self._lost
-        async with asyncio.timeout(within):
-            await self._log.drained()
-        if self._log.lost > before:
-            raise StorageError(f"it had to be let go: {self._log.detail or 'the log takes nothing more'}")
+        """Until all that was told so far is in the database, :meth:`Keeper.kept`. Raises TimeoutError, StorageError."""
+        await self._keeper.kept(within)
 
     async def load_all(self) -> list[Callback]:
         """All that have not ended, in the order of their places. Raises StorageError.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,7 +9,8 @@ from datetime import UTC, datetime
 from callcenter.model.do_not_call import Entry, Source
 from callcenter.model.facts import utc
 from callcenter.runtime.clock import Clock
-from callcenter.storage.database import Database, Row, StorageError, Value, storable
+from callcenter.storage.database import Database, Row, Value, storable
+from callcenter.storage.keeper import Keeper
 from callcenter.storage.log import FactLog
 
 # Read at once at the start: the loop is nobody else's yet, and a list of a million is read in pieces all the same.
@@ -25,6 +25,7 @@ class DoNotCall:
     def __init__(self, database: Database, log: FactLog, clock: Clock) -> None:
         self._database = database
         self._log = log
+        self._keeper = Keeper(log)
         self._clock = clock
         # By client and number, the second in which it ends, and its id.
         self._until: dict[str, dict[str, tuple[float, str]]] = {}
@@ -79,23 +80,18 @@ class DoNotCall:
             utc(entry.added_at),
             None if entry.expires_at is None else utc(entry.expires_at),
         )
-        self._log.put((_UPSERT, values))
+        self._keeper.put((_UPSERT, values))
 
     def forget(self, client: str, number: str) -> None:
         """Let this number be called again. Never waits."""
         self._until.get(client, {}).pop(number, None)
-        self._log.put(("DELETE FROM do_not_call WHERE client = ? AND number = ?", (storable(client), storable(number))))
+        self._keeper.put(
+            ("DELETE FROM do_not_call WHERE client = ? AND number = ?", (storable(client), storable(number)))
+        )
 
     async def kept(self, within: float) -> None:
-        """Until all that was told so far is in the database.
-
-        Raises TimeoutError when that takes longer than ``within`` seconds, StorageError when it never will be.
-        """
-        lost = self._log.lost
-        async with asyncio.timeout(within):
-            await self._log.drained()
-        if self._log.lost > lost:
-            raise StorageError(f"it had to be let go: {self._log.detail or 'the log takes nothing more'}")
+        """Until all that was told so far is in the database, :meth:`Keeper.kept`. Raises TimeoutError, StorageError."""
+        await self._keeper.kept(within)
 
     async def entry(self, client: str, number: str) -> Entry | None:
         """The entry of a number; None when there is none in force. Raises StorageError."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,8 @@ from datetime import datetime
 from callcenter.model.facts import utc
 from callcenter.model.followup import CALLED_WITHIN, Attempt, Followup, FollowupKind, FollowupState, Promises, Told
 from callcenter.runtime.encoding import from_json, json_text
-from callcenter.storage.database import Database, Reading, Row, StorageError, Value, storable
+from callcenter.storage.database import Database, Reading, Row, Value, storable
+from callcenter.storage.keeper import Keeper
 from callcenter.storage.log import FactLog
 
 # The most that one question returns.
@@ -56,6 +56,7 @@ class Followups:
     def __init__(self, database: Database, log: FactLog) -> None:
         self._database = database
         self._log = log
+        self._keeper = Keeper(log)
 
     def keep(self, followup: Followup) -> None:
         """This is how it stands with a follow-up from now on. Never waits."""
@@ -84,7 +85,7 @@ class Followups:
             followup.revision,
             int(followup.told),
         )
-        self._log.put((_UPSERT, values))
+        self._keeper.put((_UPSERT, values))
 
     def mark(self, followup: str, told: Told) -> None:
         """So much was told of one. Never waits; written together with the fact before it."""
@@ -96,15 +97,8 @@ class Followups:
         self._log.put((sql, (agent, queue, revision, followup)))
 
     async def kept(self, within: float) -> None:
-        """Until all that was told so far is in the database.
-
-        Raises TimeoutError when that takes longer than ``within`` seconds, StorageError when it never will be.
-        """
-        lost = self._log.lost
-        async with asyncio.timeout(within):
-            await self._log.drained()
-        if self._log.lost > lost:
-            raise StorageError(f"it had to be let go: {self._log.detail or 'the log takes nothing more'}")
+        """Until all that was told so far is in the database, :meth:`Keeper.kept`. Raises TimeoutError, StorageError."""
+        await self._keeper.kept(within)
 
     async def load_open(self) -> list[Open]:
         """All that are open, without what they say. Raises StorageError."""

@@ -7,15 +7,14 @@ it takes more. The compiler is asked for only by who measures media.
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scripts.benchmarks.part import BenchError, Run
+from scripts.benchmarks.program import Program
 
 SLOTS = 20
 PACKET = 0.02
@@ -110,10 +109,10 @@ class Heard:
 class Generator:
     """The program at work."""
 
-    def __init__(self, process: subprocess.Popen[bytes], warm: float) -> None:
-        self._process = process
+    def __init__(self, program: Program, warm: float) -> None:
+        self._program = program
         self._warm = warm
-        self.ports: list[int] = self._answer()["ports"]
+        self.ports: list[int] = program.answer()["ports"]
         """Of each slot: where its legs take their sound."""
 
     def slot_of(self, leg: int) -> int:
@@ -126,14 +125,15 @@ class Generator:
 
     def sound(self, frames: Sequence[bytes]) -> int:
         """Frames of 20 ms that a leg may send round and round; the number of the sound."""
-        number: int = self._order(f"sound {len(frames)} {len(frames[0])} {b''.join(frames).hex()}\n")["sound"]
+        order = f"sound {len(frames)} {len(frames[0])} {b''.join(frames).hex()}"
+        number: int = self._program.order(order.encode())["sound"]
         return number
 
     def run(self, legs: Sequence[Leg], seconds: float) -> Heard:
         """Send on all legs; what is sent, or comes, after the warm-up is counted."""
         lines = [f"run {round(self._warm * 1000)} {round(seconds * 1000)} {len(legs)}"]
         lines += [f"{self.slot_of(at)} {leg.port} {leg.type} {leg.sound} {leg.expects}" for at, leg in enumerate(legs)]
-        told = self._order("\n".join(lines) + "\n")
+        told = self._program.order("\n".join(lines).encode())
         return Heard(
             seconds=seconds,
             lasted=self._warm + seconds,
@@ -143,32 +143,16 @@ class Generator:
             **{name: told[name] for name in told if name != "unsent"},
         )
 
-    def _order(self, order: str) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(order.encode())
-            self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise BenchError(f"the generator has ended with {self._process.wait()}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
 
 @contextlib.contextmanager
 def generator(run: Run) -> Iterator[Generator]:
     """The generator while the block lasts. Raises BenchError without a compiler."""
     with subprocess.Popen([_compiled(run.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
+        program = Program(process, lambda: f"the generator has ended with {process.wait()}")
         try:
-            yield Generator(process, run.pick(1.0, 1.0, 0.2))
+            yield Generator(program, run.pick(1.0, 1.0, 0.2))
         finally:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
+            program.end()
 
 
 def _compiled(folder: Path) -> Path:

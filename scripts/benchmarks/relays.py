@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from scripts.benchmarks import machine
 from scripts.benchmarks.part import BenchError, Run
+from scripts.benchmarks.program import Program
 
 HOST = "127.0.0.1"
 PORTS = 6400
@@ -64,15 +65,14 @@ def description(port: int, payload_type: int = 0) -> str:
 class Plane:
     """Our own."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        self._process = process
-        self._log = log
-        self._answer()
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        program.answer()
 
     @property
     def pid(self) -> int:
         """The plane; its workers are its children."""
-        return self._process.pid
+        return self._program.process.pid
 
     @property
     def spent(self) -> float:
@@ -118,19 +118,7 @@ class Plane:
         return ports
 
     def _order(self, order: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
-            self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise BenchError(f"the media plane has ended: {self._log.read_text(errors='replace')[-1500:]}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return self._program.order(json.dumps(order).encode())
 
 
 @contextlib.contextmanager
@@ -145,13 +133,12 @@ def plane(run: Run) -> Iterator[Plane]:
             stdout=subprocess.PIPE,
             stderr=errors,
         )
-    assert process.stdin is not None
+    program = Program(process, lambda: f"the media plane has ended: {log.read_text(errors='replace')[-1500:]}")
     with process:
         try:
-            yield Plane(process, log)
+            yield Plane(program)
         finally:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
+            program.end()
 
 
 class Rtpengine:

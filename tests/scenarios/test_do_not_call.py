@@ -125,7 +125,7 @@ async def test_an_agent_has_whom_they_talk_to_put_on_the_list_and_nobody_elses_c
     ann.drops()
     added = facts_of(world, DoNotCallAdded)
     assert added == [DoNotCallAdded("tech", entry["id"], "agent", "agent amy")]
-    assert not any(ANN[1:] in str(body_to_dict(body)) for body in added)  # type: ignore[arg-type]
+    assert not any(ANN[1:] in str(body_to_dict(body)) for body in added)  # type: ignore[arg-type]  # each is a body
 
 
 @story()

@@ -132,5 +132,6 @@ async def test_what_was_filled_in_stands_in_the_story_as_it_was_then(world: Worl
         "filled in by agent amy, of amy's talk: order is A-1; pin is ****",
         "filled in by agent amy, of amy's talk: order is A-2, not A-1",
     ]
-    entries = (await world.storage.timelines.of_call(call, EVA)).entries  # type: ignore[union-attr]
-    assert len(list(lines(entries))) == len(entries)
+    timeline = await world.storage.timelines.of_call(call, EVA)
+    assert timeline is not None
+    assert len(list(lines(timeline.entries))) == len(timeline.entries)

@@ -10,20 +10,9 @@ from urllib.parse import quote
 
 from callcenter.config.crm import SECRET, CrmSettings
 from callcenter.model.customer import caller_number
+from callcenter.model.customer_form import FROM_ELSEWHERE, MAX_FIELD_FROM_ELSEWHERE
 from callcenter.model.ids import is_slug
 
-# What is longer is cut, as the switch would refuse it.
-LONGEST: Mapping[str, int] = {
-    "id": 100,
-    "name": 200,
-    "account": 100,
-    "tier": 80,
-    "language": 20,
-    "since": 40,
-    "notes": 2_000,
-    "agent": 64,
-}
-LONGEST_FIELD = 500
 LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Z]{2})?\Z")
 
 
@@ -67,12 +56,13 @@ def customer_of(settings: CrmSettings, body: bytes) -> dict[str, Any] | None:
     for name, path in settings.answer.items():
         text = _text(_at(answer, path))
         if text and (name != "language" or LANGUAGE.match(text)) and (name != "agent" or is_slug(text)):
-            found[name] = text[: LONGEST[name]]
+            # What is longer is cut, as the switch would refuse it.
+            found[name] = text[: FROM_ELSEWHERE[name]]
     if "id" not in found:
         if any(_at(answer, path) is not None for path in settings.answer.values()):
             raise BadAnswer(f"the answer has no id at `{settings.answer['id']}`")
         return None
-    fields = {name: _text(_at(answer, path))[:LONGEST_FIELD] for name, path in settings.fields.items()}
+    fields = {name: _text(_at(answer, path))[:MAX_FIELD_FROM_ELSEWHERE] for name, path in settings.fields.items()}
     found["fields"] = {name: text for name, text in fields.items() if text}
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from callcenter.config import ConfigError, Problem, Settings, load
+from callcenter.config import Code, ConfigError, Problem, Settings, load
 from callcenter.speech.wav import RATE, Sound, write
 
 GOOD = """\
@@ -81,3 +81,12 @@ def span(problem: Problem) -> tuple[int, int, int]:
     """Where a problem points."""
     place = problem.place
     return place.line, place.column, place.end
+
+
+def is_pointed_at(folder: Path, text: str, code: Code, message: str = "", hint: str = "") -> None:
+    """What is marked in the text is what is told of it under this code, in these words, and with what to write."""
+    yaml = marked(text)
+    found = [problem for problem in problems_of(folder, yaml.text) if problem.code is code]
+    assert [span(problem) for problem in found] == list(yaml.spans), [str(problem) for problem in found]
+    assert message in found[0].message
+    assert hint in found[0].hint

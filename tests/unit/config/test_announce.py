@@ -12,7 +12,7 @@ from callcenter.config import Code, render
 from callcenter.config.settings import Settings
 from callcenter.speech.prompts import Recorded, Rendering
 from callcenter.speech.wav import RATE, Sound, write
-from tests.unit.config.floor import GOOD, load_text, marked, problems_of, span
+from tests.unit.config.floor import GOOD, is_pointed_at, load_text, marked, problems_of, span
 
 PLACE = '  place: {en: "You are number {position} in line."}\n'
 WAITING = GOOD + PLACE + "calls: {announce: {position: place, most: 3, prompts: hello}}\n"
@@ -121,11 +121,7 @@ def test_a_prompt_that_is_no_recorded_sound_is_no_job_of_ours(tmp_path: Path) ->
     ],
 )  # fmt: skip
 def test_a_mistake_is_pointed_at(code: Code, text: str, message: str, hint: str, tmp_path: Path) -> None:
-    yaml = marked(text)
-    found = [problem for problem in problems_of(tmp_path, yaml.text) if problem.code is code]
-    assert [span(problem) for problem in found] == list(yaml.spans), [str(problem) for problem in found]
-    assert message in found[0].message
-    assert hint in found[0].hint
+    is_pointed_at(tmp_path, text, code, message, hint)
 
 
 def test_an_announcement_must_be_there_in_every_language_of_the_queue_s_company(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from callcenter.config import Code
 from callcenter.config.settings import CallMe
-from tests.unit.config.floor import load_text, marked, problems_of, span
+from tests.unit.config.floor import is_pointed_at, load_text
 
 FLOOR = """\
 clients:
@@ -67,7 +67,4 @@ def test_a_mistake_is_named_with_its_place_and_what_to_write(
     if code is Code.MISSING:
         text = text.replace('    x: {trunks: [carrier], caller_id: "+15555550100", country: "1"}\n', "", 1)
         text = "\n".join(line for line in text.split("\n") if not line.startswith("    call_me: {queue: sales, r"))
-    yaml = marked(text)
-    found = [problem for problem in problems_of(tmp_path, yaml.text) if problem.code is code]
-    assert [span(problem) for problem in found] == list(yaml.spans)
-    assert hint in found[0].hint
+    is_pointed_at(tmp_path, text, code, hint=hint)

@@ -8,7 +8,7 @@ import pytest
 
 from callcenter.calls.settings import AddDoNotCall, DoNotCallRule
 from callcenter.config import Code
-from tests.unit.config.floor import load_text, marked, problems_of, span
+from tests.unit.config.floor import is_pointed_at, load_text
 
 FLOOR = """\
 clients:
@@ -56,7 +56,4 @@ def test_a_mistake_is_named_with_its_place_and_what_to_write(
     code: Code, before: str, after: str, hint: str, tmp_path: Path
 ) -> None:
     assert before in FLOOR
-    yaml = marked(FLOOR.replace(before, after))
-    found = [problem for problem in problems_of(tmp_path, yaml.text) if problem.code is code]
-    assert [span(problem) for problem in found] == list(yaml.spans)
-    assert hint in found[0].hint
+    is_pointed_at(tmp_path, FLOOR.replace(before, after), code, hint=hint)

@@ -10,7 +10,7 @@ from callcenter.acd.estimate import RANGES
 from callcenter.calls.settings import AnnounceWait, OnClose, wait_of
 from callcenter.config import Code
 from callcenter.speech.prompts import Rendering
-from tests.unit.config.floor import GOOD, load_text, marked, problems_of, span
+from tests.unit.config.floor import GOOD, is_pointed_at, load_text, marked, problems_of
 
 TWO = GOOD.replace(
     "queues:\n", "queues:\n  help: {client: acme}\n  other: {client: beta}\n"
@@ -121,11 +121,7 @@ def test_a_queue_that_others_overflow_into_is_not_unused(tmp_path: Path) -> None
     ],
 )  # fmt: skip
 def test_a_mistake_is_pointed_at(code: Code, text: str, message: str, hint: str, tmp_path: Path) -> None:
-    yaml = marked(text)
-    found = [problem for problem in problems_of(tmp_path, yaml.text) if problem.code is code]
-    assert [span(problem) for problem in found] == list(yaml.spans), [str(problem) for problem in found]
-    assert message in found[0].message
-    assert hint in found[0].hint
+    is_pointed_at(tmp_path, text, code, message, hint)
 
 
 def test_what_is_said_of_closing_needs_hours(tmp_path: Path) -> None:
@@ -247,7 +243,4 @@ def test_a_wait_is_there_once_for_each_range_that_may_be_told(tmp_path: Path) ->
     ],
 )
 def test_a_wait_that_is_worded_wrongly_is_pointed_at(text: str, message: str, tmp_path: Path) -> None:
-    yaml = marked(text)
-    found = [problem for problem in problems_of(tmp_path, yaml.text) if problem.code is Code.POSITION]
-    assert [span(problem) for problem in found] == list(yaml.spans), [str(problem) for problem in found]
-    assert message in found[0].message
+    is_pointed_at(tmp_path, text, Code.POSITION, message)

@@ -180,7 +180,7 @@ ELSEWHERE: dict[str, str] = {
 # so has all that says in its path that it is public.
 PUBLIC = "/public/"
 OPEN = {"GET /livez", "GET /readyz", "POST /api/v1/session", "GET /metrics"}
-ROLES = {
+ROLES: dict[Role, dict[str, Any]] = {
     Role.AGENT: {"agent": "ana"},
     Role.SUPERVISOR: {"clients": {"acme"}},
     Role.CLIENT: {"clients": {"acme"}},
@@ -234,7 +234,7 @@ def declared(route: APIRoute) -> frozenset[Scope] | None:
 
 async def test_every_route_refuses_who_is_nobody_and_who_lacks_what_it_says_that_it_takes(floor: Floor) -> None:
     """Also those that are tried elsewhere, and before anything else is looked at: no id is there, and no body right."""
-    people = {role: await floor.client(role, **kwargs) for role, kwargs in ROLES.items()}  # type: ignore[arg-type]
+    people = {role: await floor.client(role, **kwargs) for role, kwargs in ROLES.items()}
     nobody = await floor.client(None)
     opened = set()
     for router in ROUTERS:
@@ -342,7 +342,7 @@ async def test_the_stream_tells_each_what_is_theirs(floor: Floor) -> None:
     last = f"id: {floor.stream.seq}\n"
     hub = asyncio.create_task(floor.desk.hub.run())
     for role, kwargs in ROLES.items():
-        who = await floor.token(role, **kwargs)  # type: ignore[arg-type]
+        who = await floor.token(role, **kwargs)
         lines = (await read(floor.app, "/api/v1/events?after=0", who, lambda answer: last in answer.text)).text
         if Scope.EVENTS_READ not in SCOPES[role]:
             assert "forbidden" in lines

@@ -28,9 +28,9 @@ EVENTS = "/api/v1/events"
 
 
 @asynccontextmanager
-async def live(folder: Path, **limits: float) -> AsyncIterator[Floor]:
+async def live(folder: Path, **limits: Any) -> AsyncIterator[Floor]:
     async with open_filled(folder) as floor:
-        floor.desk.hub.limits = Limits(**{"heartbeat": 0.02, "behind": 0.05, **limits})  # type: ignore[arg-type]
+        floor.desk.hub.limits = Limits(**{"heartbeat": 0.02, "behind": 0.05, **limits})
         task = asyncio.create_task(floor.desk.hub.run())
         try:
             yield floor
@@ -114,7 +114,7 @@ async def test_over_a_connection_whoever_stops_reading_has_every_event_up_to_the
             ask = f"GET {EVENTS}?after=0 HTTP/1.1\r\nHost: desk.test\r\nAuthorization: Bearer {ida}\r\n\r\n"
             await loop.sock_sendall(reader, ask.encode())
             async with asyncio.timeout(10):
-                while not any("nothing was read" in line.get("reason", "") for line in lines):  # noqa: ASYNC110
+                while not any("nothing was read" in line.get("reason", "") for line in lines):  # noqa: ASYNC110 - a log tells nobody
                     await asyncio.sleep(0.01)
                 text = b""
                 while part := await loop.sock_recv(reader, 65536):

@@ -54,7 +54,7 @@ async def test_facts_come_in_order_once_each_over_a_switch_that_cuts_and_comes_b
 
     async def until(number: int) -> None:
         async with asyncio.timeout(10):
-            while not seen or seen[-1] < number:  # noqa: ASYNC110
+            while not seen or seen[-1] < number:  # noqa: ASYNC110 - a list tells nobody
                 await asyncio.sleep(0.005)
 
     following = asyncio.create_task(follow())

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import ipaddress
 import ssl
+from typing import Any
 
 import pytest
 
@@ -38,9 +39,9 @@ async def forever(seen: Seen) -> bytes:
     ],
     ids=["slow", "cut", "no HTTP", "huge", "bomb"],
 )
-async def test_what_a_server_does_to_us_is_told_in_a_line(web: Web, answer: object, why: str) -> None:
+async def test_what_a_server_does_to_us_is_told_in_a_line(web: Web, answer: Any, why: str) -> None:
     async with open_receiver() as receiver:
-        receiver.answer = answer  # type: ignore[assignment]
+        receiver.answer = answer
         server = web.server(private=True)
         with pytest.raises(WebError, match=why) as failed:
             await ask(server, receiver.url, within=0.2 if answer is forever else 5.0)

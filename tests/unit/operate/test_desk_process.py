@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -74,9 +75,9 @@ async def test_one_that_cannot_start_says_why_once_and_is_tried_less_and_less_of
     pauses: list[float] = []
     wait_for = asyncio.wait_for
 
-    async def noted(what: object, pause: float) -> object:
+    async def noted(what: Any, pause: float) -> object:
         pauses.append(pause)
-        return await wait_for(what, pause)  # type: ignore[arg-type]
+        return await wait_for(what, pause)
 
     monkeypatch.setattr(asyncio, "wait_for", noted)
     with structlog.testing.capture_logs() as log:

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -156,12 +157,12 @@ async def test_an_import_that_was_cut_is_finished_by_doing_it_again(
     text = HEAD + "".join(f"acme,c-{n},Name {n},+42077700{n:04d},,,,\n" for n in range(35))
     files, left = CustomerFiles(database, RULES), 2
 
-    def cut(writing: Writing, *rest: object) -> None:
+    def cut(writing: Writing, *rest: Any) -> None:
         nonlocal left
         left -= 1
         if left < 0:
             raise _Cut
-        write_all(writing, *rest)  # type: ignore[arg-type]
+        write_all(writing, *rest)
 
     monkeypatch.setattr(customer_csv, "write_all", cut)
     with pytest.raises(_Cut):

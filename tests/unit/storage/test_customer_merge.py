@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -181,17 +182,14 @@ async def test_two_who_change_one_customer_at_once_both_get_through(database: In
     customers = Customers(database)
     await customers.create(JANA, NOON)
     await asyncio.gather(
-        *(
-            customers.update("acme", "c-1", lambda c, n=n: with_number(c, n), NOON)  # type: ignore[misc]
-            for n in ("+420777000005", "+420777000006")
-        )
+        *(customers.update("acme", "c-1", partial(with_number, n), NOON) for n in ("+420777000005", "+420777000006"))
     )
     [jana] = await customers.listed("acme")
     assert jana.numbers == ("+420777000001", "+420777000005", "+420777000006")
     assert jana.revision == 3
 
 
-def with_number(customer: Customer, number: str) -> Customer:
+def with_number(number: str, customer: Customer) -> Customer:
     return Customer(customer.id, customer.client, customer.name, (*customer.numbers, number), customer.account)
 
 
