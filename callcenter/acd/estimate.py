@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import exp, sqrt
 
-from callcenter.model.facts import AgentStateChanged, CallConnected, Fact, OfferEnded, OfferMade, QueueLeft
+from callcenter.model.facts import AgentStateChanged, CallConnected, Fact, OfferEnded, OfferMade, QueueLeft, reads
 from callcenter.model.states import OfferResult, VisitOutcome
 
 MINUTE = 60_000
@@ -107,6 +107,7 @@ class Pace:
         self._offers: dict[str, _Engaged] = {}
         self._engaged: dict[str, str] = {}
 
+    @reads(AgentStateChanged, CallConnected, OfferEnded, OfferMade, QueueLeft)
     def take(self, fact: Fact) -> None:
         """Read one fact."""
         match fact.body:

@@ -52,9 +52,14 @@ from callcenter.model.facts import (
     CallEnded,
     ConfigReloaded,
     Fact,
+    LegQuality,
+    MediaMissing,
+    OneWayAudio,
     SwitchStarted,
     SwitchStopped,
     TrunkStateChanged,
+    kinds_of,
+    reads,
 )
 from callcenter.model.ids import Ids
 from callcenter.model.interaction import Ending
@@ -62,6 +67,7 @@ from callcenter.model.states import EndCause, Intent, Side
 from callcenter.observe import FactLogger
 from callcenter.operate.desk_process import DeskProcess
 from callcenter.publish import topics
+from callcenter.publish.agent_states import AgentStates
 from callcenter.publish.publisher import Status
 from callcenter.runtime.lag import LoopLag
 from callcenter.signaling.trunks.trunk import Trunk
@@ -345,12 +351,14 @@ class House:
         self.stream.append(SwitchStopped(reason))
         await self.signalling.close()
 
+    @reads(LegQuality, MediaMissing, OneWayAudio)
     def _hear_how_it_sounded(self, fact: Fact) -> None:
         changed = self.quality.take(fact.body)
         if changed is not None:
             # After this fact, for every reader.
             asyncio.get_running_loop().call_soon(self.stream.append, changed)
 
+    @reads(CallEnded)
     def _own_call_over(self, fact: Fact) -> None:
         """No agent is held by a call that is gone, whatever became of its script."""
         if isinstance(fact.body, CallEnded) and fact.call_id and (agent := self.acd.dialled_by(fact.call_id)):
@@ -376,6 +384,7 @@ class House:
                 self.books.take_up(await self.edges.storage.log.read(0, MAX_FACTS_OF_A_CALL, call_id))
         await self.recordings.finish(left)
 
+    @reads(*(kinds_of(AgentStates.take) or ()))
     def _tell_agent(self, fact: Fact) -> None:
         if not (isinstance(fact.body, AgentStateChanged) and self._let_go(fact.body.agent)):
             self.telling.agent_states.take(fact)

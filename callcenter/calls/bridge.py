@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import Enum
 
 from callcenter.calls.call import Call
@@ -150,7 +150,7 @@ async def talk(
         with (
             call.services.circles.open(circle),
             services.controls.open(offer.agent_id, steered),
-            services.controls.open(dialler(call), dialled_by(call, his)),
+            steered_by_dialler(call, his),
             keys_cross(caller, agent, circle),
             call.services.recordings.talk(call, who),
             holds(circle, caller, agent, music, hold_changed, keys.attach),
@@ -224,7 +224,7 @@ async def talk_outside(call: Call, other: Party, number: str, trunk: str, music:
     try:
         with (
             call.services.circles.open(circle),
-            call.services.controls.open(dialler(call), dialled_by(call, circle.seats[1])),
+            steered_by_dialler(call, circle.seats[1]),
             keys_cross(caller, other, circle),
             call.services.recordings.talk(call, who),
             holds(circle, caller, other, music, hold_changed),
@@ -246,11 +246,17 @@ def dialler(call: Call) -> str:
     return "" if isinstance(call.caller.leg, InnerLeg) else call.agent
 
 
-def dialled_by(call: Call, seat: Seat) -> ControlledTalk:
-    """The talk as the agent steers it who has dialled; who hangs up ends the call."""
-    return ControlledTalk(
+NOBODY_STEERS: AbstractContextManager[None] = nullcontext()
+
+
+def steered_by_dialler(call: Call, seat: Seat) -> AbstractContextManager[None]:
+    """The agent who has dialled, if one has, may steer the talk while the block lasts; who hangs up ends the call."""
+    if not (agent := dialler(call)):
+        return NOBODY_STEERS
+    talk = ControlledTalk(
         call, call.caller, seat, lambda: call.give_up(Ending(Side.CALLER, EndCause.HANGUP, 0, "ordered"))
     )
+    return call.services.controls.open(agent, talk)
 
 
 def queue_behind(call: Call) -> str:

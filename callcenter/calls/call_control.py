@@ -43,6 +43,8 @@ class ControlledTalk:
     where nobody may be: of two colleagues, and of somebody outside whom the agent has dialled.
     """
 
+    __slots__ = ("_hang_up", "_over", "_seat", "_transfer", "call", "party")
+
     def __init__(
         self,
         call: Call,
@@ -99,17 +101,15 @@ class CallControl:
 
     @contextmanager
     def open(self, agent: str, talk: ControlledTalk) -> Iterator[None]:
-        """An agent's talk, while the block lasts; nobody's when there is no ``agent``."""
-        if agent:
-            self._talks.setdefault(agent, []).append(talk)
+        """An agent's talk, while the block lasts."""
+        self._talks.setdefault(agent, []).append(talk)
         try:
             yield
         finally:
-            if agent:
-                talks = self._talks[agent]
-                talks.remove(talk)
-                if not talks:
-                    del self._talks[agent]
+            talks = self._talks[agent]
+            talks.remove(talk)
+            if not talks:
+                del self._talks[agent]
             talk.close()
 
     def of(self, agent: str, call: str = "") -> ControlledTalk | None:

@@ -24,6 +24,7 @@ from callcenter.model.facts import (
     FollowupDue,
     FollowupOverdue,
     FollowupReminded,
+    reads,
     utc,
 )
 from callcenter.model.followup import USUAL_RULES, Attempt, Followup, FollowupRules, FollowupState, Told
@@ -128,6 +129,7 @@ class Followups:
             self._arrange()
         self._tick()
 
+    @reads(CallbackEnded)
     def take(self, fact: Fact) -> None:
         """Read one fact: how the callback ended that carries one out. Never waits."""
         if isinstance(fact.body, CallbackEnded) and fact.body.callback in self._of_callback:

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 
 from callcenter.acd.estimate import MINUTE, Range
 from callcenter.model.customer import caller_number
-from callcenter.model.facts import CallArrived, CallEnded, CallQueued, Fact, PositionAnnounced, QueueLeft, WaitAnnounced
+from callcenter.model.facts import (
+    CallArrived,
+    CallEnded,
+    CallQueued,
+    Fact,
+    PositionAnnounced,
+    QueueLeft,
+    WaitAnnounced,
+    reads,
+)
 from callcenter.model.states import Direction, VisitOutcome
 from callcenter.runtime.clock import Clock
 
@@ -97,6 +106,7 @@ class Places:
     def __len__(self) -> int:
         return sum(map(len, self._kept.values()))
 
+    @reads(CallArrived, CallEnded, CallQueued, PositionAnnounced, QueueLeft, WaitAnnounced)
     def take(self, fact: Fact, down_for: float = 0.0) -> None:
         """Read one fact."""
         if fact.call_id is None:

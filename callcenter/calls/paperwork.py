@@ -30,6 +30,7 @@ from callcenter.model.facts import (
     Fact,
     FieldsWritten,
     NoteWritten,
+    reads,
     utc,
 )
 from callcenter.model.ids import derived_id
@@ -96,6 +97,7 @@ class Paperwork:
 
     # A reader of facts.
 
+    @reads(AgentStateChanged, CustomerErased, CustomerFound, FieldsWritten)
     def take(self, fact: Fact) -> None:
         """Read one fact. Never waits."""
         match fact.body:

@@ -26,13 +26,17 @@ class SentPop:
     caller's key to the INVITE).
     """
 
+    __slots__ = ("_acknowledged", "_began", "_call", "_id", "_offer", "_position_was", "_told")
+
     def __init__(self, call: Call, offer: Offer) -> None:
         self._call = call
         self._offer = offer
         self._began = call.services.clock.monotonic()
-        self._pop = screen_pop(call, offer)
-        self._acknowledged = call.services.publisher.publish_pop(self._pop.agent, self._pop.payload(), POP_EXPIRES)
+        pop = screen_pop(call, offer)
+        self._acknowledged = call.services.publisher.publish_pop(pop.agent, pop.payload(), POP_EXPIRES)
         self._told = False
+        # What the screen was shown is made anew for whoever asks: a talk holds on to this as long as it lasts.
+        self._id, self._position_was = pop.id, pop.position_was
         call.pops[offer.agent_id] = self
 
     async def confirmed(self) -> None:
@@ -53,18 +57,14 @@ class SentPop:
         sent = self._acknowledged
         acknowledged = sent.done() and not sent.cancelled() and sent.result()
         took = round((self._call.services.clock.monotonic() - self._began) * 1000)
-        self._call.add(ScreenPopSent(self._offer.id, self._offer.agent_id, self._pop.id, acknowledged, took))
+        self._call.add(ScreenPopSent(self._offer.id, self._offer.agent_id, self._id, acknowledged, took))
 
     def renew(self) -> None:
         """Send it again under its id, with what is known by now. Never waits, and no phone rings later for it."""
-        self._pop = replace(
-            screen_pop(self._call, self._offer),
-            id=self._pop.id,
-            position_was=self._pop.position_was,
-            update=True,
-        )
-        _ = self._call.services.publisher.publish_pop(self._pop.agent, self._pop.payload(), POP_EXPIRES)
-        self._call.add(ScreenPopUpdated(self._offer.id, self._offer.agent_id, self._pop.id))
+        now = screen_pop(self._call, self._offer)
+        pop = replace(now, id=self._id, position_was=self._position_was, update=True)
+        _ = self._call.services.publisher.publish_pop(pop.agent, pop.payload(), POP_EXPIRES)
+        self._call.add(ScreenPopUpdated(self._offer.id, self._offer.agent_id, self._id))
 
 
 def screen_pop(call: Call, offer: Offer) -> Pop:

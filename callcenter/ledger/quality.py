@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final
 
-from callcenter.model.facts import Body, LegQuality, MediaMissing, OneWayAudio, TrunkQualityChanged
+from callcenter.model.facts import Body, LegQuality, MediaMissing, OneWayAudio, TrunkQualityChanged, reads
 from callcenter.model.spread import Spread
 from callcenter.model.states import Side
 
@@ -94,6 +94,7 @@ class QualityLedger:
         """All figures as plain values, by trunk."""
         return {trunk: figures.plain() for trunk, figures in self._figures.items()}
 
+    @reads(LegQuality, MediaMissing, OneWayAudio)
     def take(self, body: Body) -> TrunkQualityChanged | None:
         """Read one fact; returns what is to be told of its trunk."""
         match body:

@@ -86,13 +86,15 @@ class Rules:
 
     def number(self, written: str) -> str:
         """A number as somebody noted it, as it is kept: in E.164 where the plan knows how."""
-        if self.plan is not None and self.plan.country and (whole := self.plan.to_e164(written)) is not None:
-            return whole
-        return normalise_number(written)
+        return self._in_e164(written) or normalise_number(written)
 
     def spellings(self, number: str) -> tuple[str, ...]:
         """A caller's number as it may be kept: as it came, and as the client's plan reads it."""
-        return tuple(dict.fromkeys((normalise_number(number), self.number(number))))
+        came, kept = normalise_number(number), self._in_e164(number)
+        return (came,) if kept is None or kept == came else (came, kept)
+
+    def _in_e164(self, written: str) -> str | None:
+        return self.plan.to_e164(written) if self.plan is not None and self.plan.country else None
 
 
 NO_RULES = Rules()
@@ -136,12 +138,16 @@ def _once(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
+# What people put between the digits.
+_SEPARATORS = str.maketrans("", "", " -./()\t")
+
+
 def normalise_number(text: str) -> str:
     """A number as customers are found by: digits, a leading plus kept, ``00`` in front made a plus.
 
     Not a number (a SIP user name) is kept as it is, in lower case.
     """
-    kept = "".join(c for c in text if c not in " -./()\t")
+    kept = text.translate(_SEPARATORS)
     digits = kept.removeprefix("+")
     if not digits.isascii() or not digits.isdigit():
         return text.strip().lower()

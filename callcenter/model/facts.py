@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -1473,3 +1474,21 @@ class Decision(Generic[Effect]):
 
     facts: tuple[Draft, ...] = ()
     effects: tuple[Effect, ...] = field(default=())
+
+
+R = TypeVar("R", bound=Callable[..., Any])
+
+
+def reads(*kinds: type[Body]) -> Callable[[R], R]:
+    """Marks a reader of facts that has use for these kinds alone: it is not called with any other."""
+
+    def marked(reader: R) -> R:
+        reader.kinds = frozenset(kinds)  # type: ignore[attr-defined]
+        return reader
+
+    return marked
+
+
+def kinds_of(reader: Callable[..., Any]) -> frozenset[type[Body]] | None:
+    """What a reader :func:`reads`; None: every kind."""
+    return getattr(reader, "kinds", None)

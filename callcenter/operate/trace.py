@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from callcenter.control.protocol import Asked, CommandError, Reason, told
-from callcenter.model.facts import CallArrived, Fact, OfferMade, PhoneChanged
+from callcenter.model.facts import CallArrived, Fact, OfferMade, PhoneChanged, reads
 from callcenter.model.ids import is_slug
 from callcenter.signaling.tracer import Seen, call_id_of
 from callcenter.sip.masking import masked
@@ -54,6 +54,7 @@ class KnownCalls:
     def __init__(self) -> None:
         self._calls: OrderedDict[str, KnownCall] = OrderedDict()
 
+    @reads(CallArrived, OfferMade, PhoneChanged)
     def take(self, fact: Fact) -> None:
         """A fact."""
         match fact.body:

@@ -16,6 +16,7 @@ from callcenter.model.facts import (
     SupervisionChanged,
     SupervisionEnded,
     SupervisionStarted,
+    reads,
 )
 from callcenter.model.states import Device, Intent, Work
 from callcenter.publish import payloads, topics
@@ -51,6 +52,16 @@ class AgentStates:
             )
             self._tell(nobody, now, None)
 
+    @reads(
+        AgentStateChanged,
+        RecordingEnded,
+        RecordingPaused,
+        RecordingResumed,
+        RecordingStarted,
+        SupervisionChanged,
+        SupervisionEnded,
+        SupervisionStarted,
+    )
     def take(self, fact: Fact) -> None:
         """Read one fact."""
         match fact.body:

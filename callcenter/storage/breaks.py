@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from callcenter.model.facts import AgentStateChanged, Fact, utc
+from callcenter.model.facts import AgentStateChanged, Fact, reads, utc
 from callcenter.model.states import Intent
 from callcenter.storage.database import Database, storable
 from callcenter.storage.log import FactLog
@@ -36,6 +36,7 @@ class Breaks:
         self._log = log
         self._of: dict[str, list[Break]] = {}
 
+    @reads(AgentStateChanged)
     def take(self, fact: Fact) -> None:
         """Read one fact. Never waits."""
         body = fact.body

@@ -187,17 +187,14 @@ def of_number(
     wanted = spellings[0]
     if not wanted:
         return Match.NONE, []
-    # A number that is the same has the same tail, so one question finds both kinds. Put into order here: asked for in
-    # order, all numbers of the client are read in that order, a scan.
-    params = (client, wanted, client, spellings[-1], client, tail(wanted))
-    rows = sorted(reading.fetch_all(BY_TAIL, params))
-    exact = list(dict.fromkeys(row[0] for row in rows if row[1] in spellings))
+    # Put into order here: asked for in order, all numbers of the client are read in that order, a scan.
+    exact = sorted({row[0] for each in spellings for row in reading.fetch_all(BY_NUMBER, (client, each))})
     if exact:
         sure = rules.unattested if not attested else Match.SURE
         return (sure if len(exact) == 1 else Match.MAYBE), _read(reading, client, exact[:MAX_FOUND])
     if len(_significant(wanted)) < MIN_TAIL:
         return Match.NONE, []
-    alike = list(dict.fromkeys(row[0] for row in rows if _alike(wanted, row[1])))
+    alike = sorted({row[0] for row in reading.fetch_all(BY_TAIL, (client, tail(wanted))) if _alike(wanted, row[1])})
     return (Match.MAYBE if alike else Match.NONE), _read(reading, client, alike[:MAX_FOUND])
 
 
@@ -233,13 +230,9 @@ SELECT = (
     " FROM customers AS c"
 )
 # What a file has for "no number" may be ten thousand customers': no more of them are read than tell that they are many.
-# Each spelling for itself: for two of them at once all numbers of the client would be read.
-_NUMBERS = f"SELECT customer_id, number FROM customer_numbers {_BY_INDEX}"
-_SAME = f"{_NUMBERS.format('number')} WHERE client = ? AND number = ? LIMIT {MOST_ALIKE}"
-BY_TAIL = (
-    f"SELECT * FROM ({_SAME}) AS as_it_came UNION ALL SELECT * FROM ({_SAME}) AS as_it_is_kept UNION ALL SELECT * FROM"
-    f" ({_NUMBERS.format('tail')} WHERE client = ? AND tail = ? AND tail <> '' LIMIT {MOST_ALIKE}) AS alike"
-)
+_NUMBERS = f"SELECT customer_id, number FROM customer_numbers {_BY_INDEX} WHERE client = ?"
+BY_NUMBER = f"{_NUMBERS.format('number')} AND number = ? LIMIT {MOST_ALIKE}"
+BY_TAIL = f"{_NUMBERS.format('tail')} AND tail = ? AND tail <> '' LIMIT {MOST_ALIKE}"
 # Without an order: in that of the ids, every customer of the client would be looked at.
 BY_NAME = "SELECT id FROM customers WHERE client = ? AND name LIKE ? ESCAPE '\\' LIMIT ?"
 _INTO = "SELECT into_id FROM customer_merges WHERE client = ? AND id = ?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from callcenter.model.facts import AgentStateChanged, Fact
+from callcenter.model.facts import AgentStateChanged, Fact, reads
 from callcenter.model.states import Intent
 from callcenter.storage.database import Database, Statement, storable
 from callcenter.storage.log import FactLog
@@ -23,6 +23,7 @@ class Intents:
         self._log = log
         self._kept: dict[str, Choice] = {}
 
+    @reads(AgentStateChanged)
     def take(self, fact: Fact) -> None:
         """Read one fact. Never waits."""
         body = fact.body

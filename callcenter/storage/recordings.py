@@ -15,6 +15,7 @@ from callcenter.model.facts import (
     RecordingHeld,
     RecordingReleased,
     RecordingStarted,
+    reads,
     utc,
 )
 from callcenter.storage.database import Database, Row, Value, storable
@@ -75,6 +76,7 @@ class Recordings:
         self._database = database
         self._log = log
 
+    @reads(RecordingDeleted, RecordingEnded, RecordingHeld, RecordingReleased, RecordingStarted)
     def take(self, fact: Fact) -> None:
         """Read one fact. Never waits."""
         at = utc(fact.at)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Container
 from typing import Any
 
-from callcenter.model.facts import AgentSkillsChanged, Fact, utc
+from callcenter.model.facts import AgentSkillsChanged, Fact, reads, utc
 from callcenter.storage.database import Database, storable
 from callcenter.storage.log import FactLog
 
@@ -18,6 +18,7 @@ class Roster:
         self._database = database
         self._log = log
 
+    @reads(AgentSkillsChanged)
     def take(self, fact: Fact) -> None:
         """Read one fact. Never waits."""
         body = fact.body
