@@ -34,7 +34,7 @@ from callcenter.acd.events import (
 )
 from callcenter.calls.facts import FactStream
 from callcenter.model.facts import Body, Decision, Draft
-from callcenter.model.states import EndCause, OfferResult, Side, VisitOutcome
+from callcenter.model.states import MOVED, TAKEN, EndCause, OfferResult, Side, VisitOutcome
 from callcenter.runtime.clock import Clock
 from callcenter.runtime.once import Letters
 from callcenter.storage.database import StaleWriter, StorageError
@@ -153,7 +153,7 @@ class Waiting:
 
     def send_on(self, queue: str, agent: str = "") -> None:
         """Somebody else says where the caller waits from now on. An agent's phone that rings for them stops."""
-        self.leave(VisitOutcome.FLOWED_OUT, "taken" if agent else "moved")
+        self.leave(VisitOutcome.FLOWED_OUT, TAKEN if agent else MOVED)
         self._news.put(SentOn(queue, agent))
 
     def leave(self, outcome: VisitOutcome, reason: str = "") -> None:

@@ -107,7 +107,8 @@ SENTENCES: Mapping[Result, str] = {
     Result.NO_LINE: "the agent has as many calls of their own already as there may be: hang one of them up first",
     Result.DO_NOT_CALL: "the number is on the company's do-not-call list; where that only warns, dial it again",
     Result.NOT_RINGING: "no phone of the agent rings for a caller",
-    Result.PHONE_CANNOT: "that phone cannot be told to answer: pick it up, or have it under `auto_answer`",
+    Result.PHONE_CANNOT: "a phone that rings cannot be told to answer: pick it up; with the agent's `auto_answer: true`"
+    " (agents.yaml) it takes by itself what a queue offers, and what a program dials for the agent",
     Result.NO_SUCH_CALL: "there is no such call now",
     Result.NOT_WAITING: "the caller waits in no queue now",
     Result.PICKED_UP: "an agent has just picked up for this caller",

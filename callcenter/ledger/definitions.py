@@ -131,7 +131,11 @@ def _of_visits() -> Iterable[Definition]:
         ("answered", "visits whose caller and agent heard each other", lambda f: f.visits.answered),
         ("abandoned", "hung up before that, after short_abandon of the queue or more", lambda f: f.visits.abandoned),
         ("short_abandoned", "hung up sooner than short_abandon", lambda f: f.visits.short_abandoned),
-        ("flowed_out", "left by a time-out, a key, an overflow, a callback", lambda f: total(f.visits.flowed_out)),
+        (
+            "flowed_out",
+            "left by a time-out, a key, an overflow, a callback, or moved by a supervisor",
+            lambda f: total(f.visits.flowed_out),
+        ),
         ("refused", "not let in: full, closed, empty", lambda f: total(f.visits.refused)),
         ("lost", "ended by us: a crash, a failure of sound or network", lambda f: total(f.visits.lost)),
         ("still_waiting", "visits without an outcome yet", lambda f: len(f.waiting)),

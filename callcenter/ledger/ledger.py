@@ -35,13 +35,14 @@ from callcenter.model.facts import (
     TransferFailed,
     WaitAnnounced,
 )
-from callcenter.model.states import CallbackOutcome, OfferResult, VisitOutcome, Work
+from callcenter.model.states import TAKEN, CallbackOutcome, OfferResult, VisitOutcome, Work
 
 # A boot's clock stands so far from the wall's; when the wall's was set by more than this (ms), what runs is booked by
 # the old one up to that moment. Less is the time that a decision takes to be told.
 WALL_WAS_SET = 2_000
-# Which fold this is: a state that another one has left is not gone on with, the log is folded anew.
-FOLD = 1
+# Which fold this is: a state that another one has left is not gone on with, the log is folded anew. 2: who is offered
+# to an agent of a supervisor's choice is in the same visit.
+FOLD = 2
 
 RESTART = "restart"
 # Estimates remembered of one visit, of the many that somebody hears who waits for hours.
@@ -65,6 +66,8 @@ class Visit:
     boot: str
     joined: int
     callback: bool = False
+    # Whether a supervisor has chosen the agent to whom they are offered now.
+    taken: bool = False
     # Estimates that were announced: when, and from what to what it may still take, in milliseconds.
     told: list[list[int]] = field(default_factory=list)
 
@@ -132,6 +135,10 @@ class Ledger:
     offers and its legs belongs to the quarter in which it began; an agent's time to those in which it passed. What the
     log of a boot leaves open is lost with the next boot's :class:`SwitchStarted`.
 
+    Whom a supervisor has offered to an agent of her choice has waited all the while, and waits on if that one does not
+    take them: to the ACD these are visits of their own, here they are one, or one caller would count as several, and
+    the one who was answered as one who had not waited at all. Who is moved to another queue has left the first one.
+
     Bounded by the visits of the days that were not taken out yet (:meth:`take_out`): two numbers for each.
     """
 
@@ -152,6 +159,8 @@ class Ledger:
         self._clocks: dict[str, Clock] = {}
         self._calls: dict[str, Call] = {}
         self._promises: dict[str, Promise] = {}
+        # Of a call the visit that goes on with the next one.
+        self._taken: dict[str, str] = {}
         # Of each agent the legs that are over but for the wrap-up.
         self._wrapping: dict[str, list[str]] = {}
         self.takers: dict[type, Callable[[Any, Fact], None]] = {
@@ -221,7 +230,7 @@ class Ledger:
     # Visits
 
     def _queued(self, body: CallQueued, fact: Fact) -> None:
-        if body.visit in self._waiting:
+        if body.visit in self._waiting or self._goes_on(body, fact):
             return
         quarter = epoch_ms(fact.at) // QUARTER_MS
         visit = Visit(body.client, body.queue, quarter, fact.boot, fact.ms, bool(body.callback))
@@ -234,9 +243,25 @@ class Ledger:
         if fact.call_id is not None:
             self._calls[fact.call_id] = Call(body.client, body.queue, quarter, fact.boot)
 
+    def _goes_on(self, body: CallQueued, fact: Fact) -> bool:
+        """Whether this goes on with the visit before, the caller having been offered to an agent by a supervisor."""
+        before = self._taken.pop(fact.call_id or "", "")
+        visit = self._waiting.get(before)
+        if visit is None:
+            return False
+        where = visit.client, visit.queue
+        if where != (body.client, body.queue) or body.callback:
+            self._leave(before, VisitOutcome.FLOWED_OUT, TAKEN, fact)
+            return False
+        self._waiting[body.visit] = self._lines[where][body.visit] = visit
+        del self._waiting[before], self._lines[where][before]
+        visit.taken = bool(body.agent)
+        return True
+
     def _call_over(self, _: CallEnded, fact: Fact) -> None:
         if fact.call_id is not None:
             self._calls.pop(fact.call_id, None)
+            self._leave(self._taken.pop(fact.call_id, ""), VisitOutcome.FLOWED_OUT, TAKEN, fact)
 
     def _told(self, body: WaitAnnounced, fact: Fact) -> None:
         visit = self._waiting.get(body.visit)
@@ -244,6 +269,12 @@ class Ledger:
             visit.told.append([fact.ms, body.low_ms, body.high_ms])
 
     def _left(self, body: QueueLeft, fact: Fact) -> None:
+        visit = self._waiting.get(body.visit)
+        if visit is not None and fact.call_id and not visit.callback:
+            not_taken = visit.taken and body.outcome in (VisitOutcome.FLOWED_OUT, VisitOutcome.REFUSED)
+            if not_taken or (body.outcome is VisitOutcome.FLOWED_OUT and body.reason == TAKEN):
+                self._taken[fact.call_id] = body.visit
+                return
         self._leave(body.visit, body.outcome, body.reason, fact)
 
     def _leave(self, visit_id: str, outcome: VisitOutcome, reason: str, fact: Fact) -> None:
@@ -471,6 +502,7 @@ class Ledger:
         for call_id, call in list(self._calls.items()):
             if call.boot != fact.boot:
                 del self._calls[call_id]
+        self._taken = {call: visit for call, visit in self._taken.items() if visit in self._waiting}
         self._ends.clear()
 
     # Cells
@@ -618,6 +650,7 @@ class Ledger:
             "waiting": {key: asdict(each) for key, each in self._waiting.items()},
             "offers": {key: asdict(each) for key, each in self._offers.items()},
             "legs": {key: asdict(each) for key, each in self._legs.items()},
+            "taken": dict(self._taken),
             "promises": {key: asdict(each) for key, each in self._promises.items()},
             "calls": {key: asdict(each) for key, each in self._calls.items()},
             "clocks": {key: asdict(each) for key, each in self._clocks.items()},
@@ -635,6 +668,7 @@ class Ledger:
         self.time = {(q, agent): AgentTime.of(cell) for q, agent, cell in plain["time"]}
         self.callbacks = {(q, client, queue): Callbacks.of(cell) for q, client, queue, cell in plain["callbacks"]}
         self._promises = {key: Promise(**each) for key, each in plain["promises"].items()}
+        self._taken = dict(plain["taken"])
         self._waiting = {key: Visit(**each) for key, each in plain["waiting"].items()}
         for key, visit in self._waiting.items():
             if visit.callback:

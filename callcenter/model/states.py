@@ -70,6 +70,12 @@ class VisitOutcome(StrEnum):
     LOST = "lost"
 
 
+MOVED, TAKEN = "moved", "taken"
+"""Why a visit flowed out when a supervisor has sent the caller to another queue, or has them offered to an agent of her
+choice, out of the same one.
+"""
+
+
 class Outcome(StrEnum):
     """How a whole call ended, seen from the caller.
 

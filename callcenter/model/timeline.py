@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, TypeAlias
 
+from callcenter.model import states
 from callcenter.model.access import Actor, Role
 from callcenter.model.customer import Match
 from callcenter.model.facts import (
@@ -542,9 +543,9 @@ class _Story:
         match body.outcome, body.reason:
             case VisitOutcome.ANSWERED, _:
                 return f"waited {wait} in {line}"
-            case VisitOutcome.FLOWED_OUT, "moved":
+            case VisitOutcome.FLOWED_OUT, states.MOVED:
                 return f"sent on to another queue by a supervisor, after {wait} in {line}"
-            case VisitOutcome.FLOWED_OUT, "taken":
+            case VisitOutcome.FLOWED_OUT, states.TAKEN:
                 return f"offered by a supervisor to somebody of her choice, after {wait} in {line}"
             case VisitOutcome.FLOWED_OUT, _ if alone:
                 return f"not taken by whom they waited for{reason}, after {wait}"

@@ -40,7 +40,7 @@ from callcenter.model.facts import (
     SupervisionStarted,
 )
 from callcenter.model.interaction import Interaction
-from callcenter.model.states import Device, Direction, EndCause, Intent, Outcome, Side, VisitOutcome, Work
+from callcenter.model.states import TAKEN, Device, Direction, EndCause, Intent, Outcome, Side, VisitOutcome, Work
 from callcenter.model.timeline import LEFT_OUT, timeline
 from callcenter.publish import topics
 from callcenter.publish.channels import mistake_in
@@ -264,12 +264,24 @@ def today_from_facts(name: str, facts: Sequence[Fact], ms: int, now: datetime) -
     """What the visits to a queue that began on the day of ``now`` came to, worked out the long way."""
     joined: dict[str, Fact] = {}
     left: dict[str, tuple[Fact, QueueLeft]] = {}
+    # Whom a supervisor has somebody offered to is in the same visit, of more than one name.
+    first: dict[str, str] = {}
+    chosen: set[str] = set()
+    sent_on: dict[str | None, str] = {}
     for fact in facts:
         match fact.body:
-            case CallQueued(visit=visit, queue=where, callback="") if where == name and _same_day(fact, now):
-                joined[visit] = fact
-            case QueueLeft(visit=visit) as body:
-                left[visit] = fact, body
+            case CallQueued(visit=visit, queue=where, callback="", agent=agent) if where == name:
+                if fact.call_id in sent_on:
+                    first[visit] = sent_on.pop(fact.call_id)
+                    chosen |= {visit} if agent else set()
+                elif _same_day(fact, now):
+                    joined[visit] = fact
+            case QueueLeft(visit=visit, queue=where, outcome=how, reason=why) as body:
+                back = visit in chosen and how in (VisitOutcome.FLOWED_OUT, VisitOutcome.REFUSED)
+                if where == name and (back or (how is VisitOutcome.FLOWED_OUT and why == TAKEN)):
+                    sent_on[fact.call_id] = first.get(visit, visit)
+                else:
+                    left[first.get(visit, visit)] = fact, body
             case _:
                 pass
     waits, abandoned, counted = [], 0, 0

@@ -14,6 +14,7 @@ from callcenter.calls.settings import DialRules, Supervisor
 from callcenter.config.settings import DeskUser
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import ControlServer
+from callcenter.ledger.ledger import fold
 from callcenter.model.access import Actor, Role
 from callcenter.model.do_not_call import Source
 from callcenter.model.facts import (
@@ -530,6 +531,10 @@ async def test_a_waiting_caller_is_offered_to_whom_the_supervisor_names(world: W
     await world.settled()
     assert world.hear_each_other(second, bob)
     assert [body.agent for body in bodies(world, OfferMade)] == ["bob", "bob"]
+    counted = fold(world.facts).visits
+    (visits,) = counted.values()
+    assert (visits.offered, visits.answered, visits.flowed_out) == (2, 1, {}), "two callers, and not five"
+    assert visits.waits[0] > 10_000, "who is taken has waited all the while"
     await second.hangs_up()
     await first.hangs_up()
 

@@ -13,8 +13,10 @@ from callcenter.model.facts import (
     CallbackAttempted,
     CallbackEnded,
     CallbackRequested,
+    CallConnected,
     CallQueued,
     CallTransferred,
+    QueueLeft,
     TransferFailed,
     WaitAnnounced,
 )
@@ -348,3 +350,49 @@ def test_a_ledger_tells_what_it_holds() -> None:
     floor.joins("v1")
     assert str(floor.ledger()) == "<Ledger 1 cells of visits, 1 waiting, 0 legs>"
     assert fold([]).plain() == Ledger().plain()
+
+
+def test_whom_a_supervisor_has_somebody_take_is_one_caller_who_waited_all_the_while() -> None:
+    """75 s in line, offered to bob by her choice, who declined, and to amy: answered late, and not four times there."""
+    floor = Told()
+    floor.joins("v1")
+    floor.wait(60)
+    floor.leaves("v1", VisitOutcome.FLOWED_OUT, "taken")
+    assert floor.figures().waiting == [60_000]
+    floor.tell(CallQueued("v2", "sales", "acme", 100, (), floor.ms, "bob"), "call-v1")
+    floor.tell(QueueLeft("v2", "sales", VisitOutcome.FLOWED_OUT, "declined"), "call-v1")
+    floor.tell(CallQueued("v3", "sales", "acme", 0, (), floor.ms), "call-v1")
+    floor.wait(15)
+    assert Ledger.of(floor.ledger().plain()).plain() == floor.ledger().plain()
+    floor.tell(QueueLeft("v3", "sales", VisitOutcome.FLOWED_OUT, "taken"), "call-v1")
+    floor.tell(CallQueued("v4", "sales", "acme", 100, (), floor.ms, "amy"), "call-v1")
+    floor.tell(CallConnected("v4", "v4-1", "amy"), "call-v1")
+    floor.tell(QueueLeft("v4", "sales", VisitOutcome.ANSWERED), "call-v1")
+    figures = floor.figures()
+    assert figures.visits == Visits(offered=1, answered=1, waits=[75_000])
+    assert not figures.waiting
+
+
+def test_who_is_moved_has_left_the_one_queue_and_comes_into_the_other() -> None:
+    floor = Told()
+    floor.joins("v1")
+    floor.wait(30)
+    floor.leaves("v1", VisitOutcome.FLOWED_OUT, "moved")
+    floor.tell(CallQueued("v2", "support", "acme", 0, (), floor.ms), "call-v1")
+    floor.wait(5)
+    floor.tell(QueueLeft("v2", "support", VisitOutcome.ANSWERED), "call-v1")
+    ledger, quarter = floor.ledger(), quarter_of(NINE)
+    assert ledger.visits[quarter, "acme", "sales"] == Visits(offered=1, flowed_out={"moved": 1}, moved_on=[30_000])
+    assert ledger.visits[quarter, "acme", "support"] == Visits(offered=1, answered=1, waits=[5_000])
+
+
+def test_who_was_to_be_taken_when_the_switch_fell_is_lost_once() -> None:
+    floor = Told()
+    floor.joins("v1")
+    floor.wait(30)
+    floor.leaves("v1", VisitOutcome.FLOWED_OUT, "taken")
+    floor.reboot()
+    floor.hangs_up("v1")
+    floor.started()
+    assert floor.figures().visits == Visits(offered=1, flowed_out={"taken": 1}, moved_on=[30_000])
+    assert not floor.figures().waiting
