@@ -380,7 +380,7 @@ class Callbacks:
         call.add(requested(value, ticket.id, round(here.first_joined * 1000), number))
         self._store.keep(value)
 
-    @reads(CallConnected, CallEnded, OutsideConnected)
+    @reads(CallArrived, CallConnected, CallEnded, OutsideConnected)
     def take(self, fact: Fact) -> None:
         """Read one fact: who has talked to us meanwhile need not be called any more."""
         match fact.body:

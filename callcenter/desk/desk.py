@@ -13,6 +13,7 @@ import structlog
 
 from callcenter.config import Settings
 from callcenter.config.secrets import DeskLogin, desk_logins
+from callcenter.config.settings import desk_database
 from callcenter.control import SOCKET
 from callcenter.control.protocol import CommandError
 from callcenter.desk.call_me import Requests
@@ -37,10 +38,8 @@ from callcenter.storage.migrate import migrate, shipped
 
 log = structlog.get_logger()
 
-FILE = "desk.db"
-"""The desk's own database in the data folder: tokens, sessions, webhooks; nothing of the switch's."""
 SECRET_FILE = "desk.secret"
-"""What hashes in it are keyed by, beside it."""
+"""What hashes in the desk's database are keyed by, beside it."""
 
 
 class Desk:
@@ -117,7 +116,7 @@ def _rates(settings: Settings, clock: Clock) -> Buckets:
 
 async def open_own(data: Path, clock: Clock) -> AioDatabase:
     """The desk's own database, with its schema up to date. Raises StorageError."""
-    own = await AioDatabase.open(data / FILE)
+    own = await AioDatabase.open(desk_database(data))
     try:
         await migrate(own, clock.now(), shipped("callcenter.desk"))
     except BaseException:
