@@ -91,6 +91,41 @@ class Call:
     sends the caller where only the new ones lead (:meth:`renew`).
     """
 
+    # So many are too many for a dictionary that shares its keys with those of other calls: 1.6 kB each.
+    __slots__ = (
+        "__weakref__",
+        "_draw",
+        "_stage",
+        "agent",
+        "callback",
+        "caller",
+        "captured",
+        "client",
+        "direction",
+        "ending",
+        "entry",
+        "handover",
+        "id",
+        "known",
+        "line",
+        "number",
+        "outside",
+        "parting",
+        "pops",
+        "promised",
+        "recorded",
+        "recordings",
+        "sent_on",
+        "services",
+        "settings",
+        "since",
+        "stage_since",
+        "talk",
+        "ticket",
+        "visits",
+        "waits_by",
+    )
+
     def __init__(
         self,
         call_id: str,

@@ -8,10 +8,11 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from callcenter.cli.common import add_config_arguments, load_or_tell
+from callcenter.cli.common import add_config_arguments, load_or_tell, told_to_end
 from callcenter.config import ConfigError, Settings, load
 from callcenter.config.problems import many
-from callcenter.storage.backup import CONFIG, MAIN, BackupError, Manifest, Sources, Verified, back_up, verify
+from callcenter.storage.backup import CONFIG, MAIN, BackupError, Manifest, Sources, Verified, back_up, cut_short, verify
+from callcenter.storage.migrate import shipped
 
 DESK = "desk"
 
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify",
         action="store_true",
-        help="make none, but look whether that one is whole: put back into a temporary folder, and counted",
+        help="make none, but look whether that one is whole: every file by its sum, every database row by row",
     )
     add_config_arguments(parser)
 
@@ -43,11 +44,14 @@ def run(options: argparse.Namespace) -> int:
         if settings is None:
             return 1
         recordings = settings.calls.recording.directory if options.recordings else None
-        whole, manifest = back_up(sources(settings, recordings), options.folder.absolute(), datetime.now(UTC))
+        with told_to_end():
+            whole, manifest = back_up(sources(settings, recordings), options.folder.absolute(), datetime.now(UTC))
     except BackupError as error:
         print(f"callcenter: {error}", file=sys.stderr)
         return 1
     print(f"{whole}\n{summary(manifest)}")
+    for part in cut_short(whole.parent):
+        print(f"  note: {part} was cut short, if no other backup is being made just now: remove it")
     return 0
 
 
@@ -65,7 +69,12 @@ def sources(settings: Settings, recordings: Path | None) -> Sources:
 
 def databases(settings: Settings) -> dict[str, Path]:
     """The databases by their names in a backup."""
-    return {MAIN: settings.storage.path, DESK: settings.switch.data / "desk.db"}
+    return {MAIN: settings.storage.path, DESK: settings.switch.desk_database}
+
+
+def schemas() -> dict[str, int]:
+    """The newest schema that this program knows of each database beside the switch's own."""
+    return {DESK: shipped("callcenter.desk")[-1].version}
 
 
 def summary(manifest: Manifest) -> str:
@@ -85,8 +94,8 @@ def summary(manifest: Manifest) -> str:
 
 
 def _verify(folder: Path) -> int:
+    found = verify(folder, schemas())
     with tempfile.TemporaryDirectory(prefix="callcenter-backup-") as scratch:
-        found = verify(folder, Path(scratch))
         _look_at_configuration(folder, Path(scratch), found)
     print(f"{folder}\n{summary(found.manifest)}")
     for note in found.notes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import stat
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -63,6 +65,21 @@ def socket_or_tell(options: argparse.Namespace) -> Path | None:
     except ConfigError as error:
         show(error.problems, sys.stderr)
         return None
+
+
+@contextlib.contextmanager
+def told_to_end() -> Iterator[None]:
+    """SIGTERM and a closed terminal end what is done here as Ctrl-C does: it is tidied up behind."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def ask_or_tell(options: argparse.Namespace, ask: Callable[[ControlClient, argparse.Namespace], int]) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from callcenter.cli.backup import databases, summary
-from callcenter.cli.common import add_config_arguments, show
+from callcenter.cli.backup import databases, schemas, summary
+from callcenter.cli.common import add_config_arguments, show, told_to_end
 from callcenter.config import ConfigError, load
 from callcenter.config.problems import many
 from callcenter.storage.backup import (
@@ -18,6 +18,7 @@ from callcenter.storage.backup import (
     read_manifest,
     restore,
     restore_config,
+    take_config_back,
     verify,
     waiting_callbacks,
 )
@@ -42,22 +43,26 @@ def run(options: argparse.Namespace) -> int:
     """Look whether it is whole, and put it back; exit status 1 when it is not, and nothing was changed."""
     now = datetime.now(UTC)
     try:
-        with tempfile.TemporaryDirectory(prefix="callcenter-backup-") as scratch:
-            found = verify(options.backup, Path(scratch))
+        found = verify(options.backup, schemas())
         if found.wrong:
             for wrong in found.wrong:
                 print(f"  wrong: {wrong}", file=sys.stderr)
             raise BackupError(f"{options.backup} is not whole: nothing was restored")
-        folder = options.config
+        folder, written = options.config, 0
+        with told_to_end(), ExitStack() as undone:
+            if options.config_to is not None:
+                written = restore_config(options.backup, options.config_to)
+                # Who tries again, with --replace, finds that folder as empty as it was.
+                undone.callback(take_config_back, options.config_to)
+                folder = options.config_to
+            settings = load(folder, options.overrides, data=options.data)
+            directory = settings.calls.recording.directory
+            told = restore(
+                options.backup, databases(settings), settings.switch.data, directory, replace=options.replace, now=now
+            )
+            undone.pop_all()
         if options.config_to is not None:
-            written = restore_config(options.backup, options.config_to)
             print(f"{many(written, 'file')} of configuration in {options.config_to}")
-            folder = options.config_to
-        settings = load(folder, options.overrides, data=options.data)
-        directory = settings.calls.recording.directory
-        told = restore(
-            options.backup, databases(settings), settings.switch.data, directory, replace=options.replace, now=now
-        )
         waiting = waiting_callbacks(settings.storage.path)
     except ConfigError as error:
         show(error.problems, sys.stderr)

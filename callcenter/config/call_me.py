@@ -73,6 +73,12 @@ def call_me(things: Things, notes: Notes) -> None:
         if queue is not None and queue.client != name:
             message = f"who asks {name} to be called would stand in a queue of {queue.client}"
             notes.add(Code.OTHER_CLIENT, (*path, "queue"), message, f"name a queue of {name}")
+        if not things.desk.enabled:
+            message = "nobody can ask there: the desk has the door, and it is off"
+            notes.warn(Code.UNUSED, path, message, "write desk: {enabled: true}, or take `call_me` away")
+        if written.per_hour > written.per_day:
+            message = f"no more than {written.per_day} are taken in a day anyway (per_day)"
+            notes.warn(Code.FORM, (*path, "per_hour"), message, "write less, or more for `per_day`")
         if client.outbound is None:
             message, hint = f"{name} cannot call anybody back: it has no `outbound`", "add `outbound` (see trunks.yaml)"
             notes.add(Code.MISSING, path, message, f"{hint}, or take `call_me` away", key=True)

@@ -26,6 +26,7 @@ from callcenter.config.shape import (
     mistake,
     none_for,
     seconds,
+    shown,
     some,
     tell,
 )
@@ -108,7 +109,7 @@ class OnAbandon(Shape):
             return {}
         if not isinstance(value, dict) or set(value) != {"callback"}:
             hint = "write callback, or {callback: 30s} for who has waited so long"
-            raise mistake(Code.FORM, f"`{value}` does not follow from a hang-up", hint)
+            raise mistake(Code.FORM, f"{shown(value)} does not follow from a hang-up", hint)
         return value
 
 
@@ -174,5 +175,5 @@ class ClientCallbacks(Shape):
     def _make_sense(self) -> ClientCallbacks:
         for number in self.never:
             if number in (self.outside or ()):
-                raise mistake(Code.FORM, f"`{number}` stands in `outside` and in `never`", "take one away")
+                raise mistake(Code.FORM, f"`{number}` stands in `outside` and in `never`", "take one away", at="never")
         return self

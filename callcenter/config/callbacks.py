@@ -68,6 +68,15 @@ def _step(things: Things, notes: Notes, step: CallbackStep, path: KeyPath, clien
 def _own(things: Things, notes: Notes, client: str, rules: ClientCallbacks) -> None:
     """What a company's own rules take: words for a customer who is called first, clocks for its hours."""
     here: KeyPath = ("clients", client, "callbacks")
+    if rules.tries_per_day is not None and rules.tries_per_day > rules.tries:
+        message = f"nobody is dialled more often than {rules.tries} times in all (tries)"
+        notes.warn(Code.FORM, (*here, "tries_per_day"), message, "write less, or more for `tries`")
+    for at, number in enumerate(rules.never):
+        if rules.outside is not None and not any(number.startswith(wider) for wider in rules.outside):
+            message = f"nothing in `outside` has `{number}` called back, so there is nothing to except"
+            notes.warn(
+                Code.UNUSED, (*here, "never", at), message, "take it away, or add to `outside` what it excepts from"
+            )
     if rules.mode is Mode.CUSTOMER_FIRST:
         _said(things, notes, client, things.calls.callback.connecting, ("calls", "callback", "connecting"), here)
     hours = things.hours.get(rules.hours or "")

@@ -88,5 +88,6 @@ class Client(Shape):
                 Code.MISSING,
                 "`dispositions_required` without `dispositions`: there is nothing to choose from",
                 "add dispositions: {sold: Sold, not-sold: Not sold}, or take it away",
+                at="dispositions_required",
             )
         return self

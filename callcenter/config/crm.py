@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from callcenter.config.explain import KeyPath
+from callcenter.config.hashes import Variable
 from callcenter.config.outside import Outside
 from callcenter.config.problems import Code, did_you_mean
 from callcenter.config.shape import Duration, Positive, Shape, Slug, as_list, besides, form, mistake, some, tell
+from callcenter.publish.event_names import event_names
 from callcenter.signaling.trunks.settings import PasswordFrom
 
 if TYPE_CHECKING:
@@ -109,15 +112,15 @@ def wants(events: tuple[str, ...], event: str) -> bool:
 # ------------------------------------------------------------------------------------------------------ as written
 
 
-def web_address(value: str, example: str) -> str:
-    """An address of HTTP without user or password. Raises a mistake."""
+def web_address(value: str, example: str, *, written: str = "") -> str:
+    """An address of HTTP without user or password. Raises a mistake, which quotes it as it is ``written``."""
     try:
         parts = urlsplit(value)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         parts, good = urlsplit(""), False
     if not good or not value.isascii() or any(char.isspace() or not char.isprintable() for char in value):
-        raise mistake(Code.FORM, f"`{value}` is not an address of HTTP", f"write e.g. {example}")
+        raise mistake(Code.FORM, f"`{written or value}` is not an address of HTTP", f"write e.g. {example}")
     if parts.username is not None or parts.password is not None:
         raise mistake(
             Code.FORM, "the address holds a user or password", "write `secret_env:` or `secret_file:` beside it"
@@ -140,7 +143,11 @@ def _crm_url(value: str) -> str:
     bare = re.sub(r"\{[^{}]*\}", "0", value)
     if "{" in bare or "}" in bare:
         raise mistake(Code.FORM, f"`{value}` has a brace without the other", f"write e.g. {example}")
-    web_address(bare, example)
+    web_address(bare, example, written=value)
+    for name, given in parse_qsl(urlsplit(value).query):
+        if _NAMES_A_SECRET.search(name) and "{" not in given:
+            hint = 'send it in a header, e.g. headers: {Authorization: "Bearer {secret}"}, with `secret_env: VARIABLE`'
+            raise mistake(Code.FORM, f"the secret of `{name}` stands in the configuration", hint)
     return value
 
 
@@ -150,9 +157,11 @@ def _hook_url(value: str) -> str:
 
 def _event(value: str) -> str:
     kind = value.split(".", 1)[0]
-    if value in KINDS or (kind in KINDS and kind != "interaction" and re.fullmatch(r"[a-z_]+\.[a-z_]+", value)):
+    known = {*KINDS, *event_names()}
+    if value in known:
         return value
-    hint = did_you_mean(value, KINDS, otherwise="write interaction, call, call.answered, callback, followup, customer")
+    near = {each for each in known if each.startswith(f"{kind}.")} if kind in KINDS and kind != value else KINDS
+    hint = did_you_mean(value, near, otherwise="write interaction, call, call.answered, callback, followup, customer")
     raise mistake(Code.CHOICE, f"`{value}` is no event", hint)
 
 
@@ -175,8 +184,18 @@ def _within(longest: float) -> AfterValidator:
     return AfterValidator(tell(check, lambda inner: inner))
 
 
+_NAMES_A_SECRET = re.compile(
+    r"authorization|cookie|token|secret|password|api[-_]?key|(^|[-_])(key|auth)$", re.IGNORECASE
+)
+
+
 def _headers(value: dict[str, str]) -> dict[str, str]:
     for name, text in value.items():
+        if _NAMES_A_SECRET.search(name) and SECRET not in text:
+            hint = (
+                f"write {SECRET} where it belongs, and `secret_env: VARIABLE` or `secret_file: FILE` beside `headers`"
+            )
+            raise mistake(Code.FORM, f"the secret of `{name}` stands in the configuration", hint, at=name)
         if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) or not text.isascii() or not text.isprintable():
             raise mistake(Code.FORM, f"`{name}: {text}` is no header", 'write e.g. Accept: "application/json"')
         if name.lower() in ("host", "content-length", "transfer-encoding", "connection", "accept-encoding"):
@@ -195,7 +214,7 @@ FieldName = Annotated[str, form(r"[a-z0-9]+([-_][a-z0-9]+)*", "the name of a fie
 class Secret(Shape):
     """Where a secret stands: never here."""
 
-    secret_env: str | None = None
+    secret_env: Variable | None = None
     secret_file: str | None = None
 
     @model_validator(mode="before")
@@ -204,13 +223,15 @@ class Secret(Shape):
         for key in ("secret", "token", "password", "former_secret"):
             if isinstance(value, dict) and key in value:
                 hint = "write `secret_env: VARIABLE` or `secret_file: FILE`"
-                raise mistake(Code.FORM, "a secret does not stand in the configuration", hint)
+                raise mistake(Code.FORM, "a secret does not stand in the configuration", hint, at=key)
         return value
 
     @model_validator(mode="after")
     def _from_one_place(self) -> Secret:
         if self.secret_env is not None and self.secret_file is not None:
-            raise mistake(Code.FORM, "the secret comes from two places", "keep `secret_env` or `secret_file`")
+            raise mistake(
+                Code.FORM, "the secret comes from two places", "keep `secret_env` or `secret_file`", at="secret_file"
+            )
         return self
 
 
@@ -248,13 +269,18 @@ class Crm(Secret):
         given = self.secret_env is not None or self.secret_file is not None
         if given and not named:
             hint = 'write e.g. headers: {Authorization: "Bearer {secret}"}'
-            raise mistake(Code.MISSING, "the secret stands in no header", hint)
+            raise mistake(
+                Code.MISSING,
+                "the secret stands in no header",
+                hint,
+                at="secret_env" if self.secret_env else "secret_file",
+            )
         if named and not given:
             hint = "add `secret_env: VARIABLE` or `secret_file: FILE`"
-            raise mistake(Code.MISSING, f"`{named[0]}` wants a secret, and there is none", hint)
+            raise mistake(Code.MISSING, f"`{named[0]}` wants a secret, and there is none", hint, at="headers")
         if self.method == "GET" and "{number}" not in self.url and "{account}" not in self.url:
             hint = "write e.g. https://crm.example.com/customers?number={number}, or `method: POST`"
-            raise mistake(Code.MISSING, "the address does not say who is asked for", hint)
+            raise mistake(Code.MISSING, "the address does not say who is asked for", hint, at="url")
         return self
 
 
@@ -265,7 +291,7 @@ class Webhook(Secret):
     events: Annotated[tuple[Annotated[str, AfterValidator(_event)], ...], some(50), BeforeValidator(as_list)] = (
         "interaction",
     )
-    former_secret_env: str | None = None
+    former_secret_env: Variable | None = None
     former_secret_file: str | None = None
     allow_private: bool = False
     timeout: Annotated[Positive, _within(LONGEST_DELIVERY)] = 10.0
@@ -279,7 +305,7 @@ class Webhook(Secret):
             raise mistake(Code.MISSING, "without a secret nobody can tell our events from others'", hint)
         if self.former_secret_env is not None and self.former_secret_file is not None:
             hint = "keep `former_secret_env` or `former_secret_file`"
-            raise mistake(Code.FORM, "the secret of before comes from two places", hint)
+            raise mistake(Code.FORM, "the secret of before comes from two places", hint, at="former_secret_file")
         return self
 
 
@@ -329,13 +355,33 @@ def integrations(things: Things, notes: Notes) -> None:
         if client.crm is not None:
             here: KeyPath = ("clients", name, "crm", "url")
             _in_the_clear(here, client.crm.url, notes)
+        if not things.desk.enabled:
+            for key, what in (("crm", "asked"), ("webhooks", "told")):
+                if getattr(client, key) is not None:
+                    message = f"nobody is {what}: the desk does that, and it is off"
+                    notes.warn(
+                        Code.UNUSED,
+                        ("clients", name, key),
+                        message,
+                        f"write desk: {{enabled: true}}, or take `{key}` away",
+                    )
         for hook, written in (client.webhooks or {}).items():
             path: KeyPath = ("clients", name, "webhooks", hook)
+            if not written.allow_private and _is_private(urlsplit(written.url).hostname or ""):
+                message = "it is on this machine or in a private network, where nothing is sent"
+                notes.add(Code.FORM, (*path, "url"), message, "add `allow_private: true`", warning=True)
             _in_the_clear((*path, "url"), written.url, notes)
             if written.disable_after < written.give_up_after:
                 message = "it is told nothing any more before anything is given up"
                 hint = "write a longer `disable_after`, or a shorter `give_up_after`"
                 notes.warn(Code.FORM, (*path, "disable_after"), message, hint)
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost"
 
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

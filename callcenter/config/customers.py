@@ -32,7 +32,7 @@ def _field_name(value: str) -> str:
 tell(_field_name, lambda inner: {**inner, "not": {"enum": list(CUSTOMER_COLUMNS)}})
 
 
-def _choices(value: Any) -> Any:
+def read_choices(value: Any) -> Any:
     """A list of words stands for choices that are their own labels."""
     if not isinstance(value, list):
         return value
@@ -42,7 +42,7 @@ def _choices(value: Any) -> Any:
     return {word: word for word in words}
 
 
-tell(_choices, lambda inner: either(inner, {"type": "array", "items": {"type": "string"}, "minItems": 1}))
+tell(read_choices, lambda inner: either(inner, {"type": "array", "items": {"type": "string"}, "minItems": 1}))
 
 
 class CustomerField(Shape):
@@ -52,17 +52,24 @@ class CustomerField(Shape):
     label: Name | None = None
     required: bool = False
     max_length: Annotated[int, Field(ge=1, le=MAX_TEXT)] | None = None
-    choices: Annotated[dict[Name, Name], some(200), BeforeValidator(_choices)] | None = None
+    choices: Annotated[dict[Name, Name], some(200), BeforeValidator(read_choices)] | None = None
     show: bool = False
 
     @model_validator(mode="after")
     def _is_whole(self) -> CustomerField:
         if self.type is FieldKind.CHOICE and not self.choices:
-            raise mistake(Code.MISSING, "there is nothing to choose from", "add choices: [basic, plus]")
+            raise mistake(Code.MISSING, "there is nothing to choose from", "add choices: [basic, plus]", at="type")
         if self.choices and self.type is not FieldKind.CHOICE:
-            raise mistake(Code.FORM, f"a {self.type} has no choices", "write type: choice, or take `choices` away")
+            raise mistake(
+                Code.FORM, f"a {self.type} has no choices", "write type: choice, or take `choices` away", at="choices"
+            )
         if self.max_length is not None and self.type is not FieldKind.TEXT:
-            raise mistake(Code.FORM, f"a {self.type} has no length", "write type: text, or take `max_length` away")
+            raise mistake(
+                Code.FORM,
+                f"a {self.type} has no length",
+                "write type: text, or take `max_length` away",
+                at="max_length",
+            )
         return self
 
 

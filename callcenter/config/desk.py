@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from callcenter.config.addresses import check_address
+from callcenter.config.crm import LOOPBACK
 from callcenter.config.hashes import DeskHash, MosquittoHash
 from callcenter.config.names import AgentSlug, ClientName
 from callcenter.config.origins import origin, web_address
@@ -71,6 +73,13 @@ class Session(Shape):
 
     idle: Annotated[Duration, AfterValidator(_longest)] = SessionSettings().idle
     longest: Annotated[Duration, AfterValidator(_longest)] = SessionSettings().longest
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Session:
+        if self.idle > self.longest:
+            hint = "write a shorter `idle`, or a longer `longest`"
+            raise mistake(Code.FORM, f"nobody is signed in for longer than {self.longest:g} s anyway", hint, at="idle")
+        return self
 
 
 class User(Shape):
@@ -142,6 +151,10 @@ def desk_hashes(things: Things) -> dict[str, str]:
 
 def desk(things: Things, notes: Notes) -> None:
     """Note logins that are there twice: agents, supervisors and users sign in at the same door."""
+    url = urlsplit(things.desk.public_url or "")
+    if url.scheme == "http" and url.hostname not in LOOPBACK:
+        hint = "write https://, and let the proxy do TLS"
+        notes.add(Code.FORM, ("desk", "public_url"), "who is on the way reads passwords along", hint, warning=True)
     for name in things.desk.users:
         for section in ("agents", "supervisors"):
             if name in getattr(things, section):

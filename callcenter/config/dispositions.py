@@ -8,14 +8,18 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from callcenter.calls.settings import FollowUpDemand
-from callcenter.config.shape import Name, Positive, Shape, Slug, either, some, tell, word_as
+from callcenter.config.problems import Code
+from callcenter.config.shape import Name, Positive, Shape, Slug, either, mistake, shown, some, tell, word_as
 
 
 def _required(value: Any) -> Any:
     """The short forms: ``required``, or when it is due."""
     if value == "required":
         return {"required": True}
-    return {"due": value} if isinstance(value, str | int) and not isinstance(value, bool) else value
+    if isinstance(value, bool) or value in ("yes", "no", "on", "off", "never"):
+        hint = "write required, or when it is due where the agent says no other time, as in 48h; or take it away"
+        raise mistake(Code.FORM, f"{shown(value)} does not say how it is followed up", hint)
+    return {"due": value} if isinstance(value, str | int) else value
 
 
 tell(_required, lambda inner: either(inner, {"type": ["string", "integer"]}))

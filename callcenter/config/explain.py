@@ -11,11 +11,17 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from callcenter.config.problems import Code, Place, Problems, did_you_mean
+from callcenter.config.shape import shown
 from callcenter.config.tree import Node
 
 Model = TypeVar("Model", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
 Names = Mapping[str, set[str]]
+
+# What is written in the hope that it turns a thing off.
+OFF = ("off", "none", "never", "no")
+# What nobody should write into a file that others read.
+CLEAR = ("password", "secret", "token")
 
 
 def validate(
@@ -66,6 +72,9 @@ def _note(
     missing = full[-1:] if detail["type"] == "missing" else ()
     # A key that only a short form stands for is pointed at where its word is written: at the value.
     key = key and root.existing(full)[-1:] == full[-1:]
+    at = str(detail.get("ctx", {}).get("at", "")) if detail["type"] in set(Code) else ""
+    if at and root.existing((*full, at)) == (*root.existing(full), at):
+        full, key = (*full, at), True
     place = root.place_of(full, key=key or code is Code.UNKNOWN_KEY or bool(missing))
     problems.add(code, place, dotted(root.existing(full) + missing), message, hint)
 
@@ -78,7 +87,7 @@ def dotted(path: Sequence[str | int]) -> str:
 def _words(detail: ErrorDetails, siblings: set[str], inner: set[str]) -> tuple[Code, str, str]:
     """What to say of an error: ``siblings`` are the keys known beside its place, ``inner`` those known within."""
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    shown = f"`{value}`" if isinstance(value, str | int | float) else "this"
+    written = shown(value)
     match kind:
         case _ if kind in set(Code):
             return Code(kind), str(context["message"]), str(context["hint"])
@@ -87,27 +96,37 @@ def _words(detail: ErrorDetails, siblings: set[str], inner: set[str]) -> tuple[C
             return Code.MISSING, f"`{name}` is missing", f"add `{name}: ...`"
         case "extra_forbidden":
             name = str(detail["loc"][-1])
-            return Code.UNKNOWN_KEY, f"`{name}` is not known here", did_you_mean(name, siblings)
+            if name in CLEAR and siblings & {"mqtt", "desk"}:
+                return Code.UNKNOWN_KEY, f"no {name} stands here", "write hashes: callcenter password USER makes them"
+            every = f"known here: {', '.join(sorted(siblings))}" if siblings else ""
+            return Code.UNKNOWN_KEY, f"`{name}` is not known here", did_you_mean(name, siblings, otherwise=every)
         case "literal_error" | "enum":
             known = re.findall(r"'([^']+)'", str(context.get("expected", "")))
             hint = did_you_mean(str(value), known, otherwise=f"write one of: {', '.join(known)}")
-            return Code.CHOICE, f"{shown} is not known here", hint
+            return Code.CHOICE, f"{written} is not known here", hint
         case "int_parsing" | "int_type" | "int_from_float":
-            return Code.TYPE, f"{shown} is not a whole number", "write digits alone"
+            return Code.TYPE, f"{written} is not a whole number", "write digits alone"
         case "float_parsing" | "float_type":
-            return Code.TYPE, f"{shown} is not a number", "write e.g. 0.7"
+            return Code.TYPE, f"{written} is not a number", "write e.g. 0.7"
         case "bool_parsing" | "bool_type":
-            return Code.TYPE, f"{shown} is neither true nor false", "write true or false"
+            return Code.TYPE, f"{written} is neither true nor false", "write true or false"
         case "string_type":
+            if isinstance(value, list):
+                return Code.TYPE, "one belongs here, and no list", "write it without brackets or dash"
             return Code.TYPE, "a text belongs here", "put it into quotes when it holds `: ` or begins with a sign"
         case "dict_type" | "model_type" | "model_attributes_type":
-            return Code.TYPE, f"{shown} stands where `key: value` pairs belong", _pairs_hint(inner)
+            return Code.TYPE, f"{written} stands where `key: value` pairs belong", _pairs_hint(value, inner)
         case "tuple_type" | "list_type":
-            return Code.TYPE, f"{shown} stands where a list belongs", "write [one, two], or begin each line with a dash"
+            return (
+                Code.TYPE,
+                f"{written} stands where a list belongs",
+                "write [one, two], or begin each line with a dash",
+            )
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
             sign, bound = next(iter(context.items()))
+            bound = int(bound) if float(bound).is_integer() else bound
             word = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}[str(sign)]
-            return Code.FORM, f"{shown} is out of range", f"write {word} {bound}"
+            return Code.FORM, f"{written} is out of range", f"write {word} {bound}"
         case "string_too_short":
             return Code.FORM, "it is empty", "write something"
         case "string_too_long":
@@ -116,7 +135,9 @@ def _words(detail: ErrorDetails, siblings: set[str], inner: set[str]) -> tuple[C
             return Code.TYPE, str(detail["msg"]), ""
 
 
-def _pairs_hint(keys: set[str]) -> str:
+def _pairs_hint(value: Any, keys: set[str]) -> str:
+    if value is False or value in OFF:
+        return "write {enabled: false}" if "enabled" in keys else "take it away: what is not there is off"
     known = f"; known here: {', '.join(sorted(keys))}" if keys else ""
     return f"write {{key: value, ...}}, or each on a line of its own beneath{known}"
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from callcenter.config.hashes import Variable
 from callcenter.config.outside import Outside
 from callcenter.config.problems import Code
 from callcenter.config.shape import Duration, Name, Shape, mistake, tell
@@ -45,7 +46,7 @@ class Mqtt(Shape):
     pop_wait: Duration = 0.15
     url: Annotated[str, AfterValidator(_url)] | None = None
     user: str | None = None
-    password_env: str | None = None
+    password_env: Variable | None = None
     password_file: str | None = None
     ca_file: str | None = None
     cert_file: str | None = None

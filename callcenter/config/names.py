@@ -27,8 +27,11 @@ def _check_agent(value: str) -> str:
 tell(_check_agent, lambda inner: {**inner, "not": {"enum": sorted(RESERVED_USERS)}})
 
 
-def known(kind: str, *, prefix: str = "", besides: str = "") -> AfterValidator:
-    """The value must be the name of a ``kind`` that is configured: the names come in the context."""
+def known(kind: str, *, prefix: str = "", besides: str = "", words: tuple[str, ...] = ()) -> AfterValidator:
+    """The value must be the name of a ``kind`` that is configured: the names come in the context.
+
+    ``words`` mean something in its place, and may have been meant.
+    """
 
     def check(value: str, info: ValidationInfo) -> str:
         names: Mapping[str, set[str]] = info.context or {}
@@ -36,7 +39,9 @@ def known(kind: str, *, prefix: str = "", besides: str = "") -> AfterValidator:
             raise mistake(
                 Code.NAMES_NOTHING,
                 f"no {kind} is named `{value}`",
-                did_you_mean(value, names[kind], otherwise=f"add it to the section `{prefix or kind + 's'}`"),
+                did_you_mean(
+                    value, {*names[kind], *words}, otherwise=f"add it to the section `{prefix or kind + 's'}`"
+                ),
             )
         return value
 

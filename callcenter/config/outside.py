@@ -33,8 +33,11 @@ class Outside:
             if entry is None or entry.node.value is None:
                 return None
             node = entry.node
-        file = self.folder / Path(str(node.value)).expanduser()
-        if isinstance(node.value, str) and file.is_file() and os.access(file, os.R_OK):
+        if not isinstance(node.value, str):
+            self.problem(Code.TYPE, path, "the name of a file belongs here", "write e.g. customers.csv")
+            return None
+        file = self.folder / Path(node.value).expanduser()
+        if file.is_file() and os.access(file, os.R_OK):
             return file
         state = "cannot be read" if os.path.exists(file) else "is not there"
         hint = f"{what} is looked for from {self.folder}"

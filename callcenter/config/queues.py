@@ -40,7 +40,7 @@ from callcenter.config.wrap_up_fields import WrapUpFields
 class Overflow(Shape):
     """What follows a queue that nobody answered in: a word is ``callback``, ``continue``, or the name of a flow."""
 
-    flow: Annotated[str, known("flow", besides=CONTINUE)] | None = None
+    flow: Annotated[str, known("flow", besides=CONTINUE, words=(CONTINUE, "callback"))] | None = None
     queue: QueueName | None = None
     number: E164 | None = None
     callback: Literal[True] | None = None

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, model_validator
 
 from callcenter.calls.record_policy import ALWAYS, NEVER, ON_DEMAND, KeyFrom, LeastFree, RecordingSettings, RecordRule
 from callcenter.config.explain import KeyPath, dotted
+from callcenter.config.hashes import Variable
 from callcenter.config.names import known
 from callcenter.config.outside import Outside
 from callcenter.config.problems import Code, did_you_mean
@@ -60,14 +61,14 @@ class Encryption(Shape):
     """Where the key stands that recordings are encrypted under: never here."""
 
     key_file: str | None = None
-    key_env: str | None = None
+    key_env: Variable | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _not_in_clear(cls, value: Any) -> Any:
         if isinstance(value, dict) and "key" in value:
             hint = "write `key_file: FILE` or `key_env: VARIABLE`"
-            raise mistake(Code.FORM, "a key does not stand in the configuration", hint)
+            raise mistake(Code.FORM, "a key does not stand in the configuration", hint, at="key")
         if not isinstance(value, dict) and value is not None:
             raise mistake(Code.FORM, f"`{value}` is no key", "write off, {key_file: FILE} or {key_env: VARIABLE}")
         return value

@@ -43,6 +43,16 @@ class SwitchSettings:
     drain_limit: float = 600.0
     reload: ReloadWhen = ReloadWhen.ON_REQUEST
 
+    @property
+    def desk_database(self) -> Path:
+        """The desk's own database: tokens, sessions, webhooks; nothing of the switch's."""
+        return desk_database(self.data)
+
+
+def desk_database(data: Path) -> Path:
+    """Where the desk's own database is in a data folder."""
+    return data / "desk.db"
+
 
 @dataclass(frozen=True, slots=True)
 class OwnHashes:

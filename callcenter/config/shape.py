@@ -14,9 +14,19 @@ from callcenter.config.problems import Code
 from callcenter.model.ids import SLUG, is_slug
 
 
-def mistake(code: Code, message: str, hint: str = "") -> PydanticCustomError:
-    """An error that carries our code and hint through pydantic; braces in the texts stand for themselves."""
-    return PydanticCustomError(code.value, "{message}", {"message": message, "hint": hint})
+def mistake(code: Code, message: str, hint: str = "", *, at: str = "") -> PydanticCustomError:
+    """An error that carries our code and hint through pydantic; braces in the texts stand for themselves.
+
+    ``at`` is the key that is wrong, where a whole mapping was looked at.
+    """
+    return PydanticCustomError(code.value, "{message}", {"message": message, "hint": hint, "at": at})
+
+
+def shown(value: Any) -> str:
+    """A value as it is quoted in a message: as YAML has it."""
+    if isinstance(value, bool):
+        return "`true`" if value else "`false`"
+    return f"`{value}`" if isinstance(value, str | int | float) else "this"
 
 
 Told: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
@@ -62,9 +72,14 @@ def seconds(value: Any) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise mistake(Code.DURATION, f"`{value}` has no unit", f"write {value}s for seconds, or {value}ms, {value}m")
     text = str(value).replace(" ", "")
+    days = re.fullmatch(r"(\d{1,3})d(?:ays?)?", text)
+    if days is not None and 0 < int(days[1]) <= LONGEST / 86400:
+        raise mistake(Code.DURATION, f"`{value}` is written in hours here", f"write {int(days[1]) * 24}h")
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise mistake(Code.DURATION, f"`{value}` is not a duration", "write a duration as 20s, 2m, 1m30s, 150ms or 1h")
+        raise mistake(
+            Code.DURATION, f"{shown(value)} is not a duration", "write a duration as 20s, 2m, 1m30s, 150ms or 1h"
+        )
     result = sum(float(number) * UNITS[unit] for number, unit in parts)
     if result > LONGEST:
         raise mistake(Code.DURATION, f"`{value}` is longer than a week", "write a shorter duration")

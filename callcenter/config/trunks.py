@@ -13,7 +13,7 @@ from callcenter.config.addresses import Network, check_host
 from callcenter.config.codecs import Codecs
 from callcenter.config.dialling import DialPlan, dial_plan
 from callcenter.config.explain import KeyPath
-from callcenter.config.hashes import HexMd5, HexSha256
+from callcenter.config.hashes import HexMd5, HexSha256, Variable
 from callcenter.config.numbers import E164
 from callcenter.config.outside import Outside
 from callcenter.config.problems import Code
@@ -52,7 +52,7 @@ class Account(Shape):
     """A user and where the password stands: never here."""
 
     user: Annotated[str, form(r"[A-Za-z0-9+_.!~*'()&=$,;?/%-]{1,64}", "a user of SIP", "write it without the domain")]
-    password_env: str | None = None
+    password_env: Variable | None = None
     password_file: str | None = None
 
     @model_validator(mode="before")
@@ -63,6 +63,7 @@ class Account(Shape):
                 Code.FORM,
                 "a password does not stand in the configuration",
                 "write `password_env: VARIABLE` or `password_file: FILE`",
+                at="password",
             )
         return value
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from callcenter import __version__
+from callcenter.desk.description import describe
 from callcenter.desk.desk import Desk
 from callcenter.desk.gate import Gate
-from callcenter.desk.problems import MEDIA_TYPE, PROBLEMS, handle_problems
+from callcenter.desk.problems import PROBLEMS, handle_problems
 from callcenter.desk.routes import (
     agents,
     audit,
@@ -72,18 +70,5 @@ def create_app(desk: Desk) -> FastAPI:
     handle_problems(app)
     for router in ROUTERS:
         app.include_router(router, responses=PROBLEMS)
-    app.openapi = lambda: _description(app)  # type: ignore[method-assign]  # as FastAPI would have it
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # as FastAPI would have it
     return app
-
-
-def _description(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, made once; problems have their own media type in it, which FastAPI cannot say."""
-    if app.openapi_schema is None:
-        made = get_openapi(title=app.title, version=app.version, openapi_version=app.openapi_version, routes=app.routes)
-        for path in made["paths"].values():
-            for operation in path.values():
-                for status, answer in operation.get("responses", {}).items():
-                    if status in PROBLEMS and "content" in answer:
-                        answer["content"] = {MEDIA_TYPE: next(iter(answer["content"].values()))}
-        app.openapi_schema = made
-    return app.openapi_schema

@@ -13,6 +13,7 @@ import structlog
 
 from callcenter.config import Settings
 from callcenter.config.secrets import DeskLogin, desk_logins
+from callcenter.config.settings import desk_database
 from callcenter.control import SOCKET
 from callcenter.control.protocol import CommandError
 from callcenter.desk.call_me import Requests
@@ -23,6 +24,7 @@ from callcenter.desk.integrations.integrations import Integrations
 from callcenter.desk.metrics import EndedCalls
 from callcenter.desk.passwords import Passwords
 from callcenter.desk.rates import Buckets
+from callcenter.desk.reading.peaks import Seen
 from callcenter.desk.sessions import Sessions
 from callcenter.desk.snapshots import Snapshots
 from callcenter.desk.switch import Switch, SwitchAway
@@ -36,10 +38,8 @@ from callcenter.storage.migrate import migrate, shipped
 
 log = structlog.get_logger()
 
-FILE = "desk.db"
-"""The desk's own database in the data folder: tokens, sessions, webhooks; nothing of the switch's."""
 SECRET_FILE = "desk.secret"
-"""What hashes in it are keyed by, beside it."""
+"""What hashes in the desk's database are keyed by, beside it."""
 
 
 class Desk:
@@ -74,6 +74,7 @@ class Desk:
         self.hub = Hub(switch.facts, reader, Whose(lambda: self.settings))
         self.snapshots = Snapshots(lambda: switch.ask("snapshot", None))
         self.hearings = Hearings()
+        self.peaks = Seen()
         self.integrations = Integrations(lambda: self.settings, switch, reader, own, clock)
         self.passwords = Passwords(logins or {}, clock)
         self.sessions = Sessions(own, clock, self.passwords, lambda: self.settings.desk.session)
@@ -115,7 +116,7 @@ def _rates(settings: Settings, clock: Clock) -> Buckets:
 
 async def open_own(data: Path, clock: Clock) -> AioDatabase:
     """The desk's own database, with its schema up to date. Raises StorageError."""
-    own = await AioDatabase.open(data / FILE)
+    own = await AioDatabase.open(desk_database(data))
     try:
         await migrate(own, clock.now(), shipped("callcenter.desk"))
     except BaseException:

@@ -6,8 +6,10 @@ that ended since the switch started is read once, so that a desk that was away h
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from callcenter.desk.integrations.breaker import BreakerState
 from callcenter.desk.integrations.figures import Figures, State
-from callcenter.model.facts import CallEnded, ScreenPopSent, SwitchStarted
+from callcenter.model.facts import CallEnded, ScreenPopSent, SwitchStarted, TrunkTried
 from callcenter.model.spread import Spread
 from callcenter.runtime.encoding import from_json
 from callcenter.storage.database import Database
@@ -73,6 +75,8 @@ class EndedCalls:
     def __init__(self) -> None:
         self._seq = 0
         self._started = False
+        # Two may ask at once, and each call counts once.
+        self._reading = asyncio.Lock()
         self._begin()
 
     def _begin(self) -> None:
@@ -81,9 +85,14 @@ class EndedCalls:
         self.waits: dict[Labels, Spread] = {}
         self.talks: dict[Labels, Spread] = {}
         self.pops: dict[Labels, Spread] = {}
+        self.attempts: Counter[Labels] = Counter()
 
     async def read(self, reader: Database) -> None:
         """Count the calls that ended since the last time. Raises StorageError."""
+        async with self._reading:
+            await self._read(reader)
+
+    async def _read(self, reader: Database) -> None:
         # From the end: what lies before this start of the switch is not looked through.
         start = await reader.fetch_all(_START, (_STARTED, self._seq))
         if start:
@@ -91,13 +100,16 @@ class EndedCalls:
             self._begin()
             self._seq, self._started = start[0][0], True
         while self._started:
-            rows = await reader.fetch_all(_NEWS, (self._seq, _ENDED, _POP, PAGE))
+            rows = await reader.fetch_all(_NEWS, (self._seq, _ENDED, _POP, _TRIED, PAGE))
             for seq, kind, body, record in rows:
                 self._seq = seq
                 if kind == _POP:
                     told = from_json(body)
                     labels = (str(told["acknowledged"]).lower(),)
                     self.pops.setdefault(labels, Spread(POPS)).add(told["took_ms"] / 1000)
+                elif kind == _TRIED:
+                    told = from_json(body)
+                    self.attempts[told["trunk"], f"{told['status'] // 100}xx" if told["status"] else "none"] += 1
                 elif record is not None:
                     self._take(from_json(record))
             if len(rows) < PAGE:
@@ -116,11 +128,12 @@ class EndedCalls:
 
 
 _STARTED, _ENDED, _POP = SwitchStarted.__name__, CallEnded.__name__, ScreenPopSent.__name__
+_TRIED = TrunkTried.__name__
 _START = "SELECT seq FROM facts WHERE kind = ? AND seq > ? ORDER BY seq DESC LIMIT 1"
 _NEWS = (
     "SELECT f.seq, f.kind, f.body, i.record FROM facts AS f"
     f" LEFT JOIN interactions AS i ON f.kind = '{_ENDED}' AND i.call_id = f.call_id"
-    " WHERE f.seq > ? AND f.kind IN (?, ?) ORDER BY f.seq LIMIT ?"
+    " WHERE f.seq > ? AND f.kind IN (?, ?, ?) ORDER BY f.seq LIMIT ?"
 )
 
 
@@ -219,7 +232,19 @@ def _floor(floor: Mapping[str, Any]) -> Iterator[Metric]:
     """The floor as it is now."""
     yield _info("callcenter_build_info", "The version of the switch.", {"version": floor["version"]})
     yield _info("callcenter_config_info", "The configuration in force.", {"revision": floor["revision"]})
-    yield _gauge("callcenter_ready", "Whether the switch takes new calls.", (), [((), int(floor["ready"]))])
+    for name, about, key in (
+        ("callcenter_start_time_seconds", "When the switch started, in seconds since 1970.", "started_at"),
+        ("callcenter_config_load_time_seconds", "When the configuration was put in force.", "loaded_at"),
+    ):
+        yield _gauge(name, about, (), [((), _instant(floor[key]))])
+    certificates = [
+        ((each["file"], str(each["self_made"]).lower()), _instant(each["ends_at"]))
+        for each in floor.get("certificates", ())  # an older switch tells none
+    ]
+    about = "When a certificate that SIP over TLS shows ends, in seconds since 1970."
+    yield _gauge("callcenter_certificate_not_after_time_seconds", about, ("file", "self_made"), certificates)
+    about = "Whether calls should be sent to the switch, as /readyz has it."
+    yield _gauge("callcenter_ready", about, (), [((), int(floor["ready"]))])
     yield _gauge("callcenter_draining", "Whether it takes no more.", (), [((), int(floor["draining"]))])
     calls = [((direction,), number) for direction, number in floor["calls"].items()]
     yield _gauge("callcenter_calls_active", "Calls that are up.", ("direction",), calls)
@@ -248,12 +273,16 @@ def _floor(floor: Mapping[str, Any]) -> Iterator[Metric]:
     yield _gauge("callcenter_trunk_up", "Whether calls can go by it.", ("trunk",), up)
     lines = [((each["trunk"],), each["calls"]) for each in trunks]
     yield _gauge("callcenter_trunk_calls", "Calls that it carries.", ("trunk",), lines)
+    limits = [((each["trunk"],), each["max_calls"]) for each in trunks if each["max_calls"]]
+    yield _gauge("callcenter_trunk_calls_limit", "Calls that it may carry.", ("trunk",), limits)
     mqtt, database, recordings = floor["mqtt"], floor["database"], floor["recordings"]
     yield _gauge("callcenter_mqtt_connected", "Whether there is a broker.", (), [((), int(mqtt["connected"]))])
     yield _gauge("callcenter_mqtt_queue_length", "Facts that it has not taken yet.", (), [((), mqtt["waiting"])])
     yield _counter("callcenter_pops_sent", "Screen pops that went to it.", (), [((), mqtt["pops_sent"])])
     yield _gauge("callcenter_db_healthy", "Whether facts can be written.", (), [((), int(database["healthy"]))])
     yield _gauge("callcenter_db_waiting", "Facts that are not written yet.", (), [((), database["waiting"])])
+    about = "How long the oldest of these has waited."
+    yield _gauge("callcenter_db_waiting_seconds", about, (), [((), database.get("waiting_s", 0))])
     yield _counter("callcenter_db_lost", "Facts that never will be.", (), [((), database["lost"])])
     yield _counter("callcenter_facts", "Facts in the log.", (), [((), database["facts"])])
     yield _gauge("callcenter_recordings_active", "Talks that are recorded.", (), [((), recordings["recording"])])
@@ -271,6 +300,8 @@ def _calls(ended: EndedCalls) -> Iterator[Metric]:
     of_calls, labels = ("client", "queue", "direction", "outcome"), ("client", "queue", "outcome")
     yield _counter("callcenter_calls", "Calls that have ended, by the last queue.", of_calls, ended.calls.items())
     yield _counter("callcenter_queue_visits", "Visits to queues that have ended.", labels, ended.visits.items())
+    about = "Attempts to call by a trunk, by the class of the final answer; none: there was no answer."
+    yield _counter("callcenter_trunk_attempts", about, ("trunk", "class"), ended.attempts.items())
     about = "How long these visits waited."
     yield _histogram("callcenter_queue_wait_seconds", about, labels, _plain(ended.waits))
     yield _histogram("callcenter_talk_seconds", "How long was talked.", ("client", "queue"), _plain(ended.talks))
@@ -329,8 +360,16 @@ def _crms(figures: Figures) -> Iterator[Metric]:
 _ABOUT_BESIDE = {
     "callcenter_db_wal_bytes": "The write-ahead log of the database.",
     "callcenter_db_bytes": "The database.",
+    "callcenter_data_free_bytes": "Room on the disk of the database.",
+    "callcenter_last_backup_time_seconds": "When the last backup was made, in seconds since 1970.",
     "callcenter_switch_up": "Whether the switch answers the desk.",
+    "callcenter_desk_db_readable": "Whether the desk can read the database; else calls that ended are not counted.",
+    "callcenter_desk_facts_behind": "Facts that are written and that the desk has not come to yet.",
 }
+
+
+def _instant(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
 
 
 def _plain(spreads: Mapping[Labels, Spread]) -> Iterator[tuple[Labels, Mapping[str, Any]]]:

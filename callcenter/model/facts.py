@@ -38,6 +38,8 @@ from callcenter.model.states import (
     WrapUpMode,
 )
 
+# The switch
+
 
 @dataclass(frozen=True, slots=True)
 class SwitchStarted:
@@ -81,6 +83,9 @@ class DrainEnded:
     by: str = ""
 
 
+# A call begins and ends
+
+
 @dataclass(frozen=True, slots=True)
 class CallArrived:
     """An INVITE for one of our numbers, or from one of our agents, was taken on; or a ``callback`` came into line.
@@ -110,6 +115,24 @@ class CallArrived:
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
     """We sent the 200 to the caller: the flow begins to speak. Of a callback: the customer picked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The call is over; the last fact of a call but for the agent's wrap-up.
+
+    ``alive_ms`` stands where a later boot closes the books of an earlier one: the last sign of life of that boot, on
+    its own clock, because nobody knows more of when the call was cut.
+    """
+
+    by: Side
+    cause: EndCause
+    sip_status: int = 0
+    detail: str = ""
+    alive_ms: int = 0
+
+
+# Who is calling, and the customer base
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +197,9 @@ class CustomersImported:
     client: str
     by: str
     rows: int
+
+
+# What a caller says, and what the flow decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +283,9 @@ class IntentCaptured:
     step: str
 
 
+# In line
+
+
 @dataclass(frozen=True, slots=True)
 class CallQueued:
     """A visit to a queue began. ``first_joined_ms`` is on the boot's monotonic clock: the kept place in line.
@@ -311,6 +340,18 @@ class RoutingRelaxed:
 
 
 @dataclass(frozen=True, slots=True)
+class CallPrioritised:
+    """A waiting caller has another ``priority`` from now on, and stands in the line as if they always had. ``by`` is
+    who gave it to them.
+    """
+
+    visit: str
+    queue: str
+    priority: int
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PreferenceEnded:
     """A waiting caller is not for the preferred agent alone any more: ``time``, or why that agent does not come."""
 
@@ -318,6 +359,19 @@ class PreferenceEnded:
     queue: str
     agent: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLeft:
+    """A visit to a queue ended without or with an answer; ``reason`` refines flowed_out, refused and lost."""
+
+    visit: str
+    queue: str
+    outcome: VisitOutcome
+    reason: str = ""
+
+
+# Callbacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,6 +464,9 @@ class CallbackEnded:
     detail: str = ""
 
 
+# Who is not to be called
+
+
 @dataclass(frozen=True, slots=True)
 class DoNotCallAdded:
     """A number is on a client's do-not-call list from now on, as ``entry``: ``source`` is caller, agent, api or import.
@@ -440,6 +497,9 @@ class DoNotCallDialled:
     entry: str
     agent: str
     refused: bool
+
+
+# Follow-ups
 
 
 @dataclass(frozen=True, slots=True)
@@ -533,6 +593,9 @@ class FollowupCancelled:
     by: str
 
 
+# From the line to an agent
+
+
 @dataclass(frozen=True, slots=True)
 class PositionAnnounced:
     """A waiting caller was told their place in line (the announcement began)."""
@@ -605,6 +668,9 @@ class OfferEnded:
     agent: str
     result: OfferResult
     detail: str = ""
+
+
+# Talks, and how they move on
 
 
 @dataclass(frozen=True, slots=True)
@@ -713,6 +779,9 @@ class OutsideLegEnded:
     cause: EndCause
 
 
+# Who is in a talk beside the two
+
+
 @dataclass(frozen=True, slots=True)
 class SupervisionStarted:
     """A supervisor hears the call from now on, with the agent whom she follows from call to call.
@@ -772,14 +841,7 @@ class ConferenceLeft:
     by: Side
 
 
-@dataclass(frozen=True, slots=True)
-class QueueLeft:
-    """A visit to a queue ended without or with an answer; ``reason`` refines flowed_out, refused and lost."""
-
-    visit: str
-    queue: str
-    outcome: VisitOutcome
-    reason: str = ""
+# Whether both are heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -813,6 +875,9 @@ class MediaMissing:
     offer: str = ""
     agent: str = ""
     trunk: str = ""
+
+
+# Recordings
 
 
 @dataclass(frozen=True, slots=True)
@@ -937,6 +1002,9 @@ class RecordingSpaceChanged:
     detail: str = ""
 
 
+# How it sounds
+
+
 @dataclass(frozen=True, slots=True)
 class OneWayAudio:
     """In the middle of a call one side is heard no more; ``detail`` says in words what is seen, and what may be wrong.
@@ -993,19 +1061,7 @@ class LegQuality:
     leg: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CallEnded:
-    """The call is over; the last fact of a call but for the agent's wrap-up.
-
-    ``alive_ms`` stands where a later boot closes the books of an earlier one: the last sign of life of that boot, on
-    its own clock, because nobody knows more of when the call was cut.
-    """
-
-    by: Side
-    cause: EndCause
-    sip_status: int = 0
-    detail: str = ""
-    alive_ms: int = 0
+# Agents, and what is commanded
 
 
 @dataclass(frozen=True, slots=True)
@@ -1086,18 +1142,6 @@ class CallCommanded:
 
 
 @dataclass(frozen=True, slots=True)
-class CallPrioritised:
-    """A waiting caller has another ``priority`` from now on, and stands in the line as if they always had. ``by`` is
-    who gave it to them.
-    """
-
-    visit: str
-    queue: str
-    priority: int
-    by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class AgentSkillsChanged:
     """Who an agent is to the routing differs from the configuration, from now on and over restarts, until a reset.
 
@@ -1114,6 +1158,15 @@ class AgentSkillsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureCodeDialled:
+    """An agent dialled a code, which is no customer's call; ``result`` says in words what came of it."""
+
+    agent: str
+    code: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
 class StateRepaired:
     """The watchdog found something that nobody works on any more, and let it go; ``what`` says it in words."""
 
@@ -1121,6 +1174,9 @@ class StateRepaired:
     agent: str = ""
     offer: str = ""
     visit: str = ""
+
+
+# What is written of a talk
 
 
 @dataclass(frozen=True, slots=True)
@@ -1200,13 +1256,7 @@ class FieldsWritten:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureCodeDialled:
-    """An agent dialled a code, which is no customer's call; ``result`` says in words what came of it."""
-
-    agent: str
-    code: str
-    result: str
+# Broker and trunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -1254,6 +1304,8 @@ class TrunkQualityChanged:
     of: int
     detail: str = ""
 
+
+# All of them: a new one is written above, beside what it belongs to, and named here
 
 Body = (
     SwitchStarted
@@ -1358,6 +1410,9 @@ Body = (
 )
 
 BODIES: dict[str, type[Any]] = {kind.__name__: kind for kind in typing.get_args(Body)}
+
+
+# Around them
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,7 +258,7 @@ async def wanted_by(house: House, asked: Asked, actor: Actor) -> Wanted:
         preview=fields.flag(asked, "preview") if asked.fields.get("preview") is not None else None,
         prefer=_prefer(house, asked, client),
         prefer_for=fields.number(asked, "prefer_for_s", least=0, most=LONGEST_PREFERENCE, usual=0),
-        customer=fields.text(asked, "customer", most=64) or call.customer,
+        customer=fields.customer(asked) or call.customer,
         followup=fields.text(asked, "followup", most=64),
         call=call.call,
         language=fields.text(asked, "language", most=35) or call.language,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from callcenter.control.protocol import Asked, CommandError, Reason
+from callcenter.model.customer_form import MAX_ID
 
 if TYPE_CHECKING:
     from callcenter.app.house import House
@@ -25,6 +26,11 @@ def text(asked: Asked, name: str, *, most: int = 500, wanted: bool = False, line
     if wanted and not value.strip():
         raise CommandError(f"`{name}` is missing", field=name)
     return value.strip()
+
+
+def customer(asked: Asked) -> str:
+    """The id of a customer, as long as those of files may be; empty when it is not there."""
+    return text(asked, "customer", most=MAX_ID)
 
 
 def flag(asked: Asked, name: str) -> bool:

@@ -241,7 +241,7 @@ async def _new(house: House, asked: Asked) -> Followup:
 async def _about(house: House, asked: Asked) -> tuple[str, str, str, str]:
     """Whom it is about: client, call, customer and number; of a call what is known of its caller."""
     call = fields.text(asked, "call", most=64)
-    customer, written = fields.text(asked, "customer", most=64), fields.text(asked, "number", most=40)
+    customer, written = fields.customer(asked), fields.text(asked, "number", most=40)
     number = ""
     if call:
         client, customer_of_call, number = await _of_call(house, asked, call)
@@ -352,7 +352,7 @@ async def _changes(house: House, asked: Asked, before: Followup) -> dict[str, An
     elif given.get("zone") is not None:
         raise CommandError("`zone` says where `due_at` is meant, which is missing", field="due_at")
     if "customer" in given:
-        changes["customer"] = fields.text(asked, "customer", most=64)
+        changes["customer"] = fields.customer(asked)
         await _check_customer(house, before.client, changes["customer"])
     if "number" in given:
         written = fields.text(asked, "number", most=40)
@@ -371,7 +371,7 @@ def _wanted(house: House, asked: Asked) -> storage.Asked:
         state=_word(asked, "state", FollowupState) or "",
         agent=fields.text(asked, "agent", most=64),
         queue=fields.text(asked, "queue", most=64),
-        customer=fields.text(asked, "customer", most=64),
+        customer=fields.customer(asked),
         call=fields.text(asked, "call", most=64),
         kind=_word(asked, "kind", FollowupKind) or "",
         due_after=fields.moment(asked, "due_after"),

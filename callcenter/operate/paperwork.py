@@ -15,6 +15,7 @@ from callcenter.control.server import Command
 from callcenter.model.access import Scope
 from callcenter.model.facts import utc
 from callcenter.model.timeline import lines
+from callcenter.operate import fields
 from callcenter.operate.fields import flag, text
 from callcenter.storage.database import StorageError
 from callcenter.storage.wrap_up_fields import in_force
@@ -45,7 +46,8 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
         revision = asked.fields.get("revision")
         if revision is not None and (not isinstance(revision, int) or isinstance(revision, bool) or revision < 0):
             raise CommandError("`revision` is the number of the one you know; 0: there is none yet", field="revision")
-        name, call, customer = (text(asked, each, most=MOST_NAME) for each in ("note", "call", "customer"))
+        name, call = (text(asked, each, most=MOST_NAME) for each in ("note", "call"))
+        customer = fields.customer(asked)
         if sum(map(bool, (name, call, customer))) != 1:
             raise CommandError("say one of `call`, `customer` and `note`", field="call")
         written = await house.paperwork.note(
@@ -67,7 +69,7 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
 
     async def notes(asked: Asked) -> dict[str, Any]:
         asked.only("call", "client", "customer", "history")
-        call, customer = (text(asked, each, most=MOST_NAME) for each in ("call", "customer"))
+        call, customer = text(asked, "call", most=MOST_NAME), fields.customer(asked)
         if bool(call) == bool(customer):
             raise CommandError("say one of `call` and `customer`", field="call")
         client = text(asked, "client", most=MOST_NAME, wanted=bool(customer))
@@ -105,7 +107,7 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
             **({} if made is None else {"follow_up": made}),
         }
 
-    async def fields(asked: Asked) -> dict[str, Any]:
+    async def filled(asked: Asked) -> dict[str, Any]:
         asked.only("call", "agent", "offer", "values", "why")
         call, agent, offer = (text(asked, each, most=MOST_NAME) for each in ("call", "agent", "offer"))
         values = asked.fields.get("values")
@@ -146,7 +148,7 @@ def paperwork_commands(house: House, table: Callable[[], Mapping[str, Command]])
         "note": Command(note, scope=Scope.CALLS_CONTROL),
         "notes": Command(notes, changes=False, scope=Scope.CALLS_READ),
         "disposition": Command(disposition, scope=Scope.CALLS_CONTROL),
-        "fields": Command(fields, scope=Scope.CALLS_CONTROL),
+        "fields": Command(filled, scope=Scope.CALLS_CONTROL),
         "timeline": Command(timeline, changes=False, scope=Scope.CALLS_READ),
     }
 

@@ -4,7 +4,10 @@ A backup is a folder with ``manifest.json``, which names each file with its size
 table. It gets its name when it is whole: what was cut short has ``.part`` behind it, and is no backup. Passwords and
 what customers said are in it, so its folders and files are for their owner alone.
 
-A database is copied by SQLite's own online backup: one moment of it, whatever is written meanwhile.
+A database is copied by SQLite's own online backup: one moment of it, whatever is written meanwhile. What links lead to
+is copied, not the links.
+
+While files are put in their places ``FILE.restoring`` lies beside the switch's database, and no switch starts over it.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +29,7 @@ from callcenter import __version__
 from callcenter.model.facts import utc
 from callcenter.storage.database import StorageError
 from callcenter.storage.migrate import shipped
-from callcenter.storage.store import WriterLock
+from callcenter.storage.store import RESTORING, WriterLock
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -34,9 +37,17 @@ DATABASES, DATA, CONFIG, RECORDINGS = "databases", "data", "config", "recordings
 # The switch's own database; others (the desk's) may be missing.
 MAIN = "main"
 PART = ".part"
+# In the data folder: when the last backup of it was made.
+LAST = "last_backup"
 # What the data folder holds that is made anew, copied in another way, or only of this run.
 LEFT_OUT_FOLDERS = frozenset({"mosquitto", "prompts", "recordings"})
-LEFT_OUT_FILES = re.compile(r".*(\.db|\.db-wal|\.db-shm|\.db-journal|\.lock|\.sock|\.part|\.pid)\Z")
+LEFT_OUT_FILES = re.compile(
+    r".*(\.db|\.db-wal|\.db-shm|\.db-journal|\.lock|\.sock|\.part|\.pid|\.restoring)\Z|last_backup\Z"
+)
+# Backups, and what a restore has moved aside: each would hold all that were made before it.
+EARLIER = re.compile(r"(callcenter|before)-\d{8}T\d{6}Z(\.part)?\Z")
+# So many octets stay free on the disk that a backup is written to: the switch may write its facts there.
+ROOM_LEFT = 64 << 20
 # How long a database may be locked by another program before it is given up, in seconds.
 PATIENCE = 30.0
 _STEP = 1 << 20
@@ -136,6 +147,7 @@ def back_up(sources: Sources, folder: Path, now: datetime) -> tuple[Path, Manife
         raise BackupError(f"{whole} is there already: wait a second, or name another folder")
     try:
         _folder(folder)
+        _have_room(sources, folder)
         part.mkdir(mode=0o700)
     except OSError as error:
         raise BackupError(f"cannot write {part}: {_reason(error)}") from error
@@ -148,9 +160,49 @@ def back_up(sources: Sources, folder: Path, now: datetime) -> tuple[Path, Manife
         _settle(folder)
     except OSError as error:
         raise BackupError(f"the backup was not made: {_reason(error)}") from error
+    except sqlite3.Error as error:
+        raise BackupError(f"the backup was not made: a database cannot be read: {error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+    with contextlib.suppress(OSError):  # whoever may only read there has made one all the same
+        last = sources.data / LAST
+        last.unlink(missing_ok=True)  # it may be another user's
+        last.write_text(f"{manifest.made_at}\n")
     return whole, manifest
+
+
+def last_made(data: Path) -> datetime | None:
+    """When the last backup of a data folder was made; None: never, as far as is known there."""
+    try:
+        return datetime.fromisoformat((data / LAST).read_text().strip())
+    except (OSError, ValueError):
+        return None
+
+
+def cut_short(folder: Path) -> list[Path]:
+    """What lies in a folder of backups that did not get to its end, or is being made just now."""
+    return sorted(path for path in folder.glob(f"*{PART}") if EARLIER.match(path.name))
+
+
+def _have_room(sources: Sources, folder: Path) -> None:
+    """Raises BackupError, and OSError."""
+    paths = [path.with_name(path.name + end) for path in sources.databases.values() for end in ("", "-wal")]
+    paths += [path for _, path in (*_data_files(sources), *_config_files(sources))]
+    if sources.recordings is not None:
+        paths += [path for _, path in _walk(sources.recordings)]
+    wanted, free = sum(map(_size, paths)), shutil.disk_usage(folder).free - ROOM_LEFT
+    if wanted > free:
+        raise BackupError(
+            f"a backup needs some {wanted / 1e6:.1f} MB, and {folder} has {max(0, free) / 1e6:.1f} MB to spare:"
+            " nothing was made"
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _copy_all(sources: Sources, part: Path, now: datetime) -> Manifest:
@@ -167,19 +219,18 @@ def _copy_all(sources: Sources, part: Path, now: datetime) -> Manifest:
         files[f"{DATABASES}/{name}.db"] = _kept(copy)
         with _opened(copy) as connection:
             tables[name] = _counts(connection)
-    for relative, path in _data_files(sources):
-        files[f"{DATA}/{relative}"] = _copy(path, part / DATA / relative)
-    for relative, path in _walk(sources.config):
-        files[f"{CONFIG}/{relative}"] = _copy(path, part / CONFIG / relative)
     with _opened(part / DATABASES / f"{MAIN}.db") as connection:
         schema = _one(connection, "SELECT COALESCE(MAX(version), 0) FROM migrations")
         last_fact = _one(connection, "SELECT COALESCE(MAX(seq), 0) FROM facts")
         listed = _recordings(connection)
+    wanted = [(f"{DATA}/{relative}", path) for relative, path in _data_files(sources)]
+    wanted += [(f"{CONFIG}/{relative}", path) for relative, path in _config_files(sources)]
     if sources.recordings is not None:
-        for relative in listed:
-            path = sources.recordings / relative
-            if path.is_file():  # else its age has come meanwhile
-                files[f"{RECORDINGS}/{relative}"] = _copy(path, part / RECORDINGS / relative)
+        wanted += [(f"{RECORDINGS}/{relative}", sources.recordings / relative) for relative in listed]
+    for name, path in wanted:
+        # What is gone by now was not to stay: a recording whose age has come, a file that was written beside another.
+        if (kept := _copy(path, part / name)) is not None:
+            files[name] = kept
     return Manifest(
         made_at=utc(now),
         version=__version__,
@@ -208,22 +259,48 @@ def _copy_database(path: Path, copy: Path) -> None:
 def _data_files(sources: Sources) -> Iterator[tuple[str, Path]]:
     """The files of the data folder that are nowhere else: passwords, certificates, what an operator has put there."""
     elsewhere = {path.absolute() for path in (sources.config, sources.recordings) if path is not None}
-    for relative, path in _walk(sources.data):
-        if relative.split("/")[0] in LEFT_OUT_FOLDERS or LEFT_OUT_FILES.match(path.name):
-            continue
-        if not elsewhere.intersection(path.absolute().parents):
+
+    def enter(path: Path) -> bool:
+        made_anew = path.parent == sources.data and path.name in LEFT_OUT_FOLDERS
+        return not made_anew and path.absolute() not in elsewhere and not EARLIER.match(path.name)
+
+    for relative, path in _walk(sources.data, enter):
+        if not LEFT_OUT_FILES.match(path.name):
             yield relative, path
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            yield path.relative_to(folder).as_posix(), path
+def _config_files(sources: Sources) -> Iterator[tuple[str, Path]]:
+    return _walk(sources.config, lambda path: not EARLIER.match(path.name))
 
 
-def _copy(path: Path, copy: Path) -> Kept:
+def _walk(folder: Path, enter: Callable[[Path], bool] = lambda _: True) -> Iterator[tuple[str, Path]]:
+    """The files below a folder, in order; each folder once, whatever leads to it. Raises OSError."""
+    seen = set()
+
+    def tell(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # gone meanwhile
+            raise error
+
+    for where, folders, names in os.walk(folder, onerror=tell, followlinks=True):
+        here = Path(where)
+        if (real := here.resolve()) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if enter(here / name))
+        for path in (here / name for name in sorted(names)):
+            if path.is_file():
+                yield path.relative_to(folder).as_posix(), path
+
+
+def _copy(path: Path, copy: Path) -> Kept | None:
+    """None when it is not there any more."""
     _folder(copy.parent)
-    shutil.copyfile(path, copy)
+    try:
+        shutil.copyfile(path, copy)
+    except FileNotFoundError:
+        copy.unlink(missing_ok=True)
+        return None
     copy.chmod(0o600)
     return _kept(copy)
 
@@ -256,50 +333,67 @@ def read_manifest(folder: Path) -> Manifest:
         raise BackupError(f"{path} is damaged: {error!r}") from error
 
 
-def verify(folder: Path, scratch: Path) -> Verified:
-    """Look at every file, and into copies of the databases, put back into ``scratch``, an empty folder.
+def verify(folder: Path, schemas: Mapping[str, int] | None = None) -> Verified:
+    """Look at every file, and into every database: nothing is written, here or elsewhere.
 
+    ``schemas``: the newest schema of each database that this program knows beside the switch's own; None: of any.
     Raises BackupError when it is no backup at all.
     """
     manifest = read_manifest(folder)
     found = Verified(manifest)
-    newest = shipped()[-1].version
-    if manifest.schema > newest:
-        found.wrong.append(
-            f"its database has schema {manifest.schema}, this program knows schemas up to {newest}: use a newer one"
-        )
     for name, kept in manifest.files.items():
-        path = folder / name
-        if not _within(folder, path):
-            found.wrong.append(f"{name}: leads out of the backup")
-        elif not path.is_file():
-            found.wrong.append(f"{name}: is missing")
-        elif (there := _kept(path)) != kept:
-            what = "has another size" if there.octets != kept.octets else "was changed"
-            found.wrong.append(f"{name}: {what}")
-    for name in sorted({relative for relative, _ in _walk(folder)} - {MANIFEST, *manifest.files}):
+        if wrong := _what_is_wrong(folder, folder / name, kept):
+            found.wrong.append(f"{name}: {wrong}")
+    try:
+        there = {relative for relative, _ in _walk(folder)}
+    except OSError as error:
+        found.wrong.append(f"it cannot be looked through: {_reason(error)}")
+        there = set()
+    for name in sorted(there - {MANIFEST, *manifest.files}):
         found.notes.append(f"{name}: is not of the backup")
     if f"{DATABASES}/{MAIN}.db" not in manifest.files:
         found.wrong.append("the switch's own database is not in it")
     if found.wrong:
         return found
+    known = {MAIN: shipped()[-1].version, **(schemas or {})}
     for name, counts in manifest.tables.items():
-        found.wrong += [f"database {name}: {each}" for each in _look_into(folder, name, counts, scratch)]
+        found.wrong += [f"database {name}: {each}" for each in _look_into(folder, name, counts, known.get(name))]
+        if name not in known and schemas is not None:
+            found.notes.append(f"database {name}: this program has none of that name, and restores none")
     return found
 
 
-def _look_into(folder: Path, name: str, counts: Mapping[str, int], scratch: Path) -> list[str]:
-    """What is wrong with one database."""
-    copy = scratch / f"{name}.db"
-    shutil.copyfile(folder / DATABASES / f"{name}.db", copy)
+def _what_is_wrong(folder: Path, path: Path, kept: Kept) -> str:
+    """With one file; empty: nothing."""
+    if not _within(folder, path):
+        return "leads out of the backup"
+    if not path.is_file():
+        return "is missing"
     try:
-        with _opened(copy) as connection:
+        there = _kept(path)
+    except OSError as error:
+        return f"cannot be read: {_reason(error)}"
+    if there == kept:
+        return ""
+    return "has another size" if there.octets != kept.octets else "was changed"
+
+
+def _look_into(folder: Path, name: str, counts: Mapping[str, int], newest: int | None) -> list[str]:
+    """What is wrong with one database."""
+    # It was left in one file, and nobody writes there: SQLite needs no file beside it, so that the backup stays as it
+    # is, on a disk that cannot be written too.
+    uri = f"{(folder / DATABASES / f'{name}.db').absolute().as_uri()}?mode=ro&immutable=1"
+    try:
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
             wrong = [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
             broken = connection.execute("PRAGMA foreign_key_check").fetchall()
             wrong += [f"{len(broken)} rows lead to nothing"] if broken else []
             there = _counts(connection)
+            schema = _one(connection, "SELECT MAX(version) FROM migrations") if there.get("migrations") else 0
     except sqlite3.Error as error:
         return [str(error)]
+    if newest is not None and schema > newest:
+        wrong.append(f"has schema {schema}, this program knows schemas up to {newest}: use a newer one")
     wrong += [
         f"{table} has {there.get(table, 0)} rows, {rows} were counted"
         for table, rows in counts.items()
@@ -316,26 +410,36 @@ def restore(
 ) -> list[str]:
     """Put a backup back: databases, what was in the data folder, recordings that it holds. What was done, in words.
 
-    ``replace`` moves what is there aside, under a name with the moment; without, nothing may be there. The
-    configuration stays in the backup, for :func:`restore_config`. Raises BackupError; nothing was changed then, but for
-    a failing disk in the middle, of which the message says where everything is.
+    ``replace`` moves what is there aside, on its own disk, into folders named by the moment; without, nothing may be
+    there. What root restores is whose the data folder is. The configuration stays in the backup, for
+    :func:`restore_config`. Raises BackupError; nothing was changed then, or the message says where everything is.
     """
     manifest = read_manifest(folder)
-    _folder(data)
+    try:
+        _folder(data)
+        _folder(databases[MAIN].parent)
+    except OSError as error:
+        raise BackupError(f"cannot write {data}: {_reason(error)}") from error
     try:
         lock = WriterLock(databases[MAIN])
     except StorageError as error:
         raise BackupError(f"{error}: stop it first") from error
     try:
         goals = _goals(folder, manifest, databases, data, recordings)
-        aside = data / f"before-{now:%Y%m%dT%H%M%SZ}"
         # A database that the backup has none of, too: what it says of the switch's is not of that one.
         wanted = dict.fromkeys([*(goal for _, goal in goals), *databases.values()])
         in_the_way = [goal for goal in wanted if goal.exists()]
+        name = f"before-{now:%Y%m%dT%H%M%SZ}"
         if in_the_way and not replace:
             more = f", and {len(in_the_way) - 1} more" if len(in_the_way) > 1 else ""
-            raise BackupError(f"{in_the_way[0]}{more}: is there already; --replace moves what is there into {aside}")
-        return _put_back(goals, in_the_way, aside, databases)
+            raise BackupError(
+                f"{in_the_way[0]}{more}: is there already; --replace moves what is there into {data / name}"
+            )
+        aside, owner = _Aside(name, (data, recordings)), _owner(data)
+        told = _put_back(folder, goals, in_the_way, aside, databases, owner)
+        if owner is not None:
+            lock.give_to(*owner)
+        return told
     finally:
         lock.release()
 
@@ -363,39 +467,104 @@ def _goals(
     return goals
 
 
+class _Aside:
+    """Where what was there before is moved to: a folder within each of the ``roots``, and beside what is in none.
+
+    A file is moved in an instant, and never copied, as long as it stays on its disk.
+    """
+
+    def __init__(self, name: str, roots: Iterable[Path]) -> None:
+        self._name = name
+        self._roots = tuple(roots)
+        self.folders: dict[Path, None] = {}
+        self._moved = 0
+
+    def place(self, path: Path) -> Path:
+        """A new name for a file. Raises OSError."""
+        within = [root for root in self._roots if root in path.parents]
+        folder = max(within, key=lambda root: len(root.parts), default=path.parent) / self._name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self.folders[folder] = None
+        self._moved += 1
+        # Numbered, for files of several folders may have one name.
+        return folder / f"{self._moved - 1:04d}-{path.name}"
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.folders))
+
+
 def _put_back(
-    goals: list[tuple[Path, Path]], in_the_way: list[Path], aside: Path, databases: Mapping[str, Path]
+    folder: Path,
+    goals: list[tuple[Path, Path]],
+    in_the_way: list[Path],
+    aside: _Aside,
+    databases: Mapping[str, Path],
+    owner: tuple[int, int] | None,
 ) -> list[str]:
-    told = []
+    mark = databases[MAIN].with_name(databases[MAIN].name + RESTORING)
+    # There is one already where an earlier restore was cut short: only a whole one takes it away.
+    marked = mark.exists()
+    done: list[tuple[Path, Path]] = []
     try:
         # Copied first and named last: a full disk is found before anything was touched.
-        parts = [(_part_of(source, goal), goal) for source, goal in goals]
+        parts = [(_part_of(source, goal, owner), goal) for source, goal in goals]
         logs = [path.with_name(path.name + end) for path in databases.values() for end in ("-wal", "-shm")]
-        moved = [*in_the_way, *(log for log in logs if log.exists())]
-        for number, path in enumerate(moved):
-            aside.mkdir(mode=0o700, exist_ok=True)
-            # Numbered, for files of several folders may have one name.
-            path.rename(aside / f"{number:04d}-{path.name}")
-        if moved:
-            told.append(f"what was there is in {aside}")
-        for part, goal in parts:
-            part.rename(goal)
-        for folder in {goal.parent for _, goal in parts}:
-            _settle(folder)
-    except OSError as error:
-        raise BackupError(f"not everything was restored: {_reason(error)}; what was there before: {aside}") from error
+        moved = [(path, aside.place(path)) for path in (*in_the_way, *(log for log in logs if log.exists()))]
+        if not marked:
+            mark.write_text(f"{folder}\n{aside}\n")
+            _settle(mark.parent)
+        for path, new in (*moved, *parts):
+            done.append((path, new))
+            path.rename(new)
+        for each in {*aside.folders, *(path.parent for path, _ in moved), *(goal.parent for _, goal in parts)}:
+            _settle(each)
+    except BaseException as error:
+        left = _undo(done, aside, None if marked else mark)
+        if not isinstance(error, OSError):
+            raise
+        if left:
+            raise BackupError(
+                f"not everything was restored: {_reason(error)}; what was there before: {aside}"
+            ) from error
+        raise BackupError(f"nothing was restored: {_reason(error)}; everything is as it was") from error
     finally:
         for _, goal in goals:
             goal.with_name(goal.name + PART).unlink(missing_ok=True)
-    told.append(f"{len(goals)} files restored")
-    return told
+    mark.unlink()
+    told = [f"what was there is in {aside}"] if moved else []
+    return [*told, f"{len(goals)} files restored"]
 
 
-def _part_of(source: Path, goal: Path) -> Path:
+def _undo(done: list[tuple[Path, Path]], aside: _Aside, mark: Path | None) -> bool:
+    """Give everything its name again; whether something could not be. The last one may not have got its new name."""
+    try:
+        for path, new in reversed(done):
+            if new.exists() and not path.exists():
+                new.rename(path)
+        for folder in aside.folders:
+            folder.rmdir()
+        if mark is not None:
+            mark.unlink(missing_ok=True)
+    except OSError:
+        return True
+    return False
+
+
+def _owner(folder: Path) -> tuple[int, int] | None:
+    """Who is to have what is restored into a folder; None: who restores it."""
+    there = folder.stat()
+    return (there.st_uid, there.st_gid) if os.geteuid() == 0 and there.st_uid != 0 else None
+
+
+def _part_of(source: Path, goal: Path, owner: tuple[int, int] | None) -> Path:
+    new = [each for each in (goal.parent, *goal.parent.parents) if not each.exists()]
     _folder(goal.parent)
     part = goal.with_name(goal.name + PART)
     shutil.copyfile(source, part)
     part.chmod(0o600)
+    if owner is not None:
+        for each in (*new, part):
+            os.chown(each, *owner)
     _settle(part)
     return part
 
@@ -406,15 +575,30 @@ def restore_config(folder: Path, config: Path) -> int:
         raise BackupError(f"{config} is not empty: name a new folder for the configuration")
     names = [name for name in read_manifest(folder).files if name.startswith(f"{CONFIG}/")]
     try:
+        _folder(config)
         for name in names:
             goal = config / name.removeprefix(f"{CONFIG}/")
             if not _within(config, goal):
                 raise BackupError(f"{name} leads out of the folder: nothing was restored")
-            goal.parent.mkdir(parents=True, exist_ok=True)
+            _folder(goal.parent)
             shutil.copyfile(folder / name, goal)
-    except OSError as error:
+            goal.chmod(0o600)
+    except BaseException as error:
+        take_config_back(config)
+        if not isinstance(error, OSError):
+            raise
         raise BackupError(f"the configuration was not restored: {_reason(error)}") from error
     return len(names)
+
+
+def take_config_back(config: Path) -> None:
+    """Leave the folder empty into which a configuration was restored, as it was before."""
+    with contextlib.suppress(OSError):
+        for path in config.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def waiting_callbacks(database: Path) -> int:
@@ -450,7 +634,9 @@ def _counts(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def _recordings(connection: sqlite3.Connection) -> list[str]:
-    """The paths of the recordings whose files are there."""
+    """The paths of the recordings whose files are there; none of a schema that knows of no recordings."""
+    if not {"path", "state", "octets"} <= {row[1] for row in connection.execute("PRAGMA table_info(recordings)")}:
+        return []
     rows = connection.execute("SELECT path FROM recordings WHERE state IN ('kept', 'cut') AND octets > 0 ORDER BY path")
     return [
         path for (path,) in rows.fetchall() if path and not Path(path).is_absolute() and ".." not in Path(path).parts

@@ -245,8 +245,8 @@ def _row(cells: Mapping[str, str], line: int, clients: Mapping[str, Rules] | Non
     if fields:
         written["fields"] = fields
     own_id = cells.get("id", "")
-    if len(own_id) > MAX_ID:
-        return f"id: longer than {MAX_ID} characters"
+    if len(own_id) > MAX_ID or not own_id.isprintable():
+        return f"id: {own_id[:40]!r}: write it in one line of up to {MAX_ID} characters"
     known_by = accounts[0] if accounts else normalise_number(numbers[0]) if numbers else ""
     if not own_id and not known_by:
         return "name: is empty" if not cells.get("name") else "numbers: is empty"

@@ -133,6 +133,11 @@ class FactLog:
         """How much is written but not committed yet: grows while the database is away."""
         return len(self._waiting)
 
+    @property
+    def waiting_since(self) -> int | None:
+        """When (ms of the boot's clock) the oldest fact happened that is not committed yet; None: all are."""
+        return next((item.ms for item in self._waiting if isinstance(item, Fact)), None)
+
     def cursor(self, name: str) -> int:
         """How far the reader ``name`` has come; 0 when it never came."""
         return self._cursors.get(name, 0)

@@ -29,6 +29,9 @@ from callcenter.storage.roster import Roster
 from callcenter.storage.timelines import MOST_BESIDE_CALLS, Timelines
 from callcenter.storage.wrap_up_fields import WrapUpFields
 
+# Ends the name of what lies beside a database while files are put back: which backup, and where that was before.
+RESTORING = ".restoring"
+
 
 class Storage:
     """The log, interactions, customers, registrations and callbacks, over one database."""
@@ -65,6 +68,7 @@ class Storage:
         """
         lock = WriterLock(path)
         try:
+            _look_for_half_a_restore(path)
             return await cls.over(await AioDatabase.open(path), clock=clock, on_state=on_state, lock=lock)
         except BaseException:
             lock.release()
@@ -108,6 +112,20 @@ async def open_database_beside(path: Path, clock: Clock) -> AioDatabase:
     return database
 
 
+def _look_for_half_a_restore(path: Path) -> None:
+    """Raises StorageError. What is there may be nothing, or half of it the old and half of it the new."""
+    try:
+        backup, *aside = path.with_name(path.name + RESTORING).read_text().splitlines()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError):
+        backup, aside = "of a backup", []
+    before = f"; what was there before is in {aside[0]}" if aside and aside[0] else ""
+    raise StorageError(
+        f"a restore of {backup} was cut short: the database {path} is not whole{before}: restore it again (--replace)"
+    )
+
+
 class WriterLock:
     """One switch a database: a lock on a file beside it, which the system lets go when its process dies."""
 
@@ -130,6 +148,10 @@ class WriterLock:
         except OSError as error:
             self.release()
             raise StorageError(f"cannot lock the database {path}: {error.strerror}") from error
+
+    def give_to(self, user: int, group: int) -> None:
+        """Let the file be another user's, who is to take it next."""
+        os.fchown(self._file, user, group)
 
     def release(self) -> None:
         """Let go. May be called twice."""

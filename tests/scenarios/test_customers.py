@@ -219,3 +219,15 @@ async def test_a_program_beside_the_switch_tells_what_it_has_taken_in(world: Wor
     furnish(world)
     await ask(world, "customers_imported", clients={"tech": 12})
     assert world.facts[-1].body == CustomersImported("tech", "olga", 12)
+
+
+@story()
+async def test_a_customer_with_a_long_id_of_a_file_has_notes_and_follow_ups_as_any(world: World) -> None:
+    furnish(world)
+    long = "c-" + "9" * 120
+    await create(world, long, GRACE)
+    note = await ask(world, "note", id="n", client="tech", customer=long, text="likes tea")
+    assert note["note"]["customer"] == long
+    promised = {"client": "tech", "title": "Refund", "due_at": "2030-01-01T10:00Z", "queue": "sales-english"}
+    made = await ask(world, "followup_create", supervisor("eva"), id="f", customer=long, **promised)
+    assert made["followup"]["customer"] == long

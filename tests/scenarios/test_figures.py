@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from callcenter.calls.orders import Choose
-from callcenter.model.states import Intent
+from callcenter.model.states import Direction, Intent
 from callcenter.operate.figures import figures
+from callcenter.operate.status import health
 from callcenter.simulation.world import World, story
 from tests.scenarios.test_drain import life_of
 
@@ -25,12 +26,26 @@ async def test_who_waits_talks_and_rests_is_counted_and_nobody_is_named(world: W
     assert (queue["waiting"], queue["callbacks"]) == (1, 0)
     assert 7 <= queue["longest_s"] < 9
     assert (told["agents"]["talking"], told["agents"]["not_ready"]) == (1, 1)
-    assert told["calls"] == {"inbound": 2}
+    # What there is none of is told as 0: an alarm on what is not there would never ring.
+    assert told["calls"] == {**dict.fromkeys(map(str, Direction), 0), "inbound": 2}
+    assert (told["agents"]["ready"], told["agents"]["wrap_up"]) == (0, 0)
     assert (told["ready"], told["draining"]) == (True, False)
     assert "+1415" not in str(told)
     assert "amy" not in str(told)
     await second.hangs_up()
     await first.hangs_up()
     await world.sleep(1)
-    assert (await figures(world.house, life))["calls"] == {}
+    assert (await figures(world.house, life))["calls"] == dict.fromkeys(map(str, Direction), 0)
+    life.close()
+
+
+@story()
+async def test_whoever_watches_is_told_the_same_as_whoever_sends_calls(world: World) -> None:
+    life = life_of(world)
+    log = world.house.edges.storage.log
+    log.healthy, log.detail = False, "disk full"
+    assert (await figures(world.house, life))["ready"] is health(world.house, life)["ready"] is False
+    log.healthy, log.detail = True, ""
+    assert (await figures(world.house, life))["ready"] is True
+    assert (await figures(world.house, life))["database"]["waiting_s"] == 0
     life.close()

@@ -7,7 +7,6 @@ after that (``interaction.changed``, version 2, 3, ...): with the wrap-up, a rec
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,7 +15,7 @@ from callcenter.config.crm import CHANGED, FINISHED, wants
 from callcenter.model.access import Scope
 from callcenter.model.facts import BODIES, CallEnded, Fact, body_to_dict, utc
 from callcenter.model.interaction import Interaction
-from callcenter.publish.events import EVENTS
+from callcenter.publish.event_names import names_of
 from callcenter.runtime.encoding import json_text
 
 CHANGES = frozenset(
@@ -32,9 +31,6 @@ CHANGES = frozenset(
 )
 """Facts that change the record of a call that is over, by their kinds."""
 
-ABOUT = ("Callback", "Followup", "Customer")
-"""What events beside calls are about, as the names of their facts begin; each of them names its client."""
-
 ERASED = "CustomerErased"
 
 _READ: Mapping[str, Scope] = {
@@ -43,29 +39,6 @@ _READ: Mapping[str, Scope] = {
     "followup": Scope.FOLLOWUPS_READ,
     "customer": Scope.CUSTOMERS_READ,
 }
-
-_CALL_WORDS = {body.__name__: word for body, word in EVENTS.items()}
-
-
-def _own_name(kind: str) -> str:
-    """``FollowupDue`` as ``followup.due``; empty for a fact that is no such event."""
-    for noun in ABOUT:
-        if kind.startswith(noun) and kind != noun and "client" in _fields(kind):
-            rest = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.removeprefix(noun)).lower()
-            return f"{noun.lower()}.{rest}"
-    return ""
-
-
-def _fields(kind: str) -> Iterable[str]:
-    return getattr(BODIES[kind], "__dataclass_fields__", {}) if kind in BODIES else ()
-
-
-def names_of(kind: str) -> tuple[str, ...]:
-    """The names under which a fact of this kind may be told, but for those of the record of a call."""
-    found = [f"call.{_CALL_WORDS[kind]}"] if kind in _CALL_WORDS else []
-    if own := _own_name(kind):
-        found.append(own)
-    return tuple(found)
 
 
 def kinds_for(events: Iterable[tuple[str, ...]]) -> frozenset[str]:

@@ -28,7 +28,6 @@ from callcenter.desk.integrations.events import (
     fact_event,
     interaction_event,
     kinds_for,
-    names_of,
     version_of,
 )
 from callcenter.desk.integrations.lane import Attempt, Lane, Policy, Verdict, retry_after
@@ -36,6 +35,7 @@ from callcenter.desk.integrations.signature import BadSecret, key_of, sign
 from callcenter.desk.integrations.store import ERASURES, KEPT_FOR, Delivery, Event, Hook, LaneRow, Store
 from callcenter.desk.integrations.web import Server, Web, WebError
 from callcenter.model.facts import CallEnded, CustomerErased, Fact
+from callcenter.publish.event_names import names_of
 from callcenter.runtime.clock import Clock
 from callcenter.storage.database import Database
 from callcenter.storage.log import fact_of

@@ -88,6 +88,13 @@ class Recordings:
             return None
         return _plain(rows[0])
 
+    async def path(self, recording: str) -> str:
+        """Where its file stands, below the folder of recordings; empty: there is none."""
+        rows = await self._database.fetch_all(
+            "SELECT path FROM recordings WHERE recording = ? AND state IN ('kept', 'cut')", (storable(recording),)
+        )
+        return str(rows[0][0]) if rows else ""
+
 
 def for_client(recording: dict[str, Any]) -> dict[str, Any]:
     """A recording for the client company: without the house's people, and what they have noted of it."""

@@ -13,6 +13,7 @@ from callcenter.desk.commands import command
 from callcenter.desk.identity import TheDesk, requires
 from callcenter.desk.problems import Problem
 from callcenter.model.access import Actor, Scope
+from callcenter.model.customer_form import MAX_ID
 from callcenter.model.followup import MAX_NOTE, MAX_TEXT, MAX_TITLE, FollowupKind, FollowupState
 
 router = APIRouter(prefix="/api/v1", tags=["followups"])
@@ -20,6 +21,7 @@ Reads = Annotated[Actor, requires(Scope.FOLLOWUPS_READ)]
 Writes = Annotated[Actor, requires(Scope.FOLLOWUPS_WRITE)]
 IfMatch = Annotated[str | None, Header(description="the ETag of the follow-up as it was read: 412 when it has changed")]
 Id = Annotated[str, Field(max_length=64)]
+Customer = Annotated[str, Field(max_length=MAX_ID)]
 
 LONGEST_PAGE = 500
 DUE = "a local time (`2026-12-01T10:00`), one with an offset, or `tomorrow 10:00`, `friday 9:30`, `17:00`, `in 2h`"
@@ -102,7 +104,7 @@ class NewFollowup(BaseModel):
     zone: Id | None = Field(default=None, description="where `due_at` is meant, e.g. Europe/Madrid; else the client's")
     agent: Id | None = None
     queue: Id | None = None
-    customer: Id | None = None
+    customer: Customer | None = None
     number: str | None = Field(default=None, max_length=40)
     call: Id | None = Field(default=None, description="the call it is about: customer and number are taken from it")
     mode: Literal["agent_first", "customer_first"] | None = Field(default=None, description="of a callback")
@@ -120,7 +122,7 @@ class FollowupChange(BaseModel):
     text: str | None = Field(default=None, max_length=MAX_TEXT)
     due_at: str | None = Field(default=None, min_length=1, max_length=64, description=f"not in the past: {DUE}")
     zone: Id | None = None
-    customer: Id | None = None
+    customer: Customer | None = None
     number: str | None = Field(default=None, max_length=40)
     call: Id | None = None
 
@@ -169,7 +171,7 @@ async def followups(
     state: FollowupState | None = None,
     agent: Id | None = None,
     queue: Id | None = None,
-    customer: Id | None = None,
+    customer: Customer | None = None,
     call: Id | None = None,
     kind: FollowupKind | None = None,
     due_after: Annotated[str | None, Query(max_length=64)] = None,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from callcenter.desk.metrics import render
 from callcenter.desk.problems import Problem
 from callcenter.desk.switch import SwitchAway
 from callcenter.model.access import Scope
+from callcenter.storage.backup import last_made
+from callcenter.storage.database import StorageError
 
 router = APIRouter(tags=["operations"])
 
@@ -44,15 +48,27 @@ async def metrics(desk: TheDesk) -> Response:
     """The text format of Prometheus. While the switch is away `callcenter_switch_up` is 0, and the rest is what is
     known without it. From this machine no token is needed; through a proxy, and from elsewhere, one is.
     """
-    ended = desk.ended_calls
-    await ended.read(desk.reader)
-    beside = _sizes(desk.settings.storage.path)
-    others = await desk.integrations.figures()
+    ended, beside = desk.ended_calls, _sizes(desk.settings.storage.path)
+    if (backed_up := last_made(desk.settings.switch.data)) is not None:
+        beside["callcenter_last_backup_time_seconds"] = backed_up.timestamp()
+    # One of these fails when one looks here: what the others know is told all the same.
     try:
-        told: Mapping[str, Any] = await desk.switch.ask("metrics", None)
+        await ended.read(desk.reader)
+        beside["callcenter_desk_db_readable"] = 1
+    except StorageError:
+        beside["callcenter_desk_db_readable"] = 0
+    others = None
+    with contextlib.suppress(StorageError):
+        others = await desk.integrations.figures()
+    told: Mapping[str, Any] = {}
+    try:
+        told = await desk.switch.ask("metrics", None)
+        beside["callcenter_switch_up"] = 1
     except (SwitchAway, CommandError):
-        return _text(render({}, ended, {**beside, "callcenter_switch_up": 0}, others))
-    return _text(render(told, ended, {**beside, "callcenter_switch_up": 1}, others))
+        beside["callcenter_switch_up"] = 0
+    if floor := told.get("floor"):
+        beside["callcenter_desk_facts_behind"] = max(0, floor["database"]["facts"] - desk.hub.position)
+    return _text(render(told, ended, beside, others))
 
 
 def _text(rendered: str) -> Response:
@@ -60,7 +76,7 @@ def _text(rendered: str) -> Response:
 
 
 def _sizes(database: Path) -> dict[str, float]:
-    """Bytes of the database and of its write-ahead log; what is not there is 0."""
+    """Bytes of the database and of its write-ahead log, and those free beside them; what is not there is 0."""
 
     def size(path: Path) -> int:
         try:
@@ -69,7 +85,10 @@ def _sizes(database: Path) -> dict[str, float]:
             return 0
 
     wal = database.with_name(database.name + "-wal")
-    return {"callcenter_db_bytes": size(database), "callcenter_db_wal_bytes": size(wal)}
+    sizes: dict[str, float] = {"callcenter_db_bytes": size(database), "callcenter_db_wal_bytes": size(wal)}
+    with contextlib.suppress(OSError):
+        sizes["callcenter_data_free_bytes"] = shutil.disk_usage(database.parent).free
+    return sizes
 
 
 def _is_local(host: str) -> bool:

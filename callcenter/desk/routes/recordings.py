@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.types import Receive, Send
@@ -21,6 +22,7 @@ from callcenter.desk.hearings import Heard
 from callcenter.desk.identity import TheDesk, requires
 from callcenter.desk.problems import Problem, not_found
 from callcenter.desk.reading.paging import BadCursor
+from callcenter.desk.reading.peaks import FINEST
 from callcenter.desk.reading.recordings import Filter, NotThere, Recordings, Sound, for_client, sound_of
 from callcenter.model.access import Actor, Role, Scope
 from callcenter.runtime.private_file import NotPrivate
@@ -32,6 +34,8 @@ WAV = "audio/wav"
 OCTETS = {WAV: {"schema": {"type": "string", "format": "binary"}}}
 # Of a range, when the recording has not one octet of it.
 NOTHING = (-1, -1)
+NO_KEYS = "the keys of recordings cannot be read"
+_STATES = {"recording": "still under way", "failed": "one that failed", "deleted": "deleted"}
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 
 Reads = Annotated[Actor, requires(Scope.RECORDINGS_READ)]
@@ -64,6 +68,17 @@ class Recording(BaseModel):
     deleted_by: str | None
     deleted_why: str | None
     deleted_at: str | None
+
+
+class WaveForm(BaseModel):
+    """The wave form of a recording, as players take it: loudest samples of equally long pieces, from 0 to 1."""
+
+    recording: str = Field(examples=["cc1-01kjpwd6vzpggn6g4qsaxf72bt-1"])
+    length_ms: int = Field(examples=[370_000])
+    points: int = Field(description="of each channel; fewer than were asked for of what is very short", examples=[3])
+    peaks: list[list[float]] = Field(
+        description="the caller's, and the agent's", examples=[[[0.02, 0.41, 0.33], [0.56, 0.01, 0.0]]]
+    )
 
 
 class RecordingPage(ListOf):
@@ -132,8 +147,8 @@ async def sound(
     found = await Recordings(desk.reader).one(recording, actor.clients)
     if found is None:
         raise not_found(RECORDING)
-    etag = f'"{found["sha256"]}"'
-    headers = {"ETag": etag, "Cache-Control": "private, no-store", "Accept-Ranges": "bytes"}
+    headers = _headers(found)
+    etag = headers["ETag"]
     if if_none_match is not None and found["state"] in ("kept", "cut") and etag in if_none_match:
         return Response(status_code=304, headers=headers)
     file = await _opened(desk, actor, recording)
@@ -165,6 +180,92 @@ def _range(text: str, size: int) -> tuple[int, int] | None:
     return (int(first), min(int(last), size - 1) if last else size - 1) if int(first) < size else NOTHING
 
 
+@router.head(
+    "/recordings/{recording}",
+    response_class=Response,
+    responses={
+        200: {"description": "How large it is, and that ranges of it may be asked for", "content": {WAV: {}}},
+        304: {"description": "You have it already"},
+    },
+)
+async def about_sound(
+    desk: TheDesk, actor: Reads, recording: Name, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """What a player asks before it plays: the headers of the sound. Nobody hears it yet, and so nothing is written."""
+    found = await _there(desk, actor, recording)
+    headers = _headers(found)
+    if if_none_match is not None and headers["ETag"] in if_none_match:
+        return Response(status_code=304, headers=headers)
+    size = await asyncio.to_thread(_size, await _file(desk, recording))
+    return Response(headers={**headers, "Content-Length": str(size)}, media_type=WAV)
+
+
+@router.get(
+    "/recordings/{recording}/peaks", response_model=WaveForm, responses={304: {"description": "You have them already"}}
+)
+async def peaks(
+    desk: TheDesk,
+    actor: Reads,
+    response: Response,
+    recording: Name,
+    points: Annotated[int, Query(ge=1, le=FINEST, description="how many for each channel, at most")] = 1_000,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> WaveForm | Response:
+    """How loud it is from moment to moment, to draw before it is played. It tells no word, and so is no hearing."""
+    found = await _there(desk, actor, recording)
+    etag = f'"{found["sha256"][:32]}-{points}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
+    if if_none_match is not None and etag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    try:
+        known = await desk.peaks.of(found["sha256"], await _file(desk, recording))
+    except NotThere as error:
+        raise Problem(409, Reason.CONFLICT, str(error)) from None
+    response.headers.update(headers)
+    drawn = known.of(points)
+    return WaveForm(
+        recording=recording,
+        length_ms=drawn.length_ms,
+        points=len(drawn.caller),
+        peaks=[list(drawn.caller), list(drawn.agent)],
+    )
+
+
+async def _there(desk: Desk, actor: Actor, recording: str) -> dict[str, Any]:
+    """A recording that has sound, and is theirs to hear. Raises Problem."""
+    found = await Recordings(desk.reader).one(recording, actor.clients)
+    if found is None:
+        raise not_found(RECORDING)
+    if found["state"] not in ("kept", "cut"):
+        raise Problem(409, Reason.CONFLICT, f"there is no sound: the recording is {_STATES[found['state']]}")
+    return found
+
+
+def _headers(found: Mapping[str, Any]) -> dict[str, str]:
+    return {"ETag": f'"{found["sha256"]}"', "Cache-Control": "private, no-store", "Accept-Ranges": "bytes"}
+
+
+async def _file(desk: Desk, recording: str) -> Callable[[], Sound]:
+    """What opens the file, in a thread; it raises NotThere, and Problem where keys cannot be read."""
+    path, settings = await Recordings(desk.reader).path(recording), desk.settings.calls.recording
+
+    def opened() -> Sound:
+        try:
+            return sound_of(settings.directory, path, open_recording_keys(settings.key))
+        except (SecretsError, NotPrivate, OSError):
+            raise Problem(503, Reason.UNAVAILABLE, NO_KEYS) from None
+
+    return opened
+
+
+def _size(opened: Callable[[], Sound]) -> int:
+    try:
+        with opened() as file:
+            return file.size
+    except NotThere as error:
+        raise Problem(409, Reason.CONFLICT, str(error)) from None
+
+
 async def _opened(desk: Desk, actor: Actor, recording: str) -> Sound:
     """The file of a recording, when it is written that this one hears it. Raises Problem."""
     now = asyncio.get_running_loop().time()
@@ -183,7 +284,7 @@ async def _opened(desk: Desk, actor: Actor, recording: str) -> Sound:
         raise Problem(409, Reason.CONFLICT, str(error)) from None
     except (SecretsError, NotPrivate, OSError):
         # Where keys are kept is nobody's business here; the switch says it at its start.
-        raise Problem(503, Reason.UNAVAILABLE, "the keys of recordings cannot be read") from None
+        raise Problem(503, Reason.UNAVAILABLE, NO_KEYS) from None
 
 
 class _Sound(StreamingResponse):

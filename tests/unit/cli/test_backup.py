@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,43 @@ async def test_a_changed_byte_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["restore", str(whole), "--data", str(tmp_path / "elsewhere")]) == 1
     assert "is not whole: nothing was restored" in capsys.readouterr().err
     assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_who_restores_again_with_replace_finds_no_half_restored_configuration_in_the_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, config = tmp_path / "data", tmp_path / "config"
+    await (await Storage.open(data / "callcenter.db", clock=SystemClock())).close()
+    assert main(["backup", str(tmp_path / "backups"), "--data", str(data)]) == 0
+    whole = capsys.readouterr().out.splitlines()[0]
+    put = ["restore", whole, "--data", str(data), "--config-to", str(config)]
+    assert main(put) == 1
+    captured = capsys.readouterr()
+    assert "is there already" in captured.err
+    assert "configuration in" not in captured.out
+    assert main([*put, "--replace"]) == 0
+    (config / "mine.yaml").write_text("")
+    assert main([*put, "--replace"]) == 1
+    assert "is not empty" in capsys.readouterr().err
+    assert (config / "mine.yaml").exists(), "what is not ours stays"
+
+
+async def test_a_backup_that_the_service_manager_ends_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, backups = tmp_path / "data", tmp_path / "backups"
+    await (await Storage.open(data / "callcenter.db", clock=SystemClock())).close()
+
+    def ended(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("callcenter.storage.backup._write", ended)
+    with pytest.raises(SystemExit, match=str(128 + signal.SIGTERM)):
+        main(["backup", str(backups), "--data", str(data)])
+    assert list(backups.iterdir()) == []
+    monkeypatch.undo()
+    # One that was killed at once could not tidy up: the next one tells of it.
+    (backups / "callcenter-20261130T000000Z.part").mkdir()
+    assert main(["backup", str(backups), "--data", str(data)]) == 0
+    assert "note: " in (told := capsys.readouterr().out)
+    assert "callcenter-20261130T000000Z.part was cut short" in told

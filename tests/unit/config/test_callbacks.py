@@ -219,7 +219,7 @@ MISTAKES: list[tuple[Code, str, str, str, str]] = [
     (Code.DURATION, "languages: [en]", "languages: [en]\n    callbacks: {ring_for: «5m»}", "5 seconds", "40s"),
     (Code.FORM, "languages: [en]", "languages: [en]\n    callbacks: {tries: «0»}", "out of range", "at least 1"),
     (Code.FORM, "languages: [en]", 'languages: [en]\n    callbacks: {outside: [«"0800"»]}', "E.164", '"+1"'),
-    (Code.FORM, "languages: [en]", 'languages: [en]\n    callbacks: «{outside: ["+1"], never: ["+1"]}»', "both", ""),
+    (Code.FORM, "languages: [en]", 'languages: [en]\n    callbacks: {outside: ["+1"], «never»: ["+1"]}', "both", ""),
     (Code.CHOICE, "languages: [en]", "languages: [en]\n    callbacks: {spacing: «{bussy: 2m}»}", "by `bussy`", "busy"),
     (Code.DURATION, "languages: [en]", "languages: [en]\n    callbacks: {spacing: {busy: «9d»}}", "a week apart", "5m"),
     (Code.NAMES_NOTHING, "languages: [en]", "languages: [en]\n    callbacks: {hours: «may»}", "`may`", "hours"),

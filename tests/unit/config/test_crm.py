@@ -72,7 +72,7 @@ def test_everything_that_may_be_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (f'"{URL}"', '«"https://crm/{number"»', Code.FORM, "a brace without the other", "write e.g. https://"),
         (f'"{URL}"', '«"https://me:word@crm/{number}"»', Code.FORM, "holds a user or password", "secret_env"),
         (f'"{URL}"', '«"https://crm/{number}#top"»', Code.FORM, "`#top` is never sent", "take it away"),
-        (f'{{url: "{URL}"}}', '«{url: "https://crm/who"}»', Code.MISSING, "does not say who", "method: POST"),
+        (f'{{url: "{URL}"}}', '{«url»: "https://crm/who"}', Code.MISSING, "does not say who", "method: POST"),
         (f'"{URL}"', f'"{URL}", secret: «x»', Code.FORM, "does not stand in the configuration", "secret_env"),
         (f'"{URL}"', f'"{URL}", timeout: «1m»', Code.DURATION, "longer than 30 s", "write 30s"),
         (
@@ -138,6 +138,7 @@ def test_what_goes_in_the_clear_or_lacks_its_secret_is_warned_of(
         (Code.UNSET, "clients.acme.webhooks.crm.secret_env"),
     ]
     loopback = HOOK.replace("https://crm.example.com", "http://127.0.0.1:8000")
+    loopback = loopback.replace("url:", "allow_private: true, url:", 1)
     monkeypatch.setenv("HOOK_SECRET", "x")
     assert load(write_floor(tmp_path / "other", loopback), data=tmp_path).warnings == ()
 

@@ -76,7 +76,7 @@ def test_everything_that_may_be_said(tmp_path: Path) -> None:
         ),
         (
             "clients:",
-            "recordings: {encryption: «{key: 0011}»}\nclients:",
+            "recordings: {encryption: {«key»: 0011}}\nclients:",
             Code.FORM,
             "a key does not stand in the configuration",
             "write `key_file: FILE`",

@@ -193,7 +193,7 @@ MISTAKES = [
     (Code.FORM, "carrier: {peers: «[]»}", "it is empty", "at least one"),
     (Code.FORM, "carrier: {peers: [«not a host»]}", "neither an address nor a host name", "pbx.example.org"),
     (Code.UNKNOWN_KEY, f"carrier: {PEER}, «max_call»: 3}}", "`max_call` is not known", "`max_calls`"),
-    (Code.FORM, f"carrier: {PEER}, login: «{{user: a, password: secret}}»}}", "does not stand in", "password_env:"),
+    (Code.FORM, f"carrier: {PEER}, login: {{user: a, «password»: secret}}}}", "does not stand in", "password_env:"),
     (Code.MISSING, f"carrier: {PEER}, login: «{{user: a}}»}}", "the password of `a` is missing", "password_env"),
     (Code.FORM, f"carrier: {PEER}, accept: {{networks: [«198.51.100.7/24»]}}}}", "nor a network", "198.51.100.0/24"),
     (Code.FORM, f"carrier: {PEER}, accept: {{networks: [«0.0.0.0/0»]}}}}", "is everybody", "the carrier's own"),

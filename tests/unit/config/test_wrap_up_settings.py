@@ -56,15 +56,15 @@ def test_fields_and_follow_ups_are_taken_as_they_are_written(tmp_path: Path) -> 
     ("old", "new", "message", "hint"),
     [
         (
-            CLIENT, "acme: {name: Acme, languages: [en], wrap_up_fields: {plan: «{label: Plan, type: choice}»}}",
+            CLIENT, "acme: {name: Acme, languages: [en], wrap_up_fields: {plan: {label: Plan, «type»: choice}}}",
             "there is nothing to choose from", "add choices: {basic: Basic, gold: Gold}",
         ),
         (
-            CLIENT, "acme: {name: Acme, languages: [en], wrap_up_fields: {plan: «{label: Plan, choices: {a: A}}»}}",
+            CLIENT, "acme: {name: Acme, languages: [en], wrap_up_fields: {plan: {label: Plan, «choices»: {a: A}}}}",
             "a text has no choices", "write type: choice, or take `choices` away",
         ),
         (
-            CLIENT, "acme: {name: Acme, languages: [en], wrap_up_fields: {n: «{label: N, type: number, mask: true}»}}",
+            CLIENT, "acme: {name: Acme, languages: [en], wrap_up_fields: {n: {label: N, type: number, «mask»: true}}}",
             "of a number nothing is masked", "write type: text, or take `mask` away",
         ),
         (

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -25,10 +27,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from callcenter.desk.description import EXAMPLES
 from callcenter.desk.events import Limits
 from callcenter.model.access import Role
 from tests.unit.desk.filled import ACME, open_filled
 from tests.unit.desk.support import Floor
+from tests.unit.desk.test_authorisation import ROUTES, ask
 
 # Requests that are tried of each operation, wrong ones of each third; the script for long runs asks for more, of all.
 REQUESTS = int(os.environ.get("CALLCENTER_FUZZ", "1"))
@@ -77,9 +81,40 @@ def test_every_operation_says_what_it_does_and_what_problems_it_answers(describe
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
             assert operation.get("description") or operation.get("summary"), (method, path)
-            for status in ("4XX", "5XX"):
+            for status in ("4XX", "5XX", "500", "503"):
                 [media] = operation["responses"][status]["content"]
                 assert media == "application/problem+json", (method, path)
+
+
+def test_whoever_has_nothing_else_is_told_how_to_ask_and_each_body_by_an_example(described: dict[str, Any]) -> None:
+    for word in ("Bearer", "Idempotency-Key", "If-Match", "Retry-After", "Last-Event-ID", "X-CSRF-Token"):
+        assert word in described["info"]["description"], word
+    tags = {tag for operations in described["paths"].values() for each in operations.values() for tag in each["tags"]}
+    assert tags <= {each["name"] for each in described["tags"]}, "every group says what it is"
+    for name, example in EXAMPLES.items():
+        schema = {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
+        jsonschema.Draft202012Validator(schema).validate(example)
+    delivery = described["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
+    jsonschema.Draft202012Validator(delivery["schema"]).validate(delivery["example"])
+
+
+def test_a_key_is_described_where_it_is_heeded(floor: Floor, runner: asyncio.Runner, described: dict[str, Any]) -> None:
+    """The switch is told the key by whatever takes one, or what is made has its id of it."""
+    ida = runner.run(floor.client(Role.ADMIN))
+    for name in ROUTES:
+        method, path = name.split(" ")
+        if method in ("GET", "HEAD"):
+            continue
+        headers = {"Idempotency-Key": f"once for {name}"}
+        whose = f"{ida.headers['Authorization']}\n{headers['Idempotency-Key']}"
+        key = hashlib.sha256(whose.encode()).hexdigest()[:40]
+        before = len(floor.asked)
+        answer = runner.run(ask(floor, ida, name, ACME, "ana", headers))
+        heeded = key in {each.id for each in floor.asked[before:]} or f"w-{key[:20]}" in answer.text
+        parameters = described["paths"][path][method.lower()].get("parameters", [])
+        says_so = any(each["name"] == "Idempotency-Key" for each in parameters)
+        if name != "POST /api/v1/customers/import":  # of a file it is the program's that takes it in
+            assert says_so is heeded, name
 
 
 def test_every_list_of_things_has_an_example(described: dict[str, Any]) -> None:
@@ -130,6 +165,9 @@ def test_no_request_breaks_anything(
             request = clients[role].build_request(headers=headers, content=body, **arguments)
             answer = runner.run(_sent(clients[role], request))
             case.validate_response(answer, checks=CHECKS)
+            if answer.status_code >= 400:
+                listed = described["paths"][case.operation.path][case.operation.method.lower()]["responses"]
+                assert str(answer.status_code) in listed, (case.operation.label, answer.text)
 
         try:
             tried()

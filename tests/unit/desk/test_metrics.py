@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from callcenter.calls.books import Books
+from callcenter.calls.facts import FactStream
 from callcenter.desk.integrations.figures import CrmFigures, Figures, WebhookFigures
 from callcenter.desk.integrations.lookup import Tally
 from callcenter.desk.metrics import EndedCalls, render
@@ -23,9 +28,14 @@ from callcenter.model.facts import (
     QueueLeft,
     ScreenPopSent,
     SwitchStarted,
+    TrunkTried,
 )
 from callcenter.model.states import EndCause, OneWay, Side, VisitOutcome
+from callcenter.runtime.clock import SystemClock
 from callcenter.sip.metrics import Metrics
+from callcenter.storage.backup import LAST
+from callcenter.storage.database import InlineDatabase, Row, StorageError, Value
+from callcenter.storage.store import Storage
 from tests.unit.desk.support import Floor, open_floor
 
 HERE = "http://127.0.0.1:8080"
@@ -49,8 +59,9 @@ FLOOR: dict[str, Any] = {
     "trunks": [{"trunk": "odorik", "up": True, "calls": 3, "max_calls": 30},
                {"trunk": "spare", "up": None, "calls": 0, "max_calls": 30}],
     "mqtt": {"connected": True, "waiting": 0, "pops_sent": 9},
-    "database": {"healthy": True, "facts": 88, "waiting": 1, "lost": 0},
+    "database": {"healthy": True, "facts": 88, "waiting": 1, "waiting_s": 2.5, "lost": 0},
     "recordings": {"on": True, "recording": 1, "free": 1000, "failures": 0},
+    "certificates": [{"file": "/etc/tls/cert.pem", "self_made": False, "ends_at": "2027-01-31T12:00:00.000Z"}],
     "lag": {"up_to": [[0.001, 5], [0.01, 6]], "count": 7, "sum": 0.25},
 }  # fmt: skip
 
@@ -162,6 +173,22 @@ def test_the_floor_is_told_by_queue_and_state_and_names_nobody() -> None:
     assert of(read, "callcenter_build_info", version="1.0") == 1
 
 
+def test_what_runs_out_or_falls_behind_is_told_before_it_hurts() -> None:
+    read = samples(render({**sip(), "floor": FLOOR}))
+    noon = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()
+    assert of(read, "callcenter_start_time_seconds") == noon
+    assert of(read, "callcenter_config_load_time_seconds") == noon
+    shown = {"file": "/etc/tls/cert.pem", "self_made": "false"}
+    until = datetime(2027, 1, 31, 12, tzinfo=UTC).timestamp()
+    assert of(read, "callcenter_certificate_not_after_time_seconds", **shown) == until
+    assert of(read, "callcenter_trunk_calls_limit", trunk="odorik") == 30
+    assert of(read, "callcenter_db_waiting_seconds") == 2.5
+    # A switch that runs from before it told of these is read all the same.
+    older = {**FLOOR, "database": {"healthy": True, "facts": 88, "waiting": 1, "lost": 0}}
+    del older["certificates"]
+    assert of(samples(render({**sip(), "floor": older})), "callcenter_db_waiting") == 1
+
+
 def call(floor: Floor, books: Books, name: str, waited_ms: int, outcome: VisitOutcome) -> None:
     """A call that waits so long in sales, and is gone."""
     stream = floor.stream
@@ -209,6 +236,75 @@ async def test_calls_are_counted_since_the_switch_started_whenever_the_desk_did(
         await floor.written()
         await counted.read(floor.desk.reader)
         assert not counted.calls
+
+
+class Turns(InlineDatabase):
+    """A database whose answers come while others ask."""
+
+    async def fetch_all(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        found = await super().fetch_all(sql, params)
+        await asyncio.sleep(0)
+        return found
+
+
+async def test_two_who_ask_at_once_count_each_call_once() -> None:
+    # As two servers of Prometheus do, one to stand in for the other.
+    database = Turns()
+    storage = await Storage.over(database, clock=SystemClock())
+    stream = FactStream(SystemClock(), boot="boot", last_seq=0, write=storage.log.write)
+    stream.append(SwitchStarted("cc1", "1.0", "abc"))
+    stream.append(ScreenPopSent("o1", "ana", "p1", True, 30), "c1")
+    await storage.log.flushed(stream.seq)
+    counted = EndedCalls()
+    await asyncio.gather(counted.read(database), counted.read(database))
+    assert sum(spread.plain()["count"] for spread in counted.pops.values()) == 1
+    await storage.close()
+
+
+async def test_calls_that_a_trunk_refused_are_counted_by_what_it_said(tmp_path: Path) -> None:
+    async with open_floor(tmp_path) as floor:
+        floor.stream.append(SwitchStarted("cc1", "1.0", "abc"))
+        for status in (200, 503, 503, 0):
+            floor.stream.append(TrunkTried("odorik", "192.0.2.1:5060", "+15555550100", status, "refused"), "c1")
+        await floor.written()
+        counted = EndedCalls()
+        await counted.read(floor.desk.reader)
+        read = samples(render({}, counted))
+        assert of(read, "callcenter_trunk_attempts_total", trunk="odorik", **{"class": "2xx"}) == 1
+        assert of(read, "callcenter_trunk_attempts_total", trunk="odorik", **{"class": "5xx"}) == 2
+        assert of(read, "callcenter_trunk_attempts_total", trunk="odorik", **{"class": "none"}) == 1
+
+
+async def test_a_database_that_cannot_be_read_hides_nothing_of_what_the_switch_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_floor(tmp_path) as floor:
+        floor.answers["metrics"] = {**sip(), "floor": FLOOR}
+        client = await floor.client(Role.ADMIN)
+        assert of(samples((await client.get("/metrics")).text), "callcenter_desk_db_readable") == 1
+
+        async def fails(_: object) -> None:
+            raise StorageError("disk I/O error")
+
+        monkeypatch.setattr(floor.desk.ended_calls, "read", fails)
+        answer = await client.get("/metrics")
+        assert answer.status_code == 200
+        read = samples(answer.text)
+        assert of(read, "callcenter_desk_db_readable") == 0
+        assert of(read, "callcenter_queue_waiting", client="acme", queue="sales") == 4
+
+
+async def test_how_far_the_desk_is_behind_and_when_the_last_backup_was_made_is_told(tmp_path: Path) -> None:
+    async with open_floor(tmp_path) as floor:
+        floor.answers["metrics"] = {**sip(), "floor": FLOOR}
+        client = await floor.client(Role.ADMIN)
+        read = samples((await client.get("/metrics")).text)
+        assert of(read, "callcenter_desk_facts_behind") == 88 - floor.desk.hub.position
+        assert of(read, "callcenter_data_free_bytes") > 0
+        assert ("callcenter_last_backup_time_seconds", frozenset()) not in read
+        (floor.desk.settings.switch.data / LAST).write_text("2026-11-30T12:00:00.000Z\n")
+        noon = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()
+        assert of(samples((await client.get("/metrics")).text), "callcenter_last_backup_time_seconds") == noon
 
 
 async def test_prometheus_asks_from_this_machine_without_a_token_and_through_a_proxy_with_one(tmp_path: Path) -> None:

@@ -121,6 +121,31 @@ async def test_nobody_hears_what_is_not_told_and_one_hearing_is_told_once(floor:
     assert SOUND not in other.content
 
 
+async def test_a_player_asks_how_large_it_is_and_draws_it_and_nobody_has_heard_it(floor: Floor) -> None:
+    boss = await floor.client(Role.CLIENT)
+    before = len(floor.asked)
+    head = await boss.head(RECORDING)
+    assert (head.status_code, head.content) == (200, b"")
+    assert (head.headers["content-length"], head.headers["accept-ranges"]) == (str(44 + len(SOUND)), "bytes")
+    drawn = await boss.get(f"{RECORDING}/peaks", params={"points": "10"})
+    told = drawn.json()
+    assert (told["points"], told["length_ms"], len(told["peaks"]), len(told["peaks"][1])) == (10, 320, 2, 10)
+    assert all(0.9 < each <= 1 for side in told["peaks"] for each in side)
+    again = await boss.get(f"{RECORDING}/peaks?points=10", headers={"If-None-Match": drawn.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert (await boss.head(RECORDING, headers={"If-None-Match": head.headers["etag"]})).status_code == 304
+    assert len(floor.asked) == before, "the log says of nobody that they heard it"
+    whole = await boss.get(RECORDING)
+    assert (whole.headers["content-length"], whole.headers["etag"]) == (
+        head.headers["content-length"], head.headers["etag"],
+    )  # fmt: skip
+    # What stands in the index alone has no sound, whoever asks.
+    deleted = "UPDATE recordings SET state = 'deleted' WHERE recording = 'r-acme-2'"
+    await floor.storage.database.execute(deleted)
+    for refused in (boss.head("/api/v1/recordings/r-acme-2"), boss.get("/api/v1/recordings/r-acme-2/peaks")):
+        assert (await refused).status_code == 409
+
+
 FIGURES = ("queues", "agents", "clients")
 
 

@@ -146,6 +146,14 @@ async def test_what_a_spreadsheet_has_spoilt_is_nobodys_id_number_or_account(
     assert await everybody(database) == []
 
 
+async def test_an_id_is_one_line_for_it_is_asked_for_by_it(database: InlineDatabase) -> None:
+    report = await taken(database, f'{HEAD}acme;"c\n1";Jana;+420777000001;;\nacme;{"9" * 129};Petr;+1;;\n')
+    assert [row.why for row in report.rejected] == [
+        "id: 'c\\n1': write it in one line of up to 128 characters",
+        f"id: '{'9' * 40}': write it in one line of up to 128 characters",
+    ]
+
+
 async def test_what_keeps_a_spreadsheet_from_counting_is_no_part_of_a_text(database: InlineDatabase) -> None:
     text = HEAD + 'acme;\'0012;"=""Jana """"J."""" N.""";\'+420777000001|\'777000002;="0042";\'t Hart\n'
     assert told(await taken(database, text)) == []

@@ -28,6 +28,8 @@ _ULAW_TAG: Final = 7
 _PCM_HEADER: Final = struct.Struct("<4sI4s 4sIHHIIHH 4sI")
 # A format that is not PCM names the size of what more is said of it, and the samples stand in a chunk of their own.
 _ULAW_HEADER: Final = struct.Struct("<4sI4s 4sIHHIIHHH 4sII 4sI")
+# Of both: the tag, channels, samples a second.
+_FMT: Final = struct.Struct("<HHI")
 
 
 class FileFull(Exception):
@@ -56,6 +58,20 @@ def wav_header(format: Format, octets: int) -> bytes:
         b"fact", 4, octets // frame,
         b"data", octets,
     )  # fmt: skip
+
+
+def read_wav_header(head: bytes) -> tuple[Format, int] | None:
+    """How the sound of a WAV file of ours is encoded, by its first octets, and where it begins; None: it is none."""
+    if head[:4] != b"RIFF" or head[8:16] != b"WAVEfmt " or len(head) < _PCM_HEADER.size:
+        return None
+    tag, channels, rate = _FMT.unpack_from(head, 20)
+    if channels != _CHANNELS or not rate:
+        return None
+    kinds = {_PCM_TAG: (RecordingEncoding.PCM, _PCM_HEADER), _ULAW_TAG: (RecordingEncoding.ULAW, _ULAW_HEADER)}
+    if tag not in kinds:
+        return None
+    encoding, header = kinds[tag]
+    return Format(encoding, rate), header.size
 
 
 class RecordingFile(Protocol):
