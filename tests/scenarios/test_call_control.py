@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from callcenter.acd.events import RosterChanged
 from callcenter.calls.settings import DialRules, Supervisor
 from callcenter.config.settings import DeskUser
 from callcenter.control.protocol import Asked, CommandError, Reason
@@ -697,3 +698,22 @@ async def test_a_token_for_some_of_an_agents_companies_commands_nothing_in_his_n
     assert refusal.value.reason is Reason.FORBIDDEN
     assert await orders(Actor("token:crm", Role.AGENT, frozenset({"tech", "other"}), agent="amy")) == {}
     assert await orders(Actor("amy", Role.AGENT, frozenset({"tech"}), agent="amy")) == {}
+
+
+@story()
+async def test_a_token_commands_for_an_agent_who_is_lent_elsewhere_when_it_sees_whom_he_serves_now(
+    world: World,
+) -> None:
+    """The desk asks as somebody who sees the companies of the roster in force: the configured ones are not his now."""
+    await world.agent("amy", english=5)
+    world.house.dispatcher.tell(RosterChanged("amy", None, frozenset({"other"}), None, "sue"))
+    world.house.dispatcher.decide()
+    command = Commands(world.house, Life(), cast("Any", None)).all()["state"]
+
+    async def orders(*clients: str) -> Mapping[str, Any]:
+        actor = Actor("token:crm", Role.AGENT, frozenset(clients), agent="amy")
+        return await command.run(Asked("state", "agent token:crm", f"l{next(NUMBERS)}", {"chosen": "ready"}, actor))
+
+    assert await orders("other") == {}
+    with pytest.raises(CommandError, match="serves companies that this token does not see"):
+        await orders("tech")
