@@ -18,6 +18,7 @@ from callcenter.desk.events import Cut, Hub, Page, TooMany, Unwritten, cut, enco
 from callcenter.desk.identity import TheDesk, requires, still_asks
 from callcenter.desk.problems import Problem
 from callcenter.model.access import Actor, Scope
+from callcenter.publish.shown import Floor
 from callcenter.storage.database import StorageError
 
 router = APIRouter(prefix="/api/v1", tags=["events"])
@@ -145,6 +146,7 @@ class EventStream(StreamingResponse):
         """Tell page by page; returns why it ends, nothing when the reader left."""
         patience = self._hub.limits.patience
         time, checked_at = asyncio.get_running_loop().time, asyncio.get_running_loop().time()
+        floor: Floor | None = None
         chunk = f"retry: {RETRY_MS}\nid: {self._position}\n\n".encode()
         while True:
             try:
@@ -158,8 +160,9 @@ class EventStream(StreamingResponse):
                 await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
                 if not following.done():
                     return "" if gone.done() else "the desk is started anew: ask again"
-                if time() - checked_at >= self._hub.limits.heartbeat:
-                    checked_at = time()
+                # Who was taken from a company is told nothing more of it: the page may hold what came behind that.
+                if self._hub.whose.floor is not floor or time() - checked_at >= self._hub.limits.heartbeat:
+                    floor, checked_at = self._hub.whose.floor, time()
                     if await self._still() != self._actor:
                         return "what you may see has changed: show who you are, and ask again"
                 chunk = encoded(following.result())

@@ -19,7 +19,7 @@ from callcenter.desk.events import Limits
 from callcenter.desk.snapshots import Snapshots
 from callcenter.desk.switch import SwitchAway
 from callcenter.model.access import Role
-from callcenter.model.facts import CallAnswered, DigitsEntered
+from callcenter.model.facts import AgentSkillsChanged, CallAnswered, DigitsEntered
 from tests.unit.desk.asgi import Answer, read
 from tests.unit.desk.filled import open_filled
 from tests.unit.desk.support import Floor
@@ -232,3 +232,22 @@ async def test_a_switch_that_is_away_fails_who_asks_and_is_asked_again() -> None
     with pytest.raises(SwitchAway):
         await snapshots.take()
     assert (await snapshots.take()).seq == 7
+
+
+async def test_who_is_taken_from_a_company_is_told_nothing_that_happens_there_afterwards(tmp_path: Path) -> None:
+    async with live(tmp_path, heartbeat=60.0) as floor:
+        ana, last = await floor.token(Role.AGENT), floor.stream.seq
+
+        def changes(answer: Answer) -> bool:
+            if floor.stream.seq == last:
+                floor.stream.append(DigitsEntered("main", "1", True), "cc1-acme-0")
+            elif floor.stream.seq == last + 1 and numbers(answer):
+                floor.stream.append(AgentSkillsChanged("ana", "sue", changed=("clients",), clients=("globex",)))
+                floor.stream.append(DigitsEntered("main", "2", True), "cc1-acme-0")
+            return False
+
+        async with asyncio.timeout(10):
+            answer = await read(floor.app, f"{EVENTS}?after={last}", ana, changes)
+        assert answer.ended
+        assert "what you may see has changed" in answer.text
+        assert numbers(Answer(text=answer.text.partition("event: cut")[0])) == [last + 1]
