@@ -15,8 +15,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
 WIRE = TESTS / "wire"
-# Of the wire these judge no sound and no moment: programs are started, asked, told and ended, and whoever waits has
-# patience. They run among the others, and first, so that none of them is left when the machine belongs to the wire.
+# Of the wire these judge no moment, nor how well a sound comes: programs are started, asked, told and ended, and
+# whoever waits has patience. They run among the others, and first, so that none of them is left when the machine
+# belongs to the wire.
 AMONG_OTHERS = frozenset(
     f"tests/wire/test_{name}.py"
     for name in (

@@ -52,9 +52,6 @@ from callcenter.model.facts import (
     CallEnded,
     ConfigReloaded,
     Fact,
-    LegQuality,
-    MediaMissing,
-    OneWayAudio,
     SwitchStarted,
     SwitchStopped,
     TrunkStateChanged,
@@ -351,7 +348,7 @@ class House:
         self.stream.append(SwitchStopped(reason))
         await self.signalling.close()
 
-    @reads(LegQuality, MediaMissing, OneWayAudio)
+    @reads(*(kinds_of(QualityLedger.take) or ()))
     def _hear_how_it_sounded(self, fact: Fact) -> None:
         changed = self.quality.take(fact.body)
         if changed is not None:

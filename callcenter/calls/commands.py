@@ -132,10 +132,10 @@ class CommandDesk:
         dispatcher: Dispatcher,
         reasons: Callable[[], Mapping[str, str]],
         breaks: BreakRules | None = None,
-        record: Callable[[str, RecordAction, str], Obeyed] | None = None,
+        record: Callable[[str, RecordAction, str, str], Obeyed] | None = None,
     ) -> None:
         """``reasons`` for being not ready that are configured now: the slug, and what it means in words. ``breaks``:
-        their limits. ``record`` does what is commanded (by whom) with the recording of an agent's talk.
+        their limits. ``record`` does what is commanded (by whom, of which call) with the recording of an agent's talk.
         """
         self._dispatcher = dispatcher
         self._reasons = reasons
@@ -243,8 +243,9 @@ class CommandDesk:
                 result = self.floor.answer(agent) if self.floor is not None else Result.NOT_RINGING
             case AskDispositions():
                 pass
-            case Record(action=action):
-                result = RECORDED[self._record(agent, action, by)] if self._record is not None else Result.NOT_TALKING
+            case Record(action=action, call=call):
+                obeyed = self._record(agent, action, by, call) if self._record is not None else Obeyed.NO_TALK
+                result = RECORDED[obeyed]
             case _:
                 assert_never(order)
         return result

@@ -53,7 +53,7 @@ class Entries:
 
     def order(self, agent: str, order: SendDigits | StartEntry | CancelEntry, by: str) -> Result:
         """Do it. Never waits."""
-        talking = self._talk_of(agent)
+        talking = self._talk_of(agent, order.call)
         if talking is None:
             return Result.NOT_TALKING
         match order:
@@ -81,9 +81,10 @@ class Entries:
         call.entry.begin(by)
         return Result.DONE
 
-    def _talk_of(self, agent: str) -> Talking | None:
-        """The talk of an agent who may be in several: the one that is not on hold."""
-        there = [talking for call in self._calls() if (talking := talk_in(call, agent)) is not None]
+    def _talk_of(self, agent: str, name: str) -> Talking | None:
+        """The talk of an agent who may be in several: that in the call of this name, else one not on hold."""
+        calls = (call for call in self._calls() if not name or call.id == name)
+        there = [talking for call in calls if (talking := talk_in(call, agent)) is not None]
         return next((talking for talking in there if not talking.own.holds), there[0] if there else None)
 
     def _tell(self, agent: str, seen: dict[str, object] | None) -> None:

@@ -301,8 +301,7 @@ class Eraser:
         for callback in there:
             with contextlib.suppress(NotPlanned):  # it has ended meanwhile
                 await callbacks.call_off(callback, by, "erased")
-        for one in ids:
-            self._kept_callbacks.forget_person(person.client, one, numbers)
+        self._kept_callbacks.forget_person(person.client, person.ids, numbers)
         await self._kept_callbacks.kept(KEPT_WITHIN)
         await self._tables.erase_said(person)
 

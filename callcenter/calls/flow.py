@@ -40,7 +40,7 @@ from callcenter.model.interaction import Ending
 from callcenter.model.states import EndCause, Side
 
 # A caller who goes round in menus all day, or flows that call each other for ever, end here: a step tells few facts,
-# and a restart reads all those of a call (see app.py).
+# and a restart reads all those of a call (see app/last_run.py).
 MAX_STEPS = 2_000
 MAX_AHEAD = 2_000
 

@@ -102,6 +102,8 @@ class LiveLedger:
                 position = await self._store.read(ledger, position, published_at)
                 await asyncio.sleep(0)
             await self._store.forget_published(ledger)
+            # Else every report would fold the whole log anew, until a day is over.
+            await self._store.publish((), ledger, position)
         self.ledger = ledger
         batches = 0
         while position < self._log_reaches:

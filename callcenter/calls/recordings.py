@@ -179,13 +179,16 @@ class Recordings:
             if not talks:
                 del self._talks[who.agent]
 
-    def command(self, agent: str, action: RecordAction, by: str) -> Obeyed:
-        """Do with an agent's talk what is commanded, with all of them when it is two, but to start. Never waits."""
+    def command(self, agent: str, action: RecordAction, by: str, call: str = "") -> Obeyed:
+        """Do with an agent's talk what is commanded, with all of them when it is two: who is heard in one may be heard
+        in the other. But to start: that is for the talk in this ``call``, else for the latest. Never waits.
+        """
         talks = self._talks.get(agent, ()) if agent else ()
         if not talks:
             return Obeyed.NO_TALK
         if action is RecordAction.START:
-            return talks[-1].obey(action, by)
+            meant = [talk for talk in talks if not call or talk.call.id == call]
+            return meant[-1].obey(action, by) if meant else Obeyed.NO_TALK
         found = [talk.obey(action, by) for talk in list(talks)]
         return next((each for each in found if each is not Obeyed.NOT_RECORDED), Obeyed.NOT_RECORDED)
 

@@ -1,4 +1,4 @@
-"""Services: what the script of a call may use; made once by ``app.py``."""
+"""Services: what the script of a call may use; made once by ``app/house.py``."""
 
 from __future__ import annotations
 

@@ -69,12 +69,16 @@ def socket_or_tell(options: argparse.Namespace) -> Path | None:
 
 @contextlib.contextmanager
 def told_to_end() -> Iterator[None]:
-    """SIGTERM and a closed terminal end what is done here as Ctrl-C does: it is tidied up behind."""
+    """SIGTERM and a closed terminal end what is done here as Ctrl-C does: it is tidied up behind.
+
+    Whoever was started so that the terminal may be closed (``nohup``) goes on.
+    """
 
     def leave(number: int, _: object) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heard = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, leave) for number in heard}
     try:
         yield
     finally:

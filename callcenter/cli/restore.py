@@ -15,6 +15,7 @@ from callcenter.config.problems import many
 from callcenter.storage.backup import (
     CONFIG,
     BackupError,
+    give_config,
     read_manifest,
     restore,
     restore_config,
@@ -56,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
                 undone.callback(take_config_back, options.config_to)
                 folder = options.config_to
             settings = load(folder, options.overrides, data=options.data)
+            if options.config_to is not None:
+                give_config(options.config_to, settings.switch.data)
             directory = settings.calls.recording.directory
             told = restore(
                 options.backup, databases(settings), settings.switch.data, directory, replace=options.replace, now=now

@@ -76,7 +76,7 @@ def call_me(things: Things, notes: Notes) -> None:
         if not things.desk.enabled:
             message = "nobody can ask there: the desk has the door, and it is off"
             notes.warn(Code.UNUSED, path, message, "write desk: {enabled: true}, or take `call_me` away")
-        if written.per_hour > written.per_day:
+        if "per_hour" in written.model_fields_set and written.per_hour > written.per_day:
             message = f"no more than {written.per_day} are taken in a day anyway (per_day)"
             notes.warn(Code.FORM, (*path, "per_hour"), message, "write less, or more for `per_day`")
         if client.outbound is None:

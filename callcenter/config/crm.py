@@ -145,7 +145,7 @@ def _crm_url(value: str) -> str:
         raise mistake(Code.FORM, f"`{value}` has a brace without the other", f"write e.g. {example}")
     web_address(bare, example, written=value)
     for name, given in parse_qsl(urlsplit(value).query):
-        if _NAMES_A_SECRET.search(name) and "{" not in given:
+        if "{" not in given and _is_a_secret(name, given):
             hint = 'send it in a header, e.g. headers: {Authorization: "Bearer {secret}"}, with `secret_env: VARIABLE`'
             raise mistake(Code.FORM, f"the secret of `{name}` stands in the configuration", hint)
     return value
@@ -184,14 +184,19 @@ def _within(longest: float) -> AfterValidator:
     return AfterValidator(tell(check, lambda inner: inner))
 
 
-_NAMES_A_SECRET = re.compile(
-    r"authorization|cookie|token|secret|password|api[-_]?key|(^|[-_])(key|auth)$", re.IGNORECASE
-)
+_NAMES_A_SECRET = re.compile(r"authorization|cookie|token|secret|password|api[-_]?key|(^|[-_])auth$", re.IGNORECASE)
+_NAMES_A_KEY = re.compile(r"(^|[-_])key$", re.IGNORECASE)
+_WORDS = re.compile(r"[a-z]+([-_.][a-z]+)*")
+
+
+def _is_a_secret(name: str, given: str) -> bool:
+    """Whether a header, or what an address asks by, holds one. A key may be that of a record too: it is a word then."""
+    return bool(_NAMES_A_SECRET.search(name) or (_NAMES_A_KEY.search(name) and not _WORDS.fullmatch(given)))
 
 
 def _headers(value: dict[str, str]) -> dict[str, str]:
     for name, text in value.items():
-        if _NAMES_A_SECRET.search(name) and SECRET not in text:
+        if SECRET not in text and _is_a_secret(name, text):
             hint = (
                 f"write {SECRET} where it belongs, and `secret_env: VARIABLE` or `secret_file: FILE` beside `headers`"
             )

@@ -76,7 +76,8 @@ class Session(Shape):
 
     @model_validator(mode="after")
     def _in_order(self) -> Session:
-        if self.idle > self.longest:
+        # The usual `idle` of who shortens `longest` alone is no mistake.
+        if "idle" in self.model_fields_set and self.idle > self.longest:
             hint = "write a shorter `idle`, or a longer `longest`"
             raise mistake(Code.FORM, f"nobody is signed in for longer than {self.longest:g} s anyway", hint, at="idle")
         return self

@@ -166,7 +166,9 @@ class Requests:
         """Whether this number was confirmed so often in a day that it is not called again. Raises StorageError."""
         since = utc(self._clock.now() - DAY)
         rows = await self._own.fetch_all(
-            "SELECT COUNT(*) FROM call_me WHERE number_key = ? AND created_at > ? AND state = ? AND id <> ?",
+            # One of before there were keys is like no other.
+            "SELECT COUNT(*) FROM call_me WHERE number_key = ? AND number_key <> '' AND created_at > ? AND state = ?"
+            " AND id <> ?",
             (request.number_key, since, State.CONFIRMED.value, request.id),
         )
         return int(rows[0][0]) >= rules.per_number

@@ -201,7 +201,9 @@ def _sip(told: Mapping[str, Any]) -> Iterator[Metric]:
     yield _counter("callcenter_sip_guard_bans", "Bans since the start.", (), [((), guard["bans"])])
     yield _gauge("callcenter_sip_guard_banned", "Sources banned now.", (), [((), guard["bans_now"])])
     for name, about, key in _TIMES:
-        yield _histogram(name, about, ("method",), (((method,), times) for method, times in told[key].items()))
+        # An older switch tells the sum as `seconds`.
+        times = [((method,), {"sum": each.get("seconds"), **each}) for method, each in told[key].items()]
+        yield _histogram(name, about, ("method",), times)
     for key in _NOW:
         yield _gauge(
             f"callcenter_sip_{key}", f"{key.replace('_', ' ').capitalize()} now.", (), [((), told["now"][key])]

@@ -107,6 +107,12 @@ def noted(written: str, rules: Rules) -> str:
     return whole if plan.national_prefix or not _exists(kept) else kept
 
 
+def with_plus(written: str, rules: Rules) -> str:
+    """A number as it is written, but with the plus that a spreadsheet took away, as in :func:`noted`."""
+    whole = noted(written, rules)
+    return whole if whole != rules.number(written) else written
+
+
 def _exists(number: str) -> bool:
     try:
         return phonenumbers.is_valid_number(phonenumbers.parse(number))

@@ -188,9 +188,10 @@ class Commands:
         elif actor.role is Role.AGENT:
             if command.pop("agent", actor.agent) != actor.agent:
                 raise CommandError("an agent commands for himself alone", Reason.FORBIDDEN, field="agent")
-            known = self._house.acd.plan.agents.get(actor.agent)
+            acd = self._house.acd
+            served = acd.who(actor.agent).clients if actor.agent in acd.plan.agents else ()
             # Of whoever signed in as the agent this is so; a token may have been made for less.
-            if known is not None and actor.user != actor.agent and not all(map(actor.sees, known.clients)):
+            if actor.user != actor.agent and not all(map(actor.sees, served)):
                 sentence = f"{actor.agent} serves companies that this token does not see: make one that sees them"
                 raise CommandError(sentence, Reason.FORBIDDEN)
             answer = self._house.desk.take(command, by=str(asked.by), agent=actor.agent)

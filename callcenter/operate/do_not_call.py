@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from callcenter.control.protocol import Asked, CommandError, Reason
 from callcenter.control.server import Command
 from callcenter.model.access import Role, Scope
+from callcenter.model.customer_form import with_plus
 from callcenter.model.do_not_call import MAX_REASON, Entry, Source, read_expiry
 from callcenter.operate import fields
 from callcenter.storage.database import StorageError
@@ -154,7 +155,9 @@ def _row(house: House, client: str, each: object) -> tuple[str, str, datetime | 
 
 
 def _number(house: House, client: str, written: str) -> str:
-    number = house.do_not_call.written(client, written)
+    # A list that a spreadsheet had is of these numbers too.
+    whole = with_plus(written, house.services.settings.clients[client].customers)
+    number = house.do_not_call.written(client, whole)
     if number is None:
         raise CommandError(f"`{written}` is no telephone number: write e.g. +14155550100", field="number")
     return number

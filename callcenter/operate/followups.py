@@ -322,7 +322,7 @@ def _owner(house: House, asked: Asked, client: str) -> tuple[str, str]:
     agent, queue = fields.text(asked, "agent", most=64), fields.text(asked, "queue", most=64)
     plan, actor = house.acd.plan, asked.actor
     if agent:
-        if agent not in plan.agents or client not in plan.agents[agent].clients:
+        if not serves(house, agent, client):
             raise CommandError(f"no agent `{agent}` serves {client}", Reason.NOT_FOUND, field="agent")
         if actor.role is Role.AGENT and agent != actor.agent:
             raise CommandError("a supervisor gives work to others: name a queue", Reason.FORBIDDEN, field="agent")

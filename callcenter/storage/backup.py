@@ -274,8 +274,7 @@ def _config_files(sources: Sources) -> Iterator[tuple[str, Path]]:
 
 
 def _walk(folder: Path, enter: Callable[[Path], bool] = lambda _: True) -> Iterator[tuple[str, Path]]:
-    """The files below a folder, in order; each folder once, whatever leads to it. Raises OSError."""
-    seen = set()
+    """The files below a folder, in order. A link that leads round to where it stands is passed over. Raises OSError."""
 
     def tell(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):  # gone meanwhile
@@ -283,10 +282,10 @@ def _walk(folder: Path, enter: Callable[[Path], bool] = lambda _: True) -> Itera
 
     for where, folders, names in os.walk(folder, onerror=tell, followlinks=True):
         here = Path(where)
-        if (real := here.resolve()) in seen:
+        # One that two links lead to is needed under both names: what reads it there has no other.
+        if here.resolve() in {(folder / above).resolve() for above in here.relative_to(folder).parents}:
             folders.clear()
             continue
-        seen.add(real)
         folders[:] = sorted(name for name in folders if enter(here / name))
         for path in (here / name for name in sorted(names)):
             if path.is_file():
@@ -417,7 +416,8 @@ def restore(
     manifest = read_manifest(folder)
     try:
         _folder(data)
-        _folder(databases[MAIN].parent)
+        owner = _owner(data)
+        _folder(databases[MAIN].parent, owner)
     except OSError as error:
         raise BackupError(f"cannot write {data}: {_reason(error)}") from error
     try:
@@ -425,6 +425,8 @@ def restore(
     except StorageError as error:
         raise BackupError(f"{error}: stop it first") from error
     try:
+        if owner is not None:
+            lock.give_to(*owner)
         goals = _goals(folder, manifest, databases, data, recordings)
         # A database that the backup has none of, too: what it says of the switch's is not of that one.
         wanted = dict.fromkeys([*(goal for _, goal in goals), *databases.values()])
@@ -435,11 +437,7 @@ def restore(
             raise BackupError(
                 f"{in_the_way[0]}{more}: is there already; --replace moves what is there into {data / name}"
             )
-        aside, owner = _Aside(name, (data, recordings)), _owner(data)
-        told = _put_back(folder, goals, in_the_way, aside, databases, owner)
-        if owner is not None:
-            lock.give_to(*owner)
-        return told
+        return _put_back(folder, goals, in_the_way, _Aside(name, (data, recordings)), databases, owner)
     finally:
         lock.release()
 
@@ -557,14 +555,12 @@ def _owner(folder: Path) -> tuple[int, int] | None:
 
 
 def _part_of(source: Path, goal: Path, owner: tuple[int, int] | None) -> Path:
-    new = [each for each in (goal.parent, *goal.parent.parents) if not each.exists()]
-    _folder(goal.parent)
+    _folder(goal.parent, owner)
     part = goal.with_name(goal.name + PART)
     shutil.copyfile(source, part)
     part.chmod(0o600)
     if owner is not None:
-        for each in (*new, part):
-            os.chown(each, *owner)
+        os.chown(part, *owner)
     _settle(part)
     return part
 
@@ -589,6 +585,19 @@ def restore_config(folder: Path, config: Path) -> int:
             raise
         raise BackupError(f"the configuration was not restored: {_reason(error)}") from error
     return len(names)
+
+
+def give_config(config: Path, data: Path) -> None:
+    """Let a configuration that root has restored be whose the data folder is: nobody else may read it, and the switch
+    must. Raises BackupError.
+    """
+    try:
+        owner = _owner(data) if data.exists() else None
+        if owner is not None:
+            for path in (config, *config.rglob("*")):
+                os.chown(path, *owner)
+    except OSError as error:
+        raise BackupError(f"the configuration was not restored: {_reason(error)}") from error
 
 
 def take_config_back(config: Path) -> None:
@@ -661,10 +670,13 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def _folder(path: Path) -> None:
+def _folder(path: Path, owner: tuple[int, int] | None = None) -> None:
     """Make a folder and those above it, for their owner alone (``parents`` of mkdir would leave these open)."""
     for each in (*reversed(path.parents), path):
+        new = owner is not None and not each.exists()
         each.mkdir(mode=0o700, exist_ok=True)
+        if owner is not None and new:
+            os.chown(each, *owner)
 
 
 def _settle(path: Path) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from callcenter.model.callback import Callback
 from callcenter.model.facts import utc
 from callcenter.runtime.encoding import from_json, json_text
-from callcenter.storage.database import Database, Value, storable
+from callcenter.storage.database import Database, Statement, Value, storable
 from callcenter.storage.keeper import Keeper
 from callcenter.storage.log import FactLog
 
@@ -16,6 +16,7 @@ from callcenter.storage.log import FactLog
 MAX_ROWS = 1_000
 # Who asked for one at a number that is not their own; looked for in all of a client's, which is rare.
 ASKED_BY = "json_extract(record, '$.asked_by')"
+_THESE = "(SELECT value FROM json_each(?))"
 
 
 class Callbacks:
@@ -56,26 +57,32 @@ class Callbacks:
 
     def forget(self, callback_id: str) -> None:
         """Nothing is known of a callback any more. Never waits; one that is unknown is forgotten as well."""
-        self._log.put(("DELETE FROM callbacks WHERE id = ?", (callback_id,)))
+        self._keeper.put(("DELETE FROM callbacks WHERE id = ?", (callback_id,)))
 
     def forget_ended(self, client: str, before: datetime) -> None:
         """Nothing is known any more of those of a client that ended before. Never waits."""
         sql = "DELETE FROM callbacks WHERE client = ? AND outcome != '' AND ended_at < ?"
         self._log.put((sql, (storable(client), utc(before))))
 
-    def forget_person(self, client: str, customer: str, numbers: Collection[str]) -> None:
+    def forget_person(self, client: str, ids: Collection[str], numbers: Collection[str]) -> None:
         """Nothing is known any more of those of one person that have ended. Never waits.
 
         Those that have not must be called off before, by who looks after them.
         """
-        for number in numbers:
-            sql = "DELETE FROM callbacks WHERE client = ? AND number = ? AND outcome != ''"
-            self._log.put((sql, (storable(client), storable(number))))
-            sql = f"DELETE FROM callbacks WHERE client = ? AND {ASKED_BY} = ? AND outcome != ''"
-            self._log.put((sql, (storable(client), storable(number))))
-        if customer:
-            sql = "DELETE FROM callbacks WHERE client = ? AND customer = ? AND customer != '' AND outcome != ''"
-            self._log.put((sql, (storable(client), storable(customer))))
+        statements: list[Statement] = []
+        if numbers:
+            # All numbers at once: each look through a client's callbacks holds up what is to be written.
+            of_number = f"(number IN {_THESE} OR {ASKED_BY} IN {_THESE})"
+            sql = f"DELETE FROM callbacks WHERE client = ? AND outcome != '' AND {of_number}"
+            listed = json_text(list(map(storable, numbers)))
+            statements.append((sql, (storable(client), listed, listed)))
+        if ids:
+            sql = (
+                f"DELETE FROM callbacks WHERE client = ? AND customer != '' AND customer IN {_THESE} AND outcome != ''"
+            )
+            statements.append((sql, (storable(client), json_text(list(map(storable, ids))))))
+        if statements:
+            self._keeper.put(*statements)
 
     async def kept(self, within: float) -> None:
         """Until all that was told so far is in the database, :meth:`Keeper.kept`. Raises TimeoutError, StorageError."""

@@ -65,17 +65,23 @@ class Callers:
 
         What the database has not said ``within`` so many seconds, or cannot say, is not waited for.
         """
-        found = Found()
+        found, waiting = Found(), [True]
         try:
             async with asyncio.timeout(within):
-                await self._database.read(lambda reading: _look_up(reading, found, who, wanted))
+                await self._database.read(lambda reading: _look_up(reading, found, who, wanted, waiting))
         except (TimeoutError, StorageError):
             # The thread may go on: what it finds from now on comes too late.
             return replace(found)
+        finally:
+            # A thread that is behind has not to look up first who has gone on without: it would stay behind.
+            waiting.clear()
         return found
 
 
-def _look_up(reading: Reading, found: Found, who: Who, wanted: Wanted) -> None:
+def _look_up(reading: Reading, found: Found, who: Who, wanted: Wanted, waiting: Sequence[bool]) -> None:
+    """Find it; nothing where nobody is ``waiting`` any more."""
+    if not waiting:
+        return
     match, customers = who(reading)
     found.customers = tuple(customers)
     found.match = match

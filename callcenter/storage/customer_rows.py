@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from callcenter.model.customer import NO_RULES, WORDS, Rules, normalise_number
-from callcenter.model.customer_form import MAX_ID, split
+from callcenter.model.customer_form import MAX_ID, split, with_plus
 from callcenter.model.ids import is_slug
 from callcenter.storage.database import StorageError, storable
 
@@ -230,7 +230,8 @@ def _row(cells: Mapping[str, str], line: int, clients: Mapping[str, Rules] | Non
         return f"client {client!r}: write the client's id, lower-case letters, digits and dashes"
     if clients is not None and client not in clients:
         return f"client {client!r}: customers of {', '.join(sorted(clients)) or 'nobody'} are taken in, of no others"
-    own = (clients or {}).get(client, NO_RULES).fields.rules
+    rules = (clients or {}).get(client, NO_RULES)
+    own = rules.fields.rules
     cells = {name: value for name, value in cells.items() if name in COLUMNS or name in own}
     for name, value in cells.items():
         if _SPOILT.fullmatch(value):
@@ -247,7 +248,7 @@ def _row(cells: Mapping[str, str], line: int, clients: Mapping[str, Rules] | Non
     own_id = cells.get("id", "")
     if len(own_id) > MAX_ID or not own_id.isprintable():
         return f"id: {own_id[:40]!r}: write it in one line of up to {MAX_ID} characters"
-    known_by = accounts[0] if accounts else normalise_number(numbers[0]) if numbers else ""
+    known_by = accounts[0] if accounts else normalise_number(with_plus(numbers[0], rules)) if numbers else ""
     if not own_id and not known_by:
         return "name: is empty" if not cells.get("name") else "numbers: is empty"
     return ImportRow(line, client, own_id or derived_from(known_by), written, derived=not own_id)

@@ -119,7 +119,7 @@ def _look_for_half_a_restore(path: Path) -> None:
     except FileNotFoundError:
         return
     except (OSError, ValueError):
-        backup, aside = "of a backup", []
+        backup, aside = "a backup", []
     before = f"; what was there before is in {aside[0]}" if aside and aside[0] else ""
     raise StorageError(
         f"a restore of {backup} was cut short: the database {path} is not whole{before}: restore it again (--replace)"

@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import pytest
 
+from callcenter.acd.events import RosterChanged
+from callcenter.calls.record_policy import ON_DEMAND, RecordingSettings
 from callcenter.calls.settings import DialRules, Supervisor
 from callcenter.config.settings import DeskUser
 from callcenter.control.protocol import Asked, CommandError, Reason
@@ -30,6 +32,7 @@ from callcenter.model.facts import (
     OfferMade,
     OneWayAudio,
     QueueLeft,
+    RecordingStarted,
     TransferFailed,
 )
 from callcenter.model.interaction import Ending
@@ -45,6 +48,7 @@ from tests.scenarios.carrier import permit, somebody_outside
 from tests.scenarios.test_agents_and_supervisors import bodies, has_calls_settings, supervise
 from tests.scenarios.test_agents_choose import shown
 from tests.scenarios.test_conference import CALLER, NUMBERS, order, work
+from tests.scenarios.test_entry_in_a_talk import media
 from tests.scenarios.test_supervision import has_supervisor, heard, talking
 
 DONE = {"ok": True}
@@ -102,6 +106,30 @@ async def test_what_was_meant_for_one_customer_is_not_done_to_the_next_one(world
     assert work(world, "amy") is Work.WRAP_UP
     for do, fields in orders:
         assert refused(order(world, do, **fields, call=first), "not_found"), do
+
+
+@story()
+async def test_of_two_talks_an_order_is_done_in_the_one_that_it_names(world: World) -> None:
+    """Amy asks a bank while her caller waits: keys for the caller are not pressed there, nor is the bank recorded."""
+    has_calls_settings(world, recording=RecordingSettings(Path("/var/recordings"), clients={"tech": ON_DEMAND}))
+    caller, _ = await talking(world)
+    first = world.call_id(caller.this_call())
+    bank = await somebody_outside(world, "+14155550111")
+    permit(world, amy=DialRules(outside=("+1",)))
+    assert order(world, "consult", to=bank.number) == DONE
+    await bank.rings()
+    await bank.answers()
+    await world.settled()
+    assert order(world, "send_digits", digits="12#", call=first) == DONE
+    assert order(world, "record_start", call=first) == DONE
+    await world.sleep(2)
+    assert (media(caller).digits, media(bank).digits) == ("12#", "")
+    assert [fact.call_id for fact in world.facts if isinstance(fact.body, RecordingStarted)] == [first]
+    assert order(world, "send_digits", digits="3") == DONE
+    await world.sleep(1)
+    assert media(bank).digits == "3", "without a name it is the one that goes on"
+    await bank.hangs_up()
+    await caller.hangs_up()
 
 
 # Hold
@@ -697,3 +725,22 @@ async def test_a_token_for_some_of_an_agents_companies_commands_nothing_in_his_n
     assert refusal.value.reason is Reason.FORBIDDEN
     assert await orders(Actor("token:crm", Role.AGENT, frozenset({"tech", "other"}), agent="amy")) == {}
     assert await orders(Actor("amy", Role.AGENT, frozenset({"tech"}), agent="amy")) == {}
+
+
+@story()
+async def test_a_token_commands_for_an_agent_who_is_lent_elsewhere_when_it_sees_whom_he_serves_now(
+    world: World,
+) -> None:
+    """The desk asks as somebody who sees the companies of the roster in force: the configured ones are not his now."""
+    await world.agent("amy", english=5)
+    world.house.dispatcher.tell(RosterChanged("amy", None, frozenset({"other"}), None, "sue"))
+    world.house.dispatcher.decide()
+    command = Commands(world.house, Life(), cast("Any", None)).all()["state"]
+
+    async def orders(*clients: str) -> Mapping[str, Any]:
+        actor = Actor("token:crm", Role.AGENT, frozenset(clients), agent="amy")
+        return await command.run(Asked("state", "agent token:crm", f"l{next(NUMBERS)}", {"chosen": "ready"}, actor))
+
+    assert await orders("other") == {}
+    with pytest.raises(CommandError, match="serves companies that this token does not see"):
+        await orders("tech")

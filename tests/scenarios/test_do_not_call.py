@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from callcenter.calls.settings import AddDoNotCall, DialRules, DoNotCallRule, Say
+from callcenter.calls.settings import AddDoNotCall, DialRules, DoNotCallRule, Outbound, Say
 from callcenter.control.protocol import CommandError, Reason
 from callcenter.model.access import Actor, Role, Scope
+from callcenter.model.dial_plan import DialPlan
 from callcenter.model.facts import DoNotCallAdded, DoNotCallDialled, DoNotCallRemoved, body_to_dict, utc
 from callcenter.simulation.phone import Phone
 from callcenter.simulation.world import World, story
@@ -178,6 +179,15 @@ async def test_a_file_is_tried_first_and_then_imported_with_what_is_wrong_told_b
     again = await ask(world, "do_not_call_import", supervisor(), client="tech", entries=entries[:1])
     assert (again["added"], again["known"]) == (0, 1)
     assert world.house.do_not_call.forbids("tech", ANN)
+
+
+@story()
+async def test_numbers_of_a_list_whose_plus_a_spreadsheet_took_away_are_not_called(world: World) -> None:
+    tech, plan = world.settings.calls.clients["tech"], DialPlan("420")
+    outbound, customers = Outbound(plan, "+420222333444", ()), replace(tech.customers, plan=plan)
+    world.furnish(clients={"tech": replace(tech, outbound=outbound, customers=customers)})
+    await ask(world, "do_not_call_import", supervisor(), client="tech", entries=[{"number": "420777123456"}])
+    assert world.house.do_not_call.forbids("tech", "+420777123456")
 
 
 @story()

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from callcenter.acd.events import Reconfigured
+from callcenter.acd.events import Reconfigured, RosterChanged
 from callcenter.calls.settings import PROMISE, CallbackRules, Missed, Routing
 from callcenter.control.protocol import CommandError, Reason
 from callcenter.model.access import Actor, Role, Scope
@@ -378,6 +378,17 @@ async def test_the_same_creation_again_is_the_same_follow_up_after_a_restart_too
     other = await ask(world, "followup_create", supervisor("ben"), "id-1", **fields)
     assert again["followup"]["id"] == first["followup"]["id"] != other["followup"]["id"]
     assert len(world.house.followups) == 2
+
+
+@story()
+async def test_who_is_lent_to_a_company_may_have_its_follow_ups(world: World) -> None:
+    await world.hire("amy", {"english": 5})
+    elsewhere = {**world.plan.agents, "amy": replace(world.plan.agents["amy"], clients=frozenset({"other"}))}
+    world.plan = replace(world.plan, agents=elsewhere)
+    for event in (Reconfigured(world.plan), RosterChanged("amy", None, frozenset({"tech"}), None, "sue")):
+        world.house.dispatcher.tell(event)
+        world.house.dispatcher.decide()
+    assert (await promised(world, actor=AMY, agent="amy"))["agent"] == "amy"
 
 
 @story()

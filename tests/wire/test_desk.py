@@ -77,8 +77,8 @@ async def test_the_desk_is_killed_in_a_call_which_goes_on_and_who_follows_the_ev
 
             # Whoever asks meanwhile waits for a moment, and is served.
             assert (await client.get("/api/v1/me")).json()["user"] == "token:trial"
-            assert caller.hears(880.0)
-            assert agent.hears(440.0)
+            await caller.heard(agent.hz)
+            await agent.heard(caller.hz)
             after = await desk_of(switch)
             assert after["running"]
             assert after["pid"] != before["pid"]

@@ -1,8 +1,11 @@
-"""A flood from one address, while callers and phones at others go on; and wrong passwords until the door is shut."""
+"""A flood from one address, while callers and phones at others go on; wrong passwords until the door is shut; and
+no time by which whom we know is told from others.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 from tests.wire.control import ask
@@ -63,3 +66,16 @@ async def test_who_keeps_guessing_is_shut_out_and_the_log_says_so_once(tmp_path:
         assert len(guesser.received) == before, "not a word meanwhile"
         assert switch.log().count("source banned") == 1
         assert (await guesser.register(line["user"], line["password"])).status == 200
+
+
+async def test_the_answer_takes_as_long_for_an_unknown_agent(switch: Switch) -> None:
+    async with Stub(switch.where) as phone:
+        took: dict[str, list[float]] = {TECH.agent: [], "nobody-here": []}
+        for _ in range(30):
+            for user, times in took.items():
+                began = time.perf_counter()
+                await phone.register(user, "not-it")
+                times.append(time.perf_counter() - began)
+        # The shortest: what holds a program up at times, holds it up longer.
+        known, unknown = (min(times) for times in took.values())
+        assert abs(known - unknown) < max(known, unknown) * 0.5

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.wire import process
 from tests.wire.control import callcenter
@@ -20,6 +23,13 @@ from tests.wire.wait import until
 ROOT = "callcenter/v1"
 QUEUE = f"{ROOT}/queues/{TECH.queue}/state"
 CLIENT = f"{ROOT}/clients/{TECH.id}/state"
+
+
+@pytest.fixture
+async def switch(tmp_path: Path) -> AsyncIterator[Switch]:
+    """A switch by whose rules everybody here gives up soon: a busy machine may take more than five seconds to."""
+    async with Switch(tmp_path / "switch", options=("--set", "acd.short_abandon=1m")) as running:
+        yield running
 
 
 async def report(folder: Path, data: str | Path, *options: str) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import audioop
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,18 +19,19 @@ REMEMBERED = 500
 # One recording is looked through after the other: an hour is half a second's work, which players share.
 AT_ONCE = 1
 CHANNELS = 2
-_FULL = 32_768
+# The loudest that a sample can be.
+FULL = 32_768
 
 
 @dataclass(frozen=True, slots=True)
 class Peaks:
-    """The loudest sample of each of equally long pieces, of the caller and of the agent, of 1.0 at most; and how long
-    all of it is, in milliseconds.
+    """The loudest sample of each of equally long pieces, of the caller and of the agent, of ``FULL`` at most; and how
+    long all of it is, in milliseconds.
     """
 
     length_ms: int
-    caller: Sequence[float]
-    agent: Sequence[float]
+    caller: array[int]
+    agent: array[int]
 
     def of(self, points: int) -> Peaks:
         """The same in so many pieces at most, the loudest of each."""
@@ -38,9 +40,14 @@ class Peaks:
         return Peaks(self.length_ms, _coarser(self.caller, points), _coarser(self.agent, points))
 
 
-def _coarser(peaks: Sequence[float], points: int) -> list[float]:
+def shares(peaks: Sequence[int]) -> list[float]:
+    """The same from 0 to 1, as players draw it."""
+    return [round(each / FULL, 4) for each in peaks]
+
+
+def _coarser(peaks: array[int], points: int) -> array[int]:
     edges = [at * len(peaks) // points for at in range(points + 1)]
-    return [max(peaks[edges[at] : edges[at + 1]]) for at in range(points)]
+    return array("H", (max(peaks[edges[at] : edges[at + 1]]) for at in range(points)))
 
 
 def peaks_of(sound: Sound, finest: int = FINEST) -> Peaks:
@@ -52,7 +59,7 @@ def peaks_of(sound: Sound, finest: int = FINEST) -> Peaks:
     form, begins = found
     frames = (sound.size - begins) // form.frame
     pieces = min(finest, frames)
-    caller, agent = [0] * pieces, [0] * pieces
+    caller, agent = array("H", [0] * pieces), array("H", [0] * pieces)
     rest, frame, piece = b"", 0, 0
     for octets in sound.read(begins, frames * form.frame):
         block = rest + octets
@@ -70,8 +77,7 @@ def peaks_of(sound: Sound, finest: int = FINEST) -> Peaks:
             at, frame = at + taken, frame + taken
             if frame == ends:
                 piece += 1
-    length_ms = frames * 1000 // form.rate
-    return Peaks(length_ms, [round(each / _FULL, 4) for each in caller], [round(each / _FULL, 4) for each in agent])
+    return Peaks(frames * 1000 // form.rate, caller, agent)
 
 
 class Seen:
@@ -83,15 +89,22 @@ class Seen:
 
     async def of(self, sha256: str, open: Callable[[], Sound]) -> Peaks:
         """The peaks of a recording, remembered, or from its file. Raises what ``open`` raises, and NotThere."""
+        if (known := self._find(sha256)) is not None:
+            return known
         async with self._turn:
-            if (known := self._known.get(sha256)) is not None:
-                self._known.move_to_end(sha256)
+            # Somebody else may have had it looked through meanwhile.
+            if (known := self._find(sha256)) is not None:
                 return known
             found = await asyncio.to_thread(_look, open)
             self._known[sha256] = found
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
             return found
+
+    def _find(self, sha256: str) -> Peaks | None:
+        if sha256 in self._known:
+            self._known.move_to_end(sha256)
+        return self._known.get(sha256)
 
 
 def _look(open: Callable[[], Sound]) -> Peaks:

@@ -22,7 +22,7 @@ from callcenter.desk.hearings import Heard
 from callcenter.desk.identity import TheDesk, requires
 from callcenter.desk.problems import Problem, not_found
 from callcenter.desk.reading.paging import BadCursor
-from callcenter.desk.reading.peaks import FINEST
+from callcenter.desk.reading.peaks import FINEST, shares
 from callcenter.desk.reading.recordings import Filter, NotThere, Recordings, Sound, for_client, sound_of
 from callcenter.model.access import Actor, Role, Scope
 from callcenter.runtime.private_file import NotPrivate
@@ -227,7 +227,7 @@ async def peaks(
         recording=recording,
         length_ms=drawn.length_ms,
         points=len(drawn.caller),
-        peaks=[list(drawn.caller), list(drawn.agent)],
+        peaks=[shares(drawn.caller), shares(drawn.agent)],
     )
 
 

@@ -68,3 +68,8 @@ def test_a_reader_says_of_every_kind_that_it_has_a_case_for_that_it_reads_it(rea
     cases = {each.id for each in names if isinstance(each, ast.Name)} & set(BODIES)
     assert cases == {each.__name__ for each in kinds_of(reader) or ()}
     assert cases
+
+
+def test_who_hands_facts_on_hears_of_all_that_are_read_there() -> None:
+    assert kinds_of(House._hear_how_it_sounded) == kinds_of(QualityLedger.take)
+    assert kinds_of(House._tell_agent) == kinds_of(AgentStates.take)

@@ -12,6 +12,7 @@ from callcenter.calls.facts import FactStream
 from callcenter.cli import main
 from callcenter.model.facts import DigitsEntered
 from callcenter.runtime.clock import SystemClock
+from callcenter.storage import backup
 from callcenter.storage.store import Storage
 
 
@@ -118,3 +119,24 @@ async def test_a_backup_that_the_service_manager_ends_leaves_nothing_behind(
     assert main(["backup", str(backups), "--data", str(data)]) == 0
     assert "note: " in (told := capsys.readouterr().out)
     assert "callcenter-20261130T000000Z.part was cut short" in told
+
+
+async def test_a_backup_that_outlives_its_terminal_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As with nohup.
+    data, backups = tmp_path / "data", tmp_path / "backups"
+    await (await Storage.open(data / "callcenter.db", clock=SystemClock())).close()
+    write = backup._write
+
+    def closed(path: Path, octets: bytes) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        write(path, octets)
+
+    monkeypatch.setattr(backup, "_write", closed)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main(["backup", str(backups), "--data", str(data)]) == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -67,7 +67,7 @@ def test_check_of_what_ships_is_clean_and_loads_nothing_that_an_editor_would_wai
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "callcenter.config.load" in loaded
     # An editor checks at every save: what only a running switch needs stays away.
-    heavy = {"uvloop", "aiomqtt", "paho.mqtt.client", "aiosqlite", "structlog", "numpy", "callcenter.app.serving"}
+    heavy = {"uvloop", "aiomqtt", "paho.mqtt.client", "aiosqlite", "structlog", "numpy", "callcenter.app"}
     assert not loaded & heavy
     assert list(tmp_path.iterdir()) == []
 

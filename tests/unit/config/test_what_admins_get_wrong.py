@@ -46,7 +46,7 @@ def tried(written: str) -> str:
         (Code.FORM, CRM + "«secret»: hunter2}", "write `secret_env: VARIABLE`"),
         (Code.FORM, CRM + 'headers: {«Authorization»: "Bearer abc"}}', "write {secret} where it belongs"),
         (Code.FORM, CRM + "headers: {«X-Api-Key»: 5f4dcc}}", "write {secret} where it belongs"),
-        (Code.FORM, 'crm: {url: «"https://crm.example.com/?key=abc&n={number}"»}', "send it in a header"),
+        (Code.FORM, 'crm: {url: «"https://crm.example.com/?key=5f4dcc&n={number}"»}', "send it in a header"),
         (Code.FORM, HOOK + "«former_secret»: abc}}", "write `secret_env: VARIABLE`"),
         (Code.FORM, "webhooks: {crm: {url: https://a.example/x, secret_env: «my secret 1»}}", "as in CRM_TOKEN"),
         (Code.UNKNOWN_KEY, "desk: {users: {ida: {name: Ida, role: admin, «password»: x}}}", "callcenter password USER"),
@@ -121,6 +121,20 @@ def test_what_comes_to_nothing_is_a_warning(tmp_path: Path, written: str, messag
     assert message in problem.message
     assert span(problem)[0] == text.spans[0][0]
     assert problem.hint
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "desk: {session: {longest: 1h}}",
+        "call_me: {queue: sales, per_day: 20}",
+        'crm: {url: "https://crm.example.com/?key=phone&search_key=main_number&n={number}"}',
+        CRM + "headers: {Idempotency-Key: look-up}}",
+    ],
+)
+def test_what_is_right_is_left_in_peace(tmp_path: Path, written: str) -> None:
+    """One limit alone may be shortened, and a key need not be one that opens anything."""
+    assert load_text(tmp_path, tried(written)).warnings == ()
 
 
 @pytest.mark.parametrize("written", ["call_me: {queue: sales}", HOOK + "}}", CRM.rstrip(", ") + "}"])

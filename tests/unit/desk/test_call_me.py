@@ -143,6 +143,19 @@ async def test_so_much_is_asked_and_no_more_by_one_address_and_of_one_client_and
             assert (await elsewhere.post(PATH, json={"number": NUMBER})).status_code == 429
 
 
+async def test_who_asked_before_there_were_keys_of_numbers_is_not_counted_with_everybody_else_of_then(
+    tmp_path: Path,
+) -> None:
+    async with open_floor(tmp_path, configured(", per_number: 1")) as floor:
+        floor.answers["callback_schedule"] = planned
+        page = await floor.client(None)
+        ann, ben = await asks(page), await asks(page, "+14155550102")
+        await confirms(page, ann)
+        await floor.desk.own.execute("UPDATE call_me SET number_key = '', address_key = ''")
+        await confirms(page, ben)
+        assert len(plans(floor)) == 2
+
+
 async def named(floor: Floor, *secrets: str) -> list[str]:
     """Which of these stand in the desk's own table of requests, or in its file."""
     rows = str(await floor.desk.own.fetch_all("SELECT * FROM call_me"))

@@ -186,7 +186,10 @@ def test_what_runs_out_or_falls_behind_is_told_before_it_hurts() -> None:
     # A switch that runs from before it told of these is read all the same.
     older = {**FLOOR, "database": {"healthy": True, "facts": 88, "waiting": 1, "lost": 0}}
     del older["certificates"]
-    assert of(samples(render({**sip(), "floor": older})), "callcenter_db_waiting") == 1
+    took = {"INVITE": {"count": 1, "seconds": 0.5, "up_to": [[1.0, 1]]}}
+    read = samples(render({**sip(), "response_times": took, "floor": older}))
+    assert of(read, "callcenter_db_waiting") == 1
+    assert of(read, "callcenter_sip_response_seconds_sum", method="INVITE") == 0.5
 
 
 def call(floor: Floor, books: Books, name: str, waited_ms: int, outcome: VisitOutcome) -> None:

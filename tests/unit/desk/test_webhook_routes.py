@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from callcenter.desk.integrations.store import KEPT_FOR, Event
 from callcenter.model.access import Role, Scope
 from callcenter.model.facts import CallArrived
 from callcenter.signaling.trunks.settings import PasswordFrom
+from callcenter.storage.database import Row, Value
 from tests.unit.desk.receiver import eventually, open_receiver, response
 from tests.unit.desk.support import open_floor
 from tests.unit.desk.test_webhooks import SECRET, hook, running, told_to
@@ -312,3 +314,24 @@ async def test_what_waited_for_one_that_was_removed_is_kept_for_two_weeks(tmp_pa
         assert (await store.counts()) == {"acme.crm": {"pending": 1}}
         await store.tidy(now + KEPT_FOR + 60)
         assert (await store.counts(), await store.lanes()) == ({}, {})
+
+
+async def test_how_many_wait_is_counted_without_a_look_into_what_they_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prometheus asks for it all the time, and whoever shows a token meanwhile waits for the same thread."""
+    async with open_floor(tmp_path) as floor:
+        own, asked = floor.desk.own, list[str]()
+        fetch = own.fetch_all
+
+        async def heard(sql: str, params: Sequence[Value] = ()) -> list[Row]:
+            asked.append(sql)
+            return await fetch(sql, params)
+
+        monkeypatch.setattr(own, "fetch_all", heard)
+        store = floor.desk.integrations.store
+        await store.counts()
+        await store.oldest_pending()
+        plans = [(await fetch(f"EXPLAIN QUERY PLAN {sql}"))[0][3] for sql in asked]
+        assert "USING COVERING INDEX deliveries_by_state" in plans[0]
+        assert "USING INDEX deliveries_pending" in plans[1]

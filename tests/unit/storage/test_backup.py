@@ -332,9 +332,11 @@ async def test_what_is_linked_to_is_saved_as_it_is(place: Place, storage: Storag
     (place.config / "queues.yaml").symlink_to(elsewhere / "queues.yaml")
     (place.data / "tls" / "live").symlink_to(elsewhere / "live")
     (place.data / "tls" / "round").symlink_to(place.data / "tls")
+    (place.data / "certificates").symlink_to(place.data / "tls")
     (place.config / "gone.yaml").symlink_to(elsewhere / "gone.yaml")
     whole, manifest = backup.back_up(place.sources(), place.backups, NOW)
-    assert {"config/queues.yaml", "data/tls/live/cert.pem"} <= set(manifest.files)
+    both = {f"data/{name}/{path}" for name in ("tls", "certificates") for path in ("key.pem", "live/cert.pem")}
+    assert {"config/queues.yaml", *both} <= set(manifest.files)
     assert (whole / "config" / "queues.yaml").read_text() == "queues: {}"
     assert not [name for name in manifest.files if "round" in name or "gone" in name]
 
@@ -539,6 +541,12 @@ async def test_what_was_there_is_moved_aside_on_its_own_disk(place: Place, stora
         assert str(folder / name) in told[0]
 
 
+async def test_a_restore_of_nobody_knows_what_that_was_cut_short_is_told_all_the_same(place: Place) -> None:
+    place.databases[MAIN].with_name("callcenter.db.restoring").write_text("")
+    with pytest.raises(StorageError, match="a restore of a backup was cut short"):
+        await Storage.open(place.databases[MAIN], clock=SystemClock())
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 async def test_what_root_restores_is_whose_the_data_folder_is(place: Place, storage: Storage, tmp_path: Path) -> None:
     await recorded(storage)
@@ -547,9 +555,29 @@ async def test_what_root_restores_is_whose_the_data_folder_is(place: Place, stor
     shutil.rmtree(goal.data)
     goal.data.mkdir()
     os.chown(goal.data, 12_345, 12_346)
+    fast, config = tmp_path / "fast", tmp_path / "config-again"
+    goal.databases[MAIN] = fast / "switch" / "callcenter.db"
+    backup.restore_config(whole, config)
+    backup.give_config(config, goal.data)
     backup.restore(whole, goal.databases, goal.data, goal.recordings, replace=False, now=LATER)
-    owners = {(path.stat().st_uid, path.stat().st_gid) for path in goal.data.rglob("*")}
+    restored = [*goal.data.rglob("*"), fast, *fast.rglob("*"), config, *config.rglob("*")]
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in restored}
     assert owners == {(12_345, 12_346)}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+async def test_a_lock_that_root_has_made_is_not_in_the_way_of_the_switch(
+    place: Place, storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await recorded(storage)
+    whole, _ = backup.back_up(place.sources(), place.backups, NOW)
+    goal = tmp_path / "goal"
+    goal.mkdir()
+    os.chown(goal, 12_345, 12_346)
+    monkeypatch.setattr(backup, "_part_of", full)
+    with pytest.raises(BackupError, match="no space left on device"):
+        backup.restore(whole, {MAIN: goal / "callcenter.db"}, goal, goal / "recordings", replace=False, now=LATER)
+    assert [(path.name, path.stat().st_uid) for path in goal.iterdir()] == [("callcenter.db.lock", 12_345)]
 
 
 def test_a_place_that_cannot_be_written_is_told_in_a_line(place: Place, tmp_path: Path) -> None:

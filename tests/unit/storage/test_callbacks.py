@@ -134,8 +134,8 @@ def test_those_that_have_ended_are_found_page_by_page_until_they_are_too_old_or_
         assert await find_callbacks(database, clients=set()) == []
         assert len(await kept.asked_since(NOON + timedelta(minutes=1))) == 4
         kept.forget_ended("acme", NOON + timedelta(hours=2, minutes=30))
-        kept.forget_person("acme", "c1", ["+14155550199"])
-        kept.forget_person("other", "", [ANN.number])
+        kept.forget_person("acme", ["c1"], ["+14155550199"])
+        kept.forget_person("other", [], [ANN.number])
         await kept.kept(1.0)
         assert [each.id for each in await find_callbacks(database)] == ["cb5", "cb4", "cb2"]
         assert await kept.find("cb3") is None

@@ -99,3 +99,22 @@ async def test_who_calls_is_unknown_where_the_database_does_not_say(watched: Wat
         found = await callers(watched).look_up(who, WANTED, 0.02)
         late.set()
         assert (found.match, found.customer, found.note) == (None, None, None)
+
+
+async def test_who_is_not_waited_for_any_more_is_not_looked_up_behind_the_others(watched: Watched) -> None:
+    """Look-ups that are in vain would keep those behind them from being in time."""
+    late, asked = threading.Event(), list[str]()
+
+    def hangs(reading: Reading) -> tuple[Match, list[Customer]]:
+        late.wait(10)
+        return jana(reading)
+
+    def is_asked(reading: Reading) -> tuple[Match, list[Customer]]:
+        asked.append("in vain")
+        return jana(reading)
+
+    for who in (hangs, is_asked):
+        await callers(watched).look_up(who, WANTED, 0.02)
+    late.set()
+    assert (await callers(watched).look_up(jana, WANTED, 5.0)).customer == JANA
+    assert asked == []

@@ -256,6 +256,16 @@ async def test_a_plus_that_a_spreadsheet_took_away_is_put_back_where_the_number_
     assert jana.numbers == (kept,)
 
 
+async def test_who_is_known_by_a_number_is_the_same_when_a_spreadsheet_has_taken_its_plus_away(
+    database: InlineDatabase,
+) -> None:
+    # A second one with the same number would make a maybe of each of their calls.
+    files = CustomerFiles(database, {"acme": Rules(plan=DialPlan("420"))})
+    await files.import_csv("name,numbers\nJana,+420777123456\n", NOON)
+    report = await files.import_csv("name,numbers\nJana,420777123456\nPetr,777123456\n", NOON)
+    assert (report.unchanged, report.added) == (1, 1)
+
+
 def test_a_text_is_read_as_a_file_is() -> None:
     with customer_rows.opened("\ufeffclient\n") as lines:
         assert list(lines) == ["client\n"]

@@ -40,7 +40,12 @@ def callback(storage: Storage) -> Store:
     return storage.callbacks
 
 
-@pytest.mark.parametrize("keep", [followup, number, callback])
+def erased(storage: Storage) -> Store:
+    storage.callbacks.forget_person("acme", ["c1"], ["+14155550199"])
+    return storage.callbacks
+
+
+@pytest.mark.parametrize("keep", [followup, number, callback, erased])
 def test_what_the_log_had_no_room_for_is_not_told_to_be_kept(
     keep: Callable[[Storage], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:

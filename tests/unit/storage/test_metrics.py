@@ -16,7 +16,7 @@ from callcenter.calls.live_ledger import LiveLedger, name_of
 from callcenter.ledger.days import VISITS
 from callcenter.ledger.figures import Visits, total
 from callcenter.ledger.intervals import quarter_of, span
-from callcenter.ledger.ledger import Ledger, fold
+from callcenter.ledger.ledger import FOLD, Ledger, fold
 from callcenter.model.facts import (
     AgentLegEnded,
     Body,
@@ -165,7 +165,10 @@ async def test_facts_that_come_faster_than_the_log_is_read_are_read_from_it(
 
 
 async def test_another_program_s_fold_is_not_gone_on_with_and_published_days_stay(tmp_path: Path) -> None:
-    """The program was updated: the log is folded anew, and Monday is neither counted again nor changed."""
+    """The program was updated: the log is folded anew, and Monday is neither counted again nor changed.
+
+    Once: what it comes to is kept, or each report of that day would read the log of years.
+    """
     path, floor = tmp_path / "callcenter.db", two_days()
     async with Books(path) as books:
         await books.catch_up()
@@ -173,6 +176,7 @@ async def test_another_program_s_fold_is_not_gone_on_with_and_published_days_sta
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE metric_state SET version = 0")
         before = connection.execute("SELECT * FROM metric_rows").fetchall()
+        (reached,) = connection.execute("SELECT seq FROM metric_state").fetchone()
     connection.close()
     async with Books(path) as books:
         await books.catch_up()
@@ -181,7 +185,9 @@ async def test_another_program_s_fold_is_not_gone_on_with_and_published_days_sta
             assert {key[0] for key in ledger.visits} == {quarter_of(NINE + timedelta(days=1))}
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT * FROM metric_rows").fetchall() == before
+        assert connection.execute("SELECT seq, version FROM metric_state").fetchall() == [(reached, FOLD)]
     connection.close()
+    assert {key[0] for key in read(path).visits} == {quarter_of(NINE + timedelta(days=1))}
 
 
 def read(path: Path) -> Ledger:
