@@ -27,7 +27,7 @@ PLACEHOLDERS = ("number", "account", "call")
 """What may stand in braces in the address of a CRM: the caller's number, the account they entered, the call's id."""
 
 SECRET = "{secret}"
-"""What stands in a header for the secret."""
+"""What stands in a header, or in the address of a CRM that takes it there alone, for the secret."""
 
 PLAIN_FIELDS = ("id", "name", "account", "tier", "language", "since", "notes", "agent")
 """What is known of a customer beside the company's own fields."""
@@ -55,9 +55,10 @@ class CrmUse(StrEnum):
 class CrmSettings:
     """How one company's CRM is asked. Times are seconds.
 
-    ``url`` has placeholders in braces, see PLACEHOLDERS; by POST the same values are sent as JSON. ``answer`` says
-    where in the answer's JSON each of PLAIN_FIELDS stands, by a path with dots; ``fields`` the same of the company's
-    own. After ``failures`` in a row nobody asks for ``pause``. ``never``: beginnings of numbers that are not asked for.
+    ``url`` has placeholders in braces, see PLACEHOLDERS and SECRET; by POST the values are sent as JSON. ``answer``
+    says where in the answer's JSON each of PLAIN_FIELDS stands, by a path with dots; ``fields`` the same of the
+    company's own. After ``failures`` in a row nobody asks for ``pause``. ``never``: beginnings of numbers that are not
+    asked for.
     """
 
     client: str
@@ -135,10 +136,10 @@ def _crm_url(value: str) -> str:
     host = urlsplit(value).netloc if "://" in value else ""
     if "{" in host:
         raise mistake(Code.FORM, "a placeholder stands in the name of the host", "write the host itself")
-    found = re.findall(r"\{([^{}]*)\}", value)
-    for name in found:
-        if name not in PLACEHOLDERS:
-            hint = did_you_mean(name, PLACEHOLDERS, otherwise=f"there are {', '.join(PLACEHOLDERS)}")
+    known = (*PLACEHOLDERS, SECRET.strip("{}"))
+    for name in re.findall(r"\{([^{}]*)\}", value):
+        if name not in known:
+            hint = did_you_mean(name, known, otherwise=f"there are {', '.join(known)}")
             raise mistake(Code.CHOICE, f"`{{{name}}}` stands for nothing here", hint)
     bare = re.sub(r"\{[^{}]*\}", "0", value)
     if "{" in bare or "}" in bare:
@@ -146,7 +147,7 @@ def _crm_url(value: str) -> str:
     web_address(bare, example, written=value)
     for name, given in parse_qsl(urlsplit(value).query):
         if "{" not in given and _is_a_secret(name, given):
-            hint = 'send it in a header, e.g. headers: {Authorization: "Bearer {secret}"}, with `secret_env: VARIABLE`'
+            hint = f"send it in a header by {SECRET}, or write {name}={SECRET}; with `secret_env: VARIABLE` beside"
             raise mistake(Code.FORM, f"the secret of `{name}` stands in the configuration", hint)
     return value
 
@@ -270,19 +271,21 @@ class Crm(Secret):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Crm:
-        named = [name for name, text in (self.headers or {}).items() if SECRET in text]
+        wanting = {"url": self.url, **(self.headers or {})}
+        named = [name for name, text in wanting.items() if SECRET in text]
         given = self.secret_env is not None or self.secret_file is not None
         if given and not named:
             hint = 'write e.g. headers: {Authorization: "Bearer {secret}"}'
             raise mistake(
                 Code.MISSING,
-                "the secret stands in no header",
+                "the secret stands neither in a header nor in the address",
                 hint,
                 at="secret_env" if self.secret_env else "secret_file",
             )
         if named and not given:
             hint = "add `secret_env: VARIABLE` or `secret_file: FILE`"
-            raise mistake(Code.MISSING, f"`{named[0]}` wants a secret, and there is none", hint, at="headers")
+            at = "url" if named[0] == "url" else "headers"
+            raise mistake(Code.MISSING, f"`{named[0]}` wants a secret, and there is none", hint, at=at)
         if self.method == "GET" and "{number}" not in self.url and "{account}" not in self.url:
             hint = "write e.g. https://crm.example.com/customers?number={number}, or `method: POST`"
             raise mistake(Code.MISSING, "the address does not say who is asked for", hint, at="url")

@@ -267,7 +267,7 @@ class LookUps:
             sent = {"Content-Type": "application/json", **sent}
         answer = await crm.server.ask(
             settings.method,
-            address(settings, values),
+            address(settings, values, crm.secret),
             headers=sent,
             content=content,
             within=settings.timeout,

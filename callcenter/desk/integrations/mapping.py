@@ -28,9 +28,10 @@ def asks_for(settings: CrmSettings, number: str) -> str:
     return "" if any(wanted.startswith(each) for each in settings.never) else wanted
 
 
-def address(settings: CrmSettings, values: Mapping[str, str]) -> str:
-    """The address to ask at. A value can never add to the path or the query: it is quoted."""
-    return re.sub(r"\{([^{}]*)\}", lambda found: quote(values.get(found[1], ""), safe=""), settings.url)
+def address(settings: CrmSettings, values: Mapping[str, str], secret: str = "") -> str:
+    """The address to ask at. A value can never add to the path or the query: it is quoted, and so is the secret."""
+    known = {**values, SECRET.strip("{}"): secret}
+    return re.sub(r"\{([^{}]*)\}", lambda found: quote(known.get(found[1], ""), safe=""), settings.url)
 
 
 def headers(settings: CrmSettings, secret: str) -> dict[str, str]:

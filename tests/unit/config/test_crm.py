@@ -97,17 +97,27 @@ def test_a_mistake_about_a_crm_is_pointed_at(
         assert span(problem) == text.spans[0]
 
 
+def test_a_crm_that_takes_its_secret_in_the_address_alone_can_be_asked(tmp_path: Path) -> None:
+    url = f"{URL}&api_key={{secret}}"
+    crm = load_text(tmp_path, CRM.replace(f'"{URL}"', f'"{url}", secret_env: CRM_KEY')).crm["acme"]
+    assert (crm.url, crm.secret) == (url, PasswordFrom(env="CRM_KEY"))
+    for given, hint in ((url, "secret_env"), (f"{URL}&api_key=s3cr3t", "api_key={secret}")):
+        (problem,) = problems_of(tmp_path, CRM.replace(URL, given))
+        assert problem.path == "clients.acme.crm.url"
+        assert hint in problem.hint
+
+
 @pytest.mark.parametrize(
     ("more", "message", "hint"),
     [
-        ('secret_env: T, headers: {Accept: "x"}', "the secret stands in no header", "Bearer {secret}"),
+        ('secret_env: T, headers: {Accept: "x"}', "stands neither in a header nor in the address", "Bearer {secret}"),
         ('headers: {Authorization: "Bearer {secret}"}', "wants a secret, and there is none", "secret_env"),
         ("secret_env: T, secret_file: hello.wav", "comes from two places", "keep"),
         ('headers: {Host: "x"}', "`Host` is set by us", "take it away"),
         ('headers: {"a b": "x"}', "is no header", "write e.g. Accept"),
     ],
 )
-def test_a_secret_and_a_header_belong_together(tmp_path: Path, more: str, message: str, hint: str) -> None:
+def test_a_secret_and_where_it_is_sent_belong_together(tmp_path: Path, more: str, message: str, hint: str) -> None:
     found = problems_of(tmp_path, CRM.replace(f'"{URL}"', f'"{URL}", {more}'))
     assert any(message in each.message and hint in each.hint for each in found)
 

@@ -38,6 +38,8 @@ def test_a_value_never_changes_the_address() -> None:
 def test_the_secret_stands_where_the_configuration_has_it() -> None:
     crm = CrmSettings("acme", "https://x/{number}", headers={"Authorization": "Bearer {secret}"})
     assert headers(crm, "s3") == {"Accept": "application/json", "Authorization": "Bearer s3"}
+    keyed = CrmSettings("acme", "https://x/{number}?key={secret}")
+    assert address(keyed, {"number": "+1"}, "a&b") == "https://x/%2B1?key=a%26b"
 
 
 def test_a_customer_is_read_by_paths() -> None:
