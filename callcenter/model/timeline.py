@@ -478,9 +478,9 @@ class _Story:
             case AgentMediaStarted(agent=agent, srtp=srtp):
                 return f"{agent} is heard{' (encrypted)' if srtp else ''}"
             case MediaMissing(side=side, detail=detail):
-                return f"nothing is heard of the {side}: {detail}"
+                return detail or f"nothing is heard from the {side}"  # the detail says whose too
             case OneWayAudio(side=side, detail=detail):
-                return f"the {side} is heard no more: {detail}"
+                return detail or f"nothing is heard from the {side} any more"
             case OneWayAudioEnded(side=side, after_ms=after):
                 return f"the {side} is heard again after {span(after)}"
             case LegQuality(side=side, codec=codec, agent=agent, mos=mos):

@@ -23,6 +23,7 @@ from callcenter.model.facts import (
     DispositionCorrected,
     Fact,
     FieldsWritten,
+    MediaMissing,
     NoteWritten,
     QueueLeft,
     RecordingStarted,
@@ -192,6 +193,14 @@ def test_what_was_filled_in_is_told_with_who_did_and_a_correction_with_what_stoo
     assert "order is A-1882, not A-1881; reason taken away, was late" in filled_in(
         mended, {"order": ("A-1882", "A-1881"), "reason": (None, "late")}
     )
+
+
+def test_that_nothing_is_heard_of_somebody_is_said_once() -> None:
+    detail = "nothing is heard from the caller: no sound came in 5 s at 127.0.0.1:18470; a firewall?"
+    told = timeline(
+        facts((0, ARRIVED), (5000, MediaMissing(Side.CALLER, detail)), (6000, MediaMissing(Side.CALLER, "")))
+    )
+    assert [entry.words for entry in told][1:] == [detail, "nothing is heard from the caller"]
 
 
 def test_a_note_is_told_with_its_text_on_one_line() -> None:
