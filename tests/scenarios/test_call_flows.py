@@ -72,7 +72,7 @@ RFC_3665 = {
         "Unsuccessful Registration",
         (
             SHELL + "test_unknown_user_and_wrong_password_get_the_same_answer",
-            "wire/test_registration.py::test_the_answer_takes_as_long_for_an_unknown_agent",
+            "wire/test_guard.py::test_the_answer_takes_as_long_for_an_unknown_agent",
         ),
     ),
     "3.1": CallFlow(
