@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import io
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import choice, token_hex
@@ -24,7 +22,7 @@ from callcenter.media.embedded.recorder.keys import BadKeys, MasterKeys, keys_of
 from callcenter.model.access import Role as DeskRole
 from callcenter.publish.settings import Broker, MqttLogin, Role
 from callcenter.publish.topics import Sight
-from callcenter.runtime.private_file import NotPrivate, read_private
+from callcenter.runtime.private_file import NotPrivate, read_private, written_private
 from callcenter.signaling.trunks.settings import PasswordFrom, TrunkSecrets, TrunkSettings
 from callcenter.sip.digest import Credentials
 
@@ -304,22 +302,7 @@ def _write(path: Path, file: _File) -> None:
     more = {"supervisors": file.supervisors, "desk": file.desk}
     yaml.dump({**held, **{name: words for name, words in more.items() if words}}, text)
     try:
-        with _private_file(path) as target:
+        with written_private(path) as target:
             target.write(HEADER + text.getvalue())
     except OSError as error:
         raise SecretsError(f"{path} cannot be written: {error.strerror}") from error
-
-
-@contextlib.contextmanager
-def _private_file(path: Path) -> Iterator[io.TextIOWrapper]:
-    """A file of mode 0600 that appears whole or not at all. mkstemp makes it so from its first moment."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".credentials-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as target:
-            yield target
-            target.flush()
-            os.fsync(target.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

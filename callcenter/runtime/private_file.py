@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import secrets
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -22,6 +26,21 @@ def read_private(path: Path) -> str:
         return file.read()
 
 
+@contextlib.contextmanager
+def written_private(path: Path) -> Iterator[io.TextIOWrapper]:
+    """A file of mode 0600, from its first moment on, that appears whole or not at all. Raises OSError."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as target:
+            yield target
+            target.flush()
+            os.fsync(target.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
 SECRET_LENGTH = 32
 
 
@@ -34,10 +53,6 @@ def own_secret(path: Path) -> bytes:
     except (FileNotFoundError, ValueError):
         pass  # there is none, or half of one
     secret = secrets.token_bytes(SECRET_LENGTH)
-    part = path.with_name(f"{path.name}.part")
-    with open(
-        os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w", encoding="utf-8"
-    ) as file:
+    with written_private(path) as file:
         file.write(secret.hex())
-    part.replace(path)
     return secret
